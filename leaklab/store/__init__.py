@@ -1,0 +1,1 @@
+"""Recorded runs on disk: schema, writer, reader."""
