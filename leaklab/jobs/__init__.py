@@ -1,0 +1,16 @@
+"""Notebooks as strict jobs, and batches of recordings.
+
+papermill runs a notebook with whatever it is given; these jobs look first (names, types, ranges),
+then execute, render and leave a verdict.json. Nothing here analyses anything.
+"""
+
+from leaklab.jobs.notebook import NotebookResult, notebook_parameters, run_notebook
+from leaklab.jobs.parameters import NotebookParameter, describe
+
+__all__ = [
+    "NotebookParameter",
+    "NotebookResult",
+    "describe",
+    "notebook_parameters",
+    "run_notebook",
+]

@@ -1,0 +1,323 @@
+"""One notebook as a job: refuse, execute, render, write down the verdict.
+
+``<output>/<notebook>/`` gets the executed notebook, its HTML and verdict.json. The output may be
+any fsspec URL. A notebook that fails is rendered up to the failure, with the error in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from leaklab.errors import LeaklabError, UsageError
+from leaklab.jobs import parameters as cell
+
+VERDICT_MIME = "application/vnd.leaklab.verdict+json"
+VERDICT_SCHEMA = 1
+# What --fail-on may name. "unexpected": a case measured other than it declares.
+FAIL_ON = ("leak", "inconclusive", "unexpected")
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class NotebookResult:
+    """What a notebook job left behind. Paths are as given: local or URL."""
+
+    name: str
+    state: str  # "done", "failed", or "kept" (done before by a job with the same inputs)
+    executed: str
+    html: str
+    verdict_file: str
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    error: str | None = None
+
+    def exit_status(self, fail_on: tuple[str, ...] = ()) -> int:
+        """1 when the notebook failed, 3 when a run's verdict is in `fail_on`, else 0."""
+        for unknown in set(fail_on) - set(FAIL_ON):
+            raise UsageError(f"--fail-on: {unknown!r}; allowed is {', '.join(FAIL_ON)}")
+        if self.state == "failed":
+            return 1
+        found = {str(run.get("verdict")) for run in self.runs}
+        if any(run.get("as_expected") is False for run in self.runs):
+            found.add("unexpected")
+        return 3 if found & set(fail_on) else 0
+
+
+def notebook_parameters(path: str | Path) -> list[cell.NotebookParameter]:
+    """The parameters of the notebook at `path` (local or URL).
+
+    Raises LeaklabError when it cannot be read or its parameters cell is missing or unclear.
+    """
+    return cell.notebook_parameters(_read(str(path)), _name(path))
+
+
+def run_notebook(
+    path: str | Path,
+    parameters: Mapping[str, object] | None = None,
+    *,
+    output_dir: str | Path = "data/reports",
+    store: str | None = None,
+    resume: bool = False,
+    cell_timeout_seconds: float | None = None,
+    progress: Progress | None = None,
+) -> NotebookResult:
+    """Execute the notebook at `path` with `parameters`, render it, write verdict.json.
+
+    `parameters` may be text (from a command line) or values. `store` is where its recordings go.
+    `resume` keeps what an earlier job with the same notebook, parameters and leaklab has left.
+    `progress` gets what the notebook writes to stderr, line by line.
+
+    Raises UsageError before anything starts when a parameter is unknown or not allowed, and
+    LeaklabError when the notebook is unreadable or the output cannot be written. A notebook whose
+    code fails raises nothing: its result's state is "failed".
+    """
+    source = _read(str(path))
+    name = _name(path)
+    values = cell.check_values(cell.notebook_parameters(source, name), parameters or {}, name)
+    output = _Output(str(output_dir), name)
+    fingerprint = _fingerprint(source, values)
+    if resume:
+        kept = output.kept(fingerprint)
+        if kept is not None:
+            return kept
+    output.make()
+    started = time.time()
+    executed, error = _execute(
+        str(path), values, store=store, timeout=cell_timeout_seconds, progress=progress
+    )
+    runs = list(_runs_shown(executed))
+    record = {
+        "schema_version": VERDICT_SCHEMA,
+        "notebook": name,
+        "state": "failed" if error else "done",
+        "verdict": _overall(runs),
+        "error": error,
+        "parameters": values,
+        "runs": runs,
+        "fingerprint": fingerprint,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "duration_seconds": round(time.time() - started, 3),
+    }
+    return output.write(executed, record)
+
+
+class _Output:
+    """The folder of one notebook's results."""
+
+    def __init__(self, directory: str, name: str) -> None:
+        self.name = name
+        self.directory = f"{directory.rstrip('/')}/{name}"
+        self.filesystem, self.root = fsspec.core.url_to_fs(self.directory)
+
+    def make(self) -> None:
+        """Fail now, not after minutes of work, when the output cannot be written."""
+        try:
+            self.filesystem.makedirs(self.root, exist_ok=True)
+            if "file" in self.filesystem.protocol and not os.access(self.root, os.W_OK):
+                raise PermissionError("no permission to write")
+        except (OSError, ValueError) as error:
+            raise LeaklabError(
+                f"cannot write to: {self.directory}: {error}; choose another --output"
+            ) from None
+
+    def kept(self, fingerprint: str) -> NotebookResult | None:
+        try:
+            with self.filesystem.open(f"{self.root}/verdict.json", "r") as file:
+                record = json.load(file)
+        except (OSError, ValueError):
+            return None
+        files = [f"{self.root}/{self.name}.html", f"{self.root}/{self.name}.ipynb"]
+        done = record.get("state") == "done" and record.get("fingerprint") == fingerprint
+        if not done or not all(self.filesystem.exists(file) for file in files):
+            return None
+        return self.result(record, "kept")
+
+    def write(self, executed: Any, record: dict[str, Any]) -> NotebookResult:
+        import nbformat
+
+        from leaklab.report import notebook_html
+
+        contents = {
+            f"{self.name}.ipynb": nbformat.writes(executed),
+            f"{self.name}.html": notebook_html(executed, title=self.name),
+            # Last: whoever finds it may rely on the others being there.
+            "verdict.json": json.dumps(record, indent=1) + "\n",
+        }
+        try:
+            for file, content in contents.items():
+                with (
+                    self.filesystem.transaction,
+                    self.filesystem.open(f"{self.root}/{file}", "wb") as stream,
+                ):
+                    stream.write(content.encode())
+        except OSError as error:
+            raise LeaklabError(
+                f"cannot write to: {self.directory}: {error}; choose another --output"
+            ) from None
+        return self.result(record, record["state"])
+
+    def result(self, record: dict[str, Any], state: str) -> NotebookResult:
+        return NotebookResult(
+            name=self.name,
+            state=state,
+            executed=f"{self.directory}/{self.name}.ipynb",
+            html=f"{self.directory}/{self.name}.html",
+            verdict_file=f"{self.directory}/verdict.json",
+            runs=record["runs"],
+            error=record["error"],
+        )
+
+
+class _Lines:
+    """A text stream for papermill that hands whole lines on."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def write(self, text: str) -> None:
+        for line in text.splitlines():
+            if line.strip():
+                self.progress(line.rstrip())
+
+    def flush(self) -> None:
+        pass
+
+
+def _name(path: str | Path) -> str:
+    return Path(str(path).split("://")[-1]).stem
+
+
+def _read(path: str) -> dict[str, Any]:
+    try:
+        with fsspec.open(path, "r", encoding="utf-8") as file:
+            notebook = json.load(file)
+    except FileNotFoundError:
+        raise UsageError(f"no such notebook: {path}; give the path of an .ipynb file") from None
+    except (OSError, ValueError) as error:
+        raise LeaklabError(
+            f"cannot read as a notebook: {path}: {error}; give the path of an .ipynb file"
+        ) from None
+    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
+        raise LeaklabError(f"no notebook: {path}; give the path of an .ipynb file")
+    return notebook
+
+
+def _execute(
+    path: str,
+    values: dict[str, Any],
+    *,
+    store: str | None,
+    timeout: float | None,
+    progress: Progress | None,
+) -> tuple[Any, str | None]:
+    """The executed notebook and, when it failed, the error in one line."""
+    import nbformat
+    import papermill
+
+    error: str | None = None
+    settings = {"LEAKLAB_PROGRESS": "lines"}
+    if store is not None:
+        settings["LEAKLAB_STORE"] = store if "://" in store else str(Path(store).resolve())
+    with tempfile.TemporaryDirectory(prefix="leaklab-job-") as folder, _environment(settings):
+        plain = Path(folder, "input.ipynb")
+        with fsspec.open(path, "rb") as file:
+            plain.write_bytes(file.read())
+        target = Path(folder, "executed.ipynb")
+        try:
+            papermill.execute_notebook(
+                plain,
+                target,
+                parameters=values,
+                progress_bar=False,
+                cwd=Path(path).parent if Path(path).exists() else None,
+                execution_timeout=timeout,
+                stderr_file=_Lines(progress) if progress else None,
+            )
+        except papermill.PapermillExecutionError as failure:
+            error = f"{failure.ename}: {failure.evalue}"
+        except RuntimeError as failure:  # nbclient: the kernel died, or a cell ran out of time
+            if not target.exists():
+                raise LeaklabError(f"{_name(path)} did not start: {failure}") from None
+            error = _first_line(failure)
+        executed = nbformat.read(target, as_version=4)
+    for key in ("input_path", "output_path"):  # temporary names mean nothing to a reader
+        executed.metadata.get("papermill", {}).pop(key, None)
+    if error is not None and not _shows_error(executed):
+        _show_error(executed, error)
+    return executed, error
+
+
+def _first_line(failure: BaseException) -> str:
+    text = str(failure).strip() or type(failure).__name__
+    return f"{type(failure).__name__}: {text.splitlines()[0]}"
+
+
+def _shows_error(notebook: Any) -> bool:
+    outputs = (output for c in notebook.cells for output in c.get("outputs", ()))
+    return any(output.output_type == "error" for output in outputs)
+
+
+def _show_error(notebook: Any, error: str) -> None:
+    """Put `error` where it happened: into the first code cell that did not complete."""
+    import nbformat
+
+    codes = [c for c in notebook.cells if c.cell_type == "code"]
+    unfinished = [c for c in codes if c.metadata.get("papermill", {}).get("status") != "completed"]
+    name, _, text = error.partition(": ")
+    output = nbformat.v4.new_output("error", ename=name, evalue=text, traceback=[error])
+    (unfinished or codes)[0].outputs.append(output)
+
+
+@contextmanager
+def _environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """`settings` in this process's environment, which a kernel inherits; then as before."""
+    before = {key: os.environ.get(key) for key in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+
+
+def _runs_shown(notebook: Any) -> Iterator[dict[str, Any]]:
+    """Every run a cell of `notebook` has shown, once each, as its representation describes it."""
+    seen: set[str] = set()
+    for code in notebook.cells:
+        for output in code.get("outputs", ()):
+            shown = output.get("data", {}).get(VERDICT_MIME)
+            for run in shown if isinstance(shown, list) else [shown]:
+                if isinstance(run, dict) and str(run.get("run")) not in seen:
+                    seen.add(str(run.get("run")))
+                    yield dict(run)
+
+
+def _overall(runs: list[dict[str, Any]]) -> str | None:
+    """The gravest verdict shown; None when none was."""
+    verdicts = {run.get("verdict") for run in runs}
+    return next((v for v in ("leak", "inconclusive", "bounded") if v in verdicts), None)
+
+
+def _fingerprint(notebook: dict[str, Any], values: dict[str, Any]) -> str:
+    """Equal when a rerun would execute the same code with the same values."""
+    sources = [(c.get("cell_type"), "".join(c.get("source", ""))) for c in notebook["cells"]]
+    digest = hashlib.sha256(json.dumps([sources, values, sys.version]).encode())
+    package = Path(__file__).parent.parent
+    for file in sorted([*package.rglob("*.py"), *package.rglob("*.toml")]):
+        digest.update(f"{file.relative_to(package)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,103 @@
+"""What a notebook's parameters cell says, and what is refused before a job starts."""
+
+import pytest
+
+from leaklab.errors import LeaklabError, UsageError
+from leaklab.jobs import parameters
+
+CELL = """\
+iterations: int = 200  # requests served [10..100000]
+share: float = 0.5  # of the run [0..1]
+seconds: float = 60.0  # at most [0..]
+quick: bool = True  # small sizes
+drop: str = "kept"  # what happens to it [kept|dropped]
+command: str = "a # b"  # any command, with options [like these]
+"""
+
+
+def notebook(*sources: str, tag: str = "parameters") -> dict[str, object]:
+    return {
+        "cells": [
+            {"cell_type": "code", "metadata": {"tags": [tag]}, "source": source}
+            for source in sources
+        ]
+    }
+
+
+def test_types_defaults_help_ranges_and_choices_are_read() -> None:
+    read = {p.name: p for p in parameters.notebook_parameters(notebook(CELL), "nb")}
+
+    assert [p.type for p in read.values()] == ["int", "float", "float", "bool", "str", "str"]
+    assert read["iterations"].default == 200
+    assert read["iterations"].help == "requests served"
+    assert (read["iterations"].minimum, read["iterations"].maximum) == (10, 100000)
+    assert (read["seconds"].minimum, read["seconds"].maximum) == (0, None)
+    assert read["drop"].choices == ("kept", "dropped")
+    assert read["command"].default == "a # b"
+    assert read["command"].help == "any command, with options [like these]"
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        ({"iterations": "10"}, {"iterations": 10}),
+        ({"iterations": 100000}, {"iterations": 100000}),
+        ({"share": 1}, {"share": 1.0}),
+        ({"quick": "no"}, {"quick": False}),
+        ({"quick": True}, {"quick": True}),
+        ({"drop": "dropped"}, {"drop": "dropped"}),
+        ({"command": ""}, {"command": ""}),
+    ],
+)
+def test_values_become_their_type(given: dict[str, object], value: dict[str, object]) -> None:
+    read = parameters.notebook_parameters(notebook(CELL), "nb")
+    assert parameters.check_values(read, given, "nb") == value
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"iteration": 1}, "nb has no parameter: iteration; its parameters are iterations, share"),
+        ({"iterations": "ten"}, "parameter iterations: 'ten'; allowed is int in 10..100000"),
+        ({"iterations": 9}, "parameter iterations: 9; allowed is int in 10..100000"),
+        ({"iterations": 100001}, "parameter iterations: 100001; allowed"),
+        ({"iterations": True}, "parameter iterations: True; allowed"),
+        ({"iterations": 20.5}, "parameter iterations: 20.5; allowed"),
+        ({"share": "nan"}, "parameter share: 'nan'; allowed is float in 0..1"),
+        ({"quick": "maybe"}, "parameter quick: 'maybe'; allowed is true or false"),
+        ({"drop": "lost"}, "parameter drop: 'lost'; allowed is one of kept, dropped"),
+        ({"command": 3}, "parameter command: 3; allowed is str"),
+    ],
+)
+def test_other_values_are_refused_by_name(given: dict[str, object], message: str) -> None:
+    read = parameters.notebook_parameters(notebook(CELL), "nb")
+    with pytest.raises(UsageError) as raised:
+        parameters.check_values(read, given, "nb")
+    assert str(raised.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("book", "message"),
+    [
+        (notebook(CELL, tag="other"), "nb: no cell tagged 'parameters'"),
+        (notebook(CELL, CELL), "nb: 2 cells tagged 'parameters'"),
+        (notebook("iterations = 200"), "nb: a line of the parameters cell is no parameter"),
+        (notebook("n: int = 1\nprint(n)"), "nb: a line of the parameters cell is no parameter"),
+        (notebook("n: list = []"), "nb: parameter n has the type list; allowed is int, float"),
+        (notebook("n: int = 'x'"), "nb: the default of parameter n: 'x'; allowed is int"),
+        (notebook("n: int = 1 + x"), "nb: the default of parameter n: None; allowed is int"),
+        (notebook("n: int = 5  # [10..20]"), "nb: the default of parameter n: 5; allowed"),
+        (notebook("n: int = = 5"), "nb: the parameters cell is no Python"),
+    ],
+)
+def test_an_unclear_parameters_cell_is_refused(book: dict[str, object], message: str) -> None:
+    with pytest.raises(LeaklabError) as raised:
+        parameters.notebook_parameters(book, "nb")
+    assert str(raised.value).startswith(message)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_listing_has_one_line_a_parameter() -> None:
+    lines = parameters.describe(parameters.notebook_parameters(notebook(CELL), "nb")).splitlines()
+    assert len(lines) == 6
+    assert lines[0].split() == "iterations int in 10..100000 default 200 requests served".split()
