@@ -1,0 +1,62 @@
+"""Where runs are kept: the store, the folder of one run, names that are safe in a path."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+from leaklab.errors import LeaklabError, UsageError
+
+STORE_VARIABLE = "LEAKLAB_STORE"
+
+
+def data_folder() -> Path:
+    """Return the ``data`` folder: the nearest one, upwards from here, that already holds runs.
+
+    Notebooks run with ``notebooks/`` as their working folder, commands from the project's root;
+    both must find the same runs. Where nothing holds runs yet it is ``data`` in the working folder.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "data" / "runs").is_dir():
+            return folder / "data"
+    return here / "data"
+
+
+def default_store() -> str:
+    """Return the store used when none is named: $LEAKLAB_STORE, else ``data/runs``."""
+    return os.environ.get(STORE_VARIABLE) or str(data_folder() / "runs")
+
+
+def safe_name(text: str) -> str:
+    """Return ``text`` as one path component: letters, digits, ``.``, ``_`` and ``-`` only."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-")[:80] or "unnamed"
+
+
+def new_run_id() -> str:
+    """Return an id that sorts by time: ``20260131T235959-1a2b3c``."""
+    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
+
+
+def filesystem(path: str) -> tuple[Any, str]:
+    """Return the fsspec file system of ``path`` (a folder or a URL) and the path inside it."""
+    import fsspec.core
+
+    try:
+        fs, inside = fsspec.core.url_to_fs(os.fspath(path))
+    except ImportError as error:
+        raise LeaklabError(
+            f"no reader for this store: {path}; {error}; pip install 'leaklab[s3]' for s3://"
+        ) from None
+    except ValueError as error:
+        raise UsageError(f"not a folder or a known URL: {path}; {error}") from None
+    return fs, str(inside)
+
+
+def is_local(path: str) -> bool:
+    """Return whether ``path`` is in this machine's own file system."""
+    return "://" not in str(path) or str(path).startswith(("file://", "local://"))
