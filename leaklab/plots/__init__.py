@@ -1,0 +1,6 @@
+"""Figures of runs: each takes a run (or several) and axes to draw on, and returns the axes."""
+
+from leaklab.plots.growth_curve import growth
+from leaklab.plots.resource_curves import curves
+
+__all__ = ["curves", "growth"]

@@ -1,0 +1,138 @@
+"""Growth of one resource in several runs, each with its fitted rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from leaklab.analysis.series import resource_series
+from leaklab.plots import style, units
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from leaklab.plots.protocol import RunLike
+
+# Beyond this a legend is longer than the figure it explains.
+_LABEL_LIMIT = 46
+
+
+def growth(
+    runs: RunLike | Iterable[RunLike], resource: str = "rss_bytes", ax: Axes | None = None
+) -> Axes:
+    """Draw one resource of one or several runs (before and after) over the iterations.
+
+    Each run is a line with its rate after warm-up: the fitted line, and as a band the rates its
+    interval allows. The warm-up is shaded. Runs without marks are drawn over seconds; where runs
+    differ in that, all are. A run that did not measure the resource is named in the legend.
+    """
+    shown = as_runs(runs)
+    ax = ax or style.axes()
+    style.dress(ax)
+    frames = [resource_series(run.data, resource) for run in shown]
+    if not any(len(frame) for frame in frames):
+        return style.nothing(ax, f"{style.printable(units.title(resource))}: not measured")
+    unit = common_unit(frames)
+    baselines = [
+        _draw_run(ax, run, frame, resource, unit, index)
+        for index, (run, frame) in enumerate(zip(shown, frames, strict=True))
+    ]
+    _shade_warm_up(ax, max(baselines))
+    units.label_axis(ax.yaxis, resource)
+    ax.set_xlabel(axis_label(unit))
+    ax.set_ylabel(style.printable(units.title(resource), 50))
+    ax.margins(x=0.01)
+    style.legend(ax)
+    return ax
+
+
+def as_runs(runs: RunLike | Iterable[RunLike]) -> Sequence[RunLike]:
+    """One run, a list of runs or a dict of runs by variant, as a list."""
+    if hasattr(runs, "data"):
+        return [runs]
+    values: Any = getattr(runs, "values", None)
+    return list(values() if callable(values) else runs)
+
+
+def name_of(run: RunLike) -> str:
+    """What a run is called beside others: its variant, else its name."""
+    return str(run.meta.get("variant") or run.meta.get("name") or "run")
+
+
+def common_unit(frames: Sequence[pd.DataFrame]) -> str:
+    """The unit all non-empty series share: "iteration", else "second"."""
+    found = {frame.attrs.get("unit", "second") for frame in frames if len(frame)}
+    return "iteration" if found == {"iteration"} else "second"
+
+
+def axis_label(unit: str) -> str:
+    """The label of the horizontal axis."""
+    return "iterations" if unit == "iteration" else "seconds"
+
+
+def points(frame: pd.DataFrame, unit: str) -> tuple[Any, Any]:
+    """The series' points on the axis of this unit, few enough to draw."""
+    x = frame["x" if unit == "iteration" else "time_seconds"].to_numpy(np.float64)
+    return style.thin(x, frame["value"].to_numpy(np.float64))
+
+
+def _draw_run(
+    ax: Axes, run: RunLike, frame: pd.DataFrame, resource: str, unit: str, index: int
+) -> float:
+    """Draw one run; return where its warm-up ends (-inf where nothing says)."""
+    colour = style.series_colour(index)
+    label = style.printable(name_of(run), _LABEL_LIMIT)
+    if not len(frame):
+        ax.plot([], [], color=colour, label=f"{label}: not measured")
+        return -math.inf
+    x, y = points(frame, unit)
+    found = next((r for r in run.verdict().resources if r.name == resource), None)
+    fitted = found if found is not None and found.unit == unit else None
+    if fitted is not None:
+        rate = units.rate_text(resource, fitted.rate, unit)
+        label = f"{label}: {fitted.verdict}, {rate}{_interval(resource, fitted)}"
+    ax.plot(x, y, label=label, **style.line(index, len(x)))
+    if fitted is None:
+        return -math.inf
+    _draw_rate(ax, frame, fitted, colour)
+    return -math.inf if fitted.baseline_x is None else float(fitted.baseline_x)
+
+
+def _shade_warm_up(ax: Axes, baseline: float) -> None:
+    left = float(ax.dataLim.x0)
+    if not math.isfinite(baseline) or baseline <= left:
+        return
+    ax.axvspan(left, baseline, color=style.INK, alpha=0.12, linewidth=0, gid="warm-up")
+    ax.text(baseline, 0.02, "warm-up ", ha="right", va="bottom", color=style.INK,
+            fontsize=style.FONT_SIZE - 1.5, transform=ax.get_xaxis_transform(), clip_on=True)
+
+
+def _interval(resource: str, fitted: Any) -> str:
+    low, high = fitted.rate_low, fitted.rate_high
+    if low is None or high is None or math.isnan(low) or math.isnan(high) or low == high:
+        return ""
+    return f" ({units.value_text(resource, low)} to {units.value_text(resource, high)})"
+
+
+def _draw_rate(ax: Axes, frame: pd.DataFrame, fitted: Any, colour: str) -> None:
+    """The fitted line through the middle of the points after warm-up, and the band around it."""
+    x, y = frame["x"].to_numpy(np.float64), frame["value"].to_numpy(np.float64)
+    baseline = fitted.baseline_x
+    if baseline is not None and math.isfinite(baseline):
+        x, y = x[x >= baseline], y[x >= baseline]
+    if len(x) < 2 or fitted.rate is None or not math.isfinite(fitted.rate):
+        return
+    ends = np.array([x[0], x[-1]])
+    middle = float(np.median(x))
+    level = float(np.median(y - fitted.rate * (x - middle)))
+    ax.plot(ends, level + fitted.rate * (ends - middle), color=colour, linewidth=1,
+            linestyle=(0, (4, 3)), gid="rate")
+    if fitted.rate_low is not None and fitted.rate_high is not None:
+        span = np.linspace(ends[0], ends[1], 50) - middle
+        bounds = np.array([fitted.rate_low * span, fitted.rate_high * span]) + level
+        ax.fill_between(span + middle, bounds.min(axis=0), bounds.max(axis=0), color=colour,
+                        alpha=0.18, linewidth=0, gid="band")

@@ -1,0 +1,204 @@
+"""The look of every figure, in one place.
+
+Figures are transparent, with an ink that keeps a contrast of 4.3 or more on white and on near
+black, so that one figure is legible in light and dark; a page that inlines the SVG replaces
+`INK` by its own text colour. Line colours are Okabe and Ito's, safe for colour-blind readers.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import math
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from numpy.typing import NDArray
+
+INK = "#767778"
+SERIES = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#a68a00", "#56b4e9", "#7a6ff0")
+ORIGIN = {
+    "target": "#e07b2f",
+    "site-packages": "#4a90c2",
+    "stdlib": "#2f9e7d",
+    "native": "#b978b0",
+    "leaklab": "#8c8c8c",
+}
+UNKNOWN_ORIGIN = "#a0988a"
+VERDICT = {"leak": "#d55e00", "bounded": "#009e73", "inconclusive": "#a68a00"}
+# More after than before, and less: orange and blue tell apart in every common colour blindness.
+GREW, SHRANK, SAME = "#d55e00", "#0072b2", "#9a9a9a"
+TEXT_ON_FILL = "#111111"
+FONT_SIZE = 9.0
+
+
+def series_colour(index: int) -> str:
+    """The colour of the run at this place."""
+    return SERIES[index % len(SERIES)]
+
+
+def line(index: int, point_count: int) -> dict[str, Any]:
+    """Line settings of the run at this place; the first is wide, so that runs that coincide
+    are all seen; too few points for a line get markers."""
+    return {
+        "color": series_colour(index),
+        "linewidth": 2.8 if index == 0 else 1.4,
+        "solid_capstyle": "round",
+        "marker": "o" if point_count < 3 else None,
+        "markersize": 5,
+    }
+
+
+@functools.lru_cache(maxsize=1)
+def _glyphs() -> frozenset[int]:
+    path = font_manager.findfont("DejaVu Sans")
+    return frozenset(font_manager.get_font(path).get_charmap())
+
+
+def printable(text: object, limit: int | None = None) -> str:
+    """A name from a target as text a figure can draw.
+
+    Characters the font has no glyph for become a replacement mark, line breaks become spaces,
+    ``$`` does not start mathematics, and with ``limit`` the middle is cut out.
+    """
+    known = _glyphs()
+    drawn = "".join(c if ord(c) in known else "�" for c in " ".join(str(text).split()))
+    if limit is not None and len(drawn) > limit:
+        head = (limit - 1) // 2
+        drawn = f"{drawn[:head]}…{drawn[len(drawn) - (limit - 1 - head):]}"
+    return drawn.replace("$", r"\$")
+
+
+def axes(width_inches: float = 7.6, height_inches: float = 3.6) -> Axes:
+    """Axes on a new transparent pyplot figure, shown by Jupyter at the end of the cell."""
+    from matplotlib import pyplot
+
+    figure = pyplot.figure(figsize=(width_inches, height_inches), facecolor="none")
+    figure.set_layout_engine("constrained")
+    return figure.add_subplot()
+
+
+def detached_axes(width_inches: float = 7.6, height_inches: float = 3.6) -> Axes:
+    """Axes on a figure that pyplot does not keep: for pages, where nothing closes figures."""
+    figure = Figure(figsize=(width_inches, height_inches), facecolor="none", layout="constrained")
+    return figure.add_subplot()
+
+
+def dress(ax: Axes, grid: bool = True) -> Axes:
+    """Give the axes leaklab's look."""
+    ax.set_facecolor("none")
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_color(INK)
+    ax.tick_params(colors=INK, labelsize=FONT_SIZE - 0.5, length=3)
+    ax.xaxis.label.set_color(INK)
+    ax.yaxis.label.set_color(INK)
+    ax.xaxis.label.set_size(FONT_SIZE)
+    ax.yaxis.label.set_size(FONT_SIZE)
+    ax.set_axisbelow(True)
+    if grid:
+        ax.grid(axis="y", color=INK, alpha=0.25, linewidth=0.6)
+    return ax
+
+
+def title(ax: Axes, text: str) -> None:
+    """A left-aligned title."""
+    ax.set_title(text, loc="left", fontsize=FONT_SIZE + 1.5, color=INK, fontweight="bold")
+
+
+def legend(ax: Axes, **options: object) -> None:
+    """A legend above the data, without a frame, in the figure's ink."""
+    settings: dict[str, object] = {
+        "loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "frameon": False, "ncols": 1,
+        "fontsize": FONT_SIZE, "labelcolor": INK, "borderaxespad": 0.2, "handlelength": 1.6,
+    }
+    ax.legend(**{**settings, **options})  # type: ignore[arg-type]
+
+
+def nothing(ax: Axes, why: str) -> Axes:
+    """An honest empty figure: the reason in words in place of empty axes."""
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, why, ha="center", va="center", color=INK, fontsize=FONT_SIZE + 1,
+            transform=ax.transAxes, wrap=True)
+    return ax
+
+
+def thin(
+    x: NDArray[np.float64], y: NDArray[np.float64], limit: int = 1500
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """At most ``limit`` points that keep each stretch's lowest and highest value.
+
+    A day at 100 Hz would make a figure of hundreds of megabytes; peaks must not vanish.
+    """
+    if len(x) <= limit:
+        return x, y
+    kept: list[int] = []
+    for part in np.array_split(np.arange(len(x)), limit // 2):
+        finite = part[np.isfinite(y[part])]
+        if len(finite):
+            kept += sorted({int(finite[np.argmin(y[finite])]), int(finite[np.argmax(y[finite])])})
+    return x[kept], y[kept]
+
+
+def clipped(text: str, width_points: float, size_points: float = FONT_SIZE) -> str:
+    """The text cut to a width in points, or "" where not even three letters fit."""
+    letters = math.floor(width_points / (size_points * 0.6))
+    if len(text) <= letters:
+        return text
+    return text[: letters - 1] + "…" if letters >= 4 else ""
+
+
+def svg(figure: Figure | SubFigure, alt: str) -> str:
+    """The figure as inline SVG with an alt text, following the page's text colour.
+
+    Text is drawn as paths, so that clipped labels stay clipped with every reader's fonts.
+    """
+    import html
+    import re
+
+    import matplotlib
+
+    buffer = io.StringIO()
+    root = figure.figure if isinstance(figure, SubFigure) else figure
+    # A fixed salt keeps ids stable from run to run; the prefix keeps figures of one page apart.
+    salt = f"{zlib.crc32(alt.encode()):x}"
+    with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": salt}):
+        root.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})  # type: ignore[union-attr]
+    text = buffer.getvalue()
+    text = text[text.index("<svg"):]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
+    text = text.replace(INK, "currentColor")
+    ids = set(re.findall(r'\bid="([^"]+)"', text))
+    prefix = f"f{salt}-"
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}\1"', text)
+    text = re.sub(
+        r'((?:xlink:)?href="#|url\(#)([^")]+)',
+        lambda m: f"{m[1]}{prefix}{m[2]}" if m[2] in ids else m[0], text,
+    )
+    label = html.escape(alt, quote=True)
+    return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+
+
+def png(figure: Figure | SubFigure, dpi: int = 200) -> bytes:
+    """The figure as PNG, at twice the usual resolution."""
+    buffer = io.BytesIO()
+    root = figure.figure if isinstance(figure, SubFigure) else figure
+    root.savefig(buffer, format="png", dpi=dpi)  # type: ignore[union-attr]
+    return buffer.getvalue()
+
+
+def png_uri(data: bytes) -> str:
+    """A PNG as a data: address."""
+    return "data:image/png;base64," + base64.b64encode(data).decode("ascii")
+
+
+def labels(names: Sequence[str]) -> list[str]:
+    """Names as legend labels: printable and not endless."""
+    return [printable(name, 60) for name in names]
