@@ -1,0 +1,40 @@
+"""Figures only the process itself can tell: garbage collection, blocks, asyncio tasks."""
+
+import gc
+import sys
+
+
+def figures():
+    """Return the figures by their names in the samples; one that cannot be had is left out."""
+    count0, count1, count2 = gc.get_count()
+    found = {
+        "gc_count_0": count0,
+        "gc_count_1": count1,
+        "gc_count_2": count2,
+        "gc_collected_count": sum(stats["collected"] for stats in gc.get_stats()),
+        "allocated_blocks_count": sys.getallocatedblocks(),
+    }
+    tasks = _task_count()
+    if tasks is not None:
+        found["task_count"] = tasks
+    return found
+
+
+def _task_count():
+    """Count the asyncio tasks that are not done, of all loops; None without asyncio."""
+    tasks = sys.modules.get("asyncio.tasks")
+    if tasks is None:
+        return None
+    try:
+        if sys.version_info >= (3, 14):
+            # Tasks are kept per loop there; only the running one can be asked.
+            loop = sys.modules["asyncio.events"]._get_running_loop()
+            return None if loop is None else len(tasks.all_tasks(loop))
+        if sys.version_info >= (3, 12):
+            known = list(tasks._scheduled_tasks) + list(tasks._eager_tasks)
+        else:
+            known = list(tasks._all_tasks)
+        return sum(not task.done() for task in known)
+    except Exception:
+        # Half-imported, or another thread changed the set meanwhile.
+        return None

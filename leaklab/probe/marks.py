@@ -1,0 +1,30 @@
+"""What a target may call: ``mark()`` after each unit of work, ``gauge()`` for its own figures."""
+
+# The running session (see session.py); None outside a recording, where both calls do nothing.
+_session = None
+
+
+def mark():
+    """End one unit of work: a request, a batch, an iteration.
+
+    In a recording the target waits here until the recorder has taken its figures, so that all of
+    them belong to the same point of the work. Outside one it does nothing.
+    """
+    if _session is not None:
+        _session.mark()
+
+
+def gauge(name, value):
+    """Report a figure of the target's own, for example ``gauge("cache_entries", len(cache))``.
+
+    It is stored with the next mark; without marks, a few times a second. Outside a recording it
+    does nothing.
+    """
+    if _session is not None:
+        _session.gauge(name, value)
+
+
+def attach(session):
+    """Make ``session`` the receiver of both calls; None ends that."""
+    global _session
+    _session = session

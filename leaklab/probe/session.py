@@ -1,0 +1,245 @@
+"""The recording as one Python process of the target sees it."""
+
+import _thread
+import gc
+import os
+import sys
+import time
+
+from . import marks
+from .channel import Channel, ChannelError
+from .figures import figures
+
+# Marks are told without regard to their cost until it has come to this much; then sparsely.
+FREE_SECONDS = 0.3
+# From this many told marks on, their spacing grows with the length of the run.
+FREE_COUNT = 5000
+GAUGE_SECONDS = 0.2
+RECONNECT_COUNT = 20
+TRACE_START_SECONDS = 30.0
+
+
+class Session:
+    """Talks to the recorder for one process, and for its forked children through ``after_fork``."""
+
+    def __init__(self, path):
+        self._channel = Channel(path)
+        self._options = {}
+        self._reset()
+        #: set while the probe itself forks, for a dump of the object graph
+        self.quiet_fork = False
+
+    def _reset(self):
+        self._lock = _thread.allocate_lock()
+        self._owner = None
+        self._count = 0
+        self._told_count = 0
+        self._gauges = {}
+        self._spent_seconds = 0.0
+        self._due_seconds = 0.0
+        self._reconnect_count = 0
+        self._traced = False
+        self._begun_seconds = time.monotonic()
+
+    def open(self, how):
+        """Introduce this process to the recorder; False when there is none."""
+        try:
+            self._channel.connect()
+            reply = self._channel.ask(
+                {
+                    "kind": "hello",
+                    "how": how,
+                    "pid": os.getpid(),
+                    "parent": os.getppid(),
+                    "python": "%d.%d.%d" % sys.version_info[:3],
+                    "implementation": sys.implementation.name,
+                    "executable": sys.executable or "",
+                    "prefix": sys.prefix,
+                    "library": os.path.dirname(os.__file__),
+                    "memray": _has_memray(),
+                    "time": time.monotonic(),
+                    "mark": self._count,
+                }
+            )
+            if reply[0] != "options":
+                return False
+            self._options = dict(field.split("=", 1) for field in reply[1:] if "=" in field)
+            if self._options.get("trace") == "1" and not self._traced:
+                self._trace()
+            hooks = self._options.get("hooks")
+            if hooks and how == "start":
+                from .hooks import install
+
+                install(hooks.split(","))
+        except ChannelError:
+            self._channel.drop()
+            return False
+        return True
+
+    def mark(self):
+        """End one unit of work (see marks.mark)."""
+        if self._owner == _thread.get_ident():
+            # A signal handler or a finalizer, in the middle of a mark of the same thread.
+            self._count += 1
+            return
+        with self._lock:
+            self._owner = _thread.get_ident()
+            try:
+                self._count += 1
+                if time.monotonic() >= self._due_seconds:
+                    self._tell("mark")
+            finally:
+                self._owner = None
+
+    def gauge(self, name, value):
+        """Remember a figure of the target's own for the next mark (see marks.gauge)."""
+        try:
+            self._gauges[str(name)] = float(value)
+        except (TypeError, ValueError):
+            return
+        now = time.monotonic()
+        if self._told_count == 0 and now - self._begun_seconds > GAUGE_SECONDS:
+            self._begun_seconds = now
+            try:
+                self._channel.send({"kind": "gauges", "time": now, "gauges": dict(self._gauges)})
+            except ChannelError:
+                self._recover()
+
+    def end(self):
+        """Give the last figures before the interpreter goes, and end the tracing."""
+        if marks._session is self:
+            with self._lock:
+                self._owner = _thread.get_ident()
+                self._tell("exit")
+            marks.attach(None)
+        if self._traced:
+            from . import tracing
+
+            tracing.stop()
+        self._channel.drop()
+
+    def after_fork(self):
+        """Open a session of its own in a forked child."""
+        if self.quiet_fork or marks._session is not self:
+            marks.attach(None)
+            return
+        self._channel.drop()
+        self._reset()
+        if not self.open("fork"):
+            marks.attach(None)
+
+    def _tell(self, kind):
+        begun = time.monotonic()
+        message = {
+            "kind": kind,
+            "mark": self._count,
+            "time": begun,
+            "gc_enabled": gc.isenabled(),
+            "gauges": dict(self._gauges),
+            "figures": figures(),
+        }
+        worked_seconds = 0.0
+        try:
+            while True:
+                reply = self._channel.ask(message)
+                if reply[0] == "go":
+                    break
+                message = self._obey(reply)
+                worked_seconds += message["seconds"]
+        except ChannelError:
+            self._recover()
+            return
+        self._told_count += 1
+        now = time.monotonic()
+        self._space(now, now - begun - worked_seconds)
+
+    def _space(self, now, cost_seconds):
+        """Decide when the next mark is told: they may cost a small share of the target's time."""
+        self._spent_seconds += cost_seconds
+        share = float(self._options.get("mark_share", "0.02"))
+        elapsed = now - self._begun_seconds
+        if self._spent_seconds > FREE_SECONDS + share * elapsed:
+            self._due_seconds = now + cost_seconds / share
+        if self._told_count > FREE_COUNT:
+            self._due_seconds = max(self._due_seconds, now + elapsed / FREE_COUNT)
+
+    def _obey(self, reply):
+        """Do what the recorder asks for at a mark; returns the message that says it is done."""
+        begun = time.monotonic()
+        done = {"kind": "done", "what": reply[0]}
+        try:
+            if reply[0] == "collect":
+                gc.collect()
+                done["figures"] = figures()
+            elif reply[0] == "barrier":
+                from . import tracing
+
+                tracing.barrier(int(reply[1]))
+            elif reply[0] == "graph":
+                done["result"] = self._dump_graph(reply[1], float(reply[2]))
+        except ChannelError:
+            raise
+        except Exception as problem:
+            done["problem"] = "%s: %s" % (type(problem).__name__, problem)
+        done["seconds"] = time.monotonic() - begun
+        return done
+
+    def _dump_graph(self, path, limit_seconds):
+        from . import graph
+
+        self.quiet_fork = True
+        try:
+            return graph.dump_by_fork(path, limit_seconds=limit_seconds)
+        finally:
+            self.quiet_fork = False
+
+    def _recover(self):
+        """Connect again where the target closed our descriptor; else go on without recording."""
+        if not self._channel.intact and self._reconnect_count < RECONNECT_COUNT:
+            self._reconnect_count += 1
+            if self.open("again"):
+                return
+        self._channel.drop()
+        marks.attach(None)
+
+    def _trace(self):
+        try:
+            from . import tracing
+        except Exception as problem:
+            why = "%s: %s" % (type(problem).__name__, problem)
+            self._channel.ask({"kind": "untraced", "why": why})
+            return
+        port = tracing.free_port()
+        self._channel.ask({"kind": "trace", "port": port})
+        started = _thread.allocate_lock()
+        started.acquire()
+        _thread.start_new_thread(self._watch, (started, tracing, port))
+        why = None
+        try:
+            tracing.start(
+                port,
+                native=self._options.get("native") == "1",
+                python_allocators=self._options.get("python_allocators") == "1",
+            )
+            self._traced = True
+        except Exception as problem:
+            why = "%s: %s" % (type(problem).__name__, problem)
+        finally:
+            started.release()
+        self._channel.ask({"kind": "traced"} if why is None else {"kind": "untraced", "why": why})
+
+    def _watch(self, started, tracing, port):
+        """Free a start of the tracer that waits for a reader which will not come any more."""
+        deadline = time.monotonic() + TRACE_START_SECONDS
+        while not started.acquire(timeout=0.1):
+            if self._channel.hung_up or time.monotonic() > deadline:
+                tracing.unblock(port)
+                return
+
+
+def _has_memray():
+    """Say whether the heap of this process could be traced, without importing anything."""
+    if sys.implementation.name != "cpython":
+        return False
+    finder = sys.modules["_frozen_importlib_external"].PathFinder
+    return finder.find_spec("memray") is not None
