@@ -1,0 +1,91 @@
+"""Recording a case: its target, in a scratch folder, with its services."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leaklab.errors import LeaklabError
+
+if TYPE_CHECKING:
+    from leaklab.cases.catalogue import Case
+
+
+class CaseSkipped(LeaklabError):  # noqa: N818 - a skip is no failure of the case
+    """The case cannot run on this machine; ``str()`` is the reason."""
+
+
+def target_arguments(variant: str, values: Mapping[str, object]) -> list[str]:
+    """The command line of a target: the variant, then every parameter by name."""
+    arguments = [variant]
+    for name, value in values.items():
+        arguments += [f"--{name.replace('_', '-')}", str(value)]
+    return arguments
+
+
+def record_case(
+    case: Case,
+    variant: str | None,
+    given: Mapping[str, object],
+    *,
+    quick: bool,
+    fresh: bool,
+    store: Any,
+    progress: Any,
+) -> Any:
+    """See `Case.record`."""
+    names = list(case.variants) if variant is None else [case.variant(variant).name]
+    values = case.values(given, quick=quick)
+    reason = case.missing()
+    if reason is not None:
+        raise CaseSkipped(f"case {case.id} skipped: {reason}")
+    with ExitStack() as running:
+        environment = {}
+        if case.services:
+            from leaklab.cases.services import start_service
+
+            for service in case.services:
+                environment.update(running.enter_context(start_service(service)))
+        runs = {
+            name: _record_variant(
+                case, name, values, environment, fresh=fresh, store=store, progress=progress
+            )
+            for name in names
+        }
+    return runs if variant is None else runs[variant]
+
+
+def _record_variant(
+    case: Case,
+    name: str,
+    values: Mapping[str, object],
+    environment: Mapping[str, str],
+    *,
+    fresh: bool,
+    store: Any,
+    progress: Any,
+) -> Any:
+    from leaklab import api
+
+    variant = case.variants[name]
+    passes = variant.passes or case.passes
+    # Targets write their files (and their litter) into a folder of their own.
+    with tempfile.TemporaryDirectory(prefix="leaklab-case-") as scratch:
+        return api.record(
+            str(case.target),
+            target_arguments(name, values),
+            name=case.id,
+            variant=name,
+            case={"id": case.id, "variant": name},
+            parameters=dict(values),
+            watch_files=case.watch_files,
+            working_folder=Path(scratch),
+            env={**environment, **variant.environment},
+            store=store,
+            fresh=fresh,
+            progress=progress,
+            **({"passes": passes} if passes else {}),
+        )
