@@ -1,0 +1,1 @@
+"""From a run's tables to figures: pure functions, no input or output, no printing."""

@@ -1,0 +1,186 @@
+"""The live heap over the snapshots of one role, from the stored changes.
+
+The store keeps for each snapshot only the stacks that changed. Here they become differences: any
+sum over stacks and processes, at any snapshot, is then one weighted count and one cumulative sum,
+and the dense matrix of all stacks and snapshots (which may not fit) is never built.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from leaklab.analysis.series import as_flags, as_floats, choose_points, processes_of, summed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from leaklab.store import RunData
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class HeapTimeline:
+    """Live bytes of one role: ``column_count`` snapshots and the differences between them.
+
+    x: marks or seconds (``unit``) of each column. stack_ids: the stacks, by their code.
+    code, column, bytes_change, count_change: one entry per change.
+    """
+
+    x: Floats
+    time_seconds: Floats
+    unit: str
+    stack_ids: Integers
+    code: Integers
+    column: Integers
+    bytes_change: Floats
+    count_change: Floats
+
+    @property
+    def column_count(self) -> int:
+        """How many snapshots the timeline has."""
+        return len(self.x)
+
+    def total(self) -> Floats:
+        """Live bytes of the role at each column."""
+        sums = np.bincount(self.column, weights=self.bytes_change, minlength=self.column_count)
+        return np.cumsum(sums)
+
+    def live(self, column: int, *, count: bool = False) -> Floats:
+        """Live bytes (or allocations) of each stack at a column."""
+        weights = self.count_change if count else self.bytes_change
+        until = self.column <= column
+        return np.bincount(self.code[until], weights=weights[until], minlength=len(self.stack_ids))
+
+    def grouped(self, group: Integers, group_count: int, *, count: bool = False) -> Floats:
+        """Live bytes by group and column; ``group`` maps stack codes, negative leaves one out."""
+        weights = self.count_change if count else self.bytes_change
+        of_entry = group[self.code]
+        keep = of_entry >= 0
+        cell = of_entry[keep] * self.column_count + self.column[keep]
+        size = group_count * self.column_count
+        sums = np.bincount(cell, weights=weights[keep], minlength=size)
+        return np.cumsum(sums.reshape(group_count, self.column_count), axis=1)
+
+
+def heap_timeline(data: RunData, *, role: str = "main") -> HeapTimeline | None:
+    """The heap of one role in the explain pass, or None where it was not recorded.
+
+    Snapshots at marks are used where there are enough of them, exact ones before inexact ones,
+    else all by time.
+    """
+    snapshots = data.snapshots
+    if not len(snapshots) or not len(data.heap):
+        return None
+    members = processes_of(data, role, "explain")
+    snapshots = snapshots[snapshots["process"].isin(list(members))]
+    if not len(snapshots):
+        return None
+    snapshots = snapshots.sort_values("time_seconds", kind="stable")
+    marks = as_floats(snapshots["mark"])
+    time_seconds = as_floats(snapshots["time_seconds"])
+    selected, unit = choose_points(marks, as_flags(snapshots["exact"]), time_seconds)
+    x = time_seconds[selected]
+    process = snapshots["process"].to_numpy(np.int64)
+    if unit == "iteration":
+        x = summed(process[selected], x, np.nan_to_num(marks[selected]), {})
+    columns = _columns(process, snapshots["snapshot"].to_numpy(np.int64), selected)
+    parts = _changes(data.heap, members)
+    stack_ids, code = np.unique(parts["stack_id"], return_inverse=True)
+    column = columns.lookup(parts["process"], parts["snapshot"])
+    used = column >= 0
+    entries = [(code[used], column[used], parts["bytes_change"][used], parts["count_change"][used])]
+    entries += _endings(members, time_seconds[selected], code, column, parts)
+    merged = [np.concatenate(arrays) for arrays in zip(*entries, strict=True)]
+    return HeapTimeline(x, time_seconds[selected], unit, stack_ids, *merged)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Which column a snapshot's changes belong to: the next selected one of its process."""
+
+    processes: Integers
+    snapshots: list[Integers]
+    columns: list[Integers]
+
+    def lookup(self, process: Integers, snapshot: Integers) -> Integers:
+        found = np.full(len(process), -1, np.int64)
+        for number, snapshots, columns in zip(
+            self.processes, self.snapshots, self.columns, strict=True
+        ):
+            mine = process == number if len(self.processes) > 1 else slice(None)
+            found[mine] = columns[np.searchsorted(snapshots, snapshot[mine])]
+        return found
+
+
+def _columns(process: Integers, snapshot: Integers, selected: NDArray[np.bool_]) -> _Columns:
+    column_of = np.cumsum(selected) - 1
+    processes = np.unique(process)
+    snapshots, columns = [], []
+    for number in processes:
+        mine = np.flatnonzero((process == number) & selected)
+        mine = mine[np.argsort(snapshot[mine], kind="stable")]
+        snapshots.append(snapshot[mine])
+        # One more place: changes after the last selected snapshot belong to no column.
+        columns.append(np.append(column_of[mine], -1))
+    return _Columns(processes, snapshots, columns)
+
+
+def _changes(heap: pd.DataFrame, members: dict[int, Any]) -> dict[str, NDArray[Any]]:
+    """The heap rows as differences to the same stack's previous row in the same process."""
+    process = heap["process"].to_numpy(np.int64)
+    if len(np.setdiff1d(np.unique(process), list(members))):
+        heap = heap[np.isin(process, list(members))]
+        process = heap["process"].to_numpy(np.int64)
+    snapshot = heap["snapshot"].to_numpy(np.int64)
+    stack_id = heap["stack_id"].to_numpy(np.int64)
+    order = np.lexsort((snapshot, stack_id, process))
+    process, snapshot, stack_id = process[order], snapshot[order], stack_id[order]
+    fresh = np.ones(len(order), bool)
+    fresh[1:] = (stack_id[1:] != stack_id[:-1]) | (process[1:] != process[:-1])
+    parts: dict[str, NDArray[Any]] = {
+        "process": process,
+        "snapshot": snapshot,
+        "stack_id": stack_id,
+    }
+    for target, source in (("bytes_change", "live_bytes"), ("count_change", "allocation_count")):
+        value = heap[source].to_numpy(np.float64, na_value=0.0)[order]
+        previous = np.empty_like(value)
+        previous[1:] = value[:-1]
+        previous[fresh] = 0.0
+        parts[target] = value - previous
+    return parts
+
+
+def _endings(
+    members: dict[int, Any],
+    time_seconds: Floats,
+    code: Integers,
+    column: Integers,
+    parts: dict[str, NDArray[Any]],
+) -> list[tuple[Any, ...]]:
+    """What a process held when it ended leaves the role's heap at its end."""
+    entries = []
+    for number, entry in members.items():
+        ended = entry.get("ended_seconds")
+        if ended is None or not len(time_seconds) or ended >= time_seconds[-1]:
+            continue
+        mine = (parts["process"] == number) & (column >= 0)
+        if not mine.any():
+            continue
+        at = max(int(np.searchsorted(time_seconds, ended, side="right")), int(column[mine].max()))
+        at = min(at, len(time_seconds) - 1)
+        entries.append(
+            (
+                code[mine],
+                np.full(int(mine.sum()), at),
+                -parts["bytes_change"][mine],
+                -parts["count_change"][mine],
+            )
+        )
+    return entries

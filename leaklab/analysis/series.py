@@ -1,0 +1,183 @@
+"""One resource over the run: the figures of all processes of a role, summed at each moment.
+
+A leak in workers is seen when their parent is flat because processes of one role are merged, and
+never mixed with another role. The horizontal axis is marks ended in the role where the target
+marks its units of work, else seconds since the start of the pass.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from leaklab.store import RunData
+
+    Floats = NDArray[np.float64]
+
+# Fewer marks than this say nothing about growth per mark; seconds are then the better axis.
+MINIMUM_MARKS = 8
+
+# Measured at the explain pass, where the allocations are; everything else comes from the
+# measure pass, whose processes memray does not touch.
+HEAP = "heap_bytes"
+RESOURCES = (
+    "rss_bytes",
+    "heap_bytes",
+    "fd_count",
+    "socket_count",
+    "thread_count",
+    "task_count",
+    "child_count",
+)
+RESOURCE_PREFIXES = ("file_bytes:", "gauge:")
+
+
+def resource_names(data: RunData) -> list[str]:
+    """Names of the resources that were measured in this run, in the order they are reported."""
+    seen = set(data.samples["name"].dropna().unique()) if len(data.samples) else set()
+    if len(data.snapshots):
+        seen.add(HEAP)
+    names = [name for name in RESOURCES if name in seen]
+    for prefix in RESOURCE_PREFIXES:
+        names += sorted(name for name in seen if str(name).startswith(prefix))
+    return names
+
+
+def processes_of(data: RunData, role: str, pass_: str) -> dict[int, dict[str, Any]]:
+    """The entries of ``meta["processes"]`` of one role and pass, by process number."""
+    return {
+        int(entry["process"]): entry
+        for entry in data.meta.get("processes", ())
+        if entry.get("role", "main") == role and entry.get("pass", pass_) == pass_
+    }
+
+
+def roles(data: RunData, pass_: str = "measure") -> list[str]:  # noqa: S107
+    """Roles of the processes of one pass, "main" first, then in order of appearance."""
+    found = [
+        entry.get("role") or "main"
+        for entry in data.meta.get("processes", ())
+        if entry.get("pass", pass_) == pass_
+    ]
+    return sorted(dict.fromkeys(found), key=lambda role: role != "main")
+
+
+def resource_series(
+    data: RunData,
+    name: str,
+    *,
+    pass_: str = "measure",
+    role: str = "main",  # noqa: S107
+) -> pd.DataFrame:
+    """One resource of one role over the run.
+
+    Columns: x (marks ended in the role, or seconds), time_seconds, mark, value, quiescent.
+    ``attrs``: unit ("iteration" or "second"), name, role, pass. ``heap_bytes`` always comes from
+    the explain pass. Empty where nothing was measured.
+    """
+    if name == HEAP:
+        pass_ = "explain"  # noqa: S105
+        points = data.snapshots
+        points = points.assign(value=points["live_bytes"]) if len(points) else points
+    else:
+        points = data.samples[data.samples["name"] == name] if len(data.samples) else data.samples
+    members = processes_of(data, role, pass_)
+    if len(points):
+        keep = points["pass"].eq(pass_) & points["process"].isin(list(members))
+        points = points[keep & points["value"].notna()]
+    if not len(points):
+        return _frame(np.empty(0), np.empty(0), np.empty(0), np.empty(0), np.empty(0, bool)).pipe(
+            _labelled, "second", name, role, pass_
+        )
+    points = points.sort_values("time_seconds", kind="stable")
+    marks = as_floats(points["mark"])
+    quiescent = as_flags(points["quiescent"])
+    preferred = as_flags(points["exact"]) if name == HEAP else quiescent
+    selected, unit = choose_points(marks, preferred, as_floats(points["time_seconds"]))
+    points, marks, quiescent = points[selected], marks[selected], quiescent[selected]
+    time_seconds = as_floats(points["time_seconds"])
+    process = points["process"].to_numpy()
+    value = summed(process, time_seconds, as_floats(points["value"]), members)
+    role_marks = summed(process, time_seconds, np.nan_to_num(marks), {})
+    x = role_marks if unit == "iteration" else time_seconds
+    mark = role_marks if unit == "iteration" else marks
+    frame = _frame(x, time_seconds, mark, value, quiescent)
+    return _labelled(frame, unit, name, role, pass_)
+
+
+def choose_points(
+    marks: Floats, preferred: NDArray[np.bool_], time_seconds: Floats
+) -> tuple[NDArray[np.bool_], str]:
+    """Which figures to judge by, and the unit of x they give.
+
+    The preferred ones of those taken at marks (after a collection, or exact snapshots: they have
+    no collection sawtooth in them), then all taken at marks, else all of them by time.
+    """
+    at_mark = np.isfinite(marks)
+    for candidate in (at_mark & preferred, at_mark):
+        if len(np.unique(marks[candidate])) >= MINIMUM_MARKS:
+            return candidate, "iteration"
+    return np.isfinite(time_seconds), "second"
+
+
+def summed(
+    process: NDArray[Any],
+    time_seconds: Floats,
+    value: Floats,
+    members: dict[int, dict[str, Any]],
+) -> Floats:
+    """Sum over processes of each one's latest value, at every point (points sorted by time).
+
+    A process that ended (``ended_seconds`` in ``members``) no longer counts after its end.
+    """
+    different = np.unique(process)
+    if len(different) == 1:
+        return value
+    change = np.empty_like(value)
+    ends: list[tuple[float, float]] = []
+    for number in different:
+        mine = np.flatnonzero(process == number)
+        change[mine] = np.diff(value[mine], prepend=0.0)
+        ended = members.get(int(number), {}).get("ended_seconds")
+        if ended is not None and ended < time_seconds[-1]:
+            ends.append((max(float(ended), time_seconds[mine[-1]]), value[mine[-1]]))
+    total: Floats = np.cumsum(change)
+    for ended, last in ends:
+        total[time_seconds > ended] -= last
+    return total
+
+
+def as_floats(column: pd.Series[Any]) -> Floats:
+    """The column as floats, with NaN for null."""
+    return column.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def as_flags(column: pd.Series[Any]) -> NDArray[np.bool_]:
+    """The column as booleans; null counts as false."""
+    if column.dtype == np.bool_:
+        return column.to_numpy()
+    return np.fromiter((value is not None and value == True for value in column), bool)  # noqa: E712
+
+
+def _frame(
+    x: Floats, time_seconds: Floats, mark: Floats, value: Floats, quiescent: NDArray[np.bool_]
+) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "x": x,
+            "time_seconds": time_seconds,
+            "mark": mark,
+            "value": value,
+            "quiescent": quiescent,
+        }
+    )
+
+
+def _labelled(frame: pd.DataFrame, unit: str, name: str, role: str, pass_: str) -> pd.DataFrame:
+    frame.attrs.update({"unit": unit, "name": name, "role": role, "pass": pass_})
+    return frame

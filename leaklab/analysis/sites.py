@@ -1,0 +1,122 @@
+"""Allocation stacks grouped into sites: the innermost frame of the user's own code.
+
+A site is one line of one function. Library frames below it are folded away: that a dict was
+allocated in ``json/decoder.py`` helps less than the line that asked for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Integers = NDArray[np.int64]
+
+# Whose frames count as the user's, best first: a stack without frames of the target belongs to
+# its innermost library frame, and one without those to its innermost frame of any origin.
+USER_ORIGINS = ("target",)
+LIBRARY_ORIGINS = ("site-packages",)
+
+
+@dataclass(frozen=True)
+class Sites:
+    """The sites of a set of stacks.
+
+    of_stack: site number for each of the stacks asked for. frame: row in ``frames`` of the site's
+    line, or -1 where the stack has no frame. offsets, flat: the frames (rows) of stack k, most
+    recent call first, are ``flat[offsets[k]:offsets[k + 1]]``.
+    """
+
+    of_stack: Integers
+    frame: Integers
+    offsets: Integers
+    flat: Integers
+    frames: pd.DataFrame
+
+    @property
+    def count(self) -> int:
+        """How many sites there are."""
+        return len(self.frame)
+
+    def rows(self, stack: int) -> Integers:
+        """Rows in ``frames`` of one stack, most recent call first."""
+        return self.flat[self.offsets[stack] : self.offsets[stack + 1]]
+
+
+def group_sites(
+    stacks: pd.DataFrame,
+    frames: pd.DataFrame,
+    stack_ids: Integers,
+    *,
+    user_origins: tuple[str, ...] = USER_ORIGINS,
+) -> Sites:
+    """Sites of the stacks with these ids (sorted); unknown ids count as stacks without frames."""
+    frames = frames.reset_index(drop=True)
+    offsets, flat = _flat_frames(stacks, frames, stack_ids)
+    origin = frames["origin"].astype(object).to_numpy()
+    owner = np.repeat(np.arange(len(stack_ids)), np.diff(offsets))
+    chosen = np.full(len(stack_ids), -1, np.int64)
+    everything = tuple(dict.fromkeys(origin))
+    for accepted in (user_origins, LIBRARY_ORIGINS, ("stdlib",), everything):
+        hits = np.flatnonzero(np.isin(origin, list(accepted))[flat]) if len(flat) else flat
+        hits = hits[chosen[owner[hits]] < 0]
+        owners, first = np.unique(owner[hits], return_index=True)
+        chosen[owners] = flat[hits[first]]
+    frame, of_stack = np.unique(_same_line(frames)[chosen], return_inverse=True)
+    return Sites(of_stack.astype(np.int64), frame, offsets, flat, frames)
+
+
+def site_fingerprint(sites: Sites, stack: int, site: int) -> str:
+    """Twelve hex digits that stay the same when lines shift: functions and files, no lines.
+
+    Made of the site's function and the user's frames above it in the stack that stands for the
+    site; runs of one function (recursion) count once.
+    """
+    rows = sites.rows(stack)
+    origin = sites.frames["origin"]
+    own = [row for row in rows if origin.iat[row] in USER_ORIGINS] or list(rows)
+    names = [_name(sites.frames, row) for row in own]
+    if sites.frame[site] >= 0:
+        names.insert(0, _name(sites.frames, int(sites.frame[site])))
+    unrepeated = [name for at, name in enumerate(names) if at == 0 or names[at - 1] != name]
+    return hashlib.sha256("\n".join(unrepeated).encode()).hexdigest()[:12]
+
+
+def _name(frames: pd.DataFrame, row: int) -> str:
+    return f"{frames['file'].iat[row]}:{frames['function'].iat[row]}"
+
+
+def _same_line(frames: pd.DataFrame) -> Integers:
+    """For each frame row, the first row with the same function, file and line; -1 stays -1."""
+    if not len(frames):
+        return np.array([-1], np.int64)
+    codes = frames.groupby(["file", "function", "line"], sort=False, dropna=False).ngroup()
+    _, first, inverse = np.unique(codes.to_numpy(), return_index=True, return_inverse=True)
+    return np.append(first[inverse], -1).astype(np.int64)
+
+
+def _flat_frames(
+    stacks: pd.DataFrame, frames: pd.DataFrame, stack_ids: Integers
+) -> tuple[Integers, Integers]:
+    """Frame rows of all stacks one after another, and where each stack begins."""
+    known = pd.Index(stacks["stack_id"].to_numpy(np.int64))
+    rows = known.get_indexer(stack_ids)
+    lists = stacks["frame_ids"].to_numpy()
+    wanted = [lists[row] if row >= 0 else () for row in rows]
+    lengths = np.fromiter((len(entry) for entry in wanted), np.int64, len(wanted))
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    filled = [entry for entry in wanted if len(entry)]
+    ids = np.concatenate(filled).astype(np.int64) if filled else np.empty(0, np.int64)
+    flat = pd.Index(frames["frame_id"].to_numpy(np.int64)).get_indexer(ids).astype(np.int64)
+    if (flat < 0).any():  # a frame that was never written: drop it from its stack
+        owner = np.repeat(np.arange(len(wanted)), lengths)[flat >= 0]
+        flat = flat[flat >= 0]
+        lengths = np.bincount(owner, minlength=len(wanted))
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return offsets, flat

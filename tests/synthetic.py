@@ -1,0 +1,203 @@
+"""Runs made of formulas: what a recording would have brought, without recording.
+
+    data = run(rss=leak(200, 20_000) + noise(200, 50_000), sites={"keep": leak(200, 1_000)})
+
+Shapes are arrays with one value per mark (or per sample without marks). ``run`` turns them into a
+:class:`leaklab.store.RunData` with samples, snapshots, heap, stacks and frames.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from leaklab.store import RunData
+
+Series = NDArray[np.float64]
+
+
+def steady(count: int, level: float = 0.0) -> Series:
+    """The same value all along."""
+    return np.full(count, float(level))
+
+
+def leak(count: int, rate: float, *, start: float = 0.0, begin: int = 0) -> Series:
+    """``rate`` more at every mark, from mark ``begin`` on."""
+    return start + rate * np.maximum(np.arange(count) - begin, 0.0)
+
+
+def bounded(count: int, ceiling: float, *, full_at: int) -> Series:
+    """A cache that fills linearly until ``full_at`` and then stays."""
+    return ceiling * np.minimum(np.arange(count) / full_at, 1.0)
+
+
+def warm_up(count: int, ceiling: float, *, half_life: float) -> Series:
+    """Growth that levels off: half of what is missing comes every ``half_life`` marks."""
+    return ceiling * (1 - 0.5 ** (np.arange(count) / half_life))
+
+
+def sawtooth(count: int, height: float, *, period: int) -> Series:
+    """Fills and is cleared every ``period`` marks."""
+    return height * (np.arange(count) % period) / period
+
+
+def stairs(count: int, height: float, *, every: int) -> Series:
+    """``height`` more at once, every so many marks."""
+    return height * (np.arange(count) // every)
+
+
+def step(count: int, height: float, *, at: int) -> Series:
+    """One single step."""
+    return np.where(np.arange(count) >= at, float(height), 0.0)
+
+
+def noise(count: int, scale: float, *, autocorrelation: float = 0.0, seed: int = 0) -> Series:
+    """Gaussian noise of standard deviation ``scale``, first-order autocorrelated."""
+    shocks = np.random.default_rng(seed).normal(size=count) * scale
+    if not autocorrelation:
+        return shocks
+    values, last = np.empty(count), shocks[0]
+    weight = np.sqrt(1 - autocorrelation**2)
+    for at, shock in enumerate(shocks):
+        last = autocorrelation * last + weight * shock
+        values[at] = last
+    return values
+
+
+def high_water(values: Series) -> Series:
+    """What resident memory makes of a heap: it keeps its highest value."""
+    return np.maximum.accumulate(values)
+
+
+def run(
+    *,
+    sites: dict[str, Series] | None = None,
+    rss: Series | None = None,
+    marks: bool = True,
+    seconds_per_point: float = 0.01,
+    meta: dict[str, Any] | None = None,
+    **resources: Series,
+) -> RunData:
+    """A run of one process per pass: ``sites`` are live bytes per function in the explain pass,
+    ``rss`` and the other resources (``fd_count=…``) figures of the measure pass.
+
+    A site named ``"lib.py:parse<load"`` is allocated by the library function ``parse`` called by
+    the target's ``load``.
+    """
+    processes = [_process(0, "measure"), _process(1, "explain")]
+    if rss is not None:
+        resources["rss_bytes"] = 50e6 + rss
+    samples = [
+        _samples(name.replace("__", ":"), values, marks, seconds_per_point)
+        for name, values in resources.items()
+    ]
+    tables: dict[str, pd.DataFrame] = {}
+    if samples:
+        tables["samples"] = pd.concat(samples, ignore_index=True)
+    if sites:
+        tables |= heap_tables(sites, marks=marks, seconds_per_point=seconds_per_point)
+    return RunData.from_tables(
+        {
+            "schema_version": 1,
+            "name": "synthetic",
+            "state": "complete",
+            "parameters": {},
+            "processes": processes,
+            "passes": [{"pass": "measure"}, {"pass": "explain"}],
+            "versions": {"python": ".".join(map(str, sys.version_info[:3]))},
+            "platform": {"system": os.uname().sysname},
+            **(meta or {}),
+        },
+        **tables,
+    )
+
+
+def heap_tables(
+    sites: dict[str, Series],
+    *,
+    process: int = 1,
+    marks: bool = True,
+    seconds_per_point: float = 0.01,
+    line_shift: int = 0,
+) -> dict[str, pd.DataFrame]:
+    """Tables snapshots, heap, stacks and frames of one process; only changes are stored."""
+    frames, stacks = _stacks(list(sites), line_shift)
+    values = np.rint(np.stack(list(sites.values()))).astype(np.int64)
+    changed = np.diff(values, axis=1, prepend=0) != 0
+    stack, snapshot = np.nonzero(changed)
+    order = np.lexsort((stack, snapshot))
+    stack, snapshot = stack[order], snapshot[order]
+    heap = pd.DataFrame(
+        {
+            "process": process,
+            "snapshot": snapshot,
+            "stack_id": stack,
+            "live_bytes": values[stack, snapshot],
+            "allocation_count": np.maximum(values[stack, snapshot] // 100, 0),
+        }
+    )
+    count = values.shape[1]
+    snapshots = pd.DataFrame(
+        {
+            "pass": "explain",
+            "process": process,
+            "snapshot": np.arange(count),
+            "mark": np.arange(1, count + 1) if marks else None,
+            "time_seconds": seconds_per_point * np.arange(1, count + 1),
+            "live_bytes": values.sum(axis=0),
+            "allocation_count": values.sum(axis=0) // 100,
+            "stack_count": (values > 0).sum(axis=0),
+            "cost_seconds": 0.001,
+            "exact": marks,
+            "quiescent": marks,
+        }
+    )
+    return {"snapshots": snapshots, "heap": heap, "stacks": stacks, "frames": frames}
+
+
+def _process(number: int, pass_: str, role: str = "main") -> dict[str, Any]:
+    return {"process": number, "pass": pass_, "role": role, "ended_seconds": None}
+
+
+def _samples(
+    name: str, values: Series, marks: bool, seconds_per_point: float, process: int = 0
+) -> pd.DataFrame:
+    count = len(values)
+    return pd.DataFrame(
+        {
+            "pass": "measure",
+            "process": process,
+            "time_seconds": seconds_per_point * np.arange(1, count + 1),
+            "mark": np.arange(1, count + 1) if marks else None,
+            "quiescent": marks,
+            "name": name,
+            "value": values,
+        }
+    )
+
+
+def _stacks(names: list[str], line_shift: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    frames: dict[tuple[str, str, int, str], int] = {}
+    lists = []
+    for at, name in enumerate(names):
+        calls = []
+        for call in name.split("<"):
+            file, _, function = call.rpartition(":")
+            origin = "site-packages" if file else "target"
+            line = 10 + at + line_shift if origin == "target" else 5
+            calls.append((function, file or "app.py", line, origin))
+        calls.append(("main", "app.py", 100 + line_shift, "target"))
+        lists.append([frames.setdefault(call, len(frames)) for call in calls])
+    frame_rows = pd.DataFrame(
+        [(number, *call) for call, number in frames.items()],
+        columns=["frame_id", "function", "file", "line", "origin"],
+    )
+    stacks = pd.DataFrame(
+        {"stack_id": range(len(names)), "allocator": "malloc", "frame_ids": lists}
+    )
+    return frame_rows, stacks
