@@ -1,6 +1,7 @@
 """Figures of runs: each takes a run (or several) and axes to draw on, and returns the axes."""
 
 from leaklab.plots.growth_curve import growth
+from leaklab.plots.icicle import allocation_tree
 from leaklab.plots.resource_curves import curves
 
-__all__ = ["curves", "growth"]
+__all__ = ["allocation_tree", "curves", "growth"]

@@ -107,8 +107,17 @@ def _shade_warm_up(ax: Axes, baseline: float) -> None:
     if not math.isfinite(baseline) or baseline <= left:
         return
     ax.axvspan(left, baseline, color=style.INK, alpha=0.12, linewidth=0, gid="warm-up")
-    ax.text(baseline, 0.02, "warm-up ", ha="right", va="bottom", color=style.INK,
-            fontsize=style.FONT_SIZE - 1.5, transform=ax.get_xaxis_transform(), clip_on=True)
+    ax.text(
+        baseline,
+        0.02,
+        "warm-up ",
+        ha="right",
+        va="bottom",
+        color=style.INK,
+        fontsize=style.FONT_SIZE - 1.5,
+        transform=ax.get_xaxis_transform(),
+        clip_on=True,
+    )
 
 
 def _interval(resource: str, fitted: Any) -> str:
@@ -129,10 +138,23 @@ def _draw_rate(ax: Axes, frame: pd.DataFrame, fitted: Any, colour: str) -> None:
     ends = np.array([x[0], x[-1]])
     middle = float(np.median(x))
     level = float(np.median(y - fitted.rate * (x - middle)))
-    ax.plot(ends, level + fitted.rate * (ends - middle), color=colour, linewidth=1,
-            linestyle=(0, (4, 3)), gid="rate")
+    ax.plot(
+        ends,
+        level + fitted.rate * (ends - middle),
+        color=colour,
+        linewidth=1,
+        linestyle=(0, (4, 3)),
+        gid="rate",
+    )
     if fitted.rate_low is not None and fitted.rate_high is not None:
         span = np.linspace(ends[0], ends[1], 50) - middle
         bounds = np.array([fitted.rate_low * span, fitted.rate_high * span]) + level
-        ax.fill_between(span + middle, bounds.min(axis=0), bounds.max(axis=0), color=colour,
-                        alpha=0.18, linewidth=0, gid="band")
+        ax.fill_between(
+            span + middle,
+            bounds.min(axis=0),
+            bounds.max(axis=0),
+            color=colour,
+            alpha=0.18,
+            linewidth=0,
+            gid="band",
+        )

@@ -95,5 +95,13 @@ def _draw_panel(
         # A constant drawn on its own scale looks like noise around nothing.
         panel.set_ylim(min(0.0, lowest), max(1.0, highest * 1.5))
     panel.margins(x=0.01)
-    panel.text(0.0, 1.03, style.printable(units.title(resource), 60), transform=panel.transAxes,
-               fontsize=style.FONT_SIZE, color=style.INK, fontweight="bold", va="bottom")
+    panel.text(
+        0.0,
+        1.03,
+        style.printable(units.title(resource), 60),
+        transform=panel.transAxes,
+        fontsize=style.FONT_SIZE,
+        color=style.INK,
+        fontweight="bold",
+        va="bottom",
+    )

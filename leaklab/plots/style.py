@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import functools
 import io
-import math
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.ft2font import FT2Font
 from numpy.typing import NDArray
 
 INK = "#767778"
@@ -56,9 +56,13 @@ def line(index: int, point_count: int) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=1)
+def _font() -> FT2Font:
+    return FT2Font(font_manager.findfont("DejaVu Sans"))
+
+
+@functools.lru_cache(maxsize=1)
 def _glyphs() -> frozenset[int]:
-    path = font_manager.findfont("DejaVu Sans")
-    return frozenset(font_manager.get_font(path).get_charmap())
+    return frozenset(_font().get_charmap())
 
 
 def printable(text: object, limit: int | None = None) -> str:
@@ -71,7 +75,7 @@ def printable(text: object, limit: int | None = None) -> str:
     drawn = "".join(c if ord(c) in known else "�" for c in " ".join(str(text).split()))
     if limit is not None and len(drawn) > limit:
         head = (limit - 1) // 2
-        drawn = f"{drawn[:head]}…{drawn[len(drawn) - (limit - 1 - head):]}"
+        drawn = f"{drawn[:head]}…{drawn[len(drawn) - (limit - 1 - head) :]}"
     return drawn.replace("$", r"\$")
 
 
@@ -116,8 +120,14 @@ def title(ax: Axes, text: str) -> None:
 def legend(ax: Axes, **options: object) -> None:
     """A legend above the data, without a frame, in the figure's ink."""
     settings: dict[str, object] = {
-        "loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "frameon": False, "ncols": 1,
-        "fontsize": FONT_SIZE, "labelcolor": INK, "borderaxespad": 0.2, "handlelength": 1.6,
+        "loc": "lower left",
+        "bbox_to_anchor": (0.0, 1.0),
+        "frameon": False,
+        "ncols": 1,
+        "fontsize": FONT_SIZE,
+        "labelcolor": INK,
+        "borderaxespad": 0.2,
+        "handlelength": 1.6,
     }
     ax.legend(**{**settings, **options})  # type: ignore[arg-type]
 
@@ -125,8 +135,17 @@ def legend(ax: Axes, **options: object) -> None:
 def nothing(ax: Axes, why: str) -> Axes:
     """An honest empty figure: the reason in words in place of empty axes."""
     ax.set_axis_off()
-    ax.text(0.5, 0.5, why, ha="center", va="center", color=INK, fontsize=FONT_SIZE + 1,
-            transform=ax.transAxes, wrap=True)
+    ax.text(
+        0.5,
+        0.5,
+        why,
+        ha="center",
+        va="center",
+        color=INK,
+        fontsize=FONT_SIZE + 1,
+        transform=ax.transAxes,
+        wrap=True,
+    )
     return ax
 
 
@@ -147,12 +166,28 @@ def thin(
     return x[kept], y[kept]
 
 
-def clipped(text: str, width_points: float, size_points: float = FONT_SIZE) -> str:
-    """The text cut to a width in points, or "" where not even three letters fit."""
-    letters = math.floor(width_points / (size_points * 0.6))
-    if len(text) <= letters:
+def text_width_points(text: str, size_points: float) -> float:
+    """How wide the text is drawn, by the font's own measures."""
+    font = _font()
+    font.set_size(size_points, 72)
+    font.set_text(text.replace(r"\$", "$"), 0.0)
+    width, _ = font.get_width_height()
+    return float(width) / 64
+
+
+def fitted(text: str, room_points: float, size_points: float) -> str:
+    """The longest beginning of the text that fits, or "" where not even three letters do."""
+    if room_points < 3 * size_points:
+        return ""
+    if text_width_points(text, size_points) <= room_points:
         return text
-    return text[: letters - 1] + "…" if letters >= 4 else ""
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        wide = text_width_points(text[:middle] + "…", size_points)
+        low, high = (middle, high) if wide <= room_points else (low, middle - 1)
+    cut = text[:low].rstrip("\\ ")
+    return f"{cut}…" if len(cut) >= 3 else ""
 
 
 def svg(figure: Figure | SubFigure, alt: str) -> str:
@@ -172,7 +207,7 @@ def svg(figure: Figure | SubFigure, alt: str) -> str:
     with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": salt}):
         root.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})  # type: ignore[union-attr]
     text = buffer.getvalue()
-    text = text[text.index("<svg"):]
+    text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = text.replace(INK, "currentColor")
     ids = set(re.findall(r'\bid="([^"]+)"', text))
@@ -180,7 +215,8 @@ def svg(figure: Figure | SubFigure, alt: str) -> str:
     text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}\1"', text)
     text = re.sub(
         r'((?:xlink:)?href="#|url\(#)([^")]+)',
-        lambda m: f"{m[1]}{prefix}{m[2]}" if m[2] in ids else m[0], text,
+        lambda m: f"{m[1]}{prefix}{m[2]}" if m[2] in ids else m[0],
+        text,
     )
     label = html.escape(alt, quote=True)
     return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
