@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError
@@ -43,7 +42,7 @@ def record_case(
     if reason is not None:
         raise CaseSkipped(f"case {case.id} skipped: {reason}")
     with ExitStack() as running:
-        environment = {}
+        environment: dict[str, str] = {}
         if case.services:
             from leaklab.cases.services import start_service
 
@@ -82,7 +81,7 @@ def _record_variant(
             case={"id": case.id, "variant": name},
             parameters=dict(values),
             watch_files=case.watch_files,
-            working_folder=Path(scratch),
+            cwd=scratch,
             env={**environment, **variant.environment},
             store=store,
             fresh=fresh,
