@@ -1,8 +1,8 @@
 """Runs one database server for a case and ends it, with its data, when standard input closes.
 
-Started by `leaklab.cases.services` as ``python -I server_guard.py postgres|valkey PROGRAM_FOLDER``;
-prints the server's URL once it accepts connections. It is a process of its own because nothing else
-survives a leaklab that is killed: the pipe's end closes with whoever held it. Standard library only.
+Started by `leaklab.cases.services` as ``python -I server_guard.py KIND PROGRAM_FOLDER``; prints the
+server's URL once it accepts connections. A process of its own, because nothing else survives a
+leaklab that is killed: the pipe's end closes with whoever held it. Standard library only.
 """
 
 from __future__ import annotations
