@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from leaklab import plots
     from leaklab.api import case, cases, compare, open, record, runs
     from leaklab.errors import LeaklabError, UsageError
+    from leaklab.jupyter.study import study
     from leaklab.run import Run
 
 __version__ = "0.1.0"
@@ -34,6 +35,7 @@ __all__ = [
     "plots",
     "record",
     "runs",
+    "study",
 ]
 
 _HOMES = {
@@ -46,6 +48,7 @@ _HOMES = {
     "open": "leaklab.api",
     "record": "leaklab.api",
     "runs": "leaklab.api",
+    "study": "leaklab.jupyter.study",
 }
 
 

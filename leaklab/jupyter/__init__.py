@@ -1,0 +1,1 @@
+"""At home in Jupyter: magics, a live curve while recording, and the notebooks' own words."""

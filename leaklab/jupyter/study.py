@@ -1,0 +1,252 @@
+"""All cases of one leak mechanism, recorded and shown in the order in which a notebook tells them.
+
+The mechanism notebooks call nothing else, so that they read as prose: what was claimed, the run,
+the curves, the line, what keeps it alive, the fix, the verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from leaklab.errors import UsageError
+from leaklab.jupyter.show import CodeDifference, figure, heading, say, show
+from leaklab.jupyter.table import Table
+from leaklab.run import VERDICT_MIME
+
+if TYPE_CHECKING:
+    from leaklab.cases.catalogue import Case
+    from leaklab.run import Run
+
+# Of several resources that leak, the one whose figure says it best comes first; memory as the
+# kernel sees it last, because it follows the others late and with noise.
+HEADLINES = (
+    "heap_bytes", "file_bytes:", "fd_count", "thread_count", "child_count", "socket_count",
+    "task_count", "rss_bytes", "gauge:",
+)  # fmt: skip
+ROLE_ORDER = ("before", "documented_fix", "better_fix", "control", "condition")
+SUSPECT_COUNT = 3
+LINE_COUNT = 5  # more lines in one figure cannot be told apart
+
+
+class Study:
+    """The cases of one mechanism. Every method but `record` shows what the runs hold.
+
+    ``cases`` by id; ``runs`` by case id and variant; ``skipped`` says why a case did not run.
+    """
+
+    def __init__(
+        self, mechanism: str, *, quick: bool = True, iterations: int = 0, fresh: bool = False
+    ) -> None:
+        from leaklab.cases.catalogue import catalogue
+
+        found = catalogue()
+        self.cases: dict[str, Case] = {
+            name: case for name, case in found.items() if case.mechanism == mechanism
+        }
+        if not self.cases:
+            known = ", ".join(sorted({case.mechanism for case in found.values()}))
+            raise UsageError(f"no case has the mechanism: {mechanism}; allowed: {known}")
+        self.mechanism = mechanism
+        self.quick = quick
+        self.iterations = iterations
+        self.fresh = fresh
+        self.runs: dict[str, dict[str, Run]] = {}
+        self.skipped: dict[str, str] = {}
+
+    def claims(self) -> Table:
+        """What the documents say, in our words, with document and section."""
+        rows = [
+            (case.title, f"{claim.document}, {claim.section}", claim.text)
+            for case in self.cases.values()
+            for claim in case.claims
+        ]
+        return Table(["case", "document", "what it says"], rows)
+
+    def record(self) -> Table:
+        """Record every variant of every case, or load what was recorded before."""
+        for case in self.cases.values():
+            reason = case.missing()
+            if reason is not None:
+                self.skipped[case.id] = reason
+                continue
+            given = self._given(case)
+            self.runs[case.id] = {
+                name: case.record(name, quick=self.quick, fresh=self.fresh, **given)
+                for name in sorted(case.variants, key=lambda n: _order(case, n))
+            }
+        return Table(["case", "variant", "what it does", "recorded"], list(self._recorded()))
+
+    def curves(self) -> None:
+        """The resource that says most about each case, then the others that move."""
+        from leaklab import plots
+
+        for case, runs in self._recorded_cases():
+            name = headline(runs)
+            heading(case.title)
+            main = {v: run for v, run in runs.items() if case.variants[v].role in ROLE_ORDER[:3]}
+            for shown in _portions(main or runs, runs):
+                figure(plots.growth(list(shown.values()), name))
+            figure(plots.curves(list((main or runs).values())))
+
+    def lines(self) -> None:
+        """The first allocation sites of every variant that leaks, and a figure of the worst."""
+        from leaklab import plots
+        from leaklab.plots import units
+
+        for case, runs in self._recorded_cases():
+            rows = [
+                (
+                    variant,
+                    f"{row['function']} ({row['file']}:{row['line']})",
+                    units.value_text("heap_bytes", row["growth_bytes"]),
+                    f"{100 * row['share']:.0f} %",
+                )
+                for variant, run in runs.items()
+                if run.verdict().verdict == "leak"
+                for row in run.suspects().head(SUSPECT_COUNT).to_dict("records")
+            ]
+            heading(case.title)
+            if rows:
+                columns = ["variant", "allocated in", "grew by", "share of the growth"]
+                show(Table(columns, rows, numbers=columns[2:]))
+                figure(plots.suspects(self.worst(case.id)))
+            else:
+                say("No allocation site grows: what leaks here is no memory of this process.")
+
+    def tree(self, case_id: str | None = None) -> Any:
+        """The live heap of a case's worst run (the first case's without a name), to walk in."""
+        from leaklab import plots
+
+        return plots.allocation_tree_html(self.worst(case_id))
+
+    def holders(self) -> None:
+        """What keeps the growth alive: the retention paths of each case's worst run."""
+        from leaklab import plots
+
+        for case, _ in self._recorded_cases():
+            run = self.worst(case.id)
+            heading(case.title)
+            paths = run.retention()
+            if not len(paths):
+                say("No path of Python references accumulates in this run.")
+                continue
+            figure(plots.retention(run))
+
+    def fixes(self) -> None:
+        """How the code of each fix differs from what it fixes, and what the comparison says."""
+        from leaklab.analysis.compare import compare
+        from leaklab.cases.variant_source import code_difference
+
+        for case, runs in self._recorded_cases():
+            steps = [v for role in ROLE_ORDER[:3] for v in runs if case.variants[v].role == role]
+            source = case.target.read_text(encoding="utf-8")
+            for before, after in pairwise(steps):
+                heading(f"{case.title}: {before} → {after}")
+                say(case.variants[after].summary.capitalize() + ".")
+                show(CodeDifference(code_difference(source, before, after)))
+                outcome = compare(runs[steps[0]].data, runs[after].data)
+                say(f"Against {steps[0]}: {outcome.outcome}; {outcome.reason}.")
+
+    def verdicts(self) -> Table:
+        """Every run's verdict with its reason, and whether it is what the case expects."""
+        rows, data = [], []
+        for case, runs in self._recorded_cases():
+            for variant, run in runs.items():
+                checked = case.check({variant: run})
+                met = not (checked["ok"] == False).any()  # noqa: E712 - null is no failure
+                verdict = run.verdict()
+                note = "as expected" if met else _unmet(checked)
+                rows.append((case.title, variant, verdict.verdict, verdict.reason, note))
+                bundle = run._repr_mimebundle_()
+                data.append({**bundle[VERDICT_MIME], "as_expected": met})
+        rows += [
+            (self.cases[name].title, "", "skipped", why, "") for name, why in self.skipped.items()
+        ]
+        columns = ["case", "variant", "verdict", "because", "expected"]
+        return Table(columns, rows, data={VERDICT_MIME: data})
+
+    def judged_claims(self) -> Table:
+        """Each claim again, with what the figures say about it."""
+        rows = [
+            (f"{claim.document}, {claim.section}", claim.text, claim.verdict, claim.why)
+            for case in self.cases.values()
+            for claim in case.claims
+        ]
+        return Table(["document", "what it says", "the claim is", "because"], rows)
+
+    def worst(self, case_id: str | None = None) -> Run:
+        """The run of a case (the first one that ran) that leaks most plainly: before, if there."""
+        if not self.runs:
+            raise UsageError("nothing is recorded yet; call record() first")
+        if case_id is not None and case_id not in self.runs:
+            raise UsageError(f"no such case: {case_id}; allowed: {', '.join(self.runs)}")
+        case = self.cases[case_id or next(iter(self.runs))]
+        runs = self.runs[case.id]
+        leaking = [v for v in runs if runs[v].verdict().verdict == "leak"] or list(runs)
+        return runs[min(leaking, key=lambda variant: _order(case, variant))]
+
+    def _given(self, case: Case) -> dict[str, object]:
+        wanted = self.iterations and "iterations" in case.parameters
+        return {"iterations": self.iterations} if wanted else {}
+
+    def _recorded_cases(self) -> Iterator[tuple[Case, Mapping[str, Run]]]:
+        if not self.runs and not self.skipped:
+            raise UsageError("nothing is recorded yet; call record() first")
+        for name, runs in self.runs.items():
+            yield self.cases[name], runs
+
+    def _recorded(self) -> Iterator[tuple[str, str, str, str]]:
+        for case, runs in self._recorded_cases():
+            for variant, run in runs.items():
+                seconds = sum(p.get("duration_seconds") or 0.0 for p in run.meta["passes"])
+                how = "loaded" if run.reused else f"{seconds:.1f} s"
+                yield case.title, variant, case.variants[variant].summary, how
+        for name, reason in self.skipped.items():
+            yield self.cases[name].title, "", reason, "skipped"
+
+
+def study(mechanism: str, *, quick: bool = True, iterations: int = 0, fresh: bool = False) -> Study:
+    """All cases of `mechanism`, to be recorded and shown step by step.
+
+    `quick`: the cases' small sizes. `iterations`: units of work in each run; 0 leaves it to the
+    case. `fresh`: record again what is recorded. Raises UsageError for an unknown mechanism.
+    """
+    return Study(mechanism, quick=quick, iterations=iterations, fresh=fresh)
+
+
+def headline(runs: Mapping[str, Run]) -> str:
+    """The resource a figure of these runs should show: the best of those that leak in one."""
+    leaking = {
+        resource.name
+        for run in runs.values()
+        for resource in run.verdict().resources
+        if resource.verdict == "leak"
+    }
+    for prefix in HEADLINES:
+        for name in sorted(leaking):
+            if name.startswith(prefix):
+                return name
+    return "rss_bytes"
+
+
+def _order(case: Case, variant: str) -> tuple[int, int]:
+    return ROLE_ORDER.index(case.variants[variant].role), list(case.variants).index(variant)
+
+
+def _portions(main: Mapping[str, Run], runs: Mapping[str, Run]) -> Iterator[dict[str, Run]]:
+    """The variants by figure: before and fixes, then the other conditions."""
+    others = {variant: run for variant, run in runs.items() if variant not in main}
+    for group in (main, others):
+        names = list(group)
+        for start in range(0, len(names), LINE_COUNT):
+            yield {name: group[name] for name in names[start : start + LINE_COUNT]}
+
+
+def _unmet(checked: Any) -> str:
+    failed = checked[checked["ok"] == False]  # noqa: E712
+    return "; ".join(
+        f"{row['resource']}: expected {row['expected']}, measured {row['measured']}"
+        for row in failed.to_dict("records")
+    )
