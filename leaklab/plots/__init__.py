@@ -2,6 +2,7 @@
 
 from leaklab.plots.growth_curve import growth
 from leaklab.plots.icicle import allocation_tree
+from leaklab.plots.icicle_html import allocation_tree_html
 from leaklab.plots.resource_curves import curves
 
-__all__ = ["allocation_tree", "curves", "growth"]
+__all__ = ["allocation_tree", "allocation_tree_html", "curves", "growth"]

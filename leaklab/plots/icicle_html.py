@@ -1,0 +1,183 @@
+"""The interactive allocation tree: one self-contained page in a sandboxed frame.
+
+The page may run its own script and nothing else: it is in an iframe without access to the page
+around it, and its content policy allows no request. Names from the target are in the packed data,
+which is base64, and reach the page as canvas text or text nodes.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import html
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+from leaklab.analysis.tree import AllocationTree
+from leaklab.plots import style, units
+from leaklab.plots.icicle import allocation_tree, default_metric, tree_nodes
+from leaklab.plots.icicle_layout import (
+    METRICS,
+    check_metric,
+    lay_out,
+    metrics_of,
+    node_label,
+    prune,
+)
+from leaklab.plots.tree_packing import clean_name, pack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+NODE_LIMIT = 100_000
+_SCRIPTS = ("data.js", "paint.js", "app.js", "main.js")
+_PLAIN_ROWS = 20
+
+
+@dataclass(frozen=True)
+class HtmlFigure:
+    """An interactive figure. ``document``: a whole HTML page; ``height_pixels``: of its frame."""
+
+    document: str
+    alt: str
+    height_pixels: int
+    still: Callable[[], Figure]
+
+    @property
+    def iframe(self) -> str:
+        """The page in its sandbox, to be placed in another page."""
+        return (
+            f'<iframe sandbox="allow-scripts allow-downloads" title="{_escaped(self.alt)}" '
+            f'style="width:100%;height:{self.height_pixels}px;border:0" loading="lazy" '
+            f'srcdoc="{_escaped(self.document)}"></iframe>'
+        )
+
+    @property
+    def html(self) -> str:
+        """The frame over the still figure: where frames are removed, the still one is seen."""
+        source = style.png_uri(self._png)
+        frame = self.iframe.replace("border:0", "border:0;position:absolute;left:0;top:0", 1)
+        return (
+            f'<div style="position:relative;min-height:{self.height_pixels}px">'
+            f'<img alt="{_escaped(self.alt)}" src="{source}" '
+            f'style="max-width:100%;max-height:{self.height_pixels}px">{frame}</div>'
+        )
+
+    @functools.cached_property
+    def _png(self) -> bytes:
+        return style.png(self.still(), dpi=150)
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """HTML, and the still figure for what shows no HTML (PDF, mail, viewers)."""
+        image = base64.b64encode(self._png).decode("ascii")
+        return {"text/html": self.html, "image/png": image, "text/plain": self.alt}
+
+    def save(self, path: str | Path) -> Path:
+        """Write the page as a file of its own and return its path."""
+        target = Path(path)
+        target.write_text(self.document, encoding="utf-8")
+        return target
+
+
+def allocation_tree_html(
+    run_or_tree: Any,
+    metric: str | None = None,
+    height_pixels: int = 460,
+    node_limit: int = NODE_LIMIT,
+) -> HtmlFigure:
+    """The allocation tree of a run (or an `AllocationTree`) to zoom and search in a browser.
+
+    ``metric``: what is shown first, as in `allocation_tree`; the reader can switch. Beyond
+    ``node_limit`` calls the smallest are drawn together. Raises UsageError for an unknown metric.
+    """
+    nodes = prune(tree_nodes(run_or_tree), node_limit)
+    first = check_metric(nodes, metric or default_metric(nodes))
+    offered = [first, *(name for name in metrics_of(nodes) if name != first)]
+    layout = lay_out(nodes, "difference" if "before_bytes" in nodes.columns else "live_bytes")
+    header = {
+        "metrics": [{"name": m, "label": METRICS[m], "tree": 0, "column": m} for m in offered],
+        "labels": {**METRICS, "before_bytes": "live before"},
+        "colours": style.ORIGIN,
+        "unknown": style.UNKNOWN_ORIGIN,
+        "grew": style.GREW,
+        "shrank": style.SHRANK,
+        "same": style.SAME,
+    }
+    alt = describe_tree(layout.nodes)
+    return HtmlFigure(
+        _document(layout.nodes, pack([layout], header), alt),
+        alt,
+        height_pixels,
+        functools.partial(_still, AllocationTree(nodes), first),
+    )
+
+
+def describe_tree(nodes: pd.DataFrame) -> str:
+    """The tree in a sentence: total, number of calls, and the largest place of the target."""
+    root = nodes.iloc[0]
+    text = f"Allocation tree: {units.bytes_text(root.live_bytes)} live in {len(nodes):,} calls"
+    if "before_bytes" in nodes.columns:
+        text += f", {units.bytes_text(root.before_bytes)} before"
+    target = nodes[nodes["origin"].eq("target")]
+    if len(target):
+        held = target["live_bytes"].to_numpy()
+        deepest = target.iloc[len(held) - 1 - held[::-1].argmax()]  # of equal ones the innermost
+        text += f"; most through {clean_name(node_label(deepest))}"
+    return text
+
+
+def _still(tree: AllocationTree, metric: str) -> Figure:
+    ax = allocation_tree(tree, style.detached_axes(9.0, 5.0), metric)
+    return ax.figure
+
+
+def _document(nodes: pd.DataFrame, packed: str, alt: str) -> str:
+    folder = resources.files("leaklab.plots") / "tree"
+    page = Template((folder / "page.html").read_text(encoding="utf-8"))
+    script = "\n".join((folder / name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    present = [(c, name) for name, c in style.ORIGIN.items() if (nodes["origin"] == name).any()]
+    change = [
+        (style.GREW, "more after"),
+        (style.SAME, "the same"),
+        (style.SHRANK, "less after"),
+    ]
+    document = page.substitute(
+        title=_escaped(alt),
+        css=(folder / "tree.css").read_text(encoding="utf-8"),
+        rows=_plain_rows(nodes),
+        legend=_key(present),
+        change=_key(change),
+        packed=packed,
+        script=script,
+    )
+    # The scripts are ASCII; the rest becomes so, whatever the encoding of the page around it.
+    return document.encode("ascii", "xmlcharrefreplace").decode("ascii")
+
+
+def _plain_rows(nodes: pd.DataFrame) -> str:
+    """The largest calls as table rows: what is read where the script cannot run."""
+    largest = nodes.iloc[1:].nlargest(_PLAIN_ROWS, "live_bytes")
+    return "".join(
+        f"<tr><td>{_escaped(clean_name(node_label(node)))}</td>"
+        f"<td>{units.bytes_text(node.live_bytes)}</td></tr>"
+        for node in largest.itertuples(index=False)
+    )
+
+
+def _key(entries: list[tuple[str, str]]) -> str:
+    return "".join(
+        f'<span><i style="background:{colour}"></i>{name}</span>' for colour, name in entries
+    )
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text, quote=True)
