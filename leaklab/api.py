@@ -1,0 +1,182 @@
+"""The public calls: record, open, compare, the cases, and a table over all runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leaklab.errors import LeaklabError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from leaklab.analysis.compare import Comparison
+    from leaklab.cases import Case
+    from leaklab.run import Run
+
+# Options that change what is recorded; the others (store, progress) only say where and how loudly.
+_IDENTITY = (
+    "passes", "interval_seconds", "duration_seconds", "limit_memory_bytes", "limit_disk_bytes",
+    "watch_files", "collect", "native", "keep_capture", "env", "mark_on", "drive", "until_decided",
+    "parameters", "stdin", "python_allocators", "mark_share", "collect_share", "snapshot_share",
+)  # fmt: skip
+
+
+def record(
+    target: str | os.PathLike[str] | Sequence[str],
+    args: Sequence[str] = (),
+    *,
+    name: str | None = None,
+    variant: str | None = None,
+    store: str | os.PathLike[str] | None = None,
+    fresh: bool = False,
+    progress: Any = None,
+    **options: Any,
+) -> Run:
+    """Record ``target`` and return the run.
+
+    ``target`` is a script (``"serve.py"``), ``"-m"`` followed by the module in ``args``, or a whole
+    command as a list. ``options`` are the fields of
+    :class:`leaklab.record.options.RecordOptions`: python, passes, interval_seconds,
+    duration_seconds, limit_memory_bytes, watch_files, parameters, collect, native, keep_capture,
+    env and so on. A recording with the same source, arguments, versions and options is loaded
+    instead of made again, unless ``fresh``. Raises UsageError for a request that makes no sense,
+    LeaklabError when the recording failed; a target that fails is a run like any other.
+    """
+    from leaklab.fingerprint import fingerprint
+    from leaklab.record.command import resolve
+    from leaklab.record.options import RecordOptions
+    from leaklab.record.recording import record_run
+    from leaklab.run import Run
+    from leaklab.store import default_store, open_run
+
+    argv = [os.fspath(target)] if isinstance(target, str | os.PathLike) else list(target)
+    argv += [str(argument) for argument in args]
+    options = {key: value for key, value in options.items() if value is not None}
+    unknown = sorted(set(options) - set(RecordOptions.__dataclass_fields__))
+    if unknown:
+        allowed = ", ".join(sorted(RecordOptions.__dataclass_fields__))
+        raise UsageError(f"unknown option: {unknown[0]}; allowed: {allowed}")
+    store = str(store or default_store())
+    identity = {key: options[key] for key in _IDENTITY if key in options}
+    folder = Path(options.get("cwd") or Path.cwd())
+    digest = fingerprint(argv, options.get("python"), folder, identity)
+    settings = RecordOptions(
+        command=argv, name=name, variant=variant, store=store, fingerprint=digest, **options
+    )
+    if digest and not fresh:
+        run_name = name or resolve(argv, settings.python, settings.cwd).name
+        found = find_recording(store, run_name, variant, digest)
+        if found is not None:
+            return Run(open_run(found), reused=True)
+    return Run(open_run(str(record_run(settings, progress))))
+
+
+def find_recording(store: str, name: str, variant: str | None, digest: str) -> str | None:
+    """Return the newest complete run with fingerprint ``digest``, None if there is none."""
+    from leaklab.store.location import filesystem, safe_name
+
+    fs, root = filesystem(store)
+    folder = "/".join((root.rstrip("/"), safe_name(name), safe_name(variant or "default")))
+    try:
+        entries = sorted(fs.ls(folder, detail=False), reverse=True)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    for entry in entries:
+        try:
+            meta = json.loads(fs.cat_file(f"{entry}/run.json"))
+        except (OSError, ValueError):
+            continue
+        if meta.get("fingerprint") == digest and meta.get("state") == "complete":
+            relative = str(entry).rstrip("/").rsplit("/", 3)[-3:]
+            return "/".join((store.rstrip("/"), *relative))
+    return None
+
+
+def open(path: str | os.PathLike[str]) -> Run:  # noqa: A001 (ll.open is its name)
+    """Open the run at ``path``: its folder or URL, ``name/variant`` or a run id of the store.
+
+    ``name`` or ``name/variant`` means the newest such run in the default store. Raises
+    LeaklabError when there is none, or it is damaged or of a newer leaklab.
+    """
+    from leaklab.run import Run
+    from leaklab.store import open_run
+
+    return Run(open_run(locate(os.fspath(path))))
+
+
+def locate(text: str, store: str | None = None) -> str:
+    """Return the path of the run that ``text`` means; see :func:`open`."""
+    from leaklab.store import default_store
+    from leaklab.store.location import filesystem, is_local
+
+    path = text.rstrip("/")
+    if not is_local(path) or (Path(path) / "run.json").exists():
+        return path
+    if Path(path).name == "run.json" and Path(path).exists():
+        return str(Path(path).parent)
+    where = str(store or default_store())
+    fs, root = filesystem(where)
+    roots = [(where, fs, f"{root.rstrip('/')}/{path}")]
+    if Path(path).is_dir():
+        roots.append((path, *filesystem(path)))
+    found = [
+        str(hit)
+        for _, system, folder in roots
+        for pattern in ("/run.json", "/*/run.json", "/*/*/run.json")
+        for hit in system.glob(folder + pattern)
+    ]
+    found += [str(hit) for hit in fs.glob(f"{root.rstrip('/')}/*/*/{path}/run.json")]
+    if found:
+        newest = max(found, key=lambda hit: hit.rsplit("/", 2)[-2])
+        return newest.removesuffix("/run.json") if is_local(where) else _url(where, root, newest)
+    if Path(path).is_dir():
+        return path  # open_run says what is wrong with it
+    raise LeaklabError(f"no such run: {text}; give a run folder, or a name that is in {where}")
+
+
+def _url(store: str, root: str, hit: str) -> str:
+    return store.rstrip("/") + hit.removesuffix("/run.json")[len(root.rstrip("/")) :]
+
+
+def compare(before: Run | str, after: Run | str) -> Comparison:
+    """Does the fix work: rates of every resource and site, before and after.
+
+    Takes runs or their paths. Raises LeaklabError when the two may not be compared.
+    """
+    from leaklab.analysis.compare import compare as compare_data
+
+    return compare_data(_run(before).data, _run(after).data)
+
+
+def _run(run: Run | str) -> Run:
+    return open(run) if isinstance(run, str | os.PathLike) else run
+
+
+def case(case_id: str) -> Case:
+    """Return the case of the catalogue with this id; UsageError naming the nearest otherwise."""
+    from leaklab.cases import case as find
+
+    return find(case_id)
+
+
+def cases() -> Mapping[str, Case]:
+    """Return every case of the catalogue by id."""
+    from leaklab.cases import catalogue
+
+    return catalogue()
+
+
+def runs(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+    """Return a table over all runs of a store: one row per run, resource and verdict.
+
+    Columns: run, name, variant, created, state, run_verdict, resource, verdict, rate, rate_low,
+    rate_high, unit, role, path. Verdicts are kept beside each run (``verdict.json``) once they were
+    worked out, and worked out here where they are missing; a run that cannot be read is left out.
+    """
+    from leaklab.overview import runs_table
+
+    return runs_table(store)

@@ -1,0 +1,122 @@
+"""The command line: one thin module a command, loaded when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from leaklab.errors import LeaklabError, UsageError
+
+# Name and what it does; ``leaklab.cli.<module>`` has configure(parser) and run(arguments).
+COMMANDS = {
+    "investigate": "record, analyse and report: cases of the catalogue, or a command of your own",
+    "record": "record a run of a command, print its folder",
+    "show": "verdict, resources, suspects and retention of a run",
+    "compare": "does the fix work: the rates of two runs, before and after",
+    "report": "render runs or cases as self-contained HTML",
+    "cases": "the catalogue of documented leaks",
+    "run": "execute a notebook as a strict papermill job",
+    "jobs": "record many cases at once, on this machine or a dask cluster",
+    "watch": "follow a running process in the terminal",
+    "import": "turn a memray capture file into a run",
+    "doctor": "what this machine can and cannot record, and how to get it",
+}
+_MODULES = {"run": "run_notebook", "import": "import_capture"}
+
+EXIT_STATUS = "exit status: 0 done, 1 failed, 2 wrong usage, 3 what --fail-on names was found"
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in leaklab's own one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line."""
+        raise UsageError(f"{message}; see `{self.prog} --help`")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except UsageError as error:
+        return _complain(error, 2)
+    except LeaklabError as error:
+        return _complain(error, 1)
+    except BrokenPipeError:
+        # Whoever read our output has gone (`leaklab show … | head`); nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return _complain("interrupted", 1)
+
+
+def _complain(error: object, status: int) -> int:
+    from leaklab.text import safe
+
+    print(f"leaklab: {safe(error)}", file=sys.stderr)
+    return status
+
+
+def _dispatch(arguments: list[str]) -> int:
+    name = arguments[0] if arguments else None
+    if name is None or name.startswith("-"):
+        return _top_level(arguments)
+    if name not in COMMANDS:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(COMMANDS)}"
+        raise UsageError(f"unknown command: {name}; {hint}")
+    parsed = command_parser(name).parse_args(_before_command(arguments[1:]))
+    if hasattr(parsed, "command"):
+        parsed.command = _own_command(arguments[1:], parsed.command)
+    status: int = import_module(f"leaklab.cli.{_MODULES.get(name, name)}").run(parsed)
+    return status
+
+
+def command_parser(name: str) -> Parser:
+    """Return the parser of one command."""
+    module = import_module(f"leaklab.cli.{_MODULES.get(name, name)}")
+    parser = Parser(
+        prog=f"leaklab {name}",
+        description=f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.",
+        epilog=EXIT_STATUS,
+        allow_abbrev=False,
+    )
+    module.configure(parser)
+    return parser
+
+
+def _before_command(arguments: list[str]) -> list[str]:
+    """Our own arguments: what stands before ``--``, after which the target's command begins."""
+    return arguments[: arguments.index("--")] if "--" in arguments else arguments
+
+
+def _own_command(arguments: list[str], parsed: list[str] | None) -> list[str]:
+    if "--" in arguments:
+        return [*(parsed or []), *arguments[arguments.index("--") + 1 :]]
+    return list(parsed or [])
+
+
+def _top_level(arguments: list[str]) -> int:
+    from leaklab import __version__
+
+    lines = "\n".join(f"  {name:<12} {text}" for name, text in COMMANDS.items())
+    parser = Parser(
+        prog="leaklab",
+        usage="leaklab COMMAND …",
+        description="Does it leak, which line allocates what stays, what keeps it, "
+        "does the fix work.",
+        epilog=f"commands:\n{lines}\n\n{EXIT_STATUS}\n`leaklab COMMAND --help` lists its options.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"leaklab {__version__}")
+    parser.parse_args(arguments)
+    parser.print_help(sys.stderr)
+    return 2

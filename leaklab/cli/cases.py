@@ -1,0 +1,127 @@
+"""``leaklab cases``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from leaklab.cli import recording
+
+if TYPE_CHECKING:
+    from leaklab.cases import Case
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("case", nargs="?", metavar="CASE", help="one case, in full")
+    parser.add_argument("--json", action="store_true", help="as JSON, for scripts")
+    recording.add_store_option(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List the catalogue, or tell all about one case."""
+    from leaklab.cases import case, catalogue
+
+    chosen = [case(arguments.case)] if arguments.case else list(catalogue().values())
+    if arguments.json:
+        latest = _last_verdicts(arguments.store)
+        print(json.dumps([_document(one, latest) for one in chosen], indent=1))
+    elif arguments.case:
+        print(_in_full(chosen[0], _last_verdicts(arguments.store)))
+    else:
+        print(_listing(chosen, _last_verdicts(arguments.store)))
+    return 0
+
+
+def _last_verdicts(store: str | None) -> dict[tuple[str, str], str]:
+    """The newest run's verdict by case and variant; empty where nothing was recorded yet."""
+    import os
+    from pathlib import Path
+
+    from leaklab.store import default_store
+    from leaklab.store.location import is_local
+
+    where = store or default_store()
+    if is_local(where) and not Path(os.fspath(where)).is_dir():
+        return {}
+    from leaklab.overview import last_verdicts
+
+    return last_verdicts(where)
+
+
+def _listing(cases: list[Case], latest: dict[tuple[str, str], str]) -> str:
+    from leaklab.text import safe, table
+
+    rows = [("case", "document", "claim", "variants and their last verdict", "title")]
+    for one in cases:
+        documents = ", ".join(
+            dict.fromkeys(f"{claim.document} {claim.section}" for claim in one.claims)
+        )
+        shown = ", ".join(
+            f"{name}: {latest[one.id, name]}" if (one.id, name) in latest else name
+            for name in one.variants
+        )
+        if len(documents) > 40:
+            documents = documents[:39] + "…"
+        verdicts = ", ".join(dict.fromkeys(claim.verdict for claim in one.claims))
+        rows.append((one.id, documents, verdicts, shown or "claims only", safe(one.title)))
+    return "\n".join(table(rows, indent=""))
+
+
+def _in_full(one: Case, latest: dict[tuple[str, str], str]) -> str:
+    lines = [f"{one.id}: {one.title}", f"  mechanism: {one.mechanism}"]
+    missing = one.missing()
+    if missing:
+        lines.append(f"  cannot run here: {missing}")
+    for claim in one.claims:
+        lines += [
+            "",
+            f"  {claim.document} {claim.section}: {claim.text}",
+            f"    measured: {claim.verdict}. {claim.why}",
+        ]
+    if one.variants:
+        lines += ["", "  variants"]
+        lines += [
+            f"    {name} ({variant.role}): {variant.summary}  "
+            f"[last verdict: {latest.get((one.id, name), 'not recorded')}]"
+            for name, variant in one.variants.items()
+        ]
+    if one.parameters:
+        lines += ["", "  parameters (-p NAME=VALUE)"]
+        lines += [
+            f"    {name} = {parameter.default} ({parameter.quick} with --quick): {parameter.help}"
+            for name, parameter in one.parameters.items()
+        ]
+    return "\n".join(lines)
+
+
+def _document(one: Case, latest: dict[tuple[str, str], str]) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "title": one.title,
+        "mechanism": one.mechanism,
+        "missing": one.missing(),
+        "claims": [
+            {
+                "document": claim.document,
+                "section": claim.section,
+                "text": claim.text,
+                "verdict": claim.verdict,
+                "why": claim.why,
+            }
+            for claim in one.claims
+        ],
+        "parameters": {
+            name: {"default": p.default, "quick": p.quick, "help": p.help}
+            for name, p in one.parameters.items()
+        },
+        "variants": {
+            name: {
+                "role": variant.role,
+                "summary": variant.summary,
+                "last_verdict": latest.get((one.id, name)),
+            }
+            for name, variant in one.variants.items()
+        },
+    }

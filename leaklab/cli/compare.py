@@ -1,0 +1,60 @@
+"""``leaklab compare``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from leaklab.cli import recording
+from leaklab.errors import UsageError
+
+OUTCOMES = ("fixed", "improved", "unchanged", "worse", "inconclusive")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("before", metavar="BEFORE", help="run before the fix")
+    parser.add_argument("after", metavar="AFTER", help="run with the fix")
+    parser.add_argument("--json", action="store_true", help="as JSON, for scripts")
+    parser.add_argument(
+        "--fail-on",
+        type=_outcomes,
+        default=(),
+        metavar="LIST",
+        help="outcomes that make the exit status 3: fixed, improved, unchanged, worse, "
+        "inconclusive; leak means unchanged and worse",
+    )
+    recording.add_store_option(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the outcome."""
+    from leaklab.api import compare, locate
+    from leaklab.run import plain
+    from leaklab.text import comparison_text
+
+    paths = [locate(text, arguments.store) for text in (arguments.before, arguments.after)]
+    comparison = compare(*paths)
+    if arguments.json:
+        document = {
+            "schema_version": 1,
+            "before": paths[0],
+            "after": paths[1],
+            "outcome": comparison.outcome,
+            "reason": comparison.reason,
+            "resources": comparison.resources.to_dict("records"),
+            "sites": comparison.sites.to_dict("records"),
+        }
+        print(json.dumps(plain(document), indent=1))
+    else:
+        print(comparison_text(comparison))
+    return 3 if comparison.outcome in arguments.fail_on else 0
+
+
+def _outcomes(text: str) -> tuple[str, ...]:
+    found: list[str] = []
+    for name in text.split(","):
+        if name not in (*OUTCOMES, "leak"):
+            raise UsageError(f"unknown outcome: {name}; allowed: leak, {', '.join(OUTCOMES)}")
+        found += ["unchanged", "worse"] if name == "leak" else [name]
+    return tuple(found)

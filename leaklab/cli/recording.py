@@ -1,0 +1,157 @@
+"""The options of commands that record, and how they become options of the recorder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from leaklab.cli.values import assignment, duration_seconds, names, process_id, size_bytes
+from leaklab.errors import UsageError
+
+
+def add_recording_options(parser: argparse.ArgumentParser) -> None:
+    """Add every option that says what is recorded, how, and for how long."""
+    what = parser.add_argument_group("what to record")
+    what.add_argument("--name", help="name of the run (default: from the command)")
+    what.add_argument("--variant", help="variant, for example before or after")
+    what.add_argument("--python", metavar="PATH", help="interpreter that runs the target")
+    what.add_argument("--pid", type=process_id, metavar="PID", help="follow a running process")
+    what.add_argument(
+        "--passes",
+        type=names,
+        metavar="LIST",
+        help="measure, explain and graph, separated by commas (default: measure,explain)",
+    )
+    what.add_argument(
+        "--watch-file",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="also record the size of this file (repeatable)",
+    )
+    what.add_argument("--native", action="store_true", help="native stacks too (slower)")
+    what.add_argument(
+        "--keep-capture", action="store_true", help="also keep memray's own capture file"
+    )
+    what.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        type=assignment,
+        metavar="NAME=VALUE",
+        help="environment variable for the target (repeatable)",
+    )
+    when = parser.add_argument_group("when")
+    when.add_argument(
+        "--interval",
+        type=duration_seconds,
+        metavar="DURATION",
+        help="time between samples without marks, for example 100ms",
+    )
+    when.add_argument(
+        "--mark-on",
+        metavar="PATTERN",
+        help="regular expression: each output line of the target that matches ends a unit of work",
+    )
+    when.add_argument(
+        "--collect",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="collect garbage before the figures at a mark are taken (default: auto)",
+    )
+    when.add_argument(
+        "--drive",
+        metavar="COMMAND",
+        help="command, or Python file with a drive() function, that puts load on the target",
+    )
+    limits = parser.add_argument_group("limits")
+    limits.add_argument(
+        "--duration", type=duration_seconds, metavar="DURATION", help="stop each pass after this"
+    )
+    limits.add_argument(
+        "--limit-memory", type=size_bytes, metavar="SIZE", help="stop the target at this much RSS"
+    )
+    limits.add_argument(
+        "--limit-disk", type=size_bytes, metavar="SIZE", help="stop when the run takes this much"
+    )
+    limits.add_argument(
+        "--until-decided",
+        action="store_true",
+        help="stop as soon as the verdict is decided; --duration is the most it may take",
+    )
+
+
+def add_store_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--store``."""
+    parser.add_argument(
+        "--store",
+        metavar="URL",
+        help="folder or bucket with the runs (default: $LEAKLAB_STORE or data/runs)",
+    )
+
+
+def recording_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what the user asked for as keyword arguments of :func:`leaklab.api.record`."""
+    given = {
+        "python": arguments.python,
+        "pid": arguments.pid,
+        "passes": arguments.passes,
+        "interval_seconds": arguments.interval,
+        "duration_seconds": arguments.duration,
+        "limit_memory_bytes": arguments.limit_memory,
+        "limit_disk_bytes": arguments.limit_disk,
+        "watch_files": tuple(arguments.watch_file) or None,
+        "mark_on": arguments.mark_on,
+        "drive": arguments.drive,
+        "env": dict(arguments.env) or None,
+        "collect": arguments.collect if arguments.collect != "auto" else None,
+        "native": arguments.native or None,
+        "keep_capture": arguments.keep_capture or None,
+        "until_decided": arguments.until_decided or None,
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def require_target(arguments: argparse.Namespace) -> None:
+    """Refuse a recording of nothing, or of two things."""
+    if bool(arguments.command) == (arguments.pid is not None):
+        raise UsageError(
+            "nothing to record; give a command after --, or --pid"
+            if not arguments.command
+            else "both a command and --pid; give one of them"
+        )
+
+
+def fail_on(text: str) -> tuple[str, ...]:
+    """Read the list of verdicts that make the exit status 3."""
+    found = names(text)
+    allowed = ("leak", "inconclusive", "unexpected")
+    for name in found:
+        if name not in allowed:
+            raise UsageError(f"unknown verdict: {name}; allowed: {', '.join(allowed)}")
+    return found
+
+
+def failure(meta: dict[str, Any]) -> str | None:
+    """Say how the target failed of itself; None if it ended well or was stopped by us."""
+    for entry in meta["passes"]:
+        if entry.get("stopped_by"):
+            continue
+        how = None
+        if entry.get("signal"):
+            how = f"killed by signal {entry['signal']}"
+        elif entry.get("exit_status"):
+            how = f"exit status {entry['exit_status']}"
+        if how:
+            tail = str(entry.get("stderr_tail") or "").strip().splitlines()
+            last = f"; its last words: {tail[-1]}" if tail else ""
+            return f"the target failed in the {entry.get('pass')} pass: {how}{last}"
+    return None
+
+
+def note(text: str) -> None:
+    """Write a message for the user, apart from the results."""
+    from leaklab.text import safe
+
+    print(f"leaklab: {safe(text)}", file=sys.stderr)

@@ -1,0 +1,74 @@
+"""``leaklab run``."""
+
+from __future__ import annotations
+
+import argparse
+
+from leaklab.cli import recording
+from leaklab.cli.values import duration_seconds
+from leaklab.errors import UsageError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("notebook", metavar="NOTEBOOK", help="path or URL of an .ipynb file")
+    parser.add_argument(
+        "-p",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="set a parameter of the notebook (repeatable)",
+    )
+    parser.add_argument(
+        "--help-notebook", action="store_true", help="list the notebook's parameters and stop"
+    )
+    parser.add_argument(
+        "--output",
+        metavar="URL",
+        help="folder or bucket for the executed notebook, HTML and verdict.json "
+        "(default: data/reports)",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="keep what an equal job has already done"
+    )
+    parser.add_argument(
+        "--timeout", type=duration_seconds, metavar="DURATION", help="limit for each cell"
+    )
+    parser.add_argument(
+        "--fail-on",
+        type=recording.fail_on,
+        default=(),
+        metavar="LIST",
+        help="leak, inconclusive, unexpected: exit status 3 if a run in the notebook is so",
+    )
+    recording.add_store_option(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check the parameters, execute, render; print where the results are."""
+    from leaklab.jobs import describe, notebook_parameters, run_notebook
+    from leaklab.store.location import data_folder
+
+    if arguments.help_notebook:
+        print(describe(notebook_parameters(arguments.notebook)))
+        return 0
+    given = {}
+    for name, value in arguments.parameters:
+        if name in given:
+            raise UsageError(f"parameter given twice: {name}; give it once")
+        given[name] = value
+    result = run_notebook(
+        arguments.notebook,
+        given,
+        output_dir=arguments.output or str(data_folder() / "reports"),
+        store=arguments.store,
+        resume=arguments.resume,
+        cell_timeout_seconds=arguments.timeout,
+        progress=recording.note,
+    )
+    print(result.html)
+    if result.error:
+        recording.note(f"{result.name} failed: {result.error}; rendered up to there")
+    return result.exit_status(arguments.fail_on)

@@ -1,0 +1,39 @@
+"""``leaklab show``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from leaklab.cli import recording
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("run", metavar="RUN", help="run folder or URL, name/variant, or run id")
+    parser.add_argument("--json", action="store_true", help="as JSON, for scripts")
+    parser.add_argument("--object", metavar="TYPE", help="what keeps objects of this type alive")
+    parser.add_argument(
+        "--fail-on", type=recording.fail_on, default=(), metavar="LIST", help="leak, inconclusive"
+    )
+    recording.add_store_option(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the verdict and what it rests on."""
+    from leaklab.api import locate
+    from leaklab.run import Run, plain
+    from leaklab.store import open_run
+    from leaklab.text import run_text, type_text
+
+    opened = Run(open_run(locate(arguments.run, arguments.store)))
+    if arguments.object:
+        paths = opened.retention()
+        paths = paths[paths["type"].astype(str).str.contains(arguments.object, regex=False)]
+        rows = plain(paths.to_dict("records"))
+        print(json.dumps(rows, indent=1) if arguments.json else type_text(arguments.object, rows))
+    elif arguments.json:
+        print(json.dumps(opened.to_json(), indent=1))
+    else:
+        print(run_text(opened))
+    return 3 if opened.verdict().verdict in arguments.fail_on else 0

@@ -1,0 +1,185 @@
+"""A recorded run with what the analysis says of it, worked out when first asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from leaklab.analysis.tree import AllocationTree
+    from leaklab.store import RunData
+    from leaklab.verdict import ResourceVerdict, Verdict
+
+VERDICT_MIME = "application/vnd.leaklab.verdict+json"
+SHOW_SCHEMA_VERSION = 1
+RETENTION_COLUMNS = (
+    "path", "type", "holder", "accumulation_point", "count", "growth_count", "retained_bytes",
+    "growth_bytes", "rate", "fingerprint", "suspect_rank", "confidence",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One recorded run. Renders itself in a notebook; ``reused`` if it was not recorded anew."""
+
+    data: RunData
+    reused: bool = field(default=False)
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """run.json: command, parameters, versions, passes, processes, events."""
+        return self.data.meta
+
+    @property
+    def path(self) -> str | None:
+        """Folder or URL of the run; None for one made in memory."""
+        return self.data.path
+
+    @property
+    def label(self) -> str:
+        """What the run is called in figures and tables: ``name/variant``."""
+        variant = self.meta.get("variant")
+        return f"{self.meta['name']}/{variant}" if variant else str(self.meta["name"])
+
+    @cached_property
+    def _verdict(self) -> Verdict:
+        from leaklab.verdict import judge
+
+        return judge(self.data)
+
+    @cached_property
+    def _retention(self) -> pd.DataFrame:
+        if not len(self.data.paths):
+            import pandas as pd
+
+            return pd.DataFrame(columns=list(RETENTION_COLUMNS))
+        from leaklab.analysis.retention import retention
+
+        return retention(self.data)
+
+    @cached_property
+    def _tree(self) -> AllocationTree:
+        from leaklab.analysis.tree import allocation_tree
+
+        return allocation_tree(self.data)
+
+    def verdict(self) -> Verdict:
+        """Return ``leak``, ``bounded`` or ``inconclusive``, for the run and each resource."""
+        return self._verdict
+
+    def suspects(self) -> pd.DataFrame:
+        """Return the allocation sites whose live bytes grow, worst first, and what retains them.
+
+        Columns as :func:`leaklab.analysis.suspects.suspects`; sizes are bytes, rates bytes per
+        iteration or second.
+        """
+        frame = self._verdict.suspects.copy()
+        holders = self._holders()
+        if len(frame):
+            frame["retained_by"] = [holders.get(int(rank), []) for rank in frame["rank"]]
+        return frame
+
+    def retention(self) -> pd.DataFrame:
+        """Return the paths from a root to what grows; empty without object graphs."""
+        return self._retention.copy()
+
+    def tree(self) -> AllocationTree:
+        """Return the live heap at the last snapshot as a tree of calls."""
+        return self._tree
+
+    def _holders(self) -> dict[int, list[str]]:
+        """Retention paths by the rank of the suspect they keep alive."""
+        held: dict[int, list[str]] = {}
+        paths = self._retention
+        if len(paths):
+            joined = paths[paths["suspect_rank"].notna()]
+            for rank, path in zip(joined["suspect_rank"], joined["path"], strict=True):
+                held.setdefault(int(rank), []).append(str(path))
+        return held
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``leaklab show --json`` prints; a figure that was not measured is null."""
+        verdict = self.verdict()
+        result: dict[str, Any] = plain(
+            {
+                "schema_version": SHOW_SCHEMA_VERSION,
+                "run": self.path or self.meta["run_id"],
+                "name": self.meta["name"],
+                "variant": self.meta.get("variant"),
+                "state": self.meta["state"],
+                "verdict": verdict.verdict,
+                "reason": verdict.reason,
+                "resources": [_resource_json(resource) for resource in verdict.resources],
+                "suspects": [_suspect_json(row) for row in self.suspects().to_dict("records")],
+                "retention": self.retention().to_dict("records"),
+                "events": self.meta["events"],
+            }
+        )
+        return result
+
+    def __str__(self) -> str:
+        from leaklab.text import run_text
+
+        return run_text(self)
+
+    def _repr_html_(self) -> str:
+        from leaklab.text import rate
+
+        verdict = self.verdict()
+        rows = "".join(
+            f"<tr><td>{escape(r.name)}</td><td>{escape(r.verdict)}</td>"
+            f"<td style='text-align:right'>{escape(rate(r))}</td>"
+            f"<td style='text-align:left'>{escape(r.reason)}</td></tr>"
+            for r in verdict.resources
+        )
+        return (
+            f"<p><b>{escape(self.label)}: {escape(verdict.verdict)}</b>. "
+            f"{escape(verdict.reason)}</p><table><thead><tr><th>resource</th><th>verdict</th>"
+            f"<th>rate</th><th>because</th></tr></thead><tbody>{rows}</tbody></table>"
+        )
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """Show the run; the JSON form is what a notebook job collects into verdict.json."""
+        return {
+            "text/plain": str(self),
+            "text/html": self._repr_html_(),
+            VERDICT_MIME: {
+                key: value
+                for key, value in self.to_json().items()
+                if key not in ("events", "retention")
+            },
+        }
+
+
+def _resource_json(resource: ResourceVerdict) -> dict[str, Any]:
+    names = ("name", "verdict", "rate", "rate_low", "rate_high", "unit", "first", "last", "reason")
+    return {name: getattr(resource, name) for name in (*names, "role")}
+
+
+def _suspect_json(row: Mapping[Any, Any]) -> dict[str, Any]:
+    names = (
+        "rank", "function", "file", "line", "stack", "live_bytes", "growth_bytes", "rate", "share",
+        "fingerprint", "known", "role", "retained_by",
+    )  # fmt: skip
+    return {name: row.get(name) for name in names}
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` in JSON's own types: NaN and NA become null, numpy scalars numbers."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, int, bool)):
+        return value
+    return None if type(value).__name__ in ("NAType", "NaTType") else str(value)
