@@ -40,6 +40,7 @@ class Session:
         self._reconnect_count = 0
         self._traced = False
         self._begun_seconds = time.monotonic()
+        self._gauges_told_seconds = self._begun_seconds
 
     def open(self, how):
         """Introduce this process to the recorder; False when there is none."""
@@ -98,8 +99,8 @@ class Session:
         except (TypeError, ValueError):
             return
         now = time.monotonic()
-        if self._told_count == 0 and now - self._begun_seconds > GAUGE_SECONDS:
-            self._begun_seconds = now
+        if self._told_count == 0 and now - self._gauges_told_seconds > GAUGE_SECONDS:
+            self._gauges_told_seconds = now
             try:
                 self._channel.send({"kind": "gauges", "time": now, "gauges": dict(self._gauges)})
             except ChannelError:

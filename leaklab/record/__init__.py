@@ -1,0 +1,1 @@
+"""Starts the target, follows its processes, and writes down what they use."""

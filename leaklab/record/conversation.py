@@ -1,0 +1,268 @@
+"""What the recorder says to a probe: one conversation for each hello, mark and exit.
+
+Each is a generator that yields an answer and is sent the probe's next message. The target waits
+between the answers; after ``go`` it runs on, and what is left of the generator costs it nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+from leaklab.errors import LeaklabError
+from leaklab.record.heap import HeapReader, SourcePaths, StackTable
+from leaklab.record.options import RecordOptions
+from leaklab.record.processes import Tracked
+from leaklab.record.samples import Samples
+from leaklab.store import RunWriter
+
+Steps = Generator[tuple[str, ...], dict[str, Any], None]
+SNAPSHOT_SECONDS = 60.0
+CONNECT_SECONDS = 5.0
+# Snapshots without marks: at first this far apart, later this share of the age of the process.
+IDLE_SNAPSHOT_SECONDS = 0.25
+IDLE_SNAPSHOT_SHARE = 0.01
+GO = ("go",)
+
+
+class Conversation:
+    """Conducts the conversations of one pass and stores what comes out of them."""
+
+    def __init__(
+        self,
+        options: RecordOptions,
+        pass_name: str,
+        writer: RunWriter,
+        samples: Samples,
+        clock: Callable[[], float],
+        stacks: StackTable,
+        working_folder: str,
+        capture_folder: Path | None,
+    ) -> None:
+        self._options = options
+        self._pass = pass_name
+        self._writer = writer
+        self._samples = samples
+        self._clock = clock
+        self._stacks = stacks
+        self._working_folder = working_folder
+        self._capture_folder = capture_folder
+        self._reader: HeapReader | None = None
+        self.stopping = False
+        #: live bytes of the snapshot taken last; None before the first
+        self.live_bytes: int | None = None
+
+    @property
+    def traces(self) -> bool:
+        """Whether this pass traces the heap."""
+        return self._pass == "explain"
+
+    def begin(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps | None:
+        """Return the conversation ``message`` opens, None for one that needs no answer."""
+        kind = message["kind"]
+        if kind == "hello":
+            return self._hello(tracked)
+        if kind == "trace":
+            return self._trace(tracked, message)
+        if kind == "traced":
+            return self._traced(tracked)
+        if kind == "untraced":
+            return self._untraced(tracked, message)
+        if kind in ("mark", "exit"):
+            return self._mark(tracked, message)
+        if kind == "gauges":
+            self._samples.told(tracked, self._clock(), _gauges(message))
+        return None
+
+    def _hello(self, tracked: Tracked) -> Steps:
+        trace = self.traces and tracked.memray and not tracked.traced
+        yield (
+            "options",
+            f"trace={int(trace)}",
+            f"native={int(self._options.native)}",
+            f"python_allocators={int(self._options.python_allocators)}",
+            f"mark_share={self._options.mark_share}",
+            f"hooks={','.join(self._options.hooks)}",
+        )
+
+    def _trace(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
+        """Let the reader connect: the target's tracer waits for it and starts then."""
+        capture = None
+        if self._options.keep_capture and self._capture_folder is not None:
+            capture = self._capture_folder / f"capture-{tracked.process}.bin"
+        try:
+            if self._reader is None:
+                self._reader = HeapReader()
+            paths = SourcePaths(self._working_folder, [tracked.library or ""])
+            port = int(message["port"])
+            tracked.heap = self._reader.open(port, self._stacks, paths, capture)
+        except (LeaklabError, OSError) as problem:
+            self._note_untraced(tracked, str(problem))
+        yield GO
+
+    def _traced(self, tracked: Tracked) -> Steps:
+        if tracked.heap is not None:
+            try:
+                pid = tracked.heap.connect(CONNECT_SECONDS)
+            except LeaklabError as problem:
+                pid = None
+                self._note_untraced(tracked, str(problem))
+            if pid is None:
+                self._note_untraced(
+                    tracked, "somebody else connected to the stream; heap not recorded"
+                )
+                tracked.heap = None
+            else:
+                tracked.traced = True
+        yield GO
+
+    def _untraced(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
+        tracked.heap = None
+        self._note_untraced(tracked, str(message.get("why")))
+        yield GO
+
+    def _note_untraced(self, tracked: Tracked, why: str) -> None:
+        tracked.note = f"heap not traced: {why}"
+        self._writer.event(
+            "untraced",
+            tracked.note,
+            time_seconds=self._clock(),
+            process=tracked.process,
+            **{"pass": self._pass},
+        )
+
+    def _mark(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
+        now = self._clock()
+        is_mark = message["kind"] == "mark"
+        mark = int(message["mark"]) if is_mark else None
+        if is_mark:
+            tracked.mark_count = int(message["mark"])
+            tracked.told_mark_count += 1
+            tracked.last_mark_seconds = now
+        elif isinstance(message.get("mark"), int):
+            tracked.mark_count = message["mark"]
+        figures = {**message.get("figures", {}), **_gauges(message)}
+        snapshot = not self.stopping and self.snapshot_due(tracked, now, at_mark=is_mark)
+        quiescent = False
+        if not self.stopping and is_mark and self._collects(tracked, message, now, snapshot):
+            done = yield ("collect",)
+            tracked.collect_schedule.spent(float(done.get("seconds") or 0.0))
+            figures.update(done.get("figures", {}))
+            quiescent = True
+        self._samples.at_mark(
+            tracked,
+            now,
+            mark=mark,
+            quiescent=quiescent,
+            figures=figures,
+            reset_peak=self._options.pid is None,
+        )
+        if not snapshot:
+            yield GO
+            return
+        tracked.barrier_count += 1
+        yield ("barrier", str(tracked.barrier_count))
+        begun = time.monotonic()
+        assert tracked.heap is not None
+        try:
+            tracked.heap.take(tracked.barrier_count, SNAPSHOT_SECONDS)
+        except LeaklabError as problem:
+            tracked.heap = None
+            self._note_untraced(tracked, str(problem))
+            yield GO
+            return
+        held_seconds = time.monotonic() - begun
+        yield GO
+        self._store_snapshot(tracked, now, mark, quiescent, held_seconds)
+
+    def _collects(
+        self, tracked: Tracked, message: Mapping[str, Any], now: float, snapshot: bool
+    ) -> bool:
+        collect = self._options.collect
+        if collect == "never" or (collect == "auto" and not message.get("gc_enabled")):
+            return False
+        return collect == "always" or snapshot or tracked.collect_schedule.due(now)
+
+    def snapshot_due(self, tracked: Tracked, now: float, *, at_mark: bool) -> bool:
+        """Return whether the heap of a process should be looked at now."""
+        if tracked.heap is None or not tracked.traced or not tracked.heap.active:
+            return False
+        if not at_mark:
+            age_seconds = now - tracked.started_seconds
+            pause = max(IDLE_SNAPSHOT_SECONDS, IDLE_SNAPSHOT_SHARE * age_seconds)
+            if tracked.told_mark_count or now - tracked.last_snapshot_seconds < pause:
+                return False
+        return tracked.snapshot_schedule.due(now)
+
+    def idle_snapshot(self, tracked: Tracked, mark: int | None) -> None:
+        """Take a snapshot of a process that does not wait."""
+        assert tracked.heap is not None
+        now = self._clock()
+        begun = time.monotonic()
+        try:
+            tracked.heap.take(None, SNAPSHOT_SECONDS)
+        except LeaklabError as problem:
+            tracked.heap = None
+            self._note_untraced(tracked, str(problem))
+            return
+        self._store_snapshot(tracked, now, mark, False, time.monotonic() - begun)
+
+    def _store_snapshot(
+        self, tracked: Tracked, now: float, mark: int | None, quiescent: bool, held_seconds: float
+    ) -> None:
+        assert tracked.heap is not None
+        try:
+            found = tracked.heap.finish()
+        except LeaklabError as problem:
+            tracked.heap = None
+            self._note_untraced(tracked, str(problem))
+            return
+        tracked.snapshot_schedule.spent(held_seconds)
+        self.live_bytes = found.live_bytes
+        tracked.last_snapshot_seconds = self._clock()
+        snapshot = tracked.snapshot_count
+        tracked.snapshot_count += 1
+        for table, rows in self._stacks.new_rows().items():
+            self._writer.append(table, rows)
+        count = len(found.changed)
+        self._writer.append(
+            "heap",
+            {
+                "process": [tracked.process] * count,
+                "snapshot": [snapshot] * count,
+                "stack_id": [row[0] for row in found.changed],
+                "live_bytes": [row[1] for row in found.changed],
+                "allocation_count": [row[2] for row in found.changed],
+            },
+        )
+        self._writer.append(
+            "snapshots",
+            {
+                "pass": [self._pass],
+                "process": [tracked.process],
+                "snapshot": [snapshot],
+                "mark": [mark],
+                "time_seconds": [now],
+                "live_bytes": [found.live_bytes],
+                "allocation_count": [found.allocation_count],
+                "stack_count": [found.stack_count],
+                "cost_seconds": [held_seconds],
+                "exact": [found.exact],
+                "quiescent": [quiescent],
+            },
+        )
+
+    def close(self) -> None:
+        """End the reading of heaps."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+
+def _gauges(message: Mapping[str, Any]) -> dict[str, float]:
+    gauges = message.get("gauges")
+    if not isinstance(gauges, dict):
+        return {}
+    return {f"gauge:{name}": value for name, value in gauges.items() if value is not None}

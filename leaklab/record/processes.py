@@ -1,0 +1,200 @@
+"""The processes of a pass: which there are, what role each plays, what run.json says of them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from leaklab.record.channel import Connection
+from leaklab.record.heap import HeapStream, SnapshotSchedule
+from leaklab.record.procfs import ProcessFiles, ProcessGoneError, command_line, session_of
+
+# A fork bomb must not become the recorder's: beyond this many, processes are only counted.
+PROCESS_LIMIT = 1000
+MAIN = "main"
+
+
+@dataclass
+class Tracked:
+    """One process of the target, from the moment it was seen."""
+
+    process: int
+    pid: int
+    parent: int | None
+    role: str
+    argv: list[str]
+    files: ProcessFiles
+    started_seconds: float
+    collect_schedule: SnapshotSchedule
+    snapshot_schedule: SnapshotSchedule
+    connection: Connection | None = None
+    steps: Generator[tuple[str, ...], dict[str, Any], None] | None = None
+    heap: HeapStream | None = None
+    traced: bool = False
+    python: str | None = None
+    library: str | None = None
+    memray: bool = False
+    note: str | None = None
+    mark_count: int = 0
+    told_mark_count: int = 0
+    last_mark_seconds: float | None = None
+    barrier_count: int = 0
+    snapshot_count: int = 0
+    last_snapshot_seconds: float = float("-inf")
+    rss_bytes: int = 0
+    ended_seconds: float | None = None
+    exit_status: int | None = None
+    gauges: dict[str, float] = field(default_factory=dict)
+
+    def row(self, pass_name: str) -> dict[str, Any]:
+        """Return the entry of run.json."""
+        return {
+            "process": self.process,
+            "pass": pass_name,
+            "pid": self.pid,
+            "parent": self.parent,
+            "role": self.role,
+            "argv": self.argv,
+            "python": self.python,
+            "mark_count": self.mark_count,
+            "started_seconds": self.started_seconds,
+            "ended_seconds": self.ended_seconds,
+            "exit_status": self.exit_status,
+            "traced": self.traced,
+            "note": self.note,
+        }
+
+
+class ProcessTable:
+    """Finds and numbers the processes of one pass. Numbers go on from ``first_process``."""
+
+    def __init__(self, first_process: int, collect_share: float, snapshot_share: float) -> None:
+        self.all: list[Tracked] = []
+        self.overflow_count = 0
+        self._next_process = first_process
+        self._alive: dict[int, Tracked] = {}
+        self._collect_share = collect_share
+        self._snapshot_share = snapshot_share
+
+    @property
+    def main(self) -> Tracked:
+        """The process that was started (after an exec, what it became)."""
+        return next(p for p in reversed(self.all) if p.role == MAIN)
+
+    def alive(self) -> list[Tracked]:
+        """Return the processes not known to have ended."""
+        return list(self._alive.values())
+
+    def get(self, pid: int) -> Tracked | None:
+        """Return the process that has ``pid`` now."""
+        return self._alive.get(pid)
+
+    def add(self, pid: int, now: float, parent: Tracked | None, role: str | None) -> Tracked | None:
+        """Start to follow ``pid``; None when it is gone already or there are too many."""
+        if len(self.all) >= PROCESS_LIMIT:
+            self.overflow_count += 1
+            return None
+        try:
+            files = ProcessFiles(pid)
+        except ProcessGoneError:
+            return None
+        argv = command_line(pid)
+        tracked = Tracked(
+            process=self._next_process,
+            pid=pid,
+            parent=parent.process if parent else None,
+            role=role or _role(argv, parent),
+            argv=argv,
+            files=files,
+            started_seconds=now,
+            collect_schedule=SnapshotSchedule(self._collect_share, started=now),
+            snapshot_schedule=SnapshotSchedule(self._snapshot_share, started=now),
+        )
+        self._next_process += 1
+        self.all.append(tracked)
+        self._alive[pid] = tracked
+        return tracked
+
+    def ended(self, tracked: Tracked, now: float) -> None:
+        """Note that a process has ended."""
+        tracked.ended_seconds = now
+        tracked.files.close()
+        if tracked.connection is not None:
+            tracked.connection.close()
+            tracked.connection = None
+        if self._alive.get(tracked.pid) is tracked:
+            del self._alive[tracked.pid]
+
+    def discover(self, now: float) -> Iterator[Tracked]:
+        """Follow processes started by known ones that were not seen yet; yields them."""
+        todo = self.alive()
+        while todo:
+            parent = todo.pop()
+            for pid in parent.files.child_pids() or ():
+                if pid not in self._alive:
+                    tracked = self.add(pid, now, parent, None)
+                    if tracked is not None:
+                        todo.append(tracked)
+                        yield tracked
+
+    def adopt_orphans(self, now: float, main_pid: int, channel_path: str) -> None:
+        """Follow children of this very process that the target has left to it.
+
+        They are told from other children by the main process's session or by the channel in
+        their environment.
+        """
+        needle = channel_path.encode()
+        for pid in ProcessFiles(os.getpid()).child_pids() or ():
+            if pid in self._alive or pid == main_pid:
+                continue
+            if session_of(pid) == main_pid or needle in _environment(pid):
+                self.add(pid, now, None, None)
+
+    def parent_of(self, pid: int) -> Tracked | None:
+        """Return the followed parent of ``pid``."""
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                parent = int(file.read().rpartition(b")")[2].split()[1])
+        except (OSError, IndexError, ValueError):
+            return None
+        return self._alive.get(parent)
+
+
+def _environment(pid: int) -> bytes:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def fork_role(parent: Tracked | None) -> str:
+    """Return the role of a process that was forked from ``parent`` and runs the same program."""
+    return f"fork of {parent.role if parent else MAIN}"
+
+
+def command_role(argv: Sequence[str]) -> str:
+    """Return what a command line is called: the same for all workers of one kind."""
+    if not argv:
+        return "unknown"
+    text = " ".join(argv)
+    if match := re.search(r"from multiprocessing\.(\w+) import", text):
+        return f"multiprocessing {match[1]}"
+    words = [os.path.basename(argv[0])]
+    if words[0].startswith("python"):
+        words = ["python"]
+        rest = [part for part in argv[1:] if not part.startswith("-") or part in ("-m", "-c")]
+        if rest[:1] == ["-c"]:
+            words.append("-c")
+        elif rest:
+            words += ["-m", *rest[1:3]] if rest[0] == "-m" else [os.path.basename(rest[0])]
+    return re.sub(r"\d+", "N", " ".join(words))[:80]
+
+
+def _role(argv: Sequence[str], parent: Tracked | None) -> str:
+    if parent is not None and list(argv) == parent.argv:
+        return fork_role(parent)
+    return command_role(argv)

@@ -1,0 +1,186 @@
+"""Record a run: each pass is the same command once more, into one run folder."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from leaklab.errors import LeaklabError
+from leaklab.record.channel import PrivateFolder
+from leaklab.record.command import Command, resolve
+from leaklab.record.heap import StackTable
+from leaklab.record.options import RecordOptions
+from leaklab.record.passes import PassRecorder, PassResult
+from leaklab.store import RunWriter, default_store
+
+Progress = Callable[[dict[str, Any]], None]
+
+# Of the environment only what changes how memory is used; never anything that may be a secret.
+_RECORDED_VARIABLES = (
+    "MALLOC_ARENA_MAX",
+    "MALLOC_TRIM_THRESHOLD_",
+    "PYTHONMALLOC",
+    "PYTHONOPTIMIZE",
+    "PYTHONHASHSEED",
+    "LD_PRELOAD",
+)
+_RECORDED_PACKAGES = ("memray", "psutil", "pyarrow")
+_SOURCE_SIZE = 4 << 20
+
+
+def record_run(options: RecordOptions, progress: Progress | None = None) -> str:
+    """Record ``options.command`` and return the run's folder, or its URL in a remote store.
+
+    ``progress`` is called a few times a second with a dict: kind ("started", "figures", "note",
+    "ended"), pass, mark, time_seconds, rss_bytes, live_bytes (None where unmeasured), text.
+
+    A run that was interrupted (KeyboardInterrupt, SIGTERM) is closed in state "interrupted" and
+    returned. Raises LeaklabError when the command cannot be started or the store not written.
+    """
+    command = resolve(options.command, options.python, options.cwd)
+    store = options.store or default_store()
+    writer = RunWriter.create(
+        store, options.name or command.name, options.variant, _meta(options, command)
+    )
+    folder = PrivateFolder()
+    stacks = StackTable()
+    state = "incomplete"
+    try:
+        state = _run_passes(options, command, writer, folder, stacks, progress)
+        _store_sources(writer, stacks)
+    finally:
+        folder.close()
+        writer.close(state)
+    return writer.path
+
+
+def _run_passes(
+    options: RecordOptions,
+    command: Command,
+    writer: RunWriter,
+    folder: PrivateFolder,
+    stacks: StackTable,
+    progress: Progress | None,
+) -> str:
+    local = Path(writer.path) if "://" not in writer.path else folder.path
+    results: list[PassResult] = []
+    for name in options.passes:
+        why_not = _why_not(name, results, options)
+        if why_not is not None:
+            writer.event("skipped", why_not, **{"pass": name})
+            _tell(progress, {"kind": "note", "pass": name, "text": why_not})
+            continue
+        first_process = len(writer.meta["processes"])
+        recorder = PassRecorder(
+            options, command, name, writer, folder.path, local, stacks, first_process, progress
+        )
+        result = recorder.run()
+        results.append(result)
+        writer.update(
+            passes=[*writer.meta["passes"], result.row],
+            processes=[*writer.meta["processes"], *result.processes],
+        )
+        if result.row["stopped_by"] == "interrupt":
+            return "interrupted"
+    return "complete"
+
+
+def _why_not(name: str, results: list[PassResult], options: RecordOptions) -> str | None:
+    """Say why the explain pass cannot tell anything, from what the measure pass has seen."""
+    if name == "measure" or not results:
+        return None
+    seen = results[0].processes
+    pythons = [process for process in seen if process["python"]]
+    if not pythons:
+        return (
+            f"{name} pass skipped: no Python process was seen; "
+            "only the series of the measure pass are there"
+        )
+    if name == "explain" and not results[0].memray:
+        python = results[0].executable or "python"
+        return (
+            "explain pass skipped: memray is not installed for the target; "
+            f"add it with: {shlex.quote(python)} -m pip install memray"
+        )
+    return None
+
+
+def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
+    versions = {"python": platform.python_version()}
+    for name in _RECORDED_PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    return {
+        "command": {"argv": list(options.command), "kind": command.kind, "python": command.python},
+        "parameters": dict(options.parameters),
+        "options": {
+            "passes": list(options.passes),
+            "interval_seconds": options.interval_seconds,
+            "collect": options.collect,
+            "native": options.native,
+            "python_allocators": options.python_allocators,
+            "mark_on": list(options.mark_on),
+            "watch_files": list(options.watch_files),
+            "drive": options.drive,
+            "mark_share": options.mark_share,
+            "collect_share": options.collect_share,
+            "snapshot_share": options.snapshot_share,
+        },
+        "fingerprint": options.fingerprint,
+        "platform": {
+            "system": platform.system(),
+            "release": platform.release(),
+            "machine": platform.machine(),
+            "cpu_count": os.cpu_count(),
+            "implementation": sys.implementation.name,
+        },
+        "versions": versions,
+        "environment": {
+            name: value
+            for name in _RECORDED_VARIABLES
+            if (value := {**os.environ, **(options.env or {})}.get(name)) is not None
+        },
+        "limits": {
+            "duration_seconds": options.duration_seconds,
+            "memory_bytes": options.limit_memory_bytes,
+            "disk_bytes": options.limit_disk_bytes,
+        },
+        "case": dict(options.case) if options.case else None,
+    }
+
+
+def _store_sources(writer: RunWriter, stacks: StackTable) -> None:
+    """Keep the text of the lines that appear in stacks: the run may be read elsewhere."""
+    wanted = stacks.target_lines()
+    for name, lines in wanted.items():
+        path = Path(stacks.target_files[name])
+        try:
+            if path.stat().st_size > _SOURCE_SIZE:
+                continue
+            text = path.read_text("utf-8", "replace").splitlines()
+        except OSError:
+            continue
+        found = [number for number in sorted(lines) if 1 <= number <= len(text)]
+        writer.append(
+            "sources",
+            {
+                "file": [name] * len(found),
+                "line": found,
+                "text": [text[number - 1] for number in found],
+            },
+        )
+
+
+def _tell(progress: Progress | None, event: dict[str, Any]) -> None:
+    if progress is not None:
+        progress(
+            {"mark": None, "time_seconds": None, "rss_bytes": None, "live_bytes": None, **event}
+        )
