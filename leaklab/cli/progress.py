@@ -22,20 +22,16 @@ def terminal_progress() -> Iterator[Callable[..., None] | None]:
     console = Console(stderr=True)
     with console.status("starting") as status:
 
-        def progress(
-            *,
-            pass_name: str = "",
-            mark_count: int = 0,
-            elapsed_seconds: float = 0.0,
-            rss_bytes: int | None = None,
-            text: str = "",
-            **_: Any,
-        ) -> None:
-            parts = [f"{pass_name} pass", f"{elapsed_seconds:.0f} s"]
-            if mark_count:
-                parts.append(f"{mark_count:,} marks")
-            if rss_bytes is not None:
-                parts.append(f"{quantity(rss_bytes, 'rss_bytes')} resident")
+        def progress(event: dict[str, Any]) -> None:
+            parts = [f"{event.get('pass') or ''} pass"]
+            if event.get("time_seconds") is not None:
+                parts.append(f"{event['time_seconds']:.0f} s")
+            if event.get("mark"):
+                parts.append(f"{event['mark']:,} marks")
+            for key, what in (("rss_bytes", "resident"), ("live_bytes", "live heap")):
+                if event.get(key) is not None:
+                    parts.append(f"{quantity(event[key], key)} {what}")
+            text = event.get("text")
             line = ", ".join(parts) + (f"  {safe(text)}" if text else "")
             # Text and not markup: what the target prints is shown, never obeyed.
             status.update(Text(line[: console.width - 4]))

@@ -1,0 +1,62 @@
+# Everything runs in this project's own environment, .venv, which the first target makes.
+# Nothing needs to be activated. `make` alone lists what there is.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+# The first interpreter that is new enough; name another one with `make PYTHON=…`.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
+BIN := .venv/bin
+STAMP := .venv/leaklab.stamp
+JOBS ?= 2
+
+help: ## list the targets
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
+
+env: $(STAMP) ## make or update the environment in .venv
+
+# The stamp makes reruns cheap: the environment is touched only when pyproject.toml has changed.
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: no Python >= 3.11 found; name one: make PYTHON=/path/to/python" >&2; exit 1; }
+	@if command -v uv >/dev/null; then \
+	  test -x $(BIN)/python || uv venv --quiet --seed --python "$(PYTHON)" .venv; \
+	  uv pip install --quiet --python $(BIN)/python --editable '.[cases,cluster,s3]' --group test --group bench; \
+	else \
+	  test -x $(BIN)/python || "$(PYTHON)" -m venv .venv; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cases,cluster,s3]' --group test --group bench; \
+	fi
+	@touch $@
+
+report: $(STAMP) ## all cases at quick sizes, all notebooks, rendered into data/reports
+	$(BIN)/leaklab investigate --all --quick --jobs $(JOBS)
+
+report-full: $(STAMP) ## the same at default sizes
+	$(BIN)/leaklab investigate --all --jobs $(JOBS)
+
+lab: $(STAMP) ## JupyterLab on the notebooks
+	$(BIN)/jupyter lab notebooks/00-start-here.ipynb
+
+test: $(STAMP) ## all tests, with lint and types
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/pytest
+
+lint: $(STAMP) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP) ## ruff format
+	$(BIN)/ruff format .
+
+clean: ## remove recorded runs, reports and caches; the environment stays
+	find data/runs data/reports -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean ## remove the environment too
+	rm -rf .venv
+
+.PHONY: help env report report-full lab test lint format clean distclean
