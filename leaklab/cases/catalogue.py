@@ -29,6 +29,7 @@ CLAIM_VERDICTS = ("right", "wrong", "incomplete", "untestable")
 ROLES = ("before", "documented_fix", "better_fix", "control", "condition")
 SERVICES = ("postgres", "valkey", "node")
 PASSES = ("measure", "explain")
+COLLECT = ("auto", "always", "never")
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Claim:
 class Variant:
     """One form of a case's workload; ``role`` says what it stands for in the comparison.
 
-    ``environment`` is added to the target's environment; ``passes`` overrides the case's.
+    ``environment`` is added to the target's environment; ``passes`` and ``collect`` override the
+    case's.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Variant:
     expectation: Expectation
     environment: Mapping[str, str]
     passes: tuple[str, ...] | None
+    collect: str | None
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Case:
     python: str | None
     watch_files: tuple[str, ...]
     passes: tuple[str, ...] | None
+    collect: str | None
     folder: Path
 
     @property
@@ -192,6 +196,7 @@ def read_case(folder: Path) -> Case:
         python=_python_range(table),
         watch_files=table.strings("watch_files"),
         passes=_known(table, "passes", PASSES) or None,
+        collect=table.choice("collect", COLLECT, default="") or None,
         folder=folder,
     )
     table.finish()
@@ -232,6 +237,7 @@ def _read_variant(name: str, table: Table, parameters: Mapping[str, Value]) -> V
         expectation=read_expectation(table.table("expect"), parameters),
         environment=environment,
         passes=_known(table, "passes", PASSES) or None,
+        collect=table.choice("collect", COLLECT, default="") or None,
     )
     table.finish()
     return variant

@@ -70,7 +70,10 @@ def _record_variant(
     from leaklab import api
 
     variant = case.variants[name]
-    passes = variant.passes or case.passes
+    chosen = {
+        "passes": variant.passes or case.passes,
+        "collect": variant.collect or case.collect,
+    }
     # Targets write their files (and their litter) into a folder of their own.
     with tempfile.TemporaryDirectory(prefix="leaklab-case-") as scratch:
         return api.record(
@@ -86,5 +89,5 @@ def _record_variant(
             store=store,
             fresh=fresh,
             progress=progress,
-            **({"passes": passes} if passes else {}),
+            **{option: value for option, value in chosen.items() if value is not None},
         )

@@ -1,0 +1,67 @@
+"""One APScheduler for the whole program, and what is done with it at every request."""
+
+import argparse
+import logging
+import threading
+
+from apscheduler.events import EVENT_JOB_EXECUTED
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from leaklab import gauge, mark
+
+SCHEDULER = BackgroundScheduler()
+RAN = threading.Event()
+EVENTS = []
+
+
+def run_automation():
+    RAN.set()
+
+
+def one_interval_job(number):
+    """The checked program: its single job runs once more."""
+    RAN.wait(timeout=10)
+    RAN.clear()
+
+
+def job_per_request(number):
+    SCHEDULER.add_job(run_automation, "interval", hours=1)
+
+
+def job_replaced(number):
+    SCHEDULER.add_job(run_automation, "interval", hours=1, id="refresh", replace_existing=True)
+
+
+def keep_event(event):
+    EVENTS.append(event)
+
+
+VARIANTS = {
+    "control": one_interval_job,
+    "job_per_request": job_per_request,
+    "job_replaced": job_replaced,
+    "listener_keeps_events": one_interval_job,
+}
+
+
+def run(arguments):
+    request = VARIANTS[arguments.variant]
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    if arguments.variant == "listener_keeps_events":
+        SCHEDULER.add_listener(keep_event, EVENT_JOB_EXECUTED)
+    SCHEDULER.add_job(
+        run_automation, "interval", seconds=0.005, coalesce=True, misfire_grace_time=None
+    )
+    SCHEDULER.start()
+    for number in range(arguments.iterations):
+        request(number)
+        gauge("job_count", len(SCHEDULER.get_jobs()))
+        mark()
+    SCHEDULER.shutdown()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("variant", choices=VARIANTS)
+    parser.add_argument("--iterations", type=int, default=200, help="runs of the job, or requests")
+    run(parser.parse_args())
