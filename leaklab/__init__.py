@@ -45,6 +45,7 @@ _HOMES = {
     "case": "leaklab.api",
     "cases": "leaklab.api",
     "compare": "leaklab.api",
+    "load_ipython_extension": "leaklab.jupyter.extension",
     "open": "leaklab.api",
     "record": "leaklab.api",
     "runs": "leaklab.api",

@@ -45,6 +45,7 @@ def record(
     env and so on. A recording with the same source, arguments, versions and options is loaded
     instead of made again, unless ``fresh``. Raises UsageError for a request that makes no sense,
     LeaklabError when the recording failed; a target that fails is a run like any other.
+    Without ``progress``, a Jupyter kernel shows a growing curve and a notebook job logs lines.
     """
     from leaklab.fingerprint import fingerprint
     from leaklab.record.command import resolve
@@ -67,12 +68,17 @@ def record(
     settings = RecordOptions(
         command=argv, name=name, variant=variant, store=store, fingerprint=digest, **options
     )
+    run_name = name or resolve(argv, settings.python, settings.cwd).name
     if digest and not fresh:
-        run_name = name or resolve(argv, settings.python, settings.cwd).name
         found = find_recording(store, run_name, variant, digest)
         if found is not None:
             return Run(open_run(found), reused=True)
-    return Run(open_run(str(record_run(settings, progress))))
+    if progress is not None:
+        return Run(open_run(str(record_run(settings, progress))))
+    from leaklab.jupyter.live import notebook_progress
+
+    with notebook_progress("/".join(filter(None, (run_name, variant)))) as shown:
+        return Run(open_run(str(record_run(settings, shown))))
 
 
 def find_recording(store: str, name: str, variant: str | None, digest: str) -> str | None:

@@ -4,13 +4,19 @@ papermill runs a notebook with whatever it is given; these jobs look first (name
 then execute, render and leave a verdict.json. Nothing here analyses anything.
 """
 
-from leaklab.jobs.notebook import NotebookResult, notebook_parameters, run_notebook
+from leaklab.jobs.notebook import (
+    NotebookResult,
+    find_notebook,
+    notebook_parameters,
+    run_notebook,
+)
 from leaklab.jobs.parameters import NotebookParameter, describe
 
 __all__ = [
     "NotebookParameter",
     "NotebookResult",
     "describe",
+    "find_notebook",
     "notebook_parameters",
     "run_notebook",
 ]

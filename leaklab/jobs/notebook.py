@@ -55,6 +55,21 @@ class NotebookResult:
         return 3 if found & set(fail_on) else 0
 
 
+def find_notebook(name: str) -> Path:
+    """The notebook of leaklab's own with this name (``99-your-own-script``).
+
+    Looked for in ``notebooks/`` here, in the checkout, then in the installed package. Raises
+    UsageError when there is none.
+    """
+    package = Path(__file__).parent.parent
+    folders = (Path("notebooks"), package.parent / "notebooks", package / "notebooks")
+    for folder in folders:
+        if (folder / f"{name}.ipynb").is_file():
+            return folder / f"{name}.ipynb"
+    known = sorted({file.stem for folder in folders for file in folder.glob("*.ipynb")})
+    raise UsageError(f"no such notebook: {name}; allowed: {', '.join(known) or 'none found'}")
+
+
 def notebook_parameters(path: str | Path) -> list[cell.NotebookParameter]:
     """The parameters of the notebook at `path` (local or URL).
 

@@ -1,0 +1,153 @@
+"""``%leaklab script.py`` and ``%%leaklab``: record a script or a cell from within a notebook."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError as MagicUsageError
+from IPython.core.magic import Magics, line_cell_magic, magics_class
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+
+from leaklab.errors import LeaklabError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from leaklab.run import Run
+
+RESULT_NAME = "leaklab_run"
+OPTIONS = (
+    "--child", "--duration", "--fresh", "--limit-memory", "--name", "--passes", "--python",
+    "--quiet", "--variant",
+)  # fmt: skip
+
+
+@magics_class
+class LeaklabMagics(Magics):  # type: ignore[misc]
+    """The magics of ``%load_ext leaklab``."""
+
+    @magic_arguments()
+    @argument("--name", help="name of the run (default: the script's, or 'cell')")
+    @argument("--variant", help="variant of the run, for example before or after")
+    @argument("--passes", help="measure and explain, separated by commas (default: both)")
+    @argument("--duration", help="stop each pass after this long: 30s, 5m")
+    @argument("--limit-memory", help="stop the target at this size: 500MB")
+    @argument("--python", help="interpreter that runs the script or, with --child, the cell")
+    @argument("--fresh", action="store_true", help="record again what is already recorded")
+    @argument("--quiet", action="store_true", help="show nothing, only bind the run")
+    @argument(
+        "--child", action="store_true", help="cell: run it in a process of its own (see below)"
+    )
+    @argument("command", nargs="*", help="script.py or '-m module', with its arguments")
+    @line_cell_magic
+    def leaklab(self, line: str, cell: str | None = None) -> None:
+        """Does it leak? Record a script (``%leaklab script.py args``) or a cell (``%%leaklab``).
+
+        Shows the verdict, the curves and the allocation tree, and binds the run to the name
+        ``leaklab_run``. Everything after the script's name belongs to the script.
+
+        A cell is recorded in place: it sees and leaves variables like any other cell, runs once,
+        and its loop should call ``mark()`` at the end of each unit of work. What the kernel itself
+        does meanwhile is in the figures too, and nothing can stop a cell at a limit but you. With
+        ``--child`` the cell runs in a fresh process, once for each pass: exact figures, limits, no
+        shared variables.
+        """
+        from leaklab.cli.values import duration_seconds, names, size_bytes
+
+        own, command = split_line(line)
+        arguments = parse_argstring(self.leaklab, own)
+        try:
+            options = {
+                "name": arguments.name,
+                "variant": arguments.variant,
+                "python": arguments.python,
+                "passes": names(arguments.passes) if arguments.passes else None,
+                "duration_seconds": _read(duration_seconds, arguments.duration),
+                "limit_memory_bytes": _read(size_bytes, arguments.limit_memory),
+                "fresh": arguments.fresh,
+            }
+            if cell is None:
+                run = _record_command(command, arguments, options)
+            elif command:
+                raise LeaklabError(
+                    f"a cell takes no command: {shlex.join(command)}; use %leaklab for a script"
+                )
+            elif arguments.child:
+                run = _record_cell_in_child(cell, options)
+            else:
+                from leaklab.jupyter.in_place import record_cell
+
+                run = record_cell(self.shell, cell, options)
+        except LeaklabError as error:
+            raise MagicUsageError(f"leaklab: {error}") from None
+        self.shell.user_ns[RESULT_NAME] = run
+        if not arguments.quiet:
+            show_run(run)
+
+
+def split_line(line: str) -> tuple[str, list[str]]:
+    """A magic's line as its own options and the command after them."""
+    words = shlex.split(line)
+    flags = {"--child", "--fresh", "--quiet"}
+    position = 0
+    while position < len(words) and words[position] in OPTIONS:
+        position += 1 if words[position] in flags else 2
+    if position < len(words) and words[position] == "--":
+        return shlex.join(words[:position]), words[position + 1 :]
+    if position < len(words) and words[position].startswith("--"):
+        return shlex.join(words[: position + 1]), []  # unknown: the parser says which are allowed
+    return shlex.join(words[:position]), words[position:]
+
+
+def show_run(run: Run) -> None:
+    """A run in the order one reads it: verdict, curves, tree."""
+    from leaklab import plots
+    from leaklab.analysis.series import resource_names
+    from leaklab.jupyter.show import figure, show
+
+    show(run)
+    measured = resource_names(run.data)
+    for resource in ("rss_bytes", "heap_bytes"):
+        if resource in measured:
+            figure(plots.growth(run, resource))
+    figure(plots.curves(run))
+    if "heap_bytes" in measured:
+        show(plots.allocation_tree_html(run))
+
+
+def complete(shell: Any, event: Any) -> list[str]:
+    """Options after a dash, files otherwise."""
+    word = str(event.symbol)
+    if word.startswith("-"):
+        return [option for option in OPTIONS if option.startswith(word)]
+    found = sorted(Path().glob(f"{word}*")) if not word.startswith("/") else []
+    return [f"{path}/" if path.is_dir() else str(path) for path in found]
+
+
+def _read(reader: Any, text: str | None) -> Any:
+    return None if text is None else reader(text)
+
+
+def _record_command(
+    command: list[str], arguments: argparse.Namespace, options: dict[str, Any]
+) -> Run:
+    from leaklab.api import record
+
+    if arguments.child:
+        raise LeaklabError("--child is for a cell: a script always runs in a process of its own")
+    if not command:
+        raise LeaklabError("nothing to record; write %leaklab script.py, or %%leaklab over a cell")
+    return record(command, **options)
+
+
+def _record_cell_in_child(cell: str, options: dict[str, Any]) -> Run:
+    from leaklab.api import record
+
+    with tempfile.TemporaryDirectory(prefix="leaklab-cell-") as folder:
+        script = Path(folder, "cell.py")
+        script.write_text(cell, encoding="utf-8")
+        options["name"] = options["name"] or "cell"
+        return record(str(script), **options)
