@@ -24,13 +24,13 @@ class Report:
 
 
 class CachedForEver(Report):
-    @functools.lru_cache(maxsize=None)
+    @functools.lru_cache(maxsize=None)  # noqa: B019 - the mistake shown
     def total(self):
         return super().total()
 
 
 class CachedByDefault(Report):
-    @functools.lru_cache
+    @functools.lru_cache  # noqa: B019
     def total(self):
         return super().total()
 
