@@ -1,0 +1,122 @@
+"""The target's side of the live memray stream: start it, make its snapshots exact, end it.
+
+Only the explain pass imports this module, because it imports memray.
+"""
+
+import contextlib
+import os
+import socket
+import stat
+import sys
+import threading
+from pathlib import Path
+from typing import List, Optional
+
+import memray
+
+from .marker import BASE_BYTES, marker_bytes
+
+# memray's sink sends a buffer when PIPE_BUF bytes have come together. A traced allocation or free
+# takes two bytes at the very least, so this many pairs push the marker out for certain.
+_FLUSH_PAIRS = 1024 if sys.platform == "darwin" else 1100
+
+# Sockets of the stream live above the numbers a program that closes "everything" reuses soon;
+# the target's own descriptors keep the numbers they would have had.
+_LOW_DESCRIPTORS = 128
+
+_tracker: Optional[memray.Tracker] = None
+_marker: Optional[bytearray] = None
+
+
+def free_port() -> int:
+    """Return a loopback port nobody listens on at the moment."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def start(port: int, native: bool = False, python_allocators: bool = True) -> None:
+    """Trace this process and serve the stream on ``port``; returns once a reader is connected.
+
+    Raises whatever memray raises, OSError when the port was taken meanwhile.
+    """
+    global _tracker
+    _forget_inherited_tracker()
+    placeholders = _occupy_low_descriptors()
+    try:
+        tracker = memray.Tracker(
+            destination=memray.SocketDestination(server_port=port),
+            native_traces=native,
+            trace_python_allocators=python_allocators,
+        )
+    finally:
+        for descriptor in placeholders:
+            os.close(descriptor)
+    _send_at_once(port)
+    tracker.__enter__()
+    _tracker = tracker
+
+
+def unblock(port: int) -> None:
+    """Let a ``start`` that still waits for its reader return: the recorder is gone."""
+    with contextlib.suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+
+
+def barrier(number: int) -> None:
+    """Make everything this process did so far visible to the reader, as marker ``number``."""
+    allocate_marker(number)
+    for _ in range(_FLUSH_PAIRS):
+        bytearray(BASE_BYTES)
+
+
+def stop() -> None:
+    """End the tracing; harmless when there is none."""
+    global _tracker
+    tracker, _tracker = _tracker, None
+    if tracker is not None:
+        tracker.__exit__(None, None, None)
+
+
+def allocate_marker(number: int) -> None:
+    """Keep one block whose size tells ``number``, from a stack the reader knows by this name."""
+    global _marker
+    _marker = None
+    _marker = bytearray(marker_bytes(number))
+
+
+def _forget_inherited_tracker() -> None:
+    """Undo in a forked child what memray left patched: it does not expect a second tracker."""
+    global _tracker
+    _tracker = None
+    for name in ("_name", "_ident"):
+        if name in vars(threading.Thread):
+            delattr(threading.Thread, name)
+
+
+def _occupy_low_descriptors() -> List[int]:
+    taken: List[int] = []
+    try:
+        while not taken or taken[-1] < _LOW_DESCRIPTORS:
+            taken.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        # A low RLIMIT_NOFILE: the stream then gets whatever number is left.
+        while len(taken) > 1:
+            os.close(taken.pop())
+        if taken:
+            os.close(taken.pop())
+    return taken
+
+
+def _send_at_once(port: int) -> None:
+    """Switch Nagle's algorithm off on the stream: it costs 40 ms at every barrier."""
+    for name in (entry.name for entry in Path("/dev/fd").iterdir()):
+        try:
+            if not stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                continue
+            with socket.socket(fileno=os.dup(int(name))) as copy:
+                if copy.family == socket.AF_INET and copy.getsockname()[1] == port:
+                    copy.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:
+            continue

@@ -1,0 +1,326 @@
+"""Live heaps of traced processes: connect, take exact snapshots, give stacks run-wide numbers."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import json
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leaklab.errors import LeaklabError
+from leaklab.probe.marker import marker_bytes
+
+_READER = Path(__file__).with_name("heap_reader.py")
+# The walk over a heap of any size ends; what is bounded here is a reader that died or hangs.
+_REPLY_SECONDS = 120.0
+
+# memray's AllocatorType by number; written out because importing memray costs start-up time.
+ALLOCATORS = {
+    2: "pymalloc_malloc",
+    3: "pymalloc_calloc",
+    4: "pymalloc_realloc",
+    6: "malloc",
+    7: "realloc",
+    8: "calloc",
+    9: "posix_memalign",
+    10: "aligned_alloc",
+    11: "memalign",
+    12: "valloc",
+    13: "pvalloc",
+    14: "mmap",
+}
+
+
+@dataclass(frozen=True)
+class HeapSnapshot:
+    """The live heap of one process at one moment.
+
+    ``exact``: the marker was seen, so this is the heap at that mark to the byte.
+    ``changed``: (stack_id, live_bytes, allocation_count) of every stack that changed since the
+    process's last snapshot; zeros for one that vanished. ``cost_seconds``: how long the target's
+    stream was held.
+    """
+
+    live_bytes: int
+    allocation_count: int
+    stack_count: int
+    exact: bool
+    cost_seconds: float
+    changed: list[tuple[int, int, int]]
+
+
+class SourcePaths:
+    """Names files so that a run can be moved, shared and compared.
+
+    ``working_folder`` and ``search_path`` are the target's own; ``standard_library`` its folder
+    of stdlib modules.
+    """
+
+    def __init__(
+        self, working_folder: str, standard_library: Sequence[str] = (), home: str | None = None
+    ) -> None:
+        self._working_folder = _with_slash(str(Path(working_folder).resolve()))
+        self._standard_library = [_with_slash(path) for path in standard_library if path]
+        self._home = _with_slash(home or str(Path.home()))
+
+    def name(self, file: str) -> tuple[str, str]:
+        """Return (relative name, origin) of a file named in a stack frame."""
+        text = file.replace("\\", "/")
+        for folder in ("/site-packages/", "/dist-packages/"):
+            if folder in text:
+                return "site-packages/" + text.rsplit(folder, 1)[1], "site-packages"
+        if text.startswith("<frozen "):
+            return "stdlib/" + text[1:-1], "stdlib"
+        for folder in self._standard_library:
+            if text.startswith(folder):
+                return "stdlib/" + text[len(folder) :], "stdlib"
+        if match := re.match(r".*/lib/python3\.\d+/(.*)", text):
+            return "stdlib/" + match[1], "stdlib"
+        if not text.endswith((".py", ".pyw", ".ipynb")) and not text.startswith("<"):
+            return text.rsplit("/", 1)[-1], "native"
+        if text.startswith(self._working_folder):
+            return text[len(self._working_folder) :], "target"
+        if text.startswith(self._home):
+            return "~/" + text[len(self._home) :], "target"
+        return text, "target"
+
+
+class StackTable:
+    """Numbers frames and stacks once for the whole run, whatever process they come from."""
+
+    def __init__(self) -> None:
+        self._frames: dict[tuple[str, str, int], int] = {}
+        self._stacks: dict[tuple[str, tuple[int, ...]], int] = {}
+        self._new_frames: list[tuple[int, str, str, int, str]] = []
+        self._new_stacks: list[tuple[int, str, tuple[int, ...]]] = []
+        #: file name in the run → file name on this machine, of the target's own files
+        self.target_files: dict[str, str] = {}
+
+    def add(self, allocator: str, frames: Sequence[Sequence[Any]], paths: SourcePaths) -> int:
+        """Return the number of a stack; ``frames`` are (function, file, line), latest first."""
+        frame_ids = tuple(self._frame(*frame, paths=paths) for frame in frames)
+        key = (allocator, frame_ids)
+        stack_id = self._stacks.get(key)
+        if stack_id is None:
+            stack_id = self._stacks[key] = len(self._stacks)
+            self._new_stacks.append((stack_id, *key))
+        return stack_id
+
+    def _frame(self, function: str, file: str, line: int, *, paths: SourcePaths) -> int:
+        name, origin = paths.name(file)
+        key = (function, name, line)
+        frame_id = self._frames.get(key)
+        if frame_id is None:
+            frame_id = self._frames[key] = len(self._frames)
+            self._new_frames.append((frame_id, *key, origin))
+            if origin == "target":
+                self.target_files.setdefault(name, file)
+        return frame_id
+
+    def target_lines(self) -> dict[str, set[int]]:
+        """Return the lines of the target's own files that appear in stacks."""
+        lines: dict[str, set[int]] = {name: set() for name in self.target_files}
+        for _, name, line in self._frames:
+            if name in lines:
+                lines[name].add(line)
+        return lines
+
+    def new_rows(self) -> dict[str, dict[str, list[Any]]]:
+        """Return the rows added since the last call, by table and column, for the run's writer."""
+        frames, self._new_frames = self._new_frames, []
+        stacks, self._new_stacks = self._new_stacks, []
+        return {
+            "frames": {
+                name: [row[place] for row in frames]
+                for place, name in enumerate(("frame_id", "function", "file", "line", "origin"))
+            },
+            "stacks": {
+                name: [row[place] for row in stacks]
+                for place, name in enumerate(("stack_id", "allocator", "frame_ids"))
+            },
+        }
+
+
+class HeapReader:
+    """The process that reads the streams (see heap_reader.py) and the line to it.
+
+    One for each explain pass. Killing the recorder leaves it reading until the targets are done.
+    """
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", str(_READER), str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        ours.settimeout(_REPLY_SECONDS)
+        self._control = ours
+        self._replies = ours.makefile("rb")
+        self._stream_count = 0
+
+    def open(
+        self, port: int, stacks: StackTable, paths: SourcePaths, capture_path: Path | None = None
+    ) -> HeapStream:
+        """Connect to the stream a target serves on ``port``; call this once it listens.
+
+        ``capture_path``: also write the stream there, as the plain capture file memray reads.
+        """
+        self._stream_count += 1
+        stream = HeapStream(self, self._stream_count, stacks, paths)
+        capture = str(capture_path) if capture_path else None
+        self.request({"op": "open", "stream": stream.number, "port": port, "capture_path": capture})
+        return stream
+
+    def request(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Send one request and return its reply; raises LeaklabError when the reader is gone."""
+        try:
+            self._control.sendall(json.dumps(message).encode() + b"\n")
+        except OSError as error:
+            raise LeaklabError(f"the heap reader is gone: {error}; record again") from None
+        return self.reply()
+
+    def reply(self) -> dict[str, Any]:
+        """Return the next reply of the reader; raises LeaklabError when there is none."""
+        try:
+            line = self._replies.readline()
+        except OSError as error:
+            raise LeaklabError(f"the heap reader does not answer: {error}; record again") from None
+        if not line:
+            raise LeaklabError("the heap reader is gone: no reply; record again")
+        answer: dict[str, Any] = json.loads(line)
+        if answer.get("error"):
+            raise LeaklabError(f"the heap stream cannot be read: {answer['error']}")
+        return answer
+
+    def payload(self, size: int) -> array.array[int]:
+        """Return the raw integers that follow a reply."""
+        numbers = array.array("q")
+        numbers.frombytes(self._replies.read(size))
+        return numbers
+
+    def close(self) -> None:
+        """End the reader process; harmless when it is gone."""
+        with contextlib.suppress(OSError):
+            self._replies.close()
+            self._control.close()
+        try:
+            self._process.wait(timeout=1.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class HeapStream:
+    """The live heap of one traced process."""
+
+    def __init__(
+        self, reader: HeapReader, number: int, stacks: StackTable, paths: SourcePaths
+    ) -> None:
+        self.number = number
+        self.active = True
+        self._reader = reader
+        self._stacks = stacks
+        self._paths = paths
+        self._stack_ids: dict[int, int] = {}
+        self._taken: dict[str, Any] = {}
+
+    def connect(self, timeout_seconds: float) -> int | None:
+        """Wait until the stream's header has come; returns the pid it names, None on timeout."""
+        request = {"op": "wait", "stream": self.number, "timeout_seconds": timeout_seconds}
+        pid = self._reader.request(request)["pid"]
+        return int(pid) if pid is not None else None
+
+    def take(self, barrier_number: int | None, timeout_seconds: float) -> None:
+        """Hold the heap still in the reader; after that the target may go on."""
+        size = None if barrier_number is None else marker_bytes(barrier_number)
+        self._taken = self._reader.request(
+            {
+                "op": "snapshot",
+                "stream": self.number,
+                "marker_bytes": size,
+                "timeout_seconds": timeout_seconds,
+            }
+        )
+        self.active = self._taken["active"]
+
+    def finish(self) -> HeapSnapshot:
+        """Return what the last ``take`` held, as changes since the snapshot before."""
+        found = self._reader.reply()
+        numbers = self._reader.payload(found["changed_size"])
+        for local_id, allocator, frames in found["stacks"]:
+            name = ALLOCATORS.get(allocator, str(allocator))
+            self._stack_ids[local_id] = self._stacks.add(name, frames, self._paths)
+        triples = iter(numbers)
+        changed = [
+            (self._stack_ids[local_id], size, count)
+            for local_id, size, count in zip(triples, triples, triples, strict=True)
+        ]
+        return HeapSnapshot(
+            live_bytes=found["live_bytes"],
+            allocation_count=found["allocation_count"],
+            stack_count=found["stack_count"],
+            exact=self._taken["exact"],
+            cost_seconds=self._taken["cost_seconds"],
+            changed=changed,
+        )
+
+    def snapshot(self, barrier_number: int | None, timeout_seconds: float) -> HeapSnapshot:
+        """Take and finish in one: for when the target does not wait."""
+        self.take(barrier_number, timeout_seconds)
+        return self.finish()
+
+    def close(self) -> None:
+        """Stop reading this stream; harmless when the reader is gone."""
+        self.active = False
+        with contextlib.suppress(LeaklabError):
+            self._reader.request({"op": "close", "stream": self.number})
+
+
+class SnapshotSchedule:
+    """Spaces snapshots so that they cost the target at most ``share`` of its time.
+
+    The first ``free_count``, and those within ``free_seconds`` of cost, come at once: a short run
+    must have enough to be judged by.
+    """
+
+    def __init__(
+        self,
+        share: float,
+        free_count: int = 16,
+        free_seconds: float = 0.5,
+        started: float = 0.0,
+    ) -> None:
+        self._share = share
+        self._free_count = free_count
+        self._free_seconds = free_seconds
+        self._started = started
+        self._spent_seconds = 0.0
+        self._taken_count = 0
+
+    def due(self, now: float) -> bool:
+        """Return whether another snapshot fits the share at ``now`` (seconds)."""
+        if self._taken_count < self._free_count or self._spent_seconds < self._free_seconds:
+            return True
+        average = self._spent_seconds / self._taken_count
+        return self._spent_seconds + average <= self._share * (now - self._started)
+
+    def spent(self, seconds: float) -> None:
+        """Book a snapshot that held the target for ``seconds``."""
+        self._spent_seconds += seconds
+        self._taken_count += 1
+
+
+def _with_slash(path: str) -> str:
+    return path.replace("\\", "/").rstrip("/") + "/"

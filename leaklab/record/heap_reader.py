@@ -1,0 +1,270 @@
+"""The process that reads the targets' memray streams, one for each explain pass.
+
+It is a process of its own for two reasons. When the recorder is killed, it goes on reading until
+the targets are done, so that no target ever meets a dead stream (memray would write to the
+target's stderr). And the walk over a large heap never stops the recorder from sampling.
+
+Run as a file with the number of a connected Unix socket; speaks lines of JSON, followed by raw
+64-bit integers where the line announces them. Standard library and memray only.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import fcntl
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import memray
+
+# As in leaklab.probe.marker, which this file cannot import; held equal by a test.
+MARKER_FUNCTION = "allocate_marker"
+MARKER_STEP_BYTES = 256
+_PROBE_FILE = re.compile(r"[/\\]leaklab[/\\]probe[/\\]")
+_POLL_SECONDS = 0.0003
+_DRAIN_POLL_SECONDS = 0.2
+_DROPPED = -1
+
+Frame = tuple[str, str, int]
+
+
+class Stream:
+    """One target's live stream and what was last reported of it."""
+
+    def __init__(self, port: int, capture_path: str | None) -> None:
+        self._port = _start_copy(port, capture_path) if capture_path else port
+        self._reader = memray.SocketReader(self._port)
+        self._stack_ids: dict[tuple[int, int, int], int] = {}
+        self._stacks: dict[tuple[int, tuple[Frame, ...]], int] = {}
+        self._marker_keys: set[int] = set()
+        self._reported: dict[int, tuple[int, int]] = {}
+        self._new_stacks: list[tuple[int, int, tuple[Frame, ...]]] = []
+        self._records: list[Any] = []
+        self._socket: socket.socket | None = None
+        self.connected = threading.Event()
+        self.error: str | None = None
+        threading.Thread(target=self._connect, daemon=True).start()
+
+    def _connect(self) -> None:
+        # In a thread: memray retries for ever, and only the end of this process stops it.
+        try:
+            self._reader.__enter__()
+            self._socket = _socket_to(self._port)
+        except Exception as problem:
+            self.error = f"{type(problem).__name__}: {problem}"
+        self.connected.set()
+
+    @property
+    def pid(self) -> int | None:
+        """The process that serves the stream, once its header has come."""
+        return self._reader.pid
+
+    @property
+    def active(self) -> bool:
+        """Whether records may still come."""
+        return self.connected.is_set() and self.error is None and bool(self._reader.is_active)
+
+    def take(self, marker_bytes: int | None, timeout_seconds: float) -> tuple[bool, float]:
+        """Hold the live heap still in memory; returns (marker seen, seconds it took)."""
+        begun = time.monotonic()
+        deadline = begun + timeout_seconds
+        while True:
+            if marker_bytes is not None:
+                self._wait_until_drained(deadline)
+            self._records = list(self._reader.get_current_snapshot(merge_threads=True))
+            exact = marker_bytes is not None and self._has_marker(marker_bytes)
+            now = time.monotonic()
+            if exact or marker_bytes is None or now >= deadline or not self._reader.is_active:
+                return exact, now - begun
+            time.sleep(_POLL_SECONDS)
+
+    def changes(self) -> dict[str, Any]:
+        """Compare the heap taken last with the one before; new stacks come with their frames."""
+        live: dict[int, tuple[int, int]] = {}
+        for record in self._records:
+            stack_id = self._identify(record)
+            if stack_id == _DROPPED:
+                continue
+            size, count = live.get(stack_id, (0, 0))
+            live[stack_id] = (size + record.size, count + record.n_allocations)
+        self._records = []
+        changed = array.array("q")
+        for stack_id, figures in live.items():
+            if self._reported.get(stack_id) != figures:
+                changed.extend((stack_id, *figures))
+        for stack_id in self._reported.keys() - live.keys():
+            changed.extend((stack_id, 0, 0))
+        self._reported = live
+        stacks, self._new_stacks = self._new_stacks, []
+        return {
+            "live_bytes": sum(size for size, _ in live.values()),
+            "allocation_count": sum(count for _, count in live.values()),
+            "stack_count": len(live),
+            "stacks": stacks,
+            "changed": changed,
+        }
+
+    def close(self) -> None:
+        """Stop reading."""
+        if self._socket is not None:
+            self._socket.close()
+        if self.connected.is_set() and self.error is None:
+            with contextlib.suppress(Exception):
+                self._reader.__exit__(None, None, None)
+
+    def _wait_until_drained(self, deadline: float) -> None:
+        """Wait for the kernel's buffer to run empty: cheaper than walking the heap too early."""
+        while self._socket is not None and time.monotonic() < deadline:
+            waiting = fcntl.ioctl(self._socket, termios.FIONREAD, b"\0\0\0\0")
+            if struct.unpack("i", waiting)[0] == 0:
+                return
+            time.sleep(_POLL_SECONDS)
+
+    def _has_marker(self, marker_bytes: int) -> bool:
+        for record in self._records:
+            key = (record.stack_id, record.native_stack_id, record.allocator)
+            if key not in self._stack_ids:
+                self._identify(record)
+            above = record.size - marker_bytes
+            if key[0] in self._marker_keys and 0 <= above < MARKER_STEP_BYTES:
+                return True
+        return False
+
+    def _identify(self, record: Any) -> int:
+        key = (record.stack_id, record.native_stack_id, record.allocator)
+        known = self._stack_ids.get(key)
+        if known is not None:
+            return known
+        frames = tuple(_frames(record, self._reader.has_native_traces))
+        if any(_PROBE_FILE.search(file) for _, file, _ in frames):
+            # What leaklab allocates in the target is not the target's.
+            if any(function == MARKER_FUNCTION for function, _, _ in frames):
+                self._marker_keys.add(key[0])
+            self._stack_ids[key] = _DROPPED
+            return _DROPPED
+        content = (int(record.allocator), frames)
+        stack_id = self._stacks.get(content)
+        if stack_id is None:
+            stack_id = self._stacks[content] = len(self._stacks)
+            self._new_stacks.append((stack_id, content[0], frames))
+        self._stack_ids[key] = stack_id
+        return stack_id
+
+
+def copy_stream(port: int, path: str) -> None:
+    """Hand a stream on to memray's reader and write it to a file: the stream is the format.
+
+    A process of its own, because memray holds the GIL while it waits for a stream's header.
+    Prints the port it hands the stream on at.
+    """
+    with (
+        socket.create_connection(("127.0.0.1", port)) as source,
+        Path(path).open("xb", buffering=0) as file,
+        socket.create_server(("127.0.0.1", 0)) as server,
+    ):
+        print(server.getsockname()[1], flush=True)
+        sink, _ = server.accept()
+        sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with sink:
+            while block := source.recv(1 << 16):
+                with contextlib.suppress(OSError):  # a full disk costs the copy, not the run
+                    file.write(block)
+                with contextlib.suppress(OSError):
+                    sink.sendall(block)
+
+
+def _start_copy(port: int, path: str) -> int:
+    command = [sys.executable, "-P", __file__, str(port), path]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    with process.stdout:
+        line = process.stdout.readline()
+    if not line:
+        raise OSError(f"no capture file can be written: {path}")
+    return int(line)
+
+
+def _frames(record: Any, native: bool) -> Iterator[Frame]:
+    trace = record.hybrid_stack_trace() if native else record.stack_trace()
+    yield from trace
+
+
+def _socket_to(port: int) -> socket.socket | None:
+    """Return a copy of this process's socket that is connected to ``port``."""
+    for name in (entry.name for entry in Path("/dev/fd").iterdir()):
+        with contextlib.suppress(OSError, IndexError):
+            if not stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                continue
+            copy = socket.socket(fileno=os.dup(int(name)))
+            with contextlib.suppress(OSError, IndexError):
+                if copy.getpeername()[1] == port:
+                    return copy
+            copy.close()
+    return None
+
+
+def serve(control: socket.socket) -> None:
+    """Answer the recorder until it is gone, then read every stream to its end."""
+    streams: dict[int, Stream] = {}
+    with contextlib.suppress(ConnectionError), control.makefile("rb") as requests:
+        for line in requests:
+            request = json.loads(line)
+            reply, payload = _answer(request, streams, control)
+            control.sendall(json.dumps(reply).encode() + b"\n" + payload)
+    while any(stream.active for stream in streams.values()):
+        time.sleep(_DRAIN_POLL_SECONDS)
+
+
+def _answer(
+    request: dict[str, Any], streams: dict[int, Stream], control: socket.socket
+) -> tuple[dict[str, Any], bytes]:
+    number = request["stream"]
+    try:
+        if request["op"] == "open":
+            streams[number] = Stream(request["port"], request.get("capture_path"))
+            return {}, b""
+        stream = streams[number]
+        if request["op"] == "wait":
+            done = stream.connected.wait(request["timeout_seconds"])
+            return {"connected": done, "pid": stream.pid, "error": stream.error}, b""
+        if request["op"] == "close":
+            streams.pop(number).close()
+            return {}, b""
+        exact, cost = stream.take(request["marker_bytes"], request["timeout_seconds"])
+        taken = {"exact": exact, "cost_seconds": cost, "active": stream.active}
+        control.sendall(json.dumps(taken).encode() + b"\n")
+        found = stream.changes()
+        changed = found.pop("changed").tobytes()
+        return {**found, "changed_size": len(changed)}, changed
+    except Exception as problem:
+        return {"error": f"{type(problem).__name__}: {problem}"}, b""
+
+
+def main() -> None:
+    """Serve on the inherited socket; ends hard, for memray's threads may never return."""
+    # Ctrl-C in a terminal is the recorder's affair, also before it has ended the stream.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if len(sys.argv) == 3:
+        copy_stream(int(sys.argv[1]), sys.argv[2])
+        return
+    with socket.socket(fileno=int(sys.argv[1])) as control:
+        serve(control)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
