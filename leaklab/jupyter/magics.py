@@ -26,7 +26,7 @@ OPTIONS = (
 
 
 @magics_class
-class LeaklabMagics(Magics):  # type: ignore[misc]
+class LeaklabMagics(Magics):
     """The magics of ``%load_ext leaklab``."""
 
     @magic_arguments()
@@ -83,6 +83,7 @@ class LeaklabMagics(Magics):  # type: ignore[misc]
                 run = record_cell(self.shell, cell, options)
         except LeaklabError as error:
             raise MagicUsageError(f"leaklab: {error}") from None
+        assert self.shell is not None  # IPython calls a registered magic only
         self.shell.user_ns[RESULT_NAME] = run
         if not arguments.quiet:
             show_run(run)
