@@ -1,0 +1,185 @@
+"""The live stream of a real traced process: exact at every mark, whoever dies meanwhile."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import memray
+import psutil
+import pytest
+
+from leaklab.record.heap import HeapReader, HeapStream, SourcePaths, StackTable
+
+KEPT_BYTES = 1000
+
+TARGET = """
+import os, sys
+from leaklab.probe import tracing
+
+def keep_one(number):
+    kept[number] = bytes(KEPT_BYTES - 33)
+
+def work(count):
+    port = tracing.free_port()
+    print(port, flush=True)
+    tracing.start(port)
+    for number in range(count):
+        junk = [bytearray(500) for _ in range(1000)]
+        del junk
+        keep_one(number)
+        tracing.barrier(number)
+        print(number, flush=True)
+        if not sys.stdin.readline():
+            break
+
+kept = [b''] * 1000
+work(int(sys.argv[1]))
+if len(sys.argv) > 2 and os.fork() == 0:
+    work(int(sys.argv[2]))
+    os._exit(0)
+if len(sys.argv) > 2:
+    os.wait()
+print("sum", sum(map(len, kept)), flush=True)
+""".replace("KEPT_BYTES", str(KEPT_BYTES))
+
+
+class Target:
+    """A traced process that waits after every mark until it is told to go on."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        script = folder / "target.py"
+        script.write_text(TARGET)
+        self.process = subprocess.Popen(
+            [sys.executable, str(script), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def go(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def end(self) -> tuple[str, str]:
+        return self.process.communicate(timeout=30)
+
+
+@pytest.fixture
+def reader() -> Iterator[HeapReader]:
+    reader = HeapReader()
+    yield reader
+    reader.close()
+
+
+def connect(
+    reader: HeapReader, target: Target, folder: Path, capture: Path | None = None
+) -> HeapStream:
+    port = int(target.line())
+    deadline = time.monotonic() + 20
+    while not any(
+        line.split()[1:4:2] == [f"0100007F:{port:04X}", "0A"]
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    stream = reader.open(port, StackTable(), SourcePaths(str(folder)), capture)
+    assert stream.connect(20.0) is not None
+    return stream
+
+
+def growth_per_mark(target: Target, stream: HeapStream, count: int) -> list[int]:
+    live = []
+    for number in range(count):
+        assert target.line() == str(number)
+        stream.take(number, 10.0)
+        target.go()
+        snapshot = stream.finish()
+        assert snapshot.exact
+        live.append(snapshot.live_bytes)
+    return [later - earlier for earlier, later in itertools.pairwise(live)]
+
+
+def is_exact(growth: list[int]) -> bool:
+    # Python keeps a few blocks of its own at first and now and then: a number's text, a resize.
+    return statistics.median(growth) == KEPT_BYTES and growth.count(KEPT_BYTES) > len(growth) / 2
+
+
+def test_every_mark_is_exact_to_the_byte_and_the_line_is_named(
+    tmp_path: Path, reader: HeapReader
+) -> None:
+    target = Target(tmp_path, "30")
+    stream = connect(reader, target, tmp_path)
+    assert is_exact(growth_per_mark(target, stream, 30))
+    assert target.end()[1] == ""
+
+
+def test_a_forked_child_is_traced_by_a_stream_of_its_own(
+    tmp_path: Path, reader: HeapReader
+) -> None:
+    target = Target(tmp_path, "5", "20")
+    growth_per_mark(target, connect(reader, target, tmp_path), 5)
+    assert is_exact(growth_per_mark(target, connect(reader, target, tmp_path), 20))
+    assert target.end()[1] == ""
+
+
+def test_the_stream_kept_as_a_file_is_a_capture_memray_reads(
+    tmp_path: Path, reader: HeapReader
+) -> None:
+    capture = tmp_path / "capture.bin"
+    target = Target(tmp_path, "20")
+    stream = connect(reader, target, tmp_path, capture)
+    assert is_exact(growth_per_mark(target, stream, 20))
+    target.end()
+    functions = {
+        record.stack_trace(max_stacks=1)[0][0]
+        for record in memray.FileReader(capture).get_high_watermark_allocation_records()
+        if record.stack_trace(max_stacks=1)
+    }
+    assert "keep_one" in functions
+
+
+RECORDER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_heap_stream import connect, Target, HeapReader
+reader = HeapReader()
+target = Target(Path(sys.argv[1]), "200")
+connect(reader, target, Path(sys.argv[1]))
+print(target.process.pid, reader._process.pid, flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_killed_recorder_leaves_no_word_in_the_target_and_no_reader_behind(
+    tmp_path: Path,
+) -> None:
+    # The target's pipes end with the recorder that held them, so this one writes to nobody; what
+    # counts is that it comes to its end by itself, and the reader after it.
+    recorder = subprocess.Popen(
+        [sys.executable, "-c", RECORDER, str(tmp_path), str(Path(__file__).parent)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert recorder.stdout is not None
+    pids = [int(word) for word in recorder.stdout.readline().split()]
+    processes = [psutil.Process(pid) for pid in pids]
+    os.kill(recorder.pid, signal.SIGKILL)
+    recorder.communicate()
+    __, alive = psutil.wait_procs(processes, timeout=20)
+    assert not alive

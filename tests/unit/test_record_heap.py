@@ -1,0 +1,71 @@
+"""Stack numbers, file names, snapshot spacing: what the heap stream does without a target."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from leaklab.probe import marker
+from leaklab.record import heap_reader
+from leaklab.record.heap import SnapshotSchedule, SourcePaths, StackTable
+
+
+def test_reader_and_probe_agree_on_the_marker() -> None:
+    assert heap_reader.MARKER_FUNCTION == marker.FUNCTION
+    assert heap_reader.MARKER_STEP_BYTES == marker.STEP_BYTES
+
+
+def test_marker_sizes_stay_apart_and_below_the_mmap_threshold() -> None:
+    sizes = [marker.marker_bytes(number) for number in range(marker.COUNT)]
+    gaps = {later - earlier for earlier, later in itertools.pairwise(sizes)}
+    assert gaps == {marker.STEP_BYTES}
+    assert max(sizes) + marker.STEP_BYTES < 128 * 1024
+    assert marker.marker_bytes(marker.COUNT) == marker.marker_bytes(0)
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("/srv/app/cache.py", ("cache.py", "target")),
+        ("/srv/app/pkg/cache.py", ("pkg/cache.py", "target")),
+        ("/home/me/lib/tool.py", ("~/lib/tool.py", "target")),
+        ("/opt/other.py", ("/opt/other.py", "target")),
+        (
+            "/v/lib/python3.12/site-packages/httpx/_client.py",
+            ("site-packages/httpx/_client.py",) * 1,
+        ),
+        ("/usr/lib/python3.12/json/decoder.py", ("stdlib/json/decoder.py", "stdlib")),
+        ("<frozen importlib._bootstrap>", ("stdlib/frozen importlib._bootstrap", "stdlib")),
+        ("/usr/lib/libssl.so.3", ("libssl.so.3", "native")),
+        ("<string>", ("<string>", "target")),
+    ],
+)
+def test_files_are_named_so_that_a_run_can_be_moved(file: str, expected: tuple[str, ...]) -> None:
+    paths = SourcePaths("/srv/app", home="/home/me")
+    assert paths.name(file)[: len(expected)] == expected
+
+
+def test_the_same_stack_of_two_processes_has_one_number() -> None:
+    table, paths = StackTable(), SourcePaths("/srv/app")
+    stack = [("build", "/srv/app/a.py", 3), ("main", "/srv/app/a.py", 9)]
+    first = table.add("malloc", stack, paths)
+    assert table.add("malloc", [tuple(frame) for frame in stack], paths) == first
+    assert table.add("mmap", stack, paths) != first
+    rows = table.new_rows()
+    assert rows["frames"]["function"] == ["build", "main"]
+    assert rows["stacks"]["frame_ids"] == [(0, 1), (0, 1)]
+    assert table.new_rows()["stacks"]["stack_id"] == []
+    assert table.target_files == {"a.py": "/srv/app/a.py"}
+
+
+def test_snapshots_cost_at_most_their_share() -> None:
+    schedule = SnapshotSchedule(share=0.1, free_count=2)
+    taken, spent, now = 0, 0.0, 0.0
+    while now < 100.0:
+        now += 0.01
+        if schedule.due(now):
+            schedule.spent(0.5)
+            taken, spent = taken + 1, spent + 0.5
+    assert taken > 10
+    assert spent <= 0.1 * now
