@@ -1,0 +1,147 @@
+"""Where a process holds on to its objects: the roots every retention path starts from."""
+
+import atexit
+import gc
+import signal
+import sys
+import threading
+import types
+from contextvars import Context, copy_context
+from itertools import compress
+from operator import ne
+
+from .graph_types import attributes_of, frame_function, mro_of, text, type_name
+
+_THREAD_DICT = threading.Thread.__dict__["__dict__"].__get__
+
+
+class RootFinder:
+    """Finds the roots: (kind, name, object, label of the edge from the root to it).
+
+    Kinds: module, thread (a running frame), task, event loop, context, signal, atexit, garbage.
+    """
+
+    def __init__(self, copy):
+        self._copy = copy
+        self._frames = []
+
+    def frames(self):
+        """Return the running frames of every thread, so that they are objects of the heap."""
+        own = __name__.rpartition(".")[0]
+        for thread, frame in sys._current_frames().items():
+            name = _thread_name(thread)
+            while frame is not None:
+                module = dict.get(frame.f_globals, "__name__")
+                if not text(module).startswith(own):
+                    self._frames.append((name, frame))
+                frame = frame.f_back
+        return self._frames
+
+    def find(self, objects):
+        """Return all roots; ``objects`` is everything the collector tracks."""
+        found = []
+        for name, module in list(dict.items(sys.modules)):
+            if module is not None:
+                found.append(("module", text(name), module, ""))
+        for name, frame in self._frames:
+            found.append(("thread", name, frame, frame_function(frame)))
+        found.extend(_signal_handlers())
+        found.extend(_context())
+        found.extend(_by_type(objects))
+        found.extend(("garbage", "gc.garbage", one, "") for one in gc.garbage)
+        if self._copy:
+            found.extend(_exit_callbacks(objects))
+        return found
+
+
+def _thread_name(thread):
+    attributes = None
+    known = threading._active.get(thread)
+    if known is not None:
+        attributes = _THREAD_DICT(known)
+    return text((attributes or {}).get("_name")) or "thread"
+
+
+def _signal_handlers():
+    for number in signal.valid_signals():
+        try:
+            handler = signal.getsignal(number)
+        except ValueError:
+            continue
+        if handler is not None and not isinstance(handler, (int, signal.Handlers)):
+            yield "signal", _signal_name(number), handler, ""
+
+
+def _signal_name(number):
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(int(number))
+
+
+def _context():
+    for variable, value in copy_context().items():
+        yield "context", "contextvar " + text(variable.name), value, ""
+
+
+def _by_type(objects):
+    """Tasks that are not done, event loops, and the contexts of threads and callbacks."""
+    kinds = {}
+    for number, one in zip(map(id, map(type, objects)), objects):
+        if number not in kinds:
+            kinds[number] = _root_kind(type(one))
+        kind = kinds[number]
+        if kind is None:
+            continue
+        if kind == "task":
+            coroutine = _pending_coroutine(one)
+            if coroutine is not None:
+                yield "task", coroutine, one, ""
+        else:
+            yield kind, "", one, ""
+
+
+def _root_kind(kind):
+    for base in mro_of(kind):
+        if base is Context:
+            return "context"
+        name = type_name(base)
+        if name in ("_asyncio.Task", "asyncio.tasks.Task"):
+            return "task"
+        if name in ("asyncio.base_events.BaseEventLoop", "uvloop.loop.Loop"):
+            return "event loop"
+    return None
+
+
+def _pending_coroutine(task):
+    """Return the name of what a task runs, None when it is done."""
+    for base in mro_of(type(task)):
+        if type_name(base) == "_asyncio.Task":
+            fields = attributes_of(base)
+            if fields["_state"].__get__(task) != "PENDING":
+                return None
+            coroutine = fields["_coro"].__get__(task)
+            if isinstance_exact(coroutine, types.CoroutineType, types.GeneratorType):
+                return text(coroutine.__qualname__)
+            return type_name(type(coroutine))
+    return "task"
+
+
+def isinstance_exact(one, *kinds):
+    """Say whether the real type of ``one`` is one of ``kinds``."""
+    return any(type(one) is kind for kind in kinds)
+
+
+def _exit_callbacks(objects):
+    """Find what atexit holds: it has no list, so see whose reference count drops without it.
+
+    Only in a copy of the target. The callbacks are forgotten, not called; whatever the collector
+    tracks stays alive, because ``objects`` holds it.
+    """
+    if not atexit._ncallbacks():
+        return []
+    before = list(map(sys.getrefcount, objects))
+    atexit._clear()
+    after = map(sys.getrefcount, objects)
+    dropped = list(compress(objects, map(ne, before, after)))
+    return [("atexit", "", one, "") for one in dropped if one is not before]
