@@ -1,0 +1,108 @@
+"""A FastAPI application on uvicorn with rate limiting middleware, under load from a second process.
+
+One iteration is a batch of requests, each from a new address; a second counts as a minute.
+"""
+
+import argparse
+import asyncio
+import subprocess
+import sys
+import time
+
+import uvicorn
+from fastapi import FastAPI, Request
+
+from leaklab import gauge, mark
+
+BUCKETS = {}
+TIME_SCALE = 60
+LOAD = """
+import http.client, sys
+port, total = map(int, sys.argv[1:])
+connection = http.client.HTTPConnection("127.0.0.1", port)
+for number in range(total):
+    address = f"10.0.{number // 256}.{number % 256}"
+    connection.request("GET", "/", headers={"X-Forwarded-For": address})
+    connection.getresponse().read()
+"""
+
+
+def now_seconds():
+    return time.monotonic() * TIME_SCALE
+
+
+async def no_cleanup(arguments):
+    pass
+
+
+async def cleanup(arguments):
+    """The documented fix, started and cancelled with the application."""
+    while True:
+        await asyncio.sleep(arguments.cleanup_seconds / TIME_SCALE)
+        for client in [
+            client
+            for client, bucket in BUCKETS.items()
+            if now_seconds() - bucket["last_access"] > arguments.ttl_seconds
+        ]:
+            del BUCKETS[client]
+        for client in sorted(BUCKETS, key=lambda key: BUCKETS[key]["last_access"])[
+            : -arguments.max_buckets
+        ]:
+            del BUCKETS[client]
+
+
+VARIANTS = {"before": no_cleanup, "documented_fix": cleanup}
+
+
+def build_app(arguments, finished):
+    app = FastAPI()
+    served = 0
+
+    @app.middleware("http")
+    async def limit_rate(request: Request, call_next):
+        nonlocal served
+        client = request.headers["x-forwarded-for"]
+        BUCKETS[client] = {"tokens": 59.0, "last_access": now_seconds()}
+        response = await call_next(request)
+        served += 1
+        if served % arguments.requests == 0:
+            gauge("bucket_count", len(BUCKETS))
+            mark()
+        if served == arguments.iterations * arguments.requests:
+            finished.set()
+        return response
+
+    @app.get("/")
+    async def hello():
+        return {"hello": "world"}
+
+    return app
+
+
+async def run(arguments):
+    finished = asyncio.Event()
+    config = uvicorn.Config(build_app(arguments, finished), port=0, log_level="error")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    total = arguments.iterations * arguments.requests
+    task = asyncio.create_task(VARIANTS[arguments.variant](arguments))
+    with subprocess.Popen([sys.executable, "-I", "-c", LOAD, str(port), str(total)]) as load:
+        await asyncio.wait_for(finished.wait(), timeout=300)
+        await asyncio.to_thread(load.wait)
+    task.cancel()
+    server.should_exit = True
+    await serving
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("variant", choices=VARIANTS)
+    parser.add_argument("--iterations", type=int, default=100, help="batches of requests")
+    parser.add_argument("--requests", type=int, default=20, help="requests in a batch")
+    parser.add_argument("--ttl-seconds", type=float, default=10.0, help="simulated")
+    parser.add_argument("--cleanup-seconds", type=float, default=3.0, help="simulated")
+    parser.add_argument("--max-buckets", type=int, default=300)
+    asyncio.run(run(parser.parse_args()))
