@@ -22,6 +22,7 @@ import fsspec
 
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.jobs import parameters as cell
+from leaklab.jobs.tasks import sources_digest
 
 VERDICT_MIME = "application/vnd.leaklab.verdict+json"
 VERDICT_SCHEMA = 1
@@ -331,8 +332,5 @@ def _overall(runs: list[dict[str, Any]]) -> str | None:
 def _fingerprint(notebook: dict[str, Any], values: dict[str, Any]) -> str:
     """Equal when a rerun would execute the same code with the same values."""
     sources = [(c.get("cell_type"), "".join(c.get("source", ""))) for c in notebook["cells"]]
-    digest = hashlib.sha256(json.dumps([sources, values, sys.version]).encode())
-    package = Path(__file__).parent.parent
-    for file in sorted([*package.rglob("*.py"), *package.rglob("*.toml")]):
-        digest.update(f"{file.relative_to(package)}\0".encode() + file.read_bytes())
-    return digest.hexdigest()
+    text = json.dumps([sources, values, sys.version, sources_digest()])
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -7,6 +7,7 @@ the curves, the line, what keeps it alive, the fix, the verdict.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -72,10 +73,11 @@ class Study:
                 self.skipped[case.id] = reason
                 continue
             given = self._given(case)
-            self.runs[case.id] = {
-                name: case.record(name, quick=self.quick, fresh=self.fresh, **given)
-                for name in sorted(case.variants, key=lambda n: _order(case, n))
-            }
+            runs = self.runs[case.id] = {}
+            for name in sorted(case.variants, key=partial(_order, case)):
+                runs[name] = case.record(name, quick=self.quick, fresh=self.fresh, **given)
+                if runs[name].meta["state"] == "interrupted":
+                    raise KeyboardInterrupt
         return Table(["case", "variant", "what it does", "recorded"], list(self._recorded()))
 
     def curves(self) -> None:

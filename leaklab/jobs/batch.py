@@ -1,0 +1,142 @@
+"""Many recordings: two at a time on this machine, or on a dask cluster.
+
+Each task is a process of its own (`leaklab.jobs.tasks`). One that fails fails alone; what is done
+is remembered in the store, so that a batch that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from typing import Any
+
+from leaklab.errors import LeaklabError
+from leaklab.jobs.tasks import TIME_LIMIT_SECONDS, Journal, RecordingTask, TaskResult, run_task
+from leaklab.store import default_store
+
+Progress = Callable[[str], None]
+# A worker that dies costs its task one retry; one that takes its workers with it is given up.
+RETRY_COUNT = 2
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """How a batch ended; results in the order of its tasks."""
+
+    results: list[TaskResult] = field(default_factory=list)
+
+    def count(self, state: str) -> int:
+        """Tasks that ended as "done", "kept", "skipped" or "failed"."""
+        return sum(result.state == state for result in self.results)
+
+    @property
+    def unexpected(self) -> list[dict[str, Any]]:
+        """Runs that measured other than their case declares."""
+        return [
+            run for result in self.results for run in result.runs if run["as_expected"] is False
+        ]
+
+    def summary(self) -> str:
+        """One line: how many of each."""
+        counts = [f"{self.count(state)} {state}" for state in ("done", "kept", "skipped", "failed")]
+        return f"{len(self.results)} tasks: {', '.join(counts)}"
+
+
+def run_batch(
+    tasks: Sequence[RecordingTask],
+    *,
+    parallel: int = 2,
+    cluster: str | None = None,
+    resume: bool = True,
+    time_limit_seconds: float = TIME_LIMIT_SECONDS,
+    progress: Progress | None = None,
+) -> BatchResult:
+    """Run every task, `parallel` at a time, and say how each ended.
+
+    `cluster` is the address of a dask scheduler, or "local" for a cluster of `parallel` workers on
+    this machine; without it the tasks run from this process. `resume` leaves out what an earlier
+    batch has done in the same store. Raises LeaklabError when the cluster cannot be reached.
+    """
+    journals = {task.store: Journal(task.store or default_store()) for task in tasks}
+    kept = {
+        number: found
+        for number, task in enumerate(tasks)
+        if resume and (found := journals[task.store].kept(task)) is not None
+    }
+    waiting = [number for number in range(len(tasks)) if number not in kept]
+    results = dict(kept)
+    if kept and progress:
+        progress(f"{len(kept)} of {len(tasks)} were done before")
+    runner = _in_threads if cluster is None else _on_cluster
+    todo = [(number, tasks[number]) for number in waiting]
+    for number, result in runner(todo, parallel, cluster, time_limit_seconds):
+        results[number] = result
+        journals[tasks[number].store].keep(tasks[number], result)
+        if progress:
+            progress(f"{len(results)}/{len(tasks)} {_line(result)}")
+    return BatchResult([results[number] for number in range(len(tasks))])
+
+
+def _line(result: TaskResult) -> str:
+    verdicts = ", ".join(f"{run['variant']} {run['verdict']}" for run in result.runs)
+    return f"{result.label}: {result.state} {result.error or verdicts}".rstrip()
+
+
+Numbered = tuple[int, RecordingTask]
+
+
+def _in_threads(
+    todo: Sequence[Numbered], parallel: int, cluster: str | None, limit: float
+) -> Iterator[tuple[int, TaskResult]]:
+    """Each thread waits for the process of one task; an interrupt stops those that run."""
+    pool = ThreadPoolExecutor(parallel, thread_name_prefix="leaklab-task")
+    try:
+        futures = {pool.submit(run_task, task, limit): number for number, task in todo}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _on_cluster(
+    todo: Sequence[Numbered], parallel: int, cluster: str | None, limit: float
+) -> Iterator[tuple[int, TaskResult]]:
+    try:
+        import dask
+        from distributed import Client, LocalCluster
+        from distributed import as_completed as as_they_end
+    except ImportError:
+        raise LeaklabError(
+            "dask.distributed is not installed; pip install 'leaklab[cluster]'"
+        ) from None
+
+    with dask.config.set({"distributed.scheduler.allowed-failures": RETRY_COUNT}):
+        local = None
+        if cluster == "local":
+            local = LocalCluster(n_workers=parallel, threads_per_worker=1, dashboard_address=None)
+        try:
+            client = Client(local or cluster, timeout=30)
+        except OSError as error:
+            raise LeaklabError(f"no dask scheduler at: {cluster}; {error}") from None
+        try:
+            futures = {
+                client.submit(run_task, task, limit, pure=False): (number, task)
+                for number, task in todo
+            }
+            for future in as_they_end(futures):
+                number, task = futures[future]
+                problem = future.exception()
+                if problem is None:
+                    yield number, future.result()
+                else:
+                    yield number, TaskResult(task.label, "failed", error=_one_line(problem))
+        finally:
+            client.close()
+            if local is not None:
+                local.close()
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0] if text else 'no reason given'}"

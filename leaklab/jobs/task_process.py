@@ -1,0 +1,100 @@
+"""The process of one recording task: its description comes in as JSON, its result goes out as JSON.
+
+Run as ``python -m leaklab.jobs.task_process``. It ends with its parent, so that a killed worker
+leaves no recording behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import asdict
+from typing import Any
+
+from leaklab.errors import LeaklabError
+from leaklab.jobs.tasks import RecordingTask, TaskResult
+
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> int:
+    """Run the task on standard input; print its result as the last line."""
+    _end_with_parent()
+    task = RecordingTask(**json.load(sys.stdin))
+    with contextlib.redirect_stdout(sys.stderr):  # the result is all that standard output carries
+        result = record(task)
+    print(json.dumps(asdict(result), default=str), flush=True)
+    return 0
+
+
+def record(task: RecordingTask) -> TaskResult:
+    """Record what the task says, and judge it."""
+    from leaklab.cases.catalogue import case
+    from leaklab.run import plain
+
+    started = time.monotonic()
+    chosen = case(task.case)
+    reason = chosen.missing()
+    if reason is not None:
+        return TaskResult(task.label, "skipped", error=reason)
+    try:
+        runs = {}
+        for variant in [task.variant] if task.variant else chosen.variants:
+            runs[variant] = chosen.record(
+                variant,
+                quick=task.quick,
+                fresh=task.fresh,
+                store=task.store,
+                progress=_silent,
+                **task.parameters,
+            )
+            if runs[variant].meta["state"] == "interrupted":
+                return TaskResult(task.label, "failed", error="interrupted")
+        shown = [plain(_describe(chosen, name, run)) for name, run in runs.items()]
+    except LeaklabError as error:
+        return TaskResult(task.label, "failed", error=str(error))
+    return TaskResult(
+        label=task.label,
+        state="done",
+        runs=shown,
+        duration_seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _describe(case: Any, variant: str, run: Any) -> dict[str, Any]:
+    checked = case.check({variant: run})
+    verdict = run.verdict()
+    return {
+        "path": run.path,
+        "name": case.id,
+        "variant": variant,
+        "verdict": verdict.verdict,
+        "reason": verdict.reason,
+        "as_expected": not (checked["ok"] == False).any(),  # noqa: E712 - null is no failure
+        "unmet": [
+            f"{row['resource']}: expected {row['expected']}, measured {row['measured']}"
+            for row in checked[checked["ok"] == False].to_dict("records")  # noqa: E712
+        ],
+    }
+
+
+def _silent(event: dict[str, Any]) -> None:
+    """Progress of one recording among many is nobody's to see."""
+
+
+def _end_with_parent() -> None:
+    """Have the kernel send SIGTERM, which ends a recording in order, when the parent is gone."""
+    parent = os.getppid()
+    with contextlib.suppress(OSError, AttributeError):  # Linux only
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

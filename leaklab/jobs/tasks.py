@@ -1,0 +1,189 @@
+"""One recording as a job: described by plain values, run in a process of its own.
+
+The process that runs a task is thrown away afterwards, so whatever a target does to it, neither
+the batch nor a cluster's worker goes with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from leaklab.errors import LeaklabError, UsageError
+
+TIME_LIMIT_SECONDS = 1800.0
+_STOP_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class RecordingTask:
+    """One recording of a case: a variant, or all of them where `variant` is None."""
+
+    case: str
+    variant: str | None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    repetition: int = 0
+    quick: bool = False
+    fresh: bool = False
+    store: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        parts = [self.case] if self.variant is None else [self.case, self.variant]
+        given = ",".join(f"{key}={value}" for key, value in sorted(self.parameters.items()))
+        repetition = f" #{self.repetition + 1}" if self.repetition else ""
+        return "/".join(parts) + (f" ({given})" if given else "") + repetition
+
+    @property
+    def digest(self) -> str:
+        """Equal for tasks that record the same; another leaklab records anew."""
+        identity = [self.case, self.variant, dict(self.parameters), self.repetition, self.quick]
+        text = json.dumps([identity, sources_digest()], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """How a task ended. `runs`: path, name, variant, verdict, reason, as_expected of each."""
+
+    label: str
+    state: str  # "done", "failed", "skipped" (cannot run here) or "kept" (done before)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    error: str | None = None
+    duration_seconds: float | None = None
+
+
+def plan(
+    cases: Sequence[str],
+    *,
+    variants: Sequence[str] = (),
+    parameters: Mapping[str, Sequence[Any]] | None = None,
+    repetitions: int = 1,
+    quick: bool = False,
+    store: str | None = None,
+) -> list[RecordingTask]:
+    """Every combination of case, variant, parameter values and repetition.
+
+    No `cases` means all that can be run, no `variants` all of a case. A parameter applies to the
+    cases that have it. Raises UsageError for names nothing has and for values not allowed.
+    """
+    from leaklab.cases.catalogue import case, catalogue
+
+    if repetitions < 1:
+        raise UsageError(f"repetitions: {repetitions}; allowed is 1 or more")
+    chosen = [case(name) for name in cases] or [c for c in catalogue().values() if c.runnable]
+    grid = dict(parameters or {})
+    for name in grid:
+        if not any(name in one.parameters for one in chosen):
+            raise UsageError(f"none of the cases has a parameter: {name}; see leaklab cases")
+    for name in variants:
+        if not any(name in one.variants for one in chosen):
+            raise UsageError(f"none of the cases has a variant: {name}; see leaklab cases")
+    tasks = []
+    for one in chosen:
+        own = {name: values for name, values in grid.items() if name in one.parameters}
+        for variant, values in itertools.product(
+            [name for name in one.variants if not variants or name in variants], _grid(own)
+        ):
+            one.values(values)  # refuses before anything starts
+            tasks += [
+                RecordingTask(one.id, variant, values, number, quick, number > 0, store)
+                for number in range(repetitions)
+            ]
+    return tasks
+
+
+def _grid(values: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    for combination in itertools.product(*values.values()):
+        yield dict(zip(values, combination, strict=True))
+
+
+def run_task(task: RecordingTask, time_limit_seconds: float = TIME_LIMIT_SECONDS) -> TaskResult:
+    """Run `task` in a process of its own and wait for it. Never raises for what the task does."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "leaklab.jobs.task_process"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            out, err = process.communicate(json.dumps(asdict(task)), timeout=time_limit_seconds)
+        except subprocess.TimeoutExpired:
+            _stop(process)
+            error = f"stopped after {time_limit_seconds:g} seconds"
+            return TaskResult(task.label, "failed", error=error)
+        except BaseException:
+            _stop(process)
+            raise
+    try:
+        return TaskResult(**json.loads(out.splitlines()[-1]))
+    except (IndexError, ValueError, TypeError):
+        how = f"signal {-process.returncode}" if process.returncode < 0 else "no result"
+        last = err.strip().splitlines()[-1] if err.strip() else "it said nothing"
+        return TaskResult(task.label, "failed", error=f"{how}: {last}")
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """End a task's process: politely, so that its run is closed, then with all it started."""
+    import psutil
+
+    process.terminate()
+    try:
+        process.communicate(timeout=_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        process.kill()
+        process.communicate()
+
+
+@cache
+def sources_digest() -> str:
+    """Of leaklab's own sources and cases: what was recorded by others is not taken for ours."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parent.parent
+    for file in sorted([*package.rglob("*.py"), *package.rglob("*.toml")]):
+        digest.update(f"{file.relative_to(package)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+class Journal:
+    """Which tasks of a store are done: one small file a task, so that any file system will do."""
+
+    def __init__(self, store: str) -> None:
+        from leaklab.store.location import filesystem
+
+        self.filesystem, root = filesystem(store)
+        self.folder = f"{root.rstrip('/')}/.jobs"
+
+    def kept(self, task: RecordingTask) -> TaskResult | None:
+        """The result of a task that was done before; None if it was not."""
+        try:
+            record = json.loads(self.filesystem.cat_file(f"{self.folder}/{task.digest}.json"))
+            return TaskResult(**{**record, "state": "kept"})
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def keep(self, task: RecordingTask, result: TaskResult) -> None:
+        """Remember a task that is done. Raises LeaklabError when that cannot be written."""
+        if result.state != "done":
+            return
+        try:
+            self.filesystem.makedirs(self.folder, exist_ok=True)
+            self.filesystem.pipe_file(
+                f"{self.folder}/{task.digest}.json", json.dumps(asdict(result)).encode()
+            )
+        except OSError as error:
+            raise LeaklabError(f"cannot write to: {self.folder}: {error}") from None
