@@ -93,13 +93,17 @@ class Channel:
     @property
     def hung_up(self):
         """Whether the recorder's end is closed."""
+        if not self.intact:
+            return True
+        self._socket.settimeout(0)
         try:
-            flags = _socket.MSG_PEEK | _socket.MSG_DONTWAIT
-            return not self.intact or not self._socket.recv(1, flags)
+            return not self._socket.recv(1, _socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
             return False
         except OSError:
             return True
+        finally:
+            self._socket.settimeout(REPLY_SECONDS)
 
     def drop(self):
         """Close the descriptor if it is still ours, else only forget it."""

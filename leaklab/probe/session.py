@@ -212,30 +212,62 @@ class Session:
             return
         port = tracing.free_port()
         self._channel.ask({"kind": "trace", "port": port})
-        started = _thread.allocate_lock()
-        started.acquire()
-        _thread.start_new_thread(self._watch, (started, tracing, port))
-        why = None
-        try:
-            tracing.start(
-                port,
-                native=self._options.get("native") == "1",
-                python_allocators=self._options.get("python_allocators") == "1",
-            )
-            self._traced = True
-        except Exception as problem:
-            why = "%s: %s" % (type(problem).__name__, problem)
-        finally:
-            started.release()
+        why = self._start_tracer(tracing, port)
+        self._traced = why is None
         self._channel.ask({"kind": "traced"} if why is None else {"kind": "untraced", "why": why})
 
-    def _watch(self, started, tracing, port):
-        """Free a start of the tracer that waits for a reader which will not come any more."""
-        deadline = time.monotonic() + TRACE_START_SECONDS
-        while not started.acquire(timeout=0.1):
-            if self._channel.hung_up or time.monotonic() > deadline:
-                tracing.unblock(port)
-                return
+    def _start_tracer(self, tracing, port):
+        """Start the tracer from another thread; returns why it failed, None when it runs.
+
+        From another thread for two reasons: memray leaves out of every later stack as many frames
+        as the starting thread has at this moment, and here that is the start of the interpreter.
+        And a start that waits for a reader which will not come can be freed from here.
+        """
+        problems = []
+        done = _thread.allocate_lock()
+        done.acquire()
+
+        def start():
+            try:
+                tracing.start(
+                    port,
+                    native=self._options.get("native") == "1",
+                    python_allocators=self._options.get("python_allocators") == "1",
+                )
+            except Exception as problem:
+                problems.append("%s: %s" % (type(problem).__name__, problem))
+            finally:
+                done.release()
+
+        with _OpenImports():
+            _thread.start_new_thread(start, ())
+            deadline = time.monotonic() + TRACE_START_SECONDS
+            while not done.acquire(timeout=0.1):
+                if self._channel.hung_up or time.monotonic() > deadline:
+                    tracing.unblock(port)
+                    if not done.acquire(timeout=TRACE_START_SECONDS):
+                        return "the tracer did not start"
+                    break
+        return problems[0] if problems else None
+
+
+class _OpenImports:
+    """Lets another thread import modules whose import is still going on in this one.
+
+    Here that is `site`, which runs us: the other thread would wait for it, and it for us.
+    """
+
+    def __enter__(self):
+        self._specs = []
+        for module in list(sys.modules.values()):
+            spec = getattr(module, "__spec__", None)
+            if getattr(spec, "_initializing", False) is True:
+                spec._initializing = False
+                self._specs.append(spec)
+
+    def __exit__(self, *problem):
+        for spec in self._specs:
+            spec._initializing = True
 
 
 def _has_memray():

@@ -19,7 +19,7 @@ from leaklab.record.samples import Samples
 from leaklab.store import RunWriter
 
 Steps = Generator[tuple[str, ...], dict[str, Any], None]
-SNAPSHOT_SECONDS = 60.0
+SNAPSHOT_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
 # Snapshots without marks: at first this far apart, later this share of the age of the process.
 IDLE_SNAPSHOT_SECONDS = 0.25
@@ -163,8 +163,8 @@ class Conversation:
             yield GO
             return
         tracked.barrier_count += 1
-        yield ("barrier", str(tracked.barrier_count))
         begun = time.monotonic()
+        yield ("barrier", str(tracked.barrier_count))
         assert tracked.heap is not None
         try:
             tracked.heap.take(tracked.barrier_count, SNAPSHOT_SECONDS)
