@@ -6,7 +6,7 @@ is remembered in the store, so that a batch that was stopped goes on where it wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +36,14 @@ class BatchResult:
         return [
             run for result in self.results for run in result.runs if run["as_expected"] is False
         ]
+
+    def exit_status(self, fail_on: Collection[str] = ()) -> int:
+        """1 when a task failed, 3 when a run is what `fail_on` names, else 0."""
+        if self.count("failed"):
+            return 1
+        verdicts = {str(run["verdict"]) for result in self.results for run in result.runs}
+        found = verdicts | ({"unexpected"} if self.unexpected else set())
+        return 3 if found & set(fail_on) else 0
 
     def summary(self) -> str:
         """One line: how many of each."""
