@@ -6,58 +6,39 @@ recorded does not decide it, and the reason says what would.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from leaklab.analysis.growth import Growth, estimate
+from leaklab.analysis.evidence import GROWS, UNDECIDED, Evidence
+from leaklab.analysis.growth import estimate
+from leaklab.analysis.resources import (
+    BOUNDED,
+    INCONCLUSIVE,
+    LEAK,
+    ResourceVerdict,
+    judge_series,
+    reason,
+    verdict_of,
+)
 from leaklab.analysis.series import HEAP, resource_names, resource_series, roles
-from leaklab.analysis.suspects import suspects
+from leaklab.analysis.suspects import HeapStudy, describe, study_heap, suspects_table
 from leaklab.analysis.words import amount, rate_text, span_text
 
 if TYPE_CHECKING:
     from leaklab.store import RunData
 
-LEAK, BOUNDED, INCONCLUSIVE = "leak", "bounded", "inconclusive"
+__all__ = ["BOUNDED", "INCONCLUSIVE", "LEAK", "ResourceVerdict", "Verdict", "judge"]
 
-# Growth below this, over the whole run, is not told apart from the noise of the resource.
-MATERIAL = {
-    "rss_bytes": float(1 << 20),
-    "heap_bytes": float(8 << 10),
-    "fd_count": 3.0,
-    "socket_count": 3.0,
-    "thread_count": 3.0,
-    "task_count": 3.0,
-    "child_count": 3.0,
-}
-MATERIAL_FILE_BYTES = float(4 << 10)
-MATERIAL_GAUGE = 3.0
-MINIMUM_POINTS = 10
-# A late rate below this share of the early one looks like a curve that levels off.
-LEVELLING_SHARE = 0.35
-
-
-@dataclass(frozen=True)
-class ResourceVerdict:
-    """The verdict on one resource of one role.
-
-    rate, rate_low, rate_high: per ``unit`` ("iteration" or "second"), after the baseline, with a
-    95 % interval; NaN where it could not be estimated. first, last: the resource's floor at the
-    baseline and at the end. reason: one sentence with the figures.
-    """
-
-    name: str
-    verdict: str
-    rate: float
-    rate_low: float
-    rate_high: float
-    unit: str
-    first: float
-    last: float
-    reason: str
-    baseline_x: float
-    role: str = "main"
+# Resident growth that traced allocations do not explain must reach this to be called a leak, or
+# to leave a run undecided: allocators fragment by less.
+UNEXPLAINED_BYTES = float(2 << 20)
+# Resident growth counts as explained when the heap grew by at least this share of it.
+EXPLAINED_SHARE = 0.5
+# An undecided site matters when it makes up this share of the heap's growth.
+UNDECIDED_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -79,104 +60,130 @@ class Verdict:
 
 def judge(data: RunData) -> Verdict:
     """Judge a recorded run. Never raises for a short or incomplete one: it is inconclusive."""
-    resources = tuple(
-        judge_series(series)
-        for name in resource_names(data)
-        for role in roles(data, "explain" if name == HEAP else "measure")
-        if len(series := resource_series(data, name, role=role))
-    )
-    # The role whose heap leaks fastest is the one whose suspects are shown.
-    heaps = [entry for entry in resources if entry.name == HEAP]
-    worst = max(heaps, key=lambda entry: (entry.verdict == LEAK, entry.rate), default=None)
-    found = suspects(data, role=worst.role if worst else "main")
-    verdict, reason = _of_run(resources, found)
-    return Verdict(verdict, reason, resources, found)
+    names = resource_names(data)
+    studies = {
+        role: study
+        for role in roles(data, "explain")
+        if (study := study_heap(data, role=role)) is not None
+    }
+    heaps = {role: judge_heap(study) for role, study in studies.items()}
+    resources: list[ResourceVerdict] = []
+    for name in names:
+        if name == HEAP:
+            resources += heaps.values()
+            continue
+        for role in roles(data, "measure"):
+            series = resource_series(data, name, role=role)
+            if not len(series):
+                continue
+            entry = judge_series(series)
+            if name == "rss_bytes" and role in heaps:
+                entry = reconcile(entry, heaps[role], studies[role])
+            resources.append(entry)
+    worst = max(heaps, key=lambda role: (heaps[role].verdict == LEAK, heaps[role].rate), default="")
+    verdict, why = _of_run(tuple(resources), studies)
+    return Verdict(verdict, why, tuple(resources), suspects_table(studies.get(worst)))
 
 
-def judge_series(series: pd.DataFrame) -> ResourceVerdict:
-    """Judge one resource from :func:`leaklab.analysis.series.resource_series`."""
-    unit, name = series.attrs["unit"], series.attrs["name"]
-    growth = estimate(series["x"].to_numpy(), series["value"].to_numpy(), unit=unit)
-    verdict, reason = _decide(name, growth)
-    return ResourceVerdict(
-        name=name,
-        verdict=verdict,
-        rate=growth.rate,
-        rate_low=growth.rate_low,
-        rate_high=growth.rate_high,
-        unit=unit,
-        first=growth.first,
-        last=growth.last,
-        reason=reason,
-        baseline_x=growth.baseline_x,
-        role=series.attrs["role"],
-    )
+def judge_heap(study: HeapStudy) -> ResourceVerdict:
+    """The verdict on the live heap of one role, from its sites and its total.
 
-
-def material(name: str) -> float:
-    """Growth over a run, in the resource's unit, below which it does not matter."""
-    if name.startswith("file_bytes:"):
-        return MATERIAL_FILE_BYTES
-    return MATERIAL.get(name, MATERIAL_GAUGE)
-
-
-def _decide(name: str, growth: Growth) -> tuple[str, str]:
-    span = span_text(growth.span, growth.unit)
-    if growth.point_count < MINIMUM_POINTS:
-        missing = MINIMUM_POINTS - growth.point_count
-        return (
-            INCONCLUSIVE,
-            f"only {growth.point_count} figures were taken; record at least {missing} more "
-            f"{'marks' if growth.unit == 'iteration' else 'samples'}",
+    The heap leaks when a site keeps growing that nobody else's shrinking makes up for; churn of
+    other sites, however large, does not hide it. The rate is that of the leaking sites together.
+    """
+    leaking = study.leaking
+    unit, timeline = study.timeline.unit, study.timeline
+    if leaking:
+        together = np.sum([entry.live for entry in leaking], axis=0)
+        begin = float(min(entry.growth.baseline_x for entry in leaking))
+        growth = estimate(timeline.x, together, unit=unit, baseline_x=begin)
+        first = leaking[0]
+        place = describe(study.sites, int(study.sites.frame[first.site]))
+        others = f" and {len(leaking) - 1} more sites" if len(leaking) > 1 else ""
+        why = (
+            f"grew by {rate_text(HEAP, growth.rate, unit)} over {span_text(growth.span, unit)} "
+            f"after warm-up, allocated by {place['function']} ({place['file']}:{place['line']})"
+            f"{others}, and did not slow down"
         )
-    rate = rate_text(name, growth)
-    enough = max(material(name), 4 * growth.noise)
-    grows = growth.rate_low > 0 and growth.total >= enough
-    steadily = growth.rising_share >= 0.8 and max(growth.window_floors) > growth.earlier_high
-    if grows and steadily:
-        if growth.late_rate < LEVELLING_SHARE * growth.early_rate:
-            return (
-                INCONCLUSIVE,
-                f"it grows by {rate}, but slows down: the last half of {span} grew at "
-                f"{100 * growth.late_rate / growth.early_rate:.0f} % of the first half's rate; "
-                f"record {span_text(2 * (growth.end_x - growth.start_x), growth.unit)} more",
+        return verdict_of(HEAP, study.role, growth, first.evidence, why)
+    growth, evidence = study.total, study.total_evidence
+    undecided = [entry for entry in study.growing if entry.evidence.verdict == UNDECIDED]
+    doubt = sum(entry.gain for entry in undecided)
+    if evidence.verdict == GROWS and _sites_settle(study):
+        evidence = Evidence("stopped", "small", evidence.rising, evidence.windows)
+    if evidence.verdict == GROWS or not undecided:
+        why = reason(HEAP, growth, evidence)
+    elif doubt >= UNDECIDED_SHARE * max(growth.total, float(np.ptp(growth.y))):
+        most = max(undecided, key=lambda entry: entry.gain)
+        evidence = most.evidence
+        place = describe(study.sites, int(study.sites.frame[most.site]))
+        why = f"at {place['function']} ({place['file']}:{place['line']}) it " + reason(
+            HEAP, most.growth, evidence
+        )
+    else:
+        why = reason(HEAP, growth, evidence)
+    return verdict_of(HEAP, study.role, growth, evidence, why)
+
+
+def _sites_settle(study: HeapStudy) -> bool:
+    """Whether a growing total is made of sites of which none keeps growing."""
+    settled = sum(e.gain for e in study.growing if e.evidence.verdict == "stopped" and e.gain > 0)
+    return settled >= 0.9 * study.total.total
+
+
+def reconcile(
+    resident: ResourceVerdict, heap: ResourceVerdict, study: HeapStudy
+) -> ResourceVerdict:
+    """Resident memory beside the exact heap: what confirms, what contradicts, and why."""
+    if resident.unit != heap.unit or heap.verdict == INCONCLUSIVE:
+        return resident
+    if heap.verdict == LEAK:
+        if resident.verdict == LEAK:
+            return resident
+        return replace(
+            resident,
+            reason=f"{resident.reason}; the heap grew by {amount(HEAP, heap.last - heap.first)}, "
+            "which resident memory does not show yet: freed pages are used first",
+        )
+    span = study.total.span
+    unexplained = (resident.rate - study.total.rate) * span
+    if resident.verdict == BOUNDED:
+        return resident
+    if unexplained >= max(UNEXPLAINED_BYTES, EXPLAINED_SHARE * resident.rate * span):
+        if resident.verdict == LEAK:
+            return replace(
+                resident,
+                reason=f"{resident.reason}, and no traced allocation explains it "
+                f"(the heap is bounded): memory taken behind the tracer's back, or fragmentation",
             )
-        return (
-            LEAK,
-            f"it grew by {rate} over {span} after warm-up, in "
-            f"{round(growth.rising_share * (len(growth.window_floors) - 1))} of "
-            f"{len(growth.window_floors) - 1} windows, and did not slow down",
-        )
-    if grows and growth.rising_share >= 0.5 and growth.last >= max(growth.window_floors):
-        return (
-            INCONCLUSIVE,
-            f"it grew by {rate} over {span}, but not steadily; record "
-            f"{span_text(growth.end_x - growth.start_x, growth.unit)} more",
-        )
-    change = amount(name, growth.window_floors[-1] - growth.window_floors[0], signed=True)
-    return BOUNDED, f"after warm-up it changed by {change} over {span} and does not keep growing"
+        return resident
+    return replace(
+        resident,
+        verdict=BOUNDED,
+        more_x=0.0,
+        reason=f"{resident.reason}; the heap, which is exact, is bounded and explains it",
+    )
 
 
-def _of_run(resources: tuple[ResourceVerdict, ...], found: pd.DataFrame) -> tuple[str, str]:
+def _of_run(
+    resources: tuple[ResourceVerdict, ...], studies: dict[str, HeapStudy]
+) -> tuple[str, str]:
+    """A leak of any resource is the run's; gauges are the user's own and decide nothing."""
     deciding = [entry for entry in resources if not entry.name.startswith("gauge:")]
     leaks = [entry for entry in deciding if entry.verdict == LEAK]
     if leaks:
-        parts = [f"{_titled(entry)} {entry.reason.removeprefix('it ')}" for entry in leaks[:1]]
-        others = ", ".join(_titled(entry) for entry in leaks[1:])
-        text = parts[0] + (f"; so does {others}" if others else "")
-        if any(entry.name == HEAP for entry in leaks) and len(found):
-            first = found.iloc[0]
-            text += f"; {first['function']} ({first['file']}:{first['line']}) allocates most of it"
+        # The heap names the line: it speaks first.
+        leaks.sort(key=lambda entry: entry.name != HEAP)
+        text = f"{leaks[0].title} {leaks[0].reason}"
+        others = [entry.title for entry in leaks[1:]]
+        if others:
+            text += f"; {', '.join(others)} {'grows' if len(others) == 1 else 'grow'} too"
         return LEAK, text
     undecided = [entry for entry in deciding if entry.verdict == INCONCLUSIVE]
     if undecided:
-        first = undecided[0]
-        return INCONCLUSIVE, f"{_titled(first)}: {first.reason}"
+        return INCONCLUSIVE, f"{undecided[0].title} {undecided[0].reason}"
     if not deciding:
         return INCONCLUSIVE, "nothing was measured; record the run again"
     names = ", ".join(dict.fromkeys(entry.name for entry in deciding))
-    return BOUNDED, f"nothing keeps growing after warm-up: {names}"
-
-
-def _titled(entry: ResourceVerdict) -> str:
-    return entry.name if entry.role == "main" else f"{entry.name} of {entry.role}"
+    missing = "" if studies else "; the explain pass would judge the heap by allocation site"
+    return BOUNDED, f"nothing keeps growing after warm-up: {names}{missing}"

@@ -4,20 +4,19 @@ Steps, each for a reason given in the notebook ``80-how-verdicts-work``:
 
 1. Floors: the smallest value of each of up to 60 equal bins. A leak raises the floor; sawtooths
    and transient peaks do not. Where every point is already a floor (few points) nothing changes.
-2. Warm-up: the last change point of a piecewise linear fit to the floors (binary segmentation,
-   each split must more than halve the squared error) is the baseline; what follows is one regime.
+2. Warm-up: the last change point of a piecewise linear fit to the floors (binary segmentation)
+   is the baseline; what follows is one regime.
 3. Rate: Theil-Sen slope of the floors after the baseline.
 4. Interval: the slope's standard error from the equal-weighted cosine estimator of the long-run
    variance (Lazarus, Lewis, Stock, Watson 2018, "HAR inference: recommendations for practice"),
    with Student's t of as many degrees of freedom as cosines: it stays honest for autocorrelated
    noise, where ordinary regression calls one series in five a leak.
-5. Windows: the floors of equal windows after the baseline. A leak rises in every one of them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,13 +26,14 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 BIN_COUNT = 60
-WINDOW_COUNT = 6
 COSINE_COUNT = 8
-# Two-sided 95 % quantile of Student's t with COSINE_COUNT degrees of freedom.
-T_QUANTILE = 2.306
+# Two-sided 95 % quantiles of Student's t, by degrees of freedom.
+T_QUANTILES = {2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306}
 # A regime must cover this share of the run, and this many floors, to be judged alone.
 MINIMUM_SHARE = 0.2
-MINIMUM_BINS = 8
+MINIMUM_BINS = 6
+# Two lines must leave less than this share of one line's squared error to be believed.
+SPLIT_GAIN = 0.3
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,16 @@ class Growth:
     """Growth of one series after its baseline.
 
     rate, rate_low, rate_high: per unit of x (95 % interval); NaN with fewer than 4 points.
-    baseline_x: where warm-up ended. first, last: the floor at the baseline and at the end.
-    noise: median absolute residual around the fitted line. early_rate, late_rate: the rate in the
-    first and the last half after the baseline. window_floors: the floor of each equal window.
-    earlier_high: the highest floor before the baseline (-inf without one).
+    statistic: rate by its standard error. baseline_x: where warm-up ended. first, last: the floor
+    at the baseline and at the end. start_x, end_x: of the whole series. point_count: of the whole
+    series. whole_x, whole_y: all points; x, y: those after the baseline; floor_x, floor_y: their
+    floors. earlier_high: the highest point before the baseline (-inf without one).
     """
 
     rate: float
     rate_low: float
     rate_high: float
+    statistic: float
     unit: str
     baseline_x: float
     first: float
@@ -57,11 +58,12 @@ class Growth:
     start_x: float
     end_x: float
     point_count: int
-    floor_count: int
-    noise: float
-    early_rate: float
-    late_rate: float
-    window_floors: tuple[float, ...]
+    whole_x: Floats
+    whole_y: Floats
+    x: Floats
+    y: Floats
+    floor_x: Floats
+    floor_y: Floats
     earlier_high: float
 
     @property
@@ -70,51 +72,58 @@ class Growth:
         return self.end_x - self.baseline_x
 
     @property
+    def run_span(self) -> float:
+        """Length of x of the whole run."""
+        return self.end_x - self.start_x
+
+    @property
     def total(self) -> float:
         """Growth after the baseline by the fitted rate."""
         return self.rate * self.span
 
-    @property
-    def rising_share(self) -> float:
-        """Share of windows whose floor is higher than the one before."""
-        floors = np.asarray(self.window_floors)
-        return float(np.mean(np.diff(floors) > 0)) if len(floors) > 1 else 0.0
-
 
 def estimate(
-    x: NDArray[np.floating], y: NDArray[np.floating], *, unit: str = "iteration"
+    x: NDArray[Any], y: NDArray[Any], *, unit: str = "iteration", baseline_x: float | None = None
 ) -> Growth:
-    """Growth of y over x (both one-dimensional, x not decreasing, NaN ignored)."""
+    """Growth of y over x (both one-dimensional, x not decreasing, NaN ignored).
+
+    The baseline is found unless ``baseline_x`` gives it.
+    """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     known = np.isfinite(x) & np.isfinite(y)
     x, y = x[known], y[known]
-    if len(x) < 4 or x[-1] <= x[0]:
-        return _unknown(x, y, unit)
-    floor_x, floor_y = floors(x, y, BIN_COUNT)
-    begin = last_regime(floor_x, floor_y)
-    after_x, after_y = floor_x[begin:], floor_y[begin:]
-    rate = theil_sen(after_x, after_y)
-    margin = T_QUANTILE * slope_error(after_x, after_y)
-    middle = len(after_x) // 2
-    _, window_y = floors(after_x, after_y, min(WINDOW_COUNT, len(after_x)))
-    residual = after_y - rate * after_x
+    begin = 0
+    if len(x) >= 4:
+        if baseline_x is None:
+            coarse_x, coarse_y = floors(x, y, BIN_COUNT)
+            begin = int(np.searchsorted(x, coarse_x[last_regime(coarse_x, coarse_y)]))
+        else:
+            begin = min(int(np.searchsorted(x, baseline_x)), len(x) - 4)
+    after_x, after_y = x[begin:], y[begin:]
+    floor_x, floor_y = floors(after_x, after_y, BIN_COUNT)
+    rate = theil_sen(floor_x, floor_y)
+    error, freedom = slope_error(floor_x, floor_y)
+    margin = T_QUANTILES[freedom] * error
+    nan = float("nan")
     return Growth(
         rate=rate,
         rate_low=rate - margin,
         rate_high=rate + margin,
+        statistic=_ratio(rate, error),
         unit=unit,
-        baseline_x=float(after_x[0]),
-        first=float(after_y[0]),
-        last=float(after_y[-1]),
-        start_x=float(x[0]),
-        end_x=float(x[-1]),
+        baseline_x=float(after_x[0]) if len(x) else nan,
+        first=float(floor_y[0]) if len(x) else nan,
+        last=float(floor_y[-1]) if len(x) else nan,
+        start_x=float(x[0]) if len(x) else nan,
+        end_x=float(x[-1]) if len(x) else nan,
         point_count=len(x),
-        floor_count=len(after_x),
-        noise=float(np.median(np.abs(residual - np.median(residual)))),
-        early_rate=theil_sen(after_x[: middle + 1], after_y[: middle + 1]),
-        late_rate=theil_sen(after_x[middle:], after_y[middle:]),
-        window_floors=tuple(map(float, window_y)),
-        earlier_high=float(floor_y[:begin].max()) if begin else -np.inf,
+        whole_x=x,
+        whole_y=y,
+        x=after_x,
+        y=after_y,
+        floor_x=floor_x,
+        floor_y=floor_y,
+        earlier_high=float(y[:begin].max()) if begin else float("-inf"),
     )
 
 
@@ -130,8 +139,8 @@ def floors(x: Floats, y: Floats, bin_count: int) -> tuple[Floats, Floats]:
     bins = np.repeat(np.arange(bin_count), np.diff(np.append(edges, len(x))))
     # The first point of each bin that has the bin's minimum.
     hits = np.flatnonzero(y == lowest[bins])
-    _, first = np.unique(bins[hits], return_index=True)
-    return x[hits[first]], lowest
+    first = hits[np.flatnonzero(np.diff(bins[hits], prepend=-1))]
+    return x[first], lowest
 
 
 def theil_sen(x: Floats, y: Floats) -> float:
@@ -146,29 +155,31 @@ def theil_sen(x: Floats, y: Floats) -> float:
     return float(np.median((y[lower] - y[upper])[apart] / distance[apart]))
 
 
-def slope_error(x: Floats, y: Floats) -> float:
-    """Standard error of the least-squares slope that stays honest under autocorrelation.
+def slope_error(x: Floats, y: Floats) -> tuple[float, int]:
+    """Standard error of the least-squares slope, honest under autocorrelation, and its degrees
+    of freedom.
 
     Equal-weighted cosine estimator of the long-run variance of the regression's scores.
     """
     count = len(x)
-    if count < 4:
-        return float("inf")
+    freedom = min(COSINE_COUNT, max(2, count // 3))
+    if count < 4 or x[-1] <= x[0]:
+        return float("inf"), freedom
     centred = x - x.mean()
     spread = float(centred @ centred)
-    residual = y - y.mean() - (centred @ (y - y.mean())) / spread * centred
-    cosines = min(COSINE_COUNT, max(2, count // 3))
+    residual = y - y.mean()
+    residual = residual - (centred @ residual) / spread * centred
     positions = (np.arange(count) + 0.5) / count
-    waves = np.sqrt(2.0 / count) * np.cos(np.pi * np.outer(np.arange(1, cosines + 1), positions))
+    waves = np.sqrt(2.0 / count) * np.cos(np.pi * np.outer(np.arange(1, freedom + 1), positions))
     weighted = waves @ (centred * residual)
-    return float(np.sqrt(count * np.mean(weighted**2)) / spread)
+    return float(np.sqrt(count * np.mean(weighted**2)) / spread), freedom
 
 
 def last_regime(x: Floats, y: Floats) -> int:
     """Index where the last linear regime begins: 0 where one line fits all.
 
-    Splits the series in two where two lines fit best, as long as that more than halves the
-    squared error, and goes on with the right part.
+    Splits the series in two where two lines fit best, as long as that lowers the squared error
+    far enough, and goes on with the right part.
     """
     begin = 0
     shortest = max(MINIMUM_BINS, int(MINIMUM_SHARE * len(x)))
@@ -176,14 +187,14 @@ def last_regime(x: Floats, y: Floats) -> int:
         left = _cumulative_errors(x[begin:], y[begin:])
         right = _cumulative_errors(x[begin:][::-1], y[begin:][::-1])[::-1]
         together = left[-1]
-        # The right part begins at position k: left part is [0, k), at least three points.
-        places = np.arange(3, len(left) - shortest + 1)
+        # The right part begins at position k: left part is [0, k), at least two points.
+        places = np.arange(2, len(left) - shortest + 1)
         if not len(places):
             break
         split = left[places - 1] + right[places]
         best = int(np.argmin(split))
         scale = float(np.ptp(y[begin:]))
-        if together <= 1e-12 * scale * scale * len(left) or split[best] > 0.35 * together:
+        if together <= 1e-9 * scale * scale * len(left) or split[best] > SPLIT_GAIN * together:
             break
         begin += int(places[best])
     return begin
@@ -198,26 +209,11 @@ def _cumulative_errors(x: Floats, y: Floats) -> Floats:
     sxy = np.cumsum(x * y) - sum_x * sum_y / count
     syy = np.cumsum(y * y) - sum_y**2 / count
     explained = np.divide(sxy**2, sxx, out=np.zeros_like(sxx), where=sxx > 1e-12)
-    return np.maximum(syy - explained, 0.0)
+    errors: Floats = np.maximum(syy - explained, 0.0)
+    return errors
 
 
-def _unknown(x: Floats, y: Floats, unit: str) -> Growth:
-    nan = float("nan")
-    return Growth(
-        rate=nan,
-        rate_low=nan,
-        rate_high=nan,
-        unit=unit,
-        baseline_x=float(x[0]) if len(x) else nan,
-        first=float(y[0]) if len(y) else nan,
-        last=float(y[-1]) if len(y) else nan,
-        start_x=float(x[0]) if len(x) else nan,
-        end_x=float(x[-1]) if len(x) else nan,
-        point_count=len(x),
-        floor_count=len(x),
-        noise=nan,
-        early_rate=nan,
-        late_rate=nan,
-        window_floors=(),
-        earlier_high=float("-inf"),
-    )
+def _ratio(rate: float, error: float) -> float:
+    if error > 0:
+        return rate / error
+    return float(np.copysign(np.inf, rate)) if rate else 0.0

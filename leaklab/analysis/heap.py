@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from leaklab.analysis.series import as_flags, as_floats, choose_points, processes_of, summed
+from leaklab.analysis.series import (
+    as_flags,
+    as_floats,
+    choose_points,
+    processes_of,
+    summed,
+    work_end,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,6 +53,22 @@ class HeapTimeline:
         """How many snapshots the timeline has."""
         return len(self.x)
 
+    def until(self, end: int) -> HeapTimeline:
+        """The timeline of the first ``end`` columns."""
+        if end >= self.column_count:
+            return self
+        kept = self.column < end
+        return HeapTimeline(
+            self.x[:end],
+            self.time_seconds[:end],
+            self.unit,
+            self.stack_ids,
+            self.code[kept],
+            self.column[kept],
+            self.bytes_change[kept],
+            self.count_change[kept],
+        )
+
     def total(self) -> Floats:
         """Live bytes of the role at each column."""
         sums = np.bincount(self.column, weights=self.bytes_change, minlength=self.column_count)
@@ -55,7 +78,8 @@ class HeapTimeline:
         """Live bytes (or allocations) of each stack at a column."""
         weights = self.count_change if count else self.bytes_change
         until = self.column <= column
-        return np.bincount(self.code[until], weights=weights[until], minlength=len(self.stack_ids))
+        sums = np.bincount(self.code[until], weights=weights[until], minlength=len(self.stack_ids))
+        return sums.astype(np.float64, copy=False)
 
     def grouped(self, group: Integers, group_count: int, *, count: bool = False) -> Floats:
         """Live bytes by group and column; ``group`` maps stack codes, negative leaves one out."""
@@ -97,7 +121,8 @@ def heap_timeline(data: RunData, *, role: str = "main") -> HeapTimeline | None:
     entries = [(code[used], column[used], parts["bytes_change"][used], parts["count_change"][used])]
     entries += _endings(members, time_seconds[selected], code, column, parts)
     merged = [np.concatenate(arrays) for arrays in zip(*entries, strict=True)]
-    return HeapTimeline(x, time_seconds[selected], unit, stack_ids, *merged)
+    timeline = HeapTimeline(x, time_seconds[selected], unit, stack_ids, *merged)
+    return timeline.until(work_end(timeline.total())) if unit == "second" else timeline
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # Fewer marks than this say nothing about growth per mark; seconds are then the better axis.
 MINIMUM_MARKS = 8
 
+# A fall of this share of the whole range, in the last twentieth of the points, is the end.
+TEARDOWN_SHARE = 0.1
+
 # Measured at the explain pass, where the allocations are; everything else comes from the
 # measure pass, whose processes memray does not touch.
 HEAP = "heap_bytes"
@@ -71,8 +74,8 @@ def resource_series(
     data: RunData,
     name: str,
     *,
-    pass_: str = "measure",
-    role: str = "main",  # noqa: S107
+    pass_: str = "measure",  # noqa: S107
+    role: str = "main",
 ) -> pd.DataFrame:
     """One resource of one role over the run.
 
@@ -107,6 +110,8 @@ def resource_series(
     x = role_marks if unit == "iteration" else time_seconds
     mark = role_marks if unit == "iteration" else marks
     frame = _frame(x, time_seconds, mark, value, quiescent)
+    if unit == "second":
+        frame = frame.iloc[: work_end(value)]
     return _labelled(frame, unit, name, role, pass_)
 
 
@@ -150,6 +155,19 @@ def summed(
     for ended, last in ends:
         total[time_seconds > ended] -= last
     return total
+
+
+def work_end(values: Floats) -> int:
+    """How many of the points belong to the work: without marks the last ones may show the target
+    going down, when everything is given back at once."""
+    tail = max(3, len(values) // 20)
+    if len(values) < 2 * tail:
+        return len(values)
+    moves = np.diff(values[-tail - 1 :])
+    largest = int(np.argmin(moves))
+    if -moves[largest] < TEARDOWN_SHARE * float(np.ptp(values)):
+        return len(values)
+    return len(values) - tail + largest
 
 
 def as_floats(column: pd.Series[Any]) -> Floats:

@@ -1,14 +1,17 @@
-"""Suspects: the allocation sites whose live bytes grow after the baseline, ranked by growth."""
+"""Suspects: the allocation sites whose live bytes keep growing after the baseline."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from leaklab.analysis.evidence import GROWS, STOPPED, Evidence, weigh
 from leaklab.analysis.growth import BIN_COUNT, Growth, estimate, floors, last_regime
 from leaklab.analysis.heap import HeapTimeline, heap_timeline
+from leaklab.analysis.known import known_growers, known_of_stacks
 from leaklab.analysis.sites import USER_ORIGINS, Sites, group_sites, site_fingerprint
 
 if TYPE_CHECKING:
@@ -16,8 +19,15 @@ if TYPE_CHECKING:
 
     from leaklab.store import RunData
 
+    Floats = NDArray[np.float64]
+
 # Sites looked at closely: enough for any report, few enough for a matrix of all snapshots.
-CANDIDATE_COUNT = 256
+CANDIDATE_COUNT = 192
+SHRINKING_COUNT = 24
+# Growth of one site below this, over the run, matters to nobody.
+SITE_MATERIAL_BYTES = 1024.0
+# A site that grows while others give back this share of it only took over their objects.
+MOVED_SHARE = 0.7
 COLUMNS = (
     "rank",
     "function",
@@ -31,12 +41,151 @@ COLUMNS = (
     "rate_high",
     "unit",
     "share",
-    "rising_share",
+    "evidence",
     "fingerprint",
     "known",
+    "note",
     "role",
     "retained_by",
 )
+
+
+@dataclass(frozen=True)
+class SiteGrowth:
+    """One site over the run: where, how it grows, and what that is evidence for."""
+
+    site: int
+    known: int
+    growth: Growth
+    evidence: Evidence
+    live: Floats
+    count_growth: float
+
+    @property
+    def gain(self) -> float:
+        """Bytes gained from the baseline to the end."""
+        return float(self.growth.y[-1] - self.growth.y[0])
+
+    @property
+    def leaks(self) -> bool:
+        """Keeps growing, and is no known cache below its ceiling."""
+        if self.evidence.verdict != GROWS:
+            return False
+        return self.known < 0 or self.gain > known_growers()[self.known].ceiling_bytes
+
+
+@dataclass(frozen=True)
+class HeapStudy:
+    """The heap of one role, looked at site by site.
+
+    growing: sites that gained bytes, most telling first. total: growth of the whole heap.
+    moved: bytes that other sites gave back while the leaking ones grew.
+    """
+
+    role: str
+    timeline: HeapTimeline
+    sites: Sites
+    baseline: int
+    growing: tuple[SiteGrowth, ...]
+    total: Growth
+    total_evidence: Evidence
+    moved: float
+
+    @property
+    def leaking(self) -> tuple[SiteGrowth, ...]:
+        """Sites that keep growing; empty where others give back as much."""
+        found = tuple(entry for entry in self.growing if entry.leaks)
+        gained = sum(entry.gain for entry in found)
+        return found if gained and self.moved < MOVED_SHARE * gained else ()
+
+
+def study_heap(
+    data: RunData, *, role: str = "main", user_origins: tuple[str, ...] = USER_ORIGINS
+) -> HeapStudy | None:
+    """Study the heap of one role in the explain pass; None where none was recorded."""
+    timeline = heap_timeline(data, role=role)
+    if timeline is None or timeline.column_count < 2:
+        return None
+    sites = group_sites(data.stacks, data.frames, timeline.stack_ids, user_origins=user_origins)
+    known = known_of_stacks(sites, sites.offsets)
+    # A known cache behind a user's line is a group of its own.
+    group = sites.of_stack * (len(known_growers()) + 1) + known + 1
+    distinct, inverse = np.unique(group, return_inverse=True)
+    of_stack = inverse.astype(np.int64)
+    baseline = baseline_column(timeline)
+    last = timeline.column_count - 1
+    change = timeline.live(last) - timeline.live(baseline)
+    gain = np.bincount(of_stack, weights=change, minlength=len(distinct)).astype(np.float64)
+    chosen = np.argsort(-gain, kind="stable")[:CANDIDATE_COUNT]
+    chosen = chosen[gain[chosen] > 0]
+    number = np.full(len(distinct), -1, np.int64)
+    number[chosen] = np.arange(len(chosen))
+    matrix = timeline.grouped(number[of_stack], len(chosen))
+    counts = timeline.grouped(number[of_stack], len(chosen), count=True)
+    growing = [
+        _site_growth(timeline, divmod(int(distinct[at]), len(known_growers()) + 1), row, count)
+        for at, row, count in zip(chosen, matrix, counts, strict=True)
+    ]
+    growing.sort(key=_telling)
+    total = timeline.total()
+    whole = estimate(timeline.x, total, unit=timeline.unit)
+    return HeapStudy(
+        role=role,
+        timeline=timeline,
+        sites=sites,
+        baseline=baseline,
+        growing=tuple(growing),
+        total=whole,
+        total_evidence=weigh(
+            whole, material=8 * SITE_MATERIAL_BYTES, whole_gain=float(total[-1] - total[0])
+        ),
+        moved=_moved(timeline, of_stack, gain),
+    )
+
+
+def _moved(timeline: HeapTimeline, of_stack: NDArray[np.int64], gain: Floats) -> float:
+    """Bytes given back by the sites that shrink as steadily as a leak grows."""
+    chosen = np.argsort(gain, kind="stable")[:SHRINKING_COUNT]
+    chosen = chosen[gain[chosen] < -SITE_MATERIAL_BYTES]
+    number = np.full(len(gain), -1, np.int64)
+    number[chosen] = np.arange(len(chosen))
+    moved = 0.0
+    for row in timeline.grouped(number[of_stack], len(chosen)):
+        shrinking = estimate(timeline.x, -row, unit=timeline.unit)
+        if weigh(shrinking, material=SITE_MATERIAL_BYTES, one_of_many=True).verdict == GROWS:
+            moved += float(shrinking.y[-1] - shrinking.y[0])
+    return moved
+
+
+def baseline_column(timeline: HeapTimeline) -> int:
+    """The column where warm-up of the role's whole heap ended, never in the last half."""
+    floor_x, floor_y = floors(timeline.x, timeline.total(), BIN_COUNT)
+    begin = floor_x[last_regime(floor_x, floor_y)]
+    column = int(np.searchsorted(timeline.x, begin))
+    return min(max(column, timeline.column_count // 10), timeline.column_count // 2)
+
+
+def _site_growth(
+    timeline: HeapTimeline, place: tuple[int, int], live: Floats, count: Floats
+) -> SiteGrowth:
+    site, known = place[0], place[1] - 1
+    growth = estimate(timeline.x, live, unit=timeline.unit)
+    evidence = weigh(
+        growth,
+        material=SITE_MATERIAL_BYTES,
+        whole_gain=float(live[-1] - live[0]),
+        one_of_many=True,
+    )
+    if known >= 0 and evidence.verdict != GROWS:
+        evidence = Evidence(STOPPED, "known", evidence.rising, evidence.windows)
+    begin = len(live) - len(growth.y)
+    return SiteGrowth(site, known, growth, evidence, live, float(count[-1] - count[begin]))
+
+
+def _telling(entry: SiteGrowth) -> tuple[int, float]:
+    """Leaking sites first, then undecided, then the rest; within each by growth."""
+    order = 0 if entry.leaks else 2 if entry.evidence.verdict == STOPPED else 1
+    return (order, -entry.growth.total if order == 0 else -entry.gain)
 
 
 def suspects(
@@ -50,79 +199,90 @@ def suspects(
 
     Columns: rank (from 1), function, file, line, stack (list of {function, file, line}, most
     recent call first), live_bytes (at the last snapshot), growth_bytes (since the baseline), rate
-    with rate_low and rate_high (bytes per unit), unit, share (of the growth of all growing sites),
-    rising_share (windows in which it grew), fingerprint, known, role, retained_by (filled by the
-    retention analysis). Empty where no heap was recorded.
+    with rate_low and rate_high (bytes per unit), unit, share (of the growth of all leaking sites,
+    or of all growing ones where none leaks), evidence (grows, stopped, undecided), fingerprint,
+    known (why the growth is expected, or None), note (what to be careful about, or None), role,
+    retained_by (filled by the retention analysis). Empty where no heap was recorded.
     """
-    timeline = heap_timeline(data, role=role)
-    if timeline is None or timeline.column_count < 2:
+    study = study_heap(data, role=role, user_origins=user_origins)
+    return suspects_table(study, limit=limit)
+
+
+def suspects_table(study: HeapStudy | None, *, limit: int = 20) -> pd.DataFrame:
+    """The table of :func:`suspects` from a study that was already made."""
+    if study is None:
         return pd.DataFrame({name: [] for name in COLUMNS})
-    baseline = baseline_column(timeline)
-    sites = group_sites(data.stacks, data.frames, timeline.stack_ids, user_origins=user_origins)
-    stack_growth = timeline.live(timeline.column_count - 1) - timeline.live(baseline)
-    site_growth = np.bincount(sites.of_stack, weights=stack_growth, minlength=sites.count)
-    grown = float(site_growth[site_growth > 0].sum())
-    candidates = np.argsort(-site_growth, kind="stable")[:CANDIDATE_COUNT]
-    candidates = candidates[site_growth[candidates] > 0]
-    number = np.full(sites.count, -1, np.int64)
-    number[candidates] = np.arange(len(candidates))
-    matrix = timeline.grouped(number[sites.of_stack], len(candidates))
-    found = [
-        (estimate(timeline.x[baseline:], row[baseline:], unit=timeline.unit), site, row)
-        for row, site in zip(matrix, candidates, strict=True)
-    ]
-    found.sort(key=_order)
-    rows = [
-        _row(sites, stack_growth, growth, int(site), row, float(site_growth[site]), grown)
-        for growth, site, row in found[:limit]
-    ]
+    counted = study.leaking or study.growing
+    whole = sum(entry.gain for entry in counted if entry.gain > 0)
+    rows = [_row(study, entry, whole) for entry in study.growing[:limit]]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame["rank"] = np.arange(1, len(frame) + 1)
-    frame["role"] = role
+    frame["role"] = study.role
     return frame
 
 
-def baseline_column(timeline: HeapTimeline) -> int:
-    """The column where warm-up of the role's whole heap ended, never in the last half."""
-    floor_x, floor_y = floors(timeline.x, timeline.total(), BIN_COUNT)
-    begin = floor_x[last_regime(floor_x, floor_y)]
-    column = int(np.searchsorted(timeline.x, begin))
-    return min(max(column, timeline.column_count // 10), timeline.column_count // 2)
+def site_series(data: RunData, fingerprint: str, *, role: str = "main") -> pd.DataFrame:
+    """Live bytes over the snapshots (columns x, live_bytes) of the suspects with a fingerprint."""
+    study = study_heap(data, role=role)
+    if study is None:
+        return pd.DataFrame({"x": [], "live_bytes": []})
+    mine = [
+        entry.live
+        for entry in study.growing
+        if site_fingerprint(study.sites, _largest_stack(study, entry), entry.site) == fingerprint
+    ]
+    live = np.sum(mine, axis=0) if mine else np.zeros(study.timeline.column_count)
+    return pd.DataFrame({"x": study.timeline.x, "live_bytes": live})
 
 
-def _order(found: tuple[Growth, Any, Any]) -> tuple[bool, float]:
-    growth, _, row = found
-    keeps_growing = growth.rate_low > 0 and growth.rising_share >= 0.5
-    return (not keeps_growing, -float(row[-1] - row[0]) if not keeps_growing else -growth.total)
+def _largest_stack(study: HeapStudy, entry: SiteGrowth) -> int:
+    """The stack of the site that holds most at the end: it stands for the site."""
+    members = np.flatnonzero(study.sites.of_stack == entry.site)
+    live = study.timeline.live(study.timeline.column_count - 1)
+    return int(members[np.argmax(live[members])])
 
 
-def _row(
-    sites: Sites,
-    stack_growth: NDArray[np.float64],
-    growth: Growth,
-    site: int,
-    live: NDArray[np.float64],
-    growth_bytes: float,
-    grown: float,
-) -> dict[str, Any]:
-    members = np.flatnonzero(sites.of_stack == site)
-    stack = int(members[np.argmax(stack_growth[members])])
-    place = describe(sites, int(sites.frame[site]))
+def _row(study: HeapStudy, entry: SiteGrowth, whole: float) -> dict[str, Any]:
+    sites = study.sites
+    stack = _largest_stack(study, entry)
+    known = known_growers()[entry.known] if entry.known >= 0 else None
     return {
-        **place,
+        **describe(sites, int(sites.frame[entry.site])),
         "stack": [describe(sites, int(row)) for row in sites.rows(stack)],
-        "live_bytes": int(live[-1]),
-        "growth_bytes": int(growth_bytes),
-        "rate": growth.rate,
-        "rate_low": growth.rate_low,
-        "rate_high": growth.rate_high,
-        "unit": growth.unit,
-        "share": growth_bytes / grown if grown else 0.0,
-        "rising_share": growth.rising_share,
-        "fingerprint": site_fingerprint(sites, stack, site),
-        "known": None,
+        "live_bytes": int(entry.live[-1]),
+        "growth_bytes": int(entry.gain),
+        "rate": entry.growth.rate,
+        "rate_low": entry.growth.rate_low,
+        "rate_high": entry.growth.rate_high,
+        "unit": entry.growth.unit,
+        "share": entry.gain / whole if whole else 0.0,
+        "evidence": entry.evidence.verdict,
+        "fingerprint": site_fingerprint(sites, stack, entry.site),
+        "known": f"{known.name}: {known.reason}" if known else None,
+        "note": free_list_note(entry),
         "retained_by": [],
     }
+
+
+# Sizes of objects that CPython keeps in free lists, with their collector header (3.9-3.14).
+FREE_LIST_SIZES = {64: "dict", 56: "list", 24: "float"}
+
+
+def free_list_note(entry: SiteGrowth) -> str | None:
+    """A warning where the growth may belong to another line.
+
+    CPython reuses dict, list and float objects through free lists without telling the tracer: an
+    object that leaks can be charged to the line that allocated and freed one before it.
+    """
+    if entry.count_growth < 1:
+        return None
+    kind = FREE_LIST_SIZES.get(round(entry.gain / entry.count_growth))
+    if kind is None:
+        return None
+    return (
+        f"these are {kind} objects, which CPython recycles: another line that makes a {kind} "
+        "may be the one that keeps it"
+    )
 
 
 def describe(sites: Sites, row: int) -> dict[str, Any]:
@@ -133,5 +293,5 @@ def describe(sites: Sites, row: int) -> dict[str, Any]:
     return {
         "function": str(frames["function"].iat[row]),
         "file": str(frames["file"].iat[row]),
-        "line": int(frames["line"].iat[row]),
+        "line": int(frames["line"].iloc[row]),
     }

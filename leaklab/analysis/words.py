@@ -1,14 +1,10 @@
-"""Figures as words: amounts and rates with their units, for reasons and reports."""
+"""Figures as words: amounts and rates with their units, for reasons, reports and figures."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from leaklab.analysis.growth import Growth
-
-_SCALES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+BYTE_SCALES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
 def is_bytes(name: str) -> bool:
@@ -17,31 +13,46 @@ def is_bytes(name: str) -> bool:
 
 
 def amount(name: str, value: float, *, signed: bool = False) -> str:
-    """A value of a resource with its unit: "12.3 MB", "+4 fds"."""
+    """A value of a resource with its unit: "12.3 MiB", "+4 fds"."""
     sign = "+" if signed and value > 0 else ""
     if math.isnan(value):
         return "unknown"
     if is_bytes(name):
-        for scale, unit in _SCALES:
+        for scale, unit in BYTE_SCALES:
             if abs(value) >= scale:
-                return f"{sign}{value / scale:.3g} {unit}"
-        return f"{sign}{value:.3g} B"
-    figure = f"{value:.0f}" if float(value).is_integer() else f"{value:.3g}"
-    return f"{sign}{figure} {counted(name)}".rstrip()
+                return f"{sign}{_figure(value / scale)} {unit}"
+        return f"{sign}{_figure(value)} B"
+    return f"{sign}{_figure(value)} {counted(name, value)}".rstrip()
 
 
-def counted(name: str) -> str:
+def counted(name: str, value: float = 2.0) -> str:
     """What a count counts: "fds" for fd_count, nothing for a gauge."""
-    return name.removesuffix("_count") + "s" if name.endswith("_count") else ""
+    if not name.endswith("_count"):
+        return ""
+    word = name.removesuffix("_count").replace("_", " ")
+    if abs(value) == 1:
+        return word
+    return "children" if word == "child" else word + "s"
 
 
-def rate_text(name: str, growth: Growth) -> str:
-    """ "20.1 kB per iteration (20.0 to 20.2)" style text of a growth rate."""
-    low, high = (amount(name, value) for value in (growth.rate_low, growth.rate_high))
-    return f"{amount(name, growth.rate)} per {growth.unit} (95 %: {low} to {high})"
+def rate_text(name: str, rate: float, unit: str) -> str:
+    """ "19.7 KiB per iteration", "1 fd per iteration"."""
+    return f"{amount(name, rate)} per {unit}"
+
+
+def interval_text(name: str, low: float, high: float) -> str:
+    """ "19.5 KiB to 19.9 KiB"; one figure where both ends read the same."""
+    ends = amount(name, low), amount(name, high)
+    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 
 def span_text(length: float, unit: str) -> str:
     """ "200 iterations", "35 seconds"."""
-    figure = f"{math.ceil(length)}" if unit == "iteration" else f"{length:.3g}"
+    figure = f"{math.ceil(length):,}" if unit == "iteration" else f"{length:.3g}"
     return f"{figure} {unit}{'' if figure == '1' else 's'}"
+
+
+def _figure(value: float) -> str:
+    if value == round(value) and abs(value) < 1e6:
+        return f"{value:.0f}"
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
