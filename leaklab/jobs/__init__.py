@@ -11,12 +11,15 @@ from leaklab.jobs.notebook import (
     run_notebook,
 )
 from leaklab.jobs.parameters import NotebookParameter, describe
+from leaklab.jobs.site import SiteResult, report_all
 
 __all__ = [
     "NotebookParameter",
     "NotebookResult",
+    "SiteResult",
     "describe",
     "find_notebook",
     "notebook_parameters",
+    "report_all",
     "run_notebook",
 ]

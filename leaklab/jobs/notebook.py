@@ -79,6 +79,15 @@ def notebook_parameters(path: str | Path) -> list[cell.NotebookParameter]:
     return cell.notebook_parameters(_read(str(path)), _name(path))
 
 
+def notebook_title(path: str | Path) -> str:
+    """The first heading of the notebook at `path`; its file name where there is none."""
+    for cell_ in _read(str(path))["cells"]:
+        first = "".join(cell_.get("source", "")).lstrip().splitlines()[:1]
+        if cell_.get("cell_type") == "markdown" and first and first[0].startswith("# "):
+            return first[0].removeprefix("# ").strip()
+    return _name(path)
+
+
 def run_notebook(
     path: str | Path,
     parameters: Mapping[str, object] | None = None,

@@ -33,7 +33,7 @@ def main() -> int:
 
 
 def record(task: RecordingTask) -> TaskResult:
-    """Record what the task says, and judge it."""
+    """Record what the task says, judge it, and render the case's page where one is asked for."""
     from leaklab.cases.catalogue import case
     from leaklab.run import plain
 
@@ -56,6 +56,10 @@ def record(task: RecordingTask) -> TaskResult:
             if runs[variant].meta["state"] == "interrupted":
                 return TaskResult(task.label, "failed", error="interrupted")
         shown = [plain(_describe(chosen, name, run)) for name, run in runs.items()]
+        if task.pages is not None:
+            from leaklab.report import render_case
+
+            render_case(chosen, runs, task.pages, notebook=task.notebook)
     except LeaklabError as error:
         return TaskResult(task.label, "failed", error=str(error))
     return TaskResult(

@@ -35,6 +35,8 @@ class RecordingTask:
     quick: bool = False
     fresh: bool = False
     store: str | None = None
+    pages: str | None = None  # folder for the case's page; None renders none
+    notebook: str | None = None  # address of the notebook the page links to
 
     @property
     def label(self) -> str:
