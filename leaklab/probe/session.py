@@ -210,9 +210,7 @@ class Session:
             why = "%s: %s" % (type(problem).__name__, problem)
             self._channel.ask({"kind": "untraced", "why": why})
             return
-        port = tracing.free_port()
-        self._channel.ask({"kind": "trace", "port": port})
-        why = self._start_tracer(tracing, port)
+        why = self._start_tracer(tracing, tracing.free_port())
         self._traced = why is None
         self._channel.ask({"kind": "traced"} if why is None else {"kind": "untraced", "why": why})
 
@@ -241,14 +239,27 @@ class Session:
 
         with _OpenImports():
             _thread.start_new_thread(start, ())
-            deadline = time.monotonic() + TRACE_START_SECONDS
-            while not done.acquire(timeout=0.1):
-                if self._channel.hung_up or time.monotonic() > deadline:
-                    tracing.unblock(port)
-                    if not done.acquire(timeout=TRACE_START_SECONDS):
-                        return "the tracer did not start"
-                    break
+            if not self._bring_reader(port, done) and not done.acquire(timeout=0):
+                tracing.unblock(port)
+                if not done.acquire(timeout=TRACE_START_SECONDS):
+                    return "the tracer did not start"
         return problems[0] if problems else None
+
+    def _bring_reader(self, port, done):
+        """Call the recorder once the tracer listens, wait till it runs; False if that failed."""
+        deadline = time.monotonic() + TRACE_START_SECONDS
+        # memray's reader tries only twice a second, so it should find the port open.
+        while not _listens(port) and time.monotonic() < deadline:
+            if done.acquire(timeout=0.002):
+                return True
+        try:
+            self._channel.ask({"kind": "trace", "port": port})
+        except ChannelError:
+            return False
+        while time.monotonic() < deadline and not self._channel.hung_up:
+            if done.acquire(timeout=0.1):
+                return True
+        return False
 
 
 class _OpenImports:
@@ -268,6 +279,16 @@ class _OpenImports:
     def __exit__(self, *problem):
         for spec in self._specs:
             spec._initializing = True
+
+
+def _listens(port):
+    """Say whether somebody on this machine listens on ``port``; True where that is not told."""
+    try:
+        with open("/proc/self/net/tcp", "rb") as table:
+            wanted = b":%04X" % port
+            return any(line.split()[1:4:2] == [b"0100007F" + wanted, b"0A"] for line in table)
+    except OSError:
+        return True
 
 
 def _has_memray():

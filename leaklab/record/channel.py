@@ -28,7 +28,7 @@ class PrivateFolder:
         if len(str(self.path)) > 80:
             # A socket's path may have about 100 characters.
             shutil.rmtree(self.path, ignore_errors=True)
-            self.path = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))  # noqa: S108
+            self.path = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
 
     def close(self) -> None:
         """Remove the folder and what is in it."""

@@ -42,7 +42,7 @@ class Conversation:
         capture_folder: Path | None,
     ) -> None:
         self._options = options
-        self._pass = pass_name
+        self._phase = pass_name
         self._writer = writer
         self._samples = samples
         self._clock = clock
@@ -57,7 +57,7 @@ class Conversation:
     @property
     def traces(self) -> bool:
         """Whether this pass traces the heap."""
-        return self._pass == "explain"
+        return self._phase == "explain"
 
     def begin(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps | None:
         """Return the conversation ``message`` opens, None for one that needs no answer."""
@@ -130,7 +130,7 @@ class Conversation:
             tracked.note,
             time_seconds=self._clock(),
             process=tracked.process,
-            **{"pass": self._pass},
+            **{"pass": self._phase},
         )
 
     def _mark(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
@@ -240,7 +240,7 @@ class Conversation:
         self._writer.append(
             "snapshots",
             {
-                "pass": [self._pass],
+                "pass": [self._phase],
                 "process": [tracked.process],
                 "snapshot": [snapshot],
                 "mark": [mark],

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from leaklab.errors import UsageError
@@ -99,7 +99,7 @@ class RecordOptions:
             raise UsageError(
                 f"interval too small: {interval}; at least {MINIMUM_INTERVAL_SECONDS} seconds"
             )
-        if self.cwd is not None and not os.path.isdir(self.cwd):
+        if self.cwd is not None and not Path(self.cwd).is_dir():
             raise UsageError(f"no such working folder: {self.cwd}; name one that exists")
 
     def _check_choices(self) -> None:
@@ -120,9 +120,7 @@ class RecordOptions:
     @property
     def hooks(self) -> tuple[str, ...]:
         """The parts of ``mark_on`` that the probe carries out."""
-        return tuple(
-            source.removeprefix("call:") for source in self.mark_on if not is_line(source)
-        )
+        return tuple(source.removeprefix("call:") for source in self.mark_on if not is_line(source))
 
     @property
     def line_patterns(self) -> tuple[re.Pattern[str], ...]:

@@ -84,7 +84,7 @@ class PassRecorder:
             self._samples,
             self._now,
             stacks,
-            options.cwd or os.getcwd(),
+            options.cwd or str(Path.cwd()),
             output_folder,
         )
         echo = _echo if options.echo else None
@@ -120,6 +120,8 @@ class PassRecorder:
                 stderr=self._outputs[1].descriptor,
             )
             self._table.add(self._child.pid, 0.0, None, MAIN)
+            # At once it would be the program loader that is measured.
+            self._due["sample"] = FIRST_INTERVAL_SECONDS
             self._tell("started")
             while not self._finished():
                 try:

@@ -6,11 +6,19 @@ import os
 import re
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 from leaklab.record.channel import Connection
 from leaklab.record.heap import HeapStream, SnapshotSchedule
-from leaklab.record.procfs import ProcessFiles, ProcessGoneError, command_line, session_of
+from leaklab.record.procfs import (
+    ProcessFiles,
+    ProcessGoneError,
+    command_line,
+    environment,
+    parent_pid,
+    session_of,
+)
 
 # A fork bomb must not become the recorder's: beyond this many, processes are only counted.
 PROCESS_LIMIT = 1000
@@ -48,6 +56,11 @@ class Tracked:
     ended_seconds: float | None = None
     exit_status: int | None = None
     gauges: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def own_socket_count(self) -> int:
+        """Sockets in the process that are leaklab's: the channel and the heap stream."""
+        return int(self.connection is not None) + int(self.traced)
 
     def row(self, pass_name: str) -> dict[str, Any]:
         """Return the entry of run.json."""
@@ -150,25 +163,13 @@ class ProcessTable:
         for pid in ProcessFiles(os.getpid()).child_pids() or ():
             if pid in self._alive or pid == main_pid:
                 continue
-            if session_of(pid) == main_pid or needle in _environment(pid):
+            if session_of(pid) == main_pid or needle in environment(pid):
                 self.add(pid, now, None, None)
 
     def parent_of(self, pid: int) -> Tracked | None:
         """Return the followed parent of ``pid``."""
-        try:
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                parent = int(file.read().rpartition(b")")[2].split()[1])
-        except (OSError, IndexError, ValueError):
-            return None
-        return self._alive.get(parent)
-
-
-def _environment(pid: int) -> bytes:
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return file.read()
-    except OSError:
-        return b""
+        parent = parent_pid(pid)
+        return None if parent is None else self._alive.get(parent)
 
 
 def fork_role(parent: Tracked | None) -> str:
@@ -183,14 +184,14 @@ def command_role(argv: Sequence[str]) -> str:
     text = " ".join(argv)
     if match := re.search(r"from multiprocessing\.(\w+) import", text):
         return f"multiprocessing {match[1]}"
-    words = [os.path.basename(argv[0])]
+    words = [PurePath(argv[0]).name]
     if words[0].startswith("python"):
         words = ["python"]
         rest = [part for part in argv[1:] if not part.startswith("-") or part in ("-m", "-c")]
         if rest[:1] == ["-c"]:
             words.append("-c")
         elif rest:
-            words += ["-m", *rest[1:3]] if rest[0] == "-m" else [os.path.basename(rest[0])]
+            words += ["-m", *rest[1:3]] if rest[0] == "-m" else [PurePath(rest[0]).name]
     return re.sub(r"\d+", "N", " ".join(words))[:80]
 
 

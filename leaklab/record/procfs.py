@@ -115,7 +115,7 @@ class ProcessFiles:
                 with open(f"{folder}/{thread}/children", "rb") as file:
                     children.extend(map(int, file.read().split()))
         except OSError:
-            return None if not children else children
+            return children or None
         return children
 
     def close(self) -> None:
@@ -147,6 +147,24 @@ def command_line(pid: int) -> list[str]:
     except OSError:
         return []
     return [part.decode("utf-8", "replace") for part in parts[:-1]]
+
+
+def parent_pid(pid: int) -> int | None:
+    """Return the parent of ``pid``; None when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def environment(pid: int) -> bytes:
+    """Return the environment ``pid`` was started with, NUL-separated; empty when not allowed."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
 
 
 def session_of(pid: int) -> int | None:

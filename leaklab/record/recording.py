@@ -11,12 +11,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from leaklab.errors import LeaklabError
 from leaklab.record.channel import PrivateFolder
 from leaklab.record.command import Command, resolve
 from leaklab.record.heap import StackTable
 from leaklab.record.options import RecordOptions
 from leaklab.record.passes import PassRecorder, PassResult
+from leaklab.record.sources import store_sources
 from leaklab.store import RunWriter, default_store
 
 Progress = Callable[[dict[str, Any]], None]
@@ -31,7 +31,6 @@ _RECORDED_VARIABLES = (
     "LD_PRELOAD",
 )
 _RECORDED_PACKAGES = ("memray", "psutil", "pyarrow")
-_SOURCE_SIZE = 4 << 20
 
 
 def record_run(options: RecordOptions, progress: Progress | None = None) -> str:
@@ -53,7 +52,7 @@ def record_run(options: RecordOptions, progress: Progress | None = None) -> str:
     state = "incomplete"
     try:
         state = _run_passes(options, command, writer, folder, stacks, progress)
-        _store_sources(writer, stacks)
+        store_sources(writer, stacks)
     finally:
         folder.close()
         writer.close(state)
@@ -73,7 +72,7 @@ def _run_passes(
     for name in options.passes:
         why_not = _why_not(name, results, options)
         if why_not is not None:
-            writer.event("skipped", why_not, **{"pass": name})
+            writer.event("skipped", why_not, time_seconds=None, **{"pass": name})
             _tell(progress, {"kind": "note", "pass": name, "text": why_not})
             continue
         first_process = len(writer.meta["processes"])
@@ -112,7 +111,7 @@ def _why_not(name: str, results: list[PassResult], options: RecordOptions) -> st
 
 
 def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
-    versions = {"python": platform.python_version()}
+    versions: dict[str, str | None] = {"python": platform.python_version()}
     for name in _RECORDED_PACKAGES:
         try:
             versions[name] = metadata.version(name)
@@ -155,28 +154,6 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
         },
         "case": dict(options.case) if options.case else None,
     }
-
-
-def _store_sources(writer: RunWriter, stacks: StackTable) -> None:
-    """Keep the text of the lines that appear in stacks: the run may be read elsewhere."""
-    wanted = stacks.target_lines()
-    for name, lines in wanted.items():
-        path = Path(stacks.target_files[name])
-        try:
-            if path.stat().st_size > _SOURCE_SIZE:
-                continue
-            text = path.read_text("utf-8", "replace").splitlines()
-        except OSError:
-            continue
-        found = [number for number in sorted(lines) if 1 <= number <= len(text)]
-        writer.append(
-            "sources",
-            {
-                "file": [name] * len(found),
-                "line": found,
-                "text": [text[number - 1] for number in found],
-            },
-        )
 
 
 def _tell(progress: Progress | None, event: dict[str, Any]) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from leaklab.record.processes import Tracked
@@ -26,7 +26,7 @@ class Samples:
     ) -> None:
         self._writer = writer
         self._pass = pass_name
-        self._watched = {name: os.path.join(cwd or "", name) for name in watch_files}
+        self._watched = {name: Path(cwd or "", name) for name in watch_files}
         self._slow_due: dict[int, float] = {}
 
     def by_interval(self, tracked: Tracked, now: float, main: bool) -> None:
@@ -59,7 +59,7 @@ class Samples:
         children = tracked.files.child_pids()
         values["child_count"] = None if children is None else len(children)
         if (values["fd_count"] or 0) <= COUNTED_AT_MARKS:
-            values["socket_count"] = tracked.files.socket_count()
+            values["socket_count"] = self._socket_count(tracked)
         if now >= self._slow_due.get(tracked.process, 0.0):
             self._add_slow(tracked, values, now)
         values.update(figures)
@@ -73,13 +73,23 @@ class Samples:
     def _basic(self, tracked: Tracked) -> dict[str, float | None]:
         values = tracked.files.basic()
         tracked.rss_bytes = int(values["rss_bytes"] or 0)
+        if values["fd_count"] is not None:
+            values["fd_count"] -= tracked.own_socket_count
+        if tracked.traced and values["thread_count"] is not None:
+            # memray's own.
+            values["thread_count"] -= 1
         return values
+
+    @staticmethod
+    def _socket_count(tracked: Tracked) -> int | None:
+        count = tracked.files.socket_count()
+        return None if count is None else count - tracked.own_socket_count
 
     def _add_slow(self, tracked: Tracked, values: dict[str, float | None], now: float) -> None:
         begun = time.perf_counter()
         values["uss_bytes"] = tracked.files.uss_bytes()
         if "socket_count" not in values:
-            values["socket_count"] = tracked.files.socket_count()
+            values["socket_count"] = self._socket_count(tracked)
         if "child_count" not in values:
             children = tracked.files.child_pids()
             values["child_count"] = None if children is None else len(children)
@@ -92,7 +102,7 @@ class Samples:
         sizes: dict[str, float | None] = {}
         for name, path in self._watched.items():
             try:
-                sizes[f"file_bytes:{name}"] = os.stat(path).st_size
+                sizes[f"file_bytes:{name}"] = path.stat().st_size
             except OSError:
                 sizes[f"file_bytes:{name}"] = None
         return sizes
