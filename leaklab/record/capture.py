@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # history of a capture of any length stays small.
 SNAPSHOT_COUNT = 200
 
+# memray's default spacing; a capture that was cut off ends less than this after its last sample.
+_MEMORY_INTERVAL_SECONDS = 0.01
+
 
 @dataclass(frozen=True)
 class _History:
@@ -143,11 +146,12 @@ def _import_process(
         history = _two_heaps(reader, stacks)
         heap_seconds = [end, end]
     else:
-        if moments and header.end_time.timestamp() - started < moments[-1][0]:
+        heap_seconds = [seconds for seconds, _ in moments]
+        if not moments or header.end_time.timestamp() - started < moments[-1][0]:
             note = "the capture was not closed: the process was killed or still runs"
             writer.event("import", f"{path.name}: {note}", process=number)
-        history = _history(reader, stacks, len(moments))
-        heap_seconds = [seconds for seconds, _ in moments] or [0.0]
+            heap_seconds.append((heap_seconds or [0.0])[-1] + _MEMORY_INTERVAL_SECONDS)
+        history = _history(reader, stacks, len(heap_seconds))
     _write_series(writer, number, moments)
     _write_heap(writer, stacks, number, heap_seconds, history)
     return {
@@ -181,9 +185,9 @@ def _history(reader: memray.FileReader, stacks: StackTable, snapshot_count: int)
                 if freed is not None:
                     yield stack, freed, -size, -count
 
-    # What comes after the last snapshot is the interpreter taking itself down; a capture too short
-    # to hold a snapshot is shown as it ended.
-    return _collect(step for step in steps() if step[1] < max(snapshot_count, 1))
+    # In a capture that was closed, what comes after the last snapshot is the interpreter taking
+    # itself down.
+    return _collect(step for step in steps() if step[1] < snapshot_count)
 
 
 def _two_heaps(reader: memray.FileReader, stacks: StackTable) -> _History:
