@@ -2,7 +2,17 @@
 
 from leaklab.plots.growth_curve import growth
 from leaklab.plots.icicle import allocation_tree
-from leaklab.plots.icicle_html import allocation_tree_html
+from leaklab.plots.icicle_html import HtmlFigure, allocation_tree_html
 from leaklab.plots.resource_curves import curves
+from leaklab.plots.retention_paths import retention
+from leaklab.plots.suspect_sites import suspects
 
-__all__ = ["allocation_tree", "allocation_tree_html", "curves", "growth"]
+__all__ = [
+    "HtmlFigure",
+    "allocation_tree",
+    "allocation_tree_html",
+    "curves",
+    "growth",
+    "retention",
+    "suspects",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,10 +52,10 @@ def growth(
 
 def as_runs(runs: RunLike | Iterable[RunLike]) -> Sequence[RunLike]:
     """One run, a list of runs or a dict of runs by variant, as a list."""
-    if hasattr(runs, "data"):
-        return [runs]
-    values: Any = getattr(runs, "values", None)
-    return list(values() if callable(values) else runs)
+    given: Any = runs
+    if hasattr(given, "data"):
+        return [given]
+    return list(given.values() if isinstance(given, Mapping) else given)
 
 
 def name_of(run: RunLike) -> str:

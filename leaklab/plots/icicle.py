@@ -95,7 +95,7 @@ def _draw(
 ) -> None:
     total = float(layout.width[0])
     size = style.FONT_SIZE - 1
-    width_points = ax.figure.get_figwidth() * ax.get_position().width * 72  # type: ignore[union-attr]
+    width_points = style.width_points(ax)
     gap = total * 0.8 / width_points
     colour_of = _difference_colour if metric == "difference" else _origin_colour
     patches, colours = [], []
@@ -174,4 +174,5 @@ def _difference_colour(node: Any) -> str:
     end = to_rgb(style.GREW if change > 0 else style.SHRANK)
     part = min(1.0, abs(change)) ** 0.6
     same = to_rgb(style.SAME)
-    return to_hex([s + (e - s) * part for s, e in zip(same, end, strict=True)])
+    red, green, blue = (s + (e - s) * part for s, e in zip(same, end, strict=True))
+    return to_hex((red, green, blue))

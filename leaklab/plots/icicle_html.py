@@ -30,7 +30,7 @@ from leaklab.plots.icicle_layout import (
 from leaklab.plots.tree_packing import clean_name, pack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import pandas as pd
     from matplotlib.figure import Figure
@@ -105,7 +105,7 @@ def allocation_tree_html(
     layout = lay_out(nodes, "difference" if "before_bytes" in nodes.columns else "live_bytes")
     header = {
         "metrics": [{"name": m, "label": METRICS[m], "tree": 0, "column": m} for m in offered],
-        "labels": {**METRICS, "before_bytes": "live before"},
+        "labels": METRICS,
         "colours": style.ORIGIN,
         "unknown": style.UNKNOWN_ORIGIN,
         "grew": style.GREW,
@@ -136,8 +136,7 @@ def describe_tree(nodes: pd.DataFrame) -> str:
 
 
 def _still(tree: AllocationTree, metric: str) -> Figure:
-    ax = allocation_tree(tree, style.detached_axes(9.0, 5.0), metric)
-    return ax.figure
+    return style.figure_of(allocation_tree(tree, style.detached_axes(9.0, 5.0), metric))
 
 
 def _document(nodes: pd.DataFrame, packed: str, alt: str) -> str:
@@ -168,9 +167,13 @@ def _plain_rows(nodes: pd.DataFrame) -> str:
     largest = nodes.iloc[1:].nlargest(_PLAIN_ROWS, "live_bytes")
     return "".join(
         f"<tr><td>{_escaped(clean_name(node_label(node)))}</td>"
-        f"<td>{units.bytes_text(node.live_bytes)}</td></tr>"
-        for node in largest.itertuples(index=False)
+        f"<td>{units.bytes_text(float(node.live_bytes))}</td></tr>"
+        for node in _rows(largest)
     )
+
+
+def _rows(nodes: pd.DataFrame) -> Iterator[Any]:
+    return nodes.itertuples(index=False)
 
 
 def _key(entries: list[tuple[str, str]]) -> str:

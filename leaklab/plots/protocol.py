@@ -7,22 +7,30 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import pandas as pd
 
+    from leaklab.analysis.tree import AllocationTree
     from leaklab.store import RunData
+    from leaklab.verdict import Verdict
 
 
 class RunLike(Protocol):
     """A recorded run: its tables, its run.json, and what the analysis says of it."""
 
     @property
-    def data(self) -> RunData: ...
+    def data(self) -> RunData:
+        """The tables."""
 
     @property
-    def meta(self) -> dict[str, Any]: ...
+    def meta(self) -> dict[str, Any]:
+        """run.json."""
 
-    def verdict(self) -> Any: ...
+    def verdict(self) -> Verdict:
+        """The verdict on the run and on each resource."""
 
-    def suspects(self) -> pd.DataFrame: ...
+    def suspects(self) -> pd.DataFrame:
+        """The allocation sites that keep growing."""
 
-    def retention(self) -> pd.DataFrame: ...
+    def retention(self) -> pd.DataFrame:
+        """What keeps the growth alive."""
 
-    def tree(self) -> Any: ...
+    def tree(self) -> AllocationTree:
+        """The live heap by call."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # More panels than this are no longer read; the page lists every resource in its table.
 PANEL_LIMIT = 6
-_PANEL_INCHES = 1.15
+PANEL_INCHES = 1.15
 
 
 def curves(
@@ -37,7 +37,7 @@ def curves(
     wanted = list(names) if names is not None else interesting(shown)
     found = {name: [resource_series(run.data, name) for run in shown] for name in wanted}
     found = {name: frames for name, frames in found.items() if any(map(len, frames))}
-    host = ax or style.axes(height_inches=0.7 + _PANEL_INCHES * max(1, len(found)))
+    host = ax or style.axes(height_inches=0.7 + PANEL_INCHES * max(1, len(found)))
     if not found:
         missing = ", ".join(wanted) or "other resources"
         return style.nothing(host, f"{style.printable(missing, 80)}: not measured")
@@ -89,8 +89,7 @@ def _draw_panel(
         x, y = points(frame, unit)
         lowest, highest = min(lowest, np.nanmin(y)), max(highest, np.nanmax(y))
         panel.plot(x, y, label=name, **style.line(index, len(x)))
-    units.label_axis(panel.yaxis, resource)
-    panel.yaxis.get_major_locator().set_params(nbins=3)
+    units.label_axis(panel.yaxis, resource, tick_count=3)
     if lowest == highest:
         # A constant drawn on its own scale looks like noise around nothing.
         panel.set_ylim(min(0.0, lowest), max(1.0, highest * 1.5))

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from numpy.typing import NDArray
 
@@ -104,12 +104,17 @@ def dress(ax: Axes, grid: bool = True) -> Axes:
     ax.tick_params(colors=INK, labelsize=FONT_SIZE - 0.5, length=3)
     ax.xaxis.label.set_color(INK)
     ax.yaxis.label.set_color(INK)
-    ax.xaxis.label.set_size(FONT_SIZE)
-    ax.yaxis.label.set_size(FONT_SIZE)
+    ax.xaxis.label.set_fontsize(FONT_SIZE)
+    ax.yaxis.label.set_fontsize(FONT_SIZE)
     ax.set_axisbelow(True)
     if grid:
         ax.grid(axis="y", color=INK, alpha=0.25, linewidth=0.6)
     return ax
+
+
+def width_points(ax: Axes) -> float:
+    """How wide the axes are, in points, before a layout engine moves them."""
+    return figure_of(ax).get_figwidth() * ax.get_position().width * 72
 
 
 def title(ax: Axes, text: str) -> None:
@@ -129,7 +134,7 @@ def legend(ax: Axes, **options: object) -> None:
         "borderaxespad": 0.2,
         "handlelength": 1.6,
     }
-    ax.legend(**{**settings, **options})  # type: ignore[arg-type]
+    ax.legend(**{**settings, **options})
 
 
 def nothing(ax: Axes, why: str) -> Axes:
@@ -190,7 +195,14 @@ def fitted(text: str, room_points: float, size_points: float) -> str:
     return f"{cut}…" if len(cut) >= 3 else ""
 
 
-def svg(figure: Figure | SubFigure, alt: str) -> str:
+def figure_of(ax: Axes) -> Figure:
+    """The figure the axes are on (the outermost, where figures are nested)."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None, "axes that were removed from their figure"
+    return figure
+
+
+def svg(figure: Figure, alt: str) -> str:
     """The figure as inline SVG with an alt text, following the page's text colour.
 
     Text is drawn as paths, so that clipped labels stay clipped with every reader's fonts.
@@ -201,11 +213,10 @@ def svg(figure: Figure | SubFigure, alt: str) -> str:
     import matplotlib
 
     buffer = io.StringIO()
-    root = figure.figure if isinstance(figure, SubFigure) else figure
     # A fixed salt keeps ids stable from run to run; the prefix keeps figures of one page apart.
     salt = f"{zlib.crc32(alt.encode()):x}"
     with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": salt}):
-        root.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})  # type: ignore[union-attr]
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
@@ -222,11 +233,10 @@ def svg(figure: Figure | SubFigure, alt: str) -> str:
     return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
 
-def png(figure: Figure | SubFigure, dpi: int = 200) -> bytes:
+def png(figure: Figure, dpi: int = 200) -> bytes:
     """The figure as PNG, at twice the usual resolution."""
     buffer = io.BytesIO()
-    root = figure.figure if isinstance(figure, SubFigure) else figure
-    root.savefig(buffer, format="png", dpi=dpi)  # type: ignore[union-attr]
+    figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
 

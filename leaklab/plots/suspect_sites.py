@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from leaklab.plots.protocol import RunLike
 
-_ROW_INCHES = 0.46
+ROW_INCHES = 0.46
 _CURVE_LEFT, _CURVE_WIDTH, _TEXT_LEFT = 0.60, 0.17, 0.79
 
 
@@ -23,7 +23,7 @@ def suspects(run: RunLike, ax: Axes | None = None, limit: int = 8) -> Axes:
     """Draw the first suspects, a row each: name and place, share of all growth as a bar, live
     bytes over the run as a sparkline, growth and rate as text."""
     table = run.suspects().head(limit)
-    height = _ROW_INCHES * max(1, len(table)) + 0.25
+    height = ROW_INCHES * max(1, len(table)) + 0.25
     ax = ax or style.axes(9.0, height)
     if not len(table):
         return style.nothing(ax, "no allocation site kept growing after warm-up")
@@ -31,7 +31,7 @@ def suspects(run: RunLike, ax: Axes | None = None, limit: int = 8) -> Axes:
     ax.set_facecolor("none")
     ax.set_xlim(0, 1)
     ax.set_ylim(len(table), 0)
-    points = ax.figure.get_figwidth() * ax.get_position().width * 72  # type: ignore[union-attr]
+    points = style.width_points(ax)
     for row, suspect in enumerate(table.itertuples(index=False)):
         _draw_row(ax, run, suspect, row, (_CURVE_LEFT - 0.03) * points)
     return ax
@@ -63,10 +63,12 @@ def _draw_row(ax: Axes, run: RunLike, suspect: Any, row: int, room_points: float
     series = site_series(run.data, suspect.fingerprint)
     if len(series):
         curve = ax.inset_axes((_CURVE_LEFT, row + 0.1, _CURVE_WIDTH, 0.68), transform=ax.transData)
-        x, y = style.thin(
+        marks, live = style.thin(
             series["x"].to_numpy(np.float64), series["live_bytes"].to_numpy(np.float64), 200
         )
-        curve.plot(x, y, color=style.GREW, linewidth=1.3, marker="o" if len(x) < 3 else None)
+        curve.plot(
+            marks, live, color=style.GREW, linewidth=1.3, marker="o" if len(live) < 3 else None
+        )
         curve.set_axis_off()
         curve.margins(x=0.02, y=0.1)
         curve.set_gid(f"sparkline {suspect.rank}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 _BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
@@ -97,11 +98,12 @@ class _ByteLocator(MaxNLocator):
         return [tick * divisor for tick in ticks]
 
 
-def label_axis(axis: object, resource: str) -> None:
+def label_axis(axis: Axis, resource: str, tick_count: int = 5) -> None:
     """Give a matplotlib axis the ticks that suit the resource's unit."""
     if is_bytes(resource):
-        axis.set_major_locator(_ByteLocator(nbins=5))  # type: ignore[attr-defined]
-        axis.set_major_formatter(FuncFormatter(lambda v, _: bytes_text(v)))  # type: ignore[attr-defined]
+        axis.set_major_locator(_ByteLocator(nbins=tick_count))
+        axis.set_major_formatter(FuncFormatter(lambda v, _: bytes_text(v)))
     else:
-        axis.set_major_locator(MaxNLocator(nbins=5, integer=resource.endswith("_count")))  # type: ignore[attr-defined]
-        axis.set_major_formatter(FuncFormatter(lambda v, _: number_text(v)))  # type: ignore[attr-defined]
+        whole = resource.endswith("_count")
+        axis.set_major_locator(MaxNLocator(nbins=tick_count, integer=whole))
+        axis.set_major_formatter(FuncFormatter(lambda v, _: number_text(v)))

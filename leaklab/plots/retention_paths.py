@@ -1,0 +1,108 @@
+"""What keeps the growth alive: paths from a root, a row each, and where along them it piles up."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.patches import FancyBboxPatch
+
+from leaklab.plots import style, units
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from leaklab.plots.protocol import RunLike
+
+ROW_INCHES = 0.62
+_TEXT_LEFT = 0.80
+_ARROW = re.compile(r"\s+(?:→|->)\s+")
+_GAP_POINTS, _PAD_POINTS = 11.0, 4.0
+
+
+def retention(run: RunLike, ax: Axes | None = None, limit: int = 8) -> Axes:
+    """Draw the first retention paths: the steps from root to object as boxes, the accumulation
+    point (where ever more objects hang) in orange, and on the right what grew there."""
+    table = run.retention().head(limit)
+    ax = ax or style.axes(9.0, ROW_INCHES * max(1, len(table)) + 0.2)
+    if not len(table):
+        return style.nothing(ax, "no retention path was recorded")
+    ax.set_axis_off()
+    ax.set_facecolor("none")
+    points = style.width_points(ax)
+    ax.set_xlim(0, points)
+    ax.set_ylim(len(table), 0)
+    largest = max(_figure(row.growth_bytes) for row in table.itertuples()) or 1.0
+    for at, row in enumerate(table.itertuples(index=False)):
+        _draw_path(ax, row, at, points * (_TEXT_LEFT - 0.02))
+        share = _figure(row.growth_bytes) / largest
+        ax.barh(at + 0.84, share * points * (_TEXT_LEFT - 0.02), height=0.09, left=0.0,
+                color=style.GREW, alpha=0.5, gid=f"growth {at}")  # fmt: skip
+        _draw_figures(ax, row, at, points * _TEXT_LEFT)
+    return ax
+
+
+def steps(path: str) -> list[str]:
+    """The steps of a retention path's text, from the root."""
+    return [part for part in _ARROW.split(path) if part]
+
+
+def _draw_path(ax: Axes, row: Any, at: int, room_points: float) -> None:
+    size = style.FONT_SIZE - 0.5
+    names = _fitting(
+        [style.printable(name, 48) for name in steps(str(row.path))], room_points, size
+    )
+    accumulation = style.printable(str(row.accumulation_point), 48)
+    left = 0.0
+    for index, name in enumerate(names):
+        width = style.text_width_points(name, size) + 2 * _PAD_POINTS
+        here = bool(accumulation) and (name == accumulation or accumulation.endswith(name))
+        box = FancyBboxPatch(
+            (left + 1, at + 0.24), width - 2, 0.44, boxstyle="round,pad=0,rounding_size=2",
+            mutation_aspect=1 / 40, linewidth=0.9, facecolor=style.GREW if here else "none",
+            edgecolor=style.GREW if here else style.INK, gid="accumulation" if here else None,
+        )  # fmt: skip
+        ax.add_patch(box)
+        ax.text(left + width / 2, at + 0.46, name, ha="center", va="center_baseline",
+                fontsize=size, color=style.TEXT_ON_FILL if here else style.INK)  # fmt: skip
+        left += width
+        if index < len(names) - 1:
+            ax.text(left + _GAP_POINTS / 2, at + 0.46, "›", ha="center", va="center_baseline",
+                    fontsize=size + 2, color=style.INK)  # fmt: skip
+            left += _GAP_POINTS
+
+
+def _fitting(names: list[str], room_points: float, size: float) -> list[str]:
+    """The steps that fit a row: the middle gives way, both ends matter most."""
+
+    def width(some: list[str]) -> float:
+        return sum(style.text_width_points(n, size) + 2 * _PAD_POINTS + _GAP_POINTS for n in some)
+
+    head, tail = names[: (len(names) + 1) // 2], names[(len(names) + 1) // 2 :]
+    shown = names
+    while width(shown) > room_points and len(head) + len(tail) > 2:
+        (head if len(head) > len(tail) else tail).pop(-1 if len(head) > len(tail) else 0)
+        shown = [*head, "…", *tail]
+    if width(shown) > room_points:  # two endless names
+        room = room_points / len(shown) - 2 * _PAD_POINTS - _GAP_POINTS
+        shown = [style.fitted(name, room, size) or "…" for name in shown]
+    return shown
+
+
+def _draw_figures(ax: Axes, row: Any, at: int, left: float) -> None:
+    growth = units.bytes_text(_figure(row.growth_bytes))
+    count = _figure(row.growth_count)
+    lines = (f"+{growth}", f"{units.number_text(count)} more {style.printable(row.type, 24)}")
+    for text, y in zip(lines, (0.32, 0.64), strict=True):
+        ax.text(left, at + y, text, va="center", fontsize=style.FONT_SIZE - (y > 0.5),
+                color=style.INK, fontweight="bold" if y < 0.5 else "normal")  # fmt: skip
+
+
+def _figure(value: Any) -> float:
+    """The value as a number; unmeasured draws no bar."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return 0.0
+    return number if math.isfinite(number) else 0.0

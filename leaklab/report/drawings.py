@@ -1,0 +1,75 @@
+"""Figures for pages: inline SVG with alt texts, drawn on figures that nothing keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from leaklab import plots
+from leaklab.plots import resource_curves, retention_paths, style, suspect_sites, units
+from leaklab.report.pages import markup
+
+if TYPE_CHECKING:
+    from leaklab.plots.protocol import RunLike
+
+# A page stays under 2 MB whatever was recorded; more calls than this are no longer clickable.
+TREE_NODE_LIMIT = 40_000
+
+
+def growth(runs: Sequence[RunLike], resource: str) -> Any:
+    """Growth of one resource as markup."""
+    ax = plots.growth(runs, resource, style.detached_axes(8.4, 3.4 + 0.18 * len(runs)))
+    parts = [
+        f"{run.meta.get('variant') or run.meta['name']}: {_says(run, resource)}" for run in runs
+    ]
+    return _svg(ax, f"{units.title(resource)} over the run. {'; '.join(parts)}.")
+
+
+def curves(runs: Sequence[RunLike]) -> Any:
+    """The other resources as markup; nothing where none was measured."""
+    names = resource_curves.interesting(runs)
+    if not names:
+        return ""
+    ax = style.detached_axes(8.4, 0.7 + resource_curves.PANEL_INCHES * len(names))
+    plots.curves(runs, names, ax)
+    parts = [
+        f"{units.title(name)}: "
+        + ", ".join(f"{run.meta.get('variant') or 'run'} {_says(run, name)}" for run in runs)
+        for name in names
+    ]
+    return _svg(ax, f"Other resources over the run. {'; '.join(parts)}.")
+
+
+def suspects(run: RunLike) -> Any:
+    """The suspects with their curves as markup."""
+    table = run.suspects().head(8)
+    ax = style.detached_axes(9.0, suspect_sites.ROW_INCHES * len(table) + 0.25)
+    plots.suspects(run, ax)
+    parts = [f"{row.function}, {row.share:.0%} of the growth" for row in table.itertuples()]
+    return _svg(ax, f"Suspects: {'; '.join(parts)}.")
+
+
+def retention(run: RunLike) -> Any:
+    """The retention paths as markup."""
+    table = run.retention().head(8)
+    ax = style.detached_axes(9.0, retention_paths.ROW_INCHES * len(table) + 0.2)
+    plots.retention(run, ax)
+    parts = [f"{row.path}, {row.growth_count} more" for row in table.itertuples()]
+    return _svg(ax, f"Retention paths: {'; '.join(parts)}.")
+
+
+def tree(tree_or_run: Any) -> tuple[Any, Any]:
+    """The allocation tree: the interactive one, and the still one for print; both markup."""
+    figure = plots.allocation_tree_html(tree_or_run, node_limit=TREE_NODE_LIMIT)
+    return markup(figure.iframe), _svg(figure.still().axes[0], figure.alt)
+
+
+def _says(run: RunLike, resource: str) -> str:
+    found = run.verdict().resource(resource)
+    if found is None:
+        return "not measured"
+    return f"{found.verdict}, {units.rate_text(resource, found.rate, found.unit)}"
+
+
+def _svg(ax: Any, alt: str) -> Any:
+    return markup(style.svg(style.figure_of(ax), alt))

@@ -1,0 +1,113 @@
+"""What the site's index says of one case: small, plain values, kept beside the case's page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from leaklab.plots import style, units
+
+if TYPE_CHECKING:
+    from leaklab.cases import Case
+    from leaklab.run import Run
+
+_WIDTH, _HEIGHT, _POINTS = 260, 60, 80
+
+
+@dataclass(frozen=True)
+class IndexEntry:
+    """One case in the index. variants: name, verdict ("" where not recorded), rate as text."""
+
+    id: str
+    title: str
+    mechanism: str
+    claims: list[dict[str, str]]
+    variants: list[dict[str, str]]
+    curve: str
+    missing: str
+    page: str | None
+    notebook: str | None
+
+
+def index_entry(
+    case: Case, runs: Mapping[str, Run], page: str | None = None, notebook: str | None = None
+) -> IndexEntry:
+    """The entry of a case from its runs by variant (none: its claims alone)."""
+    resource = headline_resource(case, runs)
+    return IndexEntry(
+        id=case.id,
+        title=case.title,
+        mechanism=case.mechanism,
+        claims=[
+            {
+                "document": claim.document,
+                "section": claim.section,
+                "text": claim.text,
+                "verdict": claim.verdict,
+            }
+            for claim in case.claims
+        ],
+        variants=[_variant(name, runs.get(name), resource) for name in case.variants],
+        curve=small_curves(runs, resource) if resource else "",
+        missing="" if runs else case.missing() or "not recorded yet",
+        page=page,
+        notebook=notebook,
+    )
+
+
+def headline_resource(case: Case, runs: Mapping[str, Run]) -> str | None:
+    """The resource to show a case by: the one the before variant leaks, the most exact first."""
+    roles = {name: case.variants[name].role for name in runs if name in case.variants}
+    first = sorted(runs, key=lambda name: roles.get(name) != "before")
+    order = ("heap_bytes", "fd_count", "thread_count", "task_count", "child_count", "rss_bytes")
+    for name in first:
+        leaked = [r.name for r in runs[name].verdict().resources if r.verdict == "leak"]
+        if leaked:
+            return min(leaked, key=lambda r: order.index(r) if r in order else 3.5)
+    measured = [r.name for name in first for r in runs[name].verdict().resources]
+    return next((name for name in order if name in measured), next(iter(measured), None))
+
+
+def small_curves(runs: Mapping[str, Run], resource: str) -> str:
+    """The resource of every variant as a small SVG, growth from each run's first value."""
+    from leaklab.analysis.series import resource_series
+
+    lines: list[tuple[str, Any, Any]] = []
+    for index, run in enumerate(runs.values()):
+        frame = resource_series(run.data, resource).dropna(subset=["value"])
+        if len(frame) > 1:
+            x, y = style.thin(frame["x"].to_numpy(float), frame["value"].to_numpy(float), _POINTS)
+            lines.append((style.series_colour(index), x, y - y[0]))
+    if not lines:
+        return ""
+    right = max(float(x[-1]) for _, x, _ in lines) or 1.0
+    low = min(0.0, *(float(y.min()) for _, _, y in lines))
+    high = max(float(y.max()) for _, _, y in lines)
+    span = high - low or 1.0
+    drawn = []
+    for colour, x, y in lines:
+        points = np.column_stack(
+            [x / right * _WIDTH, _HEIGHT - 4 - (y - low) / span * (_HEIGHT - 8)]
+        )
+        path = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
+        drawn.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+    growth = units.value_text(resource, high)
+    alt = f"{units.title(resource)}, {', '.join(runs)}; the largest growth is {growth}"
+    return (
+        f'<svg role="img" aria-label="{escape(alt, quote=True)}" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
+        f'preserveAspectRatio="none">{"".join(drawn)}</svg>'
+    )
+
+
+def _variant(name: str, run: Run | None, resource: str | None) -> dict[str, str]:
+    if run is None:
+        return {"name": name, "verdict": "", "rate": ""}
+    verdict = run.verdict()
+    found = verdict.resource(resource) if resource else None
+    rate = units.rate_text(found.name, found.rate, found.unit) if found else ""
+    shown = f"{units.title(found.name)} {rate}" if found else ""
+    return {"name": name, "verdict": verdict.verdict, "rate": shown}

@@ -1,0 +1,112 @@
+"""Outputs of notebook cells as HTML, one form each, with a smaller form for full pages."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from leaklab.plots.style import INK
+
+_TEXT_LIMIT = 60_000
+_ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07)")
+# Scripts of other tools would ask the network, or not run here: their text form is shown.
+_FORMS = ("text/html", "image/svg+xml", "image/png", "image/jpeg", "text/markdown", "text/plain")
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output: its HTML, and the still form that may stand in for it ("": none)."""
+
+    html: str
+    still: str
+
+    def smaller(self) -> Output:
+        """The still form where it is smaller, else a line that says what was left out."""
+        if self.still and len(self.still) < len(self.html):
+            return Output(self.still, "")
+        size = len(self.html) / 1e6
+        return Output(
+            f'<p class="soft">An output of {size:.1f} MB is left out of this page.</p>', ""
+        )
+
+
+def cell_outputs(cell: Any) -> list[Output]:
+    """The outputs of a cell, streams joined, in the order they came."""
+    found: list[Output] = []
+    text = ""
+    for output in cell.get("outputs") or ():
+        if output.output_type == "stream":
+            text += output.text
+            continue
+        found += _stream(text)
+        text = ""
+        if output.output_type == "error":
+            found.append(_error(output))
+        else:
+            found += _display(output)
+    return [*found, *_stream(text)]
+
+
+def _stream(text: str) -> list[Output]:
+    shown = _plain(text)
+    return [Output(_box(f"<pre>{escape(shown)}</pre>"), "")] if shown.strip() else []
+
+
+def _error(output: Any) -> Output:
+    trace = "\n".join(output.get("traceback") or ()) or f"{output.ename}: {output.evalue}"
+    return Output(_box(f"<pre>{escape(_plain(trace))}</pre>", "out error"), "")
+
+
+def _display(output: Any) -> list[Output]:
+    data = output.get("data") or {}
+    form = next((name for name in _FORMS if name in data), None)
+    if form is None:
+        return []
+    image = next((name for name in ("image/svg+xml", "image/png") if name in data), None)
+    still = _form(image, data, output) if image and image != form else ""
+    shown = _form(form, data, output)
+    return [Output(_box(shown), _box(still) if still else "")] if shown.strip() else []
+
+
+def _form(form: str, data: Any, output: Any) -> str:
+    content = "".join(data[form])
+    about = (output.get("metadata") or {}).get(form) or {}
+    alt = escape(str(about.get("alt") or _plain("".join(data.get("text/plain", "")))), quote=True)
+    if form == "text/html":
+        return content
+    if form == "image/svg+xml":
+        return _svg(content, alt)
+    if form.startswith("image/"):
+        return f'<img alt="{alt}" src="data:{form};base64,{"".join(content.split())}">'
+    if form == "text/markdown":
+        from nbconvert.filters import markdown2html
+
+        return str(markdown2html(content))
+    return f"<pre>{escape(_plain(content))}</pre>"
+
+
+def _svg(content: str, alt: str) -> str:
+    """The SVG inline, its ink the page's text colour."""
+    drawing = content[content.index("<svg") :] if "<svg" in content else ""
+    drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.S).replace(
+        INK, "currentColor"
+    )
+    if 'role="img"' in drawing[:400]:
+        return drawing
+    return drawing.replace("<svg", f'<svg role="img" aria-label="{alt}"', 1)
+
+
+def _box(inner: str, kind: str = "out") -> str:
+    return f'<div class="{kind}">{inner}</div>'
+
+
+def _plain(text: str) -> str:
+    """Text without terminal escapes; of a line rewritten by carriage returns its last state."""
+    lines = (line.rstrip("\r").rsplit("\r", 1)[-1] for line in _ESCAPES.sub("", text).split("\n"))
+    shown = "\n".join(lines)
+    if len(shown) <= _TEXT_LIMIT:
+        return shown
+    half = _TEXT_LIMIT // 2
+    return f"{shown[:half]}\n[{len(shown) - _TEXT_LIMIT:,} characters left out]\n{shown[-half:]}"

@@ -1,0 +1,64 @@
+"""Pages from templates: one file each, everything inlined, written whole or not at all."""
+
+from __future__ import annotations
+
+import functools
+import os
+import tempfile
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import leaklab
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+@functools.cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+    return Environment(
+        loader=PackageLoader("leaklab.report", "templates"),
+        autoescape=select_autoescape(["html", "j2"], default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def text_of(name: str) -> str:
+    """A style sheet or script of the pages. It is ours, so it may stand in a page as it is."""
+    return (resources.files("leaklab.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def markup(text: str) -> Any:
+    """Mark text that leaklab made itself (SVG, highlighted code) as HTML."""
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+def render(template: str, title: str, **values: Any) -> str:
+    """A page as HTML text; every value is escaped unless it is markup."""
+    page = _environment().get_template(template)
+    return page.render(
+        title=title, css=markup(text_of("page.css")), version=leaklab.__version__, **values
+    )
+
+
+def write_page(path: str | Path, html: str) -> Path:
+    """Write a page in one step, so that a reader never meets half a page; return its path."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(html)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    return target

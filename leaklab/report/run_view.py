@@ -1,0 +1,187 @@
+"""What a page says about one run, as plain values for the templates."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from leaklab.plots import units
+from leaklab.report import drawings
+
+if TYPE_CHECKING:
+    from leaklab.plots.protocol import RunLike
+
+_SUSPECT_COUNT = 10
+_PATH_COUNT = 12
+_STACK_LIMIT = 30
+_OUTPUT_LIMIT = 20_000
+
+
+def run_view(run: RunLike, *, figures: bool = True) -> dict[str, Any]:
+    """The values of one run: verdict, resources, suspects, retention, facts; and its figures."""
+    verdict, meta = run.verdict(), run.meta
+    suspects = [_suspect(run, row) for row in table_rows(run.suspects().head(_SUSPECT_COUNT))]
+    paths = [_path(row) for row in table_rows(run.retention().head(_PATH_COUNT))]
+    values: dict[str, Any] = {
+        "id": meta.get("run_id", ""),
+        "created": meta.get("created", ""),
+        "variant": meta.get("variant") or meta.get("name", ""),
+        "label": "/".join(str(meta[key]) for key in ("name", "variant") if meta.get(key)),
+        "verdict": verdict.verdict,
+        "reason": verdict.reason,
+        "command": shlex.join(map(str, (meta.get("command") or {}).get("argv") or ())),
+        "notes": list(_notes(meta)),
+        "resources": [_resource(entry) for entry in verdict.resources],
+        "suspects": suspects,
+        "no_suspects": _why_no_suspects(run),
+        "retention": paths,
+        "no_retention": _why_no_retention(run),
+        "facts": list(_facts(meta)),
+        "events": [_event(entry) for entry in meta.get("events") or ()],
+        "outputs": list(_outputs(meta)),
+    }
+    return values | _figures(run, values) if figures else values
+
+
+def _figures(run: RunLike, values: dict[str, Any]) -> dict[str, Any]:
+    measured = [entry.name for entry in run.verdict().resources if entry.role == "main"]
+    drawn = [name for name in ("rss_bytes", "heap_bytes") if name in measured]
+    has_heap = len(run.tree().nodes) > 1
+    interactive, still = drawings.tree(run) if has_heap else ("", "")
+    return {
+        "growth": [drawings.growth([run], name) for name in drawn],
+        "curves": drawings.curves([run]),
+        "suspects_figure": drawings.suspects(run) if values["suspects"] else "",
+        "retention_figure": drawings.retention(run) if values["retention"] else "",
+        "tree": interactive,
+        "tree_still": still,
+    }
+
+
+def _resource(entry: Any) -> dict[str, str]:
+    role = "" if entry.role == "main" else f" of {entry.role}"
+    return {
+        "title": f"{units.title(entry.name)}{role}",
+        "verdict": entry.verdict,
+        "rate": units.rate_text(entry.name, entry.rate, entry.unit),
+        "first": units.value_text(entry.name, entry.first),
+        "last": units.value_text(entry.name, entry.last),
+        "reason": entry.reason,
+    }
+
+
+def _suspect(run: RunLike, row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "rank": row["rank"],
+        "function": row["function"],
+        "place": _place(row),
+        "rate": units.rate_text("heap_bytes", row["rate"], row.get("unit") or "iteration"),
+        "share": f"{row['share']:.0%}",
+        "known": row.get("known") or "",
+        "retained_by": list(row.get("retained_by") or ())[:3],
+        "source": _source_line(run, str(row["file"]), int(row["line"])),
+        "stack": [
+            {"function": frame["function"], "place": _place(frame)}
+            for frame in list(row["stack"])[:_STACK_LIMIT]
+        ],
+    }
+
+
+def _source_line(run: RunLike, file: str, line: int) -> str:
+    sources = run.data.sources
+    found = sources[(sources["file"] == file) & (sources["line"] == line)]["text"]
+    return str(found.iloc[0]).strip() if len(found) else ""
+
+
+def _path(row: dict[str, Any]) -> dict[str, str]:
+    return {
+        "path": str(row["path"]),
+        "type": str(row["type"]),
+        "count": _whole(row["count"]),
+        "growth_count": _whole(row["growth_count"]),
+        "retained": units.value_text("heap_bytes", row["retained_bytes"]),
+        "growth": units.value_text("heap_bytes", row["growth_bytes"]),
+        "suspect": _whole(row["suspect_rank"]),
+    }
+
+
+def _why_no_suspects(run: RunLike) -> str:
+    if not len(run.data.snapshots):
+        return "The heap was not traced in this run, so no line can be named."
+    return "No allocation site kept growing after warm-up."
+
+
+def _why_no_retention(run: RunLike) -> str:
+    if not len(run.data.graph_dumps):
+        return "No object graph was taken in this run."
+    return "No path from a root grew between the object graphs."
+
+
+def _notes(meta: dict[str, Any]) -> Iterable[str]:
+    state = meta.get("state")
+    if state != "complete":
+        yield f"This recording is {state}: figures cover what was recorded until it stopped."
+    for entry in meta.get("passes") or ():
+        if entry.get("why_untraced"):
+            yield f"The heap was not traced: {entry['why_untraced']}"
+        stopped = entry.get("stopped_by")
+        if stopped and stopped != "decided":
+            yield f"The {entry.get('pass')} pass was stopped by {stopped}."
+        elif entry.get("signal") or entry.get("exit_status"):
+            how = f"signal {entry['signal']}" if entry.get("signal") else "exit status"
+            status = "" if entry.get("signal") else f" {entry['exit_status']}"
+            yield f"In the {entry.get('pass')} pass the target ended with {how}{status}."
+
+
+def _facts(meta: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    for entry in meta.get("passes") or ():
+        seconds = entry.get("duration_seconds")
+        how_long = f"{seconds:.1f} s" if isinstance(seconds, int | float) else "unmeasured"
+        yield f"{entry.get('pass')} pass", how_long
+    for name in ("parameters", "platform", "versions", "limits"):
+        values = meta.get(name) or {}
+        shown = ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
+        if shown:
+            yield name, shown
+    processes = meta.get("processes") or ()
+    if len(processes) > 2:
+        roles = {str(entry.get("role") or "main") for entry in processes}
+        yield "processes", f"{len(processes)} ({', '.join(sorted(roles))})"
+
+
+def _event(entry: dict[str, Any]) -> dict[str, str]:
+    at = entry.get("time_seconds")
+    return {
+        "time": f"{at:.2f} s" if isinstance(at, int | float) else "",
+        "kind": str(entry.get("kind", "")),
+        "text": str(entry.get("text", "")),
+    }
+
+
+def _outputs(meta: dict[str, Any]) -> Iterable[dict[str, str]]:
+    for entry in meta.get("passes") or ():
+        for stream in ("stdout", "stderr"):
+            text = str(entry.get(f"{stream}_tail") or "")
+            if text.strip():
+                yield {
+                    "title": f"{stream} of the {entry.get('pass')} pass (its end)",
+                    "text": text[-_OUTPUT_LIMIT:],
+                }
+
+
+def table_rows(frame: Any) -> list[dict[str, Any]]:
+    """The rows of a DataFrame as dicts."""
+    rows: list[dict[str, Any]] = frame.to_dict("records")
+    return rows
+
+
+def _place(row: dict[str, Any]) -> str:
+    return f"{row['file']}:{row['line']}" if row.get("file") else ""
+
+
+def _whole(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)) or value != value:
+        return ""
+    return f"{int(value):,}"
