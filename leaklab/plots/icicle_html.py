@@ -54,7 +54,7 @@ class HtmlFigure:
         """The page in its sandbox, to be placed in another page."""
         return (
             f'<iframe sandbox="allow-scripts allow-downloads" title="{_escaped(self.alt)}" '
-            f'style="width:100%;height:{self.height_pixels}px;border:0" loading="lazy" '
+            f'style="width:100%;height:{self.height_pixels}px;border:0" '
             f'srcdoc="{_escaped(self.document)}"></iframe>'
         )
 

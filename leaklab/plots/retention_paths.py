@@ -50,9 +50,8 @@ def steps(path: str) -> list[str]:
 
 def _draw_path(ax: Axes, row: Any, at: int, room_points: float) -> None:
     size = style.FONT_SIZE - 0.5
-    names = _fitting(
-        [style.printable(name, 48) for name in steps(str(row.path))], room_points, size
-    )
+    printable = [style.printable(name, 48) for name in steps(str(row.path))]
+    names = _fitting(printable, room_points, size)
     accumulation = style.printable(str(row.accumulation_point), 48)
     left = 0.0
     for index, name in enumerate(names):

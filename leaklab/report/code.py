@@ -42,10 +42,8 @@ def code_css() -> Any:
     dark = HtmlFormatter(style=_DARK).get_style_defs(["pre"])
     keep = [line for line in light.splitlines() if line.startswith("pre .")]
     keep_dark = [line for line in dark.splitlines() if line.startswith("pre .")]
-    dark_rules = "\n".join(keep_dark)
-    return markup(
-        "\n".join(keep) + f"\n@media screen and (prefers-color-scheme: dark) {{{dark_rules}}}"
-    )
+    dark_rules = ["@media screen and (prefers-color-scheme: dark) {", *keep_dark, "}"]
+    return markup("\n".join([*keep, *dark_rules]))
 
 
 def _python(line: str) -> str:

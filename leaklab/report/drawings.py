@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab import plots
 from leaklab.plots import resource_curves, retention_paths, style, suspect_sites, units
+from leaklab.plots.growth_curve import name_of
 from leaklab.report.pages import markup
 
 if TYPE_CHECKING:
@@ -19,9 +20,7 @@ TREE_NODE_LIMIT = 40_000
 def growth(runs: Sequence[RunLike], resource: str) -> Any:
     """Growth of one resource as markup."""
     ax = plots.growth(runs, resource, style.detached_axes(8.4, 3.4 + 0.18 * len(runs)))
-    parts = [
-        f"{run.meta.get('variant') or run.meta['name']}: {_says(run, resource)}" for run in runs
-    ]
+    parts = [f"{name_of(run)}: {_says(run, resource)}" for run in runs]
     return _svg(ax, f"{units.title(resource)} over the run. {'; '.join(parts)}.")
 
 
@@ -33,8 +32,7 @@ def curves(runs: Sequence[RunLike]) -> Any:
     ax = style.detached_axes(8.4, 0.7 + resource_curves.PANEL_INCHES * len(names))
     plots.curves(runs, names, ax)
     parts = [
-        f"{units.title(name)}: "
-        + ", ".join(f"{run.meta.get('variant') or 'run'} {_says(run, name)}" for run in runs)
+        f"{units.title(name)}: " + ", ".join(f"{name_of(run)} {_says(run, name)}" for run in runs)
         for name in names
     ]
     return _svg(ax, f"Other resources over the run. {'; '.join(parts)}.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import tempfile
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +36,7 @@ def markup(text: str) -> Any:
     """Mark text that leaklab made itself (SVG, highlighted code) as HTML."""
     from markupsafe import Markup
 
-    return Markup(text)
+    return Markup(text)  # noqa: S704 - never with a text of the target in it unescaped
 
 
 def render(template: str, title: str, **values: Any) -> str:
@@ -52,13 +51,10 @@ def write_page(path: str | Path, html: str) -> Path:
     """Write a page in one step, so that a reader never meets half a page; return its path."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(html)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        temporary.write_text(html, encoding="utf-8")
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
     return target
