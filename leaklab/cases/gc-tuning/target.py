@@ -1,0 +1,78 @@
+"""Cyclic garbage under the collector's settings; and a real leak, which none of them cures."""
+
+import argparse
+import gc
+
+from leaklab import gauge, mark
+
+KEPT = []
+DEFAULT = gc.get_threshold()
+
+
+class Node:
+    """Two of them in a cycle: reference counting never frees them."""
+
+    def __init__(self, payload_bytes):
+        self.payload = bytearray(payload_bytes)
+        self.other = None
+
+
+def make_cycle(payload_bytes):
+    first, second = Node(payload_bytes), Node(payload_bytes)
+    first.other, second.other = second, first
+    return first
+
+
+def default_settings(iteration):
+    pass
+
+
+def halved_thresholds(iteration):
+    """The documented fix, GOGC=50, in Python's terms."""
+    gc.set_threshold(DEFAULT[0] // 2, *DEFAULT[1:])
+
+
+def disabled(iteration):
+    gc.disable()
+
+
+def periodic_collection(iteration):
+    """The documented periodic runtime.GC(), with nothing but it."""
+    gc.disable()
+    if iteration % 10 == 9:
+        gc.collect()
+
+
+# variant: (settings, is every cycle kept?, how many times larger the nodes are)
+VARIANTS = {
+    "control": (default_settings, False, 1),
+    "documented_fix": (halved_thresholds, False, 1),
+    "documented_periodic": (periodic_collection, False, 1),
+    "disabled": (disabled, False, 1),
+    "large_nodes": (default_settings, False, 1000),
+    "leak_default": (default_settings, True, 1),
+    "leak_tuned": (halved_thresholds, True, 1),
+}
+
+
+def run(arguments):
+    settings, keep, factor = VARIANTS[arguments.variant]
+    cycles = arguments.cycles // (20 if factor > 1 else 1)
+    for iteration in range(arguments.iterations):
+        settings(iteration)
+        for _ in range(cycles):
+            cycle = make_cycle(arguments.payload_bytes * factor)
+            if keep:
+                KEPT.append(cycle)
+        del cycle
+        gauge("waiting_object_count", gc.get_count()[0])
+        mark()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("variant", choices=VARIANTS)
+    parser.add_argument("--iterations", type=int, default=150)
+    parser.add_argument("--cycles", type=int, default=200, help="cycles made in an iteration")
+    parser.add_argument("--payload-bytes", type=int, default=200)
+    run(parser.parse_args())

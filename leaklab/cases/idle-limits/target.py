@@ -1,0 +1,46 @@
+"""One client, bursts of parallel requests: how many idle connections its limit keeps."""
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+from leaklab import gauge, mark
+
+LOOPBACK = Path(__file__).parents[1] / "loopback.py"
+
+# variant: idle connections kept; None: the library's default (20)
+VARIANTS = {"before": 10, "documented_fix": 5, "library_default": None}
+
+
+def open_descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def run(arguments, url):
+    idle = VARIANTS[arguments.variant]
+    limits = httpx.Limits(max_keepalive_connections=20 if idle is None else idle)
+    async with httpx.AsyncClient(limits=limits) as client:
+        before = open_descriptors()
+        for _ in range(arguments.iterations):
+            await asyncio.gather(*(client.get(f"{url}/slow/0.01") for _ in range(arguments.burst)))
+            await asyncio.sleep(0)
+            gauge("kept_connection_count", open_descriptors() - before)
+            mark()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("variant", choices=VARIANTS)
+    parser.add_argument("--iterations", type=int, default=40, help="bursts")
+    parser.add_argument("--burst", type=int, default=30, help="parallel requests of a burst")
+    arguments = parser.parse_args()
+    server = subprocess.Popen(
+        [sys.executable, "-I", LOOPBACK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with server:
+        asyncio.run(run(arguments, server.stdout.readline().strip()))

@@ -1,0 +1,108 @@
+"""A worker that indexes periodically while a fetch is in progress, and how it learns of the end."""
+
+import argparse
+import asyncio
+import threading
+
+from leaklab import mark
+
+
+def fetch_tracks(payload_bytes):
+    return bytearray(payload_bytes)
+
+
+class Orchestrator:
+    """Fetches, while a worker thread indexes what is there at every tick."""
+
+    def __init__(self, arguments):
+        self.tick_seconds = arguments.tick_seconds
+        self.fetching = True
+        self.finished = threading.Event()
+        self.tracks = fetch_tracks(arguments.payload_bytes)
+        self.worker = threading.Thread(target=self.index_periodically, daemon=True)
+
+    def index(self):
+        self.tracks[0] = 1
+
+    def index_periodically(self):
+        """The worker waits for the next tick, and the next: nothing tells it to end."""
+        ticker = threading.Event()
+        while True:
+            ticker.wait(self.tick_seconds)
+            self.index()
+
+    def run(self):
+        self.worker.start()
+        self.fetching = False
+        self.finished.set()
+
+
+class CheckingOrchestrator(Orchestrator):
+    """The documented fix: look whether the fetch is over before each wait."""
+
+    def index_periodically(self):
+        ticker = threading.Event()
+        while self.fetching:
+            ticker.wait(self.tick_seconds)
+            self.index()
+
+
+class WakingOrchestrator(Orchestrator):
+    """The end of the fetch is what the worker waits for, with the tick as time-out."""
+
+    def index_periodically(self):
+        while not self.finished.wait(self.tick_seconds):
+            self.index()
+
+    def run(self):
+        super().run()
+        self.worker.join()
+
+
+class TaskOrchestrator(Orchestrator):
+    """The same as an asyncio task."""
+
+    async def index_forever(self):
+        while True:
+            await asyncio.sleep(self.tick_seconds)
+            self.index()
+
+    async def run_async(self):
+        self.worker = asyncio.create_task(self.index_forever())
+        await asyncio.sleep(0)
+
+
+class CancellingTaskOrchestrator(TaskOrchestrator):
+    async def run_async(self):
+        await super().run_async()
+        self.worker.cancel()
+        await asyncio.gather(self.worker, return_exceptions=True)
+
+
+VARIANTS = {
+    "before": Orchestrator,
+    "documented_fix": CheckingOrchestrator,
+    "better_fix": WakingOrchestrator,
+    "task_before": TaskOrchestrator,
+    "task_fixed": CancellingTaskOrchestrator,
+}
+
+
+async def run(arguments):
+    for _ in range(arguments.iterations):
+        owner = VARIANTS[arguments.variant](arguments)
+        if arguments.variant in ("task_before", "task_fixed"):
+            await owner.run_async()
+        else:
+            owner.run()
+        del owner
+        mark()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("variant", choices=VARIANTS)
+    parser.add_argument("--iterations", type=int, default=100, help="fetches")
+    parser.add_argument("--payload-bytes", type=int, default=50_000)
+    parser.add_argument("--tick-seconds", type=float, default=0.01)
+    asyncio.run(run(parser.parse_args()))
