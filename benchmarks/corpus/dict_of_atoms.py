@@ -1,0 +1,17 @@
+"""A dict of strings the collector does not even track."""
+
+# label: leak
+# resource: heap_bytes
+# function: step
+
+from loop import run
+
+CACHE = {}
+
+
+def step(number):
+    CACHE["user-%d" % number] = "token-%d" % number * 20
+
+
+if __name__ == "__main__":
+    run(step)

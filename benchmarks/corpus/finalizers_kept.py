@@ -1,0 +1,24 @@
+"""Weakref.finalize keeps its arguments while the object lives."""
+
+# label: leak
+# resource: heap_bytes
+# function: step
+
+import weakref
+
+from loop import run
+
+
+class App:
+    pass
+
+
+APP = App()
+
+
+def step(number):
+    weakref.finalize(APP, len, "x" * 1_000 + str(number))
+
+
+if __name__ == "__main__":
+    run(step)

@@ -1,0 +1,17 @@
+"""Every body is kept."""
+
+# label: leak
+# resource: heap_bytes
+# function: step
+
+from loop import run
+
+KEPT = []
+
+
+def step(number):
+    KEPT.append("x" * 1_000 + str(number))
+
+
+if __name__ == "__main__":
+    run(step)

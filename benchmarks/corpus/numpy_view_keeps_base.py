@@ -1,0 +1,20 @@
+"""Three numbers kept, and with them the whole array."""
+
+# label: leak
+# resource: heap_bytes
+# function: step
+# needs: numpy
+
+import numpy as np
+from loop import run
+
+KEPT = []
+
+
+def step(number):
+    whole = np.full(5_000, float(number))
+    KEPT.append(whole[:3])
+
+
+if __name__ == "__main__":
+    run(step)

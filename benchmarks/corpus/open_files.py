@@ -1,0 +1,17 @@
+"""Files never closed."""
+
+# label: leak
+# resource: fd_count
+# function: step
+
+from loop import run
+
+KEPT = []
+
+
+def step(number):
+    KEPT.append(open("/dev/null"))
+
+
+if __name__ == "__main__":
+    run(step)

@@ -1,0 +1,18 @@
+"""Every number seen is kept."""
+
+# label: leak
+# resource: heap_bytes
+# function: step
+
+from loop import run
+
+SEEN = set()
+
+
+def step(number):
+    for n in range(20):
+        SEEN.add(number * 20 + n + 1_000)
+
+
+if __name__ == "__main__":
+    run(step)

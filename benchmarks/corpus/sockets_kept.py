@@ -1,0 +1,21 @@
+"""One end of each pair stays open."""
+
+# label: leak
+# resource: fd_count
+# function: step
+
+import socket
+
+from loop import run
+
+KEPT = []
+
+
+def step(number):
+    one, other = socket.socketpair()
+    other.close()
+    KEPT.append(one)
+
+
+if __name__ == "__main__":
+    run(step)

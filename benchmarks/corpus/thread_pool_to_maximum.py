@@ -1,0 +1,17 @@
+"""A thread pool grows to 16 threads."""
+
+# label: healthy
+
+from concurrent.futures import ThreadPoolExecutor
+
+from loop import run
+
+POOL = ThreadPoolExecutor(16)
+
+
+def step(number):
+    list(POOL.map(len, ["a"] * (1 + number // 10)))
+
+
+if __name__ == "__main__":
+    run(step)

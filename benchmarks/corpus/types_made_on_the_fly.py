@@ -1,0 +1,17 @@
+"""A class per request."""
+
+# label: leak
+# resource: heap_bytes
+# function: step
+
+from loop import run
+
+KEPT = []
+
+
+def step(number):
+    KEPT.append(type("Model%d" % number, (), {"body": "x" * 200}))
+
+
+if __name__ == "__main__":
+    run(step)
