@@ -39,6 +39,7 @@ class Conversation:
         clock: Callable[[], float],
         stacks: StackTable,
         working_folder: str,
+        source: Path | None,
         capture_folder: Path | None,
     ) -> None:
         self._options = options
@@ -48,6 +49,7 @@ class Conversation:
         self._clock = clock
         self._stacks = stacks
         self._working_folder = working_folder
+        self._source_folder = str(source.resolve().parent) if source else None
         self._capture_folder = capture_folder
         self._reader: HeapReader | None = None
         self.stopping = False
@@ -95,7 +97,9 @@ class Conversation:
         try:
             if self._reader is None:
                 self._reader = HeapReader()
-            paths = SourcePaths(self._working_folder, [tracked.library or ""])
+            paths = SourcePaths(
+                self._working_folder, [tracked.library or ""], source_folder=self._source_folder
+            )
             port = int(message["port"])
             tracked.heap = self._reader.open(port, self._stacks, paths, capture)
         except (LeaklabError, OSError) as problem:

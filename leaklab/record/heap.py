@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import contextlib
 import json
+import posixpath
 import re
 import socket
 import subprocess
@@ -59,20 +60,32 @@ class HeapSnapshot:
 class SourcePaths:
     """Names files so that a run can be moved, shared and compared.
 
-    ``working_folder`` and ``search_path`` are the target's own; ``standard_library`` its folder
-    of stdlib modules.
+    ``working_folder`` is the target's own, ``standard_library`` its folder of stdlib modules.
+    What lies in ``source_folder``, that of its script, is the target's wherever that is, even
+    among installed packages.
     """
 
     def __init__(
-        self, working_folder: str, standard_library: Sequence[str] = (), home: str | None = None
+        self,
+        working_folder: str,
+        standard_library: Sequence[str] = (),
+        home: str | None = None,
+        source_folder: str | None = None,
     ) -> None:
+        folder = Path(source_folder).resolve() if source_folder else None
+        self._source_folder = _with_slash(str(folder)) if folder else ""
+        self._source_parent = _with_slash(str(folder.parent)) if folder else ""
         self._working_folder = _with_slash(str(Path(working_folder).resolve()))
         self._standard_library = [_with_slash(path) for path in standard_library if path]
         self._home = _with_slash(home or str(Path.home()))
 
     def name(self, file: str) -> tuple[str, str]:
         """Return (relative name, origin) of a file named in a stack frame."""
-        text = file.replace("\\", "/")
+        text = posixpath.normpath(file.replace("\\", "/"))
+        if self._source_folder and text.startswith(self._source_folder):
+            inside = text[len(self._source_folder) :]
+            if "site-packages/" not in inside and "/lib/python3" not in inside:
+                return self._name_of_source(text), "target"
         for folder in ("/site-packages/", "/dist-packages/"):
             if folder in text:
                 return "site-packages/" + text.rsplit(folder, 1)[1], "site-packages"
@@ -90,6 +103,12 @@ class SourcePaths:
         if text.startswith(self._home):
             return "~/" + text[len(self._home) :], "target"
         return text, "target"
+
+    def _name_of_source(self, text: str) -> str:
+        if text.startswith(self._working_folder):
+            return text[len(self._working_folder) :]
+        # With the folder's own name, so that several scripts of one name stay apart.
+        return text[len(self._source_parent) :]
 
 
 class StackTable:

@@ -200,7 +200,8 @@ def _start_copy(port: int, path: str) -> int:
 
 def _frames(record: Any, native: bool) -> Iterator[Frame]:
     trace = record.hybrid_stack_trace() if native else record.stack_trace()
-    yield from trace
+    # The probe's wrappers around what counts as a mark (probe/hooks.py) are not the target's.
+    yield from (frame for frame in trace if frame[1] != "<leaklab>")
 
 
 def _socket_to(port: int) -> socket.socket | None:

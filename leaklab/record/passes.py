@@ -23,7 +23,7 @@ from leaklab.record.heap import StackTable
 from leaklab.record.options import RecordOptions
 from leaklab.record.output import OutputFile
 from leaklab.record.processes import MAIN, ProcessTable, Tracked, fork_role
-from leaklab.record.procfs import ProcessGoneError, session_of
+from leaklab.record.procfs import ProcessGoneError, command_line, session_of
 from leaklab.record.samples import Samples
 from leaklab.store import RunWriter
 
@@ -64,7 +64,6 @@ class PassRecorder:
         socket_folder: Path,
         output_folder: Path,
         stacks: StackTable,
-        first_process: int,
         progress: Callable[[dict[str, Any]], None] | None,
     ) -> None:
         self._options = options
@@ -74,6 +73,9 @@ class PassRecorder:
         self._progress = progress
         self._listener = Listener(socket_folder / f"{name}.sock")
         self._selector = selectors.DefaultSelector()
+        self._processes_before = list(writer.meta["processes"])
+        self._written_process_count = 0
+        first_process = len(self._processes_before)
         self._table = ProcessTable(first_process, options.collect_share, options.snapshot_share)
         self._samples = Samples(writer, name, options.watch_files, options.cwd)
         self._begun = time.monotonic()
@@ -85,6 +87,7 @@ class PassRecorder:
             self._now,
             stacks,
             options.cwd or str(Path.cwd()),
+            command.source if command.kind != "program" else None,
             output_folder,
         )
         echo = _echo if options.echo else None
@@ -160,12 +163,22 @@ class PassRecorder:
             self._follow_output(now)
             self._due["output"] = now + OUTPUT_SECONDS
         if self._is_due("flush", now):
+            self._write_processes()
             self._writer.flush()
             self._due["flush"] = now + FLUSH_SECONDS
         if self._is_due("progress", now):
             self._tell("figures")
             self._due["progress"] = now + PROGRESS_SECONDS
         self._check_limits(now)
+
+    def _write_processes(self) -> None:
+        """Keep run.json's list of processes up to date: after a kill it is all there is."""
+        if len(self._table.all) != self._written_process_count:
+            self._written_process_count = len(self._table.all)
+            self._writer.update(processes=[*self._processes_before, *self._process_rows()])
+
+    def _process_rows(self) -> list[dict[str, Any]]:
+        return [tracked.row(self._name) for tracked in self._table.all]
 
     def _is_due(self, what: str, now: float) -> bool:
         return now >= self._due.get(what, 0.0)
@@ -233,6 +246,7 @@ class PassRecorder:
         if tracked.connection not in (None, connection):
             self._hang_up(tracked.connection)
         tracked.connection = connection
+        tracked.argv = command_line(pid) or tracked.argv
         tracked.python = str(message.get("python"))
         tracked.library = str(message.get("library"))
         tracked.memray = message.get("memray") is True
@@ -421,7 +435,7 @@ class PassRecorder:
         self._tell("ended")
         return PassResult(
             row=row,
-            processes=[tracked.row(self._name) for tracked in self._table.all],
+            processes=self._process_rows(),
             memray=any(tracked.memray for tracked in self._table.all),
             executable=self._executable,
         )

@@ -64,6 +64,7 @@ class Tracked:
 
     def row(self, pass_name: str) -> dict[str, Any]:
         """Return the entry of run.json."""
+        status = self.exit_status
         return {
             "process": self.process,
             "pass": pass_name,
@@ -75,7 +76,7 @@ class Tracked:
             "mark_count": self.mark_count,
             "started_seconds": self.started_seconds,
             "ended_seconds": self.ended_seconds,
-            "exit_status": self.exit_status,
+            "exit_status": status if status is not None and status >= 0 else None,
             "traced": self.traced,
             "note": self.note,
         }

@@ -75,15 +75,14 @@ def _run_passes(
             writer.event("skipped", why_not, time_seconds=None, **{"pass": name})
             _tell(progress, {"kind": "note", "pass": name, "text": why_not})
             continue
-        first_process = len(writer.meta["processes"])
+        before = list(writer.meta["processes"])
         recorder = PassRecorder(
-            options, command, name, writer, folder.path, local, stacks, first_process, progress
+            options, command, name, writer, folder.path, local, stacks, progress
         )
         result = recorder.run()
         results.append(result)
         writer.update(
-            passes=[*writer.meta["passes"], result.row],
-            processes=[*writer.meta["processes"], *result.processes],
+            passes=[*writer.meta["passes"], result.row], processes=[*before, *result.processes]
         )
         if result.row["stopped_by"] == "interrupt":
             return "interrupted"

@@ -1,0 +1,162 @@
+"""Marks for targets that call none: each return of a known or named function ends a unit of work.
+
+The functions are wrapped when their module is imported. Nothing is imported for it.
+"""
+
+import _thread
+import sys
+
+from . import marks
+
+# What serves one request, by server. The attribute, where there is one, tells an instance that has
+# served a request from one whose connection was closed.
+HTTP = (
+    ("uvicorn.protocols.http.h11_impl", "RequestResponseCycle.run_asgi", None),
+    ("uvicorn.protocols.http.httptools_impl", "RequestResponseCycle.run_asgi", None),
+    ("gunicorn.workers.sync", "SyncWorker.handle_request", None),
+    ("gunicorn.workers.gthread", "ThreadWorker.handle_request", None),
+    ("gunicorn.workers.base_async", "AsyncWorker.handle_request", None),
+    ("aiohttp.web_protocol", "RequestHandler._handle_request", None),
+    ("werkzeug.serving", "WSGIRequestHandler.run_wsgi", None),
+    ("wsgiref.handlers", "BaseHandler.run", None),
+    ("http.server", "BaseHTTPRequestHandler.handle_one_request", "raw_requestline"),
+)
+_COROUTINE_FLAG = 0x80
+
+# Compiled under a name of its own, because the wrappers stand in the stacks of everything the
+# target allocates; the recorder leaves frames of this name out.
+_WRAPPERS = compile(
+    """
+def wrap(function, enter, leave):
+    def call(*args, **kwargs):
+        enter()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            leave(args)
+    return call
+
+def wrap_coroutine(function, leave):
+    async def call(*args, **kwargs):
+        try:
+            return await function(*args, **kwargs)
+        finally:
+            leave(args)
+    return call
+""",
+    "<leaklab>",
+    "exec",
+)
+
+
+def install(names):
+    """Count marks at the functions ``names`` stand for: "http", "task" or "MODULE:FUNCTION"."""
+    watched = {}
+    for name in names:
+        if name == "http":
+            for module, function, attribute in HTTP:
+                watched.setdefault(module, []).append(_wrapper_of(function, attribute))
+        elif name == "task":
+            watched.setdefault("celery.signals", []).append(_follow_celery)
+        else:
+            module, _, function = name.partition(":")
+            watched.setdefault(module, []).append(_wrapper_of(function, None))
+    sys.meta_path.insert(0, _Watcher(watched))
+
+
+class _Watcher:
+    """Lets modules be imported as ever, then applies the changes waiting for them."""
+
+    def __init__(self, watched):
+        self._watched = watched
+
+    def find_spec(self, name, path=None, target=None):
+        changes = self._watched.get(name)
+        if changes is None:
+            return None
+        spec = None
+        for finder in sys.meta_path:
+            if finder is not self and hasattr(finder, "find_spec"):
+                spec = finder.find_spec(name, path, target)
+                if spec is not None:
+                    break
+        if spec is not None and hasattr(spec.loader, "exec_module"):
+            _change_after(spec.loader, changes)
+        return spec
+
+
+def _change_after(loader, changes):
+    execute = loader.exec_module
+
+    def exec_module(module):
+        execute(module)
+        for change in changes:
+            try:
+                change(module)
+            except Exception:  # noqa: S112
+                # Another version of the library; the target runs on without these marks.
+                continue
+
+    if hasattr(loader, "__dict__"):
+        loader.exec_module = exec_module
+
+
+def _wrapper_of(path, attribute):
+    """Return a function that wraps what ``path`` names in a module."""
+
+    def change(module):
+        *parents, name = path.split(".")
+        holder = module
+        for parent in parents:
+            holder = getattr(holder, parent)
+        found = vars(holder).get(name)
+        kind = type(found) if isinstance(found, (staticmethod, classmethod)) else None
+        function = found.__func__ if kind else getattr(holder, name)
+        wrapped = _wrapped(function, attribute)
+        setattr(holder, name, kind(wrapped) if kind else wrapped)
+
+    return change
+
+
+def _wrapped(function, attribute):
+    namespace = {}
+    exec(_WRAPPERS, namespace)  # noqa: S102 (our own text, above)
+    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    if flags & _COROUTINE_FLAG:
+        call = namespace["wrap_coroutine"](function, lambda args: marks.mark())
+    else:
+        call = namespace["wrap"](function, *_outermost(attribute))
+    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+        if hasattr(function, name):
+            setattr(call, name, getattr(function, name))
+    call.__dict__.update(getattr(function, "__dict__", {}))
+    call.__wrapped__ = function
+    return call
+
+
+_depths = {}
+
+
+def _outermost(attribute):
+    """Return what to do around a call, so that a server built upon another counts once."""
+
+    def enter():
+        thread = _thread.get_ident()
+        _depths[thread] = _depths.get(thread, 0) + 1
+
+    def leave(args):
+        thread = _thread.get_ident()
+        depth = _depths.pop(thread, 1) - 1
+        if depth:
+            _depths[thread] = depth
+        elif attribute is None or getattr(args[0], attribute, True):
+            marks.mark()
+
+    return enter, leave
+
+
+def _follow_celery(module):
+    def ended(**details):
+        marks.mark()
+
+    module.task_postrun.connect(ended, weak=False)
