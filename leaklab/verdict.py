@@ -91,6 +91,10 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
     The heap leaks when a site keeps growing that nobody else's shrinking makes up for; churn of
     other sites, however large, does not hide it. The rate is that of the leaking sites together.
     """
+    if study.missing_x > 0:
+        evidence = Evidence(UNDECIDED, "uncovered", more_x=study.missing_x)
+        why = reason(HEAP, study.total, evidence)
+        return verdict_of(HEAP, study.role, study.total, evidence, why)
     leaking = study.leaking
     unit, timeline = study.timeline.unit, study.timeline
     if leaking:

@@ -161,7 +161,7 @@ def heap_tables(
 
 
 def _process(number: int, pass_: str, role: str = "main") -> dict[str, Any]:
-    return {"process": number, "pass": pass_, "role": role, "ended_seconds": None}
+    return {"process": number, "pass": pass_, "role": role, "ended_seconds": None, "mark_count": 0}
 
 
 def _samples(

@@ -111,6 +111,8 @@ def reason(name: str, growth: Growth, evidence: Evidence) -> str:
     windows = f"{evidence.rising} of {max(evidence.windows - 1, 0)}"
     texts = {
         "few": f"has only {growth.point_count} figures; record {more} more",
+        "uncovered": f"was looked at up to {span_text(growth.end_x, growth.unit)} only, while the "
+        f"work went on: {more} are missing",
         "steady": f"grew by {rate} (95 %: {interval}) over {span} after warm-up, in {windows} "
         "windows, and did not slow down",
         "noisy": f"grew by {rate} (95 %: {interval}) over {span} after warm-up, out of its noise, "

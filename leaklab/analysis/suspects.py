@@ -12,6 +12,7 @@ from leaklab.analysis.evidence import GROWS, STOPPED, Evidence, weigh
 from leaklab.analysis.growth import BIN_COUNT, Growth, estimate, floors, last_regime
 from leaklab.analysis.heap import HeapTimeline, heap_timeline
 from leaklab.analysis.known import known_growers, known_of_stacks
+from leaklab.analysis.series import processes_of
 from leaklab.analysis.sites import USER_ORIGINS, Sites, group_sites, site_fingerprint
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 # Sites looked at closely: enough for any report, few enough for a matrix of all snapshots.
 CANDIDATE_COUNT = 192
 SHRINKING_COUNT = 24
+# Without snapshots of this last share of the work the heap is not judged.
+UNCOVERED_SHARE = 0.2
 # Growth of one site below this, over the run, matters to nobody.
 SITE_MATERIAL_BYTES = 1024.0
 # A site that grows while others give back this share of it only took over their objects.
@@ -79,7 +82,8 @@ class HeapStudy:
     """The heap of one role, looked at site by site.
 
     growing: sites that gained bytes, most telling first. total: growth of the whole heap.
-    moved: bytes that other sites gave back while the leaking ones grew.
+    moved: bytes that other sites gave back while the leaking ones grew. missing_x: marks of the
+    work's end that no snapshot covers, where they are too many to judge; else 0.
     """
 
     role: str
@@ -90,6 +94,7 @@ class HeapStudy:
     total: Growth
     total_evidence: Evidence
     moved: float
+    missing_x: float
 
     @property
     def leaking(self) -> tuple[SiteGrowth, ...]:
@@ -140,7 +145,18 @@ def study_heap(
             whole, material=8 * SITE_MATERIAL_BYTES, whole_gain=float(total[-1] - total[0])
         ),
         moved=_moved(timeline, of_stack, gain),
+        missing_x=_missing(data, role, timeline),
     )
+
+
+def _missing(data: RunData, role: str, timeline: HeapTimeline) -> float:
+    """Marks after the last snapshot, where they are more than a share of all."""
+    if timeline.unit != "iteration":
+        return 0.0
+    members = processes_of(data, role, "explain").values()
+    marks = sum(entry.get("mark_count") or 0 for entry in members)
+    missing = marks - float(timeline.x[-1])
+    return missing if missing > UNCOVERED_SHARE * marks else 0.0
 
 
 def _moved(timeline: HeapTimeline, of_stack: NDArray[np.int64], gain: Floats) -> float:

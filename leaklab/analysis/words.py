@@ -41,7 +41,9 @@ def rate_text(name: str, rate: float, unit: str) -> str:
 
 
 def interval_text(name: str, low: float, high: float) -> str:
-    """ "19.5 KiB to 19.9 KiB"; one figure where both ends read the same."""
+    """ "19.5 KiB to 19.9 KiB"; one figure where both ends read the same, "unknown" without bounds."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "unknown"
     ends = amount(name, low), amount(name, high)
     return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
@@ -53,6 +55,8 @@ def span_text(length: float, unit: str) -> str:
 
 
 def _figure(value: float) -> str:
+    if math.isinf(value):
+        return "infinity" if value > 0 else "-infinity"
     if value == round(value) and abs(value) < 1e6:
         return f"{value:.0f}"
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
