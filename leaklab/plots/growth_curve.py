@@ -102,6 +102,11 @@ def _draw_run(
     return -math.inf if fitted.baseline_x is None else float(fitted.baseline_x)
 
 
+def _known(value: float | None) -> bool:
+    """Whether a rate or one end of its interval could be estimated."""
+    return value is not None and math.isfinite(value)
+
+
 def _shade_warm_up(ax: Axes, baseline: float) -> None:
     left = float(ax.dataLim.x0)
     if not math.isfinite(baseline) or baseline <= left:
@@ -109,10 +114,10 @@ def _shade_warm_up(ax: Axes, baseline: float) -> None:
     ax.axvspan(left, baseline, color=style.INK, alpha=0.12, linewidth=0, gid="warm-up")
     ax.text(
         baseline,
-        0.02,
+        0.98,
         "warm-up ",
         ha="right",
-        va="bottom",
+        va="top",
         color=style.INK,
         fontsize=style.FONT_SIZE - 1.5,
         transform=ax.get_xaxis_transform(),
@@ -122,7 +127,7 @@ def _shade_warm_up(ax: Axes, baseline: float) -> None:
 
 def _interval(resource: str, fitted: Any) -> str:
     low, high = fitted.rate_low, fitted.rate_high
-    if low is None or high is None or math.isnan(low) or math.isnan(high) or low == high:
+    if not _known(low) or not _known(high) or low == high:
         return ""
     return f" ({units.value_text(resource, low)} to {units.value_text(resource, high)})"
 
@@ -131,9 +136,9 @@ def _draw_rate(ax: Axes, frame: pd.DataFrame, fitted: Any, colour: str) -> None:
     """The fitted line through the middle of the points after warm-up, and the band around it."""
     x, y = frame["x"].to_numpy(np.float64), frame["value"].to_numpy(np.float64)
     baseline = fitted.baseline_x
-    if baseline is not None and math.isfinite(baseline):
+    if _known(baseline):
         x, y = x[x >= baseline], y[x >= baseline]
-    if len(x) < 2 or fitted.rate is None or not math.isfinite(fitted.rate):
+    if len(x) < 2 or not _known(fitted.rate):
         return
     ends = np.array([x[0], x[-1]])
     middle = float(np.median(x))
@@ -146,7 +151,7 @@ def _draw_rate(ax: Axes, frame: pd.DataFrame, fitted: Any, colour: str) -> None:
         linestyle=(0, (4, 3)),
         gid="rate",
     )
-    if fitted.rate_low is not None and fitted.rate_high is not None:
+    if _known(fitted.rate_low) and _known(fitted.rate_high):
         span = np.linspace(ends[0], ends[1], 50) - middle
         bounds = np.array([fitted.rate_low * span, fitted.rate_high * span]) + level
         ax.fill_between(

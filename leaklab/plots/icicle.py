@@ -133,9 +133,9 @@ def _finish(ax: Axes, layout: Layout, metric: str, row_count: int, cut: int) -> 
     style.title(ax, _heading(layout, metric, cut))
     if metric == "difference":
         handles = [
-            Patch(color=style.GREW, label="more after"),
-            Patch(color=style.SAME, label="the same"),
-            Patch(color=style.SHRANK, label="less after"),
+            Patch(color=style.MORE_FILL, label="more after"),
+            Patch(color=style.SAME_FILL, label="the same"),
+            Patch(color=style.LESS_FILL, label="less after"),
         ]
     else:
         present = set(layout.nodes["origin"])
@@ -171,8 +171,8 @@ def _origin_colour(node: Any) -> str:
 def _difference_colour(node: Any) -> str:
     larger = max(node.before_bytes, node.live_bytes, 1)
     change = (node.live_bytes - node.before_bytes) / larger
-    end = to_rgb(style.GREW if change > 0 else style.SHRANK)
+    end = to_rgb(style.MORE_FILL if change > 0 else style.LESS_FILL)
     part = min(1.0, abs(change)) ** 0.6
-    same = to_rgb(style.SAME)
+    same = to_rgb(style.SAME_FILL)
     red, green, blue = (s + (e - s) * part for s, e in zip(same, end, strict=True))
     return to_hex((red, green, blue))

@@ -108,9 +108,9 @@ def allocation_tree_html(
         "labels": METRICS,
         "colours": style.ORIGIN,
         "unknown": style.UNKNOWN_ORIGIN,
-        "grew": style.GREW,
-        "shrank": style.SHRANK,
-        "same": style.SAME,
+        "grew": style.MORE_FILL,
+        "shrank": style.LESS_FILL,
+        "same": style.SAME_FILL,
     }
     alt = describe_tree(layout.nodes)
     return HtmlFigure(
@@ -145,9 +145,9 @@ def _document(nodes: pd.DataFrame, packed: str, alt: str) -> str:
     script = "\n".join((folder / name).read_text(encoding="utf-8") for name in _SCRIPTS)
     present = [(c, name) for name, c in style.ORIGIN.items() if (nodes["origin"] == name).any()]
     change = [
-        (style.GREW, "more after"),
-        (style.SAME, "the same"),
-        (style.SHRANK, "less after"),
+        (style.MORE_FILL, "more after"),
+        (style.SAME_FILL, "the same"),
+        (style.LESS_FILL, "less after"),
     ]
     document = page.substitute(
         title=_escaped(alt),

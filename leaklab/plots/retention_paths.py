@@ -59,7 +59,7 @@ def _draw_path(ax: Axes, row: Any, at: int, room_points: float) -> None:
         here = bool(accumulation) and (name == accumulation or accumulation.endswith(name))
         box = FancyBboxPatch(
             (left + 1, at + 0.24), width - 2, 0.44, boxstyle="round,pad=0,rounding_size=2",
-            mutation_aspect=1 / 40, linewidth=0.9, facecolor=style.GREW if here else "none",
+            mutation_aspect=1 / 40, linewidth=0.9, facecolor=style.MORE_FILL if here else "none",
             edgecolor=style.GREW if here else style.INK, gid="accumulation" if here else None,
         )  # fmt: skip
         ax.add_patch(box)

@@ -32,8 +32,10 @@ ORIGIN = {
 }
 UNKNOWN_ORIGIN = "#a0988a"
 VERDICT = {"leak": "#d55e00", "bounded": "#009e73", "inconclusive": "#a68a00"}
-# More after than before, and less: orange and blue tell apart in every common colour blindness.
-GREW, SHRANK, SAME = "#d55e00", "#0072b2", "#9a9a9a"
+GREW = "#d55e00"
+# Fills with text on them: more after than before, less, the same. Orange and blue tell apart in
+# every common colour blindness.
+MORE_FILL, LESS_FILL, SAME_FILL = "#e8833a", "#56a5d8", "#b4b4b4"
 TEXT_ON_FILL = "#111111"
 FONT_SIZE = 9.0
 
