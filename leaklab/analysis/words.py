@@ -41,7 +41,7 @@ def rate_text(name: str, rate: float, unit: str) -> str:
 
 
 def interval_text(name: str, low: float, high: float) -> str:
-    """ "19.5 KiB to 19.9 KiB"; one figure where both ends read the same, "unknown" without bounds."""
+    """ "19.5 KiB to 19.9 KiB"; one figure where both ends read the same, "unknown" for none."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return "unknown"
     ends = amount(name, low), amount(name, high)
