@@ -147,7 +147,7 @@ def _import_process(
         heap_seconds = [end, end]
     else:
         heap_seconds = [seconds for seconds, _ in moments]
-        if not moments or header.end_time.timestamp() - started < moments[-1][0]:
+        if not header.total_frames:  # memray fills this in when it closes the file
             note = "the capture was not closed: the process was killed or still runs"
             writer.event("import", f"{path.name}: {note}", process=number)
             heap_seconds.append((heap_seconds or [0.0])[-1] + _MEMORY_INTERVAL_SECONDS)
