@@ -186,7 +186,7 @@ def _default_signals(limit_seconds):
 def _close_descriptors():
     """Let go of every descriptor: a reader of the target's pipes must see their end in time."""
     try:
-        highest = max(map(int, os.listdir("/proc/self/fd")))  # noqa: PTH208 - as little code as can be
+        highest = max(map(int, os.listdir("/proc/self/fd")))
     except (OSError, ValueError):
         highest = 65536
     os.closerange(0, highest + 1)

@@ -15,43 +15,43 @@ from .graph_types import attributes_of, frame_function, mro_of, text, type_name
 _THREAD_DICT = threading.Thread.__dict__["__dict__"].__get__
 
 
-class RootFinder:
-    """Finds the roots: (kind, name, object, label of the edge from the root to it).
+def running_frames():
+    """Return the running frames of every thread: a flat list of thread name and frame in turn.
 
-    Kinds: module, thread (a running frame), task, event loop, context, signal, atexit, garbage.
+    Second, the frames of the probe itself, which are no part of the target.
     """
+    package = __name__.rpartition(".")[0]
+    frames, own = [], []
+    for thread, frame in sys._current_frames().items():
+        name = _thread_name(thread)
+        while frame is not None:
+            if text(dict.get(frame.f_globals, "__name__")).startswith(package):
+                own.append(frame)
+            else:
+                frames += (name, frame)
+            frame = frame.f_back
+    return frames, own
 
-    def __init__(self, copy):
-        self._copy = copy
-        self._frames = []
 
-    def frames(self):
-        """Return the running frames of every thread, so that they are objects of the heap."""
-        own = __name__.rpartition(".")[0]
-        for thread, frame in sys._current_frames().items():
-            name = _thread_name(thread)
-            while frame is not None:
-                module = dict.get(frame.f_globals, "__name__")
-                if not text(module).startswith(own):
-                    self._frames.append((name, frame))
-                frame = frame.f_back
-        return self._frames
+def find_roots(objects, frames, copy):
+    """Return the roots: (kind, name, object, label of the edge from the root to it).
 
-    def find(self, objects):
-        """Return all roots; ``objects`` is everything the collector tracks."""
-        found = []
-        for name, module in list(dict.items(sys.modules)):
-            if module is not None:
-                found.append(("module", text(name), module, ""))
-        for name, frame in self._frames:
-            found.append(("thread", name, frame, frame_function(frame)))
-        found.extend(_signal_handlers())
-        found.extend(_context())
-        found.extend(_by_type(objects))
-        found.extend(("garbage", "gc.garbage", one, "") for one in gc.garbage)
-        if self._copy:
-            found.extend(_exit_callbacks(objects))
-        return found
+    ``objects``: everything the collector tracks. Kinds: module, thread (a running frame), task,
+    event loop, context, signal, atexit, garbage.
+    """
+    found = []
+    for name, module in list(dict.items(sys.modules)):
+        if module is not None:
+            found.append(("module", text(name), module, ""))
+    for name, frame in zip(frames[::2], frames[1::2]):
+        found.append(("thread", name, frame, frame_function(frame)))
+    found.extend(_signal_handlers())
+    found.extend(_context())
+    found.extend(_by_type(objects))
+    found.extend(("garbage", "gc.garbage", one, "") for one in gc.garbage)
+    if copy:
+        found.extend(_exit_callbacks(objects))
+    return found
 
 
 def _thread_name(thread):

@@ -98,7 +98,7 @@ class TypeFacts:
         self.number = number
         self.name = type_name(kind)
         flags = flags_of(kind)
-        self.label = _NAME_GETTERS.get(_plain(kind))
+        self.label = type_name if flags & TYPE_SUBCLASS else _NAME_GETTERS.get(_plain(kind))
         self.frame = _FRAME_GETTERS.get(_plain(kind))
         self.readers, self.dictionary = _readers(kind)
         self.size = _assumed_size(kind, flags)

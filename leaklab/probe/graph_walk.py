@@ -30,7 +30,7 @@ from contextvars import Context
 from itertools import chain, filterfalse
 
 from . import graph_types
-from .graph_roots import RootFinder
+from .graph_roots import find_roots, running_frames
 from .graph_types import InlineBytes, TypeFacts, frame_function, text
 
 MAGIC = b"LLGRAPH1"
@@ -54,10 +54,15 @@ def write_graph(path, limit_seconds, copy):
     ``copy``: this is a copy of the target that ends afterwards, so objects may be created in it.
     """
     begun = time.monotonic()
+    if copy:
+        gc.unfreeze()
+    # Before anything of the walk's own comes into being.
+    frames, own_frames = running_frames()
+    objects = gc.get_objects()
+    own = {id(frames), id(own_frames), *map(id, own_frames)}
     out = _Output(path)
     try:
-        walk = _Walk(out, begun + limit_seconds, copy)
-        walk.run()
+        _Walk(out, begun + limit_seconds, copy).run(objects, frames, own)
         done = {"status": "complete", "reason": None}
     except OutOfTimeError:
         done = {"status": "failed", "reason": "out of time: limit %g s" % limit_seconds}
@@ -172,12 +177,7 @@ class _Walk:
         self._attribute_dict_ids = set()
         self._base_count = None
 
-    def run(self):
-        if self._copy:
-            gc.unfreeze()
-        roots = RootFinder(self._copy)
-        frames = roots.frames()
-        objects = gc.get_objects()
+    def run(self, objects, frames, own):
         self._out.json(
             b"META",
             {
@@ -187,13 +187,9 @@ class _Walk:
                 "copy": self._copy,
             },
         )
-        own = {id(vars(roots)), id(frames), id(objects), id(roots)}
-        own.update(map(id, (self, self._out, vars(self), vars(self._out))))
-        self._write_roots(roots.find(objects))
+        self._write_roots(find_roots(objects, frames, self._copy))
         self._base_count = _base_count()
-        dicts = self._walk_tracked(objects, own)
-        del objects
-        self._walk_dicts(dicts)
+        self._walk_dicts(self._walk_tracked(objects, own))
         while self._found:
             found, self._found = self._found, []
             self._walk_found(found)
@@ -288,6 +284,7 @@ class _Walk:
             number = self._texts.number(facts.name)
             self._tell_texts()
             self._out.json(b"TYPE", [facts.number, number, id(kind)])
+            self._discover(graph_types.mro_of(kind))  # static types are known to nobody else
         return facts
 
     def _tell_texts(self):
@@ -429,8 +426,8 @@ class _Walk:
             more = [(value, number("contextvar " + var.name)) for var, value in one.items()]
         elif graph_types.flags_of(facts.kind) & graph_types.TYPE_SUBCLASS:
             attributes = graph_types.attributes_of(one)
-            names[id(attributes)] = self._dict
             self._attribute_dict_ids.add(id(attributes))
+            more = [(attributes, self._dict)]
         for value, label in more:
             names[id(value)] = label
         more = [(value, label) for value, label in more if not any(v is value for v in held)]

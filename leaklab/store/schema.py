@@ -80,4 +80,55 @@ TABLES: dict[str, pa.Schema] = {
     # Text of the target's source lines that appear in stacks, so that a run that was moved can
     # still show them.
     "sources": pa.schema([("file", pa.string()), ("line", pa.int32()), ("text", pa.string())]),
+    # One row per dump of an object graph; numbers count from 0 in each process. pause_seconds: how
+    # long the target was held; walk_seconds: how long the copy then took. state: complete, or
+    # failed with a reason.
+    "graph_dumps": pa.schema(
+        [
+            ("pass", pa.string()),
+            ("process", pa.int32()),
+            ("dump", pa.int32()),
+            ("mark", pa.int64()),
+            ("time_seconds", pa.float64()),
+            ("pause_seconds", pa.float64()),
+            ("walk_seconds", pa.float64()),
+            ("object_count", pa.int64()),
+            ("edge_count", pa.int64()),
+            ("shallow_bytes", pa.int64()),
+            ("state", pa.string()),
+            ("reason", pa.string()),
+        ]
+    ),
+    # The objects of a dump by type.
+    "objects": pa.schema(
+        [
+            ("process", pa.int32()),
+            ("dump", pa.int32()),
+            ("type", pa.string()),
+            ("count", pa.int64()),
+            ("shallow_bytes", pa.int64()),
+            ("retained_bytes", pa.int64()),
+        ]
+    ),
+    # The objects of a dump by path node (analysis/graph_paths.py); node and parent (-1 at a root)
+    # number the rows of one (process, dump, tree), parents first. tree: "path" (shortest paths from
+    # the roots) or "dominator", where retained_bytes of children nest in their parent's. kind: of
+    # the root. fingerprint: the same path and type in any dump, process or run.
+    "paths": pa.schema(
+        [
+            ("process", pa.int32()),
+            ("dump", pa.int32()),
+            ("tree", pa.string()),
+            ("node", pa.int32()),
+            ("parent", pa.int32()),
+            ("kind", pa.string()),
+            ("step", pa.string()),
+            ("type", pa.string()),
+            ("path", pa.string()),
+            ("fingerprint", pa.string()),
+            ("count", pa.int64()),
+            ("shallow_bytes", pa.int64()),
+            ("retained_bytes", pa.int64()),
+        ]
+    ),
 }

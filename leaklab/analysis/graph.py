@@ -1,0 +1,195 @@
+"""The object graph of one dump: what is reachable, from which root, by which shortest path."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+# Below this many objects a level of the search is cheaper in plain Python than in numpy.
+_SMALL_LEVEL = 48
+_DEFAULT_MODULES = frozenset(sys.stdlib_module_names)
+
+
+@dataclass(frozen=True)
+class Root:
+    """Where a path starts. ``kind``: module, thread, task, event loop, context, signal, atexit,
+    garbage; found by the analysis: native (held by native code), cycle (unreachable)."""
+
+    kind: str
+    name: str
+    node: int
+    label: str
+
+
+@dataclass(frozen=True)
+class HeapDump:
+    """One dump as arrays. Nodes: ``address`` (sorted), ``type`` (index into ``type_names``),
+    ``size_bytes`` (shallow), ``reference_count`` (negative where unknown), ``name`` (index into
+    ``texts`` or negative). Edges: ``source``, ``target`` (node indices), ``label`` (text index)."""
+
+    address: np.ndarray
+    type: np.ndarray
+    size_bytes: np.ndarray
+    reference_count: np.ndarray
+    name: np.ndarray
+    source: np.ndarray
+    target: np.ndarray
+    label: np.ndarray
+    texts: list[str]
+    type_names: list[str]
+    type_node: np.ndarray
+    roots: list[Root]
+    walk_seconds: float = 0.0
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+class ObjectGraph:
+    """A dump with its search tree.
+
+    ``order``: reached nodes, parents first. ``parent``: node before it on the shortest path, -1
+    for a root or an unreached node. ``edge_label``: text index of the edge from there. ``root``:
+    number in ``roots`` that a root node stands for, else -1. ``offsets``/``targets``/``labels``:
+    edges by source.
+    """
+
+    def __init__(self, dump: HeapDump) -> None:
+        self.dump = dump
+        count = len(dump.address)
+        self.count = count
+        by_source = np.argsort(dump.source, kind="stable")
+        self.targets = dump.target[by_source]
+        self.labels = dump.label[by_source]
+        per_source = np.bincount(dump.source, minlength=count)
+        self.offsets = np.concatenate([[0], np.cumsum(per_source)])
+        self.parent = np.full(count, -1, dtype="i4")
+        self.edge_label = np.full(count, -1, dtype="i4")
+        self.root = np.full(count, -1, dtype="i4")
+        self.roots: list[Root] = []
+        self._reached = np.zeros(count, dtype=bool)
+        self._levels: list[np.ndarray] = []
+        self._dict_label = dump.texts.index("__dict__")
+        self._search(sorted(dump.roots, key=_rank))
+        self._search_unreached()
+        self.order = np.concatenate(self._levels) if self._levels else np.empty(0, dtype="i4")
+
+    @property
+    def levels(self) -> list[np.ndarray]:
+        """The reached nodes by distance from their root, search by search."""
+        return self._levels
+
+    def _search(self, roots: list[Root]) -> None:
+        first = []
+        for root in roots:
+            if not self._reached[root.node]:
+                self._reached[root.node] = True
+                self.root[root.node] = len(self.roots)
+                self.roots.append(root)
+                first.append(root.node)
+        frontier = np.array(first, dtype="i4")
+        if not len(frontier):
+            return
+        self._levels.append(frontier)
+        # A module's names are as near as a frame's variables: its dict does not count as a step.
+        modules = np.array([r.node for r in roots if r.kind == "module"], dtype="i4")
+        dicts = self._follow(modules, only=self._dict_label)
+        if len(dicts):
+            self._levels.append(dicts)
+            frontier = self._merged(frontier, modules, dicts)
+        while len(frontier):
+            frontier = self._follow(frontier)
+            if len(frontier):
+                self._levels.append(frontier)
+
+    def _merged(self, frontier: np.ndarray, modules: np.ndarray, dicts: np.ndarray) -> np.ndarray:
+        """Return the first level with every module replaced by its dict, in the roots' order."""
+        own = dict(zip(self.parent[dicts].tolist(), dicts.tolist(), strict=True))
+        first = [own.get(node, node) for node in frontier.tolist()]
+        rest = [node for node in frontier.tolist() if node in own]
+        return np.array(first + rest, dtype="i4")
+
+    def _follow(self, frontier: np.ndarray, only: int | None = None) -> np.ndarray:
+        """Reach the next level; ``only`` follows edges of that label alone."""
+        if len(frontier) < _SMALL_LEVEL and only is None:
+            return self._follow_few(frontier.tolist())
+        starts = self.offsets[frontier]
+        lengths = self.offsets[frontier + 1] - starts
+        total = int(lengths.sum())
+        if not total:
+            return np.empty(0, dtype="i4")
+        edges = np.repeat(starts - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
+        edges += np.arange(total)
+        origins = np.repeat(frontier, lengths)
+        targets = self.targets[edges]
+        new = ~self._reached[targets]
+        if only is not None:
+            new &= self.labels[edges] == only
+        targets, edges, origins = targets[new], edges[new], origins[new]
+        reached, place = np.unique(targets, return_index=True)
+        place.sort()  # in the order of the roots, so that the first root keeps its objects
+        reached = targets[place]
+        self._reached[reached] = True
+        self.parent[reached] = origins[place]
+        self.edge_label[reached] = self.labels[edges[place]]
+        found: np.ndarray = reached
+        return found
+
+    def _follow_few(self, frontier: list[int]) -> np.ndarray:
+        found = []
+        for node in frontier:
+            start, end = int(self.offsets[node]), int(self.offsets[node + 1])
+            for edge in range(start, end):
+                target = int(self.targets[edge])
+                if not self._reached[target]:
+                    self._reached[target] = True
+                    self.parent[target] = node
+                    self.edge_label[target] = self.labels[edge]
+                    found.append(target)
+        return np.array(found, dtype="i4")
+
+    def _search_unreached(self) -> None:
+        """Give a root to what no root reaches: native code holds it, or a cycle holds itself."""
+        self._search(self._class_roots())
+        known = self.dump.reference_count >= 0
+        left = np.flatnonzero(~self._reached & known)
+        if not len(left):
+            return
+        within = ~self._reached[self.dump.source]
+        referrers = np.bincount(self.dump.target[within], minlength=self.count)
+        excess = self.dump.reference_count[left] - referrers[left]
+        held = left[excess > 0]
+        # An object without any known referrer first: what hangs below it has its path through it.
+        held = held[np.argsort(referrers[held] > 0, kind="stable")]
+        for group in (held[referrers[held] == 0], held[referrers[held] > 0]):
+            self._search([Root("native", self._type(node), node, "") for node in group.tolist()])
+        rest = left[~self._reached[left]]
+        for node in rest.tolist():
+            if not self._reached[node]:
+                self._search([Root("cycle", self._type(node), node, "")])
+
+    def _class_roots(self) -> list[Root]:
+        """Classes that only their instances hold: edges to the class are not in the dump."""
+        reached_types = np.unique(self.dump.type[self._reached])
+        nodes = self.dump.type_node[reached_types]
+        missing = nodes[(nodes >= 0) & ~self._reached[nodes]]
+        return [Root("class", self._text(node), node, "") for node in missing.tolist()]
+
+    def _type(self, node: int) -> str:
+        return self.dump.type_names[int(self.dump.type[node])]
+
+    def _text(self, node: int) -> str:
+        name = int(self.dump.name[node])
+        return self.dump.texts[name] if name >= 0 else ""
+
+
+def _rank(root: Root) -> int:
+    """Order the roots: at equal distance the target's own modules explain best."""
+    if root.kind == "module":
+        if root.name == "__main__":
+            return 1
+        return 4 if root.name.partition(".")[0] in _DEFAULT_MODULES else 0
+    if root.kind in ("thread", "task"):
+        return 2
+    return 5 if root.kind in ("event loop", "context") and not root.label else 3
