@@ -11,7 +11,7 @@ from .channel import Channel, ChannelError
 from .figures import figures
 
 # Marks are told without regard to their cost until it has come to this much; then sparsely.
-FREE_SECONDS = 0.3
+FREE_SECONDS = 1.0
 # From this many told marks on, their spacing grows with the length of the run.
 FREE_COUNT = 5000
 GAUGE_SECONDS = 0.2

@@ -152,7 +152,7 @@ class Conversation:
         quiescent = False
         if not self.stopping and is_mark and self._collects(tracked, message, now, snapshot):
             done = yield ("collect",)
-            tracked.collect_schedule.spent(float(done.get("seconds") or 0.0))
+            tracked.collect_schedule.spent(float(done.get("seconds") or 0.0), mark)
             figures.update(done.get("figures", {}))
             quiescent = True
         self._samples.at_mark(
@@ -187,7 +187,8 @@ class Conversation:
         collect = self._options.collect
         if collect == "never" or (collect == "auto" and not message.get("gc_enabled")):
             return False
-        return collect == "always" or snapshot or tracked.collect_schedule.due(now)
+        due = tracked.collect_schedule.due(now, tracked.mark_count)
+        return collect == "always" or snapshot or due
 
     def snapshot_due(self, tracked: Tracked, now: float, *, at_mark: bool) -> bool:
         """Return whether the heap of a process should be looked at now."""
@@ -198,7 +199,7 @@ class Conversation:
             pause = max(IDLE_SNAPSHOT_SECONDS, IDLE_SNAPSHOT_SHARE * age_seconds)
             if tracked.told_mark_count or now - tracked.last_snapshot_seconds < pause:
                 return False
-        return tracked.snapshot_schedule.due(now)
+        return tracked.snapshot_schedule.due(now, tracked.mark_count if at_mark else None)
 
     def idle_snapshot(self, tracked: Tracked, mark: int | None) -> None:
         """Take a snapshot of a process that does not wait."""
@@ -223,7 +224,7 @@ class Conversation:
             tracked.heap = None
             self._note_untraced(tracked, str(problem))
             return
-        tracked.snapshot_schedule.spent(held_seconds)
+        tracked.snapshot_schedule.spent(held_seconds, mark)
         self.live_bytes = found.live_bytes
         tracked.last_snapshot_seconds = self._clock()
         snapshot = tracked.snapshot_count

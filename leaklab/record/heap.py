@@ -308,37 +308,50 @@ class HeapStream:
 
 
 class SnapshotSchedule:
-    """Spaces snapshots so that they cost the target at most ``share`` of its time.
+    """Spaces what holds the target up, so that it costs at most ``share`` of the target's time.
 
-    The first ``free_count``, and those within ``free_seconds`` of cost, come at once: a short run
-    must have enough to be judged by.
+    ``FREE_SECONDS`` may be spent whatever the share: a run of a second must have enough to be
+    judged by. How long a run will be is unknown, so the step between marks doubles after every
+    ``BURST_COUNT``: the end of a run is covered as well as its beginning, and a run of any length
+    has a bounded number of them. Where the share is used up, one still falls due whenever the
+    marks have grown by a fifth (by half, once it has become expensive).
     """
 
-    def __init__(
-        self,
-        share: float,
-        free_count: int = 16,
-        free_seconds: float = 0.5,
-        started: float = 0.0,
-    ) -> None:
+    FREE_SECONDS = 1.0
+    BURST_COUNT = 64
+
+    def __init__(self, share: float, started: float = 0.0) -> None:
         self._share = share
-        self._free_count = free_count
-        self._free_seconds = free_seconds
         self._started = started
         self._spent_seconds = 0.0
         self._taken_count = 0
+        self._step = 1
+        self._last_mark = 0
 
-    def due(self, now: float) -> bool:
-        """Return whether another snapshot fits the share at ``now`` (seconds)."""
-        if self._taken_count < self._free_count or self._spent_seconds < self._free_seconds:
+    def due(self, now: float, mark: int | None = None) -> bool:
+        """Return whether another one is due at ``now`` (seconds); ``mark`` where there are any."""
+        if not self._taken_count:
             return True
-        average = self._spent_seconds / self._taken_count
-        return self._spent_seconds + average <= self._share * (now - self._started)
+        if mark is None:
+            return self._affordable(now)
+        expensive = self._spent_seconds > 5 * max(self.FREE_SECONDS, self._share * now)
+        if mark >= self._last_mark * (1.5 if expensive else 1.2) + 1:
+            return True
+        return mark % self._step == 0 and self._affordable(now)
 
-    def spent(self, seconds: float) -> None:
-        """Book a snapshot that held the target for ``seconds``."""
+    def spent(self, seconds: float, mark: int | None = None) -> None:
+        """Book one that held the target up for ``seconds``."""
         self._spent_seconds += seconds
         self._taken_count += 1
+        if mark is not None:
+            self._last_mark = mark
+            if self._taken_count % self.BURST_COUNT == 0:
+                self._step *= 2
+
+    def _affordable(self, now: float) -> bool:
+        average = self._spent_seconds / self._taken_count
+        budget = max(self.FREE_SECONDS, self._share * (now - self._started))
+        return self._spent_seconds + average <= budget
 
 
 def _with_slash(path: str) -> str:

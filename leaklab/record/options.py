@@ -43,7 +43,10 @@ class RecordOptions:
         What counts as a mark in a target that has none: "http", "task", "call:MODULE:FUNCTION"
         or "line:REGULAR EXPRESSION".
     drive:
-        A command, or a Python file with a ``drive()`` function, that puts the target under load.
+        A command, or a Python file with a ``drive()`` or ``drive(phase)`` function, that puts the
+        target under load. It is run ``drive_round_count`` times: once to warm up, then as work;
+        then the target is left alone for ``drive_idle_seconds`` and stopped. A server's port is
+        in the environment variable LEAKLAB_TARGET_PORT.
     echo:
         Pass the target's output on to this process's stderr while it runs.
     stdin:
@@ -73,6 +76,8 @@ class RecordOptions:
     collect_share: float = 0.05
     snapshot_share: float = 0.1
     drive: str | None = None
+    drive_round_count: int = 4
+    drive_idle_seconds: float = 2.0
     pid: int | None = None
     echo: bool = False
     stdin: str = "null"
@@ -88,7 +93,12 @@ class RecordOptions:
         if self.pid is not None and self.pid <= 0:
             raise UsageError(f"not a process id: {self.pid}; a positive number is needed")
         self._check_choices()
-        for name in ("duration_seconds", "limit_memory_bytes", "limit_disk_bytes"):
+        for name in (
+            "duration_seconds",
+            "limit_memory_bytes",
+            "limit_disk_bytes",
+            "drive_round_count",
+        ):
             _check_positive(name, getattr(self, name))
         for name in ("mark_share", "collect_share", "snapshot_share"):
             value = getattr(self, name)

@@ -19,6 +19,7 @@ from leaklab.record.channel import Connection, Listener
 from leaklab.record.child import Child, Subreaper, reap
 from leaklab.record.command import Command
 from leaklab.record.conversation import GO, Conversation
+from leaklab.record.drive import Drive, drive_command
 from leaklab.record.heap import StackTable
 from leaklab.record.options import RecordOptions
 from leaklab.record.output import OutputFile
@@ -101,6 +102,15 @@ class PassRecorder:
         self._line_mark_count = 0
         self._executable: str | None = None
         self._due: dict[str, float] = {}
+        self._drive: Drive | None = None
+        if options.drive is not None:
+            self._drive = Drive(
+                drive_command(options.drive, options.cwd),
+                options.drive_round_count,
+                options.drive_idle_seconds,
+                options.cwd,
+                lambda kind, text: self._event(kind, text, None),
+            )
 
     def _now(self) -> float:
         return time.monotonic() - self._begun
@@ -170,6 +180,9 @@ class PassRecorder:
             self._tell("figures")
             self._due["progress"] = now + PROGRESS_SECONDS
         self._check_limits(now)
+        if self._drive is not None and not self._child.stopping:
+            if self._drive.step(now, (tracked.pid for tracked in self._table.alive())):
+                self._stop("drive", "stopped after the drive")
 
     def _write_processes(self) -> None:
         """Keep run.json's list of processes up to date: after a kill it is all there is."""
@@ -455,6 +468,8 @@ class PassRecorder:
             child.end_now(process.pid for process in self._table.alive())
         for tracked in self._table.alive():
             self._table.ended(tracked, self._now())
+        if self._drive is not None:
+            self._drive.close()
         self._conversation.close()
         self._listener.close()
         self._selector.close()

@@ -23,10 +23,12 @@ class ProcessFiles:
         try:
             self._statm = os.open(f"{self._folder}/statm", os.O_RDONLY | os.O_CLOEXEC)
             self._stat = os.open(f"{self._folder}/stat", os.O_RDONLY | os.O_CLOEXEC)
-            self.start_ticks = int(self._stat_fields()[19])
+            ended = self._stat_fields()[0] in (b"Z", b"X")
         except (OSError, IndexError):
+            ended = True
+        if ended:
             self.close()
-            raise ProcessGoneError from None
+            raise ProcessGoneError
 
     def rss_bytes(self) -> int:
         """Return the resident set size; raises ProcessGoneError."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from leaklab.record.channel import PrivateFolder
 from leaklab.record.command import Command, resolve
+from leaklab.record.drive import drive_command
 from leaklab.record.heap import StackTable
 from leaklab.record.options import RecordOptions
 from leaklab.record.passes import PassRecorder, PassResult
@@ -43,6 +44,8 @@ def record_run(options: RecordOptions, progress: Progress | None = None) -> str:
     returned. Raises LeaklabError when the command cannot be started or the store not written.
     """
     command = resolve(options.command, options.python, options.cwd)
+    if options.drive is not None:
+        drive_command(options.drive, options.cwd)
     store = options.store or default_store()
     writer = RunWriter.create(
         store, options.name or command.name, options.variant, _meta(options, command)

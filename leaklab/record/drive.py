@@ -1,0 +1,163 @@
+"""Put the target under load in phases: warm-up, work, idle; then it is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from leaklab.errors import LeaklabError, UsageError
+
+# A server is ready when it listens; anything else when it has used no processor time for a while.
+READY_SECONDS = 20.0
+QUIET_SECONDS = 0.7
+READY_POLL_SECONDS = 0.1
+PORT_VARIABLE = "LEAKLAB_TARGET_PORT"
+
+_CALL_DRIVE = """
+import inspect, runpy, sys
+drive = runpy.run_path(sys.argv[1]).get("drive")
+if drive is None:
+    sys.exit("it has no function drive()")
+drive(*[sys.argv[2]] * bool(inspect.signature(drive).parameters))
+"""
+
+
+def drive_command(drive: str, cwd: str | None) -> list[str]:
+    """Return what to start for one round; raises UsageError when it cannot be."""
+    try:
+        words = shlex.split(drive)
+    except ValueError as error:
+        raise UsageError(f"not a command: {drive}; {error}") from None
+    if not words:
+        raise UsageError("nothing to drive with: empty; give a command, or a file with drive()")
+    if words[0].endswith(".py") and len(words) == 1:
+        path = Path(cwd or Path.cwd(), words[0])
+        if not path.is_file():
+            raise UsageError(f"no such file to drive with: {words[0]}; look at its path")
+        return [sys.executable, "-c", _CALL_DRIVE, str(path)]
+    return words
+
+
+class Drive:
+    """Runs the rounds one after the other. ``step`` is called all the time and never waits."""
+
+    def __init__(
+        self,
+        command: list[str],
+        rounds: int,
+        idle_seconds: float,
+        cwd: str | None,
+        tell: Callable[[str, str], None],
+    ) -> None:
+        self._command = command
+        self._rounds = rounds
+        self._idle_seconds = idle_seconds
+        self._cwd = cwd
+        self._tell = tell
+        self._process: subprocess.Popen[Any] | None = None
+        self._started_count = 0
+        self._idle_since: float | None = None
+        self._poll_due = 0.0
+        self._busy = (0.0, 0.0)
+        self._port: int | None = None
+
+    def step(self, now: float, pids: Iterable[int]) -> bool:
+        """Go on; returns True once the last phase is over."""
+        if self._idle_since is not None:
+            return now - self._idle_since >= self._idle_seconds
+        if self._process is None:
+            if now >= self._poll_due and self._ready(now, list(pids)):
+                self._start(now)
+            return False
+        status = self._process.poll()
+        if status is None:
+            return False
+        if status != 0:
+            self._tell("drive", f"the drive ended with status {status}: {self._last_words()}")
+            self._idle_since = now
+        elif self._started_count < self._rounds:
+            self._start(now)
+        else:
+            self._idle_since = now
+            self._tell("phase", "idle")
+        return False
+
+    def close(self) -> None:
+        """End a round that still runs."""
+        if self._process is not None and self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(timeout=5.0)
+        if self._process is not None and self._process.stderr is not None:
+            self._process.stderr.close()
+
+    def _start(self, now: float) -> None:
+        if self._process is not None and self._process.stderr is not None:
+            self._process.stderr.close()
+        phase = "work" if self._started_count else "warm-up"
+        if self._started_count < 2:
+            self._tell("phase", phase)
+        self._started_count += 1
+        env = dict(os.environ)
+        if self._port is not None:
+            env[PORT_VARIABLE] = str(self._port)
+        is_file = self._command[1:2] == ["-c"] and self._command[2] == _CALL_DRIVE
+        try:
+            self._process = subprocess.Popen(
+                [*self._command, phase] if is_file else self._command,
+                cwd=self._cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise LeaklabError(
+                f"cannot drive with: {self._command[0]}; {error.strerror or error}"
+            ) from None
+
+    def _last_words(self) -> str:
+        assert self._process is not None
+        assert self._process.stderr is not None
+        os.set_blocking(self._process.stderr.fileno(), False)
+        text = (self._process.stderr.read() or b"").decode("utf-8", "replace").strip()
+        return text.splitlines()[-1][:300] if text else "it said nothing"
+
+    def _ready(self, now: float, pids: list[int]) -> bool:
+        self._poll_due = now + READY_POLL_SECONDS
+        before, self._port = self._port, _listening_port(pids)
+        busy_seconds = _busy_seconds(pids)
+        if busy_seconds - self._busy[1] > 0.01:
+            self._busy = (now, busy_seconds)
+        quiet = now - self._busy[0] > QUIET_SECONDS
+        # Seen twice: a tracer listens for a moment as well, when it starts.
+        listens = self._port is not None and self._port == before
+        return listens or quiet or now > READY_SECONDS
+
+
+def _listening_port(pids: list[int]) -> int | None:
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            for connection in psutil.Process(pid).net_connections(kind="tcp"):
+                if connection.status == psutil.CONN_LISTEN:
+                    return int(connection.laddr.port)
+    return None
+
+
+def _busy_seconds(pids: list[int]) -> float:
+    total = 0.0
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            times = psutil.Process(pid).cpu_times()
+            total += times.user + times.system
+    return total
