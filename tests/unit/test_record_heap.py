@@ -59,13 +59,41 @@ def test_the_same_stack_of_two_processes_has_one_number() -> None:
     assert table.target_files == {"a.py": "/srv/app/a.py"}
 
 
-def test_snapshots_cost_at_most_their_share() -> None:
-    schedule = SnapshotSchedule(share=0.1, free_count=2)
-    taken, spent, now = 0, 0.0, 0.0
-    while now < 100.0:
-        now += 0.01
-        if schedule.due(now):
+def taken_at(mark_count: int, mark_seconds: float, cost_seconds: float) -> list[int]:
+    """Return the marks at which snapshots fall due in a run with this pace and price."""
+    schedule, now, taken = SnapshotSchedule(share=0.1), 0.0, []
+    for mark in range(1, mark_count + 1):
+        now += mark_seconds
+        if schedule.due(now, mark):
+            schedule.spent(cost_seconds, mark)
+            now += cost_seconds
+            taken.append(mark)
+    return taken
+
+
+@pytest.mark.parametrize("mark_count", [120, 200, 1_000, 100_000])
+def test_a_quick_run_is_covered_to_its_end(mark_count: int) -> None:
+    taken = taken_at(mark_count, mark_seconds=0.0003, cost_seconds=0.004)
+    assert len(taken) >= 30
+    assert taken[-1] > 0.8 * mark_count
+    assert sum(mark > mark_count / 2 for mark in taken) >= 4
+
+
+def test_a_long_run_costs_its_share_and_has_a_bounded_number_of_snapshots() -> None:
+    taken = taken_at(1_000_000, mark_seconds=0.01, cost_seconds=0.05)
+    assert 300 < len(taken) < 2_000
+    assert len(taken) * 0.05 <= 0.1 * 1_000_000 * 0.01
+
+
+def test_expensive_snapshots_become_rare() -> None:
+    taken = taken_at(1_000, mark_seconds=0.05, cost_seconds=2.0)
+    assert 8 <= len(taken) <= 25
+
+
+def test_without_marks_only_the_share_counts() -> None:
+    schedule, spent = SnapshotSchedule(share=0.1), 0.0
+    for step in range(10_000):
+        if schedule.due(step * 0.01):
             schedule.spent(0.5)
-            taken, spent = taken + 1, spent + 0.5
-    assert taken > 10
-    assert spent <= 0.1 * now
+            spent += 0.5
+    assert 5.0 < spent <= 0.1 * 100.0
