@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -129,20 +128,9 @@ class Run:
         return run_text(self)
 
     def _repr_html_(self) -> str:
-        from leaklab.text import rate
+        from leaklab.jupyter.representations import verdict_bundle
 
-        verdict = self.verdict()
-        rows = "".join(
-            f"<tr><td>{escape(r.name)}</td><td>{escape(r.verdict)}</td>"
-            f"<td style='text-align:right'>{escape(rate(r))}</td>"
-            f"<td style='text-align:left'>{escape(r.reason)}</td></tr>"
-            for r in verdict.resources
-        )
-        return (
-            f"<p><b>{escape(self.label)}: {escape(verdict.verdict)}</b>. "
-            f"{escape(verdict.reason)}</p><table><thead><tr><th>resource</th><th>verdict</th>"
-            f"<th>rate</th><th>because</th></tr></thead><tbody>{rows}</tbody></table>"
-        )
+        return str(verdict_bundle(self.verdict(), self.label)["text/html"])
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Show the run; the JSON form is what a notebook job collects into verdict.json."""

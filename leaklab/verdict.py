@@ -7,7 +7,7 @@ recorded does not decide it, and the reason says what would.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -49,6 +49,11 @@ class Verdict:
     reason: str
     resources: tuple[ResourceVerdict, ...]
     suspects: pd.DataFrame = field(repr=False, compare=False)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from leaklab.jupyter.representations import verdict_bundle
+
+        return verdict_bundle(self)
 
     def resource(self, name: str, role: str = "main") -> ResourceVerdict | None:
         """The verdict on one resource, or None where it was not measured."""

@@ -33,6 +33,11 @@ class Comparison:
     resources: pd.DataFrame = field(compare=False)
     sites: pd.DataFrame = field(compare=False)
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from leaklab.jupyter.representations import comparison_bundle
+
+        return comparison_bundle(self)
+
 
 def compare(before: RunData, after: RunData) -> Comparison:
     """Compare two runs; LeaklabError where their difference would not come from the code."""

@@ -269,6 +269,8 @@ def _execute(
                 cwd=Path(path).parent if Path(path).exists() else None,
                 execution_timeout=timeout,
                 stderr_file=_Lines(progress) if progress else None,
+                # Its warnings are about connections of machines we are not on.
+                extra_arguments=["--IPKernelApp.log_level=40"],
             )
         except papermill.PapermillExecutionError as failure:
             error = f"{failure.ename}: {failure.evalue}"

@@ -6,7 +6,7 @@ the curves, the line, what keeps it alive, the fix, the verdict.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -38,13 +38,21 @@ class Study:
     """
 
     def __init__(
-        self, mechanism: str, *, quick: bool = True, iterations: int = 0, fresh: bool = False
+        self,
+        mechanism: str,
+        *,
+        cases: Sequence[str] = (),
+        quick: bool = True,
+        iterations: int = 0,
+        fresh: bool = False,
     ) -> None:
         from leaklab.cases.catalogue import catalogue
 
         found = catalogue()
         self.cases: dict[str, Case] = {
-            name: case for name, case in found.items() if case.mechanism == mechanism
+            name: case
+            for name, case in found.items()
+            if case.mechanism == mechanism and (not cases or name in cases)
         }
         if not self.cases:
             known = ", ".join(sorted({case.mechanism for case in found.values()}))
@@ -209,13 +217,21 @@ class Study:
             yield self.cases[name].title, "", reason, "skipped"
 
 
-def study(mechanism: str, *, quick: bool = True, iterations: int = 0, fresh: bool = False) -> Study:
-    """All cases of `mechanism`, to be recorded and shown step by step.
+def study(
+    mechanism: str,
+    *,
+    cases: Sequence[str] = (),
+    quick: bool = True,
+    iterations: int = 0,
+    fresh: bool = False,
+) -> Study:
+    """The cases of `mechanism`, to be recorded and shown step by step.
 
-    `quick`: the cases' small sizes. `iterations`: units of work in each run; 0 leaves it to the
-    case. `fresh`: record again what is recorded. Raises UsageError for an unknown mechanism.
+    `cases`: only these of them. `quick`: their small sizes. `iterations`: units of work in each
+    run; 0 leaves it to the case. `fresh`: record again what is recorded. Raises UsageError when
+    nothing has these names.
     """
-    return Study(mechanism, quick=quick, iterations=iterations, fresh=fresh)
+    return Study(mechanism, cases=cases, quick=quick, iterations=iterations, fresh=fresh)
 
 
 def headline(runs: Mapping[str, Run]) -> str:

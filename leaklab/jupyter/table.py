@@ -54,16 +54,19 @@ class Table:
             for line in lines
         )
 
-    def _repr_html_(self) -> str:
-        align = {name: "right" if name in self.numbers else "left" for name in self.columns}
+    def html(self) -> str:
+        """The table as HTML."""
+        number = "text-align:right;white-space:nowrap"
+        align = {
+            name: number if name in self.numbers else "text-align:left" for name in self.columns
+        }
         head = "".join(
-            f'<th style="{_CELL}text-align:{align[name]}">{escape(name)}</th>'
-            for name in self.columns
+            f'<th style="{_CELL}{align[name]}">{escape(name)}</th>' for name in self.columns
         )
         body = "".join(
             "<tr>"
             + "".join(
-                f'<td style="{_CELL}text-align:{align[name]}">{escape(value)}</td>'
+                f'<td style="{_CELL}{align[name]}">{escape(value)}</td>'
                 for name, value in zip(self.columns, row, strict=True)
             )
             + "</tr>"
@@ -72,4 +75,4 @@ class Table:
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return {"text/plain": str(self), "text/html": self._repr_html_(), **self.data}
+        return {"text/plain": str(self), "text/html": self.html(), **self.data}
