@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from leaklab.cases.catalogue import Case, Claim, Variant, case, catalogue
 from leaklab.cases.recording import CaseSkipped
+from leaklab.cases.scoreboard import scoreboard
 
-__all__ = ["Case", "CaseSkipped", "Claim", "Variant", "case", "catalogue"]
+__all__ = ["Case", "CaseSkipped", "Claim", "Variant", "case", "catalogue", "scoreboard"]
