@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leaklab.analysis.growth import Growth, slope_error, theil_sen
+from leaklab.analysis.growth import Growth, bin_edges, slope_error, theil_sen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,9 +66,10 @@ class Evidence:
     """What a series says, and why.
 
     verdict: grows, stopped or undecided. code: the deciding observation, one of few, uncovered,
-    steady, noisy, events, slowing, levelled, flat, reached, steps, small, unsteady, known. rising,
-    windows: in how many of the windows the floor rose. late_by_early: ratio of the rates. remaining: what a slowing
-    curve still has to come (NaN otherwise). more_x: how much longer to record to decide.
+    steady, noisy, events, slowing, levelled, flat, reached, steps, small, unsteady, known.
+    rising, windows: in how many of the windows the floor rose. late_by_early: ratio of the rates.
+    remaining: what a slowing curve still has to come (NaN otherwise). more_x: how much longer to
+    record to decide.
     """
 
     verdict: str
@@ -123,10 +124,11 @@ def _keeps_rising(growth: Growth, windows: int, gains: Floats, peaks: Floats) ->
     """Whether every window rises, and whether the rate stands out of the noise."""
     rising = (gains > 0).sum()
     every = bool((gains > WINDOW_SHARE * np.median(gains)).all()) and rising == windows - 1
-    size = len(growth.y) // windows
+    size = growth.span / windows
+    first, last = growth.x < growth.x[0] + size, growth.x >= growth.x[-1] - size
     separate = (
         windows >= SURE_WINDOWS
-        or growth.y[-size:].min() > np.median(growth.y[:size])
+        or growth.y[last].min() > np.median(growth.y[first])
         or growth.statistic >= STRONG_STATISTIC
     )
     steady = every and bool((peaks > 0).mean() >= 0.8) and bool(separate)
@@ -167,10 +169,11 @@ def _windows(growth: Growth) -> tuple[int, Floats, Floats]:
     """Number of windows, gains of their floors and of their peaks: as many windows as all rise,
     else six."""
     best: tuple[int, Floats, Floats] | None = None
-    for windows in WINDOW_COUNTS:
-        if len(growth.y) < 2 * windows:
+    for wanted in WINDOW_COUNTS:
+        edges = bin_edges(growth.x, wanted)
+        windows = len(edges)
+        if windows < WINDOW_COUNTS[-1] or len(growth.y) < 2 * windows:
             continue
-        edges = np.linspace(0, len(growth.y), windows + 1).astype(int)[:-1]
         gains = np.diff(np.minimum.reduceat(growth.y, edges))
         peaks = np.diff(np.maximum.reduceat(growth.y, edges))
         if (gains > 0).all():
@@ -234,7 +237,8 @@ def _new_territory(growth: Growth) -> bool:
     """
     if growth.span > 2 / 3 * growth.run_span:
         return True
-    return float(growth.y[-max(3, len(growth.y) // 8) :].max()) > growth.earlier_high
+    latest = growth.x >= growth.end_x - growth.span / 8
+    return float(growth.y[latest].max()) > growth.earlier_high
 
 
 def _slows(growth: Growth, gains: Floats, whole_gain: float | None) -> tuple[bool, float]:
@@ -291,9 +295,9 @@ def _not_steady(
         late = growth.whole_x >= growth.end_x - STEP_SILENCE * growth.run_span
         if steps < 4 and np.ptp(growth.whole_y[late]) == 0:
             return Evidence(STOPPED, "steps", rising, windows)
-    quarter = max(3, len(growth.y) // 4)
-    before = max(float(growth.y[:-quarter].max(initial=-np.inf)), growth.earlier_high)
-    if growth.y[-quarter:].max() <= before:
+    quarter = growth.x >= growth.end_x - growth.span / 4
+    before = max(float(growth.y[~quarter].max(initial=-np.inf)), growth.earlier_high)
+    if growth.y[quarter].max() <= before:
         return Evidence(STOPPED, "reached" if growth.rate_low > 0 else "flat", rising, windows)
     if growth.rate_low <= 0 or growth.total < material:
         latest = gains[-max(1, len(gains) // 3) :]

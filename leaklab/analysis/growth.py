@@ -130,17 +130,26 @@ def estimate(
 def floors(x: Floats, y: Floats, bin_count: int) -> tuple[Floats, Floats]:
     """The smallest value, and where it stands, in each of ``bin_count`` equal bins of x.
 
-    Bins hold the same number of points; with fewer than two points a bin the points themselves.
+    Empty bins are left out; no more points than bins stay as they are.
     """
-    if len(x) < 2 * bin_count:
+    if len(x) <= bin_count:
         return x, y
-    edges = np.linspace(0, len(x), bin_count + 1).astype(int)[:-1]
+    edges = bin_edges(x, bin_count)
     lowest = np.minimum.reduceat(y, edges)
-    bins = np.repeat(np.arange(bin_count), np.diff(np.append(edges, len(x))))
+    bins = np.repeat(np.arange(len(edges)), np.diff(np.append(edges, len(x))))
     # The first point of each bin that has the bin's minimum.
     hits = np.flatnonzero(y == lowest[bins])
     first = hits[np.flatnonzero(np.diff(bins[hits], prepend=-1))]
     return x[first], lowest
+
+
+def bin_edges(x: Floats, bin_count: int) -> NDArray[np.int64]:
+    """Where each of ``bin_count`` equally long bins of x begins; empty bins are left out.
+
+    Snapshots become rarer as a run goes on, so bins of equal count would look at its beginning.
+    """
+    wanted = np.linspace(x[0], x[-1], bin_count + 1)[:-1]
+    return np.unique(np.searchsorted(x, wanted)).astype(np.int64)
 
 
 def theil_sen(x: Floats, y: Floats) -> float:

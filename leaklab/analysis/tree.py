@@ -115,32 +115,52 @@ def _nodes(parent: Integers, frame: Integers, frames: pd.DataFrame, sums: Floats
 def difference(before: AllocationTree, after: AllocationTree) -> AllocationTree:
     """The tree of ``after`` with before_bytes: what the same call held in ``before``.
 
-    Calls are the same when function and file are, from the root down; lines may have shifted.
-    Calls that only ``before`` had are appended with nothing live.
+    Calls are the same when function and file are, from the root down. Where one function was
+    called from several lines, the same line counts first, then the order of lines: lines may have
+    shifted. Calls that only ``before`` had are appended with nothing live.
     """
-    nodes = after.nodes
-    taken: dict[tuple[int, str, str], int] = {}
-    for node, key in enumerate(_keys(nodes)):
-        taken.setdefault(key, node)
-    before_bytes = [0] * len(nodes)
-    place: list[int] = []  # of each node of before, in the result
-    added: list[int] = []
+    later = _calls(after.nodes)
+    earlier = _calls(before.nodes)
     live = before.nodes["live_bytes"].tolist()
-    for at, (parent, function, file) in enumerate(_keys(before.nodes)):
-        key = (-1 if parent < 0 else place[parent], function, file)
-        if key not in taken:
-            taken[key] = len(before_bytes)
-            before_bytes.append(0)
-            added.append(at)
-        place.append(taken[key])
-        before_bytes[place[at]] += live[at]
+    before_bytes = [0] * len(after.nodes)
+    before_bytes[0] = live[0]
+    place = [0] * len(live)  # of each node of before, in the result
+    added: list[int] = []
+    # Parents come before their children, so each group's parent has its place by now.
+    for (parent, function, file), mine in sorted(earlier.items(), key=lambda item: item[0][0]):
+        theirs = later.get((place[parent], function, file), [])
+        for node, match in _matched(mine, theirs):
+            if match is None:
+                match = len(before_bytes)
+                before_bytes.append(0)
+                added.append(node)
+            place[node] = match
+            before_bytes[match] = live[node]
     gone = before.nodes.iloc[added].assign(live_bytes=0, growth_bytes=0, allocation_count=0)
-    gone["node"] = [place[at] for at in added]
+    gone["node"] = [place[node] for node in added]
     gone["parent"] = [place[parent] for parent in gone["parent"]]
-    nodes = pd.concat([nodes, gone], ignore_index=True) if added else nodes
+    nodes = pd.concat([after.nodes, gone], ignore_index=True) if added else after.nodes
     return AllocationTree(nodes.assign(before_bytes=before_bytes))
 
 
-def _keys(nodes: pd.DataFrame) -> list[tuple[int, str, str]]:
-    columns = (nodes["parent"].tolist(), nodes["function"].tolist(), nodes["file"].tolist())
-    return list(zip(*columns, strict=True))
+def _calls(nodes: pd.DataFrame) -> dict[tuple[int, str, str], list[tuple[int, int]]]:
+    """Line and node of the calls of each function below each parent, in order of line."""
+    calls: dict[tuple[int, str, str], list[tuple[int, int]]] = {}
+    names = ("parent", "function", "file", "line")
+    columns = [nodes[name].tolist() for name in names]
+    for node, (parent, function, file, line) in enumerate(zip(*columns, strict=True)):
+        if parent >= 0:
+            calls.setdefault((parent, function, file), []).append((line, node))
+    for group in calls.values():
+        group.sort()
+    return calls
+
+
+def _matched(
+    mine: list[tuple[int, int]], theirs: list[tuple[int, int]]
+) -> list[tuple[int, int | None]]:
+    """Each of my nodes with one of theirs or None: the same line first, then in order."""
+    by_line = dict(theirs)
+    same = {line for line, _ in mine if line in by_line}
+    rest = iter([node for line, node in theirs if line not in same])
+    return [(node, by_line[line] if line in same else next(rest, None)) for line, node in mine]
