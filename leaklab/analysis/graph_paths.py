@@ -21,10 +21,14 @@ from leaklab.analysis.graph_dominators import depths
 
 # More children than this under different textual keys are entries of one table, not fields.
 MOST_FIELDS = 40
+# Steps that only say how the interpreter does it.
+_SILENT = ("__dict__", "cell")
 _CONTAINERS = ("value", "key", "item")
 _ROOT_NUMBER = re.compile(r"\d+")
 
 
+# The root's kind, its text, and the type of the object it holds.
+RootStep = tuple[str, str, int]
 # What a row of the table is worth keeping for: it may be the beginning of something that grows.
 _KEPT_COUNT = 3
 _KEPT_BYTES = 1024
@@ -50,9 +54,9 @@ class PathTree:
 def path_tree(graph: ObjectGraph) -> PathTree:
     """Merge the objects of a graph along their shortest paths."""
 
-    def root_step(node: int) -> tuple[str, str]:
+    def root_step(node: int) -> RootStep:
         root = graph.roots[int(graph.root[node])]
-        return root.kind, root_text(root)
+        return root.kind, root_text(root), int(graph.dump.type[node])
 
     return _Builder(graph, graph.parent, graph.edge_label, root_step).build(graph.levels)
 
@@ -64,11 +68,12 @@ def dominator_tree(graph: ObjectGraph, dominator: np.ndarray, paths: PathTree) -
     label = np.where(parent == graph.parent, graph.edge_label, graph.dump.texts.index(""))
     shown = path_texts(paths, np.unique(paths.node_of[dominator == count]))
 
-    def root_step(node: int) -> tuple[str, str]:
+    def root_step(node: int) -> RootStep:
         number = int(graph.root[node])
+        kind = int(graph.dump.type[node])
         if number >= 0:
-            return graph.roots[number].kind, root_text(graph.roots[number])
-        return "shared", shown[int(paths.node_of[node])].path
+            return graph.roots[number].kind, root_text(graph.roots[number]), kind
+        return "shared", shown[int(paths.node_of[node])].path, kind
 
     depth = depths(np.append(dominator, -1), count)[:count]
     placed = np.flatnonzero(depth > 0)
@@ -157,7 +162,7 @@ def root_text(root: Root) -> str:
     if root.kind == "task":
         return f"task {root.name}()"
     if root.kind == "context":
-        return root.label or "context"
+        return root.name or "context"
     if root.kind == "native":
         return f"held by native code: {root.name}"
     if root.kind == "cycle":
@@ -171,7 +176,7 @@ class _Builder:
         graph: ObjectGraph,
         parent: np.ndarray,
         edge_label: np.ndarray,
-        root_step: Callable[[int], tuple[str, str]],
+        root_step: Callable[[int], RootStep],
     ) -> None:
         self._graph = graph
         self._parent = parent
@@ -312,7 +317,7 @@ def path_texts(tree: PathTree, nodes: np.ndarray) -> dict[int, PathText]:
         parent = int(tree.parent[node])
         step = tree.step[node]
         if isinstance(step, tuple):
-            root_kind, text = step
+            root_kind, text, _ = step
             built[node] = (text, "", kind_name)
         else:
             root_kind = shown[parent].kind
@@ -327,7 +332,7 @@ def path_texts(tree: PathTree, nodes: np.ndarray) -> dict[int, PathText]:
 def _joined(above: tuple[str, str, str], step: str, named: str, kind: str) -> tuple[str, str, str]:
     """Return a path with one more step, what a path that ends there adds, and the type there."""
     path, above_end, holder = above
-    if step == "__dict__":
+    if step in _SILENT:
         return path + above_end, "", kind
     end = f" → {named}" if step in _CONTAINERS or not step else ""
     if step.startswith((".", "[")):

@@ -142,6 +142,6 @@ def _exit_callbacks(objects):
         return []
     before = list(map(sys.getrefcount, objects))
     atexit._clear()
-    after = map(sys.getrefcount, objects)
+    after = list(map(sys.getrefcount, objects))
     dropped = list(compress(objects, map(ne, before, after)))
-    return [("atexit", "", one, "") for one in dropped if one is not before]
+    return [("atexit", "", one, "") for one in dropped]

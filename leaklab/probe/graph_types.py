@@ -7,6 +7,7 @@ Everything goes through descriptors of ``type`` itself, so that metaclasses with
 import gc
 import sys
 import types
+from _thread import _local
 from collections import deque
 
 _TYPE = type.__dict__
@@ -87,11 +88,23 @@ class TypeFacts:
     ``way``: "atom" (holds nothing), "dict", "sequence", "instance" (attributes in a ``__dict__``
     and nothing else), or "general". ``readers``: (label, getter) for single fields. ``dictionary``:
     getter of the instance's ``__dict__`` or None. ``frame``: getter of the frame or None.
-    ``label``: getter of an object's own name or None. ``size``: None where sys.getsizeof is safe,
+    ``label``: getter of an object's own name or None. ``is_local``: a thread-local. ``size``: None
+    where sys.getsizeof is safe,
     else the size to assume.
     """
 
-    __slots__ = ("dictionary", "frame", "kind", "label", "name", "number", "readers", "size", "way")
+    __slots__ = (
+        "dictionary",
+        "frame",
+        "is_local",
+        "kind",
+        "label",
+        "name",
+        "number",
+        "readers",
+        "size",
+        "way",
+    )
 
     def __init__(self, kind, number):
         self.kind = kind
@@ -102,6 +115,7 @@ class TypeFacts:
         self.frame = _FRAME_GETTERS.get(_plain(kind))
         self.readers, self.dictionary = _readers(kind)
         self.size = _assumed_size(kind, flags)
+        self.is_local = any(base is _local for base in mro_of(kind))
         self.way = self._way(flags)
 
     def _way(self, flags):

@@ -422,6 +422,10 @@ class _Walk:
             more = self._function_parts(one)
         elif facts.kind is types.CellType:
             names.update((id(each), number("cell")) for each in held)
+        elif facts.name == "functools._lru_cache_wrapper":
+            names.update((id(each), number("cache")) for each in held if type(each) is dict)
+        elif facts.is_local:
+            more = self._thread_values(held)
         elif facts.kind is Context:
             more = [(value, number("contextvar " + var.name)) for var, value in one.items()]
         elif graph_types.flags_of(facts.kind) & graph_types.TYPE_SUBCLASS:
@@ -472,6 +476,13 @@ class _Walk:
             if not held:  # running, or unwinding: the interpreter holds its callers
                 return more
         return more
+
+    def _thread_values(self, held):
+        """Return the dicts of a thread-local, one for each thread that has used it."""
+        dicts = [each for table in held if type(table) is dict for each in dict.values(table)]
+        dicts = [each for each in dicts if type(each) is dict]
+        self._attribute_dict_ids.update(map(id, dicts))
+        return [(each, self._dict) for each in dicts]
 
     def _function_parts(self, one):
         """Return the cells and default values of a function with the names of their variables."""
