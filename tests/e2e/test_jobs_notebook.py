@@ -1,0 +1,159 @@
+"""Notebooks as jobs, through papermill and a real kernel."""
+
+import json
+import os
+from pathlib import Path
+
+import fsspec
+import nbformat
+import pytest
+
+from leaklab.errors import LeaklabError, UsageError
+from leaklab.jobs import NotebookResult, run_notebook
+from leaklab.jobs.notebook import VERDICT_MIME
+
+PARAMETERS = "count: int = 3  # how many [1..10]\nfail: bool = False  # raise in the middle"
+SHOW = f"""
+from IPython.display import display
+display({{"{VERDICT_MIME}": {{"run": f"r{{count}}", "verdict": "leak", "as_expected": True}},
+         "text/plain": "shown"}}, raw=True)
+"""
+
+
+def write(folder: Path, *cells: str, name: str = "job") -> Path:
+    notebook = nbformat.v4.new_notebook(
+        metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        }
+    )
+    notebook.cells = [nbformat.v4.new_markdown_cell("# A job")]
+    notebook.cells += [nbformat.v4.new_code_cell(cell) for cell in cells]
+    notebook.cells[1].metadata["tags"] = ["parameters"]
+    path = folder / f"{name}.ipynb"
+    path.write_text(nbformat.writes(notebook), encoding="utf-8")
+    return path
+
+
+def outputs_of(result: NotebookResult) -> str:
+    with fsspec.open(result.executed, "r") as file:
+        return str(json.dumps(json.load(file)["cells"]))
+
+
+def test_a_job_leaves_notebook_page_and_verdict_and_is_not_done_twice(tmp_path: Path) -> None:
+    says = "import os, sys\nprint(os.environ['LEAKLAB_STORE'])\nprint('half', file=sys.stderr)"
+    path = write(tmp_path, PARAMETERS, SHOW, says)
+    said: list[str] = []
+
+    result = run_notebook(
+        path,
+        {"count": "7"},
+        output_dir=tmp_path / "out",
+        store=str(tmp_path / "store"),
+        progress=said.append,
+    )
+
+    record = json.loads(Path(result.verdict_file).read_text())
+    assert (result.state, record["state"], record["verdict"]) == ("done", "done", "leak")
+    assert record["parameters"] == {"count": 7}
+    assert [run["run"] for run in result.runs] == ["r7"]
+    assert str(tmp_path / "store") in outputs_of(result)
+    assert "leaklab-job-" not in Path(result.executed).read_text()
+    assert "<html" in Path(result.html).read_text()
+    assert said == ["half"]
+    assert result.exit_status() == 0
+    assert result.exit_status(("leak",)) == 3
+    assert result.exit_status(("inconclusive", "unexpected")) == 0
+    assert "LEAKLAB_STORE" not in os.environ
+
+    written = Path(result.verdict_file).stat().st_mtime_ns
+    again = run_notebook(path, {"count": 7}, output_dir=tmp_path / "out", resume=True)
+    assert (again.state, again.runs) == ("kept", result.runs)
+    assert Path(result.verdict_file).stat().st_mtime_ns == written
+
+
+def test_a_failed_notebook_is_rendered_up_to_its_error(tmp_path: Path) -> None:
+    fails = "if fail:\n    raise OSError('no <room>')"
+    path = write(tmp_path, PARAMETERS, "print('before it')", fails, "print('never here')")
+
+    result = run_notebook(path, {"fail": True}, output_dir=tmp_path / "out")
+
+    assert (result.state, result.error) == ("failed", "OSError: no <room>")
+    assert result.exit_status(("leak",)) == 1
+    page = Path(result.html).read_text()
+    assert "before it" in page
+    assert "no &lt;room&gt;" in page
+    assert "no <room>" not in page
+    assert json.loads(Path(result.verdict_file).read_text())["error"] == "OSError: no <room>"
+    # A failed job is not "done": resuming runs it again, now with what it needs.
+    assert run_notebook(path, output_dir=tmp_path / "out", resume=True).state == "done"
+
+
+def test_a_kernel_that_dies_is_an_error_in_the_page(tmp_path: Path) -> None:
+    path = write(tmp_path, PARAMETERS, "print('alive')", "import os\nos._exit(9)")
+
+    result = run_notebook(path, output_dir="memory://leaklab-jobs")
+
+    assert result.state == "failed"
+    assert "DeadKernelError" in str(result.error)
+    assert "alive" in outputs_of(result)
+    with fsspec.open(result.html, "r") as file:
+        assert "DeadKernelError" in file.read()
+
+
+def test_results_go_to_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = pytest.importorskip("moto.server")
+    pytest.importorskip("s3fs")
+    started = server.ThreadedMotoServer(port=0, verbose=False)
+    started.start()
+    try:
+        host, port = started.get_host_and_port()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        fsspec.filesystem("s3").mkdir("leaklab-test")
+        path = write(tmp_path, PARAMETERS, SHOW)
+
+        result = run_notebook(path, output_dir="s3://leaklab-test/reports")
+
+        assert result.state == "done"
+        with fsspec.open("s3://leaklab-test/reports/job/verdict.json", "r") as file:
+            assert json.load(file)["verdict"] == "leak"
+        again = run_notebook(path, output_dir="s3://leaklab-test/reports", resume=True)
+        assert again.state == "kept"
+    finally:
+        started.stop()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [({"cuont": 1}, "job has no parameter: cuont"), ({"count": "many"}, "parameter count: 'many'")],
+)
+def test_wrong_parameters_start_nothing(
+    tmp_path: Path, given: dict[str, object], message: str
+) -> None:
+    path = write(tmp_path, PARAMETERS, "open('started', 'w')")
+    with pytest.raises(UsageError, match=message):
+        run_notebook(path, given, output_dir=tmp_path / "out")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["job.ipynb"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "no such notebook"), ("", "cannot read as a notebook"), ("[]", "no notebook")],
+)
+def test_what_is_no_notebook_is_refused(tmp_path: Path, content: str | None, message: str) -> None:
+    path = tmp_path / "x.ipynb"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(LeaklabError, match=message):
+        run_notebook(path, output_dir=tmp_path / "out")
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_anything_starts(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path, PARAMETERS, "open('started', 'w')")
+    (tmp_path / "out").write_text("a file, no folder")
+    with pytest.raises(LeaklabError, match=r"cannot write to: .*choose another --output"):
+        run_notebook(path, output_dir=tmp_path / "out")
+    assert not (tmp_path / "started").exists()
