@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Fewer marks than this say nothing about growth per mark; seconds are then the better axis.
 MINIMUM_MARKS = 8
+MINIMUM_FIGURES = 3
 
 # A fall of this share of the whole range, in the last twentieth of the points, is the end.
 TEARDOWN_SHARE = 0.1
@@ -125,7 +126,8 @@ def choose_points(
     """
     at_mark = np.isfinite(marks)
     for candidate in (at_mark & preferred, at_mark):
-        if len(np.unique(marks[candidate])) >= MINIMUM_MARKS:
+        reached = marks[candidate]
+        if len(np.unique(reached)) >= MINIMUM_FIGURES and reached.max() >= MINIMUM_MARKS:
             return candidate, "iteration"
     return np.isfinite(time_seconds), "second"
 
