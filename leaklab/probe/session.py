@@ -139,20 +139,17 @@ class Session:
             "gauges": dict(self._gauges),
             "figures": figures(),
         }
-        worked_seconds = 0.0
         try:
-            while True:
-                reply = self._channel.ask(message)
-                if reply[0] == "go":
-                    break
-                message = self._obey(reply)
-                worked_seconds += message["seconds"]
+            reply = self._channel.ask(message)
+            # What is asked for beyond the figures is spaced by the recorder, by its own cost.
+            cost_seconds = time.monotonic() - begun
+            while reply[0] != "go":
+                reply = self._channel.ask(self._obey(reply))
         except ChannelError:
             self._recover()
             return
         self._told_count += 1
-        now = time.monotonic()
-        self._space(now, now - begun - worked_seconds)
+        self._space(time.monotonic(), cost_seconds)
 
     def _space(self, now, cost_seconds):
         """Decide when the next mark is told: they may cost a small share of the target's time."""

@@ -181,7 +181,8 @@ class PassRecorder:
             self._due["progress"] = now + PROGRESS_SECONDS
         self._check_limits(now)
         if self._drive is not None and not self._child.stopping:
-            if self._drive.step(now, (tracked.pid for tracked in self._table.alive())):
+            pids = [tracked.pid for tracked in self._table.alive()]
+            if self._drive.step(now, pids):
                 self._stop("drive", "stopped after the drive")
 
     def _write_processes(self) -> None:
