@@ -56,23 +56,19 @@ def start_postgres(
     """A PostgreSQL server on a private socket; the last item is what it logs when it is ready."""
     data, account = scratch / "data", unprivileged()
     programs = usable_programs(programs, "postgres", scratch)
-    subprocess.run(
+    made = subprocess.run(
         [
             programs / "initdb",
-            "-D",
-            data,
-            "-U",
-            "postgres",
-            "--auth=trust",
-            "--no-sync",
-            "--encoding=UTF8",
-            "--locale=C",
+            *("-D", data, "-U", "postgres", "--auth=trust", "--no-sync"),
+            *("--encoding=UTF8", "--locale=C"),
         ],
-        check=True,
-        cwd=scratch,
-        stdout=subprocess.DEVNULL,
+        cwd="/",
+        capture_output=True,
+        text=True,
         **account,
     )
+    if made.returncode != 0:
+        sys.exit(made.stderr.strip())
     server = subprocess.Popen(
         [
             programs / "postgres",

@@ -1,0 +1,120 @@
+"""Real servers for cases: usable at once, and gone with whoever started them."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import psutil
+import pytest
+
+from leaklab.cases.services import missing_service, start_service
+
+psycopg2 = pytest.importorskip("psycopg2")
+redis = pytest.importorskip("redis")
+
+KILLED = """
+import os, signal, sys
+from leaklab.cases.services import start_service
+with start_service(sys.argv[1]) as environment:
+    print(*environment.values(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_servers_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("LEAKLAB_POSTGRES_URL", "LEAKLAB_REDIS_URL"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that the unprivileged user of the servers can reach, as it cannot pytest's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def servers() -> set[int]:
+    """The ids of all our guards' and servers' processes."""
+    names = ("server_guard.py", "leaklab-postgres-", "valkey-server")
+    return {
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if any(name in part for part in process.info["cmdline"] or () for name in names)
+    }
+
+
+def test_postgres_answers_and_goes() -> None:
+    if (reason := missing_service("postgres")) is not None:
+        pytest.skip(reason)
+    with start_service("postgres") as environment:
+        url = environment["LEAKLAB_POSTGRES_URL"]
+        (folder,) = map(Path, parse_qs(urlsplit(url).query)["host"])
+        assert folder.stat().st_mode & 0o077 == 0, "others could connect as superuser"
+        connection = psycopg2.connect(url)
+        with connection.cursor() as cursor:
+            cursor.execute("select usesuper from pg_user where usename = current_user")
+            assert cursor.fetchone() == (True,)
+        connection.close()
+    assert not folder.exists()
+
+
+def test_valkey_answers_only_with_the_password() -> None:
+    if (reason := missing_service("valkey")) is not None:
+        pytest.skip(reason)
+    with start_service("valkey") as environment:
+        url = environment["LEAKLAB_REDIS_URL"]
+        with redis.from_url(url) as client:
+            assert client.ping()
+        stranger = redis.Redis(port=urlsplit(url).port)
+        with stranger, pytest.raises(redis.exceptions.AuthenticationError):
+            stranger.ping()
+
+
+@pytest.mark.parametrize("name", ["postgres", "valkey"])
+def test_no_server_outlives_a_leaklab_that_is_killed(name: str, open_folder: Path) -> None:
+    if (reason := missing_service(name)) is not None:
+        pytest.skip(reason)
+    before = servers()
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, name],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(open_folder)},
+        timeout=60,
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert "://" in done.stdout
+    deadline = time.monotonic() + 15
+    while servers() - before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not servers() - before
+    assert not list(open_folder.iterdir())
+
+
+def test_ones_own_server_is_used_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAKLAB_REDIS_URL", "redis://elsewhere:6379/1")
+    before = servers()
+    assert missing_service("valkey") is None
+    with start_service("valkey") as environment:
+        assert environment == {"LEAKLAB_REDIS_URL": "redis://elsewhere:6379/1"}
+        assert servers() == before
+
+
+def test_node_packages_that_are_missing_come_with_the_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "node").write_text("#!/bin/sh\n")
+    (tmp_path / "node").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("LEAKLAB_NODE_MODULES", str(tmp_path / "node_modules"))
+    assert "npm install --prefix" in str(missing_service("node"))
+    monkeypatch.setenv("PATH", "")
+    assert "it is not on the path" in str(missing_service("node"))

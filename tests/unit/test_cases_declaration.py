@@ -1,0 +1,193 @@
+"""case.toml: what is read, and that every mistake in it is named by file and key."""
+
+from pathlib import Path
+
+import pytest
+
+from leaklab.cases.catalogue import FOLDER, case, read_case
+from leaklab.cases.parameters import Parameter, evaluate
+from leaklab.cases.requirements import missing_requirement, python_matches
+from leaklab.errors import LeaklabError, UsageError
+
+GOOD = """\
+title = "A list that grows"
+mechanism = "unbounded-caches"
+
+[[claims]]
+document = "001"
+section = "Root causes 1"
+text = "It grows."
+verdict = "right"
+why = "It does."
+
+[parameters.iterations]
+default = 200
+quick = 80
+type = "int"
+minimum = 10
+maximum = 1000
+help = "requests"
+
+[parameters.payload_bytes]
+default = 100
+type = "int"
+help = "size of one"
+
+[variants.before]
+role = "before"
+summary = "nothing leaves"
+environment = { PYTHONMALLOC = "malloc" }
+[variants.before.expect]
+verdict = "leak"
+suspect = "build"
+[variants.before.expect.resources.heap_bytes]
+verdict = "leak"
+rate = "payload_bytes + 50"
+tolerance = 0.1
+python = ">=3.12,<3.14"
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    folder = tmp_path / "growing-list"
+    folder.mkdir()
+    (folder / "case.toml").write_text(text)
+    (folder / "target.py").write_text("")
+    return folder
+
+
+def test_a_declaration_becomes_typed_values(tmp_path: Path) -> None:
+    case = read_case(written(tmp_path, GOOD))
+
+    assert (case.id, case.title, case.runnable) == ("growing-list", "A list that grows", True)
+    assert case.claims[0].verdict == "right"
+    assert case.values({}) == {"iterations": 200, "payload_bytes": 100}
+    assert case.values({"iterations": "50"}, quick=True) == {"iterations": 50, "payload_bytes": 100}
+    assert case.values({}, quick=True)["iterations"] == 80
+    variant = case.variant("before")
+    assert variant.environment == {"PYTHONMALLOC": "malloc"}
+    (heap,) = variant.expectation.resources
+    assert (heap.rate, heap.tolerance, heap.python) == ("payload_bytes + 50", 0.1, ">=3.12,<3.14")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('title = "A', 'titel = "A', "title: is missing"),
+        ('mechanism = "unbounded-caches"', "mechanism = 3", "mechanism: ill-typed value 3"),
+        ('mechanism = "un', 'colour = "red"\nmechanism = "un', "colour: unknown key"),
+        ("[[claims]]", "[claims]", "claims: are missing"),
+        ('document = "001"', 'document = "009"', "claims.1.document: unknown value '009'"),
+        ('verdict = "right"', 'verdict = "true"', "claims.1.verdict: unknown value 'true'"),
+        ('type = "int"\nminimum', 'type = "integer"\nminimum', "parameters.iterations.type"),
+        ("default = 200", 'default = "200"', "parameters.iterations.default: ill-typed"),
+        ("default = 200", "default = true", "parameters.iterations.default: ill-typed"),
+        ("quick = 80", "quick = 8", "parameters.iterations.quick: parameter iterations out of"),
+        ('help = "requests"', 'hint = "requests"', "parameters.iterations.help: is missing"),
+        ('role = "before"', 'role = "after"', "variants.before.role: unknown value 'after'"),
+        ('PYTHONMALLOC = "malloc"', "PYTHONMALLOC = 1", "environment.PYTHONMALLOC: ill-typed"),
+        ("[variants.before.expect]", "[variants.before.expected]", "before.expected: unknown key"),
+        ('suspect = "build"', "suspect = ['build']", "expect.suspect: ill-typed"),
+        ('rate = "payload_bytes + 50"', 'rate = "payload + 50"', "heap_bytes.rate: bad expression"),
+        ('rate = "payload_bytes + 50"', "rate = [1]", "heap_bytes.rate: ill-typed"),
+        ("tolerance = 0.1", "tolerance = 10", "heap_bytes.tolerance: out of range"),
+        ("tolerance = 0.1", 'tolerance = "0.1"', "heap_bytes.tolerance: ill-typed"),
+        ('python = ">=3.12,<3.14"', 'python = "3.12+"', "heap_bytes.python: not a version range"),
+        ("title", "title = 1 = 2", "cannot be read"),
+    ],
+)
+def test_a_mistake_is_named_in_one_line(tmp_path: Path, old: str, new: str, key: str) -> None:
+    assert old in GOOD
+    with pytest.raises(LeaklabError) as error:
+        read_case(written(tmp_path, GOOD.replace(old, new, 1)))
+
+    assert str(error.value).startswith("growing-list/case.toml: ")
+    assert key in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_variants_need_a_target(tmp_path: Path) -> None:
+    folder = written(tmp_path, GOOD)
+    (folder / "target.py").unlink()
+    with pytest.raises(LeaklabError, match=r"variants: are declared without a target\.py"):
+        read_case(folder)
+
+
+def test_claims_alone_are_a_case_that_cannot_run(tmp_path: Path) -> None:
+    folder = written(tmp_path, GOOD.split("[variants")[0])
+    (folder / "target.py").unlink()
+    case = read_case(folder)
+    assert not case.runnable
+    assert case.missing() == "cannot be reproduced in code: see its claims"
+
+
+def test_unknown_case_variant_and_parameter_say_what_there_is() -> None:
+    with pytest.raises(UsageError, match="unknown case: unbounded-cash; did you mean unbounded-ca"):
+        case("unbounded-cash")
+    with pytest.raises(UsageError, match=r"unknown case: \.\./cases/http-clients"):
+        case("../cases/http-clients")
+    known = case("unbounded-cache")
+    with pytest.raises(UsageError, match="unknown variant of unbounded-cache: after; allowed: bef"):
+        known.record("after")
+    with pytest.raises(UsageError, match="unknown parameter of unbounded-cache: iteration; allowe"):
+        known.record("before", iteration=3)
+    with pytest.raises(UsageError, match="ill-typed value of parameter iterations: 'many'; it mus"):
+        known.record("before", iterations="many")
+    with pytest.raises(UsageError, match="parameter iterations out of range: 3; allowed: 100 to"):
+        known.record("before", iterations=3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "parsed"),
+    [
+        ("int", "7", 7), ("int", 7, 7), ("float", 7, 7.0), ("float", "7.5", 7.5),
+        ("bool", "true", True), ("bool", False, False), ("str", "x", "x"),
+    ],
+)  # fmt: skip
+def test_values_are_parsed_by_type(kind: str, value: object, parsed: object) -> None:
+    assert Parameter("p", kind, 0, 0, None, None, "").parse(value) == parsed
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("int", "7.5"), ("int", 7.5), ("int", True), ("bool", "yes"), ("bool", 1), ("float", None)],
+)
+def test_ill_typed_values_are_refused(kind: str, value: object) -> None:
+    with pytest.raises(UsageError, match="ill-typed value of parameter p"):
+        Parameter("p", kind, 0, 0, None, None, "").parse(value)
+
+
+def test_rates_are_arithmetic_over_parameters() -> None:
+    values = {"users": 50, "name": "x", "flag": True}
+    assert evaluate(3, values) == 3
+    assert evaluate("17 * users", values) == 850
+    assert evaluate("-(users + 10) / 4 - 1", values) == -16
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["users ** 9", "__import__('os')", "user", "users.real", "name + 1", "flag + 1", "1 /", "1 / 0",
+     "users if 1 else 2", "[1]", "'a'", "True"],
+)  # fmt: skip
+def test_anything_else_is_refused(expression: str) -> None:
+    with pytest.raises(LeaklabError, match="bad expression"):
+        evaluate(expression, {"users": 50, "name": "x", "flag": True})
+
+
+def test_what_is_missing_is_said_with_the_way_out() -> None:
+    assert missing_requirement(["json", "email.message"], [], ">=3.11") is None
+    assert "json_of_tomorrow, no.such.module; pip install" in str(
+        missing_requirement(["json", "json_of_tomorrow", "no.such.module"], [], None)
+    )
+    assert str(missing_requirement([], [], ">=3.99")).startswith("needs Python >=3.99: this is 3.")
+
+
+def test_python_ranges_compare_numbers() -> None:
+    assert python_matches(">=3.9,<3.12", (3, 11, 7))
+    assert not python_matches(">=3.12", (3, 11, 7))
+    assert python_matches("==3.11", (3, 11, 7))
+
+
+def test_every_declaration_can_be_read() -> None:
+    # One by one: a folder that is being written must not hide the others.
+    assert {read_case(path.parent).id for path in FOLDER.glob("*/case.toml")}

@@ -1,0 +1,95 @@
+"""Expected against measured: exact, within a tolerance, unmeasured, and for another Python."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+
+from leaklab.cases.expectations import Expectation, ResourceExpectation, check_run, checked_frame
+
+
+def resource(name: str = "fd_count", **given: Any) -> ResourceExpectation:
+    fields = dict.fromkeys(("verdict", "rate", "last", "at_most", "role", "python"))
+    return ResourceExpectation(**{"name": name, "tolerance": 0.0, "note": "", **fields, **given})
+
+
+def measured(name: str = "fd_count", **given: Any) -> SimpleNamespace:
+    fields = {"verdict": "leak", "rate": 1.0, "last": 40.0, "reason": "grew", "role": "main"}
+    return SimpleNamespace(**{"name": name, **fields, **given})
+
+
+def fake_run(
+    *resources: SimpleNamespace,
+    functions: tuple[str, ...] = (),
+    paths: tuple[str, ...] = (),
+    traced: bool = True,
+) -> SimpleNamespace:
+    return SimpleNamespace(
+        meta={"passes": [{"traced": traced}], "versions": {"python": "3.11.7"}},
+        verdict=lambda: SimpleNamespace(verdict="leak", reason="why", resources=resources),
+        suspects=lambda: pd.DataFrame({"function": list(functions)}),
+        retention=lambda: pd.DataFrame({"path": list(paths)}),
+    )
+
+
+def checked(run: SimpleNamespace, *resources: ResourceExpectation, **given: Any) -> pd.DataFrame:
+    expectation = Expectation(
+        **{"verdict": None, "suspect": None, "holder": None, "note": "", **given},
+        resources=resources,
+    )
+    return checked_frame(check_run("before", expectation, run, {"size": 100})).set_index("resource")
+
+
+def test_verdict_and_exact_counts() -> None:
+    run = fake_run(measured(rate=1.0), measured("thread_count", rate=1.01))
+    table = checked(
+        run,
+        resource(verdict="leak", rate=1, last=40),
+        resource("thread_count", rate=1),
+        verdict="leak",
+    )
+    assert list(table["ok"]) == [True, True, True, True, False]
+    assert table.loc["fd_count rate", "measured"] == "1"
+    assert table.loc["verdict", "note"] == "why"
+
+
+def test_tolerance_is_relative_and_expressions_are_evaluated() -> None:
+    run = fake_run(measured("heap_bytes", rate=114.0, last=200.0))
+    table = checked(
+        run,
+        resource("heap_bytes", rate="size", tolerance=0.15, last="size + 1", at_most="2 * size"),
+    )
+    assert dict(table["ok"]) == {
+        "heap_bytes rate": True,
+        "heap_bytes last": False,
+        "heap_bytes at_most": True,
+    }
+    assert table.loc["heap_bytes rate", "expected"] == "100 ± 15%"
+
+
+def test_zero_is_exact() -> None:
+    assert checked(fake_run(measured(rate=0.0)), resource(rate=0))["ok"].all()
+    assert not checked(fake_run(measured(rate=0.01)), resource(rate=0))["ok"].any()
+
+
+def test_what_was_not_measured_is_neither_right_nor_wrong() -> None:
+    run = fake_run(measured(rate=None), measured("heap_bytes", rate=float("nan")), traced=False)
+    table = checked(
+        run,
+        resource(rate=1),
+        resource("heap_bytes", rate=1),
+        resource("task_count", verdict="leak"),
+        resource("fd_count", verdict="leak", role="fork of main"),
+        resource("rss_bytes", verdict="leak", python=">=3.12"),
+        suspect="build",
+        holder="PAGES",
+    )
+    assert table["ok"].isna().all()
+    assert table.loc["rss_bytes", "note"] == "expected on Python >=3.12 only"
+
+
+def test_suspect_among_the_first_three_and_holder_in_a_path() -> None:
+    run = fake_run(functions=("a", "b", "c", "build"), paths=("module app → PAGES → dict",))
+    assert not checked(run, suspect="build")["ok"].any()
+    assert checked(run, suspect="c", holder="PAGES")["ok"].all()
+    assert not checked(run, holder="STORE")["ok"].any()
