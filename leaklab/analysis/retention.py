@@ -1,0 +1,212 @@
+"""What keeps the growth alive: path nodes that grow from dump to dump, and where they come from.
+
+The path nodes of several dumps are matched by fingerprint. Where objects pile up, their number
+grows while the number of what holds them does not: that holder is the accumulation point, and
+everything that grows below it is one leak group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from leaklab.analysis.retention_sites import GroupGrowth, match_sites
+from leaklab.analysis.series import processes_of
+
+if TYPE_CHECKING:
+    from leaklab.store import RunData
+
+COLUMNS = (
+    "path",
+    "type",
+    "holder",
+    "accumulation_point",
+    "count",
+    "growth_count",
+    "retained_bytes",
+    "growth_bytes",
+    "rate",
+    "unit",
+    "fingerprint",
+    "suspect_rank",
+    "suspect_ranks",
+    "confidence",
+    "evidence",
+)
+# Dumps before this share of the work show warm-up.
+_WARM_UP_SHARE = 0.2
+# Growth below this, over the run, matters to nobody.
+_MATERIAL_BYTES = 1024
+# A leak adds objects at every step of the work; a few more over a whole run are something else.
+_LEAST_PER_UNIT = 0.02
+_PASSES = ("explain", "graph", "measure")
+
+
+@dataclass
+class _Group:
+    """What grows below one accumulation point: rows of the table of path nodes."""
+
+    holder: int
+    members: list[int] = field(default_factory=list)
+
+
+def retention(data: RunData, *, role: str = "main", limit: int = 20) -> pd.DataFrame:
+    """Return one row per leak group, the one that gained most bytes first.
+
+    Columns: path (of the objects that pile up), type (theirs), holder (path of what holds them),
+    accumulation_point (the same with its type), count and retained_bytes (at the last dump),
+    growth_count and growth_bytes (since the first dump after warm-up), rate (bytes per unit),
+    unit ("iteration" or "second"), fingerprint (the same leak in another run has the same one),
+    suspect_rank and suspect_ranks (rows of ``suspects`` that allocate it; null and empty where none
+    matches), confidence ("high", "medium", "low" or null) and evidence (why, in words).
+
+    Empty with fewer than two complete dumps of the role's first process.
+    """
+    growth = growth_by_path(data, role=role)
+    if growth is None:
+        return pd.DataFrame({name: [] for name in COLUMNS})
+    table, span, unit = growth
+    rows = [_row(table, group, span, unit) for group in _groups(table)]
+    rows = [row for row in rows if row["growth_bytes"] >= _MATERIAL_BYTES]
+    rows.sort(key=lambda row: (row["_weak"], -row["growth_bytes"]))
+    rows = rows[:limit]
+    found = match_sites(data, [row["_growth"] for row in rows], role=role)
+    for row, match in zip(rows, found, strict=True):
+        row["suspect_ranks"] = list(match.ranks)
+        row["suspect_rank"] = match.ranks[0] if match.ranks else None
+        row["confidence"], row["evidence"] = match.confidence, match.evidence
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def growth_by_path(data: RunData, *, role: str = "main") -> tuple[pd.DataFrame, float, str] | None:
+    """Return the path nodes of the last dump with their growth, its span, and the span's unit.
+
+    Columns as the table ``paths`` of the last dump, plus growth_count, growth_shallow_bytes,
+    growth_bytes (retained), steady (never fell from dump to dump). None with fewer than two dumps.
+    """
+    chosen = _dumps(data, role)
+    if chosen is None:
+        return None
+    process, numbers, span, unit = chosen
+    paths = data.paths
+    paths = paths[(paths["process"] == process) & (paths["tree"] == "path")]
+    last = paths[paths["dump"] == numbers[-1]].reset_index(drop=True)
+    figures = {}
+    for name in ("count", "shallow_bytes", "retained_bytes"):
+        wide = paths.pivot_table(index="fingerprint", columns="dump", values=name, aggfunc="sum")
+        wide = wide.reindex(index=last["fingerprint"], columns=list(numbers))
+        figures[name] = wide.fillna(0).to_numpy(dtype=float)
+    table = last.copy()
+    table["growth_count"] = figures["count"][:, -1] - figures["count"][:, 0]
+    table["growth_shallow_bytes"] = figures["shallow_bytes"][:, -1] - figures["shallow_bytes"][:, 0]
+    table["growth_bytes"] = figures["retained_bytes"][:, -1] - figures["retained_bytes"][:, 0]
+    table["steady"] = [
+        _steady(count) and _steady(size)
+        for count, size in zip(figures["count"], figures["shallow_bytes"], strict=True)
+    ]
+    return table, span, unit
+
+
+def _dumps(data: RunData, role: str) -> tuple[int, list[int], float, str] | None:
+    """Choose the process and its dumps after warm-up; their span in marks or seconds."""
+    dumps = data.graph_dumps
+    if not len(dumps):
+        return None
+    complete = dumps[dumps["state"] == "complete"]
+    for pass_ in _PASSES:
+        for process in processes_of(data, role, pass_):
+            mine = complete[(complete["process"] == process) & (complete["pass"] == pass_)]
+            if len(mine) < 2:
+                continue
+            marks = mine["mark"].astype("Float64")
+            by_mark = marks.notna().all() and marks.nunique() > 1
+            position = (marks if by_mark else mine["time_seconds"]).to_numpy(dtype=float)
+            numbers = mine["dump"].to_numpy()
+            order = np.argsort(position, kind="stable")
+            position, numbers = position[order], numbers[order]
+            warm = position >= _WARM_UP_SHARE * position[-1]
+            if warm.sum() < 2:
+                warm[-2:] = True
+            position, numbers = position[warm], numbers[warm]
+            if position[-1] > position[0]:
+                unit = "iteration" if by_mark else "second"
+                return process, numbers.tolist(), float(position[-1] - position[0]), unit
+    return None
+
+
+def _steady(values: np.ndarray) -> bool:
+    steps = np.diff(values)
+    return bool((steps >= 0).all()) if len(steps) < 4 else bool((steps >= 0).mean() >= 0.75)
+
+
+def _groups(table: pd.DataFrame) -> Iterable[_Group]:
+    """Collect what grows below each accumulation point."""
+    parent = table["parent"].to_numpy()
+    more = (table["growth_count"].to_numpy() > 0) & table["steady"].to_numpy(dtype=bool)
+    larger = table["steady"].to_numpy(dtype=bool) & (
+        table["growth_shallow_bytes"].to_numpy() >= _MATERIAL_BYTES
+    )
+    groups: dict[int, _Group] = {}
+    top: dict[int, int] = {}
+    for node in np.flatnonzero(more).tolist():
+        above = int(parent[node])
+        # What multiplies below something that multiplies belongs to that one's group.
+        holder = top[above] if above >= 0 and more[above] else above
+        top[node] = holder
+        # Root after root of one kind (threads, tasks) has no holder: each is its own.
+        key = holder if holder >= 0 else _top_of(node, parent, more)
+        groups.setdefault(key, _Group(key)).members.append(node)
+    for node in np.flatnonzero(larger & ~more).tolist():
+        if node in groups:
+            groups[node].members.append(node)
+        else:
+            groups[node] = _Group(node, [node])
+    return groups.values()
+
+
+def _top_of(node: int, parent: np.ndarray, more: np.ndarray) -> int:
+    while parent[node] >= 0 and more[parent[node]]:
+        node = int(parent[node])
+    return node
+
+
+def _row(table: pd.DataFrame, group: _Group, span: float, unit: str) -> dict[str, Any]:
+    parent = table["parent"].to_numpy()
+    members = set(group.members)
+    tops = [node for node in group.members if int(parent[node]) not in members]
+    tops = [node for node in tops if node != group.holder] or tops
+    gains = table["growth_bytes"].to_numpy()
+    main = max(tops, key=lambda node: gains[node])
+    shallow = table["growth_shallow_bytes"].to_numpy()
+    retained = sum(max(0.0, float(gains[node])) for node in tops)
+    own = float(shallow[group.holder]) if group.holder not in tops else 0.0
+    growth = max(retained + max(0.0, own), float(shallow[sorted(members)].sum()))
+    counts = table["growth_count"].to_numpy()
+    parts = [
+        (float(shallow[node]) / span, float(counts[node]) / span)
+        for node in sorted(members | {group.holder})
+        if shallow[node] > 0
+    ]
+    holder = str(table["path"].iloc[group.holder])
+    kind = str(table["kind"].iloc[main])
+    return {
+        "path": str(table["path"].iloc[main]),
+        "type": str(table["type"].iloc[main]),
+        "holder": holder,
+        "accumulation_point": f"{holder} ({table['type'].iloc[group.holder]})",
+        "count": int(table["count"].iloc[main]),
+        "growth_count": int(counts[main]),
+        "retained_bytes": int(table["retained_bytes"].iloc[main]),
+        "growth_bytes": int(growth),
+        "rate": growth / span,
+        "unit": unit,
+        "fingerprint": str(table["fingerprint"].iloc[main]),
+        "_growth": GroupGrowth(growth / span, tuple(parts)),
+        # What is no object of the target's own explains little, however large it is.
+        "_weak": kind in ("native", "cycle", "class")
+        or (counts[main] > 0 and counts[main] / span < _LEAST_PER_UNIT and unit == "iteration"),
+    }
