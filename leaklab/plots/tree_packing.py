@@ -47,7 +47,7 @@ def pack(layouts: list[Layout], header: dict[str, Any]) -> str:
         own = _own_columns(layout)
         count = len(layout.parent)
         steps = np.concatenate([[0], layout.depth[:-1] + 1 - layout.depth[1:]])
-        columns += [varints(steps), varints(frame[begin : begin + count])]
+        columns += [varints(steps), varints(_backward(frame)[begin : begin + count])]
         columns += [varints(_zigzag(values)) for values in own.values()]
         trees.append({"nodeCount": count, "columns": list(own)})
         begin += count
@@ -55,6 +55,17 @@ def pack(layouts: list[Layout], header: dict[str, Any]) -> str:
     text = json.dumps(about, separators=(",", ":")).encode("ascii")
     raw = varints(np.array([len(text)])) + text + b"".join(columns)
     return base64.b64encode(zlib.compress(raw, 9)).decode("ascii")
+
+
+def _backward(frame: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Frame numbers as 0 for the next one that was not met yet, else how far back it is.
+
+    Frames are numbered in the order they are met, so a tree in which every call is another line
+    costs next to nothing here.
+    """
+    met = np.maximum.accumulate(frame) + 1
+    before = np.concatenate([[0], met[:-1]])
+    return np.where(met > before, 0, before - frame)
 
 
 def clean_name(text: str) -> str:

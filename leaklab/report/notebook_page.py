@@ -75,7 +75,8 @@ def _within_limit(outputs: list[list[Output]]) -> list[list[Output]]:
 
 def _body(notebook: Any, outputs: list[list[Output]]) -> str:
     """The cells as HTML. The template sees prepared outputs only: one HTML form each."""
-    from nbconvert import HTMLExporter
+    # Not HTMLExporter: it parses and rewrites the whole page, frames with their pages included.
+    from nbconvert.exporters import TemplateExporter
 
     prepared = copy.deepcopy(notebook)
     for cell, found in zip(prepared.cells, outputs, strict=True):
@@ -88,7 +89,8 @@ def _body(notebook: Any, outputs: list[list[Output]]) -> str:
                 type(cell)(output_type="display_data", data={"text/html": o.html}, metadata={})
                 for o in found
             ]
-    exporter = HTMLExporter(
+    exporter = TemplateExporter(
+        file_extension=".html",
         extra_template_basedirs=[str(resources.files("leaklab.report"))],
         template_name="notebook_template",
     )

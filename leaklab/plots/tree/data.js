@@ -47,14 +47,17 @@ function readTrees(bytes) {
     fn: source.column(count), file: source.column(count), line: source.column(count),
     origin: source.column(count),
   };
-  const trees = header.trees.map((about) => readTree(source, about));
+  const met = { count: 0 };
+  const trees = header.trees.map((about) => readTree(source, about, met));
   return { header, frames, trees };
 }
 
 // parent, end: the rows of a node's subtree are i+1 .. end[i]-1, as rows are depth first.
-function readTree(source, about) {
+function readTree(source, about, met) {
   const n = about.nodeCount;
-  const steps = source.column(n), frame = source.column(n);
+  const steps = source.column(n), back = source.column(n);
+  const frame = new Int32Array(n);
+  for (let i = 0; i < n; i++) frame[i] = back[i] ? met.count - back[i] : met.count++;
   const depth = new Int32Array(n), parent = new Int32Array(n), end = new Int32Array(n);
   const open = [];
   for (let i = 0; i < n; i++) {

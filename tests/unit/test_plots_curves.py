@@ -1,0 +1,161 @@
+"""Growth and resource curves: what is drawn, on synthetic runs."""
+
+import numpy as np
+import pytest
+import synthetic as make
+from matplotlib import pyplot
+
+from leaklab import plots
+from leaklab.plots import resource_curves, style, units
+from leaklab.run import Run
+
+COUNT = 120
+
+
+def recorded(variant="before", rate=20_000.0, **resources):
+    rss = make.warm_up(COUNT, 4e6, half_life=5) + make.leak(COUNT, rate) + make.noise(COUNT, 2e4)
+    return Run(make.run(rss=rss, meta={"name": "cache", "variant": variant}, **resources))
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def by_gid(ax, gid):
+    return [child for child in ax.get_children() if child.get_gid() == gid]
+
+
+def test_growth_draws_each_run_with_its_rate_and_verdict():
+    runs = [recorded(), recorded("documented_fix", 0.0)]
+    ax = plots.growth(runs, "rss_bytes", style.detached_axes())
+    before, after = texts(ax)
+    assert before.startswith("before: leak, +19.")
+    assert "KiB per iteration" in before
+    assert after.startswith("documented_fix: bounded")
+    assert [len(line.get_xdata()) for line in ax.lines if line.get_gid() is None] == [COUNT, COUNT]
+    assert ax.get_xlabel() == "iterations"
+    assert len(by_gid(ax, "warm-up")) == 1
+    assert by_gid(ax, "band")
+
+
+def test_fitted_line_has_the_rate_of_the_verdict():
+    run = recorded()
+    ax = plots.growth(run, "rss_bytes", style.detached_axes())
+    (fitted,) = by_gid(ax, "rate")
+    x, y = fitted.get_data()
+    rate = run.verdict().resource("rss_bytes").rate
+    assert (y[1] - y[0]) / (x[1] - x[0]) == pytest.approx(rate)
+
+
+def test_growth_names_a_run_that_did_not_measure_the_resource():
+    other = Run(make.run(fd_count=make.steady(COUNT, 5), meta={"name": "x", "variant": "odd"}))
+    ax = plots.growth([recorded(), other], "rss_bytes", style.detached_axes())
+    assert texts(ax)[1] == "odd: not measured"
+
+
+def test_growth_without_any_measurement_says_so_instead_of_empty_axes():
+    ax = plots.growth(recorded(), "thread_count", style.detached_axes())
+    assert ax.texts[0].get_text() == "threads: not measured"
+    assert not ax.axison
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_few_points_are_markers(count):
+    run = Run(make.run(rss=make.steady(count), meta={"name": "short", "variant": "one"}))
+    ax = plots.growth(run, "rss_bytes", style.detached_axes())
+    assert ax.lines[0].get_marker() == "o"
+    assert len(ax.lines[0].get_xdata()) == count
+
+
+def test_seconds_when_a_run_has_no_marks():
+    timed = Run(make.run(rss=make.leak(COUNT, 1e4), marks=False, meta={"name": "timed"}))
+    ax = plots.growth([recorded(), timed], "rss_bytes", style.detached_axes())
+    assert ax.get_xlabel() == "seconds"
+    assert ax.lines[0].get_xdata().max() < 2  # seconds, not marks
+
+
+def test_huge_values_and_hostile_names_stay_readable():
+    run = Run(
+        make.run(rss=make.leak(COUNT, 1e15), meta={"name": "x", "variant": "$\\alpha" + "名" * 300})
+    )
+    ax = plots.growth(run, "rss_bytes", style.detached_axes())
+    ax.figure.canvas.draw()  # a font without the glyph would warn, and mathematics would fail
+    assert len(texts(ax)[0]) < 140
+    assert any("PiB" in tick.get_text() for tick in ax.get_yticklabels())
+
+
+def test_curves_put_what_moves_first_and_share_the_axis():
+    run = recorded(fd_count=make.leak(COUNT, 1.0), thread_count=make.steady(COUNT, 3.0))
+    host = plots.curves([run, recorded("after", 0.0)], ax=style.detached_axes())
+    panels = host.child_axes
+    assert [panel.get_gid() for panel in panels] == ["fd_count", "thread_count"]
+    assert panels[0].get_shared_x_axes().joined(*panels)
+    assert panels[-1].get_xlabel() == "iterations"
+    low, high = panels[1].get_ylim()
+    assert low <= 0 < 3 < high  # a constant is not blown up
+
+
+def test_curves_leave_memory_to_the_growth_figure():
+    run = recorded(fd_count=make.steady(COUNT, 3.0))
+    assert resource_curves.interesting([run]) == ["fd_count"]
+
+
+def test_curves_without_resources_say_so():
+    host = plots.curves(recorded(), names=["task_count"], ax=style.detached_axes())
+    assert host.texts[0].get_text() == "task_count: not measured"
+
+
+def test_a_million_points_are_thinned_and_keep_their_extremes():
+    values = np.zeros(100_000)
+    values[54_321] = 7.0
+    values[60_000] = np.nan
+    x, y = style.thin(np.arange(100_000.0), values)
+    assert len(x) <= 1500
+    assert y.max() == 7.0
+    assert x[y.argmax()] == 54_321
+
+
+def test_without_axes_a_transparent_pyplot_figure_is_made():
+    ax = plots.growth(recorded())
+    try:
+        assert pyplot.get_fignums()
+        assert ax.figure.get_facecolor()[3] == 0
+    finally:
+        pyplot.close("all")
+
+
+@pytest.mark.parametrize(
+    ("resource", "value", "text"),
+    [
+        ("rss_bytes", 1536.0, "1.50 KiB"),
+        ("rss_bytes", 0.0, "0 B"),
+        ("rss_bytes", -3 * 2**20, "−3 MiB"),
+        ("fd_count", 1.0, "1"),
+        ("gauge:load", 0.123456, "0.12"),
+        ("rss_bytes", None, "unmeasured"),
+        ("rss_bytes", float("nan"), "unmeasured"),
+        ("fd_count", 1e18, "1.00e+18"),
+    ],
+)
+def test_values_are_said_with_their_unit(resource, value, text):
+    assert units.value_text(resource, value) == text
+
+
+def test_byte_ticks_are_round_in_their_unit():
+    ax = style.detached_axes()
+    ax.set_ylim(0, 40 * 2**20)
+    units.label_axis(ax.yaxis, "rss_bytes")
+    labels = [tick.get_text() for tick in ax.get_yticklabels()]
+    assert labels == [f"{8 * n} MiB" if n else "0 B" for n in range(6)]
+
+
+def test_svg_carries_alt_text_and_the_pages_ink():
+    def draw():
+        ax = plots.growth(recorded(), "rss_bytes", style.detached_axes())
+        return style.svg(style.figure_of(ax), 'growth of "x" <b>')
+
+    drawn = draw()
+    assert 'role="img" aria-label="growth of &quot;x&quot; &lt;b&gt;"' in drawn
+    assert "currentColor" in drawn
+    assert style.INK not in drawn
+    assert drawn == draw()  # no random ids

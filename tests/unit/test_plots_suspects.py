@@ -1,0 +1,72 @@
+"""Suspects with sparklines, and retention paths."""
+
+import pandas as pd
+import pytest
+import synthetic as make
+
+from leaklab import plots
+from leaklab.plots import retention_paths, style
+from leaklab.run import Run
+
+COUNT = 120
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def test_each_suspect_has_name_share_curve_and_rate():
+    sites = {"keep": make.leak(COUNT, 9000), "other": make.leak(COUNT, 1000)}
+    ax = plots.suspects(Run(make.run(sites=sites)), style.detached_axes(9, 2))
+    assert "1. keep" in texts(ax)
+    assert "app.py:10" in texts(ax)
+    assert "+8.79 KiB per iteration" in texts(ax)
+    (curve, _) = ax.child_axes
+    live = curve.lines[0].get_ydata()
+    assert live[-1] - live[0] == 9000 * (COUNT - 1)
+    first, second = (bar for bar in ax.patches if bar.get_width() > 0)
+    assert first.get_width() / second.get_width() == pytest.approx(9)
+
+
+def test_no_suspects_is_said_in_words():
+    ax = plots.suspects(Run(make.run(fd_count=make.steady(COUNT, 3))), style.detached_axes())
+    assert texts(ax) == ["no allocation site kept growing after warm-up"]
+
+
+class Held:
+    """A run whose retention table is given."""
+
+    def __init__(self, *paths):
+        columns = ("path", "accumulation_point", "type", "growth_count", "growth_bytes")
+        self.table = pd.DataFrame(paths, columns=list(columns))
+
+    def retention(self):
+        return self.table
+
+
+def test_retention_path_shows_root_object_and_where_it_piles_up():
+    run = Held(("module app.cache → PAGES → [*] → Page", "PAGES", "Page", 200, 4 * 2**20))
+    ax = plots.retention(run, style.detached_axes(9, 1))
+    assert [t for t in texts(ax) if t != "›"][:4] == ["module app.cache", "PAGES", "[*]", "Page"]
+    assert "+4 MiB" in texts(ax)
+    assert "200 more Page" in texts(ax)
+    (accumulation,) = [p for p in ax.patches if p.get_gid() == "accumulation"]
+    assert accumulation.get_x() > style.text_width_points("module app.cache", 8)
+
+
+def test_endless_retention_paths_keep_both_ends_and_stay_in_their_row():
+    path = " → ".join(["module " + "m" * 200, *(f"attribute_{i}" for i in range(80)), "名$" * 90])
+    ax = plots.retention(Held((path, "", "Node", None, None)), style.detached_axes(9, 1))
+    ax.figure.canvas.draw()
+    boxes = [p for p in ax.patches if hasattr(p, "get_boxstyle")]
+    assert max(box.get_x() + box.get_width() for box in boxes) <= style.width_points(ax) * 0.8
+    assert "…" in texts(ax)
+
+
+def test_no_retention_is_said_in_words():
+    ax = plots.retention(Held(), style.detached_axes())
+    assert texts(ax) == ["no retention path was recorded"]
+
+
+def test_steps_of_a_path():
+    assert retention_paths.steps("a → b['x → y'] -> c") == ["a", "b['x", "y']", "c"]

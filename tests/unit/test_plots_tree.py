@@ -1,0 +1,218 @@
+"""The allocation tree: layout, still figure, packed page."""
+
+import base64
+import re
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic as make
+from pages import unpacked
+
+from leaklab import plots
+from leaklab.analysis.tree import AllocationTree
+from leaklab.errors import UsageError
+from leaklab.plots import icicle_layout, style, tree_packing
+from leaklab.run import Run
+
+HOSTILE = "</script><script>alert(1)</script>\"'&<!--\u202e\x00名"
+
+
+def tree(rows, **columns):
+    """A tree from (parent, function, origin, live bytes)."""
+    nodes = pd.DataFrame(rows, columns=["parent", "function", "origin", "live_bytes"])
+    nodes.insert(0, "node", np.arange(len(nodes)))
+    nodes["file"] = [f"app/{name}.py" if name != "all" else "" for name in nodes["function"]]
+    nodes["line"] = np.arange(len(nodes))
+    nodes["growth_bytes"] = nodes["live_bytes"] // 2
+    nodes["allocation_count"] = nodes["live_bytes"] // 10
+    return AllocationTree(nodes.assign(**columns))
+
+
+SMALL = tree(
+    [
+        (-1, "all", "", 1000),
+        (0, "main", "target", 900),
+        (0, "loader", "stdlib", 100),
+        (1, "small", "site-packages", 200),
+        (1, "large", "target", 600),
+    ]
+)
+
+
+def random_tree(count, seed=0):
+    random = np.random.default_rng(seed)
+    parent = np.array([-1, *(int(random.integers(max(0, i - 40), i)) for i in range(1, count))])
+    own = (random.pareto(1.1, count) * 300).astype(np.int64)
+    for i in range(count - 1, 0, -1):
+        own[parent[i]] += own[i]
+    names = [f"function_{n}" for n in random.integers(0, max(2, count // 10), count)]
+    return tree({"parent": parent, "function": names, "origin": "target", "live_bytes": own})
+
+
+def labels(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def test_layout_nests_children_in_parents_widest_first():
+    layout = icicle_layout.lay_out(SMALL.nodes, "live_bytes")
+    assert list(layout.nodes["function"]) == ["all", "main", "large", "small", "loader"]
+    assert list(layout.parent) == [-1, 0, 1, 1, 0]
+    assert list(layout.depth) == [0, 1, 2, 2, 1]
+    assert list(layout.left) == [0, 0, 0, 600, 900]
+    assert list(layout.width) == [1000, 900, 600, 200, 100]
+
+
+def test_shrinking_calls_have_no_width_in_growth():
+    shrunk = tree([(-1, "all", "", 10), (0, "a", "target", 5)], growth_bytes=[40, -60])
+    layout = icicle_layout.lay_out(shrunk.nodes, "growth_bytes")
+    assert list(layout.width) == [100, 0]  # what others grew, and nothing for what shrank
+
+
+def test_difference_shows_what_vanished():
+    gone = tree([(-1, "all", "", 0), (0, "a", "target", 0)], before_bytes=[500, 500])
+    assert list(icicle_layout.lay_out(gone.nodes, "difference").width) == [500, 500]
+
+
+@pytest.mark.parametrize("limit", [3, 50, 400])
+def test_pruning_keeps_totals_and_stays_a_tree(limit):
+    nodes = random_tree(1000).nodes
+    pruned = icicle_layout.prune(nodes, limit)
+    assert len(pruned) < len(nodes)
+    assert pruned["live_bytes"].iloc[0] == nodes["live_bytes"].iloc[0]
+    assert (pruned["parent"].to_numpy()[1:] < np.arange(1, len(pruned))).all()
+    own = icicle_layout.own_values(
+        pruned["live_bytes"].to_numpy(float), pruned["parent"].to_numpy()
+    )
+    assert own.min() >= 0
+    assert own.sum() == nodes["live_bytes"].iloc[0]
+    assert icicle_layout.OTHERS in set(pruned["function"])
+
+
+def test_still_tree_labels_what_is_wide_and_clips_the_rest():
+    ax = plots.allocation_tree(SMALL, style.detached_axes(9, 3))
+    assert "main app/main.py:1" in labels(ax)
+    assert ax.get_title(loc="left") == "live bytes: 1,000 B"
+    widths = [p.get_extents().width for p in ax.collections[0].get_paths()]
+    assert len(widths) == 5
+    assert max(widths) == pytest.approx(1000, rel=0.01)
+    shown = {text.get_text() for text in ax.get_legend().get_texts()}
+    assert shown == {"target", "site-packages", "stdlib"}
+    narrow = plots.allocation_tree(SMALL, style.detached_axes(1.6, 3))
+    assert any(label.endswith("…") for label in labels(narrow))
+    assert all(
+        style.text_width_points(label, style.FONT_SIZE - 1) <= style.width_points(narrow)
+        for label in labels(narrow)
+    )
+
+
+def test_difference_colours_more_and_less():
+    both = tree(
+        [(-1, "all", "", 300), (0, "more", "target", 300), (0, "gone", "target", 0)],
+        before_bytes=[300, 0, 300],
+    )
+    ax = plots.allocation_tree(both, style.detached_axes())
+    colours = {tuple(np.round(colour[:3], 2)) for colour in ax.collections[0].get_facecolors()}
+    from matplotlib.colors import to_rgb
+
+    for fill in (style.MORE_FILL, style.LESS_FILL, style.SAME_FILL):
+        assert tuple(np.round(to_rgb(fill), 2)) in colours
+    assert ax.get_title(loc="left") == "live bytes: 300 B before, 300 B after"
+
+
+def test_a_very_deep_tree_folds_calls_that_only_pass_on():
+    rows = [(-1, "all", "", 100)]
+    rows += [(i, f"lib{i}", "site-packages", 100) for i in range(60)]
+    rows += [(60, "leak", "target", 100)]
+    ax = plots.allocation_tree(tree(rows), style.detached_axes())
+    assert any(label.startswith(("… leak", "… lib59")) for label in labels(ax))
+    assert ax.get_ylim()[0] < 30
+
+
+def test_hostile_names_are_drawn_as_text():
+    odd = tree([(-1, "all", "", 100), (0, f"$x{HOSTILE}" + "y" * 5000, "target", 100)])
+    ax = plots.allocation_tree(odd, style.detached_axes())
+    ax.figure.canvas.draw()
+    assert r"\$x" in labels(ax)[1]
+
+
+def test_an_empty_tree_says_so():
+    ax = plots.allocation_tree(tree([(-1, "all", "", 0)]), style.detached_axes())
+    assert "nothing recorded" in labels(ax)[0]
+    page = plots.allocation_tree_html(tree([(-1, "all", "", 0)]))
+    assert "0 B live" in page.alt
+
+
+def test_unknown_metric_is_refused_with_the_allowed_ones():
+    with pytest.raises(UsageError, match="allowed: live_bytes, growth_bytes, allocation_count"):
+        plots.allocation_tree(SMALL, metric="weight")
+    with pytest.raises(UsageError, match="difference"):
+        plots.allocation_tree_html(SMALL, metric="difference")
+
+
+def test_packed_page_holds_the_names_and_columns():
+    header, columns = unpacked(plots.allocation_tree_html(SMALL).document)
+    assert header["functions"] == ["all", "main", "large", "small", "loader"]
+    assert header["trees"] == [
+        {"nodeCount": 5, "columns": ["live_bytes", "growth_bytes", "allocation_count"]}
+    ]
+    assert [metric["name"] for metric in header["metrics"]] == [
+        "live_bytes",
+        "growth_bytes",
+        "allocation_count",
+    ]
+    assert list(columns[:5]) == [0, 1, 2, 3, 4]
+    assert list(columns[20:30]) == [0, 0, 0, 1, 2, 0, 0, 0, 0, 0]  # depth steps, new frames
+
+
+def test_varints_read_back():
+    values = np.array([0, 1, 127, 128, 300, 2**31, 2**53])
+    read, value, shift = [], 0, 0
+    for byte in tree_packing.varints(values):
+        value |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            read.append(value)
+            value, shift = 0, 0
+    assert read == list(values)
+
+
+def test_nothing_of_a_target_becomes_markup():
+    rows = [(-1, "all", "", 100), (0, HOSTILE, "target", 100)]
+    figure = plots.allocation_tree_html(tree(rows))
+    assert "alert(1)</script>" not in figure.document
+    assert figure.document.count("<script") == 2
+    assert figure.html.count("<iframe") == 1
+    assert "<script" not in figure.html  # only inside srcdoc, escaped
+    assert figure.document.isascii()
+    header, _ = unpacked(figure.document)
+    assert "\u202e" not in header["functions"][1]
+    assert "\x00" not in header["functions"][1]
+
+
+def test_page_forbids_every_request_and_has_a_still_stand_in():
+    figure = plots.allocation_tree_html(SMALL)
+    assert "default-src 'none'" in figure.document
+    assert not re.search(r"(src|href)=[\"']?(https?:)?//", figure.document)
+    assert 'sandbox="allow-scripts allow-downloads"' in figure.html
+    bundle = figure._repr_mimebundle_()
+    assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
+    assert bundle["text/plain"].startswith("Allocation tree: 1,000 B live in 5 calls")
+    assert 'alt="Allocation tree' in bundle["text/html"]
+
+
+def test_a_hundred_thousand_calls_pack_fast_and_small():
+    large = random_tree(100_000)
+    started = time.process_time()
+    document = plots.allocation_tree_html(large).document
+    assert time.process_time() - started < 5
+    assert len(document) < 1_500_000
+    assert len(plots.allocation_tree_html(large, node_limit=5000).document) < 200_000
+
+
+def test_a_recorded_runs_tree_is_drawn():
+    run = Run(make.run(sites={"keep": make.leak(60, 1000), "lib.py:parse<load": make.leak(60, 10)}))
+    ax = plots.allocation_tree(run, style.detached_axes())
+    assert any(label.startswith("keep app.py") for label in labels(ax))
+    assert "keep" in plots.allocation_tree_html(run).document
