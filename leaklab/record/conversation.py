@@ -24,6 +24,8 @@ CONNECT_SECONDS = 5.0
 # Snapshots without marks: at first this far apart, later this share of the age of the process.
 IDLE_SNAPSHOT_SECONDS = 0.25
 IDLE_SNAPSHOT_SHARE = 0.01
+# A process that will give marks still imports at this age: thousands of stacks for nothing.
+IDLE_AFTER_SECONDS = 1.0
 GO = ("go",)
 
 
@@ -197,7 +199,11 @@ class Conversation:
         if not at_mark:
             age_seconds = now - tracked.started_seconds
             pause = max(IDLE_SNAPSHOT_SECONDS, IDLE_SNAPSHOT_SHARE * age_seconds)
-            if tracked.told_mark_count or now - tracked.last_snapshot_seconds < pause:
+            if (
+                age_seconds < IDLE_AFTER_SECONDS
+                or tracked.told_mark_count
+                or now - tracked.last_snapshot_seconds < pause
+            ):
                 return False
         return tracked.snapshot_schedule.due(now, tracked.mark_count if at_mark else None)
 

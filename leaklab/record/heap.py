@@ -72,6 +72,7 @@ class SourcePaths:
         home: str | None = None,
         source_folder: str | None = None,
     ) -> None:
+        self._names: dict[str, tuple[str, str]] = {}
         folder = Path(source_folder).resolve() if source_folder else None
         self._source_folder = _with_slash(str(folder)) if folder else ""
         self._source_parent = _with_slash(str(folder.parent)) if folder else ""
@@ -81,6 +82,12 @@ class SourcePaths:
 
     def name(self, file: str) -> tuple[str, str]:
         """Return (relative name, origin) of a file named in a stack frame."""
+        found = self._names.get(file)
+        if found is None:
+            found = self._names[file] = self._find_name(file)
+        return found
+
+    def _find_name(self, file: str) -> tuple[str, str]:
         text = posixpath.normpath(file.replace("\\", "/"))
         if self._source_folder and text.startswith(self._source_folder):
             inside = text[len(self._source_folder) :]
@@ -124,7 +131,10 @@ class StackTable:
 
     def add(self, allocator: str, frames: Sequence[Sequence[Any]], paths: SourcePaths) -> int:
         """Return the number of a stack; ``frames`` are (function, file, line), latest first."""
-        frame_ids = tuple(self._frame(*frame, paths=paths) for frame in frames)
+        return self.add_numbered(allocator, tuple(self.frame(*f, paths=paths) for f in frames))
+
+    def add_numbered(self, allocator: str, frame_ids: tuple[int, ...]) -> int:
+        """Return the number of a stack of frames that have their numbers."""
         key = (allocator, frame_ids)
         stack_id = self._stacks.get(key)
         if stack_id is None:
@@ -132,7 +142,8 @@ class StackTable:
             self._new_stacks.append((stack_id, *key))
         return stack_id
 
-    def _frame(self, function: str, file: str, line: int, *, paths: SourcePaths) -> int:
+    def frame(self, function: str, file: str, line: int, *, paths: SourcePaths) -> int:
+        """Return the number of a frame."""
         name, origin = paths.name(file)
         key = (function, name, line)
         frame_id = self._frames.get(key)
@@ -253,6 +264,7 @@ class HeapStream:
         self._stacks = stacks
         self._paths = paths
         self._stack_ids: dict[int, int] = {}
+        self._frame_ids: list[int] = []
         self._taken: dict[str, Any] = {}
 
     def connect(self, timeout_seconds: float) -> int | None:
@@ -278,9 +290,12 @@ class HeapStream:
         """Return what the last ``take`` held, as changes since the snapshot before."""
         found = self._reader.reply()
         numbers = self._reader.payload(found["changed_size"])
+        for frame in found["frames"]:
+            self._frame_ids.append(self._stacks.frame(*frame, paths=self._paths))
         for local_id, allocator, frames in found["stacks"]:
             name = ALLOCATORS.get(allocator, str(allocator))
-            self._stack_ids[local_id] = self._stacks.add(name, frames, self._paths)
+            frame_ids = tuple(self._frame_ids[number] for number in frames)
+            self._stack_ids[local_id] = self._stacks.add_numbered(name, frame_ids)
         triples = iter(numbers)
         changed = [
             (self._stack_ids[local_id], size, count)

@@ -38,6 +38,7 @@ _PROBE_FILE = re.compile(r"[/\\]leaklab[/\\]probe[/\\]")
 _POLL_SECONDS = 0.0003
 _DRAIN_POLL_SECONDS = 0.2
 _DROPPED = -1
+_MARKER = -2
 
 Frame = tuple[str, str, int]
 
@@ -49,10 +50,13 @@ class Stream:
         self._port = _start_copy(port, capture_path) if capture_path else port
         self._reader = memray.SocketReader(self._port)
         self._stack_ids: dict[tuple[int, int, int], int] = {}
-        self._stacks: dict[tuple[int, tuple[Frame, ...]], int] = {}
+        self._stacks: dict[tuple[int, tuple[int, ...]], int] = {}
+        self._frames: dict[Frame, int] = {}
+        self._new_frames: list[Frame] = []
+        self._frame_count = 0
         self._marker_keys: set[int] = set()
         self._reported: dict[int, tuple[int, int]] = {}
-        self._new_stacks: list[tuple[int, int, tuple[Frame, ...]]] = []
+        self._new_stacks: list[tuple[int, int, tuple[int, ...]]] = []
         self._records: list[Any] = []
         self._socket: socket.socket | None = None
         self.connected = threading.Event()
@@ -110,10 +114,12 @@ class Stream:
             changed.extend((stack_id, 0, 0))
         self._reported = live
         stacks, self._new_stacks = self._new_stacks, []
+        frames, self._new_frames = self._new_frames, []
         return {
             "live_bytes": sum(size for size, _ in live.values()),
             "allocation_count": sum(count for _, count in live.values()),
             "stack_count": len(live),
+            "frames": frames,
             "stacks": stacks,
             "changed": changed,
         }
@@ -149,20 +155,34 @@ class Stream:
         known = self._stack_ids.get(key)
         if known is not None:
             return known
-        frames = tuple(_frames(record, self._reader.has_native_traces))
-        if any(_PROBE_FILE.search(file) for _, file, _ in frames):
+        frames = [self._number(frame) for frame in _frames(record, self._reader.has_native_traces)]
+        if min(frames, default=0) < 0:
             # What leaklab allocates in the target is not the target's.
-            if any(function == MARKER_FUNCTION for function, _, _ in frames):
+            if _MARKER in frames:
                 self._marker_keys.add(key[0])
             self._stack_ids[key] = _DROPPED
             return _DROPPED
-        content = (int(record.allocator), frames)
+        content = (int(record.allocator), tuple(frames))
         stack_id = self._stacks.get(content)
         if stack_id is None:
             stack_id = self._stacks[content] = len(self._stacks)
-            self._new_stacks.append((stack_id, content[0], frames))
+            self._new_stacks.append((stack_id, *content))
         self._stack_ids[key] = stack_id
         return stack_id
+
+    def _number(self, frame: Frame) -> int:
+        """Number a frame: thousands of stacks share theirs, and texts are slow to hand over."""
+        number = self._frames.get(frame)
+        if number is None:
+            function, file, _ = frame
+            if _PROBE_FILE.search(file):
+                number = _MARKER if function == MARKER_FUNCTION else _DROPPED
+            else:
+                number = self._frame_count
+                self._frame_count += 1
+                self._new_frames.append(frame)
+            self._frames[frame] = number
+        return number
 
 
 def copy_stream(port: int, path: str) -> None:
