@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from leaklab import plots
     from leaklab.api import case, cases, compare, open, record, runs
     from leaklab.errors import LeaklabError, UsageError
+    from leaklab.jupyter.scoreboard import scoreboard
     from leaklab.jupyter.study import study
     from leaklab.run import Run
 
@@ -35,6 +36,7 @@ __all__ = [
     "plots",
     "record",
     "runs",
+    "scoreboard",
     "study",
 ]
 
@@ -49,6 +51,7 @@ _HOMES = {
     "open": "leaklab.api",
     "record": "leaklab.api",
     "runs": "leaklab.api",
+    "scoreboard": "leaklab.jupyter.scoreboard",
     "study": "leaklab.jupyter.study",
 }
 

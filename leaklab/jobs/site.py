@@ -116,8 +116,9 @@ def _execute_one(
     command = [sys.executable, "-m", "leaklab", "run", str(path), "--output", str(folder)]
     if store is not None:
         command += ["--store", store]
-    if "quick" in known:
-        command += ["-p", "quick", str(quick).lower()]
+    for name, value in (("quick", quick), ("links", True)):
+        if name in known:
+            command += ["-p", name, str(value).lower()]
     if not fresh:
         command.append("--resume")
     output = folder / path.stem
