@@ -17,14 +17,17 @@ def _load(spec):
 
 
 def _start_probe(here):
-    folder = os.path.dirname(os.path.dirname(here))
-    finder = sys.modules["_frozen_importlib_external"].PathFinder
-    # Always as `leaklab.probe`, whether or not leaklab is installed here: a real leaklab package
-    # then shares the probe's `marks` module.
-    probe = _load(finder.find_spec("leaklab.probe", [folder]))
-    sys.modules["leaklab.probe"] = probe
-    from leaklab.probe import begin
+    # A package of its own name: neither is leaklab imported here if it is installed, nor need it
+    # be. If the target imports it, it shares the probe's `marks` module.
+    external = sys.modules["_frozen_importlib_external"]
+    folder = os.path.dirname(here)
+    spec = external.spec_from_file_location(
+        "_leaklab_probe", os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
+    )
+    _load(spec)
+    from _leaklab_probe import begin, marks
 
+    sys.modules["leaklab.probe.marks"] = marks
     begin.begin()
 
 
@@ -42,7 +45,7 @@ def _leaklab():
     try:
         _start_probe(here)
     except Exception:
-        sys.modules.pop("leaklab.probe", None)
+        pass
     _run_hidden_sitecustomize()
 
 
