@@ -161,9 +161,7 @@ def _groups(table: pd.DataFrame) -> Iterable[_Group]:
         key = holder if holder >= 0 else _top_of(node, parent, more)
         groups.setdefault(key, _Group(key)).members.append(node)
     for node in np.flatnonzero(larger & ~more).tolist():
-        if node in groups:
-            groups[node].members.append(node)
-        else:
+        if node not in groups:  # grows in place; where objects pile up, it counts with them
             groups[node] = _Group(node, [node])
     return groups.values()
 
@@ -178,12 +176,11 @@ def _row(table: pd.DataFrame, group: _Group, span: float, unit: str) -> dict[str
     parent = table["parent"].to_numpy()
     members = set(group.members)
     tops = [node for node in group.members if int(parent[node]) not in members]
-    tops = [node for node in tops if node != group.holder] or tops
     gains = table["growth_bytes"].to_numpy()
     main = max(tops, key=lambda node: gains[node])
     shallow = table["growth_shallow_bytes"].to_numpy()
     retained = sum(max(0.0, float(gains[node])) for node in tops)
-    own = float(shallow[group.holder]) if group.holder not in tops else 0.0
+    own = float(shallow[group.holder]) if group.holder not in members else 0.0
     growth = max(retained + max(0.0, own), float(shallow[sorted(members)].sum()))
     counts = table["growth_count"].to_numpy()
     parts = [

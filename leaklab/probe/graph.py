@@ -34,6 +34,14 @@ class ForkError(Exception):
     """This process cannot be copied; the text says why and that ``dump_here`` is left."""
 
 
+def prepare():
+    """Import all that a dump needs, before the target is measured."""
+    from . import graph_walk
+
+    _raw_fork()
+    return graph_walk
+
+
 def dump_by_fork(path, limit_seconds=60.0):
     """Start writing the object graph of this process to ``path`` and go on.
 
@@ -157,6 +165,7 @@ def _walk(graph_walk, path, limit_seconds):
     """In the grandchild: drop everything of the target's, walk, end."""
     status = 1
     try:
+        os.setsid()  # a signal to the target's group is not meant for its copy
         gc.disable()
         sys.setprofile(None)
         sys.settrace(None)

@@ -26,8 +26,6 @@ class Session:
         self._channel = Channel(path)
         self._options = {}
         self._reset()
-        #: set while the probe itself forks, for a dump of the object graph
-        self.quiet_fork = False
 
     def _reset(self):
         self._lock = _thread.allocate_lock()
@@ -65,6 +63,8 @@ class Session:
             if reply[0] != "options":
                 return False
             self._options = dict(field.split("=", 1) for field in reply[1:] if "=" in field)
+            if self._options.get("graphs", "0") != "0":
+                self._prepare_graphs()
             if self._options.get("trace") == "1" and not self._traced:
                 self._trace()
             hooks = self._options.get("hooks")
@@ -121,7 +121,7 @@ class Session:
 
     def after_fork(self):
         """Open a session of its own in a forked child."""
-        if self.quiet_fork or marks._session is not self:
+        if marks._session is not self:
             marks.attach(None)
             return
         self._channel.drop()
@@ -182,14 +182,19 @@ class Session:
         done["seconds"] = time.monotonic() - begun
         return done
 
+    def _prepare_graphs(self):
+        from . import graph
+
+        try:
+            graph.prepare()
+        except graph.ForkError:
+            pass  # said again when a dump is asked for
+
     def _dump_graph(self, path, limit_seconds):
         from . import graph
 
-        self.quiet_fork = True
-        try:
-            return graph.dump_by_fork(path, limit_seconds=limit_seconds)
-        finally:
-            self.quiet_fork = False
+        dump = graph.dump_here if self._options.get("graphs") == "here" else graph.dump_by_fork
+        return dump(path, limit_seconds=limit_seconds)
 
     def _recover(self):
         """Connect again where the target closed our descriptor; else go on without recording."""

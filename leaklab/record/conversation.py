@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from leaklab.errors import LeaklabError
+from leaklab.record.graph import GraphDumps
 from leaklab.record.heap import HeapReader, SourcePaths, StackTable
 from leaklab.record.options import RecordOptions
 from leaklab.record.processes import Tracked
@@ -43,6 +44,7 @@ class Conversation:
         working_folder: str,
         source: Path | None,
         capture_folder: Path | None,
+        graph_folder: Path,
     ) -> None:
         self._options = options
         self._phase = pass_name
@@ -54,6 +56,12 @@ class Conversation:
         self._source_folder = str(source.resolve().parent) if source else None
         self._capture_folder = capture_folder
         self._reader: HeapReader | None = None
+        #: the object graphs of this pass; None where it takes none
+        self.graphs: GraphDumps | None = None
+        #: set while a process is being copied: its children are not the target's then
+        self.copying = False
+        if pass_name != "measure" and options.graphs != "never":
+            self.graphs = GraphDumps(pass_name, graph_folder, options.graph_limit_seconds)
         self.stopping = False
         #: live bytes of the snapshot taken last; None before the first
         self.live_bytes: int | None = None
@@ -89,6 +97,7 @@ class Conversation:
             f"python_allocators={int(self._options.python_allocators)}",
             f"mark_share={self._options.mark_share}",
             f"hooks={','.join(self._options.hooks)}",
+            f"graphs={self._options.graphs if self.graphs is not None else 0}",
         )
 
     def _trace(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
@@ -165,6 +174,8 @@ class Conversation:
             figures=figures,
             reset_peak=self._options.pid is None,
         )
+        if mark is not None and not self.stopping:
+            yield from self._graph(tracked, mark, now)
         if not snapshot:
             yield GO
             return
@@ -182,6 +193,18 @@ class Conversation:
         held_seconds = time.monotonic() - begun
         yield GO
         self._store_snapshot(tracked, now, mark, quiescent, held_seconds)
+
+    def _graph(self, tracked: Tracked, mark: int, now: float) -> Steps:
+        """Let the target write its object graph, when one is due."""
+        graphs = self.graphs
+        if graphs is None or not graphs.due(tracked.process, mark, now):
+            return
+        self.copying = True
+        try:
+            done = yield ("graph", str(graphs.path()), str(graphs.limit_seconds))
+        finally:
+            self.copying = False
+        graphs.taken(tracked.process, mark, now, done)
 
     def _collects(
         self, tracked: Tracked, message: Mapping[str, Any], now: float, snapshot: bool
@@ -270,6 +293,8 @@ class Conversation:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+        if self.graphs is not None:
+            self.graphs.close()
 
 
 def _gauges(message: Mapping[str, Any]) -> dict[str, float]:

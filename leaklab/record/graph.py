@@ -6,9 +6,11 @@ descriptor, and its file is complete when it ends with a ``DONE`` chunk.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
-from collections.abc import Iterator
+import signal
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,16 @@ from leaklab.record.graph_file import dump_outcome, read_dump
 from leaklab.store.schema import TABLES
 
 __all__ = ["GraphDumps", "dump_outcome", "read_dump", "wait_dump"]
+
+_FIRST_MARK = 2
+# The next dump is taken when the marks have grown by this factor.
+_SPACING = 1.3
+# What the dumps of one process may hold it up: this much at first, later this share of its time.
+_FREE_SECONDS = 0.5
+_PAUSE_SHARE = 0.01
+_MOST_WALKERS = 3
+# Dumps that are kept, by their place in the work so far.
+_KEPT_AT = (0.3, 0.65, 1.0)
 
 
 def wait_dump(path: str | Path, pid: int, timeout_seconds: float) -> None:
@@ -45,99 +57,134 @@ class GraphDumps:
     """The dumps of one pass: asked for at marks, analysed when the pass is over.
 
     ``folder`` takes the files (tens of bytes per object); they are removed as they are read.
-    ``limit_seconds`` bounds one walk, and how long ``tables`` waits for one that still runs.
+    ``limit_seconds`` bounds one walk. Which dumps a growth needs is known only at the end (one after
+    warm-up, one between, the last), so there are more of them at first, ever further apart, and
+    most are dropped unread.
     """
 
-    def __init__(self, pass_name: str, folder: str | Path, limit_seconds: float = 60.0) -> None:
+    def __init__(self, pass_name: str, folder: str | Path, limit_seconds: float) -> None:
+        self.limit_seconds = limit_seconds
         self._pass = pass_name
         self._folder = Path(folder)
-        self._limit_seconds = limit_seconds
-        self._taken: list[_Taken] = []
+        self._dumps: list[_Dump] = []
+        self._count = 0
+        self._paused: dict[int, float] = {}
+
+    def due(self, process: int, mark: int, now: float) -> bool:
+        """Say whether a process should be dumped at this mark, ``now`` seconds into the pass."""
+        mine = [one for one in self._dumps if one.process == process]
+        last = max((one.mark for one in mine), default=0)
+        if mark < _FIRST_MARK or mark < _SPACING * last + 1:
+            return False
+        if self._paused.get(process, 0.0) > _FREE_SECONDS + _PAUSE_SHARE * now:
+            return False
+        return sum(one.walking() for one in self._dumps) < _MOST_WALKERS
 
     def path(self) -> Path:
         """Return the file for the next dump."""
-        return self._folder / f"graph-{len(self._taken)}.dump"
+        return self._folder / f"graph-{self._pass}-{self._count}.dump"
 
-    def busy(self) -> bool:
-        """Say whether a walk still runs; the next dump had better wait for a later mark."""
-        return any(one.pid is not None and not _ended(one.pid, 0) for one in self._taken)
-
-    def taken(
-        self,
-        process: int,
-        mark: int | None,
-        time_seconds: float,
-        result: dict[str, Any] | None,
-        problem: str | None = None,
-    ) -> None:
-        """Note what came of asking for a dump into ``path()``: what dump_by_fork returned, or why
-        it failed."""
-        number = sum(one.process == process for one in self._taken)
-        result = result or {}
-        self._taken.append(
-            _Taken(
-                self.path(),
-                process,
-                number,
-                mark,
-                time_seconds,
-                result.get("pause_seconds"),
-                result.get("pid"),
-                problem,
-            )
+    def taken(self, process: int, mark: int, now: float, done: Mapping[str, Any]) -> None:
+        """Note the probe's answer to the request for a dump into ``path()``."""
+        result = done.get("result") or {}
+        pause_seconds = result.get("pause_seconds")
+        dump = _Dump(
+            self.path(),
+            process,
+            mark,
+            now,
+            pause_seconds,
+            result.get("pid"),
+            done.get("problem"),
         )
+        self._count += 1
+        self._paused[process] = self._paused.get(process, 0.0) + (pause_seconds or 0.0)
+        self._dumps.append(dump)
+        self._drop_needless(process)
+
+    @property
+    def walkers(self) -> set[int]:
+        """Process ids of the walkers: no processes of the target."""
+        return {one.pid for one in self._dumps if one.pid is not None}
+
+    def _drop_needless(self, process: int) -> None:
+        mine = [one for one in self._dumps if one.process == process and one.problem is None]
+        last = mine[-1].mark if mine else 0
+        wanted = {min(mine, key=lambda one: abs(one.mark - share * last)) for share in _KEPT_AT}
+        for one in mine:
+            # A file that is still being written is dropped later.
+            if one not in wanted and not one.walking():
+                self._dumps.remove(one)
+                one.path.unlink(missing_ok=True)
 
     def tables(self) -> Iterator[tuple[str, dict[str, list[Any]]]]:
         """Analyse the dumps and yield (table, columns) to append; never raises for a bad dump."""
-        for one in self._taken:
-            tables: dict[str, pd.DataFrame] = {}
-            row = dict.fromkeys(TABLES["graph_dumps"].names)
-            row.update(
-                {
-                    "pass": self._pass,
-                    "process": one.process,
-                    "dump": one.number,
-                    "mark": one.mark,
-                    "time_seconds": one.time_seconds,
-                    "pause_seconds": one.pause_seconds,
-                    "state": "complete",
-                }
-            )
-            try:
-                if one.problem is not None or one.pid is None:
-                    raise LeaklabError(one.problem or "no object graph")
-                wait_dump(one.path, one.pid, self._limit_seconds + 5)
-                dump = read_dump(one.path)
-                tables = dump_tables(dump)
-                row["walk_seconds"] = dump.walk_seconds
-                row["object_count"] = len(dump.address)
-                row["edge_count"] = len(dump.source)
-                row["shallow_bytes"] = int(dump.size_bytes.sum())
-            except (LeaklabError, OSError, MemoryError) as problem:
-                row["state"], row["reason"] = "failed", str(problem) or type(problem).__name__
-            finally:
-                one.path.unlink(missing_ok=True)
-            yield "graph_dumps", {name: [value] for name, value in row.items()}
+        numbers: dict[int, int] = {}
+        for one in self._dumps:
+            if one.pid is not None:
+                _ended(one.pid, self.limit_seconds)
+        for process in {one.process for one in self._dumps}:
+            self._drop_needless(process)
+        for one in self._dumps:
+            number = numbers[one.process] = numbers.get(one.process, -1) + 1
+            row, tables = one.analysed(self.limit_seconds)
+            row.update({"pass": self._pass, "dump": number})
+            yield "graph_dumps", {name: [row.get(name)] for name in TABLES["graph_dumps"].names}
             for name, table in tables.items():
                 columns: dict[str, list[Any]] = {
                     "process": [one.process] * len(table),
-                    "dump": [one.number] * len(table),
+                    "dump": [number] * len(table),
                 }
                 columns.update((str(column), table[column].tolist()) for column in table)
                 yield name, columns
-        self._taken.clear()
+        self.close()
+
+    def close(self) -> None:
+        """Forget what was not analysed, and its files."""
+        for one in self._dumps:
+            if one.pid is not None and not _ended(one.pid, 0):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(one.pid, signal.SIGKILL)
+                _ended(one.pid, 5)
+            one.path.unlink(missing_ok=True)
+        self._dumps.clear()
 
 
-@dataclass(frozen=True)
-class _Taken:
+@dataclass(frozen=True, eq=False)
+class _Dump:
     path: Path
     process: int
-    number: int
-    mark: int | None
+    mark: int
     time_seconds: float
     pause_seconds: float | None
     pid: int | None
     problem: str | None
+
+    def walking(self) -> bool:
+        return self.pid is not None and not _ended(self.pid, 0)
+
+    def analysed(self, limit_seconds: float) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
+        row: dict[str, Any] = {
+            "process": self.process,
+            "mark": self.mark,
+            "time_seconds": self.time_seconds,
+            "pause_seconds": self.pause_seconds,
+            "state": "complete",
+        }
+        try:
+            if self.problem is not None or self.pid is None:
+                raise LeaklabError(self.problem or "the target gave no dump")
+            wait_dump(self.path, self.pid, limit_seconds)
+            dump = read_dump(self.path)
+            tables = dump_tables(dump)
+        except (LeaklabError, OSError, MemoryError) as problem:
+            reason = str(problem) or type(problem).__name__
+            return {**row, "state": "failed", "reason": reason}, {}
+        row["walk_seconds"] = dump.walk_seconds
+        row["object_count"] = len(dump.address)
+        row["edge_count"] = len(dump.source)
+        row["shallow_bytes"] = int(dump.size_bytes.sum())
+        return row, tables
 
 
 def _ended(pid: int, timeout_seconds: float) -> bool:
@@ -147,6 +194,10 @@ def _ended(pid: int, timeout_seconds: float) -> bool:
         return True
     try:
         ready, _, _ = select.select([descriptor], [], [], timeout_seconds)
-        return bool(ready)
     finally:
         os.close(descriptor)
+    if ready:
+        # The recorder inherits the orphans of its targets.
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+    return bool(ready)

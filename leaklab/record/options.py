@@ -10,7 +10,8 @@ from typing import Any
 
 from leaklab.errors import UsageError
 
-PASSES = ("measure", "explain")
+PASSES = ("measure", "explain", "graph")
+GRAPHS = ("fork", "here", "never")
 COLLECT = ("auto", "always", "never")
 MINIMUM_INTERVAL_SECONDS = 0.001
 
@@ -25,7 +26,13 @@ class RecordOptions:
     python:
         Interpreter for a script or module; None for the one leaklab runs on.
     passes:
-        "measure" and/or "explain", in the order to run them.
+        In the order to run them: "measure" (series alone), "explain" (the heap is traced, and
+        object graphs are taken), "graph" (object graphs and series, no tracing: next to no cost).
+    graphs:
+        How object graphs are taken at a few marks: "fork" (from a copy of the process), "here"
+        (in the target, which waits: where a copy is unsafe), or "never".
+    graph_limit_seconds:
+        The walk of one object graph is ended after this long.
     interval_seconds:
         Between samples; None adapts (20 ms at first, wider as the run gets longer).
     duration_seconds:
@@ -59,7 +66,7 @@ class RecordOptions:
     python: str | None = None
     cwd: str | None = None
     env: Mapping[str, str] | None = None
-    passes: Sequence[str] = PASSES
+    passes: Sequence[str] = PASSES[:2]
     interval_seconds: float | None = None
     duration_seconds: float | None = None
     limit_memory_bytes: int | None = None
@@ -68,6 +75,8 @@ class RecordOptions:
     store: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     collect: str = "auto"
+    graphs: str = "fork"
+    graph_limit_seconds: float = 60.0
     native: bool = False
     python_allocators: bool = True
     keep_capture: bool = False
@@ -98,6 +107,7 @@ class RecordOptions:
             "limit_memory_bytes",
             "limit_disk_bytes",
             "drive_round_count",
+            "graph_limit_seconds",
         ):
             _check_positive(name, getattr(self, name))
         for name in ("mark_share", "collect_share", "snapshot_share"):
@@ -122,6 +132,8 @@ class RecordOptions:
             raise UsageError(f"a pass is named twice: {', '.join(self.passes)}; name each once")
         if self.collect not in COLLECT:
             raise UsageError(f"unknown collect: {self.collect}; allowed: {', '.join(COLLECT)}")
+        if self.graphs not in GRAPHS:
+            raise UsageError(f"unknown graphs: {self.graphs}; allowed: {', '.join(GRAPHS)}")
         if self.stdin not in ("inherit", "null"):
             raise UsageError(f"unknown stdin: {self.stdin}; allowed: inherit, null")
         for source in self.mark_on:

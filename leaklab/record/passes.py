@@ -90,6 +90,7 @@ class PassRecorder:
             options.cwd or str(Path.cwd()),
             command.source if command.kind != "program" else None,
             output_folder,
+            socket_folder,
         )
         echo = _echo if options.echo else None
         patterns = options.line_patterns
@@ -146,6 +147,7 @@ class PassRecorder:
                     self._stop("interrupt", "interrupted")
             duration_seconds = self._now()
             self._end_leftovers()
+            self._store_graphs()
             return self._result(started, duration_seconds)
 
     def _environment(self) -> dict[str, str]:
@@ -184,6 +186,14 @@ class PassRecorder:
             pids = [tracked.pid for tracked in self._table.alive()]
             if self._drive.step(now, pids):
                 self._stop("drive", "stopped after the drive")
+
+    def _store_graphs(self) -> None:
+        if self._conversation.graphs is None:
+            return
+        for table, columns in self._conversation.graphs.tables():
+            if table == "graph_dumps":
+                self._tell("note", "reading an object graph")
+            self._writer.append(table, columns)
 
     def _write_processes(self) -> None:
         """Keep run.json's list of processes up to date: after a kill it is all there is."""
@@ -293,6 +303,8 @@ class PassRecorder:
                 self._conversation.idle_snapshot(tracked, None)
 
     def _discover(self, now: float) -> None:
+        if self._conversation.copying:
+            return
         begun = time.perf_counter()
         for tracked in self._table.discover(now):
             with contextlib.suppress(ProcessGoneError):
@@ -375,7 +387,8 @@ class PassRecorder:
                 main.exit_status = status
                 self._ended(main)
             self._discover(now)
-            self._table.adopt_orphans(now, self._child.pid, str(self._listener.path))
+            walkers = self._conversation.graphs.walkers if self._conversation.graphs else set()
+            self._table.adopt_orphans(now, self._child.pid, str(self._listener.path), walkers)
         alive = self._table.alive()
         if not alive:
             return True

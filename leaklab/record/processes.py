@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Container, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
@@ -154,15 +154,17 @@ class ProcessTable:
                         todo.append(tracked)
                         yield tracked
 
-    def adopt_orphans(self, now: float, main_pid: int, channel_path: str) -> None:
-        """Follow children of this very process that the target has left to it.
+    def adopt_orphans(
+        self, now: float, main_pid: int, channel_path: str, walkers: Container[int]
+    ) -> None:
+        """Follow children of this very process that the target has left to it, but no walkers.
 
         They are told from other children by the main process's session or by the channel in
         their environment.
         """
         needle = channel_path.encode()
         for pid in ProcessFiles(os.getpid()).child_pids() or ():
-            if pid in self._alive or pid == main_pid:
+            if pid in self._alive or pid == main_pid or pid in walkers:
                 continue
             if session_of(pid) == main_pid or needle in environment(pid):
                 self.add(pid, now, None, None)
