@@ -9,12 +9,12 @@ and descriptors, and does not change when a constant is added.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leaklab.analysis.growth import Growth, bin_edges, slope_error, theil_sen
+from leaklab.analysis.growth import BIN_COUNT, Growth, bin_edges, floors, slope_error, theil_sen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +40,11 @@ MINIMUM_STEPS = 5.5
 # Late by early rate under which growth slows down, and above which its later part is steady.
 SLOWING_RATIO = 0.75
 STEADY_RATIO = 0.85
+# A series that is never given back and rises at nearly every point has no noise to allow for.
+EXACT_RATIO = 0.95
+EXACT_SHARE = 0.6
+# This share of the growth after the baseline must lie above everything seen before it.
+NEW_SHARE = 0.25
 # Growth that is projected to end within this share of what was gained has as good as stopped.
 REMAINING_SHARE = 0.1
 # A window that gains less than this share of the median window has not grown.
@@ -115,9 +120,9 @@ def weigh(
     if not _new_territory(growth):
         return Evidence(STOPPED, "reached", rising, windows)
     slowing, ratio = _slows(growth, gains, whole_gain)
-    if slowing:
-        return _levelling(growth, ratio, whole_gain, rising, windows)
-    return Evidence(GROWS, "steady" if steady else "noisy", rising, windows, ratio)
+    code = "steady" if steady else "noisy"
+    found = Evidence(GROWS, code, rising, windows, ratio)
+    return _levelling(growth, found, whole_gain) if slowing else found
 
 
 def _keeps_rising(growth: Growth, windows: int, gains: Floats, peaks: Floats) -> tuple[bool, bool]:
@@ -214,13 +219,17 @@ def _events(x: Floats, y: Floats) -> tuple[float, float, float]:
     at = np.flatnonzero(moves > 0)
     if len(at) < 2:
         return float(len(at)), float("-inf"), float("inf")
-    times = (x[at + 1] - x[0]) / (x[-1] - x[0])
-    weights = np.minimum(moves[at], 3 * np.median(moves[at]))
+    # Snapshots become rarer: a move belongs to the whole interval it was seen after.
+    length = x[-1] - x[0]
+    times = ((x[at] + x[at + 1]) / 2 - x[0]) / length
+    interval = x[at + 1] - x[at]
+    pace = moves[at] / interval
+    weights = np.minimum(pace, 3 * np.median(pace)) * interval
     steps = step_count(np.append(0.0, np.cumsum(weights)))
     centre = float(weights @ times / weights.sum())
     # More events than this would only find slowing that does not matter.
     laplace = (centre - 0.5) * float(np.sqrt(12 * min(steps, MOST_EVENTS)))
-    silence = float((1 - times[-1]) * len(at))
+    silence = float((x[-1] - x[at[-1] + 1]) / length * len(at))
     bins = np.searchsorted(x, np.linspace(x[0], x[-1], EVENT_BINS + 1))
     steps = min(steps, step_count(retained), step_count(retained[bins]))
     late = retained[-1] - retained[np.searchsorted(x, x[-1] - 0.3 * (x[-1] - x[0]))]
@@ -238,7 +247,8 @@ def _new_territory(growth: Growth) -> bool:
     if growth.span > 2 / 3 * growth.run_span:
         return True
     latest = growth.x >= growth.end_x - growth.span / 8
-    return float(growth.y[latest].max()) > growth.earlier_high
+    beyond = float(growth.y[latest].max()) - growth.earlier_high
+    return beyond > NEW_SHARE * growth.total
 
 
 def _slows(growth: Growth, gains: Floats, whole_gain: float | None) -> tuple[bool, float]:
@@ -247,16 +257,21 @@ def _slows(growth: Growth, gains: Floats, whole_gain: float | None) -> tuple[boo
     A remainder of warm-up in front of a leak declines as well, but what follows it is steady: so
     the first quarter and half are left out in turn.
     """
-    clean = given_back(growth.y) <= CLEAN_SHARE
+    # The change point cuts a smooth curve anywhere: at least the last half of the run is looked at.
+    recent_x, recent_y = _recent(growth)
+    floor_x, floor_y = floors(recent_x, recent_y, BIN_COUNT)
+    clean = given_back(recent_y) <= CLEAN_SHARE
+    exact = clean and step_count(floor_y) >= max(EXACT_SHARE * len(floor_y), MINIMUM_POINTS)
     # Growth that is little beside the warm-up before it may be its tail: no benefit of the doubt.
     doubtful = growth.total < REMAINING_SHARE * (whole_gain or 0.0)
-    every_less = doubtful or (len(gains) >= 4 and (np.diff(gains) < 0).mean() >= 0.8)
+    every_less = doubtful or exact or (len(gains) >= 4 and (np.diff(gains) < 0).mean() >= 0.8)
     overall = float("nan")
-    for skip, steady in ((0.0, SLOWING_RATIO), (0.25, STEADY_RATIO), (0.5, STEADY_RATIO)):
-        begin = int(skip * len(growth.floor_x))
-        x, y = growth.floor_x[begin:], growth.floor_y[begin:]
-        middle = len(x) // 2
-        if middle < 3:
+    limits = (EXACT_RATIO,) * 3 if exact else (SLOWING_RATIO, STEADY_RATIO, STEADY_RATIO)
+    for skip, steady in zip((0.0, 0.25, 0.5), limits, strict=True):
+        after = floor_x >= floor_x[0] + skip * (floor_x[-1] - floor_x[0])
+        x, y = floor_x[after], floor_y[after]
+        middle = int(np.searchsorted(x, (x[0] + x[-1]) / 2))
+        if min(middle + 1, len(x) - middle) < 3:
             break
         halves = (slice(middle + 1), slice(middle, None))
         early, late = (theil_sen(x[half], y[half]) for half in halves)
@@ -265,25 +280,36 @@ def _slows(growth: Growth, gains: Floats, whole_gain: float | None) -> tuple[boo
         if not np.isfinite(overall):
             overall = late / early if early > 0 else float("inf")
         if late >= steady * early or (early - late < 2 * error and not every_less):
-            after = growth.x >= x[0]
-            if not clean or _events(growth.x[after], growth.y[after])[1] >= LAPLACE_LOWEST:
+            part = growth.whole_x >= x[0]
+            laplace = _events(growth.whole_x[part], growth.whole_y[part])[1]
+            if not clean or laplace >= LAPLACE_LOWEST:
                 return False, overall
     return True, overall
 
 
-def _levelling(
-    growth: Growth, ratio: float, whole_gain: float | None, rising: int, windows: int
-) -> Evidence:
-    """A curve that slows down: what is still to come if it goes on slowing at this pace."""
-    gain = max(whole_gain or 0.0, growth.total)
-    share = min(max(ratio, 0.0), 0.99)
-    late_gain = growth.total * share / (1 + share)
-    remaining = late_gain * share / (1 - share)
-    if remaining <= REMAINING_SHARE * gain:
-        return Evidence(STOPPED, "levelled", rising, windows, ratio, remaining)
-    halves = np.log(REMAINING_SHARE * gain / remaining) / np.log(max(share, 1e-3))
-    more = max(growth.span / 2 * halves, growth.run_span / 4)
-    return Evidence(UNDECIDED, "slowing", rising, windows, ratio, remaining, float(more))
+def _recent(growth: Growth) -> tuple[Floats, Floats]:
+    """What followed the baseline, or the last half of the run where that is longer."""
+    begin = min(growth.baseline_x, growth.end_x - growth.run_span / 2)
+    recent = growth.whole_x >= begin
+    return growth.whole_x[recent], growth.whole_y[recent]
+
+
+def _levelling(growth: Growth, found: Evidence, whole_gain: float | None) -> Evidence:
+    """A curve that slows down: what is still to come if it goes on slowing at this pace.
+
+    Growth that falls by the same share in every half as long as the last has a limit: the sum of
+    a geometric series.
+    """
+    x, y = _recent(growth)
+    gained = float(y[-1] - y[0])
+    whole = max(whole_gain or 0.0, gained)
+    share = min(max(found.late_by_early, 0.0), 0.99)
+    remaining = gained * share / (1 + share) * share / (1 - share)
+    if remaining <= REMAINING_SHARE * whole:
+        return replace(found, verdict=STOPPED, code="levelled", remaining=remaining)
+    halves = np.log(REMAINING_SHARE * whole / remaining) / np.log(max(share, 1e-3))
+    more = max(float((x[-1] - x[0]) / 2 * halves), growth.run_span / 4)
+    return replace(found, verdict=UNDECIDED, code="slowing", remaining=remaining, more_x=more)
 
 
 def _not_steady(

@@ -1,0 +1,180 @@
+"""What may and may not be called growth, on series whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import synthetic as s
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leaklab.analysis.evidence import GROWS, STOPPED, weigh
+from leaklab.analysis.growth import estimate
+
+COUNT = 200
+SEEDS = range(40)
+
+
+def said(values: s.Series) -> str:
+    growth = estimate(np.arange(1, len(values) + 1), values)
+    return weigh(growth, whole_gain=float(values[-1] - values[0])).verdict
+
+
+def share(verdict: str, make) -> float:
+    return float(np.mean([said(make(seed)) == verdict for seed in SEEDS]))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda seed: s.noise(COUNT, 1, seed=seed), id="iid noise"),
+        pytest.param(
+            lambda seed: s.noise(COUNT, 1, autocorrelation=0.9, seed=seed), id="AR(0.9) noise"
+        ),
+        pytest.param(lambda seed: np.exp(s.noise(COUNT, 0.8, seed=seed)), id="log-normal noise"),
+        pytest.param(
+            lambda seed: s.warm_up(COUNT, 20, half_life=8 + seed % 15), id="warm-up then plateau"
+        ),
+        pytest.param(
+            lambda seed: s.step(COUNT, 10, at=20 + 4 * seed) + s.noise(COUNT, 0.5, seed=seed),
+            id="single step",
+        ),
+        pytest.param(
+            lambda seed: s.sawtooth(COUNT, 100, period=11 + seed) + s.noise(COUNT, 2, seed=seed),
+            id="sawtooth",
+        ),
+        pytest.param(
+            lambda seed: s.bounded(COUNT, 100, full_at=30 + 3 * seed), id="bounded cache"
+        ),
+        pytest.param(
+            lambda seed: s.high_water(s.noise(COUNT, 1, autocorrelation=0.9, seed=seed)),
+            id="high-water mark of noise",
+        ),
+        pytest.param(
+            lambda seed: s.step(COUNT, 3, at=30 + seed) + s.step(COUNT, 5, at=110 + seed),
+            id="two steps",
+        ),
+    ],
+)
+def test_healthy_series_raise_no_alarm(make) -> None:
+    assert share(GROWS, make) <= 0.05
+    assert share(STOPPED, make) >= 0.85
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda seed: s.leak(COUNT, 1 + seed), id="exact"),
+        pytest.param(
+            lambda seed: s.leak(COUNT, 0.05) + s.noise(COUNT, 1, seed=seed), id="in iid noise"
+        ),
+        pytest.param(
+            lambda seed: s.leak(COUNT, 0.08) + s.noise(COUNT, 1, autocorrelation=0.9, seed=seed),
+            id="in AR(0.9) noise",
+        ),
+        pytest.param(lambda seed: s.stairs(COUNT, 5, every=12 + seed // 4), id="stairs"),
+        pytest.param(
+            lambda seed: s.leak(COUNT, 1, begin=100 + seed) + s.noise(COUNT, 1, seed=seed),
+            id="begins late",
+        ),
+        pytest.param(
+            lambda seed: s.leak(COUNT, 1) + s.sawtooth(COUNT, 1000, period=9), id="under a sawtooth"
+        ),
+        pytest.param(
+            lambda seed: s.leak(COUNT, 0.5) + s.warm_up(COUNT, 50, half_life=10 + seed / 4),
+            id="after a warm-up",
+        ),
+        pytest.param(
+            lambda seed: np.where(np.arange(COUNT) < 8, 5000.0, 0) + s.leak(COUNT, 1),
+            id="after a start-up peak that was given back",
+        ),
+        pytest.param(lambda seed: s.leak(COUNT, 1) ** 1.5, id="faster and faster"),
+    ],
+)
+def test_leaks_are_found(make) -> None:
+    assert share(GROWS, make) >= 0.95
+
+
+def test_one_event_in_a_hundred_calls() -> None:
+    def events(seed: int) -> s.Series:
+        return np.cumsum(np.random.default_rng(seed).random(2_000) < 0.01).astype(float)
+
+    assert share(GROWS, events) >= 0.9
+
+
+def test_a_filling_cache_that_the_run_does_not_see_full_is_not_called_bounded() -> None:
+    growth = estimate(np.arange(100), s.warm_up(100, 1e6, half_life=60))
+    evidence = weigh(growth, whole_gain=1e6)
+    assert (evidence.verdict, evidence.code) == ("undecided", "slowing")
+    assert evidence.more_x > 30
+    assert 0 < evidence.remaining < 1e6
+
+
+def test_too_few_points_decide_nothing_and_say_how_many_are_missing() -> None:
+    evidence = weigh(estimate(np.arange(6), np.arange(6) * 100.0))
+    assert (evidence.verdict, evidence.code, evidence.more_x) == ("undecided", "few", 5)
+
+
+shapes = st.sampled_from(
+    [
+        s.leak(120, 3.0),
+        s.leak(120, 3.0) + s.noise(120, 20, seed=1),
+        s.warm_up(120, 500, half_life=9),
+        s.sawtooth(120, 500, period=13),
+        s.noise(120, 5, autocorrelation=0.9, seed=4),
+        s.bounded(120, 700, full_at=70),
+        s.stairs(120, 40, every=11),
+        s.step(120, 9, at=50),
+    ]
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(values=shapes, exponent=st.integers(-20, 30), shift=st.integers(-(10**6), 10**6))
+def test_judging_does_not_depend_on_scale_or_offset(
+    values: s.Series, exponent: int, shift: int
+) -> None:
+    # Powers of two keep the values exact, so that only the judging can differ.
+    factor = 2.0**exponent
+    assert said(values * factor) == said(values)
+    assert said(np.rint(values) + shift) == said(np.rint(values))
+
+
+@settings(max_examples=30, deadline=None)
+@given(values=shapes, factor=st.sampled_from([0.01, 0.5, 3.0, 1000.0]))
+def test_the_rate_follows_the_axis(values: s.Series, factor: float) -> None:
+    x = np.arange(len(values), dtype=float)
+    plain, stretched = estimate(x, values), estimate(x * factor, values)
+    assert stretched.rate == pytest.approx(plain.rate / factor, rel=1e-6, abs=1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(values=shapes, every=st.sampled_from([2, 3]))
+def test_thinning_never_turns_a_leak_into_a_healthy_series_or_back(
+    values: s.Series, every: int
+) -> None:
+    assert {said(values), said(values[::every])} != {GROWS, STOPPED}
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), rate=st.floats(1.0, 1e6))
+def test_the_rate_of_an_exact_leak_is_exact_under_churn(seed: int, rate: float) -> None:
+    churn = 50 * rate * np.random.default_rng(seed).integers(0, 3, 200)
+    churn[::4] = 0  # the floor is seen now and then
+    growth = estimate(np.arange(200), s.leak(200, rate) + churn)
+    assert growth.rate == pytest.approx(rate, rel=0.02)
+
+
+def test_the_interval_covers_the_true_rate_in_autocorrelated_noise() -> None:
+    covered = 0
+    for seed in range(150):
+        noise = s.noise(200, 10, autocorrelation=0.8, seed=seed)
+        growth = estimate(np.arange(200), s.leak(200, 2.0) + noise, baseline_x=0)
+        covered += growth.rate_low <= 2.0 <= growth.rate_high
+    assert covered / 150 >= 0.88
+
+
+def test_missing_values_are_left_out() -> None:
+    values = s.leak(100, 5.0)
+    values[10:20] = np.nan
+    assert estimate(np.arange(100), values).rate == pytest.approx(5.0)
