@@ -1,0 +1,186 @@
+"""The notebooks as a user meets them: real JupyterLab in a real browser."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+START_SECONDS = 60.0
+CELLS_MILLISECONDS = 180_000
+# JupyterLab says these of itself on a plain page.
+HARMLESS = ("ResizeObserver loop",)
+
+RUN_ALL = """
+async () => {
+  const app = window.jupyterapp;
+  await app.restored;
+  const panel = app.shell.currentWidget;
+  await panel.context.ready;
+  await panel.sessionContext.ready;
+  await app.commands.execute('notebook:run-all-cells');
+  return panel.content.model.toJSON();
+}
+"""
+
+
+@dataclass
+class Lab:
+    """A running server with a copy of the notebooks."""
+
+    address: str
+    token: str
+
+    def page_of(self, notebook: str) -> str:
+        return f"{self.address}/lab/tree/{notebook}?token={self.token}&reset"
+
+
+@dataclass
+class Watched:
+    """A browser page, with what went wrong in it."""
+
+    page: Any
+    problems: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+    def run_all(self, address: str) -> list[dict[str, Any]]:
+        """Open a notebook, run all cells, return them with their outputs."""
+        self.page.goto(address)
+        self.page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext")
+        # Run-all resolves even when a cell errs: what the cells say decides.
+        notebook = self.page.evaluate(RUN_ALL)
+        cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        for cell in cells:
+            errors = [o for o in cell["outputs"] if o["output_type"] == "error"]
+            assert not errors, (cell["source"], errors)
+        return cells
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copytree(NOTEBOOKS, folder / "notebooks")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = {
+        name: str(folder / name.lower())
+        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR",
+                     "LEAKLAB_STORE")
+    }  # fmt: skip
+    token = "test"
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
+             f"--port={port}", "--ip=127.0.0.1", f"--IdentityProvider.token={token}",
+             "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=",
+             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+             f"--ServerApp.root_dir={folder / 'notebooks'}"],
+            env={**os.environ, **own}, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/api?token={token}", server, folder / "log")
+        yield Lab(f"http://127.0.0.1:{port}", token)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(20)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait(10)
+
+
+def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5):
+            return
+        time.sleep(0.1)  # there is no event to wait for across processes
+    pytest.fail(f"JupyterLab did not start: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+    if chromium is None:
+        pytest.skip("no chromium on the path")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(CELLS_MILLISECONDS)
+        found = Watched(page)
+        page.on("pageerror", lambda error: found.problems.append(str(error)))
+        page.on(
+            "console",
+            lambda message: (
+                found.problems.append(message.text)
+                if message.type == "error" and not message.text.startswith(HARMLESS)
+                else None
+            ),
+        )
+        page.on(
+            "request",
+            lambda request: (
+                found.foreign.append(request.url)
+                if not request.url.startswith(
+                    ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:", "about:")
+                )
+                else None
+            ),
+        )
+        yield found
+        browser.close()
+
+
+@pytest.mark.parametrize(
+    ("notebook", "function"),
+    [("00-start-here.ipynb", "build_page"), ("99-your-own-script.ipynb", "remember")],
+)
+def test_a_notebook_runs_and_shows_curves_tree_and_verdict(
+    lab: Lab, watched: Watched, notebook: str, function: str
+) -> None:
+    cells = watched.run_all(lab.page_of(notebook))
+
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    shown = json.dumps(outputs)
+    assert "leak</b>" in shown
+    figures = [o for o in outputs if "image/svg+xml" in o.get("data", {})]
+    assert len(figures) >= 4
+    page = watched.page
+    assert page.locator(".jp-OutputArea-output img, .jp-OutputArea-output svg").count() >= 4
+    _use_the_tree(page, function)
+    assert watched.foreign == []
+    assert watched.problems == []
+
+
+def _use_the_tree(page: Any, function: str) -> None:
+    """Search in the allocation tree, zoom in and out."""
+    frame = page.locator("iframe[srcdoc]").first
+    frame.scroll_into_view_if_needed()
+    tree = page.frame_locator("iframe[srcdoc]").first
+    tree.locator("#search").fill(function)
+    tree.locator("#found", has_text="calls").wait_for()
+    tree.locator("#search").press("Enter")
+    canvas = tree.locator("#icicle")
+    zoomed = "canvas => canvas.ownerDocument.body.dataset.zoomed"
+    whole = canvas.evaluate(zoomed)
+    for key in ("ArrowDown", "ArrowDown", "Enter"):
+        canvas.press(key)
+    tree.locator("#status", has_text=".py").wait_for()
+    assert canvas.evaluate(zoomed) != whole
+    canvas.press("Escape")
