@@ -28,7 +28,7 @@ DOCUMENTS = ("000", "001", "002", "003", "004")
 CLAIM_VERDICTS = ("right", "wrong", "incomplete", "untestable")
 ROLES = ("before", "documented_fix", "better_fix", "control", "condition")
 SERVICES = ("postgres", "valkey", "node")
-PASSES = ("measure", "explain")
+PASSES = ("measure", "explain", "graph")
 COLLECT = ("auto", "always", "never")
 
 
