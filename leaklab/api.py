@@ -68,7 +68,7 @@ def record(
     settings = RecordOptions(
         command=argv, name=name, variant=variant, store=store, fingerprint=digest, **options
     )
-    run_name = name or resolve(argv, settings.python, settings.cwd).name
+    run_name = name or (resolve(argv, settings.python, settings.cwd).name if argv else "")
     if digest and not fresh:
         found = find_recording(store, run_name, variant, digest)
         if found is not None:

@@ -79,6 +79,19 @@ def run_text(run: Run) -> str:
     return "\n".join(lines)
 
 
+def headline(run: Run) -> list[str]:
+    """Return the verdict and the first suspects in a few lines."""
+    verdict = run.verdict()
+    lines = [f"{safe(run.label)}: {verdict.verdict}", f"  {safe(verdict.reason)}"]
+    if verdict.verdict == "leak":
+        first = run.suspects().head(3).to_dict("records")
+        lines += [
+            f"  {row['rank']}. {safe(row['function'])}  {safe(row['file'])}:{row['line']}"
+            for row in first
+        ]
+    return lines
+
+
 def _name(resource: ResourceVerdict) -> str:
     name = resource.name if resource.role == "main" else f"{resource.name} ({resource.role})"
     return safe(name)

@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
             variant=arguments.variant,
             store=arguments.store,
             fresh=True,
-            progress=progress,
+            progress=progress or recording.silent,
             **recording.recording_options(arguments),
         )
     print(recorded.path)

@@ -155,3 +155,7 @@ def note(text: str) -> None:
     from leaklab.text import safe
 
     print(f"leaklab: {safe(text)}", file=sys.stderr)
+
+
+def silent(event: dict[str, Any]) -> None:
+    """Show no progress: stderr is no terminal."""
