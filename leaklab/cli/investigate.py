@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leaklab.cli import recording, report
 from leaklab.errors import UsageError
@@ -100,7 +100,7 @@ def _cases(arguments: argparse.Namespace) -> int:
     from leaklab.cases import CaseSkipped, case
     from leaklab.cli.progress import terminal_progress
 
-    given: dict[str, object] = {}
+    given: dict[str, Any] = {}
     for name, value in arguments.parameters:
         if name in given:
             raise UsageError(f"parameter given twice: {name}; give it once")
