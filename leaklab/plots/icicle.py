@@ -10,6 +10,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.patches import Patch, Rectangle
 
+from leaklab.errors import UsageError
 from leaklab.plots import style, units
 from leaklab.plots.icicle_layout import (
     METRICS,
@@ -19,6 +20,7 @@ from leaklab.plots.icicle_layout import (
     metrics_of,
     node_label,
 )
+from leaklab.plots.retained_tree import RETAINED_METRICS, retained_nodes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,12 +35,13 @@ _SMALLEST_SHARE = 0.002
 def allocation_tree(run_or_tree: Any, ax: Axes | None = None, metric: str | None = None) -> Axes:
     """Draw the allocation tree of a run, or an `AllocationTree`, as an icicle.
 
-    ``metric``: live_bytes (the default), growth_bytes, allocation_count, retained_bytes, or
-    difference (default for a tree with before_bytes: orange held more after, blue less). Colours
-    otherwise say where a call comes from. Calls under 0.2 % are left out. Raises UsageError for a
+    ``metric``: live_bytes (the default), growth_bytes, allocation_count, difference (default for a
+    tree with before_bytes: orange held more after, blue less), or for a run with an object graph
+    retained_bytes and object_count (what keeps how much alive). Colours otherwise say where a call
+    comes from. Calls under 0.2 % are left out. Raises UsageError for a
     metric the tree does not have.
     """
-    nodes = tree_nodes(run_or_tree)
+    nodes = tree_nodes(run_or_tree, metric)
     metric = check_metric(nodes, metric or default_metric(nodes))
     layout = lay_out(nodes, metric)
     total = float(layout.width[0]) if len(layout.width) else 0.0
@@ -55,15 +58,21 @@ def allocation_tree(run_or_tree: Any, ax: Axes | None = None, metric: str | None
     return ax
 
 
-def tree_nodes(run_or_tree: Any) -> Any:
-    """The nodes of a run's tree or of an AllocationTree."""
+def tree_nodes(run_or_tree: Any, metric: str | None = None) -> Any:
+    """The nodes of a run's tree or of an AllocationTree; of a run's objects for their metrics."""
+    if metric in RETAINED_METRICS and hasattr(run_or_tree, "data"):
+        nodes = retained_nodes(run_or_tree.data)
+        if nodes is None:
+            raise UsageError(f"unknown metric of the tree: {metric}; the run has no object graph")
+        return nodes
     tree = run_or_tree.tree() if hasattr(run_or_tree, "tree") else run_or_tree
     return tree.nodes
 
 
 def default_metric(nodes: Any) -> str:
     """The metric drawn when none is asked for."""
-    return "difference" if "difference" in metrics_of(nodes) else "live_bytes"
+    offered = metrics_of(nodes)
+    return "difference" if "difference" in offered else offered[0]
 
 
 def _levels(layout: Layout, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
@@ -154,7 +163,7 @@ def _finish(ax: Axes, layout: Layout, metric: str, row_count: int, cut: int) -> 
 
 def _heading(layout: Layout, metric: str, cut: int) -> str:
     text: Callable[[float], str] = (
-        units.number_text if metric == "allocation_count" else units.bytes_text
+        units.count_text if metric.endswith("_count") else units.bytes_text
     )
     root = layout.nodes.iloc[0]
     if metric == "difference":

@@ -27,6 +27,7 @@ from leaklab.plots.icicle_layout import (
     node_label,
     prune,
 )
+from leaklab.plots.retained_tree import RETAINED_METRICS, retained_nodes
 from leaklab.plots.tree_packing import clean_name, pack
 
 if TYPE_CHECKING:
@@ -101,24 +102,32 @@ def allocation_tree_html(
     """
     nodes = prune(tree_nodes(run_or_tree), node_limit)
     first = check_metric(nodes, metric or default_metric(nodes))
-    offered = [first, *(name for name in metrics_of(nodes) if name != first)]
-    layout = lay_out(nodes, "difference" if "before_bytes" in nodes.columns else "live_bytes")
-    header = {
-        "metrics": [{"name": m, "label": METRICS[m], "tree": 0, "column": m} for m in offered],
+    layouts = [lay_out(nodes, "difference" if "before_bytes" in nodes.columns else "live_bytes")]
+    offered = [(first, 0), *((name, 0) for name in metrics_of(nodes) if name != first)]
+    retained = retained_nodes(run_or_tree.data) if hasattr(run_or_tree, "data") else None
+    if retained is not None:
+        layouts.append(lay_out(prune(retained, node_limit // 2), "retained_bytes"))
+        offered += [(name, 1) for name in RETAINED_METRICS]
+    alt = describe_tree(layouts[0].nodes)
+    return HtmlFigure(
+        _document(layouts[0].nodes, pack(layouts, _header(offered)), alt),
+        alt,
+        height_pixels,
+        functools.partial(_still, AllocationTree(nodes), first),
+    )
+
+
+def _header(offered: list[tuple[str, int]]) -> dict[str, Any]:
+    """What the page's script needs besides the trees: what can be shown, in which colours."""
+    return {
+        "metrics": [{"name": name, "label": METRICS[name], "tree": at} for name, at in offered],
         "labels": METRICS,
-        "colours": style.ORIGIN,
+        "colours": {**style.ORIGIN, **style.ROOT_KIND},
         "unknown": style.UNKNOWN_ORIGIN,
         "grew": style.MORE_FILL,
         "shrank": style.LESS_FILL,
         "same": style.SAME_FILL,
     }
-    alt = describe_tree(layout.nodes)
-    return HtmlFigure(
-        _document(layout.nodes, pack([layout], header), alt),
-        alt,
-        height_pixels,
-        functools.partial(_still, AllocationTree(nodes), first),
-    )
 
 
 def describe_tree(nodes: pd.DataFrame) -> str:

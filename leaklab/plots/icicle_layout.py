@@ -25,6 +25,7 @@ METRICS = {
     "growth_bytes": "growth",
     "allocation_count": "allocations",
     "retained_bytes": "retained",
+    "object_count": "objects",
     "before_bytes": "live bytes before",
     "difference": "before / after",
 }

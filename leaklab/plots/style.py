@@ -30,6 +30,15 @@ ORIGIN = {
     "native": "#b978b0",
     "leaklab": "#8c8c8c",
 }
+# Where an object graph starts: the kinds of roots.
+ROOT_KIND = {
+    "module": "#e07b2f",
+    "thread": "#4a90c2",
+    "task": "#2f9e7d",
+    "context": "#c9a227",
+    "native": "#b978b0",
+    "cycle": "#8c8c8c",
+}
 UNKNOWN_ORIGIN = "#a0988a"
 VERDICT = {"leak": "#d55e00", "bounded": "#009e73", "inconclusive": "#a68a00"}
 GREW = "#d55e00"

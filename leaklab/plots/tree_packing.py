@@ -20,7 +20,8 @@ from leaklab.plots.icicle_layout import Layout, own_values
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FIGURES = ("live_bytes", "growth_bytes", "allocation_count", "retained_bytes", "before_bytes")
+FIGURES = ("live_bytes", "growth_bytes", "allocation_count", "before_bytes", "retained_bytes",
+           "object_count")  # fmt: skip
 _NAME_LIMIT = 300
 
 
@@ -57,7 +58,7 @@ def pack(layouts: list[Layout], header: dict[str, Any]) -> str:
     return base64.b64encode(zlib.compress(raw, 9)).decode("ascii")
 
 
-def _backward(frame: NDArray[np.int64]) -> NDArray[np.int64]:
+def _backward(frame: NDArray[Any]) -> NDArray[np.int64]:
     """Frame numbers as 0 for the next one that was not met yet, else how far back it is.
 
     Frames are numbered in the order they are met, so a tree in which every call is another line

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from leaklab import plots
+from leaklab.analysis.rss import decomposition
 from leaklab.plots import resource_curves, retention_paths, style, suspect_sites, units
 from leaklab.plots.growth_curve import name_of
 from leaklab.report.pages import markup
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 # A page stays under 2 MB whatever was recorded; more calls than this are no longer clickable.
 TREE_NODE_LIMIT = 40_000
+_PARTS_WORTH_A_FIGURE = 3
 
 
 def growth(runs: Sequence[RunLike], resource: str) -> Any:
@@ -54,6 +56,20 @@ def retention(run: RunLike) -> Any:
     plots.retention(run, ax)
     parts = [f"{row.path}, {row.growth_count} more" for row in table.itertuples()]
     return _svg(ax, f"Retention paths: {'; '.join(parts)}.")
+
+
+def resident_set(run: RunLike) -> Any:
+    """What resident memory is made of as markup; nothing where allocators were not asked."""
+    parts = decomposition(run.data).dropna(subset="bytes")
+    last = parts[parts["x"].eq(parts["x"].max())]
+    if len(last) < _PARTS_WORTH_A_FIGURE:
+        return ""
+    ax = plots.resident_set(run, style.detached_axes(8.4, 3.6))
+    said = [
+        f"{part} {units.bytes_text(value)}"
+        for part, value in zip(last["part"], last["bytes"], strict=True)
+    ]
+    return _svg(ax, f"Resident memory at the end: {', '.join(said)}.")
 
 
 def tree(tree_or_run: Any) -> tuple[Any, Any]:

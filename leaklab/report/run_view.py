@@ -53,6 +53,7 @@ def _figures(run: RunLike, values: dict[str, Any]) -> dict[str, Any]:
     return {
         "growth": [drawings.growth([run], name) for name in drawn],
         "curves": drawings.curves([run]),
+        "resident": drawings.resident_set(run),
         "suspects_figure": drawings.suspects(run) if values["suspects"] else "",
         "retention_figure": drawings.retention(run) if values["retention"] else "",
         "tree": interactive,

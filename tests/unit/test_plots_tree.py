@@ -93,7 +93,7 @@ def test_pruning_keeps_totals_and_stays_a_tree(limit):
 def test_still_tree_labels_what_is_wide_and_clips_the_rest():
     ax = plots.allocation_tree(SMALL, style.detached_axes(9, 3))
     assert "main app/main.py:1" in labels(ax)
-    assert ax.get_title(loc="left") == "live bytes: 1,000 B"
+    assert ax.get_title(loc="left") == "live bytes: 1000 B"
     widths = [p.get_extents().width for p in ax.collections[0].get_paths()]
     assert len(widths) == 5
     assert max(widths) == pytest.approx(1000, rel=0.01)
@@ -198,7 +198,7 @@ def test_page_forbids_every_request_and_has_a_still_stand_in():
     assert 'sandbox="allow-scripts allow-downloads"' in figure.html
     bundle = figure._repr_mimebundle_()
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
-    assert bundle["text/plain"].startswith("Allocation tree: 1,000 B live in 5 calls")
+    assert bundle["text/plain"].startswith("Allocation tree: 1000 B live in 5 calls")
     assert 'alt="Allocation tree' in bundle["text/html"]
 
 
@@ -216,3 +216,48 @@ def test_a_recorded_runs_tree_is_drawn():
     ax = plots.allocation_tree(run, style.detached_axes())
     assert any(label.startswith("keep app.py") for label in labels(ax))
     assert "keep" in plots.allocation_tree_html(run).document
+
+
+def paths_table(*rows):
+    columns = ["dump", "tree", "node", "parent", "kind", "step", "type", "count", "retained_bytes"]
+    return pd.DataFrame(rows, columns=columns).assign(process=1, path="", fingerprint="")
+
+
+HELD = Run(
+    make.run(sites={"keep": make.leak(60, 1000)}).from_tables(
+        {"name": "held", "schema_version": 1},
+        paths=paths_table(
+            (0, "dominator", 0, -1, "module", "old", "dict", 1, 10),
+            (1, "path", 0, -1, "module", "app.PAGES", "dict", 1, 0),
+            (1, "dominator", 0, -1, "module", "app.PAGES", "dict", 1, 900),
+            (1, "dominator", 1, 0, "module", "value", "Page", 90, 800),
+            (1, "dominator", 2, -1, "thread", "thread Thread-#: run()", "list", 1, 100),
+        ),
+    )
+)
+
+
+def test_retained_tree_is_the_last_graph_under_one_root():
+    nodes = plots.retained_tree.retained_nodes(HELD.data)
+    assert list(nodes["function"]) == [
+        "all objects",
+        "app.PAGES",
+        "value",
+        "thread Thread-#: run()",
+    ]
+    assert list(nodes["retained_bytes"]) == [1000, 900, 800, 100]
+    assert list(nodes["object_count"]) == [92, 91, 90, 1]
+    ax = plots.allocation_tree(HELD, style.detached_axes(9, 3), "retained_bytes")
+    assert "value Page" in labels(ax)
+    assert ax.get_title(loc="left") == "retained: 1000 B"
+
+
+def test_interactive_tree_offers_the_retained_view_of_a_run_with_a_graph():
+    header, _ = unpacked(plots.allocation_tree_html(HELD).document)
+    assert [tree["nodeCount"] for tree in header["trees"]] == [1, 4]
+    assert {m["name"]: m["tree"] for m in header["metrics"]}["retained_bytes"] == 1
+
+
+def test_retained_view_without_a_graph_is_refused():
+    with pytest.raises(UsageError, match="no object graph"):
+        plots.allocation_tree(Run(make.run(rss=make.leak(9, 1))), metric="retained_bytes")

@@ -18,7 +18,7 @@ function startApp({ header, frames, trees }) {
     const file = header.files[frames.file[frame]];
     return file && frames.line[frame] ? `${file}:${frames.line[frame]}` : file;
   };
-  const valueText = (name, value) => (name === "allocation_count" ? countText : bytesText)(value);
+  const valueText = (name, value) => (name.endsWith("_count") ? countText : bytesText)(value);
   app.describe = (i) => {
     const { tree } = app, frame = tree.frame[i], lines = [header.functions[frames.fn[frame]]];
     const origin = header.origins[frames.origin[frame]], where = location(frame);
@@ -59,12 +59,12 @@ function startApp({ header, frames, trees }) {
     const metric = header.metrics.find((m) => m.name === name);
     const tree = trees[metric.tree];
     if (tree !== app.tree) Object.assign(app, { tree, selected: 0, zoomed: 0 });
-    app.metric = metric.column;
-    app.places = place(tree, metric.column);
+    app.metric = metric.name;
+    app.places = place(tree, metric.name);
     app.zoom(app.places.width[app.zoomed] ? app.zoomed : 0);
     if (app.search) app.search($("search").value);
-    $("legend").hidden = metric.column === "difference";
-    $("change").hidden = metric.column !== "difference";
+    $("legend").hidden = metric.name === "difference" || metric.tree > 0;
+    $("change").hidden = metric.name !== "difference";
   };
   app.zoom = (i) => {
     const { left, width } = app.places;

@@ -21,7 +21,7 @@ function searcher(app) {
       calls++;
       if (i >= until) { total += tree.sum[column][i]; until = tree.end[i]; }
     }
-    const amount = column === "allocation_count" ? countText(total) : bytesText(total);
+    const amount = column.endsWith("_count") ? countText(total) : bytesText(total);
     const share = shareText(total, tree.sum[column][0]);
     $("found").textContent = calls ? `${countText(calls)} calls, ${amount}${share && ", " + share}` : "no call";
     app.draw();
