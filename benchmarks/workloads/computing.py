@@ -1,0 +1,21 @@
+"""Pure computation, a hundred marks a second or so: what recording costs when nothing leaks."""
+
+import sys
+
+from clock import timed
+
+from leaklab import mark
+
+
+def main(iterations):
+    """Do the work."""
+    total = 0
+    for _ in range(iterations):
+        for number in range(100_000):
+            total += number * number % 7
+        mark()
+    return total
+
+
+with timed():
+    main(int(sys.argv[1]))
