@@ -17,12 +17,8 @@ if TYPE_CHECKING:
     from leaklab.cases import Case
     from leaklab.run import Run
 
-# Options that change what is recorded; the others (store, progress) only say where and how loudly.
-_IDENTITY = (
-    "passes", "interval_seconds", "duration_seconds", "limit_memory_bytes", "limit_disk_bytes",
-    "watch_files", "collect", "native", "keep_capture", "env", "mark_on", "drive", "until_decided",
-    "parameters", "stdin", "python_allocators", "mark_share", "collect_share", "snapshot_share",
-)  # fmt: skip
+# Options that do not change what is recorded, only for whom and how loudly.
+_NO_IDENTITY = ("case", "echo")
 
 
 def record(
@@ -62,7 +58,7 @@ def record(
         allowed = ", ".join(sorted(RecordOptions.__dataclass_fields__))
         raise UsageError(f"unknown option: {unknown[0]}; allowed: {allowed}")
     store = str(store or default_store())
-    identity = {key: options[key] for key in _IDENTITY if key in options}
+    identity = {key: value for key, value in options.items() if key not in _NO_IDENTITY}
     folder = Path(options.get("cwd") or Path.cwd())
     digest = fingerprint(argv, options.get("python"), folder, identity)
     settings = RecordOptions(

@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 
 VERDICT_MIME = "application/vnd.leaklab.verdict+json"
 SHOW_SCHEMA_VERSION = 1
-RETENTION_COLUMNS = (
-    "path", "type", "holder", "accumulation_point", "count", "growth_count", "retained_bytes",
-    "growth_bytes", "rate", "fingerprint", "suspect_rank", "confidence",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +50,6 @@ class Run:
 
     @cached_property
     def _retention(self) -> pd.DataFrame:
-        if not len(self.data.paths):
-            import pandas as pd
-
-            return pd.DataFrame(columns=list(RETENTION_COLUMNS))
         from leaklab.analysis.retention import retention
 
         return retention(self.data)
@@ -96,9 +88,8 @@ class Run:
         """Retention paths by the rank of the suspect they keep alive."""
         held: dict[int, list[str]] = {}
         paths = self._retention
-        if len(paths):
-            joined = paths[paths["suspect_rank"].notna()]
-            for rank, path in zip(joined["suspect_rank"], joined["path"], strict=True):
+        for ranks, path in zip(paths["suspect_ranks"], paths["path"], strict=True):
+            for rank in ranks:
                 held.setdefault(int(rank), []).append(str(path))
         return held
 

@@ -154,11 +154,15 @@ def _retention_lines(paths: Sequence[Mapping[Any, Any]]) -> Iterable[str]:
     yield ""
     yield "  retained by: what keeps it alive"
     for row in paths:
-        yield (
-            f"  {safe(row['path'])}  {safe(row['type'])}  "
-            f"{quantity(row['growth_count'])} more, "
-            f"{quantity(row['retained_bytes'], 'heap_bytes')} retained"
+        per = (
+            "" if row["rate"] is None else f", {quantity(row['rate'], 'heap_bytes')}/{row['unit']}"
         )
+        yield (
+            f"  {safe(row['accumulation_point'])} ({safe(row['holder_type'])}) holds "
+            f"{quantity(row['count'])} {safe(row['type'])}: {quantity(row['growth_count'])} more, "
+            f"{quantity(row['retained_bytes'], 'heap_bytes')} retained{per}"
+        )
+        yield f"     as {safe(row['path'])}"
 
 
 def type_text(name: str, paths: Sequence[Mapping[Any, Any]]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaklab.cli import recording, report
+from leaklab.cli.values import count
 from leaklab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="every case and every notebook")
     parser.add_argument("--quick", action="store_true", help="the cases' small sizes")
     parser.add_argument(
-        "--jobs", type=_count, default=2, metavar="N", help="with --all: at a time (default: 2)"
+        "--jobs", type=count, default=2, metavar="N", help="with --all: at a time (default: 2)"
     )
     parser.add_argument(
         "-p",
@@ -199,9 +200,3 @@ def _print_summary(run: Run) -> None:
     from leaklab.text import headline
 
     print("\n".join(headline(run)))
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"not a number: {text}; 1 or more is allowed")
-    return int(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from leaklab.cli import recording
-from leaklab.cli.values import duration_seconds, names
+from leaklab.cli.values import count, duration_seconds, names
 from leaklab.errors import UsageError
 
 
@@ -25,11 +25,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="values of a parameter, separated by commas: one recording for each (repeatable)",
     )
     parser.add_argument(
-        "--repetitions", type=_count, default=1, metavar="N", help="record each so many times"
+        "--repetitions", type=count, default=1, metavar="N", help="record each so many times"
     )
     parser.add_argument("--quick", action="store_true", help="the cases' small sizes")
     parser.add_argument(
-        "--jobs", type=_count, default=2, metavar="N", help="recordings at a time (default: 2)"
+        "--jobs", type=count, default=2, metavar="N", help="recordings at a time (default: 2)"
     )
     parser.add_argument(
         "--cluster",
@@ -93,9 +93,3 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{one.label}\t{one.state}\t{one.error}")
     recording.note(result.summary())
     return result.exit_status(arguments.fail_on)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"not a number of at least 1: {text}")
-    return int(text)

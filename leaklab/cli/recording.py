@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from leaklab.cli.values import assignment, duration_seconds, names, process_id, size_bytes
+from leaklab.cli.values import assignment, count, duration_seconds, names, process_id, size_bytes
 from leaklab.errors import UsageError
 
 
@@ -21,7 +21,14 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
         "--passes",
         type=names,
         metavar="LIST",
-        help="measure, explain and graph, separated by commas (default: measure,explain)",
+        help="measure (series), explain (traced heap, object graphs), graph (object graphs at next "
+        "to no cost), separated by commas (default: measure,explain)",
+    )
+    what.add_argument(
+        "--graphs",
+        choices=("fork", "here", "never"),
+        default="fork",
+        help="take object graphs from a copy of the process, in it, or never (default: fork)",
     )
     what.add_argument(
         "--watch-file",
@@ -42,6 +49,7 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="environment variable for the target (repeatable)",
     )
+    what.add_argument("--echo", action="store_true", help="pass its output on to stderr")
     when = parser.add_argument_group("when")
     when.add_argument(
         "--interval",
@@ -51,8 +59,11 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
     )
     when.add_argument(
         "--mark-on",
-        metavar="PATTERN",
-        help="regular expression: each output line of the target that matches ends a unit of work",
+        action="append",
+        default=[],
+        metavar="WHAT",
+        help="what ends a unit of work in a target without marks: http, task, "
+        "call:MODULE:FUNCTION, or line:PATTERN for lines of its output (repeatable)",
     )
     when.add_argument(
         "--collect",
@@ -64,6 +75,18 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
         "--drive",
         metavar="COMMAND",
         help="command, or Python file with a drive() function, that puts load on the target",
+    )
+    when.add_argument(
+        "--drive-rounds",
+        type=count,
+        metavar="N",
+        help="how often it is run: once to warm up, then as work (default: 4)",
+    )
+    when.add_argument(
+        "--drive-idle",
+        type=duration_seconds,
+        metavar="DURATION",
+        help="how long the target is left alone afterwards (default: 2s)",
     )
     limits = parser.add_argument_group("limits")
     limits.add_argument(
@@ -102,8 +125,12 @@ def recording_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "limit_memory_bytes": arguments.limit_memory,
         "limit_disk_bytes": arguments.limit_disk,
         "watch_files": tuple(arguments.watch_file) or None,
-        "mark_on": arguments.mark_on,
+        "mark_on": tuple(arguments.mark_on) or None,
+        "graphs": arguments.graphs if arguments.graphs != "fork" else None,
         "drive": arguments.drive,
+        "drive_round_count": arguments.drive_rounds,
+        "drive_idle_seconds": arguments.drive_idle,
+        "echo": arguments.echo or None,
         "env": dict(arguments.env) or None,
         "collect": arguments.collect if arguments.collect != "auto" else None,
         "native": arguments.native or None,

@@ -54,3 +54,10 @@ def process_id(text: str) -> int:
     if not text.isdecimal() or int(text) <= 0:
         raise UsageError(f"not a process id: {text}; `ps` lists them")
     return int(text)
+
+
+def count(text: str) -> int:
+    """Read a number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"not a number: {text}; 1 or more is allowed")
+    return int(text)

@@ -4,7 +4,7 @@
 _session = None
 
 
-def mark():
+def mark() -> None:
     """End one unit of work: a request, a batch, an iteration.
 
     In a recording the target waits here until the recorder has taken its figures, so that all of
@@ -14,7 +14,7 @@ def mark():
         _session.mark()
 
 
-def gauge(name, value):
+def gauge(name: str, value: float) -> None:
     """Report a figure of the target's own, for example ``gauge("cache_entries", len(cache))``.
 
     It is stored with the next mark; without marks, a few times a second. Outside a recording it
@@ -24,7 +24,7 @@ def gauge(name, value):
         _session.gauge(name, value)
 
 
-def attach(session):
+def attach(session) -> None:
     """Make ``session`` the receiver of both calls; None ends that."""
     global _session
     _session = session
