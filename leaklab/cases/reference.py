@@ -1,0 +1,103 @@
+"""Small recorded pairs, one for each mechanism: what every notebook can show without recording.
+
+``python -m leaklab.cases.reference FOLDER`` records them anew (``data/reference`` in the project).
+They are ordinary runs without a trace of the machine that made them: file names are relative as in
+every run, and what run.json holds of commands and folders is reduced to names.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from leaklab.cases.catalogue import case
+from leaklab.errors import LeaklabError, UsageError
+
+SIZE_LIMIT_BYTES = 5_000_000
+
+
+class Pair(NamedTuple):
+    """The variants of one case that show a mechanism at work and cured."""
+
+    case: str
+    before: str
+    after: str
+
+
+PAIRS = {
+    "unpruned-json": Pair("unpruned-json", "before", "better_fix"),
+    "unbounded-caches": Pair("unbounded-cache", "before", "better_fix"),
+    "size-and-eviction": Pair("eviction-cost", "documented_fix", "better_fix"),
+    "ttl-stores": Pair("idempotency-store", "before", "better_fix"),
+    "http-clients": Pair("http-clients", "before", "better_fix"),
+    "database-sessions": Pair("sqlite-sessions", "before", "documented_fix"),
+    "schedulers-and-timers": Pair("lingering-schedulers", "before", "documented_fix"),
+    "threads-and-tasks": Pair("cleanup-task-shutdown", "before", "documented_fix"),
+    "workers": Pair("celery-parent-only", "before", "better_fix"),
+    "garbage-collection": Pair("gc-tuning", "disabled", "control"),
+    "memory-not-returned": Pair("memory-not-returned", "large_pinned", "large_trimmed"),
+    "what-tests-miss": Pair("exhaustion-test", "before", "documented_fix"),
+}
+
+
+def record_references(folder: Path) -> int:
+    """Record all pairs into the store ``folder``, replacing what is there; the bytes they take.
+
+    Raises `LeaklabError` when they take more than they may, or name this machine.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        for pair in PAIRS.values():
+            for variant in pair[1:]:
+                print(f"{pair.case} {variant}", file=sys.stderr)
+                run = case(pair.case).record(variant, quick=True, store=scratch)
+                _make_portable(Path(run.path))
+        size_bytes = sum(path.stat().st_size for path in Path(scratch).rglob("*"))
+        if size_bytes > SIZE_LIMIT_BYTES:
+            raise LeaklabError(
+                f"reference runs too large: {size_bytes} bytes; at most {SIZE_LIMIT_BYTES}"
+            )
+        for pair in PAIRS.values():
+            shutil.rmtree(folder / pair.case, ignore_errors=True)
+            shutil.copytree(Path(scratch) / pair.case, folder / pair.case)
+    return size_bytes
+
+
+def _make_portable(run: Path) -> None:
+    """Reduce the absolute paths in run.json to file names; drop the cached verdict."""
+    (run / "verdict.json").unlink(missing_ok=True)
+    path = run / "run.json"
+    meta = _without_folders(json.loads(path.read_text(encoding="utf-8")))
+    for record in meta["passes"]:
+        record["stdout_tail"] = record["stderr_tail"] = ""
+    path.write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
+
+
+def _without_folders(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_folders(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(item) for item in value]
+    if isinstance(value, str):
+        # An absolute path, alone or within a text (not the path of a URL), keeps its last name.
+        return re.sub(r"(?<![\w:/.])/(?:[^\s'\",:]+/)+([^\s'\",:/]+)", r"\1", value)
+    return value
+
+
+def main(arguments: list[str]) -> None:
+    """The command line: one argument, the folder of the store."""
+    if len(arguments) != 1:
+        raise UsageError("usage: python -m leaklab.cases.reference FOLDER; e.g. data/reference")
+    size_bytes = record_references(Path(arguments[0]))
+    print(f"{2 * len(PAIRS)} runs, {size_bytes} bytes")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except LeaklabError as error:
+        sys.exit(f"leaklab: {error}")
