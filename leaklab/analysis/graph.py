@@ -15,8 +15,8 @@ _DEFAULT_MODULES = frozenset(sys.stdlib_module_names)
 
 @dataclass(frozen=True)
 class Root:
-    """Where a path starts. ``kind``: module, thread, task, event loop, context, signal, atexit,
-    garbage; found by the analysis: native (held by native code), cycle (unreachable)."""
+    """Where a path starts. ``kind``: module, leaklab (a module of the probe), thread, task,
+    event loop, context, signal, atexit, garbage; found by the analysis: native (held by native code), cycle (unreachable)."""
 
     kind: str
     name: str
@@ -93,7 +93,7 @@ class ObjectGraph:
             return
         self._levels.append(frontier)
         # A module's names are as near as a frame's variables: its dict does not count as a step.
-        modules = np.array([r.node for r in roots if r.kind == "module"], dtype="i4")
+        modules = np.array([r.node for r in roots if r.kind in _MODULES], dtype="i4")
         dicts = self._follow(modules, only=self._dict_label)
         if len(dicts):
             self._levels.append(dicts)
@@ -184,6 +184,9 @@ class ObjectGraph:
         return self.dump.texts[name] if name >= 0 else ""
 
 
+_MODULES = ("module", "leaklab")
+
+
 def _rank(root: Root) -> int:
     """Order the roots: at equal distance the target's own modules explain best."""
     if root.kind == "module":
@@ -192,4 +195,6 @@ def _rank(root: Root) -> int:
         return 4 if root.name.partition(".")[0] in _DEFAULT_MODULES else 0
     if root.kind in ("thread", "task"):
         return 2
+    if root.kind == "leaklab":
+        return 6
     return 5 if root.kind in ("event loop", "context") and not root.label else 3

@@ -25,6 +25,7 @@ COLUMNS = (
     "type",
     "holder",
     "accumulation_point",
+    "holder_type",
     "count",
     "growth_count",
     "retained_bytes",
@@ -57,8 +58,9 @@ class _Group:
 def retention(data: RunData, *, role: str = "main", limit: int = 20) -> pd.DataFrame:
     """Return one row per leak group, the one that gained most bytes first.
 
-    Columns: path (of the objects that pile up), type (theirs), holder (path of what holds them),
-    accumulation_point (the same with its type), count and retained_bytes (at the last dump),
+    Columns: path (of the objects that pile up), type (theirs), holder (the name in the source that
+    their path begins with), accumulation_point (path of what they pile up in) and holder_type (its
+    type), count and retained_bytes (at the last dump),
     growth_count and growth_bytes (since the first dump after warm-up), rate (bytes per unit),
     unit ("iteration" or "second"), fingerprint (the same leak in another run has the same one),
     suspect_rank and suspect_ranks (rows of ``suspects`` that allocate it; null and empty where none
@@ -146,10 +148,9 @@ def _steady(values: np.ndarray) -> bool:
 def _groups(table: pd.DataFrame) -> Iterable[_Group]:
     """Collect what grows below each accumulation point."""
     parent = table["parent"].to_numpy()
-    more = (table["growth_count"].to_numpy() > 0) & table["steady"].to_numpy(dtype=bool)
-    larger = table["steady"].to_numpy(dtype=bool) & (
-        table["growth_shallow_bytes"].to_numpy() >= _MATERIAL_BYTES
-    )
+    steady = table["steady"].to_numpy(dtype=bool) & (table["kind"] != "leaklab").to_numpy()
+    more = steady & (table["growth_count"].to_numpy() > 0)
+    larger = steady & (table["growth_shallow_bytes"].to_numpy() >= _MATERIAL_BYTES)
     groups: dict[int, _Group] = {}
     top: dict[int, int] = {}
     for node in np.flatnonzero(more).tolist():
@@ -188,13 +189,14 @@ def _row(table: pd.DataFrame, group: _Group, span: float, unit: str) -> dict[str
         for node in sorted(members | {group.holder})
         if shallow[node] > 0
     ]
-    holder = str(table["path"].iloc[group.holder])
+    point = str(table["path"].iloc[group.holder])
     kind = str(table["kind"].iloc[main])
     return {
         "path": str(table["path"].iloc[main]),
         "type": str(table["type"].iloc[main]),
-        "holder": holder,
-        "accumulation_point": f"{holder} ({table['type'].iloc[group.holder]})",
+        "holder": point.partition(" → ")[0],
+        "accumulation_point": point,
+        "holder_type": str(table["type"].iloc[group.holder]),
         "count": int(table["count"].iloc[main]),
         "growth_count": int(counts[main]),
         "retained_bytes": int(table["retained_bytes"].iloc[main]),

@@ -11,10 +11,8 @@ the walk either succeeded or says why it did not. A walker that was killed, or r
 in the middle of something, leaves a file without one.
 """
 
-import errno
 import gc
 import os
-import signal
 import struct
 import sys
 import time
@@ -35,11 +33,37 @@ class ForkError(Exception):
 
 
 def prepare():
-    """Import all that a dump needs, before the target is measured."""
+    """Import all that a dump needs, before the target is measured and its threads hold locks.
+
+    Raises ForkError as dump_by_fork does.
+    """
+    if not hasattr(os, "fork"):
+        raise ForkError("this platform has no fork: dump without a copy")
+    try:
+        import ctypes
+
+        from . import graph_signals
+
+        # os.fork would run the target's at-fork hooks, clear the other threads' states (and their
+        # thread-locals, whose destructors may write to shared sockets), and warn in 3.12.
+        fork = ctypes.PyDLL(None, use_errno=True).fork
+    except (ImportError, OSError, AttributeError) as problem:
+        raise ForkError("no ctypes (%s): dump without a copy" % problem) from None
+    fork.argtypes = ()
+    fork.restype = ctypes.c_int
     from . import graph_walk
 
-    _raw_fork()
-    return graph_walk
+    return _Tools(fork, ctypes.get_errno, graph_signals, graph_walk)
+
+
+class _Tools:
+    """What the copy needs and cannot import itself: another thread may hold the import lock."""
+
+    def __init__(self, fork, get_errno, signals, walk):
+        self.fork = fork
+        self.get_errno = get_errno
+        self.signals = signals
+        self.walk = walk
 
 
 def dump_by_fork(path, limit_seconds=60.0):
@@ -54,28 +78,34 @@ def dump_by_fork(path, limit_seconds=60.0):
     would inherit the walker.
     """
     begun = time.perf_counter()
-    fork = _raw_fork()
-    from . import graph_walk  # the walker must not need to import anything itself
-
+    tools = prepare()
     if os.getpid() == 1:
-        raise ForkError("this is process 1, which inherits every orphan: dump without fork")
+        raise ForkError("this is process 1, which inherits every orphan: dump without a copy")
     read_end, write_end = os.pipe()
-    had_pending = signal.SIGCHLD in signal.sigpending()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
-        child = _forked(fork)
-        if child == 0:
-            _intermediate(fork, graph_walk, path, limit_seconds, write_end)
-        os.close(write_end)
-        answer = os.read(read_end, _FORMAT.size)
-        _reap(child, had_pending)
+        with tools.signals.SignalsHeldBack():
+            # A thread that has waited long for the interpreter's lock asks for it; the copy would
+            # wait for ever for that thread to take it. Giving it up takes such requests back.
+            time.sleep(0)
+            child = tools.fork()
+            if child == 0:
+                _intermediate(tools, path, limit_seconds, write_end)
+            os.close(write_end)
+            answer = os.read(read_end, _FORMAT.size) if child > 0 else b""
+            _reap(child)
     finally:
         os.close(read_end)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    pid = _FORMAT.unpack(answer)[0] if len(answer) == _FORMAT.size else -errno.EAGAIN
-    if pid < 0:
+    pid = _FORMAT.unpack(answer)[0] if answer else -tools.get_errno()
+    if pid <= 0:
         raise ForkError("fork failed: %s" % os.strerror(-pid))
     return {"pause_seconds": time.perf_counter() - begun, "pid": pid}
+
+
+def _reap(child):
+    try:
+        os.waitpid(child, 0)
+    except ChildProcessError:
+        pass  # SIGCHLD is ignored here, so the kernel has collected it
 
 
 def dump_here(path, limit_seconds=60.0):
@@ -101,67 +131,18 @@ def dump_here(path, limit_seconds=60.0):
     return {"pause_seconds": time.perf_counter() - begun, "pid": os.getpid()}
 
 
-def _raw_fork():
-    """Return libc's fork as a callable that keeps the interpreter's lock.
-
-    os.fork would run the target's at-fork hooks, clear the other threads' states (and with them
-    their thread-locals, whose destructors may write to shared sockets), and warn in 3.12.
-    """
-    if not hasattr(os, "fork"):
-        raise ForkError("this platform has no fork: dump without fork")
-    try:
-        import ctypes
-
-        fork = ctypes.PyDLL(None, use_errno=True).fork
-    except (ImportError, OSError, AttributeError) as problem:
-        raise ForkError("libc's fork cannot be called (%s): dump without fork" % problem) from None
-    fork.argtypes = ()
-    fork.restype = ctypes.c_int
-    return fork
-
-
-def _forked(fork):
-    # A thread that has waited long for the interpreter's lock asks for it; the copy would wait for
-    # ever for that thread to take it. Giving it up right before takes all such requests back.
-    time.sleep(0)
-    child = fork()
-    if child < 0:
-        import ctypes
-
-        raise ForkError("fork failed: %s" % os.strerror(ctypes.get_errno()))
-    return child
-
-
-def _reap(child, had_pending):
-    """Collect the intermediate child, and its SIGCHLD unless a child of the target's has one."""
-    try:
-        os.waitpid(child, 0)
-    except ChildProcessError:
-        return  # SIGCHLD is ignored here, so the kernel has collected it
-    if had_pending or signal.SIGCHLD not in signal.sigpending():
-        return
-    if hasattr(os, "waitid") and hasattr(signal, "sigtimedwait"):
-        flags = os.WEXITED | os.WSTOPPED | os.WCONTINUED | os.WNOHANG | os.WNOWAIT
-        try:
-            other = os.waitid(os.P_ALL, 0, flags)
-        except ChildProcessError:
-            other = None
-        if other is None:
-            signal.sigtimedwait((signal.SIGCHLD,), 0)
-
-
-def _intermediate(fork, graph_walk, path, limit_seconds, write_end):
+def _intermediate(tools, path, limit_seconds, write_end):
     """In the first child: start the walker, tell its process id, end."""
     try:
-        walker = fork()
+        walker = tools.fork()
         if walker == 0:
-            _walk(graph_walk, path, limit_seconds)
-        os.write(write_end, _FORMAT.pack(walker if walker > 0 else -errno.EAGAIN))
+            _walk(tools, path, limit_seconds)
+        os.write(write_end, _FORMAT.pack(walker if walker > 0 else -tools.get_errno()))
     finally:
         os._exit(0)
 
 
-def _walk(graph_walk, path, limit_seconds):
+def _walk(tools, path, limit_seconds):
     """In the grandchild: drop everything of the target's, walk, end."""
     status = 1
     try:
@@ -169,27 +150,13 @@ def _walk(graph_walk, path, limit_seconds):
         gc.disable()
         sys.setprofile(None)
         sys.settrace(None)
-        _default_signals(limit_seconds)
+        tools.signals.become_mortal(limit_seconds + GRACE_SECONDS)
         _close_descriptors()
         _be_modest()
-        if graph_walk.write_graph(path, limit_seconds, copy=True):
+        if tools.walk.write_graph(path, limit_seconds, copy=True):
             status = 0
     finally:
         os._exit(status)
-
-
-def _default_signals(limit_seconds):
-    """Die by the usual signals and by the alarm; signal.signal works in the main thread only."""
-    import ctypes
-
-    libc_signal = ctypes.PyDLL(None).signal
-    libc_signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
-    libc_signal.restype = ctypes.c_void_p
-    deadly = (signal.SIGALRM, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-    for number in deadly:
-        libc_signal(int(number), None)
-    signal.setitimer(signal.ITIMER_REAL, limit_seconds + GRACE_SECONDS)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, deadly)
 
 
 def _close_descriptors():

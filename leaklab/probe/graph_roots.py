@@ -36,13 +36,15 @@ def running_frames():
 def find_roots(objects, frames, copy):
     """Return the roots: (kind, name, object, label of the edge from the root to it).
 
-    ``objects``: everything the collector tracks. Kinds: module, thread (a running frame), task,
-    event loop, context, signal, atexit, garbage.
+    ``objects``: everything the collector tracks. Kinds: module, leaklab (a module of the probe),
+    thread (a running frame), task, event loop, context, signal, atexit, garbage.
     """
     found = []
+    package = __name__.rpartition(".")[0]
     for name, module in list(dict.items(sys.modules)):
         if module is not None:
-            found.append(("module", text(name), module, ""))
+            own = text(name).startswith(package)
+            found.append(("leaklab" if own else "module", text(name), module, ""))
     for name, frame in zip(frames[::2], frames[1::2]):
         found.append(("thread", name, frame, frame_function(frame)))
     found.extend(_signal_handlers())

@@ -31,8 +31,9 @@ _SPACING = 1.3
 _FREE_SECONDS = 0.5
 _PAUSE_SHARE = 0.01
 _MOST_WALKERS = 3
-# Dumps that are kept, by their place in the work so far.
-_KEPT_AT = (0.3, 0.65, 1.0)
+# Dumps that are kept, by their place in the work so far; and those that are analysed in the end.
+_KEPT_AT = (0.2, 0.3, 0.45, 0.65, 1.0)
+_ANALYSED_AT = (0.3, 0.65, 1.0)
 
 
 def wait_dump(path: str | Path, pid: int, timeout_seconds: float) -> None:
@@ -100,17 +101,17 @@ class GraphDumps:
         self._count += 1
         self._paused[process] = self._paused.get(process, 0.0) + (pause_seconds or 0.0)
         self._dumps.append(dump)
-        self._drop_needless(process)
+        self._drop_needless(process, _KEPT_AT)
 
     @property
     def walkers(self) -> set[int]:
         """Process ids of the walkers: no processes of the target."""
         return {one.pid for one in self._dumps if one.pid is not None}
 
-    def _drop_needless(self, process: int) -> None:
+    def _drop_needless(self, process: int, places: tuple[float, ...]) -> None:
         mine = [one for one in self._dumps if one.process == process and one.problem is None]
         last = mine[-1].mark if mine else 0
-        wanted = {min(mine, key=lambda one: abs(one.mark - share * last)) for share in _KEPT_AT}
+        wanted = {min(mine, key=lambda one: abs(one.mark - share * last)) for share in places}
         for one in mine:
             # A file that is still being written is dropped later.
             if one not in wanted and not one.walking():
@@ -124,7 +125,7 @@ class GraphDumps:
             if one.pid is not None:
                 _ended(one.pid, self.limit_seconds)
         for process in {one.process for one in self._dumps}:
-            self._drop_needless(process)
+            self._drop_needless(process, _ANALYSED_AT)
         for one in self._dumps:
             number = numbers[one.process] = numbers.get(one.process, -1) + 1
             row, tables = one.analysed(self.limit_seconds)
