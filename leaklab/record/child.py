@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import select
 import signal
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -117,7 +118,14 @@ class Subreaper:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, value, 0, 0, 0)
 
 
-def reap(pid: int) -> None:
-    """Take the exit status of an orphan that became ours; harmless for anything else."""
+def reap(pid: int, limit_seconds: float = 0.0) -> None:
+    """Take the exit status of an orphan that became ours; harmless for anything else.
+
+    Waits for a process that is about to end, at most ``limit_seconds``.
+    """
+    with contextlib.suppress(OSError):
+        descriptor = os.pidfd_open(pid)
+        with contextlib.closing(os.fdopen(descriptor, "rb", closefd=True)):
+            select.select([descriptor], [], [], limit_seconds)
     with contextlib.suppress(ChildProcessError, PermissionError):
         os.waitpid(pid, os.WNOHANG)

@@ -151,13 +151,16 @@ class Conversation:
     def _mark(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
         now = self._clock()
         is_mark = message["kind"] == "mark"
+        # What comes after is the end of the interpreter, not the work of the target.
+        tracked.exiting = not is_mark
         mark = int(message["mark"]) if is_mark else None
         if is_mark:
             tracked.mark_count = int(message["mark"])
             tracked.told_mark_count += 1
             tracked.last_mark_seconds = now
         elif isinstance(message.get("mark"), int):
-            tracked.mark_count = message["mark"]
+            # Lines of output may have counted as marks of their own.
+            tracked.mark_count = max(tracked.mark_count, message["mark"])
         figures = {**message.get("figures", {}), **_gauges(message)}
         snapshot = not self.stopping and self.snapshot_due(tracked, now, at_mark=is_mark)
         quiescent = False

@@ -40,7 +40,8 @@ SAMPLES_PER_FOLD = 1000
 # A fixed interval holds for this many samples; then the spacing grows with the run.
 FIXED_INTERVAL_COUNT = 20_000
 # What the main process leaves behind is given this long to end by itself.
-LEFT_BEHIND_SECONDS = 5.0
+LEFT_BEHIND_SECONDS = 2.0
+KILLED_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -293,6 +294,9 @@ class PassRecorder:
     def _sample_all(self, now: float) -> None:
         for tracked in self._table.alive():
             try:
+                if tracked.exiting:
+                    tracked.files.rss_bytes()
+                    continue
                 self._samples.by_interval(tracked, now, tracked.role == MAIN)
             except ProcessGoneError:
                 self._ended(tracked)
@@ -382,6 +386,7 @@ class PassRecorder:
         now = self._now()
         if self._main_ended_seconds is None:
             self._main_ended_seconds = now
+            self._follow_output(now)
             main = self._table.get(self._child.pid)
             if main is not None:
                 main.exit_status = status
@@ -411,8 +416,8 @@ class PassRecorder:
             self._event("left-behind", f"ended {len(alive)} processes left running", alive[0])
             self._child.end_now(process.pid for process in alive)
             for tracked in alive:
+                reap(tracked.pid, KILLED_SECONDS)
                 self._ended(tracked)
-                reap(tracked.pid)
 
     def _event(self, kind: str, text: str, tracked: Tracked | None) -> None:
         self._writer.event(

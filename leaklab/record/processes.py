@@ -14,6 +14,7 @@ from leaklab.record.heap import HeapStream, SnapshotSchedule
 from leaklab.record.procfs import (
     ProcessFiles,
     ProcessGoneError,
+    child_pids,
     command_line,
     environment,
     parent_pid,
@@ -46,6 +47,7 @@ class Tracked:
     library: str | None = None
     memray: bool = False
     note: str | None = None
+    exiting: bool = False
     mark_count: int = 0
     told_mark_count: int = 0
     last_mark_seconds: float | None = None
@@ -163,7 +165,7 @@ class ProcessTable:
         their environment.
         """
         needle = channel_path.encode()
-        for pid in ProcessFiles(os.getpid()).child_pids() or ():
+        for pid in child_pids(os.getpid()) or ():
             if pid in self._alive or pid == main_pid or pid in walkers:
                 continue
             if session_of(pid) == main_pid or needle in environment(pid):

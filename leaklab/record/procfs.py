@@ -110,15 +110,7 @@ class ProcessFiles:
 
     def child_pids(self) -> list[int] | None:
         """Return the processes this one started; None where the kernel does not tell."""
-        folder = f"{self._folder}/task"
-        children: list[int] = []
-        try:
-            for thread in os.listdir(folder):
-                with open(f"{folder}/{thread}/children", "rb") as file:
-                    children.extend(map(int, file.read().split()))
-        except OSError:
-            return children or None
-        return children
+        return child_pids(self.pid)
 
     def close(self) -> None:
         """Close the files."""
@@ -167,6 +159,19 @@ def environment(pid: int) -> bytes:
             return file.read()
     except OSError:
         return b""
+
+
+def child_pids(pid: int) -> list[int] | None:
+    """Return the processes ``pid`` started; None where the kernel does not tell."""
+    folder = f"/proc/{pid}/task"
+    children: list[int] = []
+    try:
+        for thread in os.listdir(folder):
+            with open(f"{folder}/{thread}/children", "rb") as file:
+                children.extend(map(int, file.read().split()))
+    except OSError:
+        return children or None
+    return children
 
 
 def session_of(pid: int) -> int | None:

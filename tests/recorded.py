@@ -1,0 +1,49 @@
+"""Record small targets in tests: write the script, run it under the recorder, open the run."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from leaklab.record.options import RecordOptions
+from leaklab.record.recording import record_run
+from leaklab.store import RunData, open_run
+
+
+def script(folder: Path, source: str, name: str = "target.py") -> Path:
+    """Write a target and return its path."""
+    path = folder / name
+    path.write_text(textwrap.dedent(source), encoding="utf-8")
+    return path
+
+
+def record(folder: Path, source: str | Path, *arguments: str, **options: Any) -> RunData:
+    """Record a script (its text, or its path) in ``folder`` and open what came of it."""
+    path = source if isinstance(source, Path) else script(folder, source)
+    options.setdefault("passes", ("measure",))
+    settings = RecordOptions(
+        command=[str(path), *arguments],
+        cwd=str(folder),
+        store=str(folder / "store"),
+        **options,
+    )
+    return open_run(record_run(settings))
+
+
+def record_program(folder: Path, command: list[str], **options: Any) -> RunData:
+    """Record any program in ``folder`` and open what came of it."""
+    options.setdefault("passes", ("measure",))
+    settings = RecordOptions(
+        command=command, cwd=str(folder), store=str(folder / "store"), **options
+    )
+    return open_run(record_run(settings))
+
+
+def values(run: RunData, name: str, *, process: int | None = None) -> list[float]:
+    """Return the figures of one name taken at marks, in order."""
+    rows = run.samples
+    rows = rows[(rows["name"] == name) & rows["mark"].notna()]
+    if process is not None:
+        rows = rows[rows["process"] == process]
+    return [float(value) for value in rows.sort_values("time_seconds")["value"]]
