@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from leaklab.analysis.evidence import GROWS, UNDECIDED, Evidence
+from leaklab.analysis.evidence import GROWS, STOPPED, UNDECIDED, Evidence
 from leaklab.analysis.growth import estimate
 from leaklab.analysis.resources import (
     BOUNDED,
@@ -37,6 +37,8 @@ __all__ = ["BOUNDED", "INCONCLUSIVE", "LEAK", "ResourceVerdict", "Verdict", "jud
 UNEXPLAINED_BYTES = float(2 << 20)
 # Resident growth counts as explained when the heap grew by at least this share of it.
 EXPLAINED_SHARE = 0.5
+# A growing total is no leak when sites that do not leak make up this share of it.
+SETTLED_SHARE = 0.9
 # An undecided site matters when it makes up this share of the heap's growth.
 UNDECIDED_SHARE = 0.2
 
@@ -119,7 +121,7 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
     undecided = [entry for entry in study.growing if entry.evidence.verdict == UNDECIDED]
     doubt = sum(entry.gain for entry in undecided)
     if evidence.verdict == GROWS and _sites_settle(study):
-        evidence = Evidence("stopped", "small", evidence.rising, evidence.windows)
+        evidence = Evidence(STOPPED, "settled", evidence.rising, evidence.windows)
     if evidence.verdict == GROWS or not undecided:
         why = reason(HEAP, growth, evidence)
     elif doubt >= UNDECIDED_SHARE * max(growth.total, float(np.ptp(growth.y))):
@@ -136,8 +138,12 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
 
 def _sites_settle(study: HeapStudy) -> bool:
     """Whether a growing total is made of sites of which none keeps growing."""
-    settled = sum(e.gain for e in study.growing if e.evidence.verdict == "stopped" and e.gain > 0)
-    return settled >= 0.9 * study.total.total
+    settled = sum(
+        entry.gain
+        for entry in study.growing
+        if not entry.leaks and entry.evidence.verdict != UNDECIDED
+    )
+    return settled >= SETTLED_SHARE * study.total.total
 
 
 def reconcile(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from leaklab.analysis.evidence import GROWS
 from leaklab.errors import LeaklabError
 from leaklab.verdict import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict, Verdict, judge
 
@@ -19,13 +20,24 @@ FIXED, IMPROVED, UNCHANGED, WORSE = "fixed", "improved", "unchanged", "worse"
 NOTABLE_RATIO = 1.25
 
 
+SITE_COLUMNS = (
+    "fingerprint",
+    "function",
+    "file",
+    "line",
+    "before_rate",
+    "after_rate",
+    "outcome",
+)
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What changed between two runs of one workload.
 
     resources: name, role, before_verdict, after_verdict, before_rate, after_rate, ratio (after by
     before), unit, outcome, reason. sites: fingerprint, function, file, line, before_rate,
-    after_rate, outcome (rates in bytes per unit; NaN where the site does not grow).
+    after_rate, outcome (rates in bytes per unit; 0 where the site does not keep growing).
     """
 
     outcome: str
@@ -142,34 +154,38 @@ def _of_runs(resources: pd.DataFrame) -> tuple[str, str]:
 
 
 def _sites(before: Verdict, after: Verdict) -> pd.DataFrame:
-    columns = ["fingerprint", "function", "file", "line"]
-    old = before.suspects.groupby("fingerprint", sort=False).agg(
-        {"function": "first", "file": "first", "line": "first", "rate": "sum"}
-    )
-    new = after.suspects.groupby("fingerprint", sort=False).agg(
-        {"function": "first", "file": "first", "line": "first", "rate": "sum"}
-    )
-    merged = old.join(new, how="outer", lsuffix="_old", rsuffix="_new")
+    """Sites that leak in either run, by fingerprint: lines may have shifted between them."""
+    rates = [_leaking_rates(verdict.suspects) for verdict in (before, after)]
+    places = pd.concat([before.suspects, after.suspects]).drop_duplicates("fingerprint")
     rows = []
-    for fingerprint, row in merged.iterrows():
-        side = "_old" if pd.notna(row["rate_old"]) else "_new"
+    for place in places.itertuples(index=False):
+        old, new = (found.get(str(place.fingerprint), 0.0) for found in rates)
+        if not (old or new):
+            continue
         rows.append(
             {
-                "fingerprint": fingerprint,
-                **{name: row[name + side] for name in columns[1:]},
-                "before_rate": row["rate_old"],
-                "after_rate": row["rate_new"],
-                "outcome": _site_outcome(row["rate_old"], row["rate_new"]),
+                "fingerprint": place.fingerprint,
+                "function": place.function,
+                "file": place.file,
+                "line": place.line,
+                "before_rate": old,
+                "after_rate": new,
+                "outcome": _site_outcome(old, new),
             }
         )
-    return pd.DataFrame(rows, columns=[*columns, "before_rate", "after_rate", "outcome"])
+    return pd.DataFrame(rows, columns=list(SITE_COLUMNS))
+
+
+def _leaking_rates(found: pd.DataFrame) -> dict[str, float]:
+    """Rate of the leaking sites by fingerprint; several lines of one function are added up."""
+    leaking = found[found["evidence"] == GROWS] if len(found) else found
+    rates = leaking.groupby("fingerprint")["rate"].sum()
+    return {str(name): float(rate) for name, rate in rates.items()}
 
 
 def _site_outcome(before: float, after: float) -> str:
-    if pd.isna(after) or (after <= 0 < before):
+    if not after:
         return FIXED
-    if pd.isna(before) or (before <= 0 < after):
+    if not before or after > NOTABLE_RATIO * before:
         return WORSE
-    if before > NOTABLE_RATIO * after:
-        return IMPROVED
-    return WORSE if after > NOTABLE_RATIO * before else UNCHANGED
+    return IMPROVED if before > NOTABLE_RATIO * after else UNCHANGED

@@ -71,7 +71,8 @@ class Evidence:
     """What a series says, and why.
 
     verdict: grows, stopped or undecided. code: the deciding observation, one of few, uncovered,
-    steady, noisy, events, slowing, levelled, flat, reached, steps, small, unsteady, known.
+    steady, noisy, events, slowing, levelled, flat, reached, steps, small, unsteady,
+    known, settled.
     rising, windows: in how many of the windows the floor rose. late_by_early: ratio of the rates.
     remaining: what a slowing curve still has to come (NaN otherwise). more_x: how much longer to
     record to decide.

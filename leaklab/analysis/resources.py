@@ -126,6 +126,8 @@ def reason(name: str, growth: Growth, evidence: Evidence) -> str:
         "reached": f"changed by {change} over {span}, within what it had reached before",
         "steps": f"rose by {change} in a few steps over {span} and stays there",
         "small": f"changed by {change} over {span}, too little to matter",
+        "settled": f"changed by {change} over {span}, at sites of which none keeps growing beyond "
+        "what is known and bounded",
         "unsteady": f"rose by {change} over {span}, but not steadily; record {more} more",
     }
     return texts[evidence.code]

@@ -2,11 +2,11 @@
 
 Looking after every mark and stopping at the first "leak" finds a leak in everything sooner or
 later. So the looks are few and fixed in advance (each when the run has grown by half), and a
-verdict counts only where it holds at two looks in a row: a leak that noise pretends at one look
-does not persist when half as much data again arrives. The strictness follows the alpha-spending
-idea of Lan and DeMets (1983): early looks, which have little data, must pass the test at a higher
-statistic than later ones (O'Brien and Fleming's shape), so that all looks together raise as few
-false alarms as one look at the end. ``tests/unit/test_analysis_sequential.py`` holds the rate.
+verdict counts only where it holds at several looks in a row: a leak that noise pretends at one
+look does not persist when half as much data again arrives. The strictness follows the
+alpha-spending idea of Lan and DeMets (1983): early looks, which have little data, must pass the
+test at a higher statistic than later ones (O'Brien and Fleming's shape), so that all looks
+together raise as few false alarms as one look at the end: tests hold that rate.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 FIRST_MARKS = 40
 FIRST_SECONDS = 10.0
 LOOK_RATIO = 1.5
-# "Bounded" needs a longer run than "leak": a leak that begins late has to have a chance.
+# A verdict must hold at so many looks in a row: what levels off looks straight at first. "Bounded"
+# needs more looks before it than "leak": a leak that begins late has to have a chance.
+LEAK_LOOKS = 3
 BOUNDED_LOOKS = 4
 # At look k of many the rate must exceed FINAL * sqrt(1 / share) standard errors, at most CAP.
 FINAL_STATISTIC = 3.0
@@ -91,10 +93,10 @@ def decide(
     if x >= budget:
         why = f"the budget of {span_text(budget, unit)} is used up: {verdict.reason}"
         return Decision(True, said, why, float("nan"), look)
-    held = len(history) >= 2 and history[-2].verdict == said
-    enough = len(history) >= (BOUNDED_LOOKS if said == BOUNDED else 2)
-    if said != INCONCLUSIVE and held and enough:
-        why = f"the same at two looks, after {span_text(x, unit)}: {verdict.reason}"
+    needed = BOUNDED_LOOKS if said == BOUNDED else LEAK_LOOKS
+    held = [entry.verdict for entry in history[-needed:]] == [said] * needed
+    if said != INCONCLUSIVE and held:
+        why = f"the same at {needed} looks, after {span_text(x, unit)}: {verdict.reason}"
         return Decision(True, said, why, float("nan"), look)
     later = min(x * LOOK_RATIO, budget)
     return Decision(False, said, f"not decided yet: {verdict.reason}", later, look)

@@ -43,9 +43,7 @@ def share(verdict: str, make) -> float:
             lambda seed: s.sawtooth(COUNT, 100, period=11 + seed) + s.noise(COUNT, 2, seed=seed),
             id="sawtooth",
         ),
-        pytest.param(
-            lambda seed: s.bounded(COUNT, 100, full_at=30 + 3 * seed), id="bounded cache"
-        ),
+        pytest.param(lambda seed: s.bounded(COUNT, 100, full_at=30 + 3 * seed), id="bounded cache"),
         pytest.param(
             lambda seed: s.high_water(s.noise(COUNT, 1, autocorrelation=0.9, seed=seed)),
             id="high-water mark of noise",

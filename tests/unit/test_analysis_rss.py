@@ -1,0 +1,75 @@
+"""Resident memory explained, and the time that is left."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import synthetic as s
+
+from leaklab.analysis.resources import ResourceVerdict
+from leaklab.analysis.rss import MALLOC_FREE, REST, decomposition, kept_by_allocators
+from leaklab.analysis.time_left import smallest_limit, time_left
+
+COUNT = 50
+MIB = 2**20
+
+
+def test_the_parts_sum_to_resident_memory_and_unmeasured_ones_are_null() -> None:
+    data = s.run(
+        rss=s.leak(COUNT, 10_000),
+        sites={"keep": s.leak(COUNT, 8_000)},
+        malloc_free_bytes=s.steady(COUNT, 2 * MIB),
+    )
+    parts = decomposition(data).pivot(index="x", columns="part", values="bytes")
+    assert parts["free inside pymalloc arenas"].isna().all()
+    assert parts[MALLOC_FREE].eq(2 * MIB).all()
+    total = parts.sum(axis=1).to_numpy()
+    assert total == pytest.approx(50e6 + s.leak(COUNT, 10_000))
+    assert parts[REST].iloc[-1] < 50e6
+    kept = kept_by_allocators(data)
+    assert kept["part"].tolist() == [MALLOC_FREE]
+    assert "malloc_trim" in kept["way_back"][0]
+
+
+def test_without_resident_memory_there_is_nothing_to_explain() -> None:
+    assert not len(decomposition(s.run(sites={"keep": s.leak(COUNT, 1)})))
+
+
+def entry(**change: object) -> ResourceVerdict:
+    fields: dict[str, object] = {
+        "name": "rss_bytes",
+        "verdict": "leak",
+        "rate": float(MIB),
+        "rate_low": 0.5 * MIB,
+        "rate_high": 2.0 * MIB,
+        "unit": "iteration",
+        "first": 50.0 * MIB,
+        "last": 100.0 * MIB,
+        "reason": "",
+        "baseline_x": 0.0,
+    }
+    return ResourceVerdict(**(fields | change))  # type: ignore[arg-type]
+
+
+def test_time_left_with_its_interval() -> None:
+    left = time_left(entry(), 200.0 * MIB, "--limit-memory")
+    assert left is not None
+    assert (left.left, left.left_low, left.left_high) == (100, 50, 200)
+    assert str(left) == (
+        "rss_bytes reaches 200 MiB (--limit-memory) after 100 iterations more "
+        "(95 %: 50 iterations to 200 iterations)"
+    )
+
+
+def test_no_time_is_given_for_what_does_not_leak_and_none_is_left_beyond_the_limit() -> None:
+    assert time_left(entry(verdict="bounded"), 200.0 * MIB, "") is None
+    beyond = time_left(entry(rate_low=-1.0), 10.0 * MIB, "")
+    assert beyond is not None
+    assert (beyond.left, beyond.left_high) == (0, math.inf)
+
+
+def test_the_limit_that_is_met_first_counts() -> None:
+    meta = {"limits": {"memory_bytes": 900, "cgroup_memory_bytes": 400}, "platform": {}}
+    assert smallest_limit(meta) == (400.0, "limit of the control group")
+    assert smallest_limit({"limits": {"memory_bytes": None}}) is None

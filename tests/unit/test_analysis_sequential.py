@@ -1,0 +1,52 @@
+"""Recording until it is decided: few looks, and no more false alarms than one look."""
+
+from __future__ import annotations
+
+import numpy as np
+import synthetic as s
+
+from leaklab.analysis.sequential import decide, looks
+
+BUDGET = 400
+
+
+def record(make_rss: s.Series, sites: dict[str, s.Series] | None = None) -> tuple[str, float]:
+    """Follow a run that grows until the decision; what was said, and after how many marks."""
+    history = []
+    for at in looks("iteration", BUDGET):
+        count = int(at)
+        part = {name: values[:count] for name, values in (sites or {}).items()}
+        data = s.run(rss=make_rss[:count], sites=part or None)
+        decision = decide(data, history, budget=BUDGET, x=at)
+        history.append(decision.look)
+        if decision.stop:
+            return decision.verdict, at
+    raise AssertionError("the budget did not end it")
+
+
+def test_the_schedule_is_fixed_and_ends_at_the_budget() -> None:
+    schedule = looks("iteration", 400)
+    assert schedule == [40, 60, 90, 135, 202.5, 303.75, 400]
+    assert looks("iteration", 20) == [20]
+
+
+def test_a_leak_is_decided_early_and_a_healthy_run_later() -> None:
+    leaking = record(s.leak(BUDGET, 50_000), {"keep": s.leak(BUDGET, 50_000)})
+    assert leaking == ("leak", 90)
+    verdict, at = record(s.noise(BUDGET, 50_000), {"keep": s.steady(BUDGET, 1e6)})
+    assert verdict == "bounded"
+    assert 100 < at < BUDGET
+
+
+def test_false_alarms_of_all_looks_together_stay_rare() -> None:
+    alarms = 0
+    for seed in range(40):
+        noise = s.noise(BUDGET, 3e6, autocorrelation=0.9, seed=seed)
+        alarms += record(noise)[0] == "leak"
+    assert alarms / 40 <= 0.05
+
+
+def test_what_stays_undecided_ends_with_the_budget() -> None:
+    filling = s.warm_up(BUDGET, 1e9, half_life=220)
+    verdict, at = record(filling, {"fill": np.rint(filling)})
+    assert (verdict, at) == ("inconclusive", BUDGET)
