@@ -19,6 +19,7 @@ from leaklab.plots.icicle_layout import (
     lay_out,
     metrics_of,
     node_label,
+    without_import_machinery,
 )
 from leaklab.plots.retained_tree import RETAINED_METRICS, retained_nodes
 
@@ -66,7 +67,7 @@ def tree_nodes(run_or_tree: Any, metric: str | None = None) -> Any:
             raise UsageError(f"unknown metric of the tree: {metric}; the run has no object graph")
         return nodes
     tree = run_or_tree.tree() if hasattr(run_or_tree, "tree") else run_or_tree
-    return tree.nodes
+    return without_import_machinery(tree.nodes)
 
 
 def default_metric(nodes: Any) -> str:

@@ -53,16 +53,18 @@ def curves(
 
 
 def interesting(runs: Sequence[RunLike]) -> list[str]:
-    """Resources worth a panel: those that move first, then the constant ones; no memory."""
-    measured: dict[str, bool] = {}
+    """Resources worth a panel: those that move first, then the constant ones.
+
+    Memory is left out, and what stayed zero in every run.
+    """
+    moves: dict[str, bool] = {}
     for run in runs:
         for name in resource_names(run.data):
-            if name in ("rss_bytes", "heap_bytes"):
-                continue
             values = resource_series(run.data, name)["value"].dropna()
-            moves = bool(len(values)) and values.min() != values.max()
-            measured[name] = measured.get(name, False) or moves
-    return sorted(measured, key=lambda name: not measured[name])[:PANEL_LIMIT]
+            if name in ("rss_bytes", "heap_bytes") or not values.any():
+                continue
+            moves[name] = moves.get(name, False) or values.min() != values.max()
+    return sorted(moves, key=lambda name: not moves[name])[:PANEL_LIMIT]
 
 
 def _panels(host: Axes, count: int) -> list[Axes]:

@@ -92,7 +92,7 @@ def _fitting(names: list[str], room_points: float, size: float) -> list[str]:
 def _draw_figures(ax: Axes, row: Any, at: int, left: float) -> None:
     growth = units.bytes_text(_figure(row.growth_bytes))
     count = _figure(row.growth_count)
-    lines = (f"+{growth}", f"{units.count_text(count)} more {style.printable(row.type, 24)}")
+    lines = (f"+{growth}", f"{units.count_text(count)} more: {style.printable(row.type, 24)}")
     for text, y in zip(lines, (0.32, 0.64), strict=True):
         ax.text(left, at + y, text, va="center", fontsize=style.FONT_SIZE - (y > 0.5),
                 color=style.INK, fontweight="bold" if y < 0.5 else "normal")  # fmt: skip

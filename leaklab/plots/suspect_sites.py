@@ -73,6 +73,6 @@ def _draw_row(ax: Axes, run: RunLike, suspect: Any, row: int, room_points: float
         curve.margins(x=0.02, y=0.1)
         curve.set_gid(f"sparkline {suspect.rank}")
     rate = units.rate_text("heap_bytes", suspect.rate, suspect.unit)
-    grew = f"{units.bytes_text(suspect.growth_bytes)}, {share:.0%} of growth"
+    grew = f"{units.bytes_text(suspect.growth_bytes)}, {units.share_text(share)} of growth"
     ax.text(_TEXT_LEFT, row + 0.26, rate, fontsize=size, color=style.INK, va="center")
     ax.text(_TEXT_LEFT, row + 0.6, grew, fontsize=size - 1, color=style.INK, va="center")

@@ -56,6 +56,11 @@ def rate_text(resource: str, rate: float | None, unit: str) -> str:
     return f"{words.amount(resource, rate, signed=True)} per {unit}"
 
 
+def share_text(share: float) -> str:
+    """A share as whole per cent; what is small is not called nothing."""
+    return "under 1 %" if 0 < share < 0.01 else f"{share * 100:.0f} %"
+
+
 def label_axis(axis: Axis, resource: str, tick_count: int = 5) -> None:
     """Give a matplotlib axis the ticks that suit the resource's unit."""
     if words.is_bytes(resource):

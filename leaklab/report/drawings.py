@@ -45,7 +45,9 @@ def suspects(run: RunLike) -> Any:
     table = run.suspects().head(8)
     ax = style.detached_axes(9.0, suspect_sites.ROW_INCHES * len(table) + 0.25)
     plots.suspects(run, ax)
-    parts = [f"{row.function}, {row.share:.0%} of the growth" for row in table.itertuples()]
+    parts = [
+        f"{row.function}, {units.share_text(row.share)} of the growth" for row in table.itertuples()
+    ]
     return _svg(ax, f"Suspects: {'; '.join(parts)}.")
 
 
@@ -72,9 +74,9 @@ def resident_set(run: RunLike) -> Any:
     return _svg(ax, f"Resident memory at the end: {', '.join(said)}.")
 
 
-def tree(tree_or_run: Any) -> tuple[Any, Any]:
+def tree(tree_or_run: Any, metric: str | None = None) -> tuple[Any, Any]:
     """The allocation tree: the interactive one, and the still one for print; both markup."""
-    figure = plots.allocation_tree_html(tree_or_run, node_limit=TREE_NODE_LIMIT)
+    figure = plots.allocation_tree_html(tree_or_run, metric, node_limit=TREE_NODE_LIMIT)
     return markup(figure.iframe), _svg(figure.still().axes[0], figure.alt)
 
 

@@ -49,7 +49,9 @@ def _figures(run: RunLike, values: dict[str, Any]) -> dict[str, Any]:
     measured = [entry.name for entry in run.verdict().resources if entry.role == "main"]
     drawn = [name for name in ("rss_bytes", "heap_bytes") if name in measured]
     has_heap = len(run.tree().nodes) > 1
-    interactive, still = drawings.tree(run) if has_heap else ("", "")
+    heap = run.verdict().resource("heap_bytes")
+    shown_first = "growth_bytes" if heap is not None and heap.verdict == "leak" else "live_bytes"
+    interactive, still = drawings.tree(run, shown_first) if has_heap else ("", "")
     return {
         "growth": [drawings.growth([run], name) for name in drawn],
         "curves": drawings.curves([run]),
@@ -79,7 +81,7 @@ def _suspect(run: RunLike, row: dict[str, Any]) -> dict[str, Any]:
         "function": row["function"],
         "place": _place(row),
         "rate": units.rate_text("heap_bytes", row["rate"], row.get("unit") or "iteration"),
-        "share": f"{row['share']:.0%}",
+        "share": units.share_text(row["share"]),
         "known": row.get("known") or "",
         "retained_by": list(row.get("retained_by") or ())[:3],
         "source": _source_line(run, str(row["file"]), int(row["line"])),
@@ -125,7 +127,7 @@ def _notes(meta: dict[str, Any]) -> Iterable[str]:
     if state != "complete":
         yield f"This recording is {state}: figures cover what was recorded until it stopped."
     for entry in meta.get("passes") or ():
-        if entry.get("why_untraced"):
+        if entry.get("why_untraced") and entry.get("pass") == "explain":
             yield f"The heap was not traced: {entry['why_untraced']}"
         stopped = entry.get("stopped_by")
         if stopped and stopped != "decided":

@@ -158,3 +158,8 @@ def test_svg_carries_alt_text_and_the_pages_ink():
     assert "currentColor" in drawn
     assert style.INK not in drawn
     assert drawn == draw()  # no random ids
+
+
+def test_what_stayed_zero_gets_no_panel():
+    run = recorded(fd_count=make.steady(COUNT, 3.0), socket_count=make.steady(COUNT, 0.0))
+    assert resource_curves.interesting([run]) == ["fd_count"]

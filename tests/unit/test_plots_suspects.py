@@ -49,7 +49,7 @@ def test_retention_path_shows_root_object_and_where_it_piles_up():
     ax = plots.retention(run, style.detached_axes(9, 1))
     assert [t for t in texts(ax) if t != "›"][:4] == ["module app.cache", "PAGES", "[*]", "Page"]
     assert "+4 MiB" in texts(ax)
-    assert "200 more Page" in texts(ax)
+    assert "200 more: Page" in texts(ax)
     (accumulation,) = [p for p in ax.patches if p.get_gid() == "accumulation"]
     assert accumulation.get_x() > style.text_width_points("module app.cache", 8)
 

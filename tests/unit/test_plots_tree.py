@@ -261,3 +261,20 @@ def test_interactive_tree_offers_the_retained_view_of_a_run_with_a_graph():
 def test_retained_view_without_a_graph_is_refused():
     with pytest.raises(UsageError, match="no object graph"):
         plots.allocation_tree(Run(make.run(rss=make.leak(9, 1))), metric="retained_bytes")
+
+
+def test_import_machinery_is_folded_into_the_importing_module():
+    rows = [
+        (-1, "all", "", 100),
+        (0, "<module>", "target", 100),
+        (1, "_find_and_load", "stdlib", 90),
+        (2, "exec_module", "stdlib", 80),
+        (3, "library", "site-packages", 70),
+    ]
+    imported = tree(rows).nodes
+    imported["file"] = ["", "app.py", *["stdlib/frozen importlib._bootstrap"] * 2, "lib.py"]
+    folded = icicle_layout.without_import_machinery(imported)
+    assert list(folded["function"]) == ["all", "<module>", "library"]
+    assert list(folded["parent"]) == [-1, 0, 1]
+    own = icicle_layout.own_values(folded["live_bytes"].to_numpy(float), folded["parent"])
+    assert list(own) == [0, 30, 70]
