@@ -197,6 +197,10 @@ def default_names(function):
     return code.co_varnames[: code.co_argcount][code.co_argcount - len(defaults) :]
 
 
+# A small int takes this much from the allocator, more than sys.getsizeof says.
+LEAST_INT_BYTES = 32 if sys.version_info >= (3, 11) else 28
+
+
 class InlineBytes(dict):
     """Bytes of the attribute values an instance holds without a dict, by its dict's size.
 
@@ -208,6 +212,9 @@ class InlineBytes(dict):
             extra_bytes = dict_bytes
         else:
             count = max(0, dict_bytes - dict.__basicsize__ - 16) // 8
-            extra_bytes = 8 * count + (count + 2 + 7) // 8 * 8
+            if sys.version_info < (3, 13):
+                extra_bytes = 8 * count + (count + 2 + 7) // 8 * 8
+            else:
+                extra_bytes = 8 * (count + 1) + (count + 7) // 8 * 8
         self[dict_bytes] = extra_bytes
         return extra_bytes

@@ -253,6 +253,9 @@ class _Walk:
     def _sizes(self, facts, part):
         if facts.size is not None:
             return array("Q", [facts.size]) * len(part)
+        if facts.kind is int:
+            least = graph_types.LEAST_INT_BYTES
+            return array("Q", [max(least, size) for size in map(sys.getsizeof, part)])
         try:
             return array("Q", map(sys.getsizeof, part))
         except Exception:  # a C extension's own __sizeof__ failed

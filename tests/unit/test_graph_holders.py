@@ -3,16 +3,15 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from interpreters import REPOSITORY, interpreter
 
 from leaklab.analysis.graph import ObjectGraph
 from leaklab.analysis.graph_paths import path_texts, path_tree
 from leaklab.record.graph import read_dump, wait_dump
 
-REPOSITORY = Path(__file__).parents[2]
 SCENE = REPOSITORY / "tests" / "targets" / "graph_holders.py"
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 
@@ -51,13 +50,6 @@ PATHS = {
     "asyncio timer": "asyncio.events.TimerHandle._args → tuple item → __main__.Thing",
     "asyncio task": "task worker()._coro → local waiting",
 }
-
-
-def interpreter(version):
-    if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
-        return sys.executable
-    found = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
-    return str(found[-1]) if found else None
 
 
 @pytest.fixture(scope="module", params=VERSIONS)

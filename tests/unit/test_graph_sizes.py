@@ -1,0 +1,94 @@
+"""Retained sizes agree with what freeing the holder frees; dominators agree with a plain search."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from interpreters import REPOSITORY, interpreter
+
+from leaklab.analysis.graph import HeapDump, ObjectGraph, Root
+from leaklab.analysis.graph_dominators import immediate_dominators, retained_bytes
+from leaklab.record.graph import read_dump, wait_dump
+
+SCENE = Path(REPOSITORY) / "tests" / "targets" / "graph_sizes.py"
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.11", "3.12", "3.13", "3.14"])
+def test_retained_sizes_are_what_freeing_frees(version, tmp_path):
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"no CPython {version} on this machine")
+    dump = tmp_path / "graph.dump"
+    done = subprocess.run(
+        [python, str(SCENE), str(REPOSITORY), str(dump)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    said = json.loads(done.stdout)
+    wait_dump(dump, said["pid"], 30)
+    graph = ObjectGraph(read_dump(dump))
+    retained = retained_bytes(graph, immediate_dominators(graph))
+    for name, address in said["addresses"].items():
+        place = int(np.searchsorted(graph.dump.address, address))
+        assert retained[place] == pytest.approx(said["freed_bytes"][name], rel=0.02), name
+
+
+def graph_of(count, edges, roots):
+    source = np.array([one for one, _ in edges], dtype="i4")
+    target = np.array([other for _, other in edges], dtype="i4")
+    return ObjectGraph(
+        HeapDump(
+            address=np.arange(count, dtype="u8") * 16,
+            type=np.zeros(count, dtype="i4"),
+            size_bytes=np.arange(1, count + 1, dtype="i8"),
+            reference_count=np.full(count, -1, dtype="i8"),
+            name=np.full(count, -1, dtype="i4"),
+            source=source,
+            target=target,
+            label=np.zeros(len(edges), dtype="i4"),
+            texts=["", "__dict__", "value"],
+            type_names=["thing"],
+            type_node=np.array([-1]),
+            roots=[Root("module", f"m{node}", node, "") for node in roots],
+        )
+    )
+
+
+def reachable(count, edges, roots, without):
+    after = {}
+    for one, other in edges:
+        after.setdefault(one, []).append(other)
+    seen, todo = set(), [node for node in roots if node != without]
+    while todo:
+        node = todo.pop()
+        if node not in seen:
+            seen.add(node)
+            todo += [other for other in after.get(node, ()) if other != without]
+    return seen
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_retained_is_what_becomes_unreachable(seed):
+    random = np.random.default_rng(seed)
+    count = 700
+    edges = [(node // 2, node) for node in range(1, count) if random.random() < 0.9]
+    extra = random.integers(0, count, size=(int(random.integers(1, 300)), 2)).tolist()
+    edges += [(one, other) for one, other in extra if one != other]
+    roots = [0, *random.integers(1, count, size=2).tolist()]
+    graph = graph_of(count, edges, roots)
+    retained = retained_bytes(graph, immediate_dominators(graph))
+    everything = reachable(count, edges, roots, None)
+    for node in random.choice(sorted(everything), size=40, replace=False).tolist():
+        lost = everything - reachable(count, edges, roots, node)
+        assert retained[node] == sum(one + 1 for one in lost)
+
+
+def test_a_long_chain_is_no_trouble():
+    count = 60_000
+    graph = graph_of(count, [(node, node + 1) for node in range(count - 1)], [0])
+    retained = retained_bytes(graph, immediate_dominators(graph))
+    assert retained[0] == count * (count + 1) // 2
