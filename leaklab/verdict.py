@@ -39,6 +39,8 @@ UNEXPLAINED_BYTES = float(2 << 20)
 EXPLAINED_SHARE = 0.5
 # A growing total is no leak when sites that do not leak make up this share of it.
 SETTLED_SHARE = 0.9
+# A helper process must be seen for this long after its start.
+HELPER_SECONDS = 10.0
 # An undecided site matters when it makes up this share of the heap's growth.
 UNDECIDED_SHARE = 0.2
 
@@ -73,6 +75,7 @@ def judge(data: RunData) -> Verdict:
         for role in roles(data, "explain")
         if (study := study_heap(data, role=role)) is not None
     }
+    marked = any(entry.get("mark_count") for entry in data.meta.get("processes", ()))
     heaps = {role: judge_heap(study) for role, study in studies.items()}
     resources: list[ResourceVerdict] = []
     for name in names:
@@ -86,10 +89,23 @@ def judge(data: RunData) -> Verdict:
             entry = judge_series(series)
             if name == "rss_bytes" and role in heaps:
                 entry = reconcile(entry, heaps[role], studies[role])
+            if role != "main" and entry.unit == "second" and marked:
+                entry = _of_helper(entry, float(series["x"].iloc[-1]))
             resources.append(entry)
     worst = max(heaps, key=lambda role: (heaps[role].verdict == LEAK, heaps[role].rate), default="")
     verdict, why = _of_run(tuple(resources), studies)
     return Verdict(verdict, why, tuple(resources), suspects_table(studies.get(worst)))
+
+
+def _of_helper(entry: ResourceVerdict, end_x: float) -> ResourceVerdict:
+    """A process without marks beside ones that mark: a server or load generator, most often.
+
+    Its start looks like growth; it is judged once it was seen for long enough after that.
+    """
+    if end_x - entry.baseline_x >= HELPER_SECONDS:
+        return entry
+    why = f"was seen for {span_text(end_x, 'second')} in a helper process: listed, not judged"
+    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=0.0, decides=False)
 
 
 def judge_heap(study: HeapStudy) -> ResourceVerdict:
@@ -116,7 +132,7 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
             f"after warm-up, allocated by {place['function']} ({place['file']}:{place['line']})"
             f"{others}, and did not slow down"
         )
-        return verdict_of(HEAP, study.role, growth, first.evidence, why)
+        return _with_curve(verdict_of(HEAP, study.role, growth, first.evidence, why), study)
     growth, evidence = study.total, study.total_evidence
     undecided = [entry for entry in study.growing if entry.evidence.verdict == UNDECIDED]
     doubt = sum(entry.gain for entry in undecided)
@@ -133,7 +149,14 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
         )
     else:
         why = reason(HEAP, growth, evidence)
-    return verdict_of(HEAP, study.role, growth, evidence, why)
+    return _with_curve(verdict_of(HEAP, study.role, growth, evidence, why), study)
+
+
+def _with_curve(entry: ResourceVerdict, study: HeapStudy) -> ResourceVerdict:
+    """First and last of the whole heap, as its curve shows them, whichever sites are judged."""
+    total, timeline = study.total.whole_y, study.timeline
+    begin = min(int(np.searchsorted(timeline.x, entry.baseline_x)), len(total) - 1)
+    return replace(entry, first=float(total[begin]), last=float(total[-1]))
 
 
 def _sites_settle(study: HeapStudy) -> bool:
@@ -157,7 +180,7 @@ def reconcile(
             return resident
         return replace(
             resident,
-            reason=f"{resident.reason}; the heap grew by {amount(HEAP, heap.last - heap.first)}, "
+            reason=f"{resident.reason}; the heap grew by {rate_text(HEAP, heap.rate, heap.unit)}, "
             "which resident memory does not show yet: freed pages are used first",
         )
     span = study.total.span
@@ -183,8 +206,8 @@ def reconcile(
 def _of_run(
     resources: tuple[ResourceVerdict, ...], studies: dict[str, HeapStudy]
 ) -> tuple[str, str]:
-    """A leak of any resource is the run's; gauges are the user's own and decide nothing."""
-    deciding = [entry for entry in resources if not entry.name.startswith("gauge:")]
+    """A leak of any resource that decides is the run's."""
+    deciding = [entry for entry in resources if entry.decides]
     leaks = [entry for entry in deciding if entry.verdict == LEAK]
     if leaks:
         # The heap names the line: it speaks first.

@@ -59,6 +59,7 @@ def compare(before: RunData, after: RunData) -> Comparison:
         _resource_row(old, new)
         for old in first.resources
         if (new := second.resource(old.name, old.role)) is not None
+        and (old.decides or new.decides or old.name.startswith("gauge:"))
     ]
     resources = pd.DataFrame(
         rows,

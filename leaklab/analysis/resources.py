@@ -37,7 +37,8 @@ class ResourceVerdict:
     rate, rate_low, rate_high: per ``unit`` ("iteration" or "second"), after the baseline, with a
     95 % interval; NaN where it could not be estimated. first, last: the resource's floor at the
     baseline and at the end. reason: one sentence with the figures. more_x: how many more marks or
-    seconds would decide it, 0 where it is decided.
+    seconds would decide it, 0 where it is decided. decides: whether it counts for the run; gauges
+    do not (one may count requests), nor do helper processes that were seen only shortly.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ResourceVerdict:
     baseline_x: float
     role: str = "main"
     more_x: float = 0.0
+    decides: bool = True
 
     @property
     def title(self) -> str:
@@ -98,6 +100,7 @@ def verdict_of(
         baseline_x=growth.baseline_x,
         role=role,
         more_x=evidence.more_x,
+        decides=not name.startswith("gauge:"),
     )
 
 

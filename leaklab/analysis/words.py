@@ -27,7 +27,7 @@ def amount(name: str, value: float, *, signed: bool = False) -> str:
 
 def counted(name: str, value: float = 2.0) -> str:
     """What a count counts: "fds" for fd_count, nothing for a gauge."""
-    if not name.endswith("_count"):
+    if ":" in name or not name.endswith("_count"):
         return ""
     word = name.removesuffix("_count").replace("_", " ")
     if abs(value) == 1:
