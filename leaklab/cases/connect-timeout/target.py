@@ -1,0 +1,45 @@
+"""Connecting to a database that accepts the TCP connection and then says nothing.
+
+One iteration is one request that connects in a worker thread of its own.
+"""
+
+import argparse
+import socket
+import threading
+import time
+
+import psycopg2
+
+from leaklab import gauge, mark
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("variant", choices=["before", "documented_fix"])
+parser.add_argument("--iterations", type=int, default=80)
+parser.add_argument("--timeout-seconds", type=int, default=1)
+parser.add_argument("--pause-seconds", type=float, default=0.05)
+ARGUMENTS = parser.parse_args()
+
+silent = socket.create_server(("127.0.0.1", 0), backlog=4_096)  # nobody ever accepts
+HOST, PORT = silent.getsockname()
+SETTINGS = {"host": HOST, "port": PORT, "user": "nobody", "dbname": "none"}
+if ARGUMENTS.variant == "documented_fix":
+    SETTINGS |= {"connect_timeout": ARGUMENTS.timeout_seconds}
+failed = []
+
+
+def connect():
+    try:
+        psycopg2.connect(**SETTINGS)
+    except psycopg2.OperationalError as error:
+        failed.append(str(error)[:0])  # the text, never the exception: it would keep the frames
+
+
+def handle_request():
+    threading.Thread(target=connect, daemon=True).start()
+
+
+for _ in range(ARGUMENTS.iterations):
+    handle_request()
+    time.sleep(ARGUMENTS.pause_seconds)  # the pace of the requests: the timeout needs its time
+    gauge("hanging_requests", threading.active_count() - 1)
+    mark()
