@@ -1,0 +1,56 @@
+"""What is printed of a run and of a comparison, as a whole text."""
+
+from __future__ import annotations
+
+import json
+
+import synthetic
+
+from leaklab.run import Run, plain
+from leaklab.text import run_text
+
+
+def leaking_run() -> Run:
+    return Run(
+        synthetic.run(
+            rss=synthetic.leak(200, 20_000),
+            sites={"keep": synthetic.leak(200, 1_000)},
+            fd_count=synthetic.leak(200, 1),
+        )
+    )
+
+
+def test_text_names_verdict_resource_and_line() -> None:
+    lines = run_text(leaking_run()).splitlines()
+    assert lines[0] == "synthetic: leak"
+    assert any(line.split()[:2] == ["heap_bytes", "leak"] for line in lines)
+    assert any(line.strip().startswith("1. keep  app.py:10") for line in lines)
+
+
+def test_json_is_plain_and_complete() -> None:
+    shown = json.loads(json.dumps(leaking_run().to_json(), allow_nan=False))
+    assert shown["verdict"] == "leak"
+    assert {"schema_version", "run", "reason", "resources", "suspects"} <= set(shown)
+    suspect = shown["suspects"][0]
+    assert suspect["function"] == "keep" and suspect["stack"][0]["line"] == 10
+    assert suspect["retained_by"] == []
+    resource = next(r for r in shown["resources"] if r["name"] == "fd_count")
+    assert resource["rate"] == 1.0 and resource["unit"] == "iteration"
+
+
+def test_hostile_names_are_written_as_escapes() -> None:
+    run = leaking_run()
+    run.meta["name"] = "evil\x1b]0;title\x07"
+    run.meta["events"] = [{"kind": "note", "text": "\x1b[2J", "time_seconds": None}]
+    assert "\x1b" not in run_text(run)
+    assert "<script>" not in Run(run.data)._repr_html_()
+    run.meta["name"] = "<script>alert(1)</script>"
+    assert "<script>" not in Run(run.data)._repr_html_()
+
+
+def test_unmeasured_becomes_null() -> None:
+    import numpy as np
+    import pandas as pd
+
+    mixed = {"a": float("nan"), "b": np.int64(3), "c": pd.NA, "d": [np.float64("inf")], "e": (1,)}
+    assert plain(mixed) == {"a": None, "b": 3, "c": None, "d": [None], "e": [1]}
