@@ -41,7 +41,8 @@ def growth(
         _draw_run(ax, run, frame, resource, unit, index)
         for index, (run, frame) in enumerate(zip(shown, frames, strict=True))
     ]
-    _shade_warm_up(ax, max(baselines))
+    # What is warm-up in every run; where a run's own ends, its fitted line begins.
+    _shade_warm_up(ax, min(filter(math.isfinite, baselines), default=-math.inf))
     units.label_axis(ax.yaxis, resource)
     ax.set_xlabel(axis_label(unit))
     ax.set_ylabel(style.printable(units.title(resource), 50))

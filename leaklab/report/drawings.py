@@ -46,7 +46,8 @@ def suspects(run: RunLike) -> Any:
     ax = style.detached_axes(9.0, suspect_sites.ROW_INCHES * len(table) + 0.25)
     plots.suspects(run, ax)
     parts = [
-        f"{row.function}, {units.share_text(row.share)} of the growth" for row in table.itertuples()
+        f"{function}, {units.share_text(share)} of the growth"
+        for function, share in zip(table["function"], table["share"], strict=True)
     ]
     return _svg(ax, f"Suspects: {'; '.join(parts)}.")
 
