@@ -43,7 +43,9 @@ _WARM_UP_SHARE = 0.2
 # Growth below this, over the run, matters to nobody.
 _MATERIAL_BYTES = 1024
 # A leak adds objects at every step of the work; a few more over a whole run are something else.
-_LEAST_PER_UNIT = 0.02
+_LEAST_PER_UNIT = 0.05
+# What hardly looks like a leak is told only where it gains this share of the largest group's bytes.
+_WEAK_SHARE = 0.2
 _PASSES = ("explain", "graph", "measure")
 
 
@@ -71,12 +73,16 @@ def retention(data: RunData, *, role: str = "main", limit: int = 20) -> pd.DataF
     growth = growth_by_path(data, role=role)
     if growth is None:
         return pd.DataFrame({name: [] for name in COLUMNS})
-    table, span, unit = growth
+    table, window, unit = growth
+    span = window[1] - window[0]
     rows = [_row(table, group, span, unit) for group in _groups(table)]
-    rows = [row for row in rows if row["growth_bytes"] >= _MATERIAL_BYTES]
+    least = max([_MATERIAL_BYTES, *(row["growth_bytes"] * _WEAK_SHARE for row in rows)])
+    rows = [
+        row for row in rows if row["growth_bytes"] >= (least if row["_weak"] else _MATERIAL_BYTES)
+    ]
     rows.sort(key=lambda row: (row["_weak"], -row["growth_bytes"]))
     rows = rows[:limit]
-    found = match_sites(data, [row["_growth"] for row in rows], role=role)
+    found = match_sites(data, [row["_growth"] for row in rows], window, role=role)
     for row, match in zip(rows, found, strict=True):
         row["suspect_ranks"] = list(match.ranks)
         row["suspect_rank"] = match.ranks[0] if match.ranks else None
@@ -84,8 +90,10 @@ def retention(data: RunData, *, role: str = "main", limit: int = 20) -> pd.DataF
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def growth_by_path(data: RunData, *, role: str = "main") -> tuple[pd.DataFrame, float, str] | None:
-    """Return the path nodes of the last dump with their growth, its span, and the span's unit.
+def growth_by_path(
+    data: RunData, *, role: str = "main"
+) -> tuple[pd.DataFrame, tuple[float, float], str] | None:
+    """Return the path nodes of the last dump with their growth, from where to where, and in what.
 
     Columns as the table ``paths`` of the last dump, plus growth_count, growth_shallow_bytes,
     growth_bytes (retained), steady (never fell from dump to dump). None with fewer than two dumps.
@@ -93,7 +101,7 @@ def growth_by_path(data: RunData, *, role: str = "main") -> tuple[pd.DataFrame, 
     chosen = _dumps(data, role)
     if chosen is None:
         return None
-    process, numbers, span, unit = chosen
+    process, numbers, window, unit = chosen
     paths = data.paths
     paths = paths[(paths["process"] == process) & (paths["tree"] == "path")]
     last = paths[paths["dump"] == numbers[-1]].reset_index(drop=True)
@@ -110,11 +118,11 @@ def growth_by_path(data: RunData, *, role: str = "main") -> tuple[pd.DataFrame, 
         _steady(count) and _steady(size)
         for count, size in zip(figures["count"], figures["shallow_bytes"], strict=True)
     ]
-    return table, span, unit
+    return table, window, unit
 
 
-def _dumps(data: RunData, role: str) -> tuple[int, list[int], float, str] | None:
-    """Choose the process and its dumps after warm-up; their span in marks or seconds."""
+def _dumps(data: RunData, role: str) -> tuple[int, list[int], tuple[float, float], str] | None:
+    """Choose the process and its dumps after warm-up; the marks or seconds they span."""
     dumps = data.graph_dumps
     if not len(dumps):
         return None
@@ -136,7 +144,8 @@ def _dumps(data: RunData, role: str) -> tuple[int, list[int], float, str] | None
             position, numbers = position[warm], numbers[warm]
             if position[-1] > position[0]:
                 unit = "iteration" if by_mark else "second"
-                return process, numbers.tolist(), float(position[-1] - position[0]), unit
+                window = float(position[0]), float(position[-1])
+                return process, numbers.tolist(), window, unit
     return None
 
 

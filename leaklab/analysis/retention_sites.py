@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from leaklab.analysis.evidence import STOPPED
 from leaklab.analysis.suspects import study_heap
 
@@ -49,9 +51,14 @@ class _Site:
     rate: float
 
 
-def match_sites(data: RunData, groups: list[GroupGrowth], *, role: str = "main") -> list[Match]:
-    """Return for each leak group the suspects whose growth it explains; each suspect once."""
-    sites = _sites(data, role)
+def match_sites(
+    data: RunData, groups: list[GroupGrowth], window: tuple[float, float], *, role: str = "main"
+) -> list[Match]:
+    """Return for each leak group the suspects whose growth it explains; each suspect once.
+
+    ``window``: the marks (or seconds) of the dumps between which the groups have grown.
+    """
+    sites = _sites(data, window, role)
     found: list[Match] = []
     for group in groups:
         match = _match(group, sites, groups)
@@ -61,18 +68,20 @@ def match_sites(data: RunData, groups: list[GroupGrowth], *, role: str = "main")
     return found
 
 
-def _sites(data: RunData, role: str) -> list[_Site]:
+def _sites(data: RunData, window: tuple[float, float], role: str) -> list[_Site]:
+    """Return the growing suspects with what they gained between the very dumps."""
     if not len(data.snapshots):
         return []
     study = study_heap(data, role=role)
     if study is None:
         return []
+    x = study.timeline.x
+    start, end = (min(int(np.searchsorted(x, place)), len(x) - 1) for place in window)
+    if end <= start:
+        return []
     sites = []
     for rank, entry in enumerate(study.growing[:_MOST_SITES], start=1):
-        rate = entry.growth.rate
-        if not rate > 0:  # also where there were too few points for one
-            span = float(entry.growth.x[-1] - entry.growth.x[0]) if len(entry.growth.x) > 1 else 0
-            rate = entry.gain / span if span > 0 else 0.0
+        rate = float(entry.live[end] - entry.live[start]) / float(x[end] - x[start])
         if rate > 0 and entry.evidence.verdict != STOPPED:
             sites.append(_Site(rank, rate))
     return sites
@@ -95,7 +104,11 @@ def _match(group: GroupGrowth, sites: list[_Site], groups: list[GroupGrowth]) ->
         return _said(single, "medium", group, f"{rivals} other holders gain as much")
     near = [site for site in sites if _agree(site.rate, group.rate, _NEAR)]
     if near:
-        return _said(near[:1], "low", group, "the nearest in bytes")
+        alone = len(near) == 1 and not any(
+            other is not group and _agree(other.rate, near[0].rate, _NEAR) for other in groups
+        )
+        why = "no other pair comes near" if alone else "the nearest in bytes"
+        return _said(near[:1], "medium" if alone else "low", group, why)
     if group.rate >= 0.5 * sum(other.rate for other in groups):
         largest = max(sites, key=lambda site: site.rate)
         if largest.rate >= 0.5 * sum(site.rate for site in sites):
