@@ -35,6 +35,7 @@ class Session:
         self._gauges = {}
         self._spent_seconds = 0.0
         self._due_seconds = 0.0
+        self._due_count = 0
         self._reconnect_count = 0
         self._traced = False
         self._begun_seconds = time.monotonic()
@@ -87,7 +88,7 @@ class Session:
             self._owner = _thread.get_ident()
             try:
                 self._count += 1
-                if time.monotonic() >= self._due_seconds:
+                if self._count >= self._due_count or time.monotonic() >= self._due_seconds:
                     self._tell("mark")
             finally:
                 self._owner = None
@@ -154,6 +155,8 @@ class Session:
     def _space(self, now, cost_seconds):
         """Decide when the next mark is told: they may cost a small share of the target's time."""
         self._spent_seconds += cost_seconds
+        # Whatever they cost: the last mark of a run, whichever that is, must not be far from one.
+        self._due_count = self._count + 1 + self._count // 10
         share = float(self._options.get("mark_share", "0.02"))
         elapsed = now - self._begun_seconds
         if self._spent_seconds > FREE_SECONDS + share * elapsed:

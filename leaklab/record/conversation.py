@@ -200,7 +200,7 @@ class Conversation:
     def _graph(self, tracked: Tracked, mark: int, now: float) -> Steps:
         """Let the target write its object graph, when one is due."""
         graphs = self.graphs
-        if graphs is None or not graphs.due(tracked.process, mark, now):
+        if graphs is None or not graphs.due(tracked.process, mark, now, tracked.rss_bytes):
             return
         self.copying = True
         try:

@@ -30,7 +30,9 @@ _SPACING = 1.3
 # What the dumps of one process may hold it up: this much at first, later this share of its time.
 _FREE_SECONDS = 0.5
 _PAUSE_SHARE = 0.01
-_MOST_WALKERS = 3
+# How many copies may be walked at a time: as many as fit, within bounds.
+_COPIES_BYTES = 1 << 30
+_LEAST_WALKERS, _MOST_WALKERS = 2, 8
 # Dumps that are kept, by their place in the work so far; and those that are analysed in the end.
 _KEPT_AT = (0.2, 0.3, 0.45, 0.65, 1.0)
 _ANALYSED_AT = (0.3, 0.65, 1.0)
@@ -71,15 +73,19 @@ class GraphDumps:
         self._count = 0
         self._paused: dict[int, float] = {}
 
-    def due(self, process: int, mark: int, now: float) -> bool:
-        """Say whether a process should be dumped at this mark, ``now`` seconds into the pass."""
+    def due(self, process: int, mark: int, now: float, rss_bytes: int) -> bool:
+        """Say whether a process should be dumped at this mark, ``now`` seconds into the pass.
+
+        A copy that is walked grows to about the size of the process, ``rss_bytes``.
+        """
         mine = [one for one in self._dumps if one.process == process]
         last = max((one.mark for one in mine), default=0)
         if mark < _FIRST_MARK or mark < _SPACING * last + 1:
             return False
         if self._paused.get(process, 0.0) > _FREE_SECONDS + _PAUSE_SHARE * now:
             return False
-        return sum(one.walking() for one in self._dumps) < _MOST_WALKERS
+        most = min(max(_COPIES_BYTES // max(rss_bytes, 1), _LEAST_WALKERS), _MOST_WALKERS)
+        return sum(one.walking() for one in self._dumps) < most
 
     def path(self) -> Path:
         """Return the file for the next dump."""

@@ -10,6 +10,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,13 +187,14 @@ class HeapReader:
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the reader)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", str(_READER), str(theirs.fileno())],
+                [sys.executable, "-X", "faulthandler", "-P", str(_READER), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stderr=self._errors,
                 start_new_session=True,
             )
         ours.settimeout(_REPLY_SECONDS)
@@ -217,8 +219,8 @@ class HeapReader:
         """Send one request and return its reply; raises LeaklabError when the reader is gone."""
         try:
             self._control.sendall(json.dumps(message).encode() + b"\n")
-        except OSError as error:
-            raise LeaklabError(f"the heap reader is gone: {error}; record again") from None
+        except OSError:
+            raise self._gone() from None
         return self.reply()
 
     def reply(self) -> dict[str, Any]:
@@ -228,11 +230,22 @@ class HeapReader:
         except OSError as error:
             raise LeaklabError(f"the heap reader does not answer: {error}; record again") from None
         if not line:
-            raise LeaklabError("the heap reader is gone: no reply; record again")
+            raise self._gone()
         answer: dict[str, Any] = json.loads(line)
         if answer.get("error"):
             raise LeaklabError(f"the heap stream cannot be read: {answer['error']}")
         return answer
+
+    def _gone(self) -> LeaklabError:
+        """Say how the reader ended, with its last word."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=1.0)
+        self._errors.seek(0)
+        words = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        how = f"exit status {self._process.returncode}"
+        return LeaklabError(
+            f"the heap reader is gone: {' | '.join(words) if words else how}; record again"
+        )
 
     def payload(self, size: int) -> array.array[int]:
         """Return the raw integers that follow a reply."""
@@ -250,6 +263,7 @@ class HeapReader:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._errors.close()
 
 
 class HeapStream:

@@ -34,9 +34,10 @@ FLUSH_SECONDS = 1.0
 PROGRESS_SECONDS = 0.25
 OUTPUT_SECONDS = 0.05
 DISCOVER_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 0.5
 # The adaptive interval: this at first, later such that the run has this many samples per e-fold.
 FIRST_INTERVAL_SECONDS = 0.02
-SAMPLES_PER_FOLD = 1000
+SAMPLES_PER_FOLD = 250
 # A fixed interval holds for this many samples; then the spacing grows with the run.
 FIXED_INTERVAL_COUNT = 20_000
 # What the main process leaves behind is given this long to end by itself.
@@ -123,7 +124,7 @@ class PassRecorder:
             stack.callback(self._close)
             stack.enter_context(Subreaper())
             stack.enter_context(_terminate_as_interrupt())
-            self._selector.register(self._listener.socket, selectors.EVENT_READ, None)
+            self._selector.register(self._listener.socket, selectors.EVENT_READ, "listener")
             started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             self._begun = time.monotonic()
             self._child = Child(
@@ -137,6 +138,9 @@ class PassRecorder:
             self._table.add(self._child.pid, 0.0, None, MAIN)
             # At once it would be the program loader that is measured.
             self._due["sample"] = FIRST_INTERVAL_SECONDS
+            descriptor = os.pidfd_open(self._child.pid)
+            stack.callback(os.close, descriptor)
+            self._selector.register(descriptor, selectors.EVENT_READ, "ended")
             self._tell("started")
             while not self._finished():
                 try:
@@ -159,11 +163,12 @@ class PassRecorder:
         return env
 
     def _step(self) -> None:
-        now = self._now()
-        timeout = max(0.0, min(self._due.values(), default=0.0) - now)
-        for key, _ in self._selector.select(min(timeout, 0.5)):
-            if key.data is None:
+        for key, _ in self._selector.select(self._pause(self._now())):
+            if key.data == "listener":
                 self._accept()
+            elif key.data == "ended":
+                # Once is enough to wake us: _finished asks for the exit status itself.
+                self._selector.unregister(key.fileobj)
             else:
                 self._hear(key.data)
         now = self._now()
@@ -177,6 +182,7 @@ class PassRecorder:
             self._due["output"] = now + OUTPUT_SECONDS
         if self._is_due("flush", now):
             self._write_processes()
+            self._samples.flush()
             self._writer.flush()
             self._due["flush"] = now + FLUSH_SECONDS
         if self._is_due("progress", now):
@@ -204,6 +210,14 @@ class PassRecorder:
 
     def _process_rows(self) -> list[dict[str, Any]]:
         return [tracked.row(self._name) for tracked in self._table.all]
+
+    def _pause(self, now: float) -> float:
+        """Return how long to wait for messages: waking up is the dearest part of a sample."""
+        next_sample = self._due.get("sample", 0.0)
+        if next_sample - now <= OUTPUT_SECONDS:
+            # What else falls due by then is done on the same occasion.
+            return max(0.0, next_sample - now)
+        return max(0.0, min(min(self._due.values()) - now, LONGEST_PAUSE_SECONDS))
 
     def _is_due(self, what: str, now: float) -> bool:
         return now >= self._due.get(what, 0.0)
@@ -295,7 +309,7 @@ class PassRecorder:
         for tracked in self._table.alive():
             try:
                 if tracked.exiting:
-                    tracked.files.rss_bytes()
+                    tracked.files.basic()
                     continue
                 self._samples.by_interval(tracked, now, tracked.role == MAIN)
             except ProcessGoneError:
@@ -447,6 +461,7 @@ class PassRecorder:
 
     def _result(self, started: str, duration_seconds: float) -> PassResult:
         status = self._child.poll()
+        self._samples.flush()
         for output in self._outputs:
             output.follow(limit_size=1 << 40)
         if self._table.overflow_count:

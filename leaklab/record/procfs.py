@@ -19,9 +19,8 @@ class ProcessFiles:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._folder = f"/proc/{pid}"
-        self._statm = self._stat = -1
+        self._stat = -1
         try:
-            self._statm = os.open(f"{self._folder}/statm", os.O_RDONLY | os.O_CLOEXEC)
             self._stat = os.open(f"{self._folder}/stat", os.O_RDONLY | os.O_CLOEXEC)
             ended = self._stat_fields()[0] in (b"Z", b"X")
         except (OSError, IndexError):
@@ -30,30 +29,29 @@ class ProcessFiles:
             self.close()
             raise ProcessGoneError
 
-    def rss_bytes(self) -> int:
-        """Return the resident set size; raises ProcessGoneError."""
+    def basic(self) -> dict[str, float | None]:
+        """Return what every sample has: rss, threads, descriptors; raises ProcessGoneError."""
         try:
-            resident = int(os.pread(self._statm, 128, 0).split()[1])
+            fields = self._stat_fields()
+            resident = int(fields[21])
         except (OSError, IndexError):
             raise ProcessGoneError from None
         if resident == 0:
             # A zombie; no process that runs has nothing resident.
             raise ProcessGoneError
-        return resident * _PAGE_SIZE
-
-    def basic(self) -> dict[str, float | None]:
-        """Return what every sample has: rss, threads, file descriptors, processor time."""
-        rss_bytes = self.rss_bytes()
-        try:
-            fields = self._stat_fields()
-        except OSError:
-            raise ProcessGoneError from None
         return {
-            "rss_bytes": rss_bytes,
+            "rss_bytes": resident * _PAGE_SIZE,
             "thread_count": int(fields[17]),
             "fd_count": self._fd_count(),
-            "cpu_seconds": (int(fields[11]) + int(fields[12])) / _TICKS,
         }
+
+    def cpu_seconds(self) -> float | None:
+        """Return the processor time used so far."""
+        try:
+            fields = self._stat_fields()
+            return (int(fields[11]) + int(fields[12])) / _TICKS
+        except (OSError, IndexError):
+            return None
 
     def status(self) -> dict[str, float]:
         """Return the peak of rss since it was last reset, and context switches."""
@@ -114,10 +112,9 @@ class ProcessFiles:
 
     def close(self) -> None:
         """Close the files."""
-        for descriptor in (self._statm, self._stat):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._statm = self._stat = -1
+        if self._stat >= 0:
+            os.close(self._stat)
+        self._stat = -1
 
     def _stat_fields(self) -> list[bytes]:
         # After the last ")": the name before it may hold anything.

@@ -9,6 +9,7 @@ from typing import Any
 
 from leaklab.record.processes import Tracked
 from leaklab.store import RunWriter
+from leaklab.store.schema import TABLES
 
 # Figures that take long for a large process are taken at most this often, and less often if they
 # would otherwise cost more than this share of the recorder's time.
@@ -16,6 +17,7 @@ SLOW_SECONDS = 1.0
 SLOW_SHARE = 0.01
 # Above this many descriptors, sockets are counted at the slow pace instead of at every mark.
 COUNTED_AT_MARKS = 512
+FLUSH_ROW_COUNT = 4096
 
 
 class Samples:
@@ -28,6 +30,7 @@ class Samples:
         self._pass = pass_name
         self._watched = {name: Path(cwd or "", name) for name in watch_files}
         self._slow_due: dict[int, float] = {}
+        self._rows: dict[str, list[Any]] = {name: [] for name in TABLES["samples"].names}
 
     def by_interval(self, tracked: Tracked, now: float, main: bool) -> None:
         """Sample a process that does not wait; raises ProcessGoneError."""
@@ -87,6 +90,7 @@ class Samples:
 
     def _add_slow(self, tracked: Tracked, values: dict[str, float | None], now: float) -> None:
         begun = time.perf_counter()
+        values["cpu_seconds"] = tracked.files.cpu_seconds()
         values["uss_bytes"] = tracked.files.uss_bytes()
         if "socket_count" not in values:
             values["socket_count"] = self._socket_count(tracked)
@@ -116,16 +120,20 @@ class Samples:
         values: Mapping[str, Any],
     ) -> None:
         measured = {name: value for name, value in values.items() if value is not None}
-        count = len(measured)
-        self._writer.append(
-            "samples",
-            {
-                "pass": [self._pass] * count,
-                "process": [tracked.process] * count,
-                "time_seconds": [now] * count,
-                "mark": [mark] * count,
-                "quiescent": [quiescent] * count,
-                "name": list(measured),
-                "value": list(measured.values()),
-            },
-        )
+        rows = self._rows
+        for _ in measured:
+            rows["process"].append(tracked.process)
+            rows["time_seconds"].append(now)
+            rows["mark"].append(mark)
+            rows["quiescent"].append(quiescent)
+        rows["name"].extend(measured)
+        rows["value"].extend(measured.values())
+        if len(rows["name"]) >= FLUSH_ROW_COUNT:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand the rows gathered so far to the writer."""
+        self._rows["pass"] = [self._pass] * len(self._rows["name"])
+        self._writer.append("samples", self._rows)
+        for values in self._rows.values():
+            values.clear()
