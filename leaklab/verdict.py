@@ -25,7 +25,7 @@ from leaklab.analysis.resources import (
 )
 from leaklab.analysis.series import HEAP, resource_names, resource_series, roles
 from leaklab.analysis.suspects import HeapStudy, describe, study_heap, suspects_table
-from leaklab.analysis.words import amount, rate_text, span_text
+from leaklab.analysis.words import rate_text, span_text
 
 if TYPE_CHECKING:
     from leaklab.store import RunData
