@@ -10,6 +10,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
 BIN := .venv/bin
 STAMP := .venv/leaklab.stamp
+BENCH_STAMP := .venv/leaklab-bench.stamp
+INSTALL = $$(command -v uv >/dev/null && echo "uv pip install --quiet --python $(BIN)/python" || echo "$(BIN)/python -m pip install --quiet --disable-pip-version-check")
 JOBS ?= 2
 
 help: ## list the targets
@@ -21,13 +23,17 @@ env: $(STAMP) ## make or update the environment in .venv
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: no Python >= 3.11 found; name one: make PYTHON=/path/to/python" >&2; exit 1; }
 	@if command -v uv >/dev/null; then \
-	  test -x $(BIN)/python || uv venv --quiet --seed --python "$(PYTHON)" .venv; \
-	  uv pip install --quiet --python $(BIN)/python --editable '.[cases,cluster,s3]' --group test --group bench; \
+	  test -x $(BIN)/python || uv venv --quiet --python "$(PYTHON)" .venv; \
 	else \
 	  test -x $(BIN)/python || "$(PYTHON)" -m venv .venv; \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'; \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cases,cluster,s3]' --group test --group bench; \
 	fi
+	@$(INSTALL) --editable '.[cases,cluster,s3]' --group test
+	@touch $@
+
+# What leaklab is compared with is installed for the benchmarks only.
+$(BENCH_STAMP): $(STAMP)
+	@$(INSTALL) --group bench
 	@touch $@
 
 report: $(STAMP) ## all cases at quick sizes, all notebooks, rendered into data/reports
@@ -51,6 +57,23 @@ lint: $(STAMP) ## ruff and mypy
 format: $(STAMP) ## ruff format
 	$(BIN)/ruff format .
 
+bench: $(BENCH_STAMP) ## overhead of each pass, import of captures, retention paths, beside other tools
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/import_capture.py
+	$(BIN)/python benchmarks/retention.py
+
+bench-detection: $(BENCH_STAMP) ## precision and recall on the corpus, beside other tools
+	$(BIN)/python benchmarks/detection.py
+
+bench-tree: $(BENCH_STAMP) ## the interactive tree in a browser, beside other libraries
+	$(BIN)/python benchmarks/tree.py
+
+soak: $(BENCH_STAMP) ## a long recording: memory of the recorder, size on disk
+	$(BIN)/python benchmarks/soak.py
+
+figure: $(STAMP) ## the figure in the README
+	$(BIN)/python data/figure.py
+
 clean: ## remove recorded runs, reports and caches; the environment stays
 	find data/runs data/reports -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
@@ -59,4 +82,4 @@ clean: ## remove recorded runs, reports and caches; the environment stays
 distclean: clean ## remove the environment too
 	rm -rf .venv
 
-.PHONY: help env report report-full lab test lint format clean distclean
+.PHONY: help env report report-full lab test lint format bench bench-detection bench-tree soak figure clean distclean
