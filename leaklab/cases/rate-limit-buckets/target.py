@@ -58,9 +58,9 @@ def expire_and_evict(now, limits):
 VARIANTS = {
     "before": (take_token, no_cleanup, 1),
     "archived": (take_token, expire_when_over_limit, 1),
-    "archived_low_rate": (take_token, expire_when_over_limit, 25),
+    "archived_low_rate": (take_token, expire_when_over_limit, 20),
     "documented_fix": (take_token, expire_and_evict, 1),
-    "documented_fix_low_rate": (take_token, expire_and_evict, 25),
+    "documented_fix_low_rate": (take_token, expire_and_evict, 20),
     "better_fix": (take_token_capped, expire, 1),
 }
 
@@ -81,8 +81,8 @@ def run(arguments):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=150, help="minutes")
-    parser.add_argument("--clients", type=int, default=50, help="new clients in a minute")
+    parser.add_argument("--iterations", type=int, default=180, help="minutes")
+    parser.add_argument("--clients", type=int, default=100, help="new clients in a minute")
     parser.add_argument("--ttl-minutes", type=int, default=40)
-    parser.add_argument("--max-buckets", type=int, default=500)
+    parser.add_argument("--max-buckets", type=int, default=1000)
     run(parser.parse_args())

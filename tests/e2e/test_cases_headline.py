@@ -1,0 +1,49 @@
+"""The headline cases, recorded: what they promise, to the descriptor and the thread."""
+
+import pandas as pd
+import pytest
+
+from leaklab.cases import case
+
+RUNS = [
+    ("http-clients", "before"),
+    ("http-clients", "kept_but_closed"),
+    ("http-clients", "documented_fix"),
+    ("lingering-schedulers", "before"),
+    ("lingering-schedulers", "documented_fix"),
+    ("unbounded-cache", "before"),
+    ("unbounded-cache", "better_fix"),
+    ("unpruned-json", "before"),
+    ("unpruned-json", "documented_fix_churn"),
+]
+
+
+@pytest.fixture(scope="module")
+def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], pd.DataFrame]:
+    """Expected against measured, of one quick recording each."""
+    store = tmp_path_factory.mktemp("runs")
+    tables = {}
+    for name, variant in RUNS:
+        run = case(name).record(variant, quick=True, store=store)
+        assert run.meta["state"] == "complete"
+        assert [record["exit_status"] for record in run.meta["passes"]] == [0, 0]
+        tables[name, variant] = case(name).check(run).set_index("resource")
+    return tables
+
+
+@pytest.mark.parametrize(("name", "variant"), RUNS)
+def test_everything_declared_holds(
+    checks: dict[tuple[str, str], pd.DataFrame], name: str, variant: str
+) -> None:
+    table = checks[name, variant]
+    assert list(table.index[~table["ok"].fillna(False)]) == [], table.to_string()
+
+
+def test_a_kept_client_costs_exactly_one_descriptor_and_a_closed_one_none(
+    checks: dict[tuple[str, str], pd.DataFrame],
+) -> None:
+    assert checks["http-clients", "before"].loc["fd_count rate", "measured"] == "1"
+    assert checks["http-clients", "documented_fix"].loc["fd_count rate", "measured"] == "0"
+    closed = checks["http-clients", "kept_but_closed"]
+    assert closed.loc["fd_count rate", "measured"] == "0"
+    assert closed.loc["rss_bytes", "measured"] == "leak", "closing does not free the SSL context"
