@@ -51,10 +51,14 @@ _PASSES = ("explain", "graph", "measure")
 
 @dataclass
 class _Group:
-    """What grows below one accumulation point: rows of the table of path nodes."""
+    """What grows below one accumulation point: rows of the table of path nodes.
+
+    ``tops``: the members that do not hang below another member.
+    """
 
     holder: int
     members: list[int] = field(default_factory=list)
+    tops: list[int] = field(default_factory=list)
 
 
 def retention(data: RunData, *, role: str = "main", limit: int = 20) -> pd.DataFrame:
@@ -161,31 +165,30 @@ def _groups(table: pd.DataFrame) -> Iterable[_Group]:
     more = steady & (table["growth_count"].to_numpy() > 0)
     larger = steady & (table["growth_shallow_bytes"].to_numpy() >= _MATERIAL_BYTES)
     groups: dict[int, _Group] = {}
-    top: dict[int, int] = {}
+    holder_of: dict[int, int] = {}
     for node in np.flatnonzero(more).tolist():
         above = int(parent[node])
-        # What multiplies below something that multiplies belongs to that one's group.
-        holder = top[above] if above >= 0 and more[above] else above
-        top[node] = holder
-        # Root after root of one kind (threads, tasks) has no holder: each is its own.
-        key = holder if holder >= 0 else _top_of(node, parent, more)
-        groups.setdefault(key, _Group(key)).members.append(node)
+        # What multiplies somewhere below something that multiplies belongs to that one's group.
+        over = above
+        while over >= 0 and not more[over]:
+            over = int(parent[over])
+        if over >= 0:
+            holder_of[node] = holder_of[over]
+        else:
+            # A root that multiplies (threads, tasks) has no holder but itself.
+            holder_of[node] = above if above >= 0 else node
+        group = groups.setdefault(holder_of[node], _Group(holder_of[node]))
+        group.members.append(node)
+        if over < 0:
+            group.tops.append(node)
     for node in np.flatnonzero(larger & ~more).tolist():
         if node not in groups:  # grows in place; where objects pile up, it counts with them
-            groups[node] = _Group(node, [node])
+            groups[node] = _Group(node, [node], [node])
     return groups.values()
 
 
-def _top_of(node: int, parent: np.ndarray, more: np.ndarray) -> int:
-    while parent[node] >= 0 and more[parent[node]]:
-        node = int(parent[node])
-    return node
-
-
 def _row(table: pd.DataFrame, group: _Group, span: float, unit: str) -> dict[str, Any]:
-    parent = table["parent"].to_numpy()
-    members = set(group.members)
-    tops = [node for node in group.members if int(parent[node]) not in members]
+    members, tops = set(group.members), group.tops
     gains = table["growth_bytes"].to_numpy()
     main = max(tops, key=lambda node: gains[node])
     shallow = table["growth_shallow_bytes"].to_numpy()

@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 _CLOSE = 0.05
 _NEAR = 0.15
 _MOST_SITES = 12
-_MOST_PARTS = 14
-_SUBSET = 4
+_MOST_PARTS = 8
+# Shares: of a group, for a site to count at all and as the maker of some of its objects; of the
+# growth of all sites, for one that no group explains to be given to the leading group.
+_CRUMB = 0.01
+_PART = 0.1
+_LARGE = 0.25
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,17 @@ def match_sites(
 
     ``window``: the marks (or seconds) of the dumps between which the groups have grown.
     """
-    sites = _sites(data, window, role)
+    left = _sites(data, window, role)
+    total = sum(site.rate for site in left)
     found: list[Match] = []
     for group in groups:
-        match = _match(group, sites, groups)
+        match = _match(group, left, groups)
         found.append(match)
-        if match.confidence in ("high", "medium"):
-            sites = [site for site in sites if site.rank not in match.ranks]
+        left = [site for site in left if site.rank not in match.ranks]
+    main = next((at for at, group in enumerate(groups) if _leads(group, groups)), None)
+    large = [site for site in left if site.rate >= _LARGE * total]
+    if main is not None and large:
+        found[main] = _with_unexplained(found[main], large, groups[main])
     return found
 
 
@@ -88,64 +96,62 @@ def _sites(data: RunData, window: tuple[float, float], role: str) -> list[_Site]
 
 
 def _match(group: GroupGrowth, sites: list[_Site], groups: list[GroupGrowth]) -> Match:
-    if not sites:
-        return Match((), None, None)
     rivals = sum(_agree(other.rate, group.rate, _CLOSE) for other in groups) - 1
-    single = [site for site in sites if _agree(site.rate, group.rate, _CLOSE)]
-    if len(single) == 1 and not rivals:
-        return _said(single, "high", group, "one site and one holder gain the same")
-    whole = _sites_that_sum(group.rate, sites)
-    if whole and not rivals:
-        return _said(whole, "high" if len(whole) == 1 else "medium", group, "together they gain it")
-    part = [site for site in sites if _part_of(site.rate, group.parts)]
+    alone = "" if not rivals else f", as {rivals} other holders do"
+    filling = _filling(group.rate, sites)
+    total = sum(site.rate for site in filling)
+    if filling and _agree(total, group.rate, _CLOSE):
+        sure = "high" if len(filling) == 1 and not rivals else "medium"
+        return _said(filling, sure, group, "they gain the same" + alone)
+    if filling and _agree(total, group.rate, _NEAR):
+        return _said(filling, "low" if rivals else "medium", group, "they gain about it" + alone)
+    part = [
+        site
+        for site in sites
+        if site.rate >= _PART * group.rate and _part_of(site.rate, group.parts)
+    ]
     if part:
         return _said(part, "medium", group, "they gain what some of its objects do")
-    if single:
-        return _said(single, "medium", group, f"{rivals} other holders gain as much")
-    near = [site for site in sites if _agree(site.rate, group.rate, _NEAR)]
-    if near:
-        alone = len(near) == 1 and not any(
-            other is not group and _agree(other.rate, near[0].rate, _NEAR) for other in groups
-        )
-        why = "no other pair comes near" if alone else "the nearest in bytes"
-        return _said(near[:1], "medium" if alone else "low", group, why)
-    if group.rate >= 0.5 * sum(other.rate for other in groups):
-        largest = max(sites, key=lambda site: site.rate)
-        if largest.rate >= 0.5 * sum(site.rate for site in sites):
-            return _said([largest], "low", group, "the largest of both")
     return Match((), None, None)
+
+
+def _leads(group: GroupGrowth, groups: list[GroupGrowth]) -> bool:
+    return group.rate >= 0.5 * sum(other.rate for other in groups)
+
+
+def _with_unexplained(match: Match, large: list[_Site], group: GroupGrowth) -> Match:
+    """Add sites that no object accounts for (native memory has no size that Python could tell)."""
+    why = "more than its objects take; native memory, or the only holder that grows"
+    said = _said(large, "low", group, why)
+    return Match(tuple(sorted({*said.ranks, *match.ranks})), "low", said.evidence)
 
 
 def _said(sites: list[_Site], confidence: str, group: GroupGrowth, why: str) -> Match:
     figures = " + ".join(f"{site.rate:,.0f}" for site in sites)
     evidence = f"allocated {figures}, held {group.rate:,.0f} bytes per unit: {why}"
-    return Match(tuple(site.rank for site in sites), confidence, evidence)
+    return Match(tuple(sorted(site.rank for site in sites)), confidence, evidence)
 
 
 def _agree(one: float, other: float, share: float) -> bool:
     return abs(one - other) <= share * max(one, other)
 
 
-def _sites_that_sum(rate: float, sites: list[_Site]) -> list[_Site]:
-    """Return the fewest sites whose rates sum to ``rate``, none where several sets do."""
-    fitting = [site for site in sites if site.rate <= rate * (1 + _CLOSE)]
-    for size in range(1, _SUBSET + 1):
-        sets = [
-            chosen
-            for chosen in combinations(fitting, size)
-            if _agree(sum(site.rate for site in chosen), rate, _CLOSE)
-        ]
-        if sets:
-            best = min(sets, key=lambda chosen: abs(sum(s.rate for s in chosen) - rate))
-            return list(best) if len(sets) <= size + 1 else []
-    return []
+def _filling(rate: float, sites: list[_Site]) -> list[_Site]:
+    """Return the largest sites that together stay within ``rate``."""
+    chosen: list[_Site] = []
+    room = rate * (1 + _CLOSE)
+    for site in sorted(sites, key=lambda site: -site.rate):
+        if rate * _CRUMB <= site.rate <= room:
+            chosen.append(site)
+            room -= site.rate
+    return chosen
 
 
 def _part_of(rate: float, parts: tuple[tuple[float, float], ...]) -> bool:
-    """Say whether some path nodes of a group gain together what a site does."""
+    """Say whether one or two path nodes of a group gain together what a site does."""
     sizes = sorted((size for size, _ in parts), reverse=True)[:_MOST_PARTS]
     return any(
         _agree(sum(chosen), rate, _CLOSE / 2)
-        for count in range(1, _SUBSET + 1)
+        for count in (1, 2)
         for chosen in combinations(sizes, count)
     )

@@ -84,6 +84,8 @@ class Conversation:
             return self._untraced(tracked, message)
         if kind in ("mark", "exit"):
             return self._mark(tracked, message)
+        if kind == "tick":
+            return self._tick(tracked, message)
         if kind == "gauges":
             self._samples.told(tracked, self._clock(), _gauges(message))
         return None
@@ -104,7 +106,7 @@ class Conversation:
         """Let the reader connect: the target's tracer waits for it and starts then."""
         capture = None
         if self._options.keep_capture and self._capture_folder is not None:
-            capture = self._capture_folder / f"capture-{tracked.process}.bin"
+            capture = self._capture_folder / f"capture-{tracked.heap_number}.bin"
         try:
             if self._reader is None:
                 self._reader = HeapReader()
@@ -114,7 +116,7 @@ class Conversation:
             port = int(message["port"])
             tracked.heap = self._reader.open(port, self._stacks, paths, capture)
         except (LeaklabError, OSError) as problem:
-            self._note_untraced(tracked, str(problem))
+            self.note_untraced(tracked, str(problem))
         yield GO
 
     def _traced(self, tracked: Tracked) -> Steps:
@@ -123,9 +125,9 @@ class Conversation:
                 pid = tracked.heap.connect(CONNECT_SECONDS)
             except LeaklabError as problem:
                 pid = None
-                self._note_untraced(tracked, str(problem))
+                self.note_untraced(tracked, str(problem))
             if pid is None:
-                self._note_untraced(
+                self.note_untraced(
                     tracked, "somebody else connected to the stream; heap not recorded"
                 )
                 tracked.heap = None
@@ -135,16 +137,17 @@ class Conversation:
 
     def _untraced(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
         tracked.heap = None
-        self._note_untraced(tracked, str(message.get("why")))
+        self.note_untraced(tracked, str(message.get("why")))
         yield GO
 
-    def _note_untraced(self, tracked: Tracked, why: str) -> None:
+    def note_untraced(self, tracked: Tracked, why: str) -> None:
+        """Say in the run why the heap of a process is not, or no longer, recorded."""
         tracked.note = f"heap not traced: {why}"
         self._writer.event(
             "untraced",
             tracked.note,
             time_seconds=self._clock(),
-            process=tracked.process,
+            process=tracked.heap_number,
             **{"pass": self._phase},
         )
 
@@ -179,9 +182,13 @@ class Conversation:
         )
         if mark is not None and not self.stopping:
             yield from self._graph(tracked, mark, now)
-        if not snapshot:
+        if snapshot:
+            yield from self._snapshot(tracked, now, mark, quiescent)
+        else:
             yield GO
-            return
+
+    def _snapshot(self, tracked: Tracked, now: float, mark: int | None, quiescent: bool) -> Steps:
+        """Take an exact snapshot of a process that talks to us; ends in ``go``."""
         tracked.barrier_count += 1
         begun = time.monotonic()
         yield ("barrier", str(tracked.barrier_count))
@@ -190,7 +197,7 @@ class Conversation:
             tracked.heap.take(tracked.barrier_count, SNAPSHOT_SECONDS)
         except LeaklabError as problem:
             tracked.heap = None
-            self._note_untraced(tracked, str(problem))
+            self.note_untraced(tracked, str(problem))
             yield GO
             return
         held_seconds = time.monotonic() - begun
@@ -200,14 +207,27 @@ class Conversation:
     def _graph(self, tracked: Tracked, mark: int, now: float) -> Steps:
         """Let the target write its object graph, when one is due."""
         graphs = self.graphs
-        if graphs is None or not graphs.due(tracked.process, mark, now, tracked.rss_bytes):
+        if graphs is None or not graphs.due(tracked.heap_number, mark, now, tracked.rss_bytes):
             return
         self.copying = True
         try:
             done = yield ("graph", str(graphs.path()), str(graphs.limit_seconds))
         finally:
             self.copying = False
-        graphs.taken(tracked.process, mark, now, done)
+        graphs.taken(tracked.heap_number, mark, now, done)
+
+    def _tick(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
+        """Answer the thread of ours in a process that was attached to: nothing waits but it."""
+        if self.stopping:
+            yield ("detach",)
+            return
+        now = self._clock()
+        figures = {**message.get("figures", {}), **_gauges(message)}
+        self._samples.told(tracked, now, figures)
+        if self.snapshot_due(tracked, now, at_mark=False):
+            yield from self._snapshot(tracked, now, None, False)
+        else:
+            yield GO
 
     def _collects(
         self, tracked: Tracked, message: Mapping[str, Any], now: float, snapshot: bool
@@ -242,7 +262,7 @@ class Conversation:
             tracked.heap.take(None, SNAPSHOT_SECONDS)
         except LeaklabError as problem:
             tracked.heap = None
-            self._note_untraced(tracked, str(problem))
+            self.note_untraced(tracked, str(problem))
             return
         self._store_snapshot(tracked, now, mark, False, time.monotonic() - begun)
 
@@ -254,7 +274,7 @@ class Conversation:
             found = tracked.heap.finish()
         except LeaklabError as problem:
             tracked.heap = None
-            self._note_untraced(tracked, str(problem))
+            self.note_untraced(tracked, str(problem))
             return
         tracked.snapshot_schedule.spent(held_seconds, mark)
         self.live_bytes = found.live_bytes
@@ -267,7 +287,7 @@ class Conversation:
         self._writer.append(
             "heap",
             {
-                "process": [tracked.process] * count,
+                "process": [tracked.heap_number] * count,
                 "snapshot": [snapshot] * count,
                 "stack_id": [row[0] for row in found.changed],
                 "live_bytes": [row[1] for row in found.changed],
@@ -278,7 +298,7 @@ class Conversation:
             "snapshots",
             {
                 "pass": [self._phase],
-                "process": [tracked.process],
+                "process": [tracked.heap_number],
                 "snapshot": [snapshot],
                 "mark": [mark],
                 "time_seconds": [now],
