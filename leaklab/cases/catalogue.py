@@ -123,18 +123,19 @@ class Case:
         fresh: bool = False,
         store: Any = None,
         progress: Any = None,
+        python: str | None = None,
         **parameters: object,
     ) -> Any:
         """Record one variant (a Run), or all of them (a dict of Runs by variant).
 
         A recording with the same target, parameters and versions is loaded, not made again,
-        unless ``fresh``. Raises `CaseSkipped` when something the case needs is missing.
+        unless ``fresh``. ``python`` names another interpreter, which has to bring the libraries
+        itself. Raises `CaseSkipped` when something the case needs is missing.
         """
         from leaklab.cases.recording import record_case
 
-        return record_case(
-            self, variant, parameters, quick=quick, fresh=fresh, store=store, progress=progress
-        )
+        how = {"fresh": fresh, "store": store, "progress": progress, "python": python}
+        return record_case(self, variant, parameters, quick=quick, how=how)
 
     def check(self, runs: Any) -> pd.DataFrame:
         """Expected against measured: DataFrame[variant, resource, expected, measured, ok, note].

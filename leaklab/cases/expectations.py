@@ -6,6 +6,7 @@ Expectations never feed a verdict: the runs are judged first, then held against 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -174,12 +175,7 @@ def _resource_rows(
     parameters: Mapping[str, Value],
 ) -> list[dict[str, Any]]:
     role = wanted.role or "main"
-    version = [
-        int(part)
-        for part in str(meta.get("versions", {}).get("python", "0")).split(".")[:3]
-        if part.isdigit()
-    ]
-    if not python_matches(wanted.python, version):
+    if not python_matches(wanted.python, _python_version(meta)):
         note = f"expected on Python {wanted.python} only"
         return [_row(variant, wanted.name, "", "", None, note)]
     found = next((r for r in verdict.resources if r.name == wanted.name and r.role == role), None)
@@ -205,6 +201,13 @@ def _resource_rows(
             expected = evaluate(expression, parameters)
             rows.append(_figure_row(variant, wanted, key, expected, measured))
     return rows
+
+
+def _python_version(meta: Mapping[str, Any]) -> list[int]:
+    """The version of the interpreter that ran the target."""
+    found = (record.get("python") for record in meta.get("processes", []))
+    text = next(filter(None, found), None) or meta.get("versions", {}).get("python", "")
+    return [int(part) for part in re.findall(r"\d+", text)[:3]]
 
 
 def _figure_row(

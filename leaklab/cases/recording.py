@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from leaklab.cases.requirements import missing_requirement
 from leaklab.errors import LeaklabError
 
 if TYPE_CHECKING:
@@ -31,14 +32,15 @@ def record_case(
     given: Mapping[str, object],
     *,
     quick: bool,
-    fresh: bool,
-    store: Any,
-    progress: Any,
+    how: Mapping[str, Any],
 ) -> Any:
-    """See `Case.record`."""
+    """See `Case.record`; ``how`` holds its arguments for `leaklab.api.record`."""
     names = list(case.variants) if variant is None else [case.variant(variant).name]
     values = case.values(given, quick=quick)
-    reason = case.missing()
+    if how["python"] is None:
+        reason = case.missing()
+    else:
+        reason = missing_requirement((), case.services, None)
     if reason is not None:
         raise CaseSkipped(f"case {case.id} skipped: {reason}")
     with ExitStack() as running:
@@ -48,12 +50,7 @@ def record_case(
 
             for service in case.services:
                 environment.update(running.enter_context(start_service(service)))
-        runs = {
-            name: _record_variant(
-                case, name, values, environment, fresh=fresh, store=store, progress=progress
-            )
-            for name in names
-        }
+        runs = {name: _record_variant(case, name, values, environment, how) for name in names}
     return runs if variant is None else runs[variant]
 
 
@@ -62,15 +59,12 @@ def _record_variant(
     name: str,
     values: Mapping[str, object],
     environment: Mapping[str, str],
-    *,
-    fresh: bool,
-    store: Any,
-    progress: Any,
+    how: Mapping[str, Any],
 ) -> Any:
     from leaklab import api
 
     variant = case.variants[name]
-    chosen = {
+    chosen: dict[str, Any] = {
         "passes": variant.passes or case.passes,
         "collect": variant.collect or case.collect,
     }
@@ -86,8 +80,6 @@ def _record_variant(
             watch_files=case.watch_files,
             cwd=scratch,
             env={**environment, **variant.environment},
-            store=store,
-            fresh=fresh,
-            progress=progress,
+            **how,
             **{option: value for option, value in chosen.items() if value is not None},
         )
