@@ -1,0 +1,150 @@
+"""`leaklab record` and `investigate` as a user meets them: targets that fail, hang or shout."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from leaklab.store import RunData, open_run
+
+LEAKING = """
+from leaklab import gauge, mark
+CACHE = {}
+def remember(number):
+    CACHE[number] = "x" * 20_000 + str(number)
+for number in range(120):
+    remember(number)
+    gauge("entries", len(CACHE))
+    mark()
+"""
+
+
+def leaklab(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "leaklab", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def record(folder: Path, source: str, *options: str) -> tuple[int, str, RunData]:
+    """Record ``source`` without the tracer; returns exit status, the message, the run."""
+    (folder / "target.py").write_text(source)
+    done = leaklab(
+        folder, "record", "--store", "runs", "--passes", "measure", *options, "--", "target.py"
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr, open_run(done.stdout.strip())
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("def broken(:", "SyntaxError"),
+        ("import sys; sys.exit(7)", "exit status 7"),
+        ("import os; os.kill(os.getpid(), 9)", "SIGKILL"),
+        ("import os; os._exit(3)", "exit status 3"),
+        ("raise SystemExit('bad \\x1b[2J end')", r"its last words: bad \x1b[2J end"),
+    ],
+)
+def test_a_target_that_fails_is_a_run_and_status_1(
+    tmp_path: Path, source: str, message: str
+) -> None:
+    status, error, run = record(tmp_path, source)
+    assert status == 1
+    assert error.count("\n") == 1 and message in error
+    assert run.meta["state"] == "complete"
+    assert run.meta["passes"][0]["exit_status"] or run.meta["passes"][0]["signal"]
+
+
+def test_a_target_that_never_ends_is_stopped_in_time(tmp_path: Path) -> None:
+    status, error, run = record(tmp_path, "while True: pass", "--duration", "500ms")
+    assert (status, error) == (0, "")
+    assert run.meta["passes"][0]["stopped_by"] == "duration"
+    assert run.meta["passes"][0]["duration_seconds"] < 10
+
+
+def test_output_and_input_of_the_target(tmp_path: Path) -> None:
+    shouting = "import sys\nfor _ in range(50_000): print('x' * 99)\nprint(repr(sys.stdin.read()))"
+    status, error, run = record(tmp_path, shouting)
+    assert (status, error) == (0, "")  # nothing of it among our own messages
+    assert run.meta["passes"][0]["stdout_tail"].endswith("''\n")
+    assert len(run.meta["passes"][0]["stdout_tail"]) < 100_000
+
+
+def test_unwritable_store_is_said_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "target.py").write_text("open('started', 'w')")
+    done = leaklab(tmp_path, "record", "--store", "file/runs", "--", "target.py")
+    assert done.returncode == 1
+    assert done.stderr.startswith("leaklab: cannot write to the store")
+    assert not (tmp_path / "started").exists()
+
+
+def test_interrupted_run_is_closed_and_printed(tmp_path: Path) -> None:
+    (tmp_path / "target.py").write_text(
+        "from leaklab import mark\n"
+        "for number in range(10 ** 9):\n"
+        "    mark()\n"
+        "    if number == 20: open('ready', 'w').close()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "leaklab", "record", "--store", "runs", "--", "target.py"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        for _ in range(600):
+            if (tmp_path / "ready").exists():
+                break
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(timeout=0.1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert "Traceback" not in err
+    run = open_run(out.strip())
+    assert run.meta["state"] == "interrupted"
+    assert process.returncode == 0  # Ctrl-C is how the recording of a server ends
+    assert len(run.samples)
+
+
+def test_from_script_to_verdict_line_and_page(tmp_path: Path) -> None:
+    (tmp_path / "serve.py").write_text(LEAKING)
+    options = ("--fail-on", "leak", "--confidential")
+    done = leaklab(tmp_path, "investigate", *options, "--", "serve.py")
+    assert done.returncode == 3, done.stderr
+    assert done.stdout.startswith("serve: leak\n")
+    assert "1. remember  serve.py:5" in done.stdout
+    assert "CACHE" in done.stdout  # what keeps it
+    page = Path(done.stdout.strip().splitlines()[-1].removeprefix("report: "))
+    assert page.stat().st_size < 2_000_000
+    assert "remember" in page.read_text()
+
+    again = leaklab(tmp_path, "investigate", *options, "--", "serve.py")
+    assert "--fresh makes a new one" in again.stderr
+    assert len(list((tmp_path / "data" / "runs").glob("serve/*/*"))) == 1
+    (tmp_path / "serve.py").write_text(LEAKING.replace("number] =", "number % 10] ="))
+    fixed = leaklab(tmp_path, "record", "--variant", "after", "--", "serve.py")
+    after = fixed.stdout.strip()
+
+    compared = leaklab(tmp_path, "compare", "serve/default", after, "--json")
+    document = json.loads(compared.stdout)
+    assert document["outcome"] == "fixed", document["reason"]
+    assert leaklab(tmp_path, "compare", after, "serve/default", "--fail-on", "leak").returncode == 3
+
+    shown = json.loads(leaklab(tmp_path, "show", "serve/default", "--json").stdout)
+    assert shown["suspects"][0]["function"] == "remember"
+    assert any("CACHE" in path for path in shown["suspects"][0]["retained_by"])
