@@ -7,23 +7,23 @@ descriptor, and its file is complete when it ends with a ``DONE`` chunk.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import signal
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from leaklab.analysis.graph_tables import dump_tables
 from leaklab.errors import LeaklabError
-from leaklab.record.graph_file import dump_outcome, read_dump
 from leaklab.store.schema import TABLES
 
-__all__ = ["GraphDumps", "dump_outcome", "read_dump", "wait_dump"]
+if TYPE_CHECKING:
+    import pandas as pd
 
+_CHUNK = struct.Struct("=4sQ")
 _FIRST_MARK = 2
 # The next dump is taken when the marks have grown by this factor.
 _SPACING = 1.3
@@ -54,6 +54,27 @@ def wait_dump(path: str | Path, pid: int, timeout_seconds: float) -> None:
         raise LeaklabError(
             f"no object graph: {done['reason']}; allow more time or take it at an earlier mark"
         )
+
+
+def dump_outcome(path: str | Path) -> dict[str, Any]:
+    """Return what the end of a dump says: ``status``, ``reason`` and ``seconds`` of the walk."""
+    try:
+        with Path(path).open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            length = file.tell()
+            file.seek(max(0, length - 4096))
+            tail = file.read()
+    except FileNotFoundError:
+        tail = b""
+    start = tail.rfind(b"DONE")
+    if start < 0 or len(tail) < start + _CHUNK.size:
+        return {"status": "failed", "reason": "the walker was killed", "seconds": None}
+    _, size = _CHUNK.unpack_from(tail, start)
+    body = tail[start + _CHUNK.size : start + _CHUNK.size + size]
+    if len(body) != size:
+        return {"status": "failed", "reason": "the walker was killed", "seconds": None}
+    outcome: dict[str, Any] = json.loads(body)
+    return outcome
 
 
 class GraphDumps:
@@ -182,6 +203,10 @@ class _Dump:
             if self.problem is not None or self.pid is None:
                 raise LeaklabError(self.problem or "the target gave no dump")
             wait_dump(self.path, self.pid, limit_seconds)
+            # Only now: the libraries for the analysis cost a second to import.
+            from leaklab.analysis.graph_tables import dump_tables
+            from leaklab.record.graph_file import read_dump
+
             dump = read_dump(self.path)
             tables = dump_tables(dump)
         except (LeaklabError, OSError, MemoryError) as problem:

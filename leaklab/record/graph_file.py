@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -20,27 +19,6 @@ _EDGE = struct.Struct("=IIi")
 # Objects start at multiples of 16 bytes; one table of indices covers this many address bits.
 _REGION_BITS = 24
 _ALIGN_BITS = 4
-
-
-def dump_outcome(path: str | Path) -> dict[str, Any]:
-    """Return what the end of a dump says: ``status``, ``reason`` and ``seconds`` of the walk."""
-    try:
-        with Path(path).open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            length = file.tell()
-            file.seek(max(0, length - 4096))
-            tail = file.read()
-    except FileNotFoundError:
-        tail = b""
-    start = tail.rfind(b"DONE")
-    if start < 0 or len(tail) < start + _CHUNK.size:
-        return {"status": "failed", "reason": "the walker was killed", "seconds": None}
-    _, size = _CHUNK.unpack_from(tail, start)
-    body = tail[start + _CHUNK.size : start + _CHUNK.size + size]
-    if len(body) != size:
-        return {"status": "failed", "reason": "the walker was killed", "seconds": None}
-    outcome: dict[str, Any] = json.loads(body)
-    return outcome
 
 
 def read_dump(path: str | Path) -> HeapDump:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from leaklab.errors import LeaklabError
-from leaklab.record.graph import dump_outcome, read_dump, wait_dump
+from leaklab.record.graph import dump_outcome, wait_dump
+from leaklab.record.graph_file import read_dump
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -10,7 +10,8 @@ from interpreters import REPOSITORY, interpreter
 
 from leaklab.analysis.graph import ObjectGraph
 from leaklab.analysis.graph_paths import path_texts, path_tree
-from leaklab.record.graph import read_dump, wait_dump
+from leaklab.record.graph import wait_dump
+from leaklab.record.graph_file import read_dump
 
 SCENE = REPOSITORY / "tests" / "targets" / "graph_holders.py"
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")

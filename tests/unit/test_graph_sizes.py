@@ -10,7 +10,8 @@ from interpreters import REPOSITORY, interpreter
 
 from leaklab.analysis.graph import HeapDump, ObjectGraph, Root
 from leaklab.analysis.graph_dominators import immediate_dominators, retained_bytes
-from leaklab.record.graph import read_dump, wait_dump
+from leaklab.record.graph import wait_dump
+from leaklab.record.graph_file import read_dump
 
 SCENE = Path(REPOSITORY) / "tests" / "targets" / "graph_sizes.py"
 
