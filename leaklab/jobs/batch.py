@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from leaklab.errors import LeaklabError
@@ -16,6 +17,9 @@ from leaklab.jobs.tasks import TIME_LIMIT_SECONDS, Journal, RecordingTask, TaskR
 from leaklab.store import default_store
 
 Progress = Callable[[str], None]
+Runner = Callable[..., TaskResult]  # (task, time_limit_seconds)
+Job = Callable[[RecordingTask], TaskResult]
+Numbered = tuple[int, RecordingTask]
 # A worker that dies costs its task one retry; one that takes its workers with it is given up.
 RETRY_COUNT = 2
 
@@ -59,12 +63,14 @@ def run_batch(
     resume: bool = True,
     time_limit_seconds: float = TIME_LIMIT_SECONDS,
     progress: Progress | None = None,
+    run: Runner = run_task,
 ) -> BatchResult:
     """Run every task, `parallel` at a time, and say how each ended.
 
     `cluster` is the address of a dask scheduler, or "local" for a cluster of `parallel` workers on
     this machine; without it the tasks run from this process. `resume` leaves out what an earlier
-    batch has done in the same store. Raises LeaklabError when the cluster cannot be reached.
+    batch has done in the same store. `run` does one task and must not raise. Raises LeaklabError
+    when the cluster cannot be reached.
     """
     journals = {task.store: Journal(task.store or default_store()) for task in tasks}
     kept = {
@@ -76,9 +82,14 @@ def run_batch(
     results = dict(kept)
     if kept and progress:
         progress(f"{len(kept)} of {len(tasks)} were done before")
-    runner = _in_threads if cluster is None else _on_cluster
     todo = [(number, tasks[number]) for number in waiting]
-    for number, result in runner(todo, parallel, cluster, time_limit_seconds):
+    job = partial(run, time_limit_seconds=time_limit_seconds)
+    ended = (
+        _in_threads(todo, job, parallel)
+        if cluster is None
+        else _on_cluster(todo, job, parallel, cluster)
+    )
+    for number, result in ended:
         results[number] = result
         journals[tasks[number].store].keep(tasks[number], result)
         if progress:
@@ -91,16 +102,13 @@ def _line(result: TaskResult) -> str:
     return f"{result.label}: {result.state} {result.error or verdicts}".rstrip()
 
 
-Numbered = tuple[int, RecordingTask]
-
-
 def _in_threads(
-    todo: Sequence[Numbered], parallel: int, cluster: str | None, limit: float
+    todo: Sequence[Numbered], job: Job, parallel: int
 ) -> Iterator[tuple[int, TaskResult]]:
     """Each thread waits for the process of one task; an interrupt stops those that run."""
     pool = ThreadPoolExecutor(parallel, thread_name_prefix="leaklab-task")
     try:
-        futures = {pool.submit(run_task, task, limit): number for number, task in todo}
+        futures = {pool.submit(job, task): number for number, task in todo}
         for future in as_completed(futures):
             yield futures[future], future.result()
     finally:
@@ -108,7 +116,7 @@ def _in_threads(
 
 
 def _on_cluster(
-    todo: Sequence[Numbered], parallel: int, cluster: str | None, limit: float
+    todo: Sequence[Numbered], job: Job, parallel: int, cluster: str
 ) -> Iterator[tuple[int, TaskResult]]:
     try:
         import dask
@@ -119,7 +127,12 @@ def _on_cluster(
             "dask.distributed is not installed; pip install 'leaklab[cluster]'"
         ) from None
 
-    with dask.config.set({"distributed.scheduler.allowed-failures": RETRY_COUNT}):
+    # A worker holds one task at a time: what dies with it is that one.
+    settings = {
+        "distributed.scheduler.allowed-failures": RETRY_COUNT,
+        "distributed.scheduler.worker-saturation": 1.0,
+    }
+    with dask.config.set(settings):
         local = None
         if cluster == "local":
             local = LocalCluster(n_workers=parallel, threads_per_worker=1, dashboard_address=None)
@@ -129,16 +142,19 @@ def _on_cluster(
             raise LeaklabError(f"no dask scheduler at: {cluster}; {error}") from None
         try:
             futures = {
-                client.submit(run_task, task, limit, pure=False): (number, task)
-                for number, task in todo
+                client.submit(job, task, pure=False): (number, task) for number, task in todo
             }
-            for future in as_they_end(futures):
-                number, task = futures[future]
+            for future in as_they_end(list(futures)):
+                number, task = futures.pop(future)
                 problem = future.exception()
-                if problem is None:
-                    yield number, future.result()
-                else:
-                    yield number, TaskResult(task.label, "failed", error=_one_line(problem))
+                result = (
+                    future.result()
+                    if problem is None
+                    else TaskResult(task.label, "failed", error=_one_line(problem))
+                )
+                # Else the result stays with its worker, and is lost and redone when that dies.
+                future.release()
+                yield number, result
         finally:
             client.close()
             if local is not None:
