@@ -134,6 +134,9 @@ def dump_here(path, limit_seconds=60.0):
 def _intermediate(tools, path, limit_seconds, write_end):
     """In the first child: start the walker, tell its process id, end."""
     try:
+        # Before the second fork: after it memray's handler takes this process for the target and
+        # would go on writing into the stream it shares with it.
+        _close_descriptors(write_end)
         walker = tools.fork()
         if walker == 0:
             _walk(tools, path, limit_seconds)
@@ -151,7 +154,6 @@ def _walk(tools, path, limit_seconds):
         sys.setprofile(None)
         sys.settrace(None)
         tools.signals.become_mortal(limit_seconds + GRACE_SECONDS)
-        _close_descriptors()
         _be_modest()
         if tools.walk.write_graph(path, limit_seconds, copy=True):
             status = 0
@@ -159,13 +161,14 @@ def _walk(tools, path, limit_seconds):
         os._exit(status)
 
 
-def _close_descriptors():
-    """Let go of every descriptor: a reader of the target's pipes must see their end in time."""
+def _close_descriptors(kept):
+    """Let go of every descriptor but one: the target's pipes and streams are not the copy's."""
     try:
         highest = max(map(int, os.listdir("/proc/self/fd")))
     except (OSError, ValueError):
         highest = 65536
-    os.closerange(0, highest + 1)
+    os.closerange(0, kept)
+    os.closerange(kept + 1, highest + 1)
     for _ in range(3):
         os.open(os.devnull, os.O_RDWR)
 

@@ -22,7 +22,8 @@ TRACE_START_SECONDS = 30.0
 class Session:
     """Talks to the recorder for one process, and for its forked children through ``after_fork``."""
 
-    def __init__(self, path):
+    def __init__(self, path, marks_module=marks):
+        self._marks = marks_module
         self._channel = Channel(path)
         self._options = {}
         self._reset()
@@ -109,26 +110,40 @@ class Session:
 
     def end(self):
         """Give the last figures before the interpreter goes, and end the tracing."""
-        if marks._session is self:
+        if self._marks._session is self:
             with self._lock:
                 self._owner = _thread.get_ident()
                 self._tell("exit")
-            marks.attach(None)
+            self._marks.attach(None)
+        self.release()
+
+    def tick(self):
+        """Tell the figures of the moment (see attached.py); False when it is time to leave."""
+        with self._lock:
+            self._owner = _thread.get_ident()
+            try:
+                return self._tell("tick")
+            finally:
+                self._owner = None
+
+    def release(self):
+        """End the tracing and the connection."""
         if self._traced:
             from . import tracing
 
             tracing.stop()
+            self._traced = False
         self._channel.drop()
 
     def after_fork(self):
         """Open a session of its own in a forked child."""
-        if marks._session is not self:
-            marks.attach(None)
+        if self._marks._session is not self:
+            self._marks.attach(None)
             return
         self._channel.drop()
         self._reset()
         if not self.open("fork"):
-            marks.attach(None)
+            self._marks.attach(None)
 
     def _tell(self, kind):
         begun = time.monotonic()
@@ -144,13 +159,15 @@ class Session:
             reply = self._channel.ask(message)
             # What is asked for beyond the figures is spaced by the recorder, by its own cost.
             cost_seconds = time.monotonic() - begun
-            while reply[0] != "go":
+            while reply[0] not in ("go", "detach"):
                 reply = self._channel.ask(self._obey(reply))
         except ChannelError:
             self._recover()
-            return
-        self._told_count += 1
-        self._space(time.monotonic(), cost_seconds)
+            return self._channel.intact
+        if kind == "mark":
+            self._told_count += 1
+            self._space(time.monotonic(), cost_seconds)
+        return reply[0] == "go"
 
     def _space(self, now, cost_seconds):
         """Decide when the next mark is told: they may cost a small share of the target's time."""
@@ -206,7 +223,7 @@ class Session:
             if self.open("again"):
                 return
         self._channel.drop()
-        marks.attach(None)
+        self._marks.attach(None)
 
     def _trace(self):
         try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.record.procfs import command_line
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,16 @@ def _program(command: Sequence[str], python: str | None, folder: Path) -> Comman
     source = folder / script if is_python and script else Path(found)
     name = Path(script).stem if is_python and script else Path(first).name
     return Command(argv, "program", find_python(python) if python else None, name, source)
+
+
+def running(pid: int) -> Command:
+    """Return how the process ``pid`` was started; raises UsageError when there is none."""
+    argv = tuple(command_line(pid))
+    if not argv and not Path(f"/proc/{pid}").exists():
+        raise UsageError(f"no such process: {pid}; give the pid of one that runs")
+    script = next((part for part in argv[1:] if part.endswith(".py")), None)
+    name = Path(script).stem if script else Path(argv[0]).name if argv else f"pid-{pid}"
+    return Command(argv, "program", None, name, None)
 
 
 def find_python(python: str | None) -> str:

@@ -6,6 +6,7 @@ between the answers; after ``go`` it runs on, and what is left of the generator 
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
@@ -92,6 +93,8 @@ class Conversation:
 
     def _hello(self, tracked: Tracked) -> Steps:
         trace = self.traces and tracked.memray and not tracked.traced
+        if self.traces and not tracked.memray:
+            self.note_untraced(tracked, f"memray is not installed; {how_to_add(tracked)}")
         yield (
             "options",
             f"trace={int(trace)}",
@@ -318,6 +321,11 @@ class Conversation:
             self._reader = None
         if self.graphs is not None:
             self.graphs.close()
+
+
+def how_to_add(tracked: Tracked) -> str:
+    """Say which command gives the target's interpreter what tracing its heap needs."""
+    return f"add it with: {shlex.quote(tracked.executable or 'python')} -m pip install memray"
 
 
 def _gauges(message: Mapping[str, Any]) -> dict[str, float]:

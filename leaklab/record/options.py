@@ -54,6 +54,12 @@ class RecordOptions:
         target under load. It is run ``drive_round_count`` times: once to warm up, then as work;
         then the target is left alone for ``drive_idle_seconds`` and stopped. A server's port is
         in the environment variable LEAKLAB_TARGET_PORT.
+    pid:
+        A running process to watch. With "explain" among the passes its heap is traced as well
+        where it can be attached to; it is let go at the end.
+    channel:
+        Path of the socket to listen on, for a process that connects of its own accord instead of
+        being attached to; its hanging up ends the recording.
     echo:
         Pass the target's output on to this process's stderr while it runs.
     stdin:
@@ -88,6 +94,7 @@ class RecordOptions:
     drive_round_count: int = 4
     drive_idle_seconds: float = 2.0
     pid: int | None = None
+    channel: str | None = None
     echo: bool = False
     stdin: str = "null"
     until_decided: bool = False

@@ -1,13 +1,9 @@
-"""One pass: start the target, follow its processes, answer their probes, end it in time."""
+"""One pass: start the target, follow its processes, keep to the limits, end it in time."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import selectors
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,21 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leaklab.record.channel import Connection, Listener
-from leaklab.record.child import Child, Subreaper, reap
+from leaklab.record.child import Subreaper, reap
 from leaklab.record.command import Command
-from leaklab.record.conversation import GO, Conversation
+from leaklab.record.conversation import Conversation, how_to_add
 from leaklab.record.drive import Drive, drive_command
 from leaklab.record.heap import StackTable
 from leaklab.record.options import RecordOptions
-from leaklab.record.output import OutputFile
-from leaklab.record.processes import MAIN, ProcessTable, Tracked, fork_role
-from leaklab.record.procfs import ProcessGoneError, command_line, session_of
+from leaklab.record.processes import MAIN, ProcessTable, Tracked
+from leaklab.record.procfs import ProcessGoneError, session_of, working_folder
 from leaklab.record.samples import Samples
+from leaklab.record.switchboard import Switchboard
+from leaklab.record.target import RunningTarget, StartedTarget
 from leaklab.store import RunWriter
 
-BOOTSTRAP = Path(__file__).parent.parent / "probe" / "bootstrap"
-CHANNEL_VARIABLE = "LEAKLAB_CHANNEL"
 FLUSH_SECONDS = 1.0
 PROGRESS_SECONDS = 0.25
 OUTPUT_SECONDS = 0.05
@@ -49,14 +43,22 @@ KILLED_SECONDS = 2.0
 class PassResult:
     """What run.json says of a pass, and what the next pass needs to know."""
 
-    row: dict[str, Any]
+    rows: list[dict[str, Any]]
     processes: list[dict[str, Any]]
-    memray: bool
-    executable: str | None
+    why_no_heap: str | None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user has ended it."""
+        return any(row["stopped_by"] == "interrupt" for row in self.rows)
 
 
 class PassRecorder:
-    """Records one pass. Everything happens in one thread, driven by a selector."""
+    """Records one pass. Everything happens in one thread, driven by a selector.
+
+    A running process is recorded in one go: its series are the measure pass, its heap is the
+    explain pass of the run, and it has a process number in each.
+    """
 
     def __init__(
         self,
@@ -70,40 +72,40 @@ class PassRecorder:
         progress: Callable[[dict[str, Any]], None] | None,
     ) -> None:
         self._options = options
-        self._command = command
         self._name = name
         self._writer = writer
         self._progress = progress
-        self._listener = Listener(socket_folder / f"{name}.sock")
-        self._selector = selectors.DefaultSelector()
-        self._processes_before = list(writer.meta["processes"])
-        self._written_process_count = 0
-        first_process = len(self._processes_before)
-        self._table = ProcessTable(first_process, options.collect_share, options.snapshot_share)
-        self._samples = Samples(writer, name, options.watch_files, options.cwd)
         self._begun = time.monotonic()
+        self._before = list(writer.meta["processes"])
+        self._written_process_count = 0
+        self._table = ProcessTable(len(self._before), options.collect_share, options.snapshot_share)
+        self._samples = Samples(writer, name, options.watch_files, options.cwd)
+        heap_pass = "explain" if options.pid and "explain" in options.passes else name
         self._conversation = Conversation(
             options,
-            name,
+            heap_pass,
             writer,
             self._samples,
             self._now,
             stacks,
-            options.cwd or str(Path.cwd()),
+            options.cwd or working_folder(options.pid),
             command.source if command.kind != "program" else None,
             output_folder,
             socket_folder,
         )
-        echo = _echo if options.echo else None
-        patterns = options.line_patterns
-        self._outputs = [
-            OutputFile(output_folder / f"{name}.{stream}.txt", patterns, echo)
-            for stream in ("stdout", "stderr")
-        ]
+        channel = Path(options.channel) if options.channel else socket_folder / f"{name}.sock"
+        self._switchboard = Switchboard(
+            channel, self._table, self._conversation, self._samples, self._now, self._event
+        )
+        self._target: StartedTarget | RunningTarget
+        if options.pid is None:
+            self._target = StartedTarget(options, command, name, output_folder, channel)
+        else:
+            self._target = RunningTarget(options, channel)
+        self._pid = 0
         self._stopped_by: str | None = None
         self._main_ended_seconds: float | None = None
-        self._line_mark_count = 0
-        self._executable: str | None = None
+        self._in_background = False
         self._due: dict[str, float] = {}
         self._drive: Drive | None = None
         if options.drive is not None:
@@ -124,23 +126,13 @@ class PassRecorder:
             stack.callback(self._close)
             stack.enter_context(Subreaper())
             stack.enter_context(_terminate_as_interrupt())
-            self._selector.register(self._listener.socket, selectors.EVENT_READ, "listener")
             started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             self._begun = time.monotonic()
-            self._child = Child(
-                self._command.argv,
-                env=self._environment(),
-                cwd=self._options.cwd,
-                stdin=None if self._options.stdin == "inherit" else subprocess.DEVNULL,
-                stdout=self._outputs[0].descriptor,
-                stderr=self._outputs[1].descriptor,
-            )
-            self._table.add(self._child.pid, 0.0, None, MAIN)
+            self._pid = self._target.start()
+            self._table.add(self._pid, 0.0, None, MAIN)
+            self._switchboard.watch_end_of(self._pid)
             # At once it would be the program loader that is measured.
             self._due["sample"] = FIRST_INTERVAL_SECONDS
-            descriptor = os.pidfd_open(self._child.pid)
-            stack.callback(os.close, descriptor)
-            self._selector.register(descriptor, selectors.EVENT_READ, "ended")
             self._tell("started")
             while not self._finished():
                 try:
@@ -148,29 +140,15 @@ class PassRecorder:
                 except KeyboardInterrupt:
                     if self._stopped_by == "interrupt":
                         # Asked twice: no more patience.
-                        self._child.end_now(process.pid for process in self._table.alive())
+                        self._target.end_now(process.pid for process in self._table.alive())
                     self._stop("interrupt", "interrupted")
             duration_seconds = self._now()
             self._end_leftovers()
             self._store_graphs()
             return self._result(started, duration_seconds)
 
-    def _environment(self) -> dict[str, str]:
-        env = {**os.environ, **(self._options.env or {})}
-        paths = [str(BOOTSTRAP), env.get("PYTHONPATH", "")]
-        env["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
-        env[CHANNEL_VARIABLE] = str(self._listener.path)
-        return env
-
     def _step(self) -> None:
-        for key, _ in self._selector.select(self._pause(self._now())):
-            if key.data == "listener":
-                self._accept()
-            elif key.data == "ended":
-                # Once is enough to wake us: _finished asks for the exit status itself.
-                self._selector.unregister(key.fileobj)
-            else:
-                self._hear(key.data)
+        self._switchboard.listen(self._pause(self._now()))
         now = self._now()
         if self._is_due("sample", now):
             self._sample_all(now)
@@ -189,27 +167,10 @@ class PassRecorder:
             self._tell("figures")
             self._due["progress"] = now + PROGRESS_SECONDS
         self._check_limits(now)
-        if self._drive is not None and not self._child.stopping:
+        if self._drive is not None and not self._target.stopping:
             pids = [tracked.pid for tracked in self._table.alive()]
             if self._drive.step(now, pids):
                 self._stop("drive", "stopped after the drive")
-
-    def _store_graphs(self) -> None:
-        if self._conversation.graphs is None:
-            return
-        for table, columns in self._conversation.graphs.tables():
-            if table == "graph_dumps":
-                self._tell("note", "reading an object graph")
-            self._writer.append(table, columns)
-
-    def _write_processes(self) -> None:
-        """Keep run.json's list of processes up to date: after a kill it is all there is."""
-        if len(self._table.all) != self._written_process_count:
-            self._written_process_count = len(self._table.all)
-            self._writer.update(processes=[*self._processes_before, *self._process_rows()])
-
-    def _process_rows(self) -> list[dict[str, Any]]:
-        return [tracked.row(self._name) for tracked in self._table.all]
 
     def _pause(self, now: float) -> float:
         """Return how long to wait for messages: waking up is the dearest part of a sample."""
@@ -227,83 +188,6 @@ class PassRecorder:
         if fixed is None:
             return max(FIRST_INTERVAL_SECONDS, now / SAMPLES_PER_FOLD)
         return max(fixed, now / FIXED_INTERVAL_COUNT)
-
-    def _accept(self) -> None:
-        connection = self._listener.accept()
-        if connection is not None:
-            self._selector.register(connection.socket, selectors.EVENT_READ, connection)
-
-    def _hear(self, connection: Connection) -> None:
-        message = connection.receive()
-        if message == {}:
-            return
-        if message is None:
-            self._hang_up(connection)
-            return
-        if message["kind"] == "hello":
-            self._greet(connection, message)
-        tracked = self._table.get(connection.pid)
-        if tracked is None or tracked.connection is not connection:
-            self._hang_up(connection)
-            return
-        try:
-            if message["kind"] == "done" and tracked.steps is not None:
-                answer = tracked.steps.send(message)
-            else:
-                tracked.steps = self._conversation.begin(tracked, message)
-                if tracked.steps is None:
-                    return
-                answer = next(tracked.steps)
-            connection.answer(*answer)
-            if answer == GO or answer[0] == "options":
-                # What the recorder still has to do for this mark costs the target nothing.
-                next(tracked.steps)
-        except StopIteration:
-            tracked.steps = None
-        except ProcessGoneError:
-            self._ended(tracked)
-
-    def _greet(self, connection: Connection, message: dict[str, Any]) -> None:
-        """Learn which process talks, and as what: started, forked, or come back."""
-        now = self._now()
-        pid = connection.pid
-        tracked = self._table.get(pid)
-        how = message.get("how")
-        if tracked is not None and how == "start" and tracked.connection is not None:
-            # The same process, but another program: it called exec.
-            role = tracked.role if tracked.role == MAIN else None
-            self._event("exec", "the process started another program (exec)", tracked)
-            before = tracked
-            self._table.ended(tracked, now)
-            tracked = self._table.add(pid, now, before, role)
-        elif tracked is None:
-            parent = self._table.parent_of(pid) or self._table.main
-            role = fork_role(parent) if how == "fork" else None
-            tracked = self._table.add(pid, now, parent, role)
-        if tracked is None:
-            return
-        if tracked.connection not in (None, connection):
-            self._hang_up(tracked.connection)
-        tracked.connection = connection
-        tracked.argv = command_line(pid) or tracked.argv
-        tracked.python = str(message.get("python"))
-        tracked.library = str(message.get("library"))
-        tracked.memray = message.get("memray") is True
-        self._executable = self._executable or message.get("executable")
-        if how != "again":
-            with contextlib.suppress(ProcessGoneError):
-                self._samples.by_interval(tracked, now, tracked.role == MAIN)
-
-    def _hang_up(self, connection: Connection | None) -> None:
-        if connection is None:
-            return
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(connection.socket)
-        connection.close()
-        tracked = self._table.get(connection.pid)
-        if tracked is not None and tracked.connection is connection:
-            tracked.connection = None
-            tracked.steps = None
 
     def _sample_all(self, now: float) -> None:
         for tracked in self._table.alive():
@@ -331,7 +215,7 @@ class PassRecorder:
         self._due["discover"] = now + max(DISCOVER_SECONDS, cost_seconds * 100)
 
     def _follow_output(self, now: float) -> None:
-        matches = sum(output.follow() for output in self._outputs)
+        matches = self._target.follow()
         if not matches:
             return
         main = self._table.main
@@ -344,44 +228,29 @@ class PassRecorder:
                 mark=main.mark_count,
                 quiescent=False,
                 figures={},
-                reset_peak=True,
+                reset_peak=self._target.owned,
             )
 
     def _ended(self, tracked: Tracked) -> None:
-        if tracked.ended_seconds is not None:
-            return
-        if tracked.connection is not None:
-            # What it said last, before it ended, is still to be read.
-            self._hear_rest(tracked)
-            self._hang_up(tracked.connection)
-        if tracked.heap is not None:
-            tracked.heap.close()
-            tracked.heap = None
-        if tracked.pid == self._child.pid:
-            tracked.exit_status = self._child.poll()
-        else:
+        self._switchboard.ended(tracked)
+        if tracked.pid != self._pid:
             reap(tracked.pid)
-        self._table.ended(tracked, self._now())
-
-    def _hear_rest(self, tracked: Tracked) -> None:
-        assert tracked.connection is not None
-        while message := tracked.connection.receive():
-            if message["kind"] == "gauges":
-                self._conversation.begin(tracked, message)
 
     def _check_limits(self, now: float) -> None:
         options = self._options
-        if self._child.stopping:
-            self._child.continue_stop(now)
+        if self._target.stopping:
+            self._target.continue_stop(now)
             return
         if options.duration_seconds is not None and now >= options.duration_seconds:
             self._stop("duration", f"stopped after {options.duration_seconds:g} seconds")
-        elif options.limit_memory_bytes is not None:
+            return
+        if options.limit_memory_bytes is not None:
             held = sum(tracked.rss_bytes for tracked in self._table.alive())
             if held > options.limit_memory_bytes:
                 self._stop("limit-memory", f"stopped at {held} bytes resident")
-        if options.limit_disk_bytes is not None and not self._child.stopping:
-            used = self._writer.size_bytes + sum(output.size_bytes for output in self._outputs)
+                return
+        if options.limit_disk_bytes is not None:
+            used = self._writer.size_bytes + self._target.size_bytes
             if used > options.limit_disk_bytes:
                 self._stop("limit-disk", f"stopped at {used} bytes on disk")
 
@@ -390,48 +259,75 @@ class PassRecorder:
             self._stopped_by = by
             self._event("stop", text, None)
         self._conversation.stopping = True
-        self._child.begin_stop(self._now())
+        self._target.begin_stop(self._now())
 
     def _finished(self) -> bool:
-        """Say whether the target has ended: its main process, and what it left running."""
-        status = self._child.poll()
-        if status is None:
+        if isinstance(self._target, RunningTarget):
+            return self._let_go(self._target)
+        if not self._target.has_ended():
             return False
         now = self._now()
         if self._main_ended_seconds is None:
             self._main_ended_seconds = now
             self._follow_output(now)
-            main = self._table.get(self._child.pid)
+            main = self._table.get(self._pid)
             if main is not None:
-                main.exit_status = status
                 self._ended(main)
             self._discover(now)
-            walkers = self._conversation.graphs.walkers if self._conversation.graphs else set()
-            self._table.adopt_orphans(now, self._child.pid, str(self._listener.path), walkers)
+            graphs = self._conversation.graphs
+            self._table.adopt_orphans(
+                now, self._pid, self._switchboard.channel, graphs.walkers if graphs else set()
+            )
         alive = self._table.alive()
         if not alive:
             return True
-        if self._child.stopping:
-            return self._child.given_up
-        daemons = [p for p in alive if p.connection is not None and self._is_daemon(p)]
-        if daemons:
-            if len(daemons) and "daemon" not in self._due:
-                self._due["daemon"] = float("inf")
-                self._event("daemon", "the target went on in the background", daemons[0])
-            return False
-        return now - self._main_ended_seconds > LEFT_BEHIND_SECONDS
+        if self._target.stopping:
+            return self._target.given_up
+        daemons = [p for p in alive if p.connection and session_of(p.pid) != self._pid]
+        if daemons and not self._in_background:
+            self._in_background = True
+            self._event("daemon", "the target went on in the background", daemons[0])
+        return not daemons and now - self._main_ended_seconds > LEFT_BEHIND_SECONDS
 
-    def _is_daemon(self, tracked: Tracked) -> bool:
-        return session_of(tracked.pid) != self._child.pid
+    def _let_go(self, target: RunningTarget) -> bool:
+        """Say whether a process that runs on its own has ended or was let go."""
+        why = target.why_not_attached()
+        if why is not None:
+            self._conversation.note_untraced(self._table.main, why)
+        connected = any(tracked.connection for tracked in self._table.alive())
+        if target.has_ended():
+            return True
+        if target.stopping:
+            return target.given_up or not (connected or target.attaching)
+        # Who has connected of their own accord ends the recording by hanging up.
+        by_itself = self._options.channel is not None and self._switchboard.was_used
+        return by_itself and not connected
 
     def _end_leftovers(self) -> None:
         alive = self._table.alive()
-        if alive:
+        if not self._target.owned:
+            for tracked in alive:
+                self._ended(tracked)
+        elif alive:
             self._event("left-behind", f"ended {len(alive)} processes left running", alive[0])
-            self._child.end_now(process.pid for process in alive)
+            self._target.end_now(process.pid for process in alive)
             for tracked in alive:
                 reap(tracked.pid, KILLED_SECONDS)
                 self._ended(tracked)
+
+    def _store_graphs(self) -> None:
+        if self._conversation.graphs is None:
+            return
+        for table, columns in self._conversation.graphs.tables():
+            if table == "graph_dumps":
+                self._tell("note", "reading an object graph")
+            self._writer.append(table, columns)
+
+    def _write_processes(self) -> None:
+        """Keep run.json's list of processes up to date: after a kill it is all there is."""
+        if len(self._table.all) != self._written_process_count:
+            self._written_process_count = len(self._table.all)
+            self._writer.update(processes=[*self._before, *self._table.rows(self._name)])
 
     def _event(self, kind: str, text: str, tracked: Tracked | None) -> None:
         self._writer.event(
@@ -446,69 +342,72 @@ class PassRecorder:
     def _tell(self, kind: str, text: str | None = None) -> None:
         if self._progress is None:
             return
-        alive = self._table.alive()
         self._progress(
             {
                 "kind": kind,
                 "pass": self._name,
                 "mark": max((tracked.mark_count for tracked in self._table.all), default=0),
                 "time_seconds": self._now(),
-                "rss_bytes": sum(tracked.rss_bytes for tracked in alive) or None,
+                "rss_bytes": sum(tracked.rss_bytes for tracked in self._table.alive()) or None,
                 "live_bytes": self._conversation.live_bytes,
-                "text": text or next((o.last_line for o in self._outputs if o.last_line), ""),
+                "text": text or self._target.last_line,
             }
         )
 
     def _result(self, started: str, duration_seconds: float) -> PassResult:
-        status = self._child.poll()
         self._samples.flush()
-        for output in self._outputs:
-            output.follow(limit_size=1 << 40)
+        self._target.follow(limit_size=1 << 40)
         if self._table.overflow_count:
             self._event("overflow", f"{self._table.overflow_count} processes not followed", None)
-        traced = any(tracked.traced for tracked in self._table.all)
+        outcome = self._target.outcome()
+        self._table.main.exit_status = outcome["exit_status"]
+        stdout_tail, stderr_tail = self._target.tails
         row = {
             "pass": self._name,
             "started": started,
             "duration_seconds": duration_seconds,
-            "exit_status": status if status is not None and status >= 0 else None,
-            "signal": signal.Signals(-status).name if status is not None and status < 0 else None,
+            **outcome,
             "stopped_by": self._stopped_by,
-            "stdout_tail": self._outputs[0].tail,
-            "stderr_tail": self._outputs[1].tail,
-            "traced": traced,
-            "why_untraced": self._why_untraced(traced),
+            "stdout_tail": stdout_tail,
+            "stderr_tail": stderr_tail,
+            **self._tracing(self._name),
         }
+        rows = [row]
+        if self._options.pid and "explain" in self._options.passes:
+            rows.append({**row, "pass": "explain", **self._tracing("explain")})
         self._tell("ended")
         return PassResult(
-            row=row,
-            processes=self._process_rows(),
-            memray=any(tracked.memray for tracked in self._table.all),
-            executable=self._executable,
+            rows=rows,
+            processes=self._table.rows(self._name),
+            why_no_heap=self._why_no_heap(),
         )
 
-    def _why_untraced(self, traced: bool) -> str | None:
-        if traced:
-            return None
-        if self._name == "measure":
-            return "the measure pass does not trace"
+    def _why_no_heap(self) -> str | None:
+        """Say why there will be no heap to trace in a pass with the same command."""
+        heard = [tracked for tracked in self._table.all if tracked.python]
+        if not heard:
+            return "no Python process was seen; the series of the measure pass are all there is"
+        if not any(tracked.memray for tracked in heard):
+            return f"memray is not installed for the target; {how_to_add(heard[0])}"
+        return None
+
+    def _tracing(self, pass_name: str) -> dict[str, Any]:
+        if pass_name == "measure":
+            return {"traced": False, "why_untraced": "the measure pass does not trace"}
+        if any(tracked.traced for tracked in self._table.all):
+            return {"traced": True, "why_untraced": None}
         notes = [tracked.note for tracked in self._table.all if tracked.note]
-        return notes[0] if notes else "no Python process connected to the recorder"
+        why = notes[0] if notes else "no Python process connected to the recorder"
+        return {"traced": False, "why_untraced": why}
 
     def _close(self) -> None:
         """Release everything, whatever happened before."""
-        child = getattr(self, "_child", None)
-        if child is not None:
-            child.end_now(process.pid for process in self._table.alive())
-        for tracked in self._table.alive():
-            self._table.ended(tracked, self._now())
+        self._target.end_now(process.pid for process in self._table.alive())
         if self._drive is not None:
             self._drive.close()
         self._conversation.close()
-        self._listener.close()
-        self._selector.close()
-        for output in self._outputs:
-            output.close()
+        self._switchboard.close()
+        self._target.close()
 
 
 @contextlib.contextmanager
@@ -527,9 +426,3 @@ def _terminate_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _echo(block: bytes) -> None:
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.buffer.write(block)
-        sys.stderr.flush()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Container, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
@@ -45,6 +45,7 @@ class Tracked:
     traced: bool = False
     python: str | None = None
     library: str | None = None
+    executable: str | None = None
     memray: bool = False
     note: str | None = None
     exiting: bool = False
@@ -57,18 +58,25 @@ class Tracked:
     rss_bytes: int = 0
     ended_seconds: float | None = None
     exit_status: int | None = None
-    gauges: dict[str, float] = field(default_factory=dict)
+    #: number of this process in the pass its heap belongs to; another one only for a process that
+    #: was attached to, which is recorded in one go
+    heap_process: int | None = None
 
     @property
     def own_socket_count(self) -> int:
         """Sockets in the process that are leaklab's: the channel and the heap stream."""
         return int(self.connection is not None) + int(self.traced)
 
-    def row(self, pass_name: str) -> dict[str, Any]:
+    @property
+    def heap_number(self) -> int:
+        """The process number heap tables have."""
+        return self.process if self.heap_process is None else self.heap_process
+
+    def row(self, pass_name: str, process: int | None = None) -> dict[str, Any]:
         """Return the entry of run.json."""
         status = self.exit_status
         return {
-            "process": self.process,
+            "process": self.process if process is None else process,
             "pass": pass_name,
             "pid": self.pid,
             "parent": self.parent,
@@ -99,6 +107,22 @@ class ProcessTable:
     def main(self) -> Tracked:
         """The process that was started (after an exec, what it became)."""
         return next(p for p in reversed(self.all) if p.role == MAIN)
+
+    def give_heap_number(self, tracked: Tracked) -> None:
+        """Let the heap of a process belong to a pass of its own."""
+        if tracked.heap_process is None:
+            tracked.heap_process = self._next_process
+            self._next_process += 1
+
+    def rows(self, pass_name: str) -> list[dict[str, Any]]:
+        """Return the entries of run.json, in the order of the process numbers."""
+        rows = [tracked.row(pass_name) for tracked in self.all]
+        rows += [
+            tracked.row("explain", tracked.heap_process)
+            for tracked in self.all
+            if tracked.heap_process is not None
+        ]
+        return sorted(rows, key=lambda row: row["process"])
 
     def alive(self) -> list[Tracked]:
         """Return the processes not known to have ended."""

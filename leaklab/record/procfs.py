@@ -171,6 +171,14 @@ def child_pids(pid: int) -> list[int] | None:
     return children
 
 
+def working_folder(pid: int | None) -> str:
+    """Return the working folder of ``pid``; that of this process for None, or if not told."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd") if pid is not None else os.getcwd()
+    except OSError:
+        return os.getcwd()
+
+
 def session_of(pid: int) -> int | None:
     """Return the session id of ``pid``; None when it is gone."""
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shlex
 import sys
 from collections.abc import Callable
 from importlib import metadata
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from leaklab.record.channel import PrivateFolder
-from leaklab.record.command import Command, resolve
+from leaklab.record.command import Command, resolve, running
 from leaklab.record.drive import drive_command
 from leaklab.record.heap import StackTable
 from leaklab.record.options import RecordOptions
@@ -43,7 +42,10 @@ def record_run(options: RecordOptions, progress: Progress | None = None) -> str:
     A run that was interrupted (KeyboardInterrupt, SIGTERM) is closed in state "interrupted" and
     returned. Raises LeaklabError when the command cannot be started or the store not written.
     """
-    command = resolve(options.command, options.python, options.cwd)
+    if options.pid is None:
+        command = resolve(options.command, options.python, options.cwd)
+    else:
+        command = running(options.pid)
     if options.drive is not None:
         drive_command(options.drive, options.cwd)
     store = options.store or default_store()
@@ -72,7 +74,8 @@ def _run_passes(
 ) -> str:
     local = Path(writer.path) if "://" not in writer.path else folder.path
     results: list[PassResult] = []
-    for name in options.passes:
+    # A running process cannot be run again: series and heap are recorded in one go.
+    for name in options.passes if options.pid is None else ("measure",):
         why_not = _why_not(name, results, options)
         if why_not is not None:
             writer.event("skipped", why_not, time_seconds=None, **{"pass": name})
@@ -85,31 +88,18 @@ def _run_passes(
         result = recorder.run()
         results.append(result)
         writer.update(
-            passes=[*writer.meta["passes"], result.row], processes=[*before, *result.processes]
+            passes=[*writer.meta["passes"], *result.rows], processes=[*before, *result.processes]
         )
-        if result.row["stopped_by"] == "interrupt":
+        if result.interrupted:
             return "interrupted"
     return "complete"
 
 
 def _why_not(name: str, results: list[PassResult], options: RecordOptions) -> str | None:
     """Say why the explain pass cannot tell anything, from what the measure pass has seen."""
-    if name == "measure" or not results:
+    if name != "explain" or not results or results[0].why_no_heap is None:
         return None
-    seen = results[0].processes
-    pythons = [process for process in seen if process["python"]]
-    if not pythons:
-        return (
-            f"{name} pass skipped: no Python process was seen; "
-            "only the series of the measure pass are there"
-        )
-    if name == "explain" and not results[0].memray:
-        python = results[0].executable or "python"
-        return (
-            "explain pass skipped: memray is not installed for the target; "
-            f"add it with: {shlex.quote(python)} -m pip install memray"
-        )
-    return None
+    return f"explain pass skipped: {results[0].why_no_heap}"
 
 
 def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
@@ -120,7 +110,11 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             versions[name] = None
     return {
-        "command": {"argv": list(options.command), "kind": command.kind, "python": command.python},
+        "command": {
+            "argv": list(options.command or command.argv),
+            "kind": command.kind,
+            "python": command.python,
+        },
         "parameters": dict(options.parameters),
         "options": {
             "passes": list(options.passes),
