@@ -104,10 +104,11 @@ def record(workload: Workload, mode: str, seed: int, store: Path) -> Path:
 
 def result(workload: Workload, mode: str, seed: int, store: Path) -> dict[str, object]:
     """Record and judge one workload: one row of the results."""
-    data = open_run(str(record(workload, mode, seed, store)))
     begin = time.perf_counter()
-    verdict = judge(data)
-    seconds = time.perf_counter() - begin
+    path = record(workload, mode, seed, store)
+    recorded = time.perf_counter()
+    verdict = judge(open_run(str(path)))
+    judged = time.perf_counter()
     functions = list(verdict.suspects["function"])
     rank = functions.index(workload.function) + 1 if workload.function in functions else 0
     return {
@@ -117,9 +118,11 @@ def result(workload: Workload, mode: str, seed: int, store: Path) -> dict[str, o
         "mode": mode,
         "seed": seed,
         "label": workload.label,
+        "resource": workload.resource,
         "verdict": verdict.verdict,
         "named": rank if workload.label == "leak" and workload.function else None,
-        "judge_seconds": seconds,
+        "seconds": judged - begin,
+        "judge_seconds": judged - recorded,
         "reason": verdict.reason,
         "resources": {f"{r.title}": r.verdict for r in verdict.resources},
     }
@@ -140,9 +143,11 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
                 "runs": len(part),
                 "precision": part["hit"].sum() / max(part["alarm"].sum(), 1),
                 "recall": part["hit"].sum() / max(part["leak"].sum(), 1),
+                "of heap leaks": part.loc[part["resource"] == "heap_bytes", "hit"].mean(),
                 "inconclusive": (part["verdict"] == "inconclusive").mean(),
                 "top 1": (sites == 1).mean(),
                 "top 3": sites.between(1, 3).mean(),
+                "seconds": part["seconds"].median(),
             }
         )
     return pd.DataFrame(out)
