@@ -197,7 +197,7 @@ class Study:
         leaking = [v for v in runs if runs[v].verdict().verdict == "leak"] or list(runs)
         return runs[min(leaking, key=lambda variant: _order(case, variant))]
 
-    def _given(self, case: Case) -> dict[str, object]:
+    def _given(self, case: Case) -> dict[str, Any]:
         wanted = self.iterations and "iterations" in case.parameters
         return {"iterations": self.iterations} if wanted else {}
 

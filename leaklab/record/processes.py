@@ -174,7 +174,8 @@ class ProcessTable:
         while todo:
             parent = todo.pop()
             for pid in parent.files.child_pids() or ():
-                if pid not in self._alive:
+                # The recorder itself may be a child of the process it was asked to watch.
+                if pid not in self._alive and pid != os.getpid():
                     tracked = self.add(pid, now, parent, None)
                     if tracked is not None:
                         todo.append(tracked)

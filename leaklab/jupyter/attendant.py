@@ -1,0 +1,31 @@
+"""The recorder of a cell that runs in place: a process beside the kernel, not inside it.
+
+What it stores and computes must not show in the kernel's figures. Run as
+``python -m leaklab.jupyter.attendant`` with the recording's options as JSON on standard input;
+prints ``run PATH`` or ``error TEXT`` as its last line.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from leaklab.errors import LeaklabError
+
+
+def main() -> int:
+    """Record the process named in the options until it hangs up."""
+    from leaklab.record.options import RecordOptions
+    from leaklab.record.recording import record_run
+
+    options = json.load(sys.stdin)
+    try:
+        print("run", record_run(RecordOptions(**options)))
+    except LeaklabError as error:
+        print("error", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

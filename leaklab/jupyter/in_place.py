@@ -1,0 +1,116 @@
+"""Recording a cell in the kernel itself, so that it sees and leaves variables like any other.
+
+The probe is opened in this process as it is in a target, and talks to a recorder beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leaklab.errors import LeaklabError
+
+if TYPE_CHECKING:
+    from leaklab.run import Run
+
+START_SECONDS = 30.0
+END_SECONDS = 60.0
+_POLL_SECONDS = 0.01
+# What only a process of its own can be held to.
+CHILD_ONLY = ("python", "duration_seconds", "limit_memory_bytes")
+
+
+def record_cell(shell: Any, cell: str, options: dict[str, Any]) -> Run:
+    """Run `cell` in `shell`, recorded, and return the run. The cell's errors are shown, not raised.
+
+    Raises LeaklabError for an option that needs a process of its own, when another recording is
+    going on in this process, or when the recorder fails.
+    """
+    from leaklab.probe import marks
+    from leaklab.run import Run
+    from leaklab.store import default_store, open_run
+
+    for name in CHILD_ONLY:
+        if options.get(name):
+            raise LeaklabError(f"--{name.split('_')[0]} needs a process of its own: add --child")
+    if marks._session is not None:
+        raise LeaklabError("this process is being recorded already; end that recording first")
+    settings = {
+        "name": options.get("name") or "cell",
+        "variant": options.get("variant"),
+        "passes": options.get("passes") or ("measure", "explain"),
+        "store": default_store(),
+        "cwd": str(Path.cwd()),
+    }
+    with tempfile.TemporaryDirectory(prefix="leaklab-cell-") as folder:
+        channel = str(Path(folder, "channel"))
+        with _attendant({**settings, "pid": os.getpid(), "channel": channel}) as attendant:
+            with _session(channel, attendant):
+                shell.run_cell(cell, store_history=False)
+            said = _last_line(attendant)
+    kind, _, text = said.partition(" ")
+    if kind != "run":
+        raise LeaklabError(text or "the recorder ended without a word; record again")
+    return Run(open_run(text))
+
+
+@contextlib.contextmanager
+def _attendant(options: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "leaklab.jupyter.attendant"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,  # an interrupt is for the cell; the recorder ends with it
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(options))
+        process.stdin.close()
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(END_SECONDS)
+                process.kill()
+
+
+@contextlib.contextmanager
+def _session(channel: str, attendant: subprocess.Popen[str]) -> Iterator[None]:
+    """Marks of this process are told to the recorder; afterwards they cost nothing again."""
+    from leaklab.probe import marks
+    from leaklab.probe.session import Session
+
+    deadline = time.monotonic() + START_SECONDS
+    while not Path(channel).exists():
+        if attendant.poll() is not None:
+            raise LeaklabError(
+                _last_line(attendant).partition(" ")[2] or "the recorder did not start"
+            )
+        if time.monotonic() > deadline:
+            raise LeaklabError(f"the recorder did not start within {START_SECONDS:g} seconds")
+        time.sleep(_POLL_SECONDS)
+    session = Session(channel)
+    if not session.open("attach"):
+        raise LeaklabError("the recorder does not answer; record again")
+    marks.attach(session)
+    try:
+        yield
+    finally:
+        session.end()
+
+
+def _last_line(attendant: subprocess.Popen[str]) -> str:
+    """What the recorder says at its end."""
+    assert attendant.stdout is not None
+    lines = attendant.stdout.read().splitlines()
+    return lines[-1] if lines else ""
