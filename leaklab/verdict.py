@@ -39,6 +39,8 @@ UNEXPLAINED_BYTES = float(2 << 20)
 EXPLAINED_SHARE = 0.5
 # A growing total is no leak when sites that do not leak make up this share of it.
 SETTLED_SHARE = 0.9
+# Resident memory has followed the heap when it took in this share of its growth.
+FOLLOWED_SHARE = 0.7
 # A helper process must be seen for this long after its start.
 HELPER_SECONDS = 10.0
 # An undecided site matters when it makes up this share of the heap's growth.
@@ -92,6 +94,10 @@ def judge(data: RunData) -> Verdict:
             if role != "main" and entry.unit == "second" and marked:
                 entry = _of_helper(entry, float(series["x"].iloc[-1]))
             resources.append(entry)
+    resources = [
+        _settled_by_resident(entry, resources, data) if entry.name == HEAP else entry
+        for entry in resources
+    ]
     worst = max(heaps, key=lambda role: (heaps[role].verdict == LEAK, heaps[role].rate), default="")
     verdict, why = _of_run(tuple(resources), studies)
     return Verdict(verdict, why, tuple(resources), suspects_table(studies.get(worst)))
@@ -150,6 +156,30 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
     else:
         why = reason(HEAP, growth, evidence)
     return _with_curve(verdict_of(HEAP, study.role, growth, evidence, why), study)
+
+
+def _settled_by_resident(
+    heap: ResourceVerdict, resources: list[ResourceVerdict], data: RunData
+) -> ResourceVerdict:
+    """An undecided heap beside resident memory that followed it and has stopped.
+
+    Snapshots may be rare; resident memory is read at every mark. Where it took in what the heap
+    did, its end is the heap's.
+    """
+    resident = next(
+        (entry for entry in resources if (entry.name, entry.role) == ("rss_bytes", heap.role)), None
+    )
+    if heap.verdict != INCONCLUSIVE or resident is None or resident.verdict != BOUNDED:
+        return heap
+    if resident.unit != heap.unit:
+        return heap
+    series = resource_series(data, "rss_bytes", role=heap.role)
+    since = series[series["x"] >= heap.baseline_x]["value"].to_numpy()
+    gained = heap.last - heap.first
+    if gained < UNEXPLAINED_BYTES or since[-1] - since[0] < FOLLOWED_SHARE * gained:
+        return heap
+    why = f"{heap.reason}; but resident memory followed it and {resident.reason}"
+    return replace(heap, verdict=BOUNDED, reason=why, more_x=0.0)
 
 
 def _with_curve(entry: ResourceVerdict, study: HeapStudy) -> ResourceVerdict:

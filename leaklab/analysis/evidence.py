@@ -60,6 +60,10 @@ MOST_EVENTS = 100
 EVENT_BINS = 40
 # The last 30 % of the run must bring at least this share of the growth.
 LATE_SHARE = 0.05
+# Fine-grained growth that falls under this share of its mean pace in the last share of the run.
+TAIL_SHARE = 0.1
+TAIL_PACE = 0.2
+FINE_SHARE = 0.6
 # A few steps have stopped when nothing rose in this last share of the run.
 STEP_SILENCE = 0.15
 # Noise: growth of less than this many robust standard deviations is not told apart from it.
@@ -72,7 +76,7 @@ class Evidence:
 
     verdict: grows, stopped or undecided. code: the deciding observation, one of few, uncovered,
     steady, noisy, events, slowing, levelled, flat, reached, steps, small, unsteady,
-    known, settled.
+    bent, known, settled.
     rising, windows: in how many of the windows the floor rose. late_by_early: ratio of the rates.
     remaining: what a slowing curve still has to come (NaN otherwise). more_x: how much longer to
     record to decide.
@@ -121,6 +125,8 @@ def weigh(
     if not _new_territory(growth):
         return Evidence(STOPPED, "reached", rising, windows)
     slowing, ratio = _slows(growth, gains, whole_gain)
+    if _ends_flat(growth):
+        return Evidence(UNDECIDED, "bent", rising, windows, ratio, more_x=growth.run_span / 4)
     code = "steady" if steady else "noisy"
     found = Evidence(GROWS, code, rising, windows, ratio)
     return _levelling(growth, found, whole_gain) if slowing else found
@@ -286,6 +292,24 @@ def _slows(growth: Growth, gains: Floats, whole_gain: float | None) -> tuple[boo
             if not clean or laplace >= LAPLACE_LOWEST:
                 return False, overall
     return True, overall
+
+
+def _ends_flat(growth: Growth) -> bool:
+    """Whether fine-grained growth all but ended at the last points, too few to judge alone.
+
+    Snapshots can be so rare at the end of a run that one interval is all that follows a bend.
+    """
+    grid = np.linspace(growth.x[0], growth.x[-1], EVENT_BINS + 1)
+    evenly = np.interp(grid, growth.x, growth.y)
+    if given_back(growth.y) > CLEAN_SHARE or step_count(evenly) < FINE_SHARE * EVENT_BINS:
+        return False
+    begin = (
+        int(np.searchsorted(growth.x, growth.end_x - TAIL_SHARE * growth.span, side="right")) - 1
+    )
+    tail = growth.x[-1] - growth.x[begin]
+    gained = float(growth.y[-1] - growth.y[begin])
+    mean = float(growth.y[-1] - growth.y[0]) / growth.span
+    return tail > 0 and gained < TAIL_PACE * mean * tail
 
 
 def _recent(growth: Growth) -> tuple[Floats, Floats]:

@@ -129,6 +129,8 @@ def reason(name: str, growth: Growth, evidence: Evidence) -> str:
         "reached": f"changed by {change} over {span}, within what it had reached before",
         "steps": f"rose by {change} in a few steps over {span} and stays there",
         "small": f"changed by {change} over {span}, too little to matter",
+        "bent": f"grew by {change} over {span}, but hardly any more at the very end; record {more} "
+        "more",
         "settled": f"changed by {change} over {span}, at sites of which none keeps growing beyond "
         "what is known and bounded",
         "unsteady": f"rose by {change} over {span}, but not steadily; record {more} more",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -105,10 +106,24 @@ class HeapStudy:
         return found if gained and self.moved < MOVED_SHARE * gained else ()
 
 
+# A run's tables never change, and a page asks for the same study many times.
+_STUDIES: WeakKeyDictionary[RunData, dict[tuple[object, ...], HeapStudy | None]] = (
+    WeakKeyDictionary()
+)
+
+
 def study_heap(
     data: RunData, *, role: str = "main", user_origins: tuple[str, ...] = USER_ORIGINS
 ) -> HeapStudy | None:
     """Study the heap of one role in the explain pass; None where none was recorded."""
+    known = _STUDIES.setdefault(data, {})
+    key = (role, user_origins)
+    if key not in known:
+        known[key] = _study(data, role, user_origins)
+    return known[key]
+
+
+def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy | None:
     timeline = heap_timeline(data, role=role)
     if timeline is None or timeline.column_count < 2:
         return None

@@ -50,6 +50,8 @@ def interval_text(name: str, low: float, high: float) -> str:
 
 def span_text(length: float, unit: str) -> str:
     """ "200 iterations", "35 seconds"."""
+    if not math.isfinite(length):
+        return f"an unknown number of {unit}s"
     figure = f"{math.ceil(length):,}" if unit == "iteration" else f"{length:.3g}"
     return f"{figure} {unit}{'' if figure == '1' else 's'}"
 
