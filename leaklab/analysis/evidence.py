@@ -125,11 +125,13 @@ def weigh(
     if not _new_territory(growth):
         return Evidence(STOPPED, "reached", rising, windows)
     slowing, ratio = _slows(growth, gains, whole_gain)
-    if _ends_flat(growth):
-        return Evidence(UNDECIDED, "bent", rising, windows, ratio, more_x=growth.run_span / 4)
     code = "steady" if steady else "noisy"
     found = Evidence(GROWS, code, rising, windows, ratio)
-    return _levelling(growth, found, whole_gain) if slowing else found
+    if slowing:
+        return _levelling(growth, found, whole_gain)
+    if _ends_flat(growth):
+        return replace(found, verdict=UNDECIDED, code="bent", more_x=growth.run_span / 4)
+    return found
 
 
 def _keeps_rising(growth: Growth, windows: int, gains: Floats, peaks: Floats) -> tuple[bool, bool]:

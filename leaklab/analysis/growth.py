@@ -33,7 +33,7 @@ T_QUANTILES = {2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.
 MINIMUM_SHARE = 0.2
 MINIMUM_BINS = 6
 # Two lines must leave less than this share of one line's squared error to be believed.
-SPLIT_GAIN = 0.3
+SPLIT_GAIN = 0.45
 
 
 @dataclass(frozen=True)
