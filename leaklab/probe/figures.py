@@ -20,6 +20,52 @@ def figures():
     return found
 
 
+class MallocFigures:
+    """What the C library's allocator holds. Asking takes it a walk over its free blocks."""
+
+    def __init__(self):
+        import ctypes
+
+        class Mallinfo(ctypes.Structure):
+            _fields_ = [
+                (name, ctypes.c_size_t)
+                for name in (
+                    "arena",
+                    "ordblks",
+                    "smblks",
+                    "hblks",
+                    "hblkhd",
+                    "usmblks",
+                    "fsmblks",
+                    "uordblks",
+                    "fordblks",
+                    "keepcost",
+                )
+            ]
+
+        self._ask = ctypes.CDLL(None).mallinfo2
+        self._ask.restype = Mallinfo
+
+    def __call__(self):
+        """Return the figures by their names in the samples."""
+        found = self._ask()
+        return {
+            "malloc_used_bytes": found.uordblks + found.hblkhd,
+            "malloc_free_bytes": found.fordblks,
+            "malloc_top_bytes": found.keepcost,
+            "malloc_mmapped_bytes": found.hblkhd,
+        }
+
+
+def malloc_figures():
+    """Return a way to ask the allocator; one that tells nothing where it cannot be asked."""
+    try:
+        return MallocFigures()
+    except Exception:
+        # Another C library, or an interpreter without ctypes.
+        return dict
+
+
 def _task_count():
     """Count the asyncio tasks that are not done, of all loops; None without asyncio."""
     tasks = sys.modules.get("asyncio.tasks")

@@ -6,9 +6,9 @@ import os
 import sys
 import time
 
-from . import marks
+from . import marks, recycled
 from .channel import Channel, ChannelError
-from .figures import figures
+from .figures import figures, malloc_figures
 
 # Marks are told without regard to their cost until it has come to this much; then sparsely.
 FREE_SECONDS = 1.0
@@ -39,6 +39,7 @@ class Session:
         self._due_count = 0
         self._reconnect_count = 0
         self._traced = False
+        self._held = []  # see recycled.py
         self._begun_seconds = time.monotonic()
         self._gauges_told_seconds = self._begun_seconds
 
@@ -64,6 +65,7 @@ class Session:
             )
             if reply[0] != "options":
                 return False
+            self._malloc = malloc_figures()
             self._options = dict(field.split("=", 1) for field in reply[1:] if "=" in field)
             if self._options.get("graphs", "0") != "0":
                 self._prepare_graphs()
@@ -91,6 +93,8 @@ class Session:
                 self._count += 1
                 if self._count >= self._due_count or time.monotonic() >= self._due_seconds:
                     self._tell("mark")
+                    if self._traced:
+                        self._held.append(recycled.take())
             finally:
                 self._owner = None
 
@@ -187,8 +191,9 @@ class Session:
         done = {"kind": "done", "what": reply[0]}
         try:
             if reply[0] == "collect":
+                self._held.clear()
                 gc.collect()
-                done["figures"] = figures()
+                done["figures"] = dict(figures(), **self._malloc())
             elif reply[0] == "barrier":
                 from . import tracing
 

@@ -7,6 +7,12 @@ import os
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _RESET_PEAK = b"5"
+_STATUS_SIZES = {
+    b"VmHWM": "rss_peak_bytes",
+    b"RssAnon": "rss_anon_bytes",
+    b"RssFile": "rss_file_bytes",
+    b"RssShmem": "rss_shmem_bytes",
+}
 
 
 class ProcessGoneError(Exception):
@@ -54,14 +60,15 @@ class ProcessFiles:
             return None
 
     def status(self) -> dict[str, float]:
-        """Return the peak of rss since it was last reset, and context switches."""
+        """Return the peak of rss since it was last reset, its parts, and context switches."""
         found: dict[str, float] = {}
         switches = 0
         try:
             with open(f"{self._folder}/status", "rb") as file:
                 for line in file:
-                    if line.startswith(b"VmHWM:"):
-                        found["rss_peak_bytes"] = int(line.split()[1]) * 1024
+                    name = _STATUS_SIZES.get(line[: line.find(b":")])
+                    if name is not None:
+                        found[name] = int(line.split()[1]) * 1024
                     elif b"ctxt_switches:" in line:
                         switches += int(line.split()[1])
                         found["context_switch_count"] = switches
@@ -185,6 +192,23 @@ def session_of(pid: int) -> int | None:
         return os.getsid(pid)
     except OSError:
         return None
+
+
+def cgroup_limit_bytes() -> int | None:
+    """Return the memory limit of this process's control group; None without one."""
+    try:
+        with open("/proc/self/cgroup", encoding="utf-8") as file:
+            own = next((line[3:].strip() for line in file if line.startswith("0::")), "/")
+    except OSError:
+        return None
+    for path in (f"/sys/fs/cgroup{own}/memory.max", "/sys/fs/cgroup/memory.max"):
+        try:
+            with open(path, encoding="utf-8") as file:
+                text = file.read().strip()
+        except OSError:
+            continue
+        return int(text) if text.isdigit() else None
+    return None
 
 
 def ignores_interrupt(pid: int) -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from leaklab.record.channel import PrivateFolder
 from leaklab.record.command import Command, resolve, running
@@ -16,6 +19,7 @@ from leaklab.record.drive import drive_command
 from leaklab.record.heap import StackTable
 from leaklab.record.options import RecordOptions
 from leaklab.record.passes import PassRecorder, PassResult
+from leaklab.record.procfs import cgroup_limit_bytes
 from leaklab.record.sources import store_sources
 from leaklab.store import RunWriter, default_store
 
@@ -109,6 +113,7 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             versions[name] = None
+    space = resource.getrlimit(resource.RLIMIT_AS)[0]
     return {
         "command": {
             "argv": list(options.command or command.argv),
@@ -135,6 +140,7 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
             "release": platform.release(),
             "machine": platform.machine(),
             "cpu_count": os.cpu_count(),
+            "memory_bytes": psutil.virtual_memory().total,
             "implementation": sys.implementation.name,
         },
         "versions": versions,
@@ -147,6 +153,8 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
             "duration_seconds": options.duration_seconds,
             "memory_bytes": options.limit_memory_bytes,
             "disk_bytes": options.limit_disk_bytes,
+            "cgroup_memory_bytes": cgroup_limit_bytes(),
+            "address_space_bytes": None if space == resource.RLIM_INFINITY else space,
         },
         "case": dict(options.case) if options.case else None,
     }
