@@ -14,9 +14,9 @@ from leaklab import gauge, mark
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("variant", choices=["before", "documented_fix"])
-parser.add_argument("--iterations", type=int, default=80)
+parser.add_argument("--iterations", type=int, default=60)
 parser.add_argument("--timeout-seconds", type=int, default=1)
-parser.add_argument("--pause-seconds", type=float, default=0.05)
+parser.add_argument("--pause-seconds", type=float, default=0.1)
 ARGUMENTS = parser.parse_args()
 
 silent = socket.create_server(("127.0.0.1", 0), backlog=4_096)  # nobody ever accepts
@@ -38,8 +38,10 @@ def handle_request():
     threading.Thread(target=connect, daemon=True).start()
 
 
-for _ in range(ARGUMENTS.iterations):
+started = time.monotonic()
+for number in range(1, ARGUMENTS.iterations + 1):
     handle_request()
-    time.sleep(ARGUMENTS.pause_seconds)  # the pace of the requests: the timeout needs its time
+    # Requests come by the clock, so that the number that hang is the timeout times their rate.
+    time.sleep(max(0.0, started + number * ARGUMENTS.pause_seconds - time.monotonic()))
     gauge("hanging_requests", threading.active_count() - 1)
     mark()

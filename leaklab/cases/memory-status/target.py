@@ -13,8 +13,8 @@ from leaklab import gauge, mark
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("variant", choices=["documented_fix", "better_fix", "history_kept"])
-parser.add_argument("--iterations", type=int, default=200)
-parser.add_argument("--entries", type=int, default=500)
+parser.add_argument("--iterations", type=int, default=150)
+parser.add_argument("--entries", type=int, default=200)
 parser.add_argument("--page-bytes", type=int, default=10_000)
 ARGUMENTS = parser.parse_args()
 

@@ -106,7 +106,7 @@ VARIANTS = {
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("variant", choices=VARIANTS)
 parser.add_argument("--iterations", type=int, default=200)
-parser.add_argument("--limit-bytes", type=int, default=400_000)
+parser.add_argument("--limit-bytes", type=int, default=200_000)
 ARGUMENTS = parser.parse_args()
 LIMIT_BYTES = ARGUMENTS.limit_bytes
 CACHE_CLASS, BUILD = VARIANTS[ARGUMENTS.variant]

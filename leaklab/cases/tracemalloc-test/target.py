@@ -17,7 +17,7 @@ VARIANTS = ("as_written", "small_answers", "large_answers", "lru", "http_clients
 parser.add_argument("variant", choices=VARIANTS)
 parser.add_argument("--iterations", type=int, default=100)
 parser.add_argument("--small-answer-bytes", type=int, default=8_000)
-parser.add_argument("--large-answer-bytes", type=int, default=50_000)
+parser.add_argument("--large-answer-bytes", type=int, default=100_000)
 parser.add_argument("--limit-bytes", type=int, default=10 * 1024 * 1024)
 ARGUMENTS = parser.parse_args()
 VARIANT = ARGUMENTS.variant
@@ -36,7 +36,7 @@ def transport(request):
 class Client:
     def __init__(self):
         self.http = httpx.Client(transport=httpx.MockTransport(transport))
-        self.cache = LRUCache(maxsize=256) if VARIANT == "lru" else {}
+        self.cache = LRUCache(maxsize=128) if VARIANT == "lru" else {}
 
     def generate(self, prompt, cache_key=None):
         if cache_key in self.cache:
