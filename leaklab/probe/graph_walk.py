@@ -30,7 +30,7 @@ from contextvars import Context
 from itertools import chain, filterfalse
 
 from . import graph_types
-from .graph_roots import find_roots, running_frames
+from .graph_roots import find_roots
 from .graph_types import InlineBytes, TypeFacts, frame_function, text
 
 MAGIC = b"LLGRAPH1"
@@ -48,21 +48,21 @@ class OutOfTimeError(Exception):
     """The walk has not ended before its limit."""
 
 
-def write_graph(path, limit_seconds, copy):
+def write_graph(path, limit_seconds, frames, copy):
     """Write the graph of this process to ``path``; True when it is complete.
 
+    ``frames``: what running_frames() returned, of every thread, before any copy was made.
     ``copy``: this is a copy of the target that ends afterwards, so objects may be created in it.
     """
     begun = time.monotonic()
     if copy:
         gc.unfreeze()
     # Before anything of the walk's own comes into being.
-    frames, own_frames = running_frames()
     objects = gc.get_objects()
-    own = {id(frames), id(own_frames), *map(id, own_frames)}
+    own = {id(frames), *map(id, frames), *map(id, frames[1])}
     out = _Output(path)
     try:
-        _Walk(out, begun + limit_seconds, copy).run(objects, frames, own)
+        _Walk(out, begun + limit_seconds, copy).run(objects, frames[0], own)
         done = {"status": "complete", "reason": None}
     except OutOfTimeError:
         done = {"status": "failed", "reason": "out of time: limit %g s" % limit_seconds}
