@@ -7,7 +7,7 @@ import random
 
 from loop import run
 
-JOBS = [(random.random(), "x" * 300) for _ in range(200)]
+JOBS = [(random.random(), "y" * random.randrange(100, 900)) for _ in range(200)]
 heapq.heapify(JOBS)
 
 
