@@ -25,7 +25,11 @@ START_SECONDS = 30.0
 END_SECONDS = 60.0
 _POLL_SECONDS = 0.01
 # What only a process of its own can be held to.
-CHILD_ONLY = ("python", "duration_seconds", "limit_memory_bytes")
+CHILD_ONLY = {
+    "python": "--python",
+    "duration_seconds": "--duration",
+    "limit_memory_bytes": "--limit-memory",
+}
 
 
 def record_cell(shell: Any, cell: str, options: dict[str, Any]) -> Run:
@@ -38,9 +42,9 @@ def record_cell(shell: Any, cell: str, options: dict[str, Any]) -> Run:
     from leaklab.run import Run
     from leaklab.store import default_store, open_run
 
-    for name in CHILD_ONLY:
+    for name, flag in CHILD_ONLY.items():
         if options.get(name):
-            raise LeaklabError(f"--{name.split('_')[0]} needs a process of its own: add --child")
+            raise LeaklabError(f"{flag} needs a process of its own: add --child")
     if marks._session is not None:
         raise LeaklabError("this process is being recorded already; end that recording first")
     settings = {

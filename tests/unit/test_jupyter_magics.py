@@ -1,0 +1,110 @@
+"""The magics' own words: options, refusals, completion. What they record is tested end to end."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from IPython.core.error import UsageError as MagicUsageError
+from IPython.core.interactiveshell import InteractiveShell
+
+from leaklab import api
+from leaklab.jupyter import magics
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch) -> InteractiveShell:
+    shell = InteractiveShell.instance()
+    shell.run_line_magic("load_ext", "leaklab")
+    monkeypatch.setattr(magics, "show_run", lambda run: None)
+    return shell
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]:
+    calls: list[tuple[Any, dict[str, Any]]] = []
+
+    def record(target: Any, **options: Any) -> str:
+        calls.append((target, options))
+        return "the run"
+
+    monkeypatch.setattr(api, "record", record)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("line", "own", "command"),
+    [
+        ("", "", []),
+        ("serve.py", "", ["serve.py"]),
+        ("serve.py --name x", "", ["serve.py", "--name", "x"]),
+        ("--name x --fresh serve.py 5", "--name x --fresh", ["serve.py", "5"]),
+        ("--duration 5s -- -m app --fresh", "--duration 5s", ["-m", "app", "--fresh"]),
+        ("-m app", "", ["-m", "app"]),
+        ("'my serve.py' 'a b'", "", ["my serve.py", "a b"]),
+        ("--nmae x", "--nmae", []),
+    ],
+)
+def test_what_belongs_to_the_magic_and_what_to_the_command(
+    line: str, own: str, command: list[str]
+) -> None:
+    assert magics.split_line(line) == (own, command)
+
+
+def test_a_script_is_recorded_and_bound(
+    shell: InteractiveShell, recorded: list[tuple[Any, dict[str, Any]]]
+) -> None:
+    shell.run_line_magic(
+        "leaklab", "--passes measure --duration 1.5m --limit-memory 200MB serve.py --port 80"
+    )
+    ((target, options),) = recorded
+    assert target == ["serve.py", "--port", "80"]
+    assert options["passes"] == ("measure",)
+    assert options["duration_seconds"] == 90
+    assert options["limit_memory_bytes"] == 200_000_000
+    assert options["fresh"] is False
+    assert shell.user_ns["leaklab_run"] == "the run"
+
+
+@pytest.mark.parametrize(
+    ("line", "cell", "message"),
+    [
+        ("", None, "nothing to record; write %leaklab script.py"),
+        ("--child serve.py", None, "--child is for a cell"),
+        ("--duration soon serve.py", None, "not a duration: soon"),
+        ("serve.py", "x = 1", "a cell takes no command: serve.py"),
+        ("--duration 5s", "x = 1", "--duration needs a process of its own: add --child"),
+        ("--limit-memory 1GB", "x = 1", "--limit-memory needs a process of its own: add --child"),
+        ("--nmae x", None, "--nmae"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(
+    shell: InteractiveShell,
+    recorded: list[tuple[Any, dict[str, Any]]],
+    line: str,
+    cell: str | None,
+    message: str,
+) -> None:
+    with pytest.raises(MagicUsageError, match=message):
+        if cell is None:
+            shell.run_line_magic("leaklab", line)
+        else:
+            shell.run_cell_magic("leaklab", line, cell)
+    assert recorded == []
+
+
+def test_help_names_every_option(shell: InteractiveShell) -> None:
+    text = magics.LeaklabMagics.leaklab.__doc__ or ""
+    assert all(option in text for option in magics.OPTIONS)
+    assert "in place" in text
+
+
+def test_completion_offers_options_and_files(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "serve.py").touch()
+    (tmp_path / "services").mkdir()
+    event = SimpleNamespace(symbol="--p")
+    assert magics.complete(None, event) == ["--passes", "--python"]
+    event.symbol = "ser"
+    assert magics.complete(None, event) == ["serve.py", "services/"]
