@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 NODE_LIMIT = 100_000
 _SCRIPTS = ("data.js", "paint.js", "app.js", "main.js")
 _PLAIN_ROWS = 20
+# A frame follows the colour scheme of its element, and JupyterLab's theme is not the browser's.
+_JUPYTER_THEME = (
+    '<style>[data-jp-theme-light="false"] iframe.leaklab-tree{color-scheme:dark}'
+    '[data-jp-theme-light="true"] iframe.leaklab-tree{color-scheme:light}</style>'
+)
 
 
 @dataclass(frozen=True)
@@ -53,21 +58,24 @@ class HtmlFigure:
     @property
     def iframe(self) -> str:
         """The page in its sandbox, to be placed in another page."""
-        return (
-            f'<iframe sandbox="allow-scripts allow-downloads" title="{_escaped(self.alt)}" '
-            f'style="width:100%;height:{self.height_pixels}px;border:0" '
-            f'srcdoc="{_escaped(self.document)}"></iframe>'
-        )
+        return self._frame("")
 
     @property
     def html(self) -> str:
         """The frame over the still figure: where frames are removed, the still one is seen."""
-        source = style.png_uri(self._png)
-        frame = self.iframe.replace("border:0", "border:0;position:absolute;left:0;top:0", 1)
         return (
             f'<div style="position:relative;min-height:{self.height_pixels}px">'
-            f'<img alt="{_escaped(self.alt)}" src="{source}" '
-            f'style="max-width:100%;max-height:{self.height_pixels}px">{frame}</div>'
+            f'<img alt="{_escaped(self.alt)}" src="{style.png_uri(self._png)}" '
+            f'style="max-width:100%;max-height:{self.height_pixels}px">'
+            f"{self._frame('position:absolute;left:0;top:0;')}</div>{_JUPYTER_THEME}"
+        )
+
+    def _frame(self, placed: str) -> str:
+        return (
+            '<iframe class="leaklab-tree" sandbox="allow-scripts allow-downloads" '
+            f'title="{_escaped(self.alt)}" '
+            f'style="{placed}width:100%;height:{self.height_pixels}px;border:0" '
+            f'srcdoc="{_escaped(self.document)}"></iframe>'
         )
 
     @functools.cached_property
