@@ -11,7 +11,11 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 BIN := .venv/bin
 STAMP := .venv/leaklab.stamp
 BENCH_STAMP := .venv/leaklab-bench.stamp
-INSTALL = $$(command -v uv >/dev/null && echo "uv pip install --quiet --python $(BIN)/python" || echo "$(BIN)/python -m pip install --quiet --disable-pip-version-check")
+# uv from the path, or put into the environment by pip: pip's own resolver takes many minutes over
+# the versions of botocore that s3fs and moto agree on. Where uv cannot be had, pip does it all.
+INSTALL = PATH="$$PATH:$(CURDIR)/$(BIN)"; if command -v uv >/dev/null; \
+  then install="uv pip install --quiet --python $(BIN)/python"; \
+  else install="$(BIN)/python -m pip install --quiet --disable-pip-version-check"; fi; $$install
 JOBS ?= 2
 
 help: ## list the targets
@@ -26,7 +30,8 @@ $(STAMP): pyproject.toml
 	  test -x $(BIN)/python || uv venv --quiet --python "$(PYTHON)" .venv; \
 	else \
 	  test -x $(BIN)/python || "$(PYTHON)" -m venv .venv; \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1' uv \
+	    || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'; \
 	fi
 	@$(INSTALL) --editable '.[cases,cluster,s3]' --group test
 	@touch $@
