@@ -2,8 +2,9 @@
 
     data = run(rss=leak(200, 20_000) + noise(200, 50_000), sites={"keep": leak(200, 1_000)})
 
-Shapes are arrays with one value per mark (or per sample without marks). ``run`` turns them into a
-:class:`leaklab.store.RunData` with samples, snapshots, heap, stacks and frames.
+Shapes (leaklab.analysis.shapes) are arrays with one value per mark, or per sample without marks.
+``run`` turns them into a :class:`leaklab.store.RunData` with samples, snapshots, heap, stacks and
+frames.
 """
 
 from __future__ import annotations
@@ -14,64 +15,36 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from leaklab.analysis.shapes import (
+    Series,
+    bounded,
+    high_water,
+    leak,
+    noise,
+    sawtooth,
+    stairs,
+    steady,
+    step,
+    warm_up,
+)
 from leaklab.store import RunData
 
-Series = NDArray[np.float64]
-
-
-def steady(count: int, level: float = 0.0) -> Series:
-    """The same value all along."""
-    return np.full(count, float(level))
-
-
-def leak(count: int, rate: float, *, start: float = 0.0, begin: int = 0) -> Series:
-    """``rate`` more at every mark, from mark ``begin`` on."""
-    return start + rate * np.maximum(np.arange(count) - begin, 0.0)
-
-
-def bounded(count: int, ceiling: float, *, full_at: int) -> Series:
-    """A cache that fills linearly until ``full_at`` and then stays."""
-    return ceiling * np.minimum(np.arange(count) / full_at, 1.0)
-
-
-def warm_up(count: int, ceiling: float, *, half_life: float) -> Series:
-    """Growth that levels off: half of what is missing comes every ``half_life`` marks."""
-    return ceiling * (1 - 0.5 ** (np.arange(count) / half_life))
-
-
-def sawtooth(count: int, height: float, *, period: int) -> Series:
-    """Fills and is cleared every ``period`` marks."""
-    return height * (np.arange(count) % period) / period
-
-
-def stairs(count: int, height: float, *, every: int) -> Series:
-    """``height`` more at once, every so many marks."""
-    return height * (np.arange(count) // every)
-
-
-def step(count: int, height: float, *, at: int) -> Series:
-    """One single step."""
-    return np.where(np.arange(count) >= at, float(height), 0.0)
-
-
-def noise(count: int, scale: float, *, autocorrelation: float = 0.0, seed: int = 0) -> Series:
-    """Gaussian noise of standard deviation ``scale``, first-order autocorrelated."""
-    shocks = np.random.default_rng(seed).normal(size=count) * scale
-    if not autocorrelation:
-        return shocks
-    values, last = np.empty(count), shocks[0]
-    weight = np.sqrt(1 - autocorrelation**2)
-    for at, shock in enumerate(shocks):
-        last = autocorrelation * last + weight * shock
-        values[at] = last
-    return values
-
-
-def high_water(values: Series) -> Series:
-    """What resident memory makes of a heap: it keeps its highest value."""
-    return np.maximum.accumulate(values)
+__all__ = [
+    "RunData",
+    "Series",
+    "bounded",
+    "heap_tables",
+    "high_water",
+    "leak",
+    "noise",
+    "run",
+    "sawtooth",
+    "stairs",
+    "steady",
+    "step",
+    "warm_up",
+]
 
 
 def run(

@@ -7,6 +7,7 @@ from leaklab.plots.resident_set import resident_set
 from leaklab.plots.resource_curves import curves
 from leaklab.plots.retention_paths import retention
 from leaklab.plots.suspect_sites import suspects
+from leaklab.plots.weighed_series import weighed, weighed_shapes
 
 __all__ = [
     "HtmlFigure",
@@ -17,4 +18,6 @@ __all__ = [
     "resident_set",
     "retention",
     "suspects",
+    "weighed",
+    "weighed_shapes",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 import synthetic as s
 
@@ -168,13 +169,13 @@ def test_workers_are_judged_apart_from_their_parent() -> None:
         other["process"] += 2
         if name == "heap":
             other["stack_id"] += 100
-        tables[name] = s.pd.concat([getattr(data, name), other], ignore_index=True)
+        tables[name] = pd.concat([getattr(data, name), other], ignore_index=True)
     stacks, frames = worker.stacks.copy(), worker.frames.copy()
     stacks["stack_id"] += 100
     frames["frame_id"] += 100
     stacks["frame_ids"] = [[frame + 100 for frame in ids] for ids in stacks["frame_ids"]]
-    tables["stacks"] = s.pd.concat([data.stacks, stacks], ignore_index=True)
-    tables["frames"] = s.pd.concat([data.frames, frames], ignore_index=True)
+    tables["stacks"] = pd.concat([data.stacks, stacks], ignore_index=True)
+    tables["frames"] = pd.concat([data.frames, frames], ignore_index=True)
     verdict = judge(s.RunData.from_tables(data.meta, **tables))
     assert verdict.resource("rss_bytes").verdict == "bounded"
     assert verdict.resource("rss_bytes", "fork of main").verdict == "leak"

@@ -1,0 +1,67 @@
+"""How one series is weighed: its floors, its warm-up, its windows, and what follows from them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from leaklab.analysis.evidence import WINDOW_COUNTS, weigh
+from leaklab.analysis.growth import BIN_COUNT, bin_edges, estimate, floors
+from leaklab.plots import style
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+# The words of leaklab.analysis.evidence as verdicts, for their colours.
+_VERDICTS = {"grows": "leak", "stopped": "bounded", "undecided": "inconclusive"}
+
+
+def weighed(values: NDArray[Any], ax: Axes | None = None, *, title: str = "") -> Axes:
+    """Draw a series (one value per mark) as the verdict sees it.
+
+    Thin line: the values. Steps: the floor of each window after warm-up, which must all rise for
+    a leak. Dashed: the fitted rate. Shaded: warm-up. The title names the evidence and its code.
+    """
+    ax = ax or style.axes()
+    style.dress(ax)
+    x = np.arange(1, len(values) + 1, dtype=np.float64)
+    growth = estimate(x, values)
+    evidence = weigh(growth, whole_gain=float(values[-1] - values[0]))
+    colour = style.VERDICT[_VERDICTS[evidence.verdict]]
+    ax.plot(*style.thin(x, np.asarray(values, np.float64)), color=style.INK, linewidth=0.8)
+    floor_x, floor_y = floors(growth.x, growth.y, BIN_COUNT)
+    ax.plot(floor_x, floor_y, ".", color=style.INK, markersize=3)
+    edges = bin_edges(growth.x, evidence.windows or WINDOW_COUNTS[-1])
+    lowest = np.minimum.reduceat(growth.y, edges)
+    ax.step(
+        np.append(growth.x[edges], growth.end_x),
+        np.append(lowest, lowest[-1]),
+        where="post",
+        color=colour,
+        linewidth=2.2,
+    )
+    fitted = np.median(floor_y) + growth.rate * (growth.x - np.median(floor_x))
+    ax.plot(growth.x, fitted, "--", color=colour, linewidth=1.0)
+    if growth.baseline_x > x[0]:
+        ax.axvspan(x[0], growth.baseline_x, color=style.INK, alpha=0.15, linewidth=0)
+    heading = f"{title}: " if title else ""
+    ax.set_title(f"{heading}{evidence.verdict} ({evidence.code})", fontsize=style.FONT_SIZE)
+    ax.margins(x=0.01)
+    return ax
+
+
+def weighed_shapes(shapes: Mapping[str, NDArray[Any]], columns: int = 3) -> Figure:
+    """Draw several series by name as small multiples of :func:`weighed`."""
+    from matplotlib.figure import Figure
+
+    rows = -(-len(shapes) // columns)
+    figure = Figure(figsize=(3.4 * columns, 2.0 * rows), layout="constrained")
+    figure.patch.set_alpha(0)
+    for at, (name, values) in enumerate(shapes.items()):
+        weighed(values, figure.add_subplot(rows, columns, at + 1), title=name)
+    return figure
