@@ -31,7 +31,7 @@ except ImportError:
 _ANSWER = struct.Struct("=q")
 _ANSWER_SECONDS = 10.0
 _CLOSE_RANGE = 436  # the number of this system call, on every architecture of Linux
-_LAST_DESCRIPTOR = ctypes.c_uint(0xFFFFFFFF)
+_LAST = ctypes.c_uint(0xFFFFFFFF)
 # Up to this many allocated blocks, looking for thread-locals takes a few milliseconds.
 _FEW_BLOCKS = 500_000
 _ONCE = ((),)
@@ -42,6 +42,10 @@ _after_in_parent = ctypes.pythonapi.PyOS_AfterFork_Parent
 _after_in_child = ctypes.pythonapi.PyOS_AfterFork_Child
 for _function in (_before, _after_in_parent, _after_in_child, _libc._exit):
     _function.restype = None
+_nowhere = ctypes.c_uint(0x7FFFFFF0)
+_HAS_CLOSE_RANGE = (
+    sys.platform == "linux" and _libc.syscall(_CLOSE_RANGE, _nowhere, _nowhere, 0) == 0
+)
 
 
 def copied(work, limit_seconds):
@@ -79,24 +83,32 @@ def _fork_twice(in_copy, kept_descriptor):
     process go its own way through the chain; it is pulled through in one call.
     """
     first, child = tee(starmap(_libc.fork, _ONCE))
-    second, grandchild = tee(map(_libc.fork, filterfalse(None, first)))
-    copy = filterfalse(None, second)
-    if sys.platform == "linux":
-        # Before the other threads' values go: their destructors must not reach the target's files.
-        below = partial(_libc.syscall, _CLOSE_RANGE, 0, kept_descriptor - 1, 0)
-        above = partial(_libc.syscall, _CLOSE_RANGE, kept_descriptor + 1, _LAST_DESCRIPTOR, 0)
-        copy = map(above, map(below, copy))
+    # Descriptors go before the second fork, whose handlers (memray's, say) may write to them, and
+    # before the other threads' values, whose destructors may.
+    closed = filterfalse(None, first)
+    for close in _closers(kept_descriptor):
+        closed = map(close, closed)
+    second, grandchild = tee(map(_libc.fork, closed))
     hooks = [(list_, list(list_)) for list_ in _fork_hooks]
     steps = chain(
         starmap(list.clear, [(list_,) for list_ in _fork_hooks]),
         starmap(_before, _ONCE),
-        map(in_copy, map(_after_in_child, copy)),
+        map(in_copy, map(_after_in_child, filterfalse(None, second))),
         map(_libc._exit, filter(None, grandchild)),
         starmap(_after_in_parent, _ONCE),
         starmap(list.extend, hooks),
     )
     deque(steps, maxlen=0)
     return next(child)
+
+
+def _closers(kept_descriptor):
+    """Return C functions of one ignored argument that close all descriptors but one."""
+    if _HAS_CLOSE_RANGE:
+        below = partial(_libc.syscall, _CLOSE_RANGE, 0, kept_descriptor - 1, 0)
+        return below, partial(_libc.syscall, _CLOSE_RANGE, kept_descriptor + 1, _LAST, 0)
+    known = {int(name) for name in os.listdir("/dev/fd")} - {kept_descriptor}
+    return (partial(sum, map(_libc.close, known)),)
 
 
 def _answer(child, read_end):

@@ -40,10 +40,10 @@ def find_roots(objects, frames, copy):
     thread (a running frame), task, event loop, context, signal, atexit, garbage.
     """
     found = []
-    package = __name__.rpartition(".")[0]
+    packages = (__name__.rpartition(".")[0], "leaklab.probe")
     for name, module in list(dict.items(sys.modules)):
         if module is not None:
-            own = text(name).startswith(package)
+            own = text(name).startswith(packages)
             found.append(("leaklab" if own else "module", text(name), module, ""))
     for name, frame in zip(frames[::2], frames[1::2]):
         found.append(("thread", name, frame, frame_function(frame)))

@@ -190,6 +190,8 @@ class PassRecorder:
         return max(fixed, now / FIXED_INTERVAL_COUNT)
 
     def _sample_all(self, now: float) -> None:
+        if self._conversation.copying:
+            return  # what /proc shows now is not the target's: a child, descriptors of the probe
         for tracked in self._table.alive():
             try:
                 if tracked.exiting:

@@ -1,0 +1,86 @@
+"""Object graphs in real recordings: beside the tracer, without it, and in forked workers."""
+
+import pytest
+
+from leaklab.record.graph import GraphDumps
+from leaklab.record.options import RecordOptions
+from leaklab.record.recording import record_run
+from leaklab.run import Run
+from leaklab.store import open_run
+
+CACHE = """
+import sys
+from leaklab import mark
+PAGES = {}
+class Page:
+    def __init__(self, number):
+        self.body = "x" * 1000 + str(number)
+def build_page(number):
+    return Page(number)
+def main():
+    for number in range(int(sys.argv[1])):
+        PAGES[number] = build_page(number)
+        mark()
+main()
+"""
+
+
+def record(tmp_path, source, *arguments, **options):
+    target = tmp_path / "target.py"
+    target.write_text(source)
+    command = [str(target), *arguments]
+    path = record_run(RecordOptions(command=command, store=str(tmp_path / "runs"), **options))
+    return Run(open_run(path))
+
+
+def test_many_dumps_do_not_disturb_the_tracer(tmp_path, monkeypatch):
+    monkeypatch.setattr(GraphDumps, "due", lambda self, process, mark, now, rss_bytes: mark >= 2)
+    run = record(tmp_path, CACHE, "30", passes=("explain",))
+    assert run.meta["events"] == []
+    assert [process["role"] for process in run.meta["processes"]] == ["main"]
+    assert run.meta["passes"][0]["exit_status"] == 0
+    assert run.data.graph_dumps["state"].tolist() == ["complete"] * 3
+    snapshots = run.data.snapshots
+    assert snapshots[snapshots["mark"] > 1]["exact"].all()
+    assert snapshots["mark"].max() >= 25
+    children = run.data.samples.query("name == 'child_count'")["value"]
+    assert not children.any()
+    [row] = run.retention().head(1).to_dict("records")
+    assert row["path"] == "__main__.PAGES → dict value → __main__.Page"
+    assert row["holder"] == "__main__.PAGES"
+    assert row["growth_count"] == pytest.approx(30 * 0.7, abs=3)
+    assert row["rate"] == pytest.approx(1150, rel=0.3)
+    assert row["suspect_rank"] == 1
+    first = run.suspects().iloc[0]
+    assert first["function"] in ("build_page", "__init__")
+    assert first["retained_by"] == [row["path"]]
+
+
+def test_without_tracing_holder_and_type_are_named(tmp_path):
+    run = record(tmp_path, CACHE, "120", passes=("graph",))
+    assert not len(run.data.snapshots)
+    [row] = run.retention().head(1).to_dict("records")
+    assert (row["holder"], row["type"]) == ("__main__.PAGES", "__main__.Page")
+    assert row["suspect_rank"] is None
+    assert row["suspect_ranks"] == []
+
+
+def test_without_fork_the_target_waits(tmp_path):
+    run = record(tmp_path, CACHE, "60", passes=("graph",), graphs="here")
+    dumps = run.data.graph_dumps
+    assert (dumps["state"] == "complete").all()
+    assert run.retention()["holder"].iloc[0] == "__main__.PAGES"
+
+
+def test_a_walk_that_takes_too_long_is_said(tmp_path):
+    source = "many = [[] for _ in range(200_000)]\n" + CACHE
+    run = record(tmp_path, source, "10", passes=("graph",), graph_limit_seconds=0.01)
+    dumps = run.data.graph_dumps
+    assert (dumps["state"] == "failed").all()
+    assert dumps["reason"].str.contains("out of time").all()
+    assert not len(run.retention())
+
+
+def test_none_when_told_so(tmp_path):
+    run = record(tmp_path, CACHE, "10", passes=("graph",), graphs="never")
+    assert not len(run.data.graph_dumps)
