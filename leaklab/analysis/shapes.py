@@ -47,7 +47,7 @@ def sawtooth(count: int, height: float, *, period: int) -> Series:
 
 def stairs(count: int, height: float, *, every: int) -> Series:
     """``height`` more at once, every so many marks."""
-    climbed: Series = height * (np.arange(count) // every)
+    climbed: Series = height * np.floor(np.arange(count) / every)
     return climbed
 
 
