@@ -1,0 +1,105 @@
+"""A recording is reused only when nothing that matters has changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leaklab import api
+from leaklab.errors import LeaklabError
+from leaklab.fingerprint import fingerprint
+from leaklab.store import RunWriter
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "serve.py").write_text("import app.cache")
+    (tmp_path / "app" / "cache.py").write_text("CACHE = {}")
+    return tmp_path
+
+
+def taken(project: Path, *argv: str, **options: Any) -> str | None:
+    return fingerprint(argv or ("serve.py",), None, project, options)
+
+
+def test_same_is_same(project: Path) -> None:
+    assert taken(project) is not None
+    assert taken(project, passes=("measure",)) == taken(project, passes=("measure",))
+
+
+@pytest.mark.parametrize("changed", ["serve.py", "app/cache.py", "app/new.py"])
+def test_an_edited_module_beside_the_script_counts(project: Path, changed: str) -> None:
+    before = taken(project)
+    (project / changed).write_text("CACHE = {1: 2}")
+    assert taken(project) != before
+
+
+def test_arguments_and_options_count(project: Path) -> None:
+    found = {
+        taken(project),
+        taken(project, "serve.py", "500"),
+        taken(project, passes=("measure",)),
+        taken(project, env={"MALLOC_ARENA_MAX": "1"}),
+        fingerprint(("serve.py",), "/usr/bin/python3", project, {}),
+    }
+    assert len(found) == 5
+
+
+def test_what_does_not_matter_does_not_count(project: Path) -> None:
+    before = taken(project)
+    (project / "notes.md").write_text("hello")
+    (project / ".venv").mkdir()
+    (project / ".venv" / "x.py").write_text("")
+    (project / "data").mkdir()
+    (project / "data" / "recorded.py").write_text("")
+    assert taken(project) == before
+    assert taken(project, env={"LEAKLAB_POSTGRES_URL": "postgresql://x"}) == before
+
+
+def test_what_cannot_be_known_is_recorded_anew(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert taken(project, "uvicorn", "app:app") is None
+    assert taken(project, "missing.py") is None
+    assert taken(project, "-m", "app") is None
+    monkeypatch.setattr("leaklab.fingerprint.SOURCE_LIMIT_COUNT", 1)
+    assert taken(project) is None
+
+
+def stored(store: Path, digest: str, state: str, run_id: str) -> str:
+    meta = {"run_id": run_id, "fingerprint": digest}
+    writer = RunWriter.create(store, "serve", "before", meta)
+    writer.close(state)
+    return writer.path
+
+
+def test_only_a_complete_equal_recording_is_found(tmp_path: Path) -> None:
+    assert api.find_recording(str(tmp_path), "serve", "before", "abc") is None
+    stored(tmp_path, "abc", "interrupted", "20260103T000000-aaaaaa")
+    assert api.find_recording(str(tmp_path), "serve", "before", "abc") is None
+    stored(tmp_path, "abc", "complete", "20260101T000000-aaaaaa")
+    newest = stored(tmp_path, "abc", "complete", "20260102T000000-aaaaaa")
+    stored(tmp_path, "abd", "complete", "20260104T000000-aaaaaa")
+    assert api.find_recording(str(tmp_path), "serve", "before", "abc") == newest
+
+
+def test_runs_are_located_by_path_name_and_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = stored(tmp_path, "abc", "complete", "20260101T000000-aaaaaa")
+    newer = stored(tmp_path, "abc", "complete", "20260102T000000-bbbbbb")
+    monkeypatch.setenv("LEAKLAB_STORE", str(tmp_path))
+    assert api.locate(older) == older
+    assert api.locate(f"{older}/run.json") == older
+    assert api.locate("serve") == api.locate("serve/before") == newer
+    assert api.locate("20260101T000000-aaaaaa") == older
+    with pytest.raises(LeaklabError, match="no such run: nothing"):
+        api.locate("nothing")
+
+
+def test_an_unknown_option_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LeaklabError, match="unknown option: durations_seconds; allowed:"):
+        api.record("x.py", durations_seconds=3)

@@ -1,0 +1,69 @@
+"""One table over all runs of a store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import synthetic
+
+import leaklab as ll
+from leaklab import overview
+from leaklab.run import Run
+from leaklab.store import RunData, RunWriter, open_run
+
+
+def write(store: str | Path, data: RunData, variant: str) -> str:
+    keep = ("processes", "passes", "run_id")
+    meta = {key: value for key, value in data.meta.items() if key in keep[:2]}
+    writer = RunWriter.create(store, "thing", variant, meta)
+    for name in ("samples", "snapshots", "heap", "stacks", "frames"):
+        table = data.arrow(name)
+        if table.num_rows:
+            writer.append(name, table.to_pydict())
+    writer.close()
+    return writer.path
+
+
+def test_one_row_per_run_and_resource(tmp_path: Path) -> None:
+    leaking = synthetic.run(rss=synthetic.leak(200, 20_000), fd_count=synthetic.leak(200, 1))
+    write(tmp_path, leaking, "before")
+    write(tmp_path, synthetic.run(rss=synthetic.leak(200, 0)), "after")
+    RunWriter.create(tmp_path, "thing", "broken", {}).close()
+    damaged = tmp_path / "thing" / "damaged" / "x"
+    damaged.mkdir(parents=True)
+    (damaged / "run.json").write_text("{")
+    table = ll.runs(tmp_path)
+    rss = table[table["resource"] == "rss_bytes"].set_index("variant")
+    assert rss.loc["before", "verdict"] == "leak"
+    assert rss.loc["before", "rate"] == pytest.approx(20_000, rel=0.01)
+    assert rss.loc["after", "verdict"] == "bounded"
+    assert set(table["run_verdict"]) >= {"leak", "bounded"}
+    assert "damaged" not in set(table["variant"])
+    assert overview.last_verdicts(tmp_path)["thing", "before"] == "leak"
+
+
+def test_a_verdict_is_worked_out_once_and_again_by_other_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, synthetic.run(rss=synthetic.leak(200, 0)), "after")
+    ll.runs(tmp_path)
+    kept = Path(path) / "verdict.json"
+    summary = json.loads(kept.read_text())
+    kept.write_text(json.dumps({**summary, "verdict": "kept"}))
+    assert set(ll.runs(tmp_path)["run_verdict"]) == {"kept"}
+    monkeypatch.setattr(overview, "_method", lambda: "another")
+    assert set(ll.runs(tmp_path)["run_verdict"]) == {"bounded"}
+    assert open_run(path).meta["state"] == "complete"
+
+
+def test_an_empty_store_is_an_empty_table(tmp_path: Path) -> None:
+    assert list(ll.runs(tmp_path / "nothing").columns) == list(overview.COLUMNS)
+
+
+def test_runs_compare_and_show_themselves() -> None:
+    before = Run(synthetic.run(rss=synthetic.leak(200, 20_000)))
+    bundle = before._repr_mimebundle_()
+    assert bundle["application/vnd.leaklab.verdict+json"]["verdict"] == "leak"
+    assert "rss_bytes" in bundle["text/html"] and "leak" in bundle["text/plain"]
