@@ -142,6 +142,10 @@ class ProcessTable:
         except ProcessGoneError:
             return None
         argv = command_line(pid)
+        if not argv:
+            # On its way out: its memory is gone already.
+            files.close()
+            return None
         tracked = Tracked(
             process=self._next_process,
             pid=pid,

@@ -11,7 +11,7 @@ from typing import Any
 
 from leaklab.record.channel import Connection, Listener
 from leaklab.record.conversation import GO, Conversation
-from leaklab.record.processes import MAIN, ProcessTable, Tracked, fork_role
+from leaklab.record.processes import MAIN, ProcessTable, Tracked, command_role, fork_role
 from leaklab.record.procfs import ProcessGoneError, command_line
 from leaklab.record.samples import Samples
 
@@ -155,6 +155,9 @@ class Switchboard:
         if tracked.connection not in (None, connection):
             self.hang_up(tracked.connection)
         self.was_used = True
+        if how == "start" and tracked.connection is None and tracked.role != MAIN:
+            # It may have been seen between its fork and its exec.
+            tracked.role = command_role(command_line(pid))
         tracked.connection = connection
         tracked.argv = command_line(pid) or tracked.argv
         tracked.python = str(message.get("python"))
