@@ -100,7 +100,8 @@ def growth_by_path(
     """Return the path nodes of the last dump with their growth, from where to where, and in what.
 
     Columns as the table ``paths`` of the last dump, plus growth_count, growth_shallow_bytes,
-    growth_bytes (retained), steady (never fell from dump to dump). None with fewer than two dumps.
+    growth_bytes (retained), steady_count and steady_size (never fell from dump to dump). None with
+    fewer than two dumps.
     """
     chosen = _dumps(data, role)
     if chosen is None:
@@ -118,10 +119,8 @@ def growth_by_path(
     table["growth_count"] = figures["count"][:, -1] - figures["count"][:, 0]
     table["growth_shallow_bytes"] = figures["shallow_bytes"][:, -1] - figures["shallow_bytes"][:, 0]
     table["growth_bytes"] = figures["retained_bytes"][:, -1] - figures["retained_bytes"][:, 0]
-    table["steady"] = [
-        _steady(count) and _steady(size)
-        for count, size in zip(figures["count"], figures["shallow_bytes"], strict=True)
-    ]
+    table["steady_count"] = [_steady(values) for values in figures["count"]]
+    table["steady_size"] = [_steady(values) for values in figures["shallow_bytes"]]
     return table, window, unit
 
 
@@ -161,9 +160,11 @@ def _steady(values: np.ndarray) -> bool:
 def _groups(table: pd.DataFrame) -> Iterable[_Group]:
     """Collect what grows below each accumulation point."""
     parent = table["parent"].to_numpy()
-    steady = table["steady"].to_numpy(dtype=bool) & (table["kind"] != "leaklab").to_numpy()
-    more = steady & (table["growth_count"].to_numpy() > 0)
-    larger = steady & (table["growth_shallow_bytes"].to_numpy() >= _MATERIAL_BYTES)
+    own = (table["kind"] == "leaklab").to_numpy()
+    counts = table["growth_count"].to_numpy()
+    more = (counts > 0) & table["steady_count"].to_numpy(dtype=bool) & ~own
+    larger = table["growth_shallow_bytes"].to_numpy() >= _MATERIAL_BYTES
+    larger &= (counts == 0) & table["steady_size"].to_numpy(dtype=bool) & ~own
     groups: dict[int, _Group] = {}
     holder_of: dict[int, int] = {}
     for node in np.flatnonzero(more).tolist():
@@ -181,7 +182,7 @@ def _groups(table: pd.DataFrame) -> Iterable[_Group]:
         group.members.append(node)
         if over < 0:
             group.tops.append(node)
-    for node in np.flatnonzero(larger & ~more).tolist():
+    for node in np.flatnonzero(larger).tolist():
         if node not in groups:  # grows in place; where objects pile up, it counts with them
             groups[node] = _Group(node, [node], [node])
     return groups.values()
