@@ -145,7 +145,9 @@ def _keeps_rising(growth: Growth, windows: int, gains: Floats, peaks: Floats) ->
         or growth.y[last].min() > np.median(growth.y[first])
         or growth.statistic >= STRONG_STATISTIC
     )
-    steady = every and bool((peaks > 0).mean() >= 0.8) and bool(separate)
+    # A handful of steps rises in a handful of windows, wherever the steps come from.
+    enough_steps = given_back(growth.y) > CLEAN_SHARE or step_count(growth.y) >= MINIMUM_STEPS
+    steady = every and bool((peaks > 0).mean() >= 0.8) and bool(separate) and enough_steps
     strong = (
         growth.statistic >= STRONG_STATISTIC
         and rising >= 0.6 * (windows - 1)
