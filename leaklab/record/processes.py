@@ -142,8 +142,9 @@ class ProcessTable:
         except ProcessGoneError:
             return None
         argv = command_line(pid)
-        if not argv:
-            # On its way out: its memory is gone already.
+        if not argv and role != MAIN:
+            # On its way out: its memory is gone already. (The main process may still be in the
+            # middle of its exec, when its arguments are not there yet.)
             files.close()
             return None
         tracked = Tracked(
