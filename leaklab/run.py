@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from leaklab.analysis.time_left import TimeLeft
     from leaklab.analysis.tree import AllocationTree
     from leaklab.store import RunData
     from leaklab.verdict import ResourceVerdict, Verdict
@@ -84,6 +85,24 @@ class Run:
         """Return the live heap at the last snapshot as a tree of calls."""
         return self._tree
 
+    def time_left(self) -> TimeLeft | None:
+        """When resident memory reaches the smallest limit at its rate; None if it does not leak.
+
+        The limits looked at are those of the run: ``--limit-memory``, control group, RLIMIT_AS and
+        the machine's memory.
+        """
+        from leaklab.analysis.time_left import smallest_limit, time_left
+
+        limit = smallest_limit(self.meta)
+        resident = self.verdict().resource("rss_bytes")
+        return time_left(resident, *limit) if limit and resident else None
+
+    def resident(self) -> pd.DataFrame:
+        """Return resident memory in its parts over time; see :mod:`leaklab.analysis.rss`."""
+        from leaklab.analysis.rss import decomposition
+
+        return decomposition(self.data)
+
     def _holders(self) -> dict[int, list[str]]:
         """Retention paths by the rank of the suspect they keep alive."""
         held: dict[int, list[str]] = {}
@@ -96,6 +115,7 @@ class Run:
     def to_json(self) -> dict[str, Any]:
         """Return what ``leaklab show --json`` prints; a figure that was not measured is null."""
         verdict = self.verdict()
+        left = self.time_left()
         result: dict[str, Any] = plain(
             {
                 "schema_version": SHOW_SCHEMA_VERSION,
@@ -107,6 +127,7 @@ class Run:
                 "reason": verdict.reason,
                 "resources": [_resource_json(resource) for resource in verdict.resources],
                 "suspects": [_suspect_json(row) for row in self.suspects().to_dict("records")],
+                "time_left": asdict(left) if left else None,
                 "retention": self.retention().to_dict("records"),
                 "events": self.meta["events"],
             }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SHOWN_SUSPECT_COUNT = 5
 SHOWN_PATH_COUNT = 5
+KEPT_FREE_SHARE = 0.2
 
 
 def safe(text: object) -> str:
@@ -73,7 +74,13 @@ def run_text(run: Run) -> str:
             for r in verdict.resources
         ]
         lines += ["", *table(rows), ""]
-        lines += [f"  {_name(r)}: {safe(r.reason)}" for r in verdict.resources]
+        lines += [
+            f"  {_name(r)}: {safe(r.reason)}" for r in verdict.resources if r.verdict != "bounded"
+        ]
+    left = run.time_left()
+    if left is not None:
+        lines.append(f"  {safe(left)}")
+    lines += _kept_free_lines(run)
     lines += _suspect_lines(run.suspects().head(SHOWN_SUSPECT_COUNT).to_dict("records"))
     lines += _retention_lines(run.retention().head(SHOWN_PATH_COUNT).to_dict("records"))
     return "\n".join(lines)
@@ -120,6 +127,19 @@ def _ending(entry: dict[str, Any]) -> str:
     if entry.get("exit_status"):
         return f"the target ended with exit status {safe(entry['exit_status'])}"
     return ""
+
+
+def _kept_free_lines(run: Run) -> Iterable[str]:
+    """What allocators keep free, where it is much: not a leak, and how to get it back."""
+    from leaklab.analysis.rss import kept_by_allocators
+
+    resident = run.verdict().resource("rss_bytes")
+    for row in kept_by_allocators(run.data).to_dict("records"):
+        if resident is not None and row["bytes"] > KEPT_FREE_SHARE * resident.last:
+            yield (
+                f"  {safe(row['part'])}: {quantity(row['bytes'], 'rss_bytes')} of resident memory; "
+                f"{safe(row['way_back'])}"
+            )
 
 
 def _suspect_lines(suspects: Sequence[Mapping[Any, Any]]) -> Iterable[str]:
