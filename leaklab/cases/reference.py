@@ -2,7 +2,8 @@
 
 ``python -m leaklab.cases.reference FOLDER`` records them anew (``data/reference`` in the project).
 They are ordinary runs without a trace of the machine that made them: file names are relative as in
-every run, and what run.json holds of commands and folders is reduced to names.
+every run, and what run.json holds of commands and folders is reduced to names. Of the object graphs
+only what grows or holds much is kept, with what leads to it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from leaklab.cases.catalogue import case
 from leaklab.errors import LeaklabError, UsageError
 
 SIZE_LIMIT_BYTES = 5_000_000
+RETAINED_BYTES = 16_384  # a node of the object graphs that holds less and does not grow is left out
+COMPRESSION_LEVEL = 19
 
 
 class Pair(NamedTuple):
@@ -41,7 +44,7 @@ PAIRS = {
     "workers": Pair("celery-parent-only", "before", "better_fix"),
     "garbage-collection": Pair("gc-tuning", "disabled", "control"),
     "memory-not-returned": Pair("memory-not-returned", "large_pinned", "large_trimmed"),
-    "what-tests-miss": Pair("exhaustion-test", "before", "documented_fix"),
+    "what-tests-miss": Pair("exhaustion-test", "with_request", "better_test"),
 }
 
 
@@ -56,6 +59,7 @@ def record_references(folder: Path) -> int:
                 print(f"{pair.case} {variant}", file=sys.stderr)
                 run = case(pair.case).record(variant, quick=True, store=scratch)
                 _make_portable(Path(run.path))
+                _reduce_paths(Path(run.path) / "paths.parquet")
         size_bytes = sum(path.stat().st_size for path in Path(scratch).rglob("*"))
         if size_bytes > SIZE_LIMIT_BYTES:
             raise LeaklabError(
@@ -86,6 +90,43 @@ def _without_folders(value: Any) -> Any:
         # An absolute path, alone or within a text (not the path of a URL), keeps its last name.
         return re.sub(r"(?<![\w:/.])/(?:[^\s'\",:]+/)+([^\s'\",:/]+)", r"\1", value)
     return value
+
+
+def _reduce_paths(table: Path) -> None:
+    """Leave out of the object graphs what neither grows nor holds much."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not table.exists():
+        return
+    schema = pq.read_schema(table)
+    nodes = pd.read_parquet(table)
+    tree = ["process", "dump", "tree"]
+    over_dumps = nodes.groupby(["process", "tree", "kind", "path"], dropna=False)["count"]
+    changed = (over_dumps.transform("nunique") > 1) | (
+        over_dumps.transform("size")
+        != nodes.groupby(["process", "tree"])["dump"].transform("nunique")
+    )
+    wanted = changed | (nodes["retained_bytes"] >= RETAINED_BYTES)
+    keys = pd.MultiIndex.from_frame(nodes[[*tree, "node"]])
+    parents = pd.MultiIndex.from_frame(nodes[[*tree, "parent"]])
+    while True:
+        with_ancestors = wanted | keys.isin(parents[wanted])
+        if with_ancestors.equals(wanted):
+            break
+        wanted = with_ancestors
+    kept = nodes[wanted].copy()
+    new = kept.groupby(tree).cumcount()
+    numbers = pd.Series(new.to_numpy(), index=keys[wanted])
+    kept["parent"] = numbers.reindex(parents[wanted]).fillna(-1).astype(int).to_numpy()
+    kept["node"] = new
+    pq.write_table(
+        pa.Table.from_pandas(kept, schema=schema, preserve_index=False),
+        table,
+        compression="zstd",
+        compression_level=COMPRESSION_LEVEL,
+    )
 
 
 def main(arguments: list[str]) -> None:
