@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SHOWN_SUSPECT_COUNT = 5
 SHOWN_PATH_COUNT = 5
+SHOWN_EVENT_COUNT = 5
 KEPT_FREE_SHARE = 0.2
 
 
@@ -111,9 +112,11 @@ def _circumstances(run: Run) -> Iterable[str]:
         ended = _ending(entry)
         if ended:
             yield f"{safe(entry.get('pass'))} pass: {ended}"
-    for event in meta["events"][:SHOWN_PATH_COUNT]:
+    # What the user asked for (phases of a drive, a stop) is said already, or is no news.
+    events = [event for event in meta["events"] if event.get("kind") not in ("phase", "stop")]
+    for event in events[:SHOWN_EVENT_COUNT]:
         yield f"{safe(event.get('kind'))}: {safe(event.get('text'))}"
-    hidden = len(meta["events"]) - SHOWN_PATH_COUNT
+    hidden = len(events) - SHOWN_EVENT_COUNT
     if hidden > 0:
         yield f"and {hidden} more events (--json lists them)"
 
@@ -156,7 +159,7 @@ def _suspect_lines(suspects: Sequence[Mapping[Any, Any]]) -> Iterable[str]:
             f"{quantity(row['rate'], 'heap_bytes')}/{per}, "
             f"{quantity(row['live_bytes'], 'heap_bytes')} live{share_text}"
         )
-        if row.get("known"):
+        if isinstance(row.get("known"), str):
             yield f"     known: {safe(row['known'])}"
         for path in row.get("retained_by") or ():
             yield f"     kept by {safe(path)}"
@@ -187,7 +190,17 @@ def _retention_lines(paths: Sequence[Mapping[Any, Any]]) -> Iterable[str]:
 
 def type_text(name: str, paths: Sequence[Mapping[Any, Any]]) -> str:
     """Return what ``leaklab show --object TYPE`` prints."""
-    lines = list(_retention_lines(paths))[1:]
+    lines = []
+    for row in paths:
+        lines.append(
+            f"{quantity(row['count'])} {safe(row['type'])}, "
+            f"{quantity(row['retained_bytes'], 'heap_bytes')} retained: {safe(row['path'])}"
+        )
+        if row["rate"] is not None:
+            lines.append(
+                f"   {quantity(row['growth_count'])} more since warm-up, "
+                f"{quantity(row['rate'], 'heap_bytes')}/{row['unit']}"
+            )
     return "\n".join(lines) or f"nothing is known of what keeps {safe(name)} alive"
 
 
