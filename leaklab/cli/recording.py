@@ -161,7 +161,10 @@ def fail_on(text: str) -> tuple[str, ...]:
 
 
 def failure(meta: dict[str, Any]) -> str | None:
-    """Say how the target failed of itself; None if it ended well or was stopped by us."""
+    """Say how the target, or what drives it, failed of itself; None if neither did."""
+    for event in meta["events"]:
+        if event.get("kind") == "drive":
+            return f"{event.get('text')} (in the {event.get('pass')} pass)"
     for entry in meta["passes"]:
         if entry.get("stopped_by"):
             continue
