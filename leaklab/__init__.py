@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from leaklab.jupyter.scoreboard import scoreboard
     from leaklab.jupyter.study import study
     from leaklab.run import Run
+    from leaklab.why_alive import why_alive
 
 __version__ = "0.1.0"
 
@@ -38,6 +39,7 @@ __all__ = [
     "runs",
     "scoreboard",
     "study",
+    "why_alive",
 ]
 
 _HOMES = {
@@ -53,6 +55,7 @@ _HOMES = {
     "runs": "leaklab.api",
     "scoreboard": "leaklab.jupyter.scoreboard",
     "study": "leaklab.jupyter.study",
+    "why_alive": "leaklab.why_alive",
 }
 
 

@@ -309,34 +309,33 @@ def path_texts(tree: PathTree, nodes: np.ndarray) -> dict[int, PathText]:
     """Return the texts of the given path nodes."""
     dump = tree.graph.dump
     kinds = len(dump.type_names) * (len(dump.texts) + 1)
-    built: dict[int, tuple[str, str, str]] = {}  # path, what ends one that ends here, type
     shown: dict[int, PathText] = {}
     for node in _with_parents(nodes[nodes >= 0], tree.parent).tolist():
         one = int(tree.first[node])
-        kind_name = dump.type_names[int(dump.type[one])]
-        parent = int(tree.parent[node])
         step = tree.step[node]
         if isinstance(step, tuple):
-            root_kind, text, _ = step
-            built[node] = (text, "", kind_name)
+            kind, text, _ = step
+            type_name = dump.type_names[int(dump.type[one])]
+            shown[node] = PathText(kind, text, type_name, text)
         else:
-            root_kind = shown[parent].kind
             text = dump.texts[int(step) // kinds - 1]
-            name = int(dump.name[one])
-            named = dump.texts[name] if name >= 0 else ""
-            built[node] = _joined(built[parent], text, f"{kind_name} {named}".strip(), kind_name)
-        shown[node] = PathText(root_kind, text, kind_name, "".join(built[node][:2]))
+            shown[node] = step_further(tree.graph, shown[int(tree.parent[node])], text, one)
     return shown
 
 
-def _joined(above: tuple[str, str, str], step: str, named: str, kind: str) -> tuple[str, str, str]:
-    """Return a path with one more step, what a path that ends there adds, and the type there."""
-    path, above_end, holder = above
-    if step in _SILENT:
-        return path + above_end, "", kind
-    end = f" → {named}" if step in _CONTAINERS or not step else ""
+def step_further(graph: ObjectGraph, above: PathText, step: str, one: int) -> PathText:
+    """Return the path that goes on from ``above`` over an edge labelled ``step`` to an object."""
+    dump = graph.dump
+    kind = dump.type_names[int(dump.type[one])]
+    name = int(dump.name[one])
+    named = f"{kind} {dump.texts[name]}".rstrip() if name >= 0 else kind
+    path = above.path
     if step.startswith((".", "[")):
-        return path + above_end + step, end, kind
-    if step in _CONTAINERS:
-        return f"{path}{above_end} → {holder.rpartition('.')[2]} {step}", end, kind
-    return f"{path}{above_end}" + (f" → {step}" if step else ""), end, kind
+        path += step
+    elif step in _CONTAINERS:
+        path += f" → {above.type.rpartition('.')[2]} {step} → {named}"
+    elif not step:
+        path += f" → {named}"
+    elif step not in _SILENT:
+        path += f" → {step}"
+    return PathText(above.kind, step, kind, path)

@@ -94,6 +94,38 @@ def retention(data: RunData, *, role: str = "main", limit: int = 20) -> pd.DataF
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def holders_of_type(data: RunData, type_name: str, *, limit: int = 20) -> pd.DataFrame:
+    """Return where the objects of a type hang at the last dump, most retained bytes first.
+
+    ``type_name``: a part of the type's name. Columns: path, type, holder, count, growth_count,
+    retained_bytes, growth_bytes, rate (bytes per unit; null with one dump), unit. Empty without
+    dumps.
+    """
+    growth = growth_by_path(data)
+    if growth is None:
+        dumps = data.graph_dumps
+        complete = dumps[dumps["state"] == "complete"]
+        if not len(complete):
+            return pd.DataFrame()
+        last = complete.iloc[-1]
+        table = data.paths
+        table = table[
+            (table["tree"] == "path")
+            & (table["process"] == last["process"])
+            & (table["dump"] == last["dump"])
+        ].copy()
+        table["growth_count"] = table["growth_bytes"] = table["rate"] = table["unit"] = None
+    else:
+        table, window, unit = growth
+        table["rate"] = table["growth_bytes"] / (window[1] - window[0])
+        table["unit"] = unit
+    mine = table[table["type"].astype(str).str.contains(type_name, regex=False)]
+    mine = mine.sort_values("retained_bytes", ascending=False, kind="stable").head(limit)
+    mine = mine.assign(holder=mine["path"].astype(str).str.partition(" → ")[0])
+    columns = ["path", "type", "holder", "count", "growth_count", "retained_bytes"]
+    return mine[[*columns, "growth_bytes", "rate", "unit"]].reset_index(drop=True)
+
+
 def growth_by_path(
     data: RunData, *, role: str = "main"
 ) -> tuple[pd.DataFrame, tuple[float, float], str] | None:

@@ -28,9 +28,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     opened = Run(open_run(locate(arguments.run, arguments.store)))
     if arguments.object:
-        paths = opened.retention()
-        paths = paths[paths["type"].astype(str).str.contains(arguments.object, regex=False)]
-        rows = plain(paths.to_dict("records"))
+        from leaklab.analysis.retention import holders_of_type
+
+        rows = plain(holders_of_type(opened.data, arguments.object).to_dict("records"))
         print(json.dumps(rows, indent=1) if arguments.json else type_text(arguments.object, rows))
     elif arguments.json:
         print(json.dumps(opened.to_json(), indent=1))

@@ -20,12 +20,12 @@ def running_frames():
 
     Second, the frames of the probe itself, which are no part of the target.
     """
-    package = __name__.rpartition(".")[0]
+    packages = (__name__.rpartition(".")[0], "leaklab.why_alive")
     frames, own = [], []
     for thread, frame in sys._current_frames().items():
         name = _thread_name(thread)
         while frame is not None:
-            if text(dict.get(frame.f_globals, "__name__")).startswith(package):
+            if text(dict.get(frame.f_globals, "__name__")).startswith(packages):
                 own.append(frame)
             else:
                 frames += (name, frame)

@@ -1,0 +1,129 @@
+"""Leak groups from tables of path nodes, and the sites that allocate them."""
+
+import pandas as pd
+import pytest
+import synthetic
+
+from leaklab.analysis.retention import COLUMNS, holders_of_type, retention
+from leaklab.store import RunData
+
+NODES = [
+    # path, parent, kind, type, first count, per mark, bytes of one
+    ("app.cache", -1, "module", "module", 1, 0, 72),
+    ("app.cache.CACHE", 0, "module", "dict", 1, 0, 0),
+    ("app.cache.CACHE → dict value → app.Page", 1, "module", "app.Page", 10, 2, 400),
+    ("app.cache.CACHE → dict value → app.Page.body", 2, "module", "bytes", 10, 2, 600),
+    ("app.cache.CACHE → dict key → str", 1, "module", "str", 10, 2, 60),
+    ("app.cache.settings", 0, "module", "dict", 1, 0, 300),
+    ("unreachable cycle: app.Node", -1, "cycle", "app.Node", 10, 1, 50),
+]
+
+
+def run_of(data, marks=(10, 40, 70, 100), nodes=NODES, pass_="explain"):
+    """``data`` with object graphs at ``marks``."""
+    rows = []
+    for dump, mark in enumerate(marks):
+        for number, (path, parent, kind, type_, count, per_mark, size) in enumerate(nodes):
+            count += per_mark * mark
+            size = size(mark) if callable(size) else size
+            rows.append(
+                {
+                    "process": 0,
+                    "dump": dump,
+                    "tree": "path",
+                    "node": number,
+                    "parent": parent,
+                    "kind": kind,
+                    "step": path.rpartition(".")[2],
+                    "type": type_,
+                    "path": path,
+                    "fingerprint": f"print of {path}",
+                    "count": count,
+                    "shallow_bytes": count * size,
+                    "retained_bytes": count * (1000 if type_ == "app.Page" else size),
+                }
+            )
+    dumps = pd.DataFrame(
+        {
+            "pass": pass_,
+            "process": 0,
+            "dump": range(len(marks)),
+            "mark": marks,
+            "time_seconds": [mark / 10 for mark in marks],
+            "state": "complete",
+        }
+    )
+    process = {"process": 0, "pass": pass_, "role": "main", "mark_count": marks[-1]}
+    processes = [*data.meta["processes"], process]
+    tables = {
+        name: data.table(name) for name in ("samples", "snapshots", "heap", "stacks", "frames")
+    }
+    return RunData.from_tables(
+        {**data.meta, "processes": processes}, **tables, graph_dumps=dumps, paths=pd.DataFrame(rows)
+    )
+
+
+def test_the_group_is_told_once_with_its_accumulation_point():
+    rows = retention(run_of(synthetic.run()))
+    assert list(rows.columns) == list(COLUMNS)
+    assert len(rows) == 1
+    row = rows.iloc[0]
+    assert row["path"] == "app.cache.CACHE → dict value → app.Page"
+    assert row["accumulation_point"] == row["holder"] == "app.cache.CACHE"
+    assert row["holder_type"] == "dict"
+    assert row["unit"] == "iteration"
+    # The dump at mark 10 is warm-up: growth from 40 to 100.
+    assert row["growth_count"] == 120
+    assert row["growth_bytes"] == 120 * 1060
+    assert row["rate"] == pytest.approx(2 * 1060)
+    assert row["suspect_rank"] is None or pd.isna(row["suspect_rank"])
+
+
+def test_a_site_that_gains_the_same_is_the_one():
+    data = synthetic.run(
+        sites={"keep": synthetic.leak(100, 2120), "other": synthetic.leak(100, 300)}
+    )
+    row = retention(run_of(data)).iloc[0]
+    assert row["suspect_rank"] == 1
+    assert row["confidence"] == "high"
+    assert "they gain the same" in row["evidence"]
+
+
+def test_two_sites_make_one_group():
+    data = synthetic.run(
+        sites={"make_page": synthetic.leak(100, 920), "read_body": synthetic.leak(100, 1200)}
+    )
+    row = retention(run_of(data)).iloc[0]
+    assert sorted(row["suspect_ranks"]) == [1, 2]
+    assert row["confidence"] == "medium"
+
+
+def test_a_site_that_no_object_explains_is_a_guess():
+    data = synthetic.run(sites={"native": synthetic.leak(100, 900_000)})
+    row = retention(run_of(data)).iloc[0]
+    assert row["suspect_ranks"] == [1]
+    assert row["confidence"] == "low"
+
+
+def test_nothing_grows_nothing_is_told():
+    still = [(*node[:5], 0, node[6]) for node in NODES]
+    assert not len(retention(run_of(synthetic.run(), nodes=still)))
+
+
+def test_one_dump_tells_no_growth_but_holders():
+    data = run_of(synthetic.run(), marks=(50,))
+    assert not len(retention(data))
+    rows = holders_of_type(data, "Page")
+    assert rows["holder"].tolist() == ["app.cache.CACHE"]
+    assert rows["rate"].tolist() == [None]
+    assert holders_of_type(run_of(synthetic.run()), "Page")["rate"].tolist() == [2000.0]
+    assert not len(holders_of_type(synthetic.run(), "Page"))
+
+
+def test_growth_in_place_is_its_own_holder():
+    log = ("app.LOG", 0, "module", "bytearray", 1, 0, lambda mark: 500 * mark)
+    data = run_of(synthetic.run(), marks=(20, 60, 100), nodes=[NODES[0], log])
+    row = retention(data).iloc[0]
+    assert row["path"] == row["holder"] == "app.LOG"
+    assert row["growth_count"] == 0
+    assert row["growth_bytes"] == 40_000

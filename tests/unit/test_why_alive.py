@@ -1,0 +1,51 @@
+"""ll.why_alive: a path for each holder of a live object."""
+
+import pytest
+
+import leaklab as ll
+
+CACHE = {}
+REGISTRY = []
+
+
+class Page:
+    """Held in two places, and by a cycle of its own."""
+
+    def __init__(self):
+        self.me = self
+        self.body = "x" * 5000
+
+    def __eq__(self, other):
+        raise AssertionError("no code of the object may run")
+
+    __hash__ = None
+
+
+def test_each_holder_has_a_path():
+    CACHE["page"] = Page()
+    REGISTRY.append(CACHE["page"])
+    try:
+        answer = ll.why_alive(CACHE["page"])
+    finally:
+        REGISTRY.clear()
+    paths = answer.holders["path"].tolist()
+    assert any(path.endswith("CACHE[page]") for path in paths)
+    assert any("REGISTRY → list item → " in path for path in paths)
+    assert not any(".me" in path for path in paths)
+    assert 5000 < answer.retained_bytes < 6500
+    assert not answer.native
+    assert "CACHE[page]" in str(answer)
+    assert "<li><code>" in answer._repr_html_()
+
+
+def test_a_local_of_the_caller_is_a_holder():
+    only_here = Page()
+    answer = ll.why_alive(only_here)
+    assert answer.holders["path"].tolist() == [
+        path for path in answer.holders["path"] if path.endswith("local only_here")
+    ]
+
+
+def test_what_nothing_holds_is_said():
+    with pytest.raises(ll.LeaklabError, match="not found in the heap"):
+        ll.why_alive(str(object()) * 10)
