@@ -20,7 +20,7 @@ LAYERS = {
     "leaklab.store.location": set(),
     "leaklab.record.options": set(),
     "leaklab.store": DATA,
-    # rustworkx: dominators of an object graph are worked out while it is recorded, not stored whole.
+    # rustworkx: an object graph's dominators are worked out while it is recorded.
     "leaklab.record.recording": DATA | {"psutil", "memray", "rustworkx"},
     "leaklab.verdict": DATA | {"scipy"},
     "leaklab.plots": DATA
