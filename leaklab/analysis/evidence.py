@@ -137,7 +137,9 @@ def weigh(
 def _keeps_rising(growth: Growth, windows: int, gains: Floats, peaks: Floats) -> tuple[bool, bool]:
     """Whether every window rises, and whether the rate stands out of the noise."""
     rising = (gains > 0).sum()
-    every = bool((gains > WINDOW_SHARE * np.median(gains)).all()) and rising == windows - 1
+    # Growth may become faster, so only the later windows are held against the median.
+    later = gains[len(gains) // 2 :]
+    every = bool((later > WINDOW_SHARE * np.median(gains)).all()) and rising == windows - 1
     size = growth.span / windows
     first, last = growth.x < growth.x[0] + size, growth.x >= growth.x[-1] - size
     separate = (
@@ -146,7 +148,8 @@ def _keeps_rising(growth: Growth, windows: int, gains: Floats, peaks: Floats) ->
         or growth.statistic >= STRONG_STATISTIC
     )
     # A handful of steps rises in a handful of windows, wherever the steps come from.
-    enough_steps = given_back(growth.y) > CLEAN_SHARE or step_count(growth.y) >= MINIMUM_STEPS
+    clean = given_back(growth.y) <= CLEAN_SHARE
+    enough_steps = not clean or step_count(_evenly(growth)) >= MINIMUM_STEPS
     steady = every and bool((peaks > 0).mean() >= 0.8) and bool(separate) and enough_steps
     strong = (
         growth.statistic >= STRONG_STATISTIC
@@ -173,6 +176,12 @@ def step_count(values: Floats) -> float:
     moves = np.diff(values)
     square = float(moves @ moves)
     return float(np.abs(moves).sum() ** 2 / square) if square else 0.0
+
+
+def _evenly(growth: Growth) -> Floats:
+    """The series at equal distances, so that rare snapshots do not look like large steps."""
+    grid = np.linspace(growth.x[0], growth.x[-1], EVENT_BINS + 1)
+    return np.interp(grid, growth.x, growth.y)
 
 
 def _noise(growth: Growth) -> float:
@@ -303,9 +312,8 @@ def _ends_flat(growth: Growth) -> bool:
 
     Snapshots can be so rare at the end of a run that one interval is all that follows a bend.
     """
-    grid = np.linspace(growth.x[0], growth.x[-1], EVENT_BINS + 1)
-    evenly = np.interp(grid, growth.x, growth.y)
-    if given_back(growth.y) > CLEAN_SHARE or step_count(evenly) < FINE_SHARE * EVENT_BINS:
+    fine = step_count(_evenly(growth)) >= FINE_SHARE * EVENT_BINS
+    if given_back(growth.y) > CLEAN_SHARE or not fine:
         return False
     begin = (
         int(np.searchsorted(growth.x, growth.end_x - TAIL_SHARE * growth.span, side="right")) - 1

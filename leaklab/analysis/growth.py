@@ -34,6 +34,8 @@ MINIMUM_SHARE = 0.2
 MINIMUM_BINS = 6
 # Two lines must leave less than this share of one line's squared error to be believed.
 SPLIT_GAIN = 0.45
+# Growth that only becomes faster is no warm-up: what came before grew at this share or more.
+ACCELERATION = 0.1
 
 
 @dataclass(frozen=True)
@@ -205,8 +207,20 @@ def last_regime(x: Floats, y: Floats) -> int:
         scale = float(np.ptp(y[begin:]))
         if together <= 1e-9 * scale * scale * len(left) or split[best] > SPLIT_GAIN * together:
             break
-        begin += int(places[best])
+        place = begin + int(places[best])
+        earlier, later = _slope(x[begin:place], y[begin:place]), _slope(x[place:], y[place:])
+        smooth = 0 <= y[place] - y[place - 1] < ACCELERATION * scale
+        if smooth and 0 < ACCELERATION * later < earlier < later:
+            break
+        begin = place
     return begin
+
+
+def _slope(x: Floats, y: Floats) -> float:
+    """Least-squares slope; 0 where x does not change."""
+    centred = x - x.mean()
+    spread = float(centred @ centred)
+    return float(centred @ y) / spread if spread else 0.0
 
 
 def _cumulative_errors(x: Floats, y: Floats) -> Floats:
