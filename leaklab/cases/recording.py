@@ -46,10 +46,13 @@ def record_case(
     with ExitStack() as running:
         environment: dict[str, str] = {}
         if case.services:
-            from leaklab.cases.services import start_service
+            from leaklab.cases.services import ServiceMissingError, start_service
 
-            for service in case.services:
-                environment.update(running.enter_context(start_service(service)))
+            try:
+                for service in case.services:
+                    environment.update(running.enter_context(start_service(service)))
+            except ServiceMissingError as error:
+                raise CaseSkipped(f"case {case.id} skipped: {error}") from None
         runs = {name: _record_variant(case, name, values, environment, how) for name in names}
     return runs if variant is None else runs[variant]
 

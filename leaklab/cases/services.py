@@ -1,6 +1,7 @@
 """The services cases need: PostgreSQL, Valkey, node. Started for a recording, gone after it.
 
 A URL in LEAKLAB_POSTGRES_URL or LEAKLAB_REDIS_URL means the user's own server is used instead.
+Node's packages are installed by npm on first use, into the user's cache folder.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import selectors
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -22,9 +24,14 @@ from leaklab.errors import LeaklabError
 GUARD = Path(__file__).parent / "server_guard.py"
 START_SECONDS = 60
 STOP_SECONDS = 30
+INSTALL_SECONDS = 180
 NODE_PACKAGES = ("react", "react-dom", "jsdom")
 
 MACHINE = f"{platform.system().lower()}-{platform.machine().lower()}"
+
+
+class ServiceMissingError(LeaklabError):
+    """The service cannot be had on this machine, as was found when it was asked for."""
 
 
 class Server(NamedTuple):
@@ -59,9 +66,12 @@ def missing_service(name: str) -> str | None:
 def start_service(name: str) -> Iterator[Mapping[str, str]]:
     """The environment through which a target finds the service, while the block runs.
 
-    Raises `LeaklabError` when a server does not come up within a minute.
+    Raises `LeaklabError` when a server does not come up within a minute, and its subclass
+    `ServiceMissingError` when node's packages cannot be installed.
     """
     if name == "node":
+        if _absent_node_packages():
+            _install_node_packages(_node_modules())
         yield {"LEAKLAB_NODE_MODULES": str(_node_modules())}
         return
     server = SERVERS[name]
@@ -127,11 +137,49 @@ def _node_modules() -> Path:
 def _missing_node() -> str | None:
     if shutil.which("node") is None:
         return "needs node: it is not on the path; install Node.js 18 or newer"
-    folder = _node_modules()
-    absent = [name for name in NODE_PACKAGES if not (folder / name).is_dir()]
-    if absent:
+    absent = _absent_node_packages()
+    if absent and shutil.which("npm") is None:
         return (
-            f"needs node packages that are not in {folder}: {', '.join(absent)}; "
-            f"npm install --prefix {folder.parent} {' '.join(NODE_PACKAGES)}"
+            f"needs node packages that are not in {_node_modules()}: {', '.join(absent)}; "
+            f"{' '.join(_npm_command(_node_modules().parent))}"
         )
     return None
+
+
+def _absent_node_packages() -> list[str]:
+    return [name for name in NODE_PACKAGES if not (_node_modules() / name).is_dir()]
+
+
+def _npm_command(prefix: Path) -> list[str]:
+    return ["npm", "install", "--prefix", str(prefix), *NODE_PACKAGES]
+
+
+def _install_node_packages(folder: Path) -> None:
+    """Let npm install the packages; the folder is there whole or not at all.
+
+    Raises `ServiceMissingError` with npm's last words when it cannot.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        try:
+            done = subprocess.run(
+                [*_npm_command(Path(scratch)), "--no-audit", "--no-fund"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=INSTALL_SECONDS,
+            )
+            problem = done.stderr.strip().splitlines()[-1:] if done.returncode else []
+        except subprocess.TimeoutExpired:
+            problem = [f"npm took more than {INSTALL_SECONDS} s"]
+        if not problem:
+            try:
+                (Path(scratch) / "node_modules").rename(folder)
+            except OSError as error:
+                problem = [str(error)]
+    if _absent_node_packages():
+        raise ServiceMissingError(
+            f"needs node packages that npm could not install: {(problem or ['no message'])[0]}; "
+            f"where there is a network: {' '.join(_npm_command(folder.parent))}"
+        )

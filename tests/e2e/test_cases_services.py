@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import psutil
 import pytest
 
-from leaklab.cases.services import missing_service, start_service
+from leaklab.cases.services import ServiceMissingError, missing_service, start_service
 
 psycopg2 = pytest.importorskip("psycopg2")
 redis = pytest.importorskip("redis")
@@ -118,3 +118,42 @@ def test_node_packages_that_are_missing_come_with_the_command(
     assert "npm install --prefix" in str(missing_service("node"))
     monkeypatch.setenv("PATH", "")
     assert "it is not on the path" in str(missing_service("node"))
+
+
+NPM = """#!/bin/sh
+echo "no network here" >&2
+[ -n "$OFFLINE" ] && exit 1
+shift 2
+mkdir -p "$1/node_modules/react" "$1/node_modules/react-dom" "$1/node_modules/jsdom"
+"""
+
+
+@pytest.fixture
+def node_with_a_pretended_npm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    for name, text in (("node", "#!/bin/sh\n"), ("npm", NPM)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    folder = tmp_path / "cache" / "node_modules"
+    monkeypatch.setenv("LEAKLAB_NODE_MODULES", str(folder))
+    return folder
+
+
+def test_node_packages_are_installed_on_first_use(node_with_a_pretended_npm: Path) -> None:
+    folder = node_with_a_pretended_npm
+    assert missing_service("node") is None
+    with start_service("node") as environment:
+        assert environment == {"LEAKLAB_NODE_MODULES": str(folder)}
+    assert [path.name for path in folder.parent.iterdir()] == ["node_modules"], "litter"
+
+
+def test_node_packages_that_cannot_be_installed_say_why(
+    node_with_a_pretended_npm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OFFLINE", "1")
+    with (
+        pytest.raises(ServiceMissingError, match=r"no network here; .*npm install --prefix"),
+        start_service("node"),
+    ):
+        pass
+    assert not list(node_with_a_pretended_npm.parent.iterdir())
