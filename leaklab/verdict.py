@@ -37,6 +37,8 @@ __all__ = ["BOUNDED", "INCONCLUSIVE", "LEAK", "ResourceVerdict", "Verdict", "jud
 UNEXPLAINED_BYTES = float(2 << 20)
 # Resident growth counts as explained when the heap grew by at least this share of it.
 EXPLAINED_SHARE = 0.5
+# From this many standard errors on the total's rate is clear of churn.
+CLEAR_STATISTIC = 20.0
 # A growing total is no leak when sites that do not leak make up this share of it.
 SETTLED_SHARE = 0.9
 # Resident memory has followed the heap when it took in this share of its growth.
@@ -118,7 +120,8 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
     """The verdict on the live heap of one role, from its sites and its total.
 
     The heap leaks when a site keeps growing that nobody else's shrinking makes up for; churn of
-    other sites, however large, does not hide it. The rate is that of the leaking sites together.
+    other sites, however large, does not hide it. The rate is that of the whole heap where it is
+    clear, else that of the leaking sites together.
     """
     if study.missing_x > 0:
         evidence = Evidence(UNDECIDED, "uncovered", more_x=study.missing_x)
@@ -130,6 +133,10 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
         together = np.sum([entry.live for entry in leaking], axis=0)
         begin = float(min(entry.growth.baseline_x for entry in leaking))
         growth = estimate(timeline.x, together, unit=unit, baseline_x=begin)
+        whole = estimate(timeline.x, timeline.total(), unit=unit, baseline_x=begin)
+        if whole.statistic >= CLEAR_STATISTIC and whole.rate > growth.rate:
+            # Churn does not blur the total: it has the small sites that leak too.
+            growth = whole
         first = leaking[0]
         place = describe(study.sites, int(study.sites.frame[first.site]))
         others = f" and {len(leaking) - 1} more sites" if len(leaking) > 1 else ""

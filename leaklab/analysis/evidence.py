@@ -321,7 +321,7 @@ def _ends_flat(growth: Growth) -> bool:
     tail = growth.x[-1] - growth.x[begin]
     gained = float(growth.y[-1] - growth.y[begin])
     mean = float(growth.y[-1] - growth.y[0]) / growth.span
-    return tail > 0 and gained < TAIL_PACE * mean * tail
+    return bool(tail > 0 and gained < TAIL_PACE * mean * tail)
 
 
 def _recent(growth: Growth) -> tuple[Floats, Floats]:
