@@ -28,6 +28,8 @@ ROW_GROUP_ROW_COUNT = 1 << 20
 # Writing run.json for each event keeps them safe from a kill; past this many (a fork bomb) they
 # are written with the next flush instead, or each one would cost as much as all before it.
 EVENTS_WRITTEN_AT_ONCE = 200
+# Object stores have no folders; making "folders" there would create a bucket that was misspelt.
+_BUCKETS = ("s3://", "s3a://", "gs://", "gcs://", "az://", "abfs://")
 
 
 class RunWriter:
@@ -175,7 +177,8 @@ class RunWriter:
             fs, inside = filesystem(self._remote)
             # run.json last: once it says complete, everything it speaks of is there.
             files = sorted(self._folder.iterdir(), key=lambda path: path.name == "run.json")
-            fs.makedirs(inside, exist_ok=True)
+            if not self._remote.startswith(_BUCKETS):
+                fs.makedirs(inside, exist_ok=True)
             for path in files:
                 fs.put_file(str(path), f"{inside}/{path.name}")
         except LeaklabError:

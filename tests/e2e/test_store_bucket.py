@@ -1,0 +1,63 @@
+"""A bucket works as a folder does: record into it, show, compare, list."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import leaklab as ll
+from leaklab.cli import main
+from leaklab.errors import LeaklabError
+from leaklab.store import RunWriter
+
+BUCKET = "s3://leaklab-store/runs"
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    pytest.importorskip("s3fs")
+    import fsspec
+
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in (
+        ("AWS_ENDPOINT_URL", f"http://{host}:{port}"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
+        monkeypatch.setenv(name, value)
+    fsspec.filesystem("s3").mkdir("leaklab-store")
+    yield BUCKET
+    fsspec.filesystem("s3").clear_instance_cache()
+    server.stop()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_record_into_a_bucket_and_work_from_there(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("serve.py").write_text(
+        "from leaklab import mark\nKEPT = []\n"
+        "for number in range(30):\n    KEPT.append(bytearray(50_000))\n    mark()\n"
+    )
+    assert main(["record", "--passes", "measure", "--store", bucket, "--", "serve.py"]) == 0
+    path = capsys.readouterr().out.strip()
+    assert path.startswith(f"{bucket}/serve/default/")
+    assert ll.open(path).meta["state"] == "complete"
+    assert len(ll.open(path).data.samples)
+    assert main(["show", "serve", "--store", bucket, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["run"] == path
+    again = ll.record("serve.py", passes=("measure",), store=bucket, progress=print)
+    assert again.reused and again.path == path
+    anew = ll.record("serve.py", passes=("measure",), store=bucket, progress=print, fresh=True)
+    assert not anew.reused
+    assert set(ll.runs(bucket)["path"]) == {path, anew.path}
+    assert not list(Path.cwd().glob("data/*"))
+    with pytest.raises(LeaklabError, match="cannot write to the store: s3://nowhere"):
+        RunWriter.create("s3://nowhere/runs", "x", None, {})
