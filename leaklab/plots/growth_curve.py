@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leaklab.analysis.series import resource_series
+from leaklab.analysis.words import interval_text
 from leaklab.plots import style, units
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 # Beyond this a legend is longer than the figure it explains.
 _LABEL_LIMIT = 46
+# Of the axis; the word does not fit into less.
+_NARROW_SHARE = 0.12
 
 
 def growth(
@@ -44,6 +47,7 @@ def growth(
     # What is warm-up in every run; where a run's own ends, its fitted line begins.
     _shade_warm_up(ax, min(filter(math.isfinite, baselines), default=-math.inf))
     units.label_axis(ax.yaxis, resource)
+    units.calm_limits(ax)
     ax.set_xlabel(axis_label(unit))
     ax.set_ylabel(style.printable(units.title(resource), 50))
     ax.margins(x=0.01)
@@ -113,11 +117,12 @@ def _shade_warm_up(ax: Axes, baseline: float) -> None:
     if not math.isfinite(baseline) or baseline <= left:
         return
     ax.axvspan(left, baseline, color=style.INK, alpha=0.12, linewidth=0, gid="warm-up")
+    narrow = baseline - left < _NARROW_SHARE * (float(ax.dataLim.x1) - left)
     ax.text(
         baseline,
         0.98,
-        "warm-up ",
-        ha="right",
+        " warm-up" if narrow else "warm-up ",
+        ha="left" if narrow else "right",
         va="top",
         color=style.INK,
         fontsize=style.FONT_SIZE - 1.5,
@@ -127,10 +132,10 @@ def _shade_warm_up(ax: Axes, baseline: float) -> None:
 
 
 def _interval(resource: str, fitted: Any) -> str:
-    low, high = fitted.rate_low, fitted.rate_high
-    if not _known(low) or not _known(high) or low == high:
+    if not _known(fitted.rate_low) or not _known(fitted.rate_high):
         return ""
-    return f" ({units.value_text(resource, low)} to {units.value_text(resource, high)})"
+    text = interval_text(resource, fitted.rate_low, fitted.rate_high)
+    return f" ({text})" if " to " in text else ""
 
 
 def _draw_rate(ax: Axes, frame: pd.DataFrame, fitted: Any, colour: str) -> None:

@@ -29,8 +29,8 @@ def curves(
 ) -> Axes:
     """Draw resources (descriptors, threads, gauges …) of one or several runs, a panel each.
 
-    ``names``: the resources, in this order; without it those that were measured, with the ones
-    that move before the constant ones, memory left out (`growth` draws it), at most six. Returns
+    ``names``: the resources, in this order; without it those that move (`interesting`), memory
+    left out (`growth` draws it), at most six. Returns
     the axes that hold the panels (``ax.child_axes``).
     """
     shown = as_runs(runs)
@@ -53,7 +53,7 @@ def curves(
 
 
 def interesting(runs: Sequence[RunLike]) -> list[str]:
-    """Resources worth a panel: those that move first, then the constant ones.
+    """Resources worth a panel: those that move in some run; where none does, the constant ones.
 
     Memory is left out, and what stayed zero in every run.
     """
@@ -64,7 +64,8 @@ def interesting(runs: Sequence[RunLike]) -> list[str]:
             if name in ("rss_bytes", "heap_bytes") or not values.any():
                 continue
             moves[name] = moves.get(name, False) or values.min() != values.max()
-    return sorted(moves, key=lambda name: not moves[name])[:PANEL_LIMIT]
+    moving = [name for name in moves if moves[name]]
+    return (moving or list(moves))[:PANEL_LIMIT]
 
 
 def _panels(host: Axes, count: int) -> list[Axes]:

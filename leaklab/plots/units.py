@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator
 
 from leaklab.analysis import words
+
+# Share of its level that a resource must move to fill a figure.
+_LEAST_SPAN = 0.005
 
 _TITLES = {
     "rss_bytes": "resident set size",
@@ -65,17 +70,42 @@ def label_axis(axis: Axis, resource: str, tick_count: int = 5) -> None:
     """Give a matplotlib axis the ticks that suit the resource's unit."""
     if words.is_bytes(resource):
         axis.set_major_locator(_ByteLocator(nbins=tick_count))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: bytes_text(value)))
+        axis.set_major_formatter(_ByteFormatter())
     else:
         whole = resource.endswith("_count")
         axis.set_major_locator(MaxNLocator(nbins=tick_count, integer=whole))
         axis.set_major_formatter(FuncFormatter(lambda value, _: count_text(value)))
 
 
+def calm_limits(ax: Axes) -> None:
+    """Keep what hardly changes from filling the figure: a few bytes of noise are no cliff."""
+    low, high = ax.get_ylim()
+    least = _LEAST_SPAN * max(abs(low), abs(high))
+    if 0 < high - low < least:
+        middle = (low + high) / 2
+        ax.set_ylim(middle - least / 2, middle + least / 2)
+
+
 class _ByteLocator(MaxNLocator):
     """Round ticks in the binary unit of the axis rather than in powers of ten."""
 
     def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
-        largest = max(abs(vmin), abs(vmax))
-        scale = next((scale for scale, _ in words.BYTE_SCALES if largest >= scale), 1)
+        scale, _ = _byte_unit(max(abs(vmin), abs(vmax)))
         return [tick * scale for tick in super().tick_values(vmin / scale, vmax / scale)]
+
+
+class _ByteFormatter(Formatter):
+    """One unit and as many decimals on all ticks as it takes to tell them apart."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        if not x:
+            return "0"
+        ticks = self.axis.get_majorticklocs() if isinstance(self.axis, Axis) else [x]
+        scale, unit = _byte_unit(float(np.abs(ticks).max()))
+        step = float(np.diff(ticks).min()) / scale if len(ticks) > 1 else 1.0
+        decimals = max(0, math.ceil(-math.log10(step) - 1e-9)) if step > 0 else 0
+        return f"{x / scale:,.{decimals}f} {unit}"
+
+
+def _byte_unit(largest: float) -> tuple[float, str]:
+    return next(((s, unit) for s, unit in words.BYTE_SCALES if largest >= s), (1, "B"))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 from typing import Any
 
 from leaklab.plots.style import INK
 
 _TEXT_LIMIT = 60_000
+_MESSAGE_LINES = 5
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07)")
 # Scripts of other tools would ask the network, or not run here: their text form is shown.
 _FORMS = ("text/html", "image/svg+xml", "image/png", "image/jpeg", "text/markdown", "text/plain")
@@ -35,23 +37,30 @@ class Output:
 def cell_outputs(cell: Any) -> list[Output]:
     """The outputs of a cell, streams joined, in the order they came."""
     found: list[Output] = []
-    text = ""
-    for output in cell.get("outputs") or ():
-        if output.output_type == "stream":
-            text += output.text
-            continue
-        found += _stream(text)
-        text = ""
-        if output.output_type == "error":
-            found.append(_error(output))
+    for kind, group in groupby(cell.get("outputs") or (), key=_kind):
+        if kind in ("stdout", "stderr"):
+            found += _stream(kind, "".join(output.text for output in group))
+        elif kind == "error":
+            found += map(_error, group)
         else:
-            found += _display(output)
-    return [*found, *_stream(text)]
+            found += [shown for output in group for shown in _display(output)]
+    return found
 
 
-def _stream(text: str) -> list[Output]:
+def _kind(output: Any) -> str:
+    return str(output.name if output.output_type == "stream" else output.output_type)
+
+
+def _stream(name: str, text: str) -> list[Output]:
     shown = _plain(text)
-    return [Output(_box(f"<pre>{escape(shown)}</pre>"), "")] if shown.strip() else []
+    line_count = len(shown.splitlines())
+    if not shown.strip():
+        return []
+    block = f"<pre>{escape(shown)}</pre>"
+    if name == "stderr" and line_count > _MESSAGE_LINES:
+        # Progress of recordings: there to be looked up, not to be read.
+        block = f"<details><summary>{line_count} lines of messages</summary>{block}</details>"
+    return [Output(_box(block), "")]
 
 
 def _error(output: Any) -> Output:

@@ -45,6 +45,8 @@ def notebook_html(notebook: Any, *, title: str | None = None) -> str:
     """
     outputs = _within_limit([cell_outputs(cell) for cell in notebook.cells])
     body = _body(notebook, outputs)
+    opening, ended, rest = body.partition("</h1>")  # the contents follow the title
+    opening, body = (f"{opening}{ended}", rest) if ended else ("", body)
     headings = [
         _Heading(int(level), name, _TAG.sub("", _ANCHOR.sub("", text)).strip())
         for level, name, text in _HEADING.findall(body)
@@ -52,6 +54,7 @@ def notebook_html(notebook: Any, *, title: str | None = None) -> str:
     return render(
         "notebook.html.j2",
         title or (headings[0].title if headings else "leaklab notebook"),
+        opening=markup(opening),
         body=markup(body),
         headings=[heading for heading in headings if heading.level > 1],
         code_css=code_css(),

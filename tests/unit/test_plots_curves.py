@@ -84,11 +84,13 @@ def test_huge_values_and_hostile_names_stay_readable():
     assert any("GiB" in tick.get_text() for tick in ax.get_yticklabels())
 
 
-def test_curves_put_what_moves_first_and_share_the_axis():
+def test_curves_draw_a_panel_for_each_resource_on_one_axis():
     run = recorded(fd_count=make.leak(COUNT, 1.0), thread_count=make.steady(COUNT, 3.0))
-    host = plots.curves([run, recorded("after", 0.0)], ax=style.detached_axes())
+    runs = [run, recorded("after", 0.0)]
+    host = plots.curves(runs, ["fd_count", "thread_count"], style.detached_axes())
     panels = host.child_axes
     assert [panel.get_gid() for panel in panels] == ["fd_count", "thread_count"]
+    assert resource_curves.interesting(runs) == ["fd_count"]  # threads do not move
     assert panels[0].get_shared_x_axes().joined(*panels)
     assert panels[-1].get_xlabel() == "iterations"
     low, high = panels[1].get_ylim()
@@ -145,7 +147,7 @@ def test_byte_ticks_are_round_in_their_unit():
     ax.set_ylim(0, 40 * 2**20)
     units.label_axis(ax.yaxis, "rss_bytes")
     labels = [tick.get_text() for tick in ax.get_yticklabels()]
-    assert labels == [f"{8 * n} MiB" if n else "0 B" for n in range(6)]
+    assert labels == [f"{8 * n} MiB" if n else "0" for n in range(6)]
 
 
 def test_svg_carries_alt_text_and_the_pages_ink():
@@ -163,3 +165,13 @@ def test_svg_carries_alt_text_and_the_pages_ink():
 def test_what_stayed_zero_gets_no_panel():
     run = recorded(fd_count=make.steady(COUNT, 3.0), socket_count=make.steady(COUNT, 0.0))
     assert resource_curves.interesting([run]) == ["fd_count"]
+
+
+def test_noise_of_a_few_bytes_is_not_blown_up_and_ticks_differ():
+    jitter = make.noise(COUNT, 40.0)
+    run = Run(make.run(sites={"keep": 1_400_000 + jitter}, meta={"name": "flat"}))
+    ax = plots.growth(run, "heap_bytes", style.detached_axes())
+    low, high = ax.get_ylim()
+    assert high - low >= 0.004 * 1_400_000
+    ticks = [tick.get_text() for tick in ax.get_yticklabels()]
+    assert len(set(ticks)) == len(ticks)

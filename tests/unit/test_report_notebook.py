@@ -113,3 +113,11 @@ def test_endless_text_is_cut_in_the_middle():
 
 def test_a_notebook_without_cells_is_a_page():
     assert "A title" in page()
+
+
+def test_long_progress_is_folded_and_results_are_not():
+    progress = new_output("stream", name="stderr", text="recording\n" * 40)
+    result = new_output("stream", name="stdout", text="result\n" * 40)
+    html = page(new_code_cell("x", outputs=[progress, result]))
+    assert "<details><summary>40 lines of messages</summary>" in html
+    assert html.count("<details><summary>") == 1
