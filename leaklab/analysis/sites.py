@@ -60,11 +60,14 @@ def group_sites(
     frames = frames.reset_index(drop=True)
     offsets, flat = _flat_frames(stacks, frames, stack_ids)
     origin = frames["origin"].astype(object).to_numpy()
+    # Code that a library generates ("<sqlalchemy generated …>") is nobody's line to mend.
+    generated = frames["file"].astype(str).str.startswith("<").to_numpy(bool)
     owner = np.repeat(np.arange(len(stack_ids)), np.diff(offsets))
     chosen = np.full(len(stack_ids), -1, np.int64)
     everything = tuple(dict.fromkeys(origin))
     for accepted in (user_origins, LIBRARY_ORIGINS, ("stdlib",), everything):
-        hits = np.flatnonzero(np.isin(origin, list(accepted))[flat]) if len(flat) else flat
+        suitable = np.isin(origin, list(accepted)) & (~generated | (accepted == everything))
+        hits = np.flatnonzero(suitable[flat]) if len(flat) else flat
         hits = hits[chosen[owner[hits]] < 0]
         owners, first = np.unique(owner[hits], return_index=True)
         chosen[owners] = flat[hits[first]]
