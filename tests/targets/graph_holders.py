@@ -1,7 +1,8 @@
 """One object for every way of holding one; prints their addresses and dumps its own graph.
 
 Runs on any CPython from 3.9 on: ``python graph_holders.py REPOSITORY DUMP``; prints a JSON object
-{holder: address} and the walker's process id. Also the scene of benchmarks/retention.py.
+{holder: address} and the walker's process id. Also the scene of benchmarks/retention.py, which sets
+HARMLESS in the environment: other tools run the code of hostile classes.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import itertools
 import json
 import logging
 import operator
+import os
 import signal
 import sys
 import threading
@@ -35,50 +37,6 @@ class Slotted:
 
 class Owner:
     shared = None
-
-
-class Hostile:
-    """Everything that could be called by looking at it ends the process."""
-
-    def _die(self, *arguments):
-        import os
-
-        os._exit(99)
-
-    __eq__ = __hash__ = __repr__ = __sizeof__ = __len__ = __iter__ = __bool__ = _die
-    __del__ = None
-    __class__ = property(_die)
-    secret = property(_die)
-
-    def __getattr__(self, name):
-        self._die()
-
-    def __getattribute__(self, name):
-        object.__getattribute__(self, "_die")()
-
-
-del Hostile.__del__
-
-
-class Meta(type):
-    def __eq__(cls, other):
-        import os
-
-        os._exit(98)
-
-    def __hash__(cls):
-        import os
-
-        os._exit(97)
-
-    def __getattribute__(cls, name):
-        import os
-
-        os._exit(96)
-
-
-class MetaHostile(metaclass=Meta):
-    pass
 
 
 addresses = {}
@@ -187,8 +145,42 @@ signal.signal(signal.SIGUSR2, functools.partial(lambda one, *_: None, held("sign
 MODULE = types.ModuleType("app_cache")
 sys.modules["app_cache"] = MODULE
 MODULE.CACHE = {"page": held("other module")}
-HOSTILE = [Hostile(), Hostile()]
-META = [MetaHostile(), MetaHostile]
+if "HARMLESS" not in os.environ:
+
+    class Hostile:
+        """Everything that could be called by looking at it ends the process."""
+
+        def _die(self, *arguments):
+            os._exit(99)
+
+        __eq__ = __hash__ = __repr__ = __sizeof__ = __len__ = __iter__ = __bool__ = _die
+        __del__ = None
+        __class__ = property(_die)
+        secret = property(_die)
+
+        def __getattr__(self, name):
+            self._die()
+
+        def __getattribute__(self, name):
+            object.__getattribute__(self, "_die")()
+
+    del Hostile.__del__
+
+    class Meta(type):
+        def __eq__(cls, other):
+            os._exit(98)
+
+        def __hash__(cls):
+            os._exit(97)
+
+        def __getattribute__(cls, name):
+            os._exit(96)
+
+    class MetaHostile(metaclass=Meta):
+        pass
+
+    HOSTILE = [Hostile(), Hostile()]
+    META = [MetaHostile(), MetaHostile]
 sys.setrecursionlimit(5000)
 NESTED = []
 for _ in range(3000):
@@ -259,6 +251,4 @@ if __name__ == "__main__":
     asyncio.run(main(look))
     done.set()
     sys.stdout.flush()
-    import os
-
     os._exit(0)

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from holder_paths import PATHS
 from interpreters import REPOSITORY, interpreter
 
 from leaklab.analysis.graph import ObjectGraph
@@ -15,42 +16,6 @@ from leaklab.record.graph_file import read_dump
 
 SCENE = REPOSITORY / "tests" / "targets" / "graph_holders.py"
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
-
-PATHS = {
-    "module dict": "__main__.MODULE_DICT → dict value → __main__.Thing",
-    "class attribute": "__main__.Owner.shared",
-    "instance attribute": "__main__.OWNER.attribute",
-    "slot": "__main__.SLOTTED.place",
-    "deque": "__main__.QUEUE → deque item → __main__.Thing",
-    "OrderedDict": "__main__.ORDERED[one]",
-    "dict of atomic values": "__main__.ATOMS → dict value → float",
-    "str key": "__main__.KEYS → dict key → str",
-    "lru_cache": "__main__.cached → cache → dict value → __main__.Thing",
-    "closure": "__main__.CLOSURE → closure captured",
-    "default argument": "__main__.with_default → default value",
-    "suspended generator": "__main__.GENERATOR → local kept",
-    "contextvar": "contextvar request_state",
-    "atexit argument": "atexit → tuple item → __main__.Thing",
-    "thread-local": "__main__.LOCAL.value",
-    "thread-local of another thread": "__main__.LOCAL.value",
-    "weakref callback": "__main__.WEAK.__callback__.args → tuple item → __main__.Thing",
-    "traceback of a stored exception": (
-        "__main__.LAST_ERROR.__traceback__.tb_next.tb_frame → local broken"
-    ),
-    "logging handler": (
-        "KeepingHandler.records → list item → logging.LogRecord.args → tuple item → __main__.Thing"
-    ),
-    "functools.partial": "__main__.PARTIAL.args → tuple item → __main__.Thing",
-    "itertools": "__main__.CYCLE → list → list item → __main__.Thing",
-    "C extension object": "__main__.GETTER → tuple → tuple item → __main__.Thing",
-    "bound method": "__main__.METHOD.__self__",
-    "signal handler": "signal SIGUSR2.args → tuple item → __main__.Thing",
-    "other module": "app_cache.CACHE[page]",
-    "local of a running thread": "thread job-#: run_job() → local lingering",
-    "threading.Timer": "local self.args → list item → __main__.Thing",
-    "asyncio timer": "asyncio.events.TimerHandle._args → tuple item → __main__.Thing",
-    "asyncio task": "task worker()._coro → local waiting",
-}
 
 
 @pytest.fixture(scope="module", params=VERSIONS)

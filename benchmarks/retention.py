@@ -1,0 +1,206 @@
+"""Retention paths beside other tools, on every way of holding an object; sizes and costs.
+
+Right is a path on which the real holder is: for objgraph the chain of find_backref_chain, for
+pympler the tree of referrers three levels deep, for guppy3 the shortest paths of an object. Each
+tool gets a process of its own with the same scene, and is handed the object; leaklab is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+SCENE = REPOSITORY / "tests" / "targets" / "graph_holders.py"
+PEERS = ("objgraph", "pympler", "guppy3")
+TIMEOUT_SECONDS = 300
+
+HEAP = """
+import sys, types, json
+package = types.ModuleType("_leaklab_probe")
+package.__path__ = [sys.argv[1] + "/leaklab/probe"]
+sys.modules["_leaklab_probe"] = package
+from _leaklab_probe import graph
+graph.prepare()
+class Page:
+    def __init__(self, number):
+        self.number = number + 1000
+        self.body = "page %d" % number
+PAGES = [Page(number) for number in range(int(sys.argv[3]) // 3)]
+print(json.dumps([graph.dump_by_fork(sys.argv[2] + str(k)) for k in range(int(sys.argv[4]))]))
+"""
+
+SERVICE = """
+import json, sys, time
+from leaklab import mark
+KEPT = {}
+class Session:
+    def __init__(self, number):
+        self.cart = [number]
+def handle(number):
+    body = json.dumps({"items": list(range(120)), "number": number})
+    KEPT[number] = Session(number)
+    return sum(json.loads(body)["items"])
+begun = time.perf_counter()
+for number in range(int(sys.argv[1])):
+    for _ in range(20):
+        handle(number)
+    mark()
+print("seconds", time.perf_counter() - begun)
+"""
+
+
+def matrix(folder: Path) -> None:
+    """Print the share of holders each tool gets right, and which it does not."""
+    sys.path[:0] = [str(REPOSITORY / "tests")]
+    from holder_paths import PATHS
+
+    right = {"leaklab": leaklab_right(folder, PATHS)}
+    for tool in PEERS:
+        right[tool] = peer_right(tool)
+    tools = list(right)
+    print(
+        f"Right paths, {len(PATHS)} ways of holding an object, CPython {sys.version.split()[0]}:\n"
+    )
+    print("| holder | " + " | ".join(tools) + " |\n|---|" + "---|" * len(tools))
+    for name in PATHS:
+        marks = ["yes" if right[tool].get(name) else "no" for tool in tools]
+        print(f"| {name} | " + " | ".join(marks) + " |")
+    shares = [f"**{sum(map(bool, right[tool].values()))}/{len(PATHS)}**" for tool in tools]
+    print("| share right | " + " | ".join(shares) + " |\n")
+
+
+def leaklab_right(folder: Path, paths: dict[str, str]) -> dict[str, bool]:
+    """Say which holders leaklab names."""
+    from test_graph_holders import found_paths
+
+    from leaklab.record.graph import wait_dump
+
+    dump = folder / "holders.dump"
+    said = json.loads(run([sys.executable, str(SCENE), str(REPOSITORY), str(dump)]))
+    wait_dump(dump, said["pid"], TIMEOUT_SECONDS)
+    found = found_paths(dump, said["addresses"])
+    return {name: str(found[name]).endswith(end) for name, end in paths.items()}
+
+
+def peer_right(tool: str) -> dict[str, bool]:
+    """Say which holders another tool shows; none when it is not installed or dies."""
+    peers = Path(__file__).with_name("retention_peers.py")
+    try:
+        said = run([sys.executable, str(peers), tool], HARMLESS="1")
+        right: dict[str, bool] = json.loads(said.splitlines()[-1])
+    except (subprocess.SubprocessError, IndexError, ValueError) as problem:
+        print(f"{tool}: {str(problem)[-200:]}", file=sys.stderr)
+        return {}
+    return right
+
+
+def sizes(folder: Path, counts: list[int], repetitions: int) -> None:
+    """Print pause, walk and analysis of heaps of ``counts`` objects."""
+    print(
+        "| objects | target held (median) | walk | analysis | its memory |\n|---|---|---|---|---|"
+    )
+    for count in counts:
+        dump = folder / "size.dump"
+        command = [sys.executable, "-c", HEAP, str(REPOSITORY), str(dump), str(count)]
+        done = json.loads(run([*command, str(repetitions)]))
+        pauses = sorted(one["pause_seconds"] for one in done)
+        code = "import sys; from benchmarks.retention import analyse; analyse(*sys.argv[1:])"
+        said = json.loads(run([sys.executable, "-c", code, f"{dump}0", str(done[0]["pid"])]))
+        print(
+            f"| {said['objects']:,} | {1000 * pauses[len(pauses) // 2]:.1f} ms "
+            f"| {said['walk_seconds']:.2f} s | {said['seconds']:.2f} s "
+            f"| {said['peak_bytes'] / 2**20:,.0f} MiB |"
+        )
+    print()
+
+
+def analyse(dump: str, pid: str) -> None:
+    """In a process of its own: wait for a dump, analyse it, print what that took."""
+    from leaklab.analysis.graph_tables import dump_tables
+    from leaklab.record.graph import wait_dump
+    from leaklab.record.graph_file import read_dump
+
+    wait_dump(dump, int(pid), TIMEOUT_SECONDS)
+    begun = time.perf_counter()
+    read = read_dump(dump)
+    dump_tables(read)
+    seconds = time.perf_counter() - begun
+    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    figures = {"objects": len(read.address), "walk_seconds": read.walk_seconds}
+    print(json.dumps({**figures, "seconds": seconds, "peak_bytes": peak_bytes}))
+
+
+def production(folder: Path, iterations: int, pairs: int) -> None:
+    """Print what the pass with object graphs costs a service, beside the pass without."""
+    from leaklab.record.options import RecordOptions
+    from leaklab.record.recording import record_run
+    from leaklab.run import Run
+    from leaklab.store import open_run
+
+    target = folder / "service.py"
+    target.write_text(SERVICE)
+    ratios, paused, holder = [], 0.0, ""
+    for _ in range(pairs):
+        seconds = {}
+        for name in ("measure", "graph"):
+            path = record_run(
+                RecordOptions(
+                    command=[str(target), str(iterations)],
+                    passes=(name,),
+                    collect="never",
+                    store=str(folder / "runs"),
+                )
+            )
+            run_ = Run(open_run(path))
+            said = run_.meta["passes"][0]["stdout_tail"]
+            seconds[name] = float(said.split("seconds")[-1])
+            if name == "graph":
+                paused = float(run_.data.graph_dumps["pause_seconds"].sum())
+                holder = str(run_.retention()["path"].iloc[0])
+        ratios.append(seconds["graph"] / seconds["measure"])
+    ratios.sort()
+    print(
+        f"Production mode, {iterations} marks: time with object graphs / without "
+        f"{ratios[len(ratios) // 2]:.3f} (median of {pairs} pairs; {ratios[0]:.3f} to "
+        f"{ratios[-1]:.3f}), held {1000 * paused:.0f} ms by the dumps kept; names {holder}"
+    )
+
+
+def run(command: list[str], **environment: str) -> str:
+    """Run ``command`` and return what it prints."""
+    return subprocess.run(
+        command,
+        cwd=REPOSITORY,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=True,
+    ).stdout
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="*", default=[100_000, 3_000_000])
+    parser.add_argument("--repetitions", type=int, default=5, help="dumps of each size")
+    parser.add_argument("--iterations", type=int, default=1500, help="marks in production mode")
+    parser.add_argument("--pairs", type=int, default=3, help="pairs of runs in production mode")
+    arguments = parser.parse_args()
+    sys.path[:0] = [str(REPOSITORY / "tests" / "unit")]
+    with tempfile.TemporaryDirectory(prefix="leaklab-bench-") as name:
+        matrix(Path(name))
+        sizes(Path(name), arguments.sizes, arguments.repetitions)
+        production(Path(name), arguments.iterations, arguments.pairs)
+
+
+if __name__ == "__main__":
+    main()
