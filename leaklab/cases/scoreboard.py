@@ -21,8 +21,16 @@ SYSTEMS = {
 # The parts of each document in the order of reading; "#" stands for its numbered items.
 PARTS = {
     "000": ("Fixed", "Checked", "Recommendations"),
-    "001": ("Overview", "Root causes", "Fixes", "Expected", "Monitoring", "Verification", "Future",
-            "Notes"),
+    "001": (
+        "Overview",
+        "Root causes",
+        "Fixes",
+        "Expected",
+        "Monitoring",
+        "Verification",
+        "Future",
+        "Notes",
+    ),
     "002": (
         "Summary",
         "Task",
@@ -33,8 +41,16 @@ PARTS = {
         "Conclusion",
         "Next",
     ),
-    "003": ("Summary", "#", "Recommendations", "Monitoring", "Testing", "Code quality",
-            "Conclusion", "Next"),
+    "003": (
+        "Summary",
+        "#",
+        "Recommendations",
+        "Monitoring",
+        "Testing",
+        "Code quality",
+        "Conclusion",
+        "Next",
+    ),
     "004": ("Issue", "#", "Expected", "Monitoring", "Testing", "Additional"),
 }
 COLUMNS = [
