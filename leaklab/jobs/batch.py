@@ -6,8 +6,10 @@ is remembered in the store, so that a batch that was stopped goes on where it wa
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -22,6 +24,19 @@ Job = Callable[[RecordingTask], TaskResult]
 Numbered = tuple[int, RecordingTask]
 # A worker that dies costs its task one retry; one that takes its workers with it is given up.
 RETRY_COUNT = 2
+REACH_SECONDS = 10.0  # for a scheduler to answer
+CONNECT_SECONDS = 60.0
+# How often to look whether there are workers, and how long there may be none.
+WORKERS_SECONDS = 10.0
+ALONE_SECONDS = 120.0
+_SETTINGS = {
+    "distributed.scheduler.allowed-failures": RETRY_COUNT,
+    # A worker holds one task at a time: what dies with it is that one.
+    "distributed.scheduler.worker-saturation": 1.0,
+    # On a busy machine a worker takes its time to start.
+    "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS:g}s",
+    "distributed.deploy.lost-worker-timeout": f"{ALONE_SECONDS:g}s",
+}
 
 
 @dataclass(frozen=True)
@@ -121,44 +136,66 @@ def _on_cluster(
     try:
         import dask
         from distributed import Client, LocalCluster
-        from distributed import as_completed as as_they_end
     except ImportError:
         raise LeaklabError(
             "dask.distributed is not installed; pip install 'leaklab[cluster]'"
         ) from None
 
-    # A worker holds one task at a time: what dies with it is that one.
-    settings = {
-        "distributed.scheduler.allowed-failures": RETRY_COUNT,
-        "distributed.scheduler.worker-saturation": 1.0,
-    }
-    with dask.config.set(settings):
+    with dask.config.set(_SETTINGS), ExitStack() as open_:
         local = None
         if cluster == "local":
             local = LocalCluster(n_workers=parallel, threads_per_worker=1, dashboard_address=None)
+            open_.callback(local.close)
         try:
-            client = Client(local or cluster, timeout=30)
+            client = Client(local or cluster, timeout=REACH_SECONDS)
         except OSError as error:
             raise LeaklabError(f"no dask scheduler at: {cluster}; {error}") from None
-        try:
-            futures = {
-                client.submit(job, task, pure=False): (number, task) for number, task in todo
-            }
-            for future in as_they_end(list(futures)):
-                number, task = futures.pop(future)
-                problem = future.exception()
+        open_.callback(client.close)
+        futures = {client.submit(job, task, pure=False): (number, task) for number, task in todo}
+        waiting = list(futures)
+        for future in _as_they_end(client, waiting, local, parallel):
+            number, task = futures[future]
+            try:
+                problem = future.exception(timeout=CONNECT_SECONDS)
                 result = (
-                    future.result()
+                    future.result(timeout=CONNECT_SECONDS)
                     if problem is None
                     else TaskResult(task.label, "failed", error=_one_line(problem))
                 )
-                # Else the result stays with its worker, and is lost and redone when that dies.
-                future.release()
-                yield number, result
-        finally:
-            client.close()
-            if local is not None:
-                local.close()
+            except TimeoutError:  # gone with its worker just now: it is being done again
+                waiting.append(future)
+                continue
+            # Else the result stays with its worker, and is lost and redone when that dies.
+            future.release()
+            del futures[future]
+            yield number, result
+        for number, task in futures.values():
+            yield number, TaskResult(task.label, "failed", error="the cluster has no worker left")
+
+
+def _as_they_end(client: Any, waiting: list[Any], local: Any, parallel: int) -> Iterator[Any]:
+    """Futures of `waiting` as they end, taken out of it; what is put back is waited for again.
+
+    Stops when there has been no worker for long: none will come.
+    """
+    from distributed import wait
+
+    alone_since: float | None = None
+    while waiting:
+        try:
+            ended = wait(waiting, timeout=WORKERS_SECONDS, return_when="FIRST_COMPLETED").done
+        except TimeoutError:
+            ended = set()
+        waiting[:] = [future for future in waiting if future not in ended]
+        yield from ended
+        if ended or client.scheduler_info(n_workers=-1)["workers"]:
+            alone_since = None
+            continue
+        if local is not None:
+            local.scale(parallel)  # starts those again whose guardian died with them
+        alone_since = alone_since or time.monotonic()
+        if time.monotonic() - alone_since > ALONE_SECONDS:
+            return
 
 
 def _one_line(error: BaseException) -> str:
