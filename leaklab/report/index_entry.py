@@ -20,12 +20,17 @@ _WIDTH, _HEIGHT, _POINTS = 260, 60, 80
 
 @dataclass(frozen=True)
 class IndexEntry:
-    """One case in the index. variants: name, verdict ("" where not recorded), rate as text."""
+    """One case in the index.
+
+    resource: what the small curves and the rates are of. variants: name, verdict ("" where not
+    recorded), rate as text, colour of its curve.
+    """
 
     id: str
     title: str
     mechanism: str
     claims: list[dict[str, str]]
+    resource: str
     variants: list[dict[str, str]]
     curve: str
     missing: str
@@ -51,7 +56,8 @@ def index_entry(
             }
             for claim in case.claims
         ],
-        variants=[_variant(name, runs.get(name), resource) for name in case.variants],
+        resource=units.title(resource) if resource else "",
+        variants=[_variant(name, runs, resource) for name in case.variants],
         curve=small_curves(runs, resource) if resource else "",
         missing="" if runs else case.missing() or "not recorded yet",
         page=page,
@@ -103,11 +109,14 @@ def small_curves(runs: Mapping[str, Run], resource: str) -> str:
     )
 
 
-def _variant(name: str, run: Run | None, resource: str | None) -> dict[str, str]:
-    if run is None:
-        return {"name": name, "verdict": "", "rate": ""}
-    verdict = run.verdict()
+def _variant(name: str, runs: Mapping[str, Run], resource: str | None) -> dict[str, str]:
+    if name not in runs:
+        return {"name": name, "verdict": "", "rate": "", "colour": ""}
+    verdict = runs[name].verdict()
     found = verdict.resource(resource) if resource else None
-    rate = units.rate_text(found.name, found.rate, found.unit) if found else ""
-    shown = f"{units.title(found.name)} {rate}" if found else ""
-    return {"name": name, "verdict": verdict.verdict, "rate": shown}
+    return {
+        "name": name,
+        "verdict": verdict.verdict,
+        "rate": units.rate_text(found.name, found.rate, found.unit) if found else "",
+        "colour": style.series_colour(list(runs).index(name)),
+    }

@@ -13,6 +13,7 @@ from leaklab.report.index_entry import IndexEntry
 from leaklab.report.pages import markup, render, text_of, write_page
 
 CASES_FOLDER = "cases"
+_SPELLED = {"http": "HTTP", "ttl": "TTL", "json": "JSON"}
 _CLAIM_ORDER = ("right", "incomplete", "wrong", "untestable")
 
 
@@ -43,7 +44,7 @@ def render_index(
         "leaklab: leaks, reproduced and measured",
         totals=_totals(listed),
         mechanisms=[
-            ({"id": name, "title": name.replace("-", " ").capitalize()}, members)
+            ({"id": name, "title": _mechanism_title(name)}, members)
             for name, members in mechanisms.items()
         ],
         documents=_documents(listed),
@@ -52,6 +53,11 @@ def render_index(
         script=markup(text_of("index.js")),
     )
     return write_page(Path(out_dir) / "index.html", html)
+
+
+def _mechanism_title(name: str) -> str:
+    words = [_SPELLED.get(word, word) for word in name.split("-")]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
 
 
 def _card(entry: IndexEntry) -> dict[str, Any]:
