@@ -119,7 +119,6 @@ def test_a_killed_worker_loses_no_recording_and_a_poisonous_one_fails_alone(
         import signal
         import subprocess
 
-
         if task.case == "poison":
             os.kill(os.getpid(), signal.SIGKILL)
         done = subprocess.run(

@@ -114,7 +114,9 @@ def test_a_cell_in_place_is_judged_and_leaves_its_variables(kernel: Kernel) -> N
 
 
 def test_a_cell_that_fails_in_place_is_recorded_to_there(kernel: Kernel) -> None:
-    reply = kernel.run(f"%%leaklab --name fails --passes measure --quiet\n{LEAKY}\nraise OSError('in the cell')")
+    reply = kernel.run(
+        f"%%leaklab --name fails --passes measure --quiet\n{LEAKY}\nraise OSError('in the cell')"
+    )
     # The error itself is shown as that of any cell.
     assert "in the cell" in reply.text + str(reply.error)
     facts = kernel.run("print(leaklab_run.label, leaklab_run.meta['processes'][0]['mark_count'])")
