@@ -22,6 +22,7 @@ def record(folder: Path, source: str | Path, *arguments: str, **options: Any) ->
     """Record a script (its text, or its path) in ``folder`` and open what came of it."""
     path = source if isinstance(source, Path) else script(folder, source)
     options.setdefault("passes", ("measure",))
+    options.setdefault("graphs", "never")
     settings = RecordOptions(
         command=[str(path), *arguments],
         cwd=str(folder),
@@ -34,6 +35,7 @@ def record(folder: Path, source: str | Path, *arguments: str, **options: Any) ->
 def record_program(folder: Path, command: list[str], **options: Any) -> RunData:
     """Record any program in ``folder`` and open what came of it."""
     options.setdefault("passes", ("measure",))
+    options.setdefault("graphs", "never")
     settings = RecordOptions(
         command=command, cwd=str(folder), store=str(folder / "store"), **options
     )

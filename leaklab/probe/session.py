@@ -17,6 +17,7 @@ FREE_COUNT = 5000
 GAUGE_SECONDS = 0.2
 RECONNECT_COUNT = 20
 TRACE_START_SECONDS = 30.0
+PORT_TRIES = 5
 
 
 class Session:
@@ -237,9 +238,19 @@ class Session:
             why = "%s: %s" % (type(problem).__name__, problem)
             self._channel.ask({"kind": "untraced", "why": why})
             return
-        why = self._start_tracer(tracing, tracing.free_port())
+        for _ in range(PORT_TRIES):
+            # Between asking for a free port and using it somebody else may have taken it.
+            why = self._start_tracer(tracing, tracing.free_port())
+            if why is None or "bind" not in why:
+                break
         self._traced = why is None
-        self._channel.ask({"kind": "traced"} if why is None else {"kind": "untraced", "why": why})
+        reply = self._channel.ask(
+            {"kind": "traced"} if why is None else {"kind": "untraced", "why": why}
+        )
+        if reply[0] == "stop":
+            # Somebody else listens to the stream.
+            tracing.stop()
+            self._traced = False
 
     def _start_tracer(self, tracing, port):
         """Start the tracer from another thread; returns why it failed, None when it runs.
@@ -276,9 +287,11 @@ class Session:
         """Call the recorder once the tracer listens, wait till it runs; False if that failed."""
         deadline = time.monotonic() + TRACE_START_SECONDS
         # memray's reader tries only twice a second, so it should find the port open.
-        while not _listens(port) and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
             if done.acquire(timeout=0.002):
                 return True
+            if _listens(port):
+                break
         try:
             self._channel.ask({"kind": "trace", "port": port})
         except ChannelError:
@@ -309,13 +322,26 @@ class _OpenImports:
 
 
 def _listens(port):
-    """Say whether somebody on this machine listens on ``port``; True where that is not told."""
+    """Say whether this process listens on ``port``; True where that is not told."""
     try:
         with open("/proc/self/net/tcp", "rb") as table:
-            wanted = b":%04X" % port
-            return any(line.split()[1:4:2] == [b"0100007F" + wanted, b"0A"] for line in table)
+            wanted = b"0100007F:%04X" % port
+            lines = [line.split() for line in table]
+            inodes = [line[9] for line in lines if line[1] == wanted and line[3] == b"0A"]
+        if not inodes:
+            return False
+        # Another process may have taken the port, and its stream would never begin.
+        names = {b"socket:[%s]" % inode for inode in inodes}
+        return any(_link_of(name) in names for name in os.listdir(b"/proc/self/fd"))
     except OSError:
         return True
+
+
+def _link_of(name):
+    try:
+        return os.readlink(b"/proc/self/fd/" + name)
+    except OSError:
+        return None
 
 
 def _has_memray():

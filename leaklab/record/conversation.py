@@ -123,20 +123,24 @@ class Conversation:
         yield GO
 
     def _traced(self, tracked: Tracked) -> Steps:
-        if tracked.heap is not None:
+        why = None
+        if tracked.heap is None:
+            why = "nobody reads the stream"
+        else:
             try:
-                pid = tracked.heap.connect(CONNECT_SECONDS)
+                if tracked.heap.connect(CONNECT_SECONDS) is None:
+                    why = "somebody else has connected to its stream"
             except LeaklabError as problem:
-                pid = None
-                self.note_untraced(tracked, str(problem))
-            if pid is None:
-                self.note_untraced(
-                    tracked, "somebody else connected to the stream; heap not recorded"
-                )
-                tracked.heap = None
-            else:
-                tracked.traced = True
-        yield GO
+                why = str(problem)
+        if why is None:
+            tracked.traced = True
+            yield GO
+            return
+        self.note_untraced(tracked, why)
+        if tracked.heap is not None:
+            tracked.heap.close()
+            tracked.heap = None
+        yield ("stop",)
 
     def _untraced(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
         tracked.heap = None

@@ -76,7 +76,7 @@ class OutputFile:
         self._partial = lines.pop()[-TAIL_SIZE:]
         if lines:
             last = next((line for line in reversed(lines) if line.strip()), b"")
-            self.last_line = last[:400].decode("utf-8", "replace") or self.last_line
+            self.last_line = _plain(last) or self.last_line
         if not self._patterns:
             return 0
         texts = [line.decode("utf-8", "replace") for line in lines]
@@ -97,3 +97,9 @@ class OutputFile:
         )
         # A file system that cannot do it keeps the output until the end: nothing is lost.
         self._punched_size += length
+
+
+def _plain(line: bytes) -> str:
+    """Return a line to be shown in a terminal: what a target prints must not drive it."""
+    text = line[:400].decode("utf-8", "replace")
+    return "".join(character for character in text if character.isprintable())

@@ -138,7 +138,8 @@ class ProcessTable:
             self.overflow_count += 1
             return None
         try:
-            files = ProcessFiles(pid)
+            # The main process has its entry even if it has ended by now.
+            files = ProcessFiles(pid, even_if_gone=role == MAIN)
         except ProcessGoneError:
             return None
         argv = command_line(pid)

@@ -22,7 +22,7 @@ class ProcessGoneError(Exception):
 class ProcessFiles:
     """The /proc files of one process, kept open: reading them again costs microseconds."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, *, even_if_gone: bool = False) -> None:
         self.pid = pid
         self._folder = f"/proc/{pid}"
         self._stat = -1
@@ -33,7 +33,8 @@ class ProcessFiles:
             ended = True
         if ended:
             self.close()
-            raise ProcessGoneError
+            if not even_if_gone:
+                raise ProcessGoneError
 
     def basic(self) -> dict[str, float | None]:
         """Return what every sample has: rss, threads, descriptors; raises ProcessGoneError."""

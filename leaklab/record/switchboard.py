@@ -90,6 +90,9 @@ class Switchboard:
         """Close every line."""
         for tracked in self._table.alive():
             self._table.ended(tracked, self._clock())
+        for key in list(self._selector.get_map().values()):
+            if isinstance(key.data, Connection):
+                key.data.close()
         self._listener.close()
         self._selector.close()
         if self._end is not None:
@@ -129,7 +132,7 @@ class Switchboard:
                 return
             answer = next(tracked.steps)
         connection.answer(*answer)
-        if answer == GO or answer[0] in ("options", "detach"):
+        if answer == GO or answer[0] in ("options", "detach", "stop"):
             # What the recorder still has to do for this mark costs the target nothing.
             next(tracked.steps)
 
@@ -139,7 +142,7 @@ class Switchboard:
         pid = connection.pid
         tracked = self._table.get(pid)
         how = message.get("how")
-        if tracked is not None and how == "start" and tracked.connection is not None:
+        if tracked is not None and how == "start" and tracked.python is not None:
             # The same process, but another program: it called exec.
             role = tracked.role if tracked.role == MAIN else None
             self._note("exec", "the process started another program (exec)", tracked)
@@ -155,7 +158,7 @@ class Switchboard:
         if tracked.connection not in (None, connection):
             self.hang_up(tracked.connection)
         self.was_used = True
-        if how == "start" and tracked.connection is None and tracked.role != MAIN:
+        if how == "start" and tracked.role != MAIN:
             # It may have been seen between its fork and its exec.
             tracked.role = command_role(command_line(pid))
         tracked.connection = connection

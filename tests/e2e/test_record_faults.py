@@ -1,0 +1,408 @@
+"""What goes wrong in the middle: a readable run, a target that goes on, and nothing that hangs."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import recorded
+
+from leaklab.errors import LeaklabError
+from leaklab.record import conversation, processes
+from leaklab.record.heap import HeapReader
+from leaklab.store import RunData, open_run
+
+WORK = """
+    import sys, time
+    from pathlib import Path
+    from leaklab import mark
+    kept = []
+    for number in range(120):
+        kept.append(bytes(9_000))
+        time.sleep(0.01)
+        mark()
+        if number == 40:
+            Path("half").touch()
+        print("at", number, flush=True)
+    print("finished", len(kept))
+    sys.exit(5)
+"""
+RECORDER = """
+    import sys
+    from leaklab.record.options import RecordOptions
+    from leaklab.record.recording import record_run
+    print(record_run(RecordOptions(
+        command=["target.py"], store="store", passes=(sys.argv[1],), graphs="never")))
+"""
+
+
+class Recorder:
+    """A recorder in a process of its own, recording ``WORK``."""
+
+    def __init__(self, folder: Path, pass_name: str) -> None:
+        recorded.script(folder, WORK)
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(RECORDER), pass_name],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def wait_until_half(self) -> psutil.Process:
+        """Return the target, in the middle of its work."""
+        deadline = time.monotonic() + 60
+        while not (self.folder / "half").exists():
+            assert time.monotonic() < deadline
+            assert self.process.poll() is None
+            time.sleep(0.01)
+        (target,) = [
+            child
+            for child in psutil.Process(self.process.pid).children()
+            if "target.py" in child.cmdline()
+        ]
+        return target
+
+    def run(self) -> RunData:
+        """Open the only run there is."""
+        (path,) = self.folder.glob("store/*/*/*")
+        return open_run(path)
+
+
+@pytest.mark.parametrize("pass_name", ["measure", "explain"])
+def test_a_killed_recorder_leaves_the_target_alone(tmp_path: Path, pass_name: str) -> None:
+    recorder = Recorder(tmp_path, pass_name)
+    target = recorder.wait_until_half()
+    time.sleep(1.1)  # what was recorded is handed over every second
+    recorder.process.kill()
+    recorder.process.communicate()
+    gone, _ = psutil.wait_procs([target], timeout=30)
+    assert gone
+    run = recorder.run()
+    expected = [*(f"at {number}" for number in range(120)), "finished 120"]
+    for name, lines in (("stdout", expected), ("stderr", [])):
+        output = Path(run.path) / f"{pass_name}.{name}.txt"
+        assert output.read_text().splitlines() == lines
+    assert run.meta["state"] == "incomplete"
+    assert run.meta["processes"][0]["role"] == "main"
+    assert run.samples["mark"].max() >= 20
+    # The next recorder sweeps away what this one could not.
+    recorded.record(tmp_path, "pass", name="next")
+    folder = Path(tempfile.gettempdir())
+    assert not list(folder.glob(f"leaklab-{recorder.process.pid}.*"))
+
+
+@pytest.mark.parametrize("pass_name", ["measure", "explain"])
+def test_a_killed_target_is_recorded_up_to_its_last_mark(tmp_path: Path, pass_name: str) -> None:
+    recorder = Recorder(tmp_path, pass_name)
+    recorder.wait_until_half().kill()
+    recorder.process.communicate(timeout=30)
+    assert recorder.process.returncode == 0
+    run = recorder.run()
+    assert run.meta["state"] == "complete"
+    assert run.meta["passes"][0]["signal"] == "SIGKILL"
+    assert run.samples["mark"].max() >= run.meta["processes"][0]["mark_count"] - 1 >= 39
+    if pass_name == "explain":
+        assert run.snapshots["mark"].max() >= 30
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_closed(tmp_path: Path, number: int) -> None:
+    recorder = Recorder(tmp_path, "explain")
+    recorder.wait_until_half()
+    recorder.process.send_signal(number)
+    recorder.process.communicate(timeout=30)
+    assert recorder.process.returncode == 0
+    run = recorder.run()
+    assert run.meta["state"] == "interrupted"
+    assert run.meta["passes"][0]["stopped_by"] == "interrupt"
+    assert run.samples["mark"].max() >= 39
+
+
+def test_a_target_that_dies_in_the_middle_of_a_snapshot(tmp_path: Path) -> None:
+    run = recorded.record(
+        tmp_path,
+        """
+        import os, signal, sys
+        from leaklab import mark
+        for _ in range(5):
+            mark()
+        tracing = sys.modules["_leaklab_probe.tracing"]
+        tracing.barrier = lambda number: os.kill(os.getpid(), signal.SIGKILL)
+        mark()
+        """,
+        passes=("explain",),
+    )
+    assert run.meta["passes"][0]["signal"] == "SIGKILL"
+    assert run.snapshots["mark"].max() == 5
+
+
+def test_a_target_that_closes_every_descriptor(tmp_path: Path) -> None:
+    run = recorded.record(
+        tmp_path,
+        """
+        import os
+        from leaklab import mark
+        for number in range(20):
+            if number == 10:
+                os.closerange(3, 4096)
+                # Another file now has the number the connection had.
+                for _ in range(3):
+                    os.open("/dev/null", os.O_RDONLY)
+            mark()
+        assert os.read(3, 1) == os.read(5, 1) == b""
+        """,
+    )
+    assert run.meta["passes"][0]["exit_status"] == 0
+    assert run.meta["passes"][0]["stderr_tail"] == ""
+    assert recorded.values(run, "rss_bytes")
+    assert run.samples["mark"].max() == 20
+
+
+def test_a_target_that_goes_into_the_background(tmp_path: Path) -> None:
+    run = recorded.record(
+        tmp_path,
+        """
+        import os, time
+        from leaklab import mark
+        mark()
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        os.closerange(0, 4096)
+        for _ in range(10):
+            time.sleep(0.02)
+            mark()
+        """,
+    )
+    assert any(event["kind"] == "daemon" for event in run.meta["events"])
+    daemon = max(run.meta["processes"], key=lambda process: process["process"])
+    assert daemon["mark_count"] >= 8
+    assert psutil.pid_exists(daemon["pid"]) is False
+
+
+def test_a_target_that_becomes_another_program(tmp_path: Path) -> None:
+    recorded.script(tmp_path, "from leaklab import mark\nfor _ in range(4): mark()", "second.py")
+    run = recorded.record(
+        tmp_path,
+        """
+        import os, sys
+        from leaklab import mark
+        mark()
+        os.execv(sys.executable, [sys.executable, "second.py"])
+        """,
+        passes=("explain",),
+    )
+    first, second = run.meta["processes"]
+    assert (first["role"], first["mark_count"]) == ("main", 1)
+    assert (second["role"], second["mark_count"]) == ("main", 4)
+    assert second["pid"] == first["pid"]
+    assert second["exit_status"] == 0
+    assert any(event["kind"] == "exec" for event in run.meta["events"])
+
+
+def test_more_processes_than_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "PROCESS_LIMIT", 5)
+    run = recorded.record(
+        tmp_path,
+        """
+        import os, time
+        children = []
+        for _ in range(20):
+            pid = os.fork()
+            if not pid:
+                time.sleep(0.3)
+                os._exit(0)
+            children.append(pid)
+        for pid in children:
+            assert os.waitpid(pid, 0)[1] == 0
+        """,
+    )
+    assert run.meta["passes"][0]["exit_status"] == 0
+    assert len(run.meta["processes"]) == 5
+    assert any(event["kind"] == "overflow" for event in run.meta["events"])
+
+
+def test_a_target_with_hardly_any_descriptors(tmp_path: Path) -> None:
+    recorded.script(
+        tmp_path,
+        """
+        from leaklab import mark
+        kept = []
+        for _ in range(20):
+            kept.append(bytes(9_000))
+            mark()
+        """,
+    )
+    recorded.script(
+        tmp_path, f"#!/bin/sh\nulimit -n 24\nexec {sys.executable} target.py\n", "few.sh"
+    ).chmod(0o755)
+    run = recorded.record_program(tmp_path, ["./few.sh"], passes=("measure", "explain"))
+    assert [p["exit_status"] for p in run.meta["passes"]] == [0, 0]
+    assert [p["stderr_tail"] for p in run.meta["passes"]] == ["", ""]
+    assert {p["mark_count"] for p in run.meta["processes"]} == {20}
+
+
+def test_a_taken_port_is_tried_again(tmp_path: Path) -> None:
+    run = recorded.record(
+        tmp_path,
+        """
+        import os, subprocess, sys
+        from leaklab import mark
+        code = (
+            "import socket, sys; s = socket.create_server(('127.0.0.1', 0));"
+            "print(s.getsockname()[1], flush=True); sys.stdin.read()"
+        )
+        server = subprocess.Popen(
+            [sys.executable, "-I", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        taken = int(server.stdout.readline())
+        tracing = sys.modules["_leaklab_probe.tracing"]
+        free_port, tries = tracing.free_port, []
+        def first_a_taken_one():
+            tries.append(1)
+            return taken if len(tries) == 1 else free_port()
+        tracing.free_port = first_a_taken_one
+        if not os.fork():
+            mark()
+            print("tries", len(tries), flush=True)
+            os._exit(0)
+        os.wait()
+        server.communicate()
+        """,
+        passes=("explain",),
+    )
+    assert run.meta["passes"][0]["stdout_tail"] == "tries 2\n"
+    (child,) = [p for p in run.meta["processes"] if p["role"] == "fork of main"]
+    assert (child["role"], child["traced"], child["mark_count"]) == ("fork of main", True, 1)
+
+
+def test_a_foreign_reader_of_the_stream_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign: list[socket.socket] = []
+    honest = HeapReader.open
+
+    def late(self: HeapReader, port: int, *rest: Any, **options: Any) -> Any:
+        foreign.append(socket.create_connection(("127.0.0.1", port)))
+        return honest(self, port, *rest, **options)
+
+    monkeypatch.setattr(HeapReader, "open", late)
+    monkeypatch.setattr(conversation, "CONNECT_SECONDS", 0.5)
+    run = recorded.record(
+        tmp_path, "from leaklab import mark\nfor _ in range(5): mark()", passes=("explain",)
+    )
+    for connection in foreign:
+        connection.close()
+    assert run.meta["passes"][0]["exit_status"] == 0
+    assert run.meta["passes"][0]["traced"] is False
+    assert "somebody else" in run.meta["passes"][0]["why_untraced"]
+    assert run.meta["processes"][0]["mark_count"] == 5
+
+
+def test_nonsense_on_the_channel_is_hung_up_on(tmp_path: Path) -> None:
+    run = recorded.record(
+        tmp_path,
+        """
+        import os, socket
+        from leaklab import mark
+        lines = []
+        for text in (b"nonsense", b"[]", b"{}", b'{"kind": "mark"}', b'{"kind": "done"}', b"\\xff"):
+            line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            line.connect(os.environ["LEAKLAB_CHANNEL"])
+            line.send(text)
+            line.settimeout(10)
+            assert line.recv(100) == b"", text
+            line.close()
+            mark()
+        """,
+    )
+    assert run.meta["passes"][0]["stderr_tail"] == ""
+    assert run.meta["processes"][0]["mark_count"] == 6
+
+
+def test_a_full_disk_ends_the_run_readably(tmp_path: Path) -> None:
+    recorded.script(tmp_path, WORK)
+    code = textwrap.dedent(
+        """
+        import resource, signal, sys
+        from leaklab.errors import LeaklabError
+        from leaklab.record.options import RecordOptions
+        from leaklab.record.recording import record_run
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+        try:
+            record_run(RecordOptions(command=["target.py"], store="store", passes=("measure",),
+                interval_seconds=0.002))
+        except LeaklabError as error:
+            print(error)
+        """
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert ended.stdout.startswith("the store is full: "), ended.stderr
+    assert ended.stdout.count("\n") == 1
+    (path,) = tmp_path.glob("store/*/*/*")
+    run = open_run(path)
+    assert run.meta["state"] == "incomplete"
+    assert len(run.samples) > 0
+    assert not [
+        p
+        for p in psutil.process_iter()
+        if p.name() == "python" and str(tmp_path) in p.environ().get("PWD", "")
+    ]
+
+
+def test_a_clock_that_jumps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jumps = iter(range(1, 1_000_000))
+    monkeypatch.setattr(time, "time", lambda: 1e9 - 1e6 * next(jumps))
+    run = recorded.record(
+        tmp_path,
+        """
+        import time
+        time.time = lambda: -1.0
+        from leaklab import mark
+        for _ in range(10):
+            time.sleep(0.01)
+            mark()
+        """,
+    )
+    rows = run.samples[run.samples["name"] == "rss_bytes"]
+    assert rows["time_seconds"].between(0, 30).all()
+    assert 0.1 <= run.meta["passes"][0]["duration_seconds"] < 30
+
+
+def test_what_a_target_prints_does_not_drive_the_terminal(tmp_path: Path) -> None:
+    told: list[dict[str, Any]] = []
+    from leaklab.record.options import RecordOptions
+    from leaklab.record.recording import record_run
+
+    recorded.script(
+        tmp_path, "import time\nprint('\\x1b[2J\\x07evil', flush=True)\ntime.sleep(0.6)"
+    )
+    options = RecordOptions(
+        command=["target.py"], cwd=str(tmp_path), store=str(tmp_path / "s"), passes=("measure",)
+    )
+    record_run(options, told.append)
+    assert any("evil" in event["text"] for event in told)
+    assert all(event["text"].isprintable() for event in told)
+    assert {"started", "figures", "ended"} <= {event["kind"] for event in told}
+
+
+def test_a_store_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("a file is in the way")
+    with pytest.raises(LeaklabError, match="store"):
+        recorded.record(tmp_path, "pass")
