@@ -26,10 +26,13 @@ def read_dump(path: str | Path) -> HeapDump:
     data = Path(path).read_bytes()
     if not data.startswith(_MAGIC):
         raise LeaklabError(f"not a dump of an object graph: {path}")
-    reader = _Reader(data)
-    if reader.done.get("status") != "complete":
-        raise LeaklabError(f"no object graph: {reader.done.get('reason', 'the walker was killed')}")
-    return reader.dump()
+    try:
+        reader = _Reader(data)
+        if reader.done.get("status") == "complete":
+            return reader.dump()
+    except (ValueError, TypeError, IndexError, struct.error) as problem:
+        raise LeaklabError(f"damaged dump of an object graph: {problem}") from None
+    raise LeaklabError(f"no object graph: {reader.done.get('reason', 'the walker was killed')}")
 
 
 class _Reader:
