@@ -1,6 +1,6 @@
 """Small recorded pairs, one for each mechanism: what every notebook can show without recording.
 
-``python -m leaklab.cases.reference FOLDER`` records them anew (``data/reference`` in the project).
+``python -m leaklab.cases.reference FOLDER [MECHANISM…]`` records them anew (``data/reference``).
 They are ordinary runs without a trace of the machine that made them: file names are relative as in
 every run, and what run.json holds of commands and folders is reduced to names. Of the object graphs
 only what grows or holds much is kept, with what leads to it.
@@ -13,6 +13,7 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,26 +49,27 @@ PAIRS = {
 }
 
 
-def record_references(folder: Path) -> int:
-    """Record all pairs into the store ``folder``, replacing what is there; the bytes they take.
+def record_references(folder: Path, mechanisms: Sequence[str]) -> int:
+    """Record the pairs of these mechanisms into the store ``folder``; the bytes of the whole store.
 
-    Raises `LeaklabError` when they take more than they may, or name this machine.
+    A pair replaces the one that is there once both of its runs are made. Raises `LeaklabError` when
+    the store becomes larger than it may.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        for pair in PAIRS.values():
+    for mechanism in mechanisms:
+        pair = PAIRS[mechanism]
+        with tempfile.TemporaryDirectory() as scratch:
             for variant in pair[1:]:
                 print(f"{pair.case} {variant}", file=sys.stderr)
                 run = case(pair.case).record(variant, quick=True, store=scratch)
                 _make_portable(Path(run.path))
                 _reduce_paths(Path(run.path) / "paths.parquet")
-        size_bytes = sum(path.stat().st_size for path in Path(scratch).rglob("*"))
-        if size_bytes > SIZE_LIMIT_BYTES:
-            raise LeaklabError(
-                f"reference runs too large: {size_bytes} bytes; at most {SIZE_LIMIT_BYTES}"
-            )
-        for pair in PAIRS.values():
             shutil.rmtree(folder / pair.case, ignore_errors=True)
             shutil.copytree(Path(scratch) / pair.case, folder / pair.case)
+    size_bytes = sum(path.stat().st_size for path in folder.rglob("*"))
+    if size_bytes > SIZE_LIMIT_BYTES:
+        raise LeaklabError(
+            f"reference runs too large: {size_bytes} bytes; at most {SIZE_LIMIT_BYTES}"
+        )
     return size_bytes
 
 
@@ -130,11 +132,15 @@ def _reduce_paths(table: Path) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """The command line: one argument, the folder of the store."""
-    if len(arguments) != 1:
-        raise UsageError("usage: python -m leaklab.cases.reference FOLDER; e.g. data/reference")
-    size_bytes = record_references(Path(arguments[0]))
-    print(f"{2 * len(PAIRS)} runs, {size_bytes} bytes")
+    """The command line: the folder of the store, then mechanisms (none: all)."""
+    if not arguments:
+        raise UsageError("no folder; give one, e.g. data/reference")
+    folder, mechanisms = Path(arguments[0]), arguments[1:] or list(PAIRS)
+    for name in mechanisms:
+        if name not in PAIRS:
+            raise UsageError(f"unknown mechanism: {name}; allowed: {', '.join(PAIRS)}")
+    size_bytes = record_references(folder, mechanisms)
+    print(f"{2 * len(mechanisms)} runs recorded; {folder} holds {size_bytes} bytes")
 
 
 if __name__ == "__main__":
