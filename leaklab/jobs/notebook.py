@@ -10,10 +10,8 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,14 +20,13 @@ import fsspec
 
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.jobs import parameters as cell
+from leaklab.jobs.execution import Progress, execute
 from leaklab.jobs.tasks import sources_digest
+from leaklab.run import VERDICT_MIME
 
-VERDICT_MIME = "application/vnd.leaklab.verdict+json"
 VERDICT_SCHEMA = 1
 # What --fail-on may name. "unexpected": a case measured other than it declares.
 FAIL_ON = ("leak", "inconclusive", "unexpected")
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -119,7 +116,7 @@ def run_notebook(
             return kept
     output.make()
     started = time.time()
-    executed, error = _execute(
+    executed, error = execute(
         str(path), values, store=store, timeout=cell_timeout_seconds, progress=progress
     )
     runs = list(_runs_shown(executed))
@@ -205,21 +202,6 @@ class _Output:
         )
 
 
-class _Lines:
-    """A text stream for papermill that hands whole lines on."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-
-    def write(self, text: str) -> None:
-        for line in text.splitlines():
-            if line.strip():
-                self.progress(line.rstrip())
-
-    def flush(self) -> None:
-        pass
-
-
 def _name(path: str | Path) -> str:
     return Path(str(path).split("://")[-1]).stem
 
@@ -237,89 +219,6 @@ def _read(path: str) -> dict[str, Any]:
     if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
         raise LeaklabError(f"no notebook: {path}; give the path of an .ipynb file")
     return notebook
-
-
-def _execute(
-    path: str,
-    values: dict[str, Any],
-    *,
-    store: str | None,
-    timeout: float | None,
-    progress: Progress | None,
-) -> tuple[Any, str | None]:
-    """The executed notebook and, when it failed, the error in one line."""
-    import nbformat
-    import papermill
-
-    error: str | None = None
-    settings = {"LEAKLAB_PROGRESS": "lines"}
-    if store is not None:
-        settings["LEAKLAB_STORE"] = store if "://" in store else str(Path(store).resolve())
-    with tempfile.TemporaryDirectory(prefix="leaklab-job-") as folder, _environment(settings):
-        plain = Path(folder, "input.ipynb")
-        with fsspec.open(path, "rb") as file:
-            plain.write_bytes(file.read())
-        target = Path(folder, "executed.ipynb")
-        try:
-            papermill.execute_notebook(
-                plain,
-                target,
-                parameters=values,
-                progress_bar=False,
-                cwd=Path(path).parent if Path(path).exists() else None,
-                execution_timeout=timeout,
-                stderr_file=_Lines(progress) if progress else None,
-                # Its warnings are about connections of machines we are not on.
-                extra_arguments=["--IPKernelApp.log_level=40"],
-            )
-        except papermill.PapermillExecutionError as failure:
-            error = f"{failure.ename}: {failure.evalue}"
-        except RuntimeError as failure:  # nbclient: the kernel died, or a cell ran out of time
-            if not target.exists():
-                raise LeaklabError(f"{_name(path)} did not start: {failure}") from None
-            error = _first_line(failure)
-        executed = nbformat.read(target, as_version=4)
-    for key in ("input_path", "output_path"):  # temporary names mean nothing to a reader
-        executed.metadata.get("papermill", {}).pop(key, None)
-    if error is not None and not _shows_error(executed):
-        _show_error(executed, error)
-    return executed, error
-
-
-def _first_line(failure: BaseException) -> str:
-    text = str(failure).strip() or type(failure).__name__
-    return f"{type(failure).__name__}: {text.splitlines()[0]}"
-
-
-def _shows_error(notebook: Any) -> bool:
-    outputs = (output for c in notebook.cells for output in c.get("outputs", ()))
-    return any(output.output_type == "error" for output in outputs)
-
-
-def _show_error(notebook: Any, error: str) -> None:
-    """Put `error` where it happened: into the first code cell that did not complete."""
-    import nbformat
-
-    codes = [c for c in notebook.cells if c.cell_type == "code"]
-    unfinished = [c for c in codes if c.metadata.get("papermill", {}).get("status") != "completed"]
-    name, _, text = error.partition(": ")
-    output = nbformat.v4.new_output("error", ename=name, evalue=text, traceback=[error])
-    (unfinished or codes)[0].outputs.append(output)
-
-
-@contextmanager
-def _environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """`settings` in this process's environment, which a kernel inherits; then as before."""
-    before = {key: os.environ.get(key) for key in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
 
 
 def _runs_shown(notebook: Any) -> Iterator[dict[str, Any]]:
