@@ -16,9 +16,10 @@ import psutil
 
 from leaklab.errors import LeaklabError, UsageError
 
-# A server is ready when it listens; anything else when it has used no processor time for a while.
-READY_SECONDS = 20.0
-QUIET_SECONDS = 0.7
+# A server is ready when it listens; anything else when all of it has slept for a while. A start
+# under tracing on a busy machine may take long.
+READY_SECONDS = 60.0
+QUIET_SECONDS = 1.5
 READY_POLL_SECONDS = 0.1
 PORT_VARIABLE = "LEAKLAB_TARGET_PORT"
 
@@ -136,8 +137,8 @@ class Drive:
     def _ready(self, now: float, pids: list[int]) -> bool:
         self._poll_due = now + READY_POLL_SECONDS
         before, self._port = self._port, _listening_port(pids)
-        busy_seconds = _busy_seconds(pids)
-        if busy_seconds - self._busy[1] > 0.01:
+        busy_seconds, asleep = _activity(pids)
+        if not asleep or busy_seconds - self._busy[1] > 0.01:
             self._busy = (now, busy_seconds)
         quiet = now - self._busy[0] > QUIET_SECONDS
         # Seen twice: a tracer listens for a moment as well, when it starts.
@@ -154,10 +155,13 @@ def _listening_port(pids: list[int]) -> int | None:
     return None
 
 
-def _busy_seconds(pids: list[int]) -> float:
-    total = 0.0
+def _activity(pids: list[int]) -> tuple[float, bool]:
+    """Return the processor time used so far, and whether no process wants any right now."""
+    total, asleep = 0.0, True
     for pid in pids:
         with contextlib.suppress(psutil.Error):
-            times = psutil.Process(pid).cpu_times()
+            process = psutil.Process(pid)
+            times = process.cpu_times()
             total += times.user + times.system
-    return total
+            asleep = asleep and process.status() == psutil.STATUS_SLEEPING
+    return total, asleep

@@ -72,6 +72,7 @@ class PassRecorder:
         progress: Callable[[dict[str, Any]], None] | None,
     ) -> None:
         self._options = options
+        self._command = command
         self._name = name
         self._writer = writer
         self._progress = progress
@@ -129,7 +130,10 @@ class PassRecorder:
             started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             self._begun = time.monotonic()
             self._pid = self._target.start()
-            self._table.add(self._pid, 0.0, None, MAIN)
+            main = self._table.add(self._pid, 0.0, None, MAIN)
+            if main is not None:
+                # In the middle of its exec a process has no arguments yet.
+                main.argv = main.argv or list(self._command.argv)
             self._switchboard.watch_end_of(self._pid)
             # At once it would be the program loader that is measured.
             self._due["sample"] = FIRST_INTERVAL_SECONDS

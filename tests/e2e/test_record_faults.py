@@ -359,11 +359,7 @@ def test_a_full_disk_ends_the_run_readably(tmp_path: Path) -> None:
     run = open_run(path)
     assert run.meta["state"] == "incomplete"
     assert len(run.samples) > 0
-    assert not [
-        p
-        for p in psutil.process_iter()
-        if p.name() == "python" and str(tmp_path) in p.environ().get("PWD", "")
-    ]
+    assert not psutil.pid_exists(run.meta["processes"][0]["pid"])
 
 
 def test_a_clock_that_jumps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
 import sys
@@ -313,7 +312,7 @@ def test_a_running_process_is_watched_and_left_alone(tmp_path: Path) -> None:
             interval_seconds=0.05,
         )
         assert process.poll() is None
-        assert len(os.listdir(f"/proc/{process.pid}/task")) == 1
+        assert len(list(Path(f"/proc/{process.pid}/task").iterdir())) == 1
         status = Path(f"/proc/{process.pid}/status").read_text()
         assert "TracerPid:\t0" in status
         before = Path(f"/proc/{process.pid}/stat").read_text()

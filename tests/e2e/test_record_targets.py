@@ -283,8 +283,7 @@ def test_calls_of_a_function_count_as_marks(tmp_path: Path) -> None:
         assert Service.handle.__name__ == "handle"
         """,
         passes=("explain",),
-        mark_on=["call:service:Service.handle", "call:service:Service.fixed"]
-        + ["call:service:Service.later", "call:service:Service.gone"],
+        mark_on=[f"call:service:Service.{name}" for name in ("handle", "fixed", "later", "gone")],
     )
     assert run.meta["passes"][0]["stderr_tail"] == ""
     assert run.meta["processes"][0]["mark_count"] == 13
@@ -344,7 +343,7 @@ def test_nothing_stays_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     monkeypatch.setattr(passes, "LEFT_BEHIND_SECONDS", 0.2)
-    before = os.listdir("/proc/self/fd")
+    before = list(Path("/proc/self/fd").iterdir())
     run = recorded.record(
         tmp_path,
         """
@@ -354,7 +353,7 @@ def test_nothing_stays_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         passes=("measure", "explain"),
     )
     assert list(temporary.iterdir()) == []
-    assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert len(list(Path("/proc/self/fd").iterdir())) == len(before)
     assert [event["kind"] for event in run.meta["events"]].count("left-behind") == 2
     for process in run.meta["processes"]:
         with pytest.raises(ProcessLookupError):
