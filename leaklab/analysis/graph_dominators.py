@@ -39,9 +39,10 @@ def immediate_dominators(graph: ObjectGraph) -> np.ndarray:
         rounds.append(leaves)
         holders = referrers[_ranges(starts[leaves], referrer_count[leaves])]
         outgoing -= np.bincount(holders, minlength=count + 1)
-        candidates = np.unique(holders)
-        leaves = candidates[alive[candidates] & (outgoing[candidates] == 0)]
-        leaves = leaves[leaves != count]
+        candidates = np.zeros(count + 1, dtype=bool)
+        candidates[holders] = True
+        candidates[count] = False
+        leaves = np.flatnonzero(candidates & alive & (outgoing == 0))
     _general(dominator, alive, source, target)
     depth = depths(dominator, count)
     for leaves in reversed(rounds):
@@ -75,7 +76,8 @@ def _edges(graph: ObjectGraph, reached: np.ndarray) -> tuple[np.ndarray, np.ndar
     source = np.repeat(np.arange(count, dtype="i8"), np.diff(graph.offsets))
     keep = reached[source]
     key = source[keep] * (count + 1) + graph.targets[keep]
-    key = np.unique(key)
+    key.sort(kind="stable")  # nearly in order, which np.unique would not make use of
+    key = key[np.append(True, key[1:] != key[:-1])] if len(key) else key
     roots = np.flatnonzero(graph.root >= 0)
     given = np.array([root.node for root in graph.dump.roots], dtype="i8")
     roots = np.union1d(roots, given)

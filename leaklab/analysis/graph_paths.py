@@ -239,13 +239,12 @@ class _Builder:
             above[place] = self._parents[int(above[place])]
         if len(level) > 1:
             self._merge_fields(level, above)
-        key = np.stack([above, self._step[level]])
-        unique, inverse = np.unique(key, axis=1, return_inverse=True)
+        place, steps = pd.factorize(self._step[level])
+        inverse, keys = pd.factorize(above * len(steps) + place)
         numbers = [
-            self._folded(int(parent), int(step))
-            for parent, step in zip(unique[0].tolist(), unique[1].tolist(), strict=True)
+            self._folded(key // len(steps), int(steps[key % len(steps)])) for key in keys.tolist()
         ]
-        self.node_of[level] = np.array(numbers, dtype="i4")[inverse.ravel()]
+        self.node_of[level] = np.array(numbers, dtype="i4")[inverse]
 
     def _merge_fields(self, level: np.ndarray, above: np.ndarray) -> None:
         labels = self._edge_label[level]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # its innermost library frame, and one without those to its innermost frame of any origin.
 USER_ORIGINS = ("target",)
 LIBRARY_ORIGINS = ("site-packages",)
+COMPREHENSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>")
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,15 @@ def group_sites(
     frames = frames.reset_index(drop=True)
     offsets, flat = _flat_frames(stacks, frames, stack_ids)
     origin = frames["origin"].astype(object).to_numpy()
-    # Code that a library generates ("<sqlalchemy generated …>") is nobody's line to mend.
-    generated = frames["file"].astype(str).str.startswith("<").to_numpy(bool)
+    # Code that a library generates ("<sqlalchemy generated …>") is nobody's line to mend, and a
+    # comprehension belongs to the function around it.
+    generated = frames["file"].astype(str).str.startswith("<")
+    inner = (generated | frames["function"].isin(COMPREHENSIONS)).to_numpy(bool)
     owner = np.repeat(np.arange(len(stack_ids)), np.diff(offsets))
     chosen = np.full(len(stack_ids), -1, np.int64)
     everything = tuple(dict.fromkeys(origin))
     for accepted in (user_origins, LIBRARY_ORIGINS, ("stdlib",), everything):
-        suitable = np.isin(origin, list(accepted)) & (~generated | (accepted == everything))
+        suitable = np.isin(origin, list(accepted)) & (~inner | (accepted == everything))
         hits = np.flatnonzero(suitable[flat]) if len(flat) else flat
         hits = hits[chosen[owner[hits]] < 0]
         owners, first = np.unique(owner[hits], return_index=True)

@@ -158,7 +158,10 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
         growing=tuple(growing),
         total=whole,
         total_evidence=weigh(
-            whole, material=SITE_MATERIAL_BYTES, whole_gain=float(total[-1] - total[0])
+            whole,
+            material=SITE_MATERIAL_BYTES,
+            whole_gain=float(total[-1] - total[0]),
+            one_of_many=True,
         ),
         moved=_moved(timeline, of_stack, gain),
         missing_x=_missing(data, role, timeline),
