@@ -1,0 +1,95 @@
+"""Series made of events: steps that stay, counted, and whether they keep coming."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from leaklab.analysis.growth import Growth
+
+    Floats = NDArray[np.float64]
+
+# A series that gives back at most this share of what it takes is made of events, not of noise.
+CLEAN_SHARE = 0.1
+# Steps a growing series must be made of, at least: fewer are a warm-up, however they are spread.
+MINIMUM_STEPS = 5.5
+# Events at a constant rate: the Laplace statistic must not fall below this, and the silence after
+# the last one must not exceed this many mean intervals (a chance of 3 % each).
+LAPLACE_LOWEST = -1.88
+SILENCE_INTERVALS = 3.5
+# More events than this would only find slowing that does not matter.
+MOST_EVENTS = 100
+# Events close together count as one: so many bins are looked at.
+EVENT_BINS = 40
+# The last 30 % of the run must bring at least this share of the growth.
+LATE_SHARE = 0.05
+
+
+def given_back(values: Floats) -> float:
+    """Share of what a series takes that it gives back: 0 for one that never falls."""
+    moves = np.diff(values)
+    taken = float(moves[moves > 0].sum())
+    return float(-moves[moves < 0].sum()) / taken if taken else float("inf")
+
+
+def step_count(values: Floats) -> float:
+    """Effective number of steps a series is made of (Kish): few large ones count as few."""
+    moves = np.diff(values)
+    square = float(moves @ moves)
+    return float(np.abs(moves).sum() ** 2 / square) if square else 0.0
+
+
+def evenly(growth: Growth) -> Floats:
+    """The series at equal distances, so that rare snapshots do not look like large steps."""
+    grid = np.linspace(growth.x[0], growth.x[-1], EVENT_BINS + 1)
+    return np.interp(grid, growth.x, growth.y)
+
+
+def keep_coming(growth: Growth, worth: float) -> bool:
+    """Whether a series that is never given back grows by events at a constant rate.
+
+    One in a hundred calls leaks: the events are few and irregular, so that some windows have
+    none. Laplace's test for a trend in a point process (Cox and Lewis 1966) tells a constant rate
+    from one that dies out; the silence since the last event must be usual. Judged over the whole
+    run, or after the baseline where growth there is ``worth`` it.
+    """
+    parts = [(growth.whole_x, growth.whole_y)]
+    if growth.y[-1] - growth.y[0] >= worth:
+        parts.append((growth.x, growth.y))
+    for x, y in parts:
+        if given_back(y) > CLEAN_SHARE:
+            continue
+        steps, laplace, silence = events(x, y)
+        if steps >= MINIMUM_STEPS and laplace >= LAPLACE_LOWEST and silence <= SILENCE_INTERVALS:
+            return True
+    return False
+
+
+def events(x: Floats, y: Floats) -> tuple[float, float, float]:
+    """Number of events by which the retained floor rises (large ones weighted down), Laplace's
+    statistic of their times, and the silence after the last in mean intervals."""
+    retained = np.minimum.accumulate(y[::-1])[::-1]
+    moves = np.diff(retained)
+    at = np.flatnonzero(moves > 0)
+    if len(at) < 2:
+        return float(len(at)), float("-inf"), float("inf")
+    # Snapshots become rarer: a move belongs to the whole interval it was seen after.
+    length = x[-1] - x[0]
+    times = ((x[at] + x[at + 1]) / 2 - x[0]) / length
+    interval = x[at + 1] - x[at]
+    pace = moves[at] / interval
+    weights = np.minimum(pace, 3 * np.median(pace)) * interval
+    steps = step_count(np.append(0.0, np.cumsum(weights)))
+    centre = float(weights @ times / weights.sum())
+    laplace = (centre - 0.5) * float(np.sqrt(12 * min(steps, MOST_EVENTS)))
+    silence = float((x[-1] - x[at[-1] + 1]) / length * len(at))
+    bins = np.searchsorted(x, np.linspace(x[0], x[-1], EVENT_BINS + 1))
+    steps = min(steps, step_count(retained), step_count(retained[bins]))
+    late = retained[-1] - retained[np.searchsorted(x, x[-1] - 0.3 * (x[-1] - x[0]))]
+    if late < LATE_SHARE * (retained[-1] - retained[0]):
+        silence = float("inf")
+    return steps, laplace, silence
