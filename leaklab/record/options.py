@@ -60,6 +60,8 @@ class RecordOptions:
     channel:
         Path of the socket to listen on, for a process that connects of its own accord instead of
         being attached to; its hanging up ends the recording.
+    until_decided:
+        Stop each pass once its verdict has held at several looks in a row (local stores only).
     echo:
         Pass the target's output on to this process's stderr while it runs.
     stdin:
@@ -125,6 +127,11 @@ class RecordOptions:
         if interval is not None and not interval >= MINIMUM_INTERVAL_SECONDS:
             raise UsageError(
                 f"interval too small: {interval}; at least {MINIMUM_INTERVAL_SECONDS} seconds"
+            )
+        if self.until_decided and "://" in (self.store or ""):
+            raise UsageError(
+                f"a run in a remote store cannot be looked at: {self.store}; "
+                "use a folder as the store, or --duration"
             )
         if self.cwd is not None and not Path(self.cwd).is_dir():
             raise UsageError(f"no such working folder: {self.cwd}; name one that exists")

@@ -14,6 +14,7 @@ from typing import Any
 from leaklab.record.child import Subreaper, reap
 from leaklab.record.command import Command
 from leaklab.record.conversation import Conversation, how_to_add
+from leaklab.record.deciding import Decider
 from leaklab.record.drive import Drive, drive_command
 from leaklab.record.heap import StackTable
 from leaklab.record.options import RecordOptions
@@ -108,6 +109,9 @@ class PassRecorder:
         self._main_ended_seconds: float | None = None
         self._in_background = False
         self._due: dict[str, float] = {}
+        self._decider: Decider | None = None
+        if options.until_decided:
+            self._decider = Decider(writer.path, options.duration_seconds)
         self._drive: Drive | None = None
         if options.drive is not None:
             self._drive = Drive(
@@ -167,6 +171,7 @@ class PassRecorder:
             self._samples.flush()
             self._writer.flush()
             self._due["flush"] = now + FLUSH_SECONDS
+            self._decide(now)
         if self._is_due("progress", now):
             self._tell("figures")
             self._due["progress"] = now + PROGRESS_SECONDS
@@ -175,6 +180,17 @@ class PassRecorder:
             pids = [tracked.pid for tracked in self._table.alive()]
             if self._drive.step(now, pids):
                 self._stop("drive", "stopped after the drive")
+
+    def _decide(self, now: float) -> None:
+        """Stop where the verdict is asked for, and decided by what is stored."""
+        if self._decider is None or self._target.stopping:
+            return
+        mark_count = max(tracked.mark_count for tracked in self._table.all)
+        if self._decider.due(now, mark_count):
+            self._writer.update(processes=[*self._before, *self._table.rows(self._name)])
+            why = self._decider.look(now, mark_count)
+            if why is not None:
+                self._stop("decided", why)
 
     def _pause(self, now: float) -> float:
         """Return how long to wait for messages: waking up is the dearest part of a sample."""

@@ -358,3 +358,24 @@ def test_nothing_stays_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for process in run.meta["processes"]:
         with pytest.raises(ProcessLookupError):
             os.kill(process["pid"], signal.SIG_DFL)
+
+
+def test_recording_until_the_verdict_is_decided(tmp_path: Path) -> None:
+    run = recorded.record(
+        tmp_path,
+        """
+        import time
+        from leaklab import mark
+        kept = []
+        for _ in range(100_000):
+            kept.append(b"x" * 100_000)
+            time.sleep(0.005)
+            mark()
+        """,
+        until_decided=True,
+        duration_seconds=60,
+    )
+    assert run.meta["passes"][0]["stopped_by"] == "decided"
+    (stop,) = [event["text"] for event in run.meta["events"] if event["kind"] == "stop"]
+    assert stop.startswith("leak: ")
+    assert 40 <= run.meta["processes"][0]["mark_count"] < 6000
