@@ -71,7 +71,7 @@ class Study:
             for case in self.cases.values()
             for claim in case.claims
         ]
-        return Table(["case", "document", "what it says"], rows)
+        return self._table(["case", "document", "what it says"], rows)
 
     def record(self) -> Table:
         """Record every variant of every case, or load what was recorded before."""
@@ -86,19 +86,23 @@ class Study:
                 runs[name] = case.record(name, quick=self.quick, fresh=self.fresh, **given)
                 if runs[name].meta["state"] == "interrupted":
                     raise KeyboardInterrupt
-        return Table(["case", "variant", "what it does", "recorded"], list(self._recorded()))
+        return self._table(["case", "variant", "what it does", "recorded"], list(self._recorded()))
 
     def curves(self) -> None:
         """The resource that says most about each case, then the others that move."""
         from leaklab import plots
+        from leaklab.plots.resource_curves import interesting
 
         for case, runs in self._recorded_cases():
             name = headline(runs)
             heading(case.title)
             main = {v: run for v, run in runs.items() if case.variants[v].role in ROLE_ORDER[:3]}
             for shown in _portions(main or runs, runs):
-                figure(plots.growth(list(shown.values()), name))
-            figure(plots.curves(list((main or runs).values())))
+                figure(plots.growth(shown, name))
+            shown = list((main or runs).values())
+            others = [other for other in interesting(shown) if other != name]
+            if others:
+                figure(plots.curves(shown, others))
 
     def lines(self) -> None:
         """The first allocation sites of every variant that leaks, and a figure of the worst."""
@@ -114,7 +118,7 @@ class Study:
                     f"{100 * row['share']:.0f} %",
                 )
                 for variant, run in runs.items()
-                if run.verdict().verdict == "leak"
+                if _heap_leaks(run)
                 for row in run.suspects().head(SUSPECT_COUNT).to_dict("records")
             ]
             heading(case.title)
@@ -175,7 +179,7 @@ class Study:
             (self.cases[name].title, "", "skipped", why, "") for name, why in self.skipped.items()
         ]
         columns = ["case", "variant", "verdict", "because", "expected"]
-        return Table(columns, rows, data={VERDICT_MIME: data})
+        return self._table(columns, rows, data={VERDICT_MIME: data})
 
     def judged_claims(self) -> Table:
         """Each claim again, with what the figures say about it."""
@@ -196,6 +200,12 @@ class Study:
         runs = self.runs[case.id]
         leaking = [v for v in runs if runs[v].verdict().verdict == "leak"] or list(runs)
         return runs[min(leaking, key=lambda variant: _order(case, variant))]
+
+    def _table(self, columns: list[str], rows: list[Any], **options: Any) -> Table:
+        """A table whose first column is the case; without it where there is only one."""
+        if len(self.cases) == 1:
+            columns, rows = columns[1:], [row[1:] for row in rows]
+        return Table(columns, rows, **options)
 
     def _given(self, case: Case) -> dict[str, Any]:
         wanted = self.iterations and "iterations" in case.parameters
@@ -253,13 +263,19 @@ def _order(case: Case, variant: str) -> tuple[int, int]:
     return ROLE_ORDER.index(case.variants[variant].role), list(case.variants).index(variant)
 
 
-def _portions(main: Mapping[str, Run], runs: Mapping[str, Run]) -> Iterator[dict[str, Run]]:
-    """The variants by figure: before and fixes, then the other conditions."""
-    others = {variant: run for variant, run in runs.items() if variant not in main}
-    for group in (main, others):
-        names = list(group)
-        for start in range(0, len(names), LINE_COUNT):
-            yield {name: group[name] for name in names[start : start + LINE_COUNT]}
+def _portions(main: Mapping[str, Run], runs: Mapping[str, Run]) -> Iterator[list[Run]]:
+    """The variants by figure: before and fixes, then the other conditions beside before."""
+    first = list(main.values())
+    for start in range(0, len(first), LINE_COUNT):
+        yield first[start : start + LINE_COUNT]
+    others = [run for variant, run in runs.items() if variant not in main]
+    reference = first[:1]
+    for start in range(0, len(others), LINE_COUNT - 1):
+        yield [*reference, *others[start : start + LINE_COUNT - 1]]
+
+
+def _heap_leaks(run: Run) -> bool:
+    return any(r.name == "heap_bytes" and r.verdict == "leak" for r in run.verdict().resources)
 
 
 def _unmet(checked: Any) -> str:

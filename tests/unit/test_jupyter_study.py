@@ -32,7 +32,7 @@ def study(monkeypatch: pytest.MonkeyPatch) -> Iterator[Study]:
     """The unbounded cache, with runs made up: before leaks, every fix is flat."""
 
     def record(case: Case, variant: str, **_: Any) -> Run:
-        run = run_of(leaks=variant == "before")
+        run = run_of(leaks=variant == "before", fd_count=synthetic.steady(120, 3))
         run.meta.update(name=case.id, variant=variant, state="complete")
         return run
 
@@ -46,7 +46,7 @@ def study(monkeypatch: pytest.MonkeyPatch) -> Iterator[Study]:
 def test_variants_are_told_in_the_order_of_the_story(study: Study) -> None:
     assert list(study.runs["unbounded-cache"])[:2] == ["before", "documented_fix"]
     assert study.worst().meta["variant"] == "before"
-    assert next(row[1] for row in study.record().rows) == "before"
+    assert next(row[0] for row in study.record().rows) == "before"
 
 
 def test_figures_lines_and_fixes_are_shown_case_by_case(study: Study) -> None:
@@ -73,13 +73,13 @@ def test_verdicts_carry_what_a_job_collects(study: Study) -> None:
 def test_what_cannot_run_here_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Case, "missing", lambda case: "needs modules that are not installed: x")
     study = Study("unbounded-caches", cases=["unbounded-cache"])
-    assert [row[2:] for row in study.record().rows] == [
+    assert [row[1:] for row in study.record().rows] == [
         ["needs modules that are not installed: x", "skipped"]
     ]
     with capture_output() as shown:
         study.curves()
     assert shown.outputs == []
-    assert study.verdicts().rows[0][2] == "skipped"
+    assert study.verdicts().rows[0][1] == "skipped"
 
 
 def test_an_interrupted_recording_ends_the_study(monkeypatch: pytest.MonkeyPatch) -> None:
