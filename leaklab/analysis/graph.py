@@ -16,7 +16,8 @@ _DEFAULT_MODULES = frozenset(sys.stdlib_module_names)
 @dataclass(frozen=True)
 class Root:
     """Where a path starts. ``kind``: module, leaklab (a module of the probe), thread, task,
-    event loop, context, signal, atexit, garbage; found by the analysis: native (held by native code), cycle (unreachable)."""
+    event loop, context, signal, atexit, garbage; found by the analysis: class (held by its
+    instances), native (held by native code), cycle (unreachable)."""
 
     kind: str
     name: str
