@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-ROW_INCHES = 0.22
+_ROW_INCHES = 0.22
 # More rows than this do not fit a page; outer calls that only pass on are folded first.
 ROW_LIMIT = 26
 _SMALLEST_SHARE = 0.002
@@ -39,8 +39,8 @@ def allocation_tree(run_or_tree: Any, ax: Axes | None = None, metric: str | None
     ``metric``: live_bytes (the default), growth_bytes, allocation_count, difference (default for a
     tree with before_bytes: orange held more after, blue less), or for a run with an object graph
     retained_bytes and object_count (what keeps how much alive). Colours otherwise say where a call
-    comes from. Calls under 0.2 % are left out. Raises UsageError for a
-    metric the tree does not have.
+    comes from. Calls under 0.2 % are left out. Raises UsageError for a metric the tree does not
+    have.
     """
     nodes = tree_nodes(run_or_tree, metric)
     metric = check_metric(nodes, metric or default_metric(nodes))
@@ -53,10 +53,15 @@ def allocation_tree(run_or_tree: Any, ax: Axes | None = None, metric: str | None
         )
     rows = np.flatnonzero(layout.width >= total * _SMALLEST_SHARE)
     level, cut = _levels(layout, rows)
-    ax = ax or style.axes(9.0, (level.max() + 4) * ROW_INCHES + 0.2)
+    ax = ax or style.axes(9.0, height_inches(int(level.max()) + 1))
     _draw(ax, layout, rows, level, metric)
     _finish(ax, layout, metric, int(level.max()) + 1, cut)
     return ax
+
+
+def height_inches(row_count: int) -> float:
+    """How high a figure of that many rows is, with its title and legend."""
+    return (row_count + 3) * _ROW_INCHES + 0.2
 
 
 def tree_nodes(run_or_tree: Any, metric: str | None = None) -> Any:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab.analysis.tree import AllocationTree
 from leaklab.plots import style, units
-from leaklab.plots.icicle import allocation_tree, default_metric, tree_nodes
+from leaklab.plots.icicle import allocation_tree, default_metric, height_inches, tree_nodes
 from leaklab.plots.icicle_layout import (
     METRICS,
     check_metric,
@@ -153,7 +153,10 @@ def describe_tree(nodes: pd.DataFrame) -> str:
 
 
 def _still(tree: AllocationTree, metric: str) -> Figure:
-    return style.figure_of(allocation_tree(tree, style.detached_axes(9.0, 5.0), metric))
+    ax = allocation_tree(tree, style.detached_axes(9.0, 5.0), metric)
+    figure = style.figure_of(ax)
+    figure.set_figheight(height_inches(int(ax.get_ylim()[0])))
+    return figure
 
 
 def _document(nodes: pd.DataFrame, packed: str, alt: str) -> str:

@@ -196,6 +196,7 @@ def test_page_forbids_every_request_and_has_a_still_stand_in():
     assert "default-src 'none'" in figure.document
     assert not re.search(r"(src|href)=[\"']?(https?:)?//", figure.document)
     assert 'sandbox="allow-scripts allow-downloads"' in figure.html
+    assert figure.still().get_figheight() < 2  # three rows, not three towers
     bundle = figure._repr_mimebundle_()
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
     assert bundle["text/plain"].startswith("Allocation tree: 1000 B live in 5 calls")
