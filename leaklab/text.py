@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SHOWN_SUSPECT_COUNT = 5
 SHOWN_PATH_COUNT = 5
+LEAST_SHOWN_SHARE = 0.005
 SHOWN_EVENT_COUNT = 5
 KEPT_FREE_SHARE = 0.2
 
@@ -82,7 +83,10 @@ def run_text(run: Run) -> str:
     if left is not None:
         lines.append(f"  {safe(left)}")
     lines += _kept_free_lines(run)
-    lines += _suspect_lines(run.suspects().head(SHOWN_SUSPECT_COUNT).to_dict("records"))
+    suspects = run.suspects()
+    # Sites that grow by next to nothing beside the others would only distract.
+    shown = suspects[~(suspects["share"] < LEAST_SHOWN_SHARE)].head(SHOWN_SUSPECT_COUNT)
+    lines += _suspect_lines(shown.to_dict("records"))
     lines += _retention_lines(run.retention().head(SHOWN_PATH_COUNT).to_dict("records"))
     return "\n".join(lines)
 
