@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from leaklab.analysis.evidence import GROWS, STOPPED, UNDECIDED, Evidence
+from leaklab.analysis.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
 from leaklab.analysis.growth import estimate
 from leaklab.analysis.resources import (
     BOUNDED,
@@ -93,8 +93,8 @@ def judge(data: RunData) -> Verdict:
             entry = judge_series(series)
             if name == "rss_bytes" and role in heaps:
                 entry = reconcile(entry, heaps[role], studies[role])
-            if role != "main" and entry.unit == "second" and marked:
-                entry = _of_helper(entry, float(series["x"].iloc[-1]))
+            if role != "main" and entry.unit == "second":
+                entry = _of_helper(entry, series, marked)
             resources.append(entry)
     resources = [
         _settled_by_resident(entry, resources, data) if entry.name == HEAP else entry
@@ -105,14 +105,17 @@ def judge(data: RunData) -> Verdict:
     return Verdict(verdict, why, tuple(resources), suspects_table(studies.get(worst)))
 
 
-def _of_helper(entry: ResourceVerdict, end_x: float) -> ResourceVerdict:
-    """A process without marks beside ones that mark: a server or load generator, most often.
+def _of_helper(entry: ResourceVerdict, series: pd.DataFrame, marked: bool) -> ResourceVerdict:
+    """A child without marks that was seen only shortly decides nothing.
 
-    Its start looks like growth; it is judged once it was seen for long enough after that.
+    Beside processes that mark it is a server or load generator, most often: its start looks like
+    growth, so it is judged once it was seen for long enough after that.
     """
-    if end_x - entry.baseline_x >= HELPER_SECONDS:
+    end_x = float(series["x"].iloc[-1])
+    enough = len(series) >= MINIMUM_POINTS
+    if enough and (not marked or end_x - entry.baseline_x >= HELPER_SECONDS):
         return entry
-    why = f"was seen for {span_text(end_x, 'second')} in a helper process: listed, not judged"
+    why = f"was seen for {span_text(end_x, 'second')} in a child process: listed, not judged"
     return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=0.0, decides=False)
 
 

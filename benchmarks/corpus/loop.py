@@ -1,7 +1,7 @@
 """The loop that every workload of the corpus runs in.
 
 ``python NAME.py [--iterations N] [--seed N] [--no-marks] [--peer NAME]``: a workload hands its
-unit of work to :func:`run`. Without marks a unit takes at least a few milliseconds, so that a
+unit of work to :func:`run`. Without marks a unit takes at least a fiftieth of a second, so that a
 recorder that goes by time sees the run.
 """
 
@@ -12,7 +12,7 @@ import time
 
 import leaklab
 
-PACE_SECONDS = 0.004
+PACE_SECONDS = 0.02
 
 
 def mark():

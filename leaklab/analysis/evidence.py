@@ -153,6 +153,12 @@ def _keeps_rising(growth: Growth, windows: int, gains: Floats, peaks: Floats) ->
     return steady, strong
 
 
+def _last_share(growth: Growth, share: float) -> Floats:
+    """The values of this last share of the run, from the last one seen before it."""
+    begin = np.searchsorted(growth.whole_x, growth.end_x - share * growth.run_span, side="right")
+    return growth.whole_y[max(int(begin) - 1, 0) :]
+
+
 def _noise(growth: Growth) -> float:
     """Robust standard deviation of the points around the fitted line."""
     residual = growth.y - growth.rate * growth.x
@@ -199,8 +205,7 @@ def _not_steady(
     """Growth, if any, that does not show in every window."""
     if given_back(growth.whole_y) <= CLEAN_SHARE:
         steps, _, _ = events(growth.whole_x, growth.whole_y)
-        late = growth.whole_x >= growth.end_x - STEP_SILENCE * growth.run_span
-        if steps < 4 and np.ptp(growth.whole_y[late]) == 0:
+        if steps < 4 and np.ptp(_last_share(growth, STEP_SILENCE)) == 0:
             return Evidence(STOPPED, "steps", rising, windows)
     quarter = growth.x >= growth.end_x - growth.span / 4
     before = max(float(growth.y[~quarter].max(initial=-np.inf)), growth.earlier_high)
@@ -214,7 +219,6 @@ def _not_steady(
         return Evidence(STOPPED, "flat" if growth.rate_low <= 0 else "small", rising, windows)
     if growth.total < NOISE_MULTIPLE * _noise(growth):
         return Evidence(STOPPED, "flat", rising, windows)
-    latest = growth.y[growth.x >= growth.end_x - STEP_SILENCE * growth.span]
-    if rising <= 2 and np.ptp(latest) < WINDOW_SHARE * np.ptp(growth.y):
+    if rising <= 2 and np.ptp(_last_share(growth, STEP_SILENCE)) < WINDOW_SHARE * np.ptp(growth.y):
         return Evidence(STOPPED, "steps", rising, windows)
     return Evidence(UNDECIDED, "unsteady", rising, windows, more_x=growth.run_span)
