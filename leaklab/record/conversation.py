@@ -59,13 +59,17 @@ class Conversation:
         self._reader: HeapReader | None = None
         #: the object graphs of this pass; None where it takes none
         self.graphs: GraphDumps | None = None
-        #: set while a process is being copied: its children are not the target's then
-        self.copying = False
+        self._copied: set[int] = set()
         if pass_name != "measure" and options.graphs != "never":
             self.graphs = GraphDumps(pass_name, graph_folder, options.graph_limit_seconds)
         self.stopping = False
         #: live bytes of the snapshot taken last; None before the first
         self.live_bytes: int | None = None
+
+    @property
+    def copying(self) -> bool:
+        """Whether a process is being copied: its children are not the target's then."""
+        return bool(self._copied)
 
     @property
     def traces(self) -> bool:
@@ -216,12 +220,13 @@ class Conversation:
         graphs = self.graphs
         if graphs is None or not graphs.due(tracked.heap_number, mark, now, tracked.rss_bytes):
             return
-        self.copying = True
+        path = graphs.path()
+        self._copied.add(tracked.process)
         try:
-            done = yield ("graph", str(graphs.path()), str(graphs.limit_seconds))
+            done = yield ("graph", str(path), str(graphs.limit_seconds))
         finally:
-            self.copying = False
-        graphs.taken(tracked.heap_number, mark, now, done)
+            self._copied.discard(tracked.process)
+        graphs.taken(tracked.heap_number, mark, now, path, done)
 
     def _tick(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
         """Answer the thread of ours in a process that was attached to: nothing waits but it."""

@@ -81,9 +81,9 @@ class GraphDumps:
     """The dumps of one pass: asked for at marks, analysed when the pass is over.
 
     ``folder`` takes the files (tens of bytes per object); they are removed as they are read.
-    ``limit_seconds`` bounds one walk. Which dumps a growth needs is known only at the end (one after
-    warm-up, one between, the last), so there are more of them at first, ever further apart, and
-    most are dropped unread.
+    ``limit_seconds`` bounds one walk. Which dumps a growth needs is known only at the end (one
+    after warm-up, one between, the last), so there are more of them at first, ever further apart,
+    and most are dropped unread.
     """
 
     def __init__(self, pass_name: str, folder: str | Path, limit_seconds: float) -> None:
@@ -109,15 +109,18 @@ class GraphDumps:
         return sum(one.walking() for one in self._dumps) < most
 
     def path(self) -> Path:
-        """Return the file for the next dump."""
+        """Return a file for the next dump: another one each time, for two may be under way."""
+        self._count += 1
         return self._folder / f"graph-{self._pass}-{self._count}.dump"
 
-    def taken(self, process: int, mark: int, now: float, done: Mapping[str, Any]) -> None:
-        """Note the probe's answer to the request for a dump into ``path()``."""
+    def taken(
+        self, process: int, mark: int, now: float, path: Path, done: Mapping[str, Any]
+    ) -> None:
+        """Note the probe's answer to the request for a dump into ``path``."""
         result = done.get("result") or {}
         pause_seconds = result.get("pause_seconds")
         dump = _Dump(
-            self.path(),
+            path,
             process,
             mark,
             now,
@@ -125,7 +128,6 @@ class GraphDumps:
             result.get("pid"),
             done.get("problem"),
         )
-        self._count += 1
         self._paused[process] = self._paused.get(process, 0.0) + (pause_seconds or 0.0)
         self._dumps.append(dump)
         self._drop_needless(process, _KEPT_AT)
@@ -209,7 +211,7 @@ class _Dump:
 
             dump = read_dump(self.path)
             tables = dump_tables(dump)
-        except (LeaklabError, OSError, MemoryError) as problem:
+        except (LeaklabError, OSError, ValueError, MemoryError) as problem:
             reason = str(problem) or type(problem).__name__
             return {**row, "state": "failed", "reason": reason}, {}
         row["walk_seconds"] = dump.walk_seconds
