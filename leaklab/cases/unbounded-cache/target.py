@@ -50,6 +50,6 @@ if __name__ == "__main__":
     parser.add_argument("variant", choices=VARIANTS)
     parser.add_argument("--iterations", type=int, default=200)
     parser.add_argument("--payload-bytes", type=int, default=20_000)
-    parser.add_argument("--max-entries", type=int, default=40)
-    parser.add_argument("--max-bytes", type=int, default=1_000_000)
+    parser.add_argument("--max-entries", type=int, default=30)
+    parser.add_argument("--max-bytes", type=int, default=700_000)
     run(parser.parse_args())
