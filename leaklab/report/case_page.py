@@ -42,6 +42,7 @@ def render_case(
         runs = {name: without_secrets(run) for name, run in runs.items()}
     ordered = {name: runs[name] for name in case.variants if name in runs}
     columns = _resources(ordered)
+    views = {name: run_view(run, figures=False) for name, run in ordered.items()}
     values: dict[str, Any] = {
         "case": case,
         "missing": case.missing() if not ordered else None,
@@ -49,18 +50,18 @@ def render_case(
         "index": index,
         "columns": [units.title(name) for name in columns],
         "variants": [_variant(case, name, ordered.get(name), columns) for name in case.variants],
-        "runs": [run_view(run, figures=False) for run in ordered.values()],
+        "runs": list(views.values()),
         "growth": [drawings.growth(list(ordered.values()), n) for n in columns[:_GROWTH_FIGURES]],
         "curves": drawings.curves(list(ordered.values())) if ordered else "",
         "checks": _checks(case, ordered),
         "differences": [] if confidential else _differences(case),
         "code_css": code_css(),
-        **_main_run(case, ordered),
+        **_main_run(case, ordered, views),
     }
     folder = Path(out_dir)
     page = write_page(folder / f"{case.id}.html", render("case.html.j2", case.title, **values))
     entry = index_entry(case, ordered, page=page.name, notebook=notebook)
-    (folder / f"{case.id}.json").write_text(json.dumps(asdict(entry)), encoding="utf-8")
+    write_page(folder / f"{case.id}.json", json.dumps(asdict(entry)))
     return page
 
 
@@ -90,7 +91,9 @@ def _variant(case: Case, name: str, run: Run | None, columns: list[str]) -> dict
     }
 
 
-def _main_run(case: Case, runs: Mapping[str, Run]) -> dict[str, Any]:
+def _main_run(
+    case: Case, runs: Mapping[str, Run], views: Mapping[str, dict[str, Any]]
+) -> dict[str, Any]:
     """The run the page looks into (the leak), and its tree beside that of the best fix."""
     by_role = {
         role: [name for name in runs if case.variants[name].role == role]
@@ -101,19 +104,19 @@ def _main_run(case: Case, runs: Mapping[str, Run]) -> dict[str, Any]:
         return {"run": None, "tree": "", "tree_still": "", "tree_difference": ""}
     run = runs[chosen]
     fix = next(iter(by_role["better_fix"] or by_role["documented_fix"]), None)
-    view = run_view(run, figures=False)
+    view = views[chosen]
     tree: Any = run
     if fix is not None and len(run.tree().nodes) > 1 and len(runs[fix].tree().nodes) > 1:
         from leaklab.analysis.tree import difference
 
         tree = difference(run.tree(), runs[fix].tree())
     interactive, still = drawings.tree(tree) if len(run.tree().nodes) > 1 else ("", "")
-    view |= {
+    figures = {
         "suspects_figure": drawings.suspects(run) if view["suspects"] else "",
         "retention_figure": drawings.retention(run) if view["retention"] else "",
     }
     return {
-        "run": view,
+        "run": view | figures,
         "tree": interactive,
         "tree_still": still,
         "tree_difference": fix if tree is not run else "",
