@@ -26,7 +26,7 @@ from .graph_signals import SignalsHeldBack, become_mortal
 try:
     import resource
 except ImportError:
-    resource = None
+    resource = None  # type: ignore[assignment]
 
 _ANSWER = struct.Struct("=q")
 _ANSWER_SECONDS = 10.0

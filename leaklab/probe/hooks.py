@@ -134,7 +134,7 @@ def _wrapped(function, attribute):
     return call
 
 
-_depths = {}
+_depths: dict = {}
 
 
 def _outermost(attribute):
