@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from leaklab.run import Run
 
 # Options that do not change what is recorded, only for whom and how loudly.
-_NO_IDENTITY = ("case", "echo")
+_NO_IDENTITY = ("case", "echo", "stdin")
 
 
 def record(

@@ -131,6 +131,7 @@ def recording_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "drive_round_count": arguments.drive_rounds,
         "drive_idle_seconds": arguments.drive_idle,
         "echo": arguments.echo or None,
+        "stdin": "inherit",
         "env": dict(arguments.env) or None,
         "collect": arguments.collect if arguments.collect != "auto" else None,
         "native": arguments.native or None,

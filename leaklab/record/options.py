@@ -65,7 +65,7 @@ class RecordOptions:
     echo:
         Pass the target's output on to this process's stderr while it runs.
     stdin:
-        "inherit" or "null".
+        "inherit" or "null". What comes through a pipe reaches the first pass only.
     """
 
     command: Sequence[str] = ()

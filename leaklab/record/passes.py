@@ -22,7 +22,7 @@ from leaklab.record.processes import MAIN, ProcessTable, Tracked
 from leaklab.record.procfs import ProcessGoneError, session_of, working_folder
 from leaklab.record.samples import Samples
 from leaklab.record.switchboard import Switchboard
-from leaklab.record.target import RunningTarget, StartedTarget
+from leaklab.record.target import RunningTarget, StartedTarget, Stdin
 from leaklab.store import RunWriter
 
 FLUSH_SECONDS = 1.0
@@ -70,6 +70,7 @@ class PassRecorder:
         socket_folder: Path,
         output_folder: Path,
         stacks: StackTable,
+        stdin: Stdin,
         progress: Callable[[dict[str, Any]], None] | None,
     ) -> None:
         self._options = options
@@ -101,7 +102,7 @@ class PassRecorder:
         )
         self._target: StartedTarget | RunningTarget
         if options.pid is None:
-            self._target = StartedTarget(options, command, name, output_folder, channel)
+            self._target = StartedTarget(options, command, name, output_folder, channel, stdin)
         else:
             self._target = RunningTarget(options, channel)
         self._pid = 0

@@ -21,6 +21,7 @@ from leaklab.record.options import RecordOptions
 from leaklab.record.passes import PassRecorder, PassResult
 from leaklab.record.procfs import cgroup_limit_bytes
 from leaklab.record.sources import store_sources
+from leaklab.record.target import Stdin
 from leaklab.store import RunWriter, default_store
 
 Progress = Callable[[dict[str, Any]], None]
@@ -78,6 +79,7 @@ def _run_passes(
 ) -> str:
     local = Path(writer.path) if "://" not in writer.path else folder.path
     results: list[PassResult] = []
+    stdin = Stdin(options)
     # A running process cannot be run again: series and heap are recorded in one go.
     for name in options.passes if options.pid is None else ("measure",):
         why_not = _why_not(name, results, options)
@@ -87,7 +89,7 @@ def _run_passes(
             continue
         before = list(writer.meta["processes"])
         recorder = PassRecorder(
-            options, command, name, writer, folder.path, local, stacks, progress
+            options, command, name, writer, folder.path, local, stacks, stdin, progress
         )
         result = recorder.run()
         results.append(result)

@@ -25,14 +25,47 @@ DETACH_SECONDS = 5.0
 ATTACH_SECONDS = 60.0
 
 
+class Stdin:
+    """What the target reads: this process's stdin, as far as it can be read once more a pass."""
+
+    def __init__(self, options: RecordOptions) -> None:
+        self._inherits = options.stdin == "inherit"
+        self._offset: int | None = None
+        self._was_used = False
+        with contextlib.suppress(OSError):
+            self._offset = os.lseek(0, 0, os.SEEK_CUR)
+
+    def for_pass(self) -> int | None:
+        """Return what to start the next pass with: DEVNULL, or None for our own stdin.
+
+        A file is read again from where it was. What came through a pipe is gone after the first
+        pass: to keep it would mean to wait for its end, which may never come.
+        """
+        if not self._inherits:
+            return subprocess.DEVNULL
+        if self._was_used and self._offset is None and not os.isatty(0):
+            return subprocess.DEVNULL
+        if self._was_used and self._offset is not None:
+            os.lseek(0, self._offset, os.SEEK_SET)
+        self._was_used = True
+        return None
+
+
 class StartedTarget:
     """The command as a child of its own, its output in files."""
 
     owned = True
 
     def __init__(
-        self, options: RecordOptions, command: Command, name: str, folder: Path, channel: Path
+        self,
+        options: RecordOptions,
+        command: Command,
+        name: str,
+        folder: Path,
+        channel: Path,
+        stdin: Stdin,
     ) -> None:
+        self._stdin = stdin
         self._options = options
         self._command = command
         self._channel = channel
@@ -49,7 +82,7 @@ class StartedTarget:
             self._command.argv,
             env=self._environment(),
             cwd=self._options.cwd,
-            stdin=None if self._options.stdin == "inherit" else subprocess.DEVNULL,
+            stdin=self._stdin.for_pass(),
             stdout=self._outputs[0].descriptor,
             stderr=self._outputs[1].descriptor,
         )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import recorded
 
 from leaklab.errors import LeaklabError
 from leaklab.record import passes
+from leaklab.store import open_run
 
 LEAK = """
     import sys
@@ -379,3 +381,28 @@ def test_recording_until_the_verdict_is_decided(tmp_path: Path) -> None:
     (stop,) = [event["text"] for event in run.meta["events"] if event["kind"] == "stop"]
     assert stop.startswith("leak: ")
     assert 40 <= run.meta["processes"][0]["mark_count"] < 6000
+
+
+@pytest.mark.parametrize("kind", ["file", "pipe"])
+def test_stdin_reaches_the_target(tmp_path: Path, kind: str) -> None:
+    recorded.script(tmp_path, "import sys; print(sys.stdin.read().split())")
+    code = """
+        from leaklab.record.options import RecordOptions
+        from leaklab.record.recording import record_run
+        print(record_run(RecordOptions(command=["target.py"], store="store", stdin="inherit",
+              passes=("measure", "explain"), graphs="never")))
+    """
+    (tmp_path / "input.txt").write_text("a b")
+    with (tmp_path / "input.txt").open() as file:
+        given = {"stdin": file} if kind == "file" else {"input": "a b"}
+        ended = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+            **given,
+        )
+    run = open_run(tmp_path / ended.stdout.strip())
+    again = "['a', 'b']\n" if kind == "file" else "[]\n"
+    assert [p["stdout_tail"] for p in run.meta["passes"]] == ["['a', 'b']\n", again]
