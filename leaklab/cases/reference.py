@@ -39,13 +39,13 @@ PAIRS = {
     "size-and-eviction": Pair("eviction-cost", "documented_fix", "better_fix"),
     "ttl-stores": Pair("idempotency-store", "before", "better_fix"),
     "http-clients": Pair("http-clients", "before", "better_fix"),
-    "database-sessions": Pair("sqlite-sessions", "before", "documented_fix"),
+    "database-sessions": Pair("pool-without-putconn", "before", "better_fix"),
     "schedulers-and-timers": Pair("lingering-schedulers", "before", "documented_fix"),
     "threads-and-tasks": Pair("cleanup-task-shutdown", "before", "documented_fix"),
     "workers": Pair("celery-parent-only", "before", "better_fix"),
     "garbage-collection": Pair("gc-tuning", "disabled", "control"),
     "memory-not-returned": Pair("memory-not-returned", "large_pinned", "large_trimmed"),
-    "what-tests-miss": Pair("exhaustion-test", "with_request", "better_test"),
+    "what-tests-miss": Pair("tracemalloc-test", "small_answers", "lru"),
 }
 
 
