@@ -25,20 +25,24 @@ _NARROW_SHARE = 0.12
 
 
 def growth(
-    runs: RunLike | Iterable[RunLike], resource: str = "rss_bytes", ax: Axes | None = None
+    runs: RunLike | Iterable[RunLike],
+    resource: str = "rss_bytes",
+    ax: Axes | None = None,
+    role: str = "main",
 ) -> Axes:
     """Draw one resource of one or several runs (before and after) over the iterations.
 
     Each run is a line with its rate after warm-up: the fitted line, and as a band the rates its
     interval allows. The warm-up is shaded. Runs without marks are drawn over seconds; where runs
     differ in that, all are. A run that did not measure the resource is named in the legend.
+    ``role``: whose figures, where the run has several kinds of processes.
     """
     shown = as_runs(runs)
     ax = ax or style.axes()
     style.dress(ax)
-    frames = [resource_series(run.data, resource) for run in shown]
+    frames = [resource_series(run.data, resource, role=role) for run in shown]
     if not any(len(frame) for frame in frames):
-        return style.nothing(ax, f"{style.printable(units.title(resource))}: not measured")
+        return style.nothing(ax, f"{style.printable(units.title(resource, role))}: not measured")
     unit = common_unit(frames)
     baselines = [
         _draw_run(ax, run, frame, resource, unit, index)
@@ -49,7 +53,7 @@ def growth(
     units.label_axis(ax.yaxis, resource)
     units.calm_limits(ax)
     ax.set_xlabel(axis_label(unit))
-    ax.set_ylabel(style.printable(units.title(resource), 50))
+    ax.set_ylabel(style.printable(units.title(resource, role), 50))
     ax.margins(x=0.01)
     style.legend(ax)
     return ax
@@ -95,7 +99,7 @@ def _draw_run(
         ax.plot([], [], color=colour, label=f"{label}: not measured")
         return -math.inf
     x, y = points(frame, unit)
-    found = next((r for r in run.verdict().resources if r.name == resource), None)
+    found = run.verdict().resource(resource, frame.attrs["role"])
     fitted = found if found is not None and found.unit == unit else None
     if fitted is not None:
         rate = units.rate_text(resource, fitted.rate, unit)

@@ -26,8 +26,10 @@ _TITLES = {
 }
 
 
-def title(resource: str) -> str:
-    """What a resource is called in a figure."""
+def title(resource: str, role: str = "main") -> str:
+    """What a resource is called in a figure; of processes other than the main one with theirs."""
+    if role != "main":
+        return f"{title(resource)} of {role}"
     kind, _, rest = resource.partition(":")
     if kind == "gauge":
         return rest.replace("_", " ")

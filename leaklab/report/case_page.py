@@ -48,10 +48,13 @@ def render_case(
         "missing": case.missing() if not ordered else None,
         "notebook": notebook,
         "index": index,
-        "columns": [units.title(name) for name in columns],
+        "columns": [units.title(name, role) for name, role in columns],
         "variants": [_variant(case, name, ordered.get(name), columns) for name in case.variants],
         "runs": list(views.values()),
-        "growth": [drawings.growth(list(ordered.values()), n) for n in columns[:_GROWTH_FIGURES]],
+        "growth": [
+            drawings.growth(list(ordered.values()), name, role)
+            for name, role in columns[:_GROWTH_FIGURES]
+        ],
         "curves": drawings.curves(list(ordered.values())) if ordered else "",
         "checks": _checks(case, ordered),
         "differences": [] if confidential else _differences(case),
@@ -65,22 +68,27 @@ def render_case(
     return page
 
 
-def _resources(runs: Mapping[str, Run]) -> list[str]:
-    """The resources the case is about: those some variant leaks, then memory; no more than fit."""
-    leaked: dict[str, bool] = {}
+def _resources(runs: Mapping[str, Run]) -> list[tuple[str, str]]:
+    """The resources (name, role) the case is about: those some variant leaks, and main's memory."""
+    leaked: dict[tuple[str, str], bool] = {}
     for run in runs.values():
         for entry in run.verdict().resources:
-            if entry.role == "main":
-                leaked[entry.name] = leaked.get(entry.name, False) or entry.verdict == "leak"
-    names = [name for name in leaked if leaked[name] or name in ("rss_bytes", "heap_bytes")]
+            key = (entry.name, entry.role)
+            leaked[key] = leaked.get(key, False) or entry.verdict == "leak"
+    memory = (("rss_bytes", "main"), ("heap_bytes", "main"))
     # Gauges are the target's own account of what it keeps; they explain, but do not lead.
-    return sorted(names, key=lambda name: (name.startswith("gauge:"), not leaked[name]))
+    return sorted(
+        (key for key in leaked if leaked[key] or key in memory),
+        key=lambda key: (key[0].startswith("gauge:"), not leaked[key]),
+    )
 
 
-def _variant(case: Case, name: str, run: Run | None, columns: list[str]) -> dict[str, Any]:
+def _variant(
+    case: Case, name: str, run: Run | None, columns: list[tuple[str, str]]
+) -> dict[str, Any]:
     cells = []
-    for resource in columns:
-        found = run.verdict().resource(resource) if run is not None else None
+    for resource, role in columns:
+        found = run.verdict().resource(resource, role) if run is not None else None
         text = units.rate_text(resource, found.rate, found.unit) if found else ""
         cells.append({"text": text, "verdict": found.verdict if found else ""})
     return {

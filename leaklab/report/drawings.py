@@ -19,11 +19,11 @@ TREE_NODE_LIMIT = 40_000
 _PARTS_WORTH_A_FIGURE = 3
 
 
-def growth(runs: Sequence[RunLike], resource: str) -> Any:
-    """Growth of one resource as markup."""
-    ax = plots.growth(runs, resource, style.detached_axes(8.4, 3.4 + 0.18 * len(runs)))
-    parts = [f"{name_of(run)}: {_says(run, resource)}" for run in runs]
-    return _svg(ax, f"{units.title(resource)} over the run. {'; '.join(parts)}.")
+def growth(runs: Sequence[RunLike], resource: str, role: str = "main") -> Any:
+    """Growth of one resource of one role as markup."""
+    ax = plots.growth(runs, resource, style.detached_axes(8.4, 3.4 + 0.18 * len(runs)), role)
+    parts = [f"{name_of(run)}: {_says(run, resource, role)}" for run in runs]
+    return _svg(ax, f"{units.title(resource, role)} over the run. {'; '.join(parts)}.")
 
 
 def curves(runs: Sequence[RunLike]) -> Any:
@@ -81,8 +81,8 @@ def tree(tree_or_run: Any, metric: str | None = None) -> tuple[Any, Any]:
     return markup(figure.iframe), _svg(figure.still().axes[0], figure.alt)
 
 
-def _says(run: RunLike, resource: str) -> str:
-    found = run.verdict().resource(resource)
+def _says(run: RunLike, resource: str, role: str = "main") -> str:
+    found = run.verdict().resource(resource, role)
     if found is None:
         return "not measured"
     return f"{found.verdict}, {units.rate_text(resource, found.rate, found.unit)}"

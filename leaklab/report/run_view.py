@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from leaklab.plots.protocol import RunLike
 
 _SUSPECT_COUNT = 10
+_GROWTH_FIGURES = 4
+_MEMORY = ("rss_bytes", "heap_bytes")
 _PATH_COUNT = 12
 _STACK_LIMIT = 30
 _OUTPUT_LIMIT = 20_000
@@ -46,14 +48,15 @@ def run_view(run: RunLike, *, figures: bool = True) -> dict[str, Any]:
 
 
 def _figures(run: RunLike, values: dict[str, Any]) -> dict[str, Any]:
-    measured = [entry.name for entry in run.verdict().resources if entry.role == "main"]
-    drawn = [name for name in ("rss_bytes", "heap_bytes") if name in measured]
+    resources = run.verdict().resources
+    drawn = [(r.name, r.role) for r in resources if r.name in _MEMORY and r.role == "main"]
+    drawn += [(r.name, r.role) for r in resources if r.verdict == "leak" and r.role != "main"]
     has_heap = len(run.tree().nodes) > 1
     heap = run.verdict().resource("heap_bytes")
     shown_first = "growth_bytes" if heap is not None and heap.verdict == "leak" else "live_bytes"
     interactive, still = drawings.tree(run, shown_first) if has_heap else ("", "")
     return {
-        "growth": [drawings.growth([run], name) for name in drawn],
+        "growth": [drawings.growth([run], name, role) for name, role in drawn[:_GROWTH_FIGURES]],
         "curves": drawings.curves([run]),
         "resident": drawings.resident_set(run),
         "suspects_figure": drawings.suspects(run) if values["suspects"] else "",
@@ -64,9 +67,8 @@ def _figures(run: RunLike, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _resource(entry: Any) -> dict[str, str]:
-    role = "" if entry.role == "main" else f" of {entry.role}"
     return {
-        "title": f"{units.title(entry.name)}{role}",
+        "title": units.title(entry.name, entry.role),
         "verdict": entry.verdict,
         "rate": units.rate_text(entry.name, entry.rate, entry.unit),
         "first": units.value_text(entry.name, entry.first),

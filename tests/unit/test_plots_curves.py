@@ -1,6 +1,7 @@
 """Growth and resource curves: what is drawn, on synthetic runs."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import synthetic as make
 from matplotlib import pyplot
@@ -175,3 +176,22 @@ def test_noise_of_a_few_bytes_is_not_blown_up_and_ticks_differ():
     assert high - low >= 0.004 * 1_400_000
     ticks = [tick.get_text() for tick in ax.get_yticklabels()]
     assert len(set(ticks)) == len(ticks)
+
+
+def test_growth_of_another_role_has_that_roles_verdict():
+    both = make.run(rss=make.steady(COUNT), meta={"name": "web", "variant": "prefork"})
+    worker = both.samples.assign(process=7, value=9e6 + 5e4 * np.arange(COUNT))
+    processes = [
+        *both.meta["processes"],
+        {"process": 7, "pass": "measure", "role": "fork of main", "ended_seconds": None},
+    ]
+    run = Run(
+        type(both).from_tables(
+            {**both.meta, "processes": processes}, samples=pd.concat([both.samples, worker])
+        )
+    )
+    main = plots.growth(run, "rss_bytes", style.detached_axes())
+    forked = plots.growth(run, "rss_bytes", style.detached_axes(), role="fork of main")
+    assert texts(main)[0].startswith("prefork: bounded")
+    assert texts(forked)[0].startswith("prefork: leak, +48.8 KiB per iteration")
+    assert forked.get_ylabel() == "resident set size of fork of main"
