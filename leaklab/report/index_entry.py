@@ -42,7 +42,7 @@ def index_entry(
     case: Case, runs: Mapping[str, Run], page: str | None = None, notebook: str | None = None
 ) -> IndexEntry:
     """The entry of a case from its runs by variant (none: its claims alone)."""
-    resource = headline_resource(case, runs)
+    headline = _headline(case, runs)
     return IndexEntry(
         id=case.id,
         title=case.title,
@@ -56,35 +56,36 @@ def index_entry(
             }
             for claim in case.claims
         ],
-        resource=units.title(resource) if resource else "",
-        variants=[_variant(name, runs, resource) for name in case.variants],
-        curve=small_curves(runs, resource) if resource else "",
+        resource=units.title(*headline) if headline else "",
+        variants=[_variant(name, runs, headline) for name in case.variants],
+        curve=_small_curves(runs, *headline) if headline else "",
         missing="" if runs else case.missing() or "not recorded yet",
         page=page,
         notebook=notebook,
     )
 
 
-def headline_resource(case: Case, runs: Mapping[str, Run]) -> str | None:
-    """The resource to show a case by: the one the before variant leaks, the most exact first."""
-    roles = {name: case.variants[name].role for name in runs if name in case.variants}
-    first = sorted(runs, key=lambda name: roles.get(name) != "before")
+def _headline(case: Case, runs: Mapping[str, Run]) -> tuple[str, str] | None:
+    """The resource and role to show a case by: what the before variant leaks, exact ones first."""
+    first = sorted(runs, key=lambda name: case.variants[name].role != "before")
     order = ("heap_bytes", "fd_count", "thread_count", "task_count", "child_count", "rss_bytes")
     for name in first:
-        leaked = [r.name for r in runs[name].verdict().resources if r.verdict == "leak"]
+        leaked = [r for r in runs[name].verdict().resources if r.verdict == "leak"]
         if leaked:
-            return min(leaked, key=lambda r: order.index(r) if r in order else 3.5)
+            chosen = min(leaked, key=lambda r: order.index(r.name) if r.name in order else 3.5)
+            return chosen.name, chosen.role
     measured = [r.name for name in first for r in runs[name].verdict().resources]
-    return next((name for name in order if name in measured), next(iter(measured), None))
+    named = next((name for name in order if name in measured), next(iter(measured), None))
+    return (named, "main") if named else None
 
 
-def small_curves(runs: Mapping[str, Run], resource: str) -> str:
+def _small_curves(runs: Mapping[str, Run], resource: str, role: str) -> str:
     """The resource of every variant as a small SVG, growth from each run's first value."""
     from leaklab.analysis.series import resource_series
 
     lines: list[tuple[str, Any, Any]] = []
     for index, run in enumerate(runs.values()):
-        frame = resource_series(run.data, resource).dropna(subset=["value"])
+        frame = resource_series(run.data, resource, role=role).dropna(subset=["value"])
         if len(frame) > 1:
             x, y = style.thin(frame["x"].to_numpy(float), frame["value"].to_numpy(float), _POINTS)
             lines.append((style.series_colour(index), x, y - y[0]))
@@ -102,18 +103,20 @@ def small_curves(runs: Mapping[str, Run], resource: str) -> str:
         path = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
         drawn.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
     growth = units.value_text(resource, high)
-    alt = f"{units.title(resource)}, {', '.join(runs)}; the largest growth is {growth}"
+    alt = f"{units.title(resource, role)}, {', '.join(runs)}; the largest growth is {growth}"
     return (
         f'<svg role="img" aria-label="{escape(alt, quote=True)}" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
         f'preserveAspectRatio="none">{"".join(drawn)}</svg>'
     )
 
 
-def _variant(name: str, runs: Mapping[str, Run], resource: str | None) -> dict[str, str]:
+def _variant(
+    name: str, runs: Mapping[str, Run], headline: tuple[str, str] | None
+) -> dict[str, str]:
     if name not in runs:
         return {"name": name, "verdict": "", "rate": "", "colour": ""}
     verdict = runs[name].verdict()
-    found = verdict.resource(resource) if resource else None
+    found = verdict.resource(*headline) if headline else None
     return {
         "name": name,
         "verdict": verdict.verdict,
