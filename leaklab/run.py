@@ -72,8 +72,8 @@ class Run:
         iteration or second.
         """
         frame = self._verdict.suspects.copy()
-        holders = self._holders()
         if len(frame):
+            holders = self._holders(str(frame["role"].iloc[0]))
             frame["retained_by"] = [holders.get(int(rank), []) for rank in frame["rank"]]
         return frame
 
@@ -103,10 +103,11 @@ class Run:
 
         return decomposition(self.data)
 
-    def _holders(self) -> dict[int, list[str]]:
+    def _holders(self, role: str) -> dict[int, list[str]]:
         """Retention paths by the rank of the suspect they keep alive."""
         held: dict[int, list[str]] = {}
         paths = self._retention
+        paths = paths[paths["role"] == role]
         for ranks, path in zip(paths["suspect_ranks"], paths["path"], strict=True):
             for rank in ranks:
                 held.setdefault(int(rank), []).append(str(path))

@@ -37,6 +37,7 @@ COLUMNS = (
     "suspect_ranks",
     "confidence",
     "evidence",
+    "role",
 )
 # Dumps before this share of the work show warm-up.
 _WARM_UP_SHARE = 0.2
@@ -61,22 +62,33 @@ class _Group:
     tops: list[int] = field(default_factory=list)
 
 
-def retention(data: RunData, *, role: str = "main", limit: int = 20) -> pd.DataFrame:
+def retention(data: RunData, *, role: str | None = None, limit: int = 20) -> pd.DataFrame:
     """Return one row per leak group, the one that gained most bytes first.
 
     Columns: path (of the objects that pile up), type (theirs), holder (the name in the source that
     their path begins with), accumulation_point (path of what they pile up in) and holder_type (its
-    type), count and retained_bytes (at the last dump),
-    growth_count and growth_bytes (since the first dump after warm-up), rate (bytes per unit),
-    unit ("iteration" or "second"), fingerprint (the same leak in another run has the same one),
-    suspect_rank and suspect_ranks (rows of ``suspects`` that allocate it; null and empty where none
-    matches), confidence ("high", "medium", "low" or null) and evidence (why, in words).
+    type), count and retained_bytes (at the last dump), growth_count and growth_bytes (since the
+    first dump after warm-up), rate (bytes per unit), unit ("iteration" or "second"), fingerprint
+    (the same leak in another run has the same one), suspect_rank and suspect_ranks (rows of
+    ``suspects`` of the same role that allocate it; null and empty where none matches), confidence
+    ("high", "medium", "low" or null), evidence (why, in words), role.
 
-    Empty with fewer than two complete dumps of the role's first process.
+    Of all roles, or of one: each through its first process with two complete dumps. Empty where
+    there is none.
     """
+    roles = dict.fromkeys(
+        str(entry.get("role", "main")) for entry in data.meta.get("processes", ())
+    )
+    parts = [_of_role(data, one, limit) for one in roles if role in (None, one)]
+    rows = [row for part in parts for row in part]
+    rows.sort(key=lambda row: (row["_weak"], -row["growth_bytes"]))
+    return pd.DataFrame(rows[:limit], columns=list(COLUMNS))
+
+
+def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
     growth = growth_by_path(data, role=role)
     if growth is None:
-        return pd.DataFrame({name: [] for name in COLUMNS})
+        return []
     table, window, unit = growth
     span = window[1] - window[0]
     rows = [_row(table, group, span, unit) for group in _groups(table)]
@@ -88,10 +100,11 @@ def retention(data: RunData, *, role: str = "main", limit: int = 20) -> pd.DataF
     rows = rows[:limit]
     found = match_sites(data, [row["_growth"] for row in rows], window, role=role)
     for row, match in zip(rows, found, strict=True):
+        row["role"] = role
         row["suspect_ranks"] = list(match.ranks)
         row["suspect_rank"] = match.ranks[0] if match.ranks else None
         row["confidence"], row["evidence"] = match.confidence, match.evidence
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return rows
 
 
 def holders_of_type(data: RunData, type_name: str, *, limit: int = 20) -> pd.DataFrame:

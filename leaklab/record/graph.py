@@ -30,6 +30,8 @@ _SPACING = 1.3
 # What the dumps of one process may hold it up: this much at first, later this share of its time.
 _FREE_SECONDS = 0.5
 _PAUSE_SHARE = 0.01
+# A walker ends itself two seconds after its limit; a loaded machine may let it wait before that.
+_GRACE_SECONDS = 10.0
 # How many copies may be walked at a time: as many as fit, within bounds.
 _COPIES_BYTES = 1 << 30
 _LEAST_WALKERS, _MOST_WALKERS = 2, 8
@@ -152,7 +154,7 @@ class GraphDumps:
         numbers: dict[int, int] = {}
         for one in self._dumps:
             if one.pid is not None:
-                _ended(one.pid, self.limit_seconds)
+                _ended(one.pid, self.limit_seconds + _GRACE_SECONDS)
         for process in {one.process for one in self._dumps}:
             self._drop_needless(process, _ANALYSED_AT)
         for one in self._dumps:
@@ -204,7 +206,7 @@ class _Dump:
         try:
             if self.problem is not None or self.pid is None:
                 raise LeaklabError(self.problem or "the target gave no dump")
-            wait_dump(self.path, self.pid, limit_seconds)
+            wait_dump(self.path, self.pid, limit_seconds + _GRACE_SECONDS)
             # Only now: the libraries for the analysis cost a second to import.
             from leaklab.analysis.graph_tables import dump_tables
             from leaklab.record.graph_file import read_dump

@@ -84,3 +84,36 @@ def test_a_walk_that_takes_too_long_is_said(tmp_path):
 def test_none_when_told_so(tmp_path):
     run = record(tmp_path, CACHE, "10", passes=("graph",), graphs="never")
     assert not len(run.data.graph_dumps)
+
+
+WORKERS = """
+import os, sys
+from leaklab import mark
+KEPT = []
+def work():
+    for number in range(40):
+        KEPT.append({"number": number + 1000, "body": "x" * 500 + str(number)})
+        mark()
+children = []
+for _ in range(3):
+    child = os.fork()
+    if child == 0:
+        work()
+        os._exit(0)
+    children.append(child)
+for child in children:
+    os.waitpid(child, 0)
+"""
+
+
+def test_workers_that_are_dumped_at_the_same_time(tmp_path):
+    run = record(tmp_path, WORKERS, passes=("graph",))
+    dumps = run.data.graph_dumps
+    assert (dumps["state"] == "complete").all(), dumps["reason"].tolist()
+    assert dumps["process"].nunique() == 3
+    paths = run.data.paths.query("tree == 'path'")
+    for process in dumps["process"].unique():
+        kept = paths[
+            (paths["process"] == process) & (paths["path"] == "__main__.KEPT → list item → dict")
+        ]
+        assert len(kept) >= 2

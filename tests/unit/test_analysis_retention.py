@@ -127,3 +127,13 @@ def test_growth_in_place_is_its_own_holder():
     assert row["path"] == row["holder"] == "app.LOG"
     assert row["growth_count"] == 0
     assert row["growth_bytes"] == 40_000
+
+
+def test_each_role_has_its_groups():
+    data = run_of(synthetic.run())
+    worker = [{**entry, "role": "fork of main"} for entry in data.meta["processes"]]
+    forked = RunData.from_tables(
+        {**data.meta, "processes": worker}, graph_dumps=data.graph_dumps, paths=data.paths
+    )
+    assert retention(forked)["role"].tolist() == ["fork of main"]
+    assert not len(retention(forked, role="main"))
