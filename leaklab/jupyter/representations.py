@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ def comparison_bundle(comparison: Comparison) -> dict[str, Any]:
     if len(sites):
         changed = [
             (
-                f"{row['function']} ({row['file']}:{row['line']})",
+                site_text(row),
                 quantity(row["before_rate"], "heap_bytes"),
                 quantity(row["after_rate"], "heap_bytes"),
                 row["outcome"],
@@ -63,6 +64,12 @@ def comparison_bundle(comparison: Comparison) -> dict[str, Any]:
         numbers = columns[1:3]
         tables.append(Table(["allocated in", *numbers, "outcome"], changed, numbers=numbers))
     return _bundle(comparison.outcome, comparison.reason, *tables)
+
+
+def site_text(row: Mapping[Any, Any]) -> str:
+    """Where something was allocated: ``build_page (cache.py:14)``."""
+    place = f" ({row['file']}:{row['line']})" if row["file"] else ""
+    return f"{row['function']}{place}"
 
 
 def _bundle(outcome: str, reason: str, *tables: Table) -> dict[str, Any]:

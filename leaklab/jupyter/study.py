@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import UsageError
+from leaklab.jupyter.representations import site_text
 from leaklab.jupyter.show import CodeDifference, figure, heading, say, show
 from leaklab.jupyter.table import Table
 from leaklab.run import VERDICT_MIME
@@ -20,12 +21,11 @@ if TYPE_CHECKING:
     from leaklab.cases.catalogue import Case
     from leaklab.run import Run
 
-# Of several resources that leak, the one whose figure says it best comes first; memory as the
-# kernel sees it last, because it follows the others late and with noise.
+# Of several resources that leak, the first of each group is drawn large: exact counts, then memory.
 HEADLINES = (
-    "heap_bytes", "file_bytes:", "fd_count", "thread_count", "child_count", "socket_count",
-    "task_count", "rss_bytes", "gauge:",
-)  # fmt: skip
+    ("file_bytes:", "fd_count", "thread_count", "child_count", "socket_count", "task_count"),
+    ("heap_bytes", "rss_bytes"),
+)
 ROLE_ORDER = ("before", "documented_fix", "better_fix", "control", "condition")
 SUSPECT_COUNT = 3
 LINE_COUNT = 5  # more lines in one figure cannot be told apart
@@ -94,13 +94,13 @@ class Study:
         from leaklab.plots.resource_curves import interesting
 
         for case, runs in self._recorded_cases():
-            name = headline(runs)
+            names = headlines(runs)
             heading(case.title)
             main = {v: run for v, run in runs.items() if case.variants[v].role in ROLE_ORDER[:3]}
-            for shown in _portions(main or runs, runs):
+            for name, shown in product(names, _portions(main or runs, runs)):
                 figure(plots.growth(shown, name))
             shown = list((main or runs).values())
-            others = [other for other in interesting(shown) if other != name]
+            others = [other for other in interesting(shown) if other not in names]
             if others:
                 figure(plots.curves(shown, others))
 
@@ -113,7 +113,7 @@ class Study:
             rows = [
                 (
                     variant,
-                    f"{row['function']} ({row['file']}:{row['line']})",
+                    site_text(row),
                     units.value_text("heap_bytes", row["growth_bytes"]),
                     f"{100 * row['share']:.0f} %",
                 )
@@ -244,19 +244,19 @@ def study(
     return Study(mechanism, cases=cases, quick=quick, iterations=iterations, fresh=fresh)
 
 
-def headline(runs: Mapping[str, Run]) -> str:
-    """The resource a figure of these runs should show: the best of those that leak in one."""
+def headlines(runs: Mapping[str, Run]) -> list[str]:
+    """The resources figures of these runs should show: the best of those that leak in one."""
     leaking = {
         resource.name
         for run in runs.values()
         for resource in run.verdict().resources
         if resource.verdict == "leak"
     }
-    for prefix in HEADLINES:
-        for name in sorted(leaking):
-            if name.startswith(prefix):
-                return name
-    return "rss_bytes"
+    found = []
+    for group in HEADLINES:
+        named = [n for prefix in group for n in sorted(leaking) if n.startswith(prefix)]
+        found += named[:1]
+    return found or ["rss_bytes"]
 
 
 def _order(case: Case, variant: str) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from IPython.utils.capture import capture_output
 from leaklab.cases.catalogue import Case
 from leaklab.errors import UsageError
 from leaklab.jupyter.scoreboard import scoreboard
-from leaklab.jupyter.study import Study, headline
+from leaklab.jupyter.study import Study, headlines
 from leaklab.jupyter.table import Table
 from leaklab.run import VERDICT_MIME, Run
 
@@ -106,12 +106,13 @@ def test_names_that_are_none_are_refused() -> None:
         study.tree()
 
 
-def test_the_headline_is_what_leaks_and_says_it_best() -> None:
+def test_headlines_are_what_leaks_and_says_it_best() -> None:
     grows = synthetic.leak(120, 20_000)
     counts = synthetic.leak(120, 1)
-    assert headline({"a": Run(synthetic.run(rss=grows, fd_count=counts))}) == "fd_count"
-    assert headline({"a": Run(synthetic.run(rss=grows))}) == "rss_bytes"
-    assert headline({"a": run_of(leaks=False)}) == "rss_bytes"
+    both = Run(synthetic.run(rss=grows, fd_count=counts))
+    assert headlines({"a": both}) == ["fd_count", "rss_bytes"]
+    assert headlines({"a": run_of(leaks=True), "b": both}) == ["fd_count", "heap_bytes"]
+    assert headlines({"a": run_of(leaks=False)}) == ["rss_bytes"]
 
 
 def test_a_table_wraps_text_and_escapes_html() -> None:
