@@ -154,7 +154,7 @@ def _command(arguments: argparse.Namespace) -> int:
             name=arguments.name,
             variant=arguments.variant,
             store=arguments.store,
-            fresh=arguments.fresh,
+            fresh=arguments.fresh or recording.has_input(),
             progress=progress or recording.silent,
             **recording.recording_options(arguments),
         )

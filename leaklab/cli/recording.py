@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import stat
 import sys
 from typing import Any
 
@@ -131,7 +133,7 @@ def recording_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "drive_round_count": arguments.drive_rounds,
         "drive_idle_seconds": arguments.drive_idle,
         "echo": arguments.echo or None,
-        "stdin": "inherit",
+        "stdin": "inherit" if arguments.command else None,
         "env": dict(arguments.env) or None,
         "collect": arguments.collect if arguments.collect != "auto" else None,
         "native": arguments.native or None,
@@ -139,6 +141,15 @@ def recording_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "until_decided": arguments.until_decided or None,
     }
     return {key: value for key, value in given.items() if value is not None}
+
+
+def has_input() -> bool:
+    """Return whether something is piped in: the target reads it, so no other run is the same."""
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
 
 
 def require_target(arguments: argparse.Namespace) -> None:
