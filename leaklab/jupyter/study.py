@@ -127,7 +127,7 @@ class Study:
                 show(Table(columns, rows, numbers=columns[2:]))
                 figure(plots.suspects(self.worst(case.id)))
             else:
-                say("No allocation site grows: what leaks here is no memory of this process.")
+                say("No allocation site keeps growing in these runs.")
 
     def tree(self, case_id: str | None = None) -> Any:
         """The live heap of a case's worst run (the first case's without a name), to walk in."""
@@ -158,7 +158,8 @@ class Study:
             source = case.target.read_text(encoding="utf-8")
             for before, after in pairwise(steps):
                 heading(f"{case.title}: {before} → {after}")
-                say(case.variants[after].summary.capitalize() + ".")
+                summary = case.variants[after].summary
+                say(f"{summary[:1].upper()}{summary[1:]}.")
                 show(CodeDifference(code_difference(source, before, after)))
                 outcome = compare(runs[steps[0]].data, runs[after].data)
                 say(f"Against {steps[0]}: {outcome.outcome}; {outcome.reason}.")
