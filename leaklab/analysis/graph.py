@@ -191,8 +191,8 @@ _MODULES = ("module", "leaklab")
 def _rank(root: Root) -> int:
     """Order the roots: at equal distance the target's own modules explain best."""
     if root.kind == "module":
-        if root.name == "__main__":
-            return 1
+        if root.name in ("__main__", "__mp_main__"):  # two names of one module, at times
+            return 1 + (root.name == "__mp_main__")
         return 4 if root.name.partition(".")[0] in _DEFAULT_MODULES else 0
     if root.kind in ("thread", "task"):
         return 2

@@ -474,11 +474,7 @@ class _Walk:
             return []
         if scope is frame.f_globals:
             return [(scope, self._plain)]
-        more = [(value, number("local " + name)) for name, value in pairs]
-        if facts.frame is None and sys.version_info >= (3, 11) and frame.f_back is not None:
-            if not held:  # running, or unwinding: the interpreter holds its callers
-                return more
-        return more
+        return [(value, number("local " + name)) for name, value in pairs]
 
     def _thread_values(self, held):
         """Return the dicts of a thread-local, one for each thread that has used it."""
