@@ -18,9 +18,9 @@ from leaklab import gauge, mark
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("variant", choices=["before", "recycled", "better_fix"])
-parser.add_argument("--iterations", type=int, default=40)
+parser.add_argument("--iterations", type=int, default=30)
 parser.add_argument("--tasks", type=int, default=4)
-parser.add_argument("--task-bytes", type=int, default=200_000)
+parser.add_argument("--task-bytes", type=int, default=500_000)
 parser.add_argument("--tasks-per-child", type=int, default=25)
 ARGUMENTS = parser.parse_args()
 RESULTS = []
