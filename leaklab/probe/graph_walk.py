@@ -19,7 +19,6 @@ Numbers are in the machine's byte order. Labels say what an edge means: ``.name`
 """
 
 import gc
-import json
 import os
 import struct
 import sys
@@ -30,18 +29,16 @@ from contextvars import Context
 from itertools import chain, filterfalse
 
 from . import graph_types
+from .graph_output import KeyLabels, Output, Texts
 from .graph_roots import find_roots
 from .graph_types import InlineBytes, TypeFacts, frame_function, text
 
-MAGIC = b"LLGRAPH1"
-_CHUNK = struct.Struct("=4sQ")
 _NODE = struct.Struct("=III")
 _EDGE = struct.Struct("=IIi")
 # Objects handled at a time: bounds the memory of one step, and how late the deadline is seen.
 _SLICE = 20000
 # A dict with at most this many entries is a record whose keys are worth telling.
 _RECORD_KEYS = 32
-_BUFFER_BYTES = 1 << 20
 
 
 class OutOfTimeError(Exception):
@@ -60,7 +57,7 @@ def write_graph(path, limit_seconds, frames, copy):
     # Before anything of the walk's own comes into being.
     objects = gc.get_objects()
     own = {id(frames), *map(id, frames), *map(id, frames[1])}
-    out = _Output(path)
+    out = Output(path)
     try:
         _Walk(out, begun + limit_seconds, copy).run(objects, frames[0], own)
         done = {"status": "complete", "reason": None}
@@ -84,92 +81,20 @@ def _reason(problem):
     return "%s: %s (%s)" % (type(problem).__name__, problem, where)
 
 
-class _Output:
-    """Chunks, written in large pieces straight to the descriptor."""
-
-    def __init__(self, path):
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        self._parts = [MAGIC]
-        self._waiting_bytes = 0
-
-    def chunk(self, tag, *parts):
-        parts = [part.tobytes() if type(part) is array else part for part in parts]
-        length = sum(map(len, parts))
-        self._parts.append(_CHUNK.pack(tag, length))
-        self._parts.extend(parts)
-        self._waiting_bytes += length
-        if self._waiting_bytes > _BUFFER_BYTES:
-            self.flush()
-
-    def json(self, tag, value):
-        self.chunk(tag, json.dumps(value).encode("ascii"))
-
-    def flush(self):
-        data = memoryview(b"".join(self._parts))
-        self._parts = []
-        self._waiting_bytes = 0
-        while data:
-            data = data[os.write(self._descriptor, data) :]
-
-    def close(self):
-        self.flush()
-        os.close(self._descriptor)
-
-
-class _Texts:
-    """Numbers texts in order of appearance."""
-
-    def __init__(self):
-        self._numbers = {}
-        self.new = []
-
-    def number(self, value):
-        number = self._numbers.get(value)
-        if number is None:
-            number = self._numbers[value] = len(self._numbers)
-            self.new.append(value)
-        return number
-
-
-class _KeyLabels(dict):
-    """Label numbers by the address of a key: keys are mostly the same few interned strings."""
-
-    def __init__(self, texts, pattern, otherwise):
-        self._texts = texts
-        self._pattern = pattern
-        self._otherwise = otherwise
-
-    def of(self, keys):
-        labels = list(map(self.get, map(id, keys)))
-        if None in labels:
-            for place, label in enumerate(labels):
-                if label is None:
-                    labels[place] = self._learn(keys[place])
-        return labels
-
-    def _learn(self, key):
-        if type(key) is str and len(key) <= 60 and key.isidentifier():
-            label = self._texts.number(self._pattern % key)
-        else:
-            label = self._otherwise
-        self[id(key)] = label
-        return label
-
-
 class _Walk:
     def __init__(self, out, deadline, copy):
         self._out = out
         self._deadline = deadline
         self._copy = copy
         self._facts = {}
-        self._texts = _Texts()
+        self._texts = Texts()
         self._item = self._texts.number("item")
         self._key = self._texts.number("key")
         self._value = self._texts.number("value")
         self._dict = self._texts.number("__dict__")
         self._plain = self._texts.number("")
-        self._attribute_labels = _KeyLabels(self._texts, ".%s", self._value)
-        self._record_labels = _KeyLabels(self._texts, "[%s]", self._value)
+        self._attribute_labels = KeyLabels(self._texts, ".%s", self._value)
+        self._record_labels = KeyLabels(self._texts, "[%s]", self._value)
         self._inline_bytes = InlineBytes()
         self._seen = set()
         self._found = []
@@ -420,7 +345,7 @@ class _Walk:
         if facts.dictionary is not None:
             self._name_attributes(facts, one, held, names, sizes, place)
         if facts.frame is not None or facts.way == "frame":
-            more = self._name_locals(facts, one, held, names)
+            more = self._name_locals(facts, one)
         elif facts.kind is types.FunctionType:
             more = self._function_parts(one)
         elif facts.kind is types.CellType:
@@ -457,7 +382,7 @@ class _Walk:
             keys = list(dict.keys(attributes))
             names.update(zip(map(id, dict.values(attributes)), self._attribute_labels.of(keys)))
 
-    def _name_locals(self, facts, one, held, names):
+    def _name_locals(self, facts, one):
         """Name a frame's variables; returns those that its referents do not show."""
         frame = one
         if facts.frame is not None:
