@@ -24,6 +24,8 @@ from leaklab.record.procfs import (
 # A fork bomb must not become the recorder's: beyond this many, processes are only counted.
 PROCESS_LIMIT = 1000
 MAIN = "main"
+# What a process is called that was seen between its fork and its exec, and never again.
+SHORT_LIVED = "short-lived"
 
 
 @dataclass
@@ -100,6 +102,7 @@ class ProcessTable:
         self.overflow_count = 0
         self._next_process = first_process
         self._alive: dict[int, Tracked] = {}
+        self._number: dict[int | None, Tracked] = {}
         self._collect_share = collect_share
         self._snapshot_share = snapshot_share
 
@@ -161,6 +164,7 @@ class ProcessTable:
         )
         self._next_process += 1
         self.all.append(tracked)
+        self._number[tracked.process] = tracked
         self._alive[pid] = tracked
         return tracked
 
@@ -179,6 +183,9 @@ class ProcessTable:
         todo = self.alive()
         while todo:
             parent = todo.pop()
+            if parent.role == SHORT_LIVED:
+                parent.argv = command_line(parent.pid) or parent.argv
+                parent.role = _role(parent.argv, self._number.get(parent.parent))
             for pid in parent.files.child_pids() or ():
                 # The recorder itself may be a child of the process it was asked to watch.
                 if pid not in self._alive and pid != os.getpid():
@@ -233,5 +240,6 @@ def command_role(argv: Sequence[str]) -> str:
 
 def _role(argv: Sequence[str], parent: Tracked | None) -> str:
     if parent is not None and list(argv) == parent.argv:
-        return fork_role(parent)
+        # Forks of a process with a probe say so themselves.
+        return fork_role(parent) if parent.python is None else SHORT_LIVED
     return command_role(argv)

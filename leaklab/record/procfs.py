@@ -43,11 +43,11 @@ class ProcessFiles:
             resident = int(fields[21])
         except (OSError, IndexError):
             raise ProcessGoneError from None
-        if resident == 0:
-            # A zombie; no process that runs has nothing resident.
+        if fields[0] in (b"Z", b"X"):
             raise ProcessGoneError
         return {
-            "rss_bytes": resident * _PAGE_SIZE,
+            # Nothing is resident in the middle of an exec or of an exit.
+            "rss_bytes": resident * _PAGE_SIZE or None,
             "thread_count": int(fields[17]),
             "fd_count": self._fd_count(),
         }

@@ -11,7 +11,14 @@ from typing import Any
 
 from leaklab.record.channel import Connection, Listener
 from leaklab.record.conversation import GO, Conversation
-from leaklab.record.processes import MAIN, ProcessTable, Tracked, command_role, fork_role
+from leaklab.record.processes import (
+    MAIN,
+    SHORT_LIVED,
+    ProcessTable,
+    Tracked,
+    command_role,
+    fork_role,
+)
 from leaklab.record.procfs import ProcessGoneError, command_line
 from leaklab.record.samples import Samples
 
@@ -151,13 +158,14 @@ class Switchboard:
             tracked = self._table.add(pid, now, before, role)
         elif tracked is None:
             parent = self._table.parent_of(pid) or self._table.main
-            role = fork_role(parent) if how == "fork" else None
-            tracked = self._table.add(pid, now, parent, role)
+            tracked = self._table.add(pid, now, parent, SHORT_LIVED)
         if tracked is None:
             return
         if tracked.connection not in (None, connection):
             self.hang_up(tracked.connection)
         self.was_used = True
+        if how == "fork" and tracked.python is None:
+            tracked.role = fork_role(self._table.parent_of(pid) or self._table.main)
         if how == "start" and tracked.role != MAIN:
             # It may have been seen between its fork and its exec.
             tracked.role = command_role(command_line(pid))

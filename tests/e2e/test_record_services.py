@@ -121,7 +121,7 @@ TASKS = """
 
     @app.task
     def work(number):
-        SEEN.append(b"x" * 300_000)
+        SEEN.append(b"x" * 1_000_000)
         with open("done.txt", "a") as file:
             print(number, file=file)
 """
@@ -166,7 +166,7 @@ def check_celery(run: RunData) -> None:
     assert len(workers) == 2
     assert sum(worker["mark_count"] for worker in workers) == 80
     busy = max(workers, key=lambda worker: worker["mark_count"])
-    assert slope(run, "rss_bytes", busy["process"]) == pytest.approx(300_000, rel=0.3)
+    assert slope(run, "rss_bytes", busy["process"]) == pytest.approx(1_000_000, rel=0.3)
 
 
 def test_celery_prefork_on_a_filesystem_broker(
