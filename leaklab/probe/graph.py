@@ -2,9 +2,11 @@
 
 ``dump_by_fork`` copies the process with ``fork``: the copy walks the heap and writes the graph to
 a file while the target goes on. The copy is a grandchild that nobody in the target ever sees: no
-exit of it can be waited for, no SIGCHLD of it arrives, no at-fork hook, destructor or other code
-of the target runs in it, it holds none of the target's descriptors, and it ends by itself at its
-time limit. ``dump_here`` does the same without a fork and stops the target meanwhile.
+exit of it can be waited for, no SIGCHLD of it arrives, no at-fork hook runs, it holds none of the
+target's descriptors, and it ends by itself at its time limit. The walk runs no code of the
+target; only what dies with the threads a copy does not have (thread-locals, where a large heap
+makes looking for them too dear) may have a destructor, which then has no descriptor to reach.
+``dump_here`` does the same without a fork and stops the target meanwhile.
 
 The file is complete when it ends with a ``DONE`` chunk (``leaklab.record.graph`` reads it): then
 the walk either succeeded or says why it did not. A walker that was killed, or ran into its limit
