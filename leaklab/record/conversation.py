@@ -171,7 +171,6 @@ class Conversation:
         if is_mark:
             tracked.mark_count = int(message["mark"])
             tracked.told_mark_count += 1
-            tracked.last_mark_seconds = now
         elif isinstance(message.get("mark"), int):
             # Lines of output may have counted as marks of their own.
             tracked.mark_count = max(tracked.mark_count, message["mark"])

@@ -243,7 +243,6 @@ class PassRecorder:
             return
         main = self._table.main
         main.mark_count += matches
-        main.last_mark_seconds = now
         with contextlib.suppress(ProcessGoneError):
             self._samples.at_mark(
                 main,

@@ -53,7 +53,6 @@ class Tracked:
     exiting: bool = False
     mark_count: int = 0
     told_mark_count: int = 0
-    last_mark_seconds: float | None = None
     barrier_count: int = 0
     snapshot_count: int = 0
     last_snapshot_seconds: float = float("-inf")
