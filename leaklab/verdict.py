@@ -37,6 +37,8 @@ __all__ = ["BOUNDED", "INCONCLUSIVE", "LEAK", "ResourceVerdict", "Verdict", "jud
 UNEXPLAINED_BYTES = float(2 << 20)
 # Resident growth counts as explained when the heap grew by at least this share of it.
 EXPLAINED_SHARE = 0.5
+# Too few figures of these leave a run undecided.
+DECISIVE = ("rss_bytes", "heap_bytes")
 # From this many standard errors on the total's rate is clear of churn.
 CLEAR_STATISTIC = 20.0
 # A growing total is no leak when sites that do not leak make up this share of it.
@@ -95,9 +97,14 @@ def judge(data: RunData) -> Verdict:
                 entry = reconcile(entry, heaps[role], studies[role])
             if role != "main" and entry.unit == "second":
                 entry = _of_helper(entry, series, marked)
+            if name not in DECISIVE and len(series) < MINIMUM_POINTS:
+                # Task counts begin when asyncio is imported, perhaps at the very end.
+                entry = replace(entry, decides=False)
             resources.append(entry)
     resources = [
-        _settled_by_resident(entry, resources, data) if entry.name == HEAP else entry
+        _settled_by_resident(entry, studies[entry.role], resources, data)
+        if entry.name == HEAP
+        else entry
         for entry in resources
     ]
     worst = max(heaps, key=lambda role: (heaps[role].verdict == LEAK, heaps[role].rate), default="")
@@ -169,7 +176,7 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
 
 
 def _settled_by_resident(
-    heap: ResourceVerdict, resources: list[ResourceVerdict], data: RunData
+    heap: ResourceVerdict, study: HeapStudy, resources: list[ResourceVerdict], data: RunData
 ) -> ResourceVerdict:
     """An undecided heap beside resident memory that followed it and has stopped.
 
@@ -181,7 +188,7 @@ def _settled_by_resident(
     )
     if heap.verdict != INCONCLUSIVE or resident is None or resident.verdict != BOUNDED:
         return heap
-    if resident.unit != heap.unit:
+    if resident.unit != "iteration" or study.total.point_count < MINIMUM_POINTS:
         return heap
     series = resource_series(data, "rss_bytes", role=heap.role)
     since = series[series["x"] >= heap.baseline_x]["value"].to_numpy()

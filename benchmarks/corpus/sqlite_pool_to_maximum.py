@@ -12,7 +12,7 @@ POOL = []
 
 def step(number):
     if len(POOL) < 12 and random.random() < 0.1:
-        POOL.append(sqlite3.connect(":memory:", check_same_thread=False))
+        POOL.append(sqlite3.connect(":memory:").cursor())
     if POOL:
         random.choice(POOL).execute("select 1").fetchall()
 

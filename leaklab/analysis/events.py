@@ -25,8 +25,8 @@ SILENCE_INTERVALS = 3.5
 MOST_EVENTS = 100
 # Events close together count as one: so many bins are looked at.
 EVENT_BINS = 40
-# The last 30 % of the run must bring at least this share of the growth.
-LATE_SHARE = 0.05
+# The last part of the run must bring at least this share of the growth, by part.
+LATE_SHARES = {0.5: 0.15, 0.3: 0.05}
 
 
 def given_back(values: Floats) -> float:
@@ -89,7 +89,9 @@ def events(x: Floats, y: Floats) -> tuple[float, float, float]:
     silence = float((x[-1] - x[at[-1] + 1]) / length * len(at))
     bins = np.searchsorted(x, np.linspace(x[0], x[-1], EVENT_BINS + 1))
     steps = min(steps, step_count(retained), step_count(retained[bins]))
-    late = retained[-1] - retained[np.searchsorted(x, x[-1] - 0.3 * (x[-1] - x[0]))]
-    if late < LATE_SHARE * (retained[-1] - retained[0]):
-        silence = float("inf")
+    gained = retained[-1] - retained[0]
+    for part, least in LATE_SHARES.items():
+        before = np.interp(x[-1] - part * length, x, retained)
+        if retained[-1] - before < least * gained:
+            silence = float("inf")
     return steps, laplace, silence

@@ -49,6 +49,8 @@ FEW_POINTS = 40
 NEW_SHARE = 0.25
 # A window that gains less than this share of the median window has not grown.
 WINDOW_SHARE = 0.1
+# A fall of this share of the growth is the end of a tooth.
+TOOTH_SHARE = 0.3
 # A few steps have stopped when nothing rose in this last share of the run.
 STEP_SILENCE = 0.15
 # Noise: growth of less than this many robust standard deviations is not told apart from it.
@@ -60,10 +62,10 @@ class Evidence:
     """What a series says, and why.
 
     verdict: grows, stopped or undecided. code: the deciding observation, one of few, uncovered,
-    steady, noisy, events, slowing, levelled, flat, reached, steps, small, unsteady, bent, known,
-    settled. rising, windows: in how many of the windows the floor rose. late_by_early: ratio of
-    the rates. remaining: what a slowing curve still has to come (NaN otherwise). more_x: how much
-    longer to record to decide.
+    steady, noisy, events, slowing, levelled, flat, reached, steps, small, unsteady, bent, teeth,
+    known, settled. rising, windows: in how many of the windows the floor rose. late_by_early:
+    ratio of the rates. remaining: what a slowing curve still has to come (NaN otherwise). more_x:
+    how much longer to record to decide.
     """
 
     verdict: str
@@ -101,13 +103,17 @@ def weigh(
     if one_of_many and rising < windows - 1:
         strong = strong and rising == windows - 2 and growth.statistic >= FEW_STATISTIC
     if growth.total < material or not (steady or strong):
-        if growth.whole_y[-1] - growth.whole_y[0] >= material and keep_coming(
-            growth, REMAINING_SHARE * whole_gain
-        ):
+        gained = growth.whole_y[-1] - growth.whole_y[0] >= material
+        if gained and keep_coming(growth, REMAINING_SHARE * whole_gain):
+            if ends_flat(growth):
+                more = growth.run_span / 4
+                return Evidence(UNDECIDED, "bent", rising, windows, more_x=more)
             return Evidence(GROWS, "events", rising, windows)
         return _not_steady(growth, gains, windows, rising, material)
     if not _new_territory(growth):
         return Evidence(STOPPED, "reached", rising, windows)
+    if _given_back_before(growth):
+        return Evidence(UNDECIDED, "teeth", rising, windows, more_x=growth.run_span)
     slowing, ratio = slows(growth, gains, whole_gain)
     code = "steady" if steady else "noisy"
     found = Evidence(GROWS, code, rising, windows, ratio)
@@ -199,6 +205,14 @@ def _new_territory(growth: Growth) -> bool:
     return beyond > NEW_SHARE * growth.total
 
 
+def _given_back_before(growth: Growth) -> bool:
+    """Whether a rise as large as this one was given back at once before, more than once."""
+    if growth.span > 2 / 3 * growth.run_span:
+        return False
+    before = growth.whole_y[growth.whole_x <= growth.baseline_x]
+    return int((np.diff(before) < -TOOTH_SHARE * growth.total).sum()) > 1
+
+
 def _not_steady(
     growth: Growth, gains: Floats, windows: int, rising: int, material: float
 ) -> Evidence:
@@ -212,7 +226,7 @@ def _not_steady(
     if growth.y[quarter].max() <= before:
         return Evidence(STOPPED, "reached" if growth.rate_low > 0 else "flat", rising, windows)
     if growth.rate_low <= 0 or growth.total < material:
-        last_gains = gains[-max(1, len(gains) // 3) :]
+        last_gains = gains[-max(1, len(gains) // 2) :]
         if (last_gains > 0).all() and last_gains.sum() > max(material, 0.5 * np.abs(gains).sum()):
             # Flat for most of the run, then rising to the end: it may have begun to leak.
             return Evidence(UNDECIDED, "unsteady", rising, windows, more_x=growth.run_span / 2)

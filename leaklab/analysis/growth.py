@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 BIN_COUNT = 60
+FEWEST_BINS = 12
+# Points are uneven when their largest distance is this many times the usual one.
+UNEVEN_RATIO = 3.0
 COSINE_COUNT = 8
 # Two-sided 95 % quantiles of Student's t, by degrees of freedom.
 T_QUANTILES = {2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306}
@@ -94,6 +97,9 @@ def estimate(
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     known = np.isfinite(x) & np.isfinite(y)
     x, y = x[known], y[known]
+    # Processes of one role may have a figure each at one place: the last one is their sum.
+    last_of_place = np.append(np.diff(x) > 0, True)[: len(x)]
+    x, y = x[last_of_place], y[last_of_place]
     begin = 0
     if len(x) >= 4:
         if baseline_x is None:
@@ -132,10 +138,13 @@ def estimate(
 def floors(x: Floats, y: Floats, bin_count: int) -> tuple[Floats, Floats]:
     """The smallest value, and where it stands, in each of ``bin_count`` equal bins of x.
 
-    Empty bins are left out; no more points than bins stay as they are.
+    Empty bins are left out. No more points than bins stay as they are, unless they are much
+    denser in one part of the run: then there are fewer bins, so that this part does not decide.
     """
     if len(x) <= bin_count:
-        return x, y
+        if len(x) < 2 * FEWEST_BINS or np.diff(x).max() < UNEVEN_RATIO * np.median(np.diff(x)):
+            return x, y
+        bin_count = max(FEWEST_BINS, len(x) // 2)
     edges = bin_edges(x, bin_count)
     lowest = np.minimum.reduceat(y, edges)
     bins = np.repeat(np.arange(len(edges)), np.diff(np.append(edges, len(x))))

@@ -131,6 +131,8 @@ def reason(name: str, growth: Growth, evidence: Evidence) -> str:
         "small": f"changed by {change} over {span}, too little to matter",
         "bent": f"grew by {change} over {span}, but hardly any more at the very end; record {more} "
         "more",
+        "teeth": f"grew by {change} over {span}, as it did before and gave it back; record {more} "
+        "more",
         "settled": f"changed by {change} over {span}, at sites of which none keeps growing beyond "
         "what is known and bounded",
         "unsteady": f"rose by {change} over {span}, but not steadily; record {more} more",

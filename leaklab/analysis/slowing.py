@@ -35,6 +35,7 @@ REMAINING_SHARE = 0.1
 TAIL_SHARE = 0.1
 TAIL_PACE = 0.2
 FINE_SHARE = 0.6
+OFTEN_SHARE = 0.8
 
 
 def slows(growth: Growth, gains: Floats, whole_gain: float) -> tuple[bool, float]:
@@ -102,7 +103,8 @@ def ends_flat(growth: Growth) -> bool:
 
     Snapshots can be so rare at the end of a run that one interval is all that follows a bend.
     """
-    fine = step_count(evenly(growth)) >= FINE_SHARE * EVENT_BINS
+    often = float(np.mean(np.diff(growth.y) > 0)) >= OFTEN_SHARE
+    fine = often or step_count(evenly(growth)) >= FINE_SHARE * EVENT_BINS
     if given_back(growth.y) > CLEAN_SHARE or not fine:
         return False
     begin = (

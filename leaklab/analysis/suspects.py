@@ -31,6 +31,10 @@ UNCOVERED_SHARE = 0.2
 # Growth of one site below this, over the run: the interpreter itself warms up by as much (caches of
 # code, types and names), and it matters to nobody.
 SITE_MATERIAL_BYTES = 8192.0
+# Pools of small objects inside the interpreter fill for hundreds of iterations: growth by less
+# than a small object each time must come to more.
+SMALL_OBJECT_BYTES = 64.0
+SMALL_MATERIAL_BYTES = 32768.0
 # A site that grows while others give back this share of it only took over their objects.
 MOVED_SHARE = 0.7
 COLUMNS = (
@@ -159,7 +163,7 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
         total=whole,
         total_evidence=weigh(
             whole,
-            material=SITE_MATERIAL_BYTES,
+            material=_material(whole),
             whole_gain=float(total[-1] - total[0]),
             one_of_many=True,
         ),
@@ -200,6 +204,12 @@ def baseline_column(timeline: HeapTimeline) -> int:
     return min(max(column, timeline.column_count // 10), timeline.column_count // 2)
 
 
+def _material(growth: Growth) -> float:
+    """Bytes that growth at this rate must come to in the run before it matters."""
+    small = growth.unit == "iteration" and growth.rate < SMALL_OBJECT_BYTES
+    return SMALL_MATERIAL_BYTES if small else SITE_MATERIAL_BYTES
+
+
 def _site_growth(
     timeline: HeapTimeline, place: tuple[int, int], live: Floats, count: Floats
 ) -> SiteGrowth:
@@ -207,7 +217,7 @@ def _site_growth(
     growth = estimate(timeline.x, live, unit=timeline.unit)
     evidence = weigh(
         growth,
-        material=SITE_MATERIAL_BYTES,
+        material=_material(growth),
         whole_gain=float(live[-1] - live[0]),
         one_of_many=True,
     )
