@@ -43,10 +43,10 @@ class HeapTimeline:
     time_seconds: Floats
     unit: str
     stack_ids: Integers
-    code: Integers
-    column: Integers
-    bytes_change: Floats
-    count_change: Floats
+    code: NDArray[np.int32]
+    column: NDArray[np.int32]
+    bytes_change: Integers
+    count_change: Integers
 
     @property
     def column_count(self) -> int:
@@ -86,7 +86,7 @@ class HeapTimeline:
         weights = self.count_change if count else self.bytes_change
         of_entry = group[self.code]
         keep = of_entry >= 0
-        cell = of_entry[keep] * self.column_count + self.column[keep]
+        cell = of_entry[keep].astype(np.int64) * self.column_count + self.column[keep]
         size = group_count * self.column_count
         sums = np.bincount(cell, weights=weights[keep], minlength=size)
         return np.cumsum(sums.reshape(group_count, self.column_count), axis=1)
@@ -115,7 +115,10 @@ def heap_timeline(data: RunData, *, role: str = "main") -> HeapTimeline | None:
         x = summed(process[selected], x, np.nan_to_num(marks[selected]), {})
     columns = _columns(process, snapshots["snapshot"].to_numpy(np.int64), selected)
     parts = _changes(data.heap, members)
-    stack_ids, code = np.unique(parts["stack_id"], return_inverse=True)
+    # Sorted by stack within each process: the distinct ones are few, and looked up quickly.
+    edges = np.append(True, np.diff(parts["stack_id"]) != 0)[: len(parts["stack_id"])]
+    stack_ids = np.unique(parts["stack_id"][edges]).astype(np.int64)
+    code = np.searchsorted(stack_ids, parts["stack_id"]).astype(np.int32)
     column = columns.lookup(parts["process"], parts["snapshot"])
     used = column >= 0
     entries = [(code[used], column[used], parts["bytes_change"][used], parts["count_change"][used])]
@@ -133,8 +136,9 @@ class _Columns:
     snapshots: list[Integers]
     columns: list[Integers]
 
-    def lookup(self, process: Integers, snapshot: Integers) -> Integers:
-        found = np.full(len(process), -1, np.int64)
+    def lookup(self, process: NDArray[Any], snapshot: NDArray[Any]) -> NDArray[np.int32]:
+        """The column of each row's snapshot, -1 where none follows."""
+        found = np.full(len(process), -1, np.int32)
         for number, snapshots, columns in zip(
             self.processes, self.snapshots, self.columns, strict=True
         ):
@@ -158,35 +162,34 @@ def _columns(process: Integers, snapshot: Integers, selected: NDArray[np.bool_])
 
 def _changes(heap: pd.DataFrame, members: dict[int, Any]) -> dict[str, NDArray[Any]]:
     """The heap rows as differences to the same stack's previous row in the same process."""
-    process = heap["process"].to_numpy(np.int64)
-    if len(np.setdiff1d(np.unique(process), list(members))):
-        heap = heap[np.isin(process, list(members))]
-        process = heap["process"].to_numpy(np.int64)
-    snapshot = heap["snapshot"].to_numpy(np.int64)
-    stack_id = heap["stack_id"].to_numpy(np.int64)
+    if len(np.setdiff1d(heap["process"].unique(), list(members))):
+        heap = heap[heap["process"].isin(list(members))]
+    process, snapshot, stack_id = (
+        heap[name].to_numpy() for name in ("process", "snapshot", "stack_id")
+    )
     order = np.lexsort((snapshot, stack_id, process))
-    process, snapshot, stack_id = process[order], snapshot[order], stack_id[order]
-    fresh = np.ones(len(order), bool)
-    fresh[1:] = (stack_id[1:] != stack_id[:-1]) | (process[1:] != process[:-1])
     parts: dict[str, NDArray[Any]] = {
-        "process": process,
-        "snapshot": snapshot,
-        "stack_id": stack_id,
+        "process": process[order],
+        "snapshot": snapshot[order],
+        "stack_id": stack_id[order],
     }
+    fresh = np.ones(len(order), bool)
+    for name in ("process", "stack_id"):
+        fresh[1:] &= parts[name][1:] == parts[name][:-1]
+    np.logical_not(fresh[1:], out=fresh[1:])
     for target, source in (("bytes_change", "live_bytes"), ("count_change", "allocation_count")):
-        value = heap[source].to_numpy(np.float64, na_value=0.0)[order]
-        previous = np.empty_like(value)
-        previous[1:] = value[:-1]
-        previous[fresh] = 0.0
-        parts[target] = value - previous
+        value = heap[source].to_numpy(np.int64, na_value=0)[order]
+        change = np.diff(value, prepend=0)
+        change[fresh] = value[fresh]
+        parts[target] = change
     return parts
 
 
 def _endings(
     members: dict[int, Any],
     time_seconds: Floats,
-    code: Integers,
-    column: Integers,
+    code: NDArray[np.int32],
+    column: NDArray[np.int32],
     parts: dict[str, NDArray[Any]],
 ) -> list[tuple[Any, ...]]:
     """What a process held when it ended leaves the role's heap at its end."""
@@ -203,7 +206,7 @@ def _endings(
         entries.append(
             (
                 code[mine],
-                np.full(int(mine.sum()), at),
+                np.full(int(mine.sum()), at, np.int32),
                 -parts["bytes_change"][mine],
                 -parts["count_change"][mine],
             )
