@@ -74,7 +74,7 @@ def dump_here(path, limit_seconds=60.0):
 
     Other threads stand still as well (as far as the interpreter's switch interval allows). Labels
     of attributes are fewer than in a forked dump, because nothing may be created in the target.
-    Returns ``{"pause_seconds": …, "pid": this process}``.
+    Returns ``{"pause_seconds": …, "pid": None}``: there is no walker to wait for.
     """
     begun = time.perf_counter()
     interval = sys.getswitchinterval()
@@ -87,4 +87,4 @@ def dump_here(path, limit_seconds=60.0):
         if enabled:
             gc.enable()
         sys.setswitchinterval(interval)
-    return {"pause_seconds": time.perf_counter() - begun, "pid": os.getpid()}
+    return {"pause_seconds": time.perf_counter() - begun, "pid": None}

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 _CHUNK = struct.Struct("=4sQ")
 _FIRST_MARK = 2
-# The next dump is taken when the marks have grown by this factor.
+# The next dump is taken when the marks have grown by this factor; in production one walk at a time.
 _SPACING = 1.3
+_PRODUCTION_SPACING = 1.6
 # What the dumps of one process may hold it up: this much at first, later this share of its time.
 _FREE_SECONDS = 0.5
 _PAUSE_SHARE = 0.01
@@ -40,13 +41,15 @@ _KEPT_AT = (0.2, 0.3, 0.45, 0.65, 1.0)
 _ANALYSED_AT = (0.3, 0.65, 1.0)
 
 
-def wait_dump(path: str | Path, pid: int, timeout_seconds: float) -> None:
+def wait_dump(path: str | Path, pid: int | None, timeout_seconds: float) -> None:
     """Wait until the walker ``pid`` has ended; return if it has written a complete dump.
+
+    ``pid`` is None for a dump that the target has written itself.
 
     Raises LeaklabError with the reason otherwise: it ran out of time or memory, was killed, or
     has not ended after ``timeout_seconds``.
     """
-    if not _ended(pid, timeout_seconds):
+    if pid is not None and not _ended(pid, timeout_seconds):
         raise LeaklabError(
             f"the walk of the object graph has not ended: {timeout_seconds:g} s; "
             "allow more time or take it at an earlier mark"
@@ -91,6 +94,7 @@ class GraphDumps:
     def __init__(self, pass_name: str, folder: str | Path, limit_seconds: float) -> None:
         self.limit_seconds = limit_seconds
         self._pass = pass_name
+        self._production = pass_name == "graph"
         self._folder = Path(folder)
         self._dumps: list[_Dump] = []
         self._count = 0
@@ -103,10 +107,13 @@ class GraphDumps:
         """
         mine = [one for one in self._dumps if one.process == process]
         last = max((one.mark for one in mine), default=0)
-        if mark < _FIRST_MARK or mark < _SPACING * last + 1:
+        spacing = _PRODUCTION_SPACING if self._production else _SPACING
+        if mark < _FIRST_MARK or mark < spacing * last + 1:
             return False
         if self._paused.get(process, 0.0) > _FREE_SECONDS + _PAUSE_SHARE * now:
             return False
+        if self._production:
+            return not any(one.walking() for one in self._dumps)
         most = min(max(_COPIES_BYTES // max(rss_bytes, 1), _LEAST_WALKERS), _MOST_WALKERS)
         return sum(one.walking() for one in self._dumps) < most
 
@@ -204,8 +211,8 @@ class _Dump:
             "state": "complete",
         }
         try:
-            if self.problem is not None or self.pid is None:
-                raise LeaklabError(self.problem or "the target gave no dump")
+            if self.problem is not None:
+                raise LeaklabError(self.problem)
             wait_dump(self.path, self.pid, limit_seconds + _GRACE_SECONDS)
             # Only now: the libraries for the analysis cost a second to import.
             from leaklab.analysis.graph_tables import dump_tables
