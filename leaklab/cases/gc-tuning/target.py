@@ -57,7 +57,7 @@ VARIANTS = {
 
 def run(arguments):
     settings, keep, factor = VARIANTS[arguments.variant]
-    cycles = arguments.cycles // (20 if factor > 1 else 1)
+    cycles = arguments.cycles // (100 if factor > 1 else 1)
     for iteration in range(arguments.iterations):
         settings(iteration)
         for _ in range(cycles):
@@ -72,7 +72,7 @@ def run(arguments):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=150)
-    parser.add_argument("--cycles", type=int, default=200, help="cycles made in an iteration")
+    parser.add_argument("--iterations", type=int, default=200)
+    parser.add_argument("--cycles", type=int, default=1000, help="cycles made in an iteration")
     parser.add_argument("--payload-bytes", type=int, default=200)
     run(parser.parse_args())
