@@ -58,4 +58,4 @@ def test_the_documented_worker_hook_disposes_nothing_under_prefork(
 
 
 def test_react_effects_without_cleanup_leave_their_listeners(tmp_path: Path) -> None:
-    assert not unmet(available("react-effects"), "listener_left", tmp_path)
+    assert not unmet(available("react-effects"), "listener_left", tmp_path, iterations=15)
