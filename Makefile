@@ -68,7 +68,7 @@ bench: $(BENCH_STAMP) ## overhead of each pass, import of captures, retention pa
 	$(BIN)/python benchmarks/retention.py
 
 bench-detection: $(BENCH_STAMP) ## precision and recall on the corpus, beside other tools
-	$(BIN)/python benchmarks/detection.py
+	$(BIN)/python benchmarks/detection.py --peers
 
 bench-tree: $(BENCH_STAMP) ## the interactive tree in a browser, beside other libraries
 	$(BIN)/python benchmarks/tree.py

@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--half", choices=HALVES, default=None, help="one half only")
     parser.add_argument("--only", default="", help="names of workloads, comma separated")
     parser.add_argument("--store", default=None, help="keep the recordings here, and use them")
-    parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--peers", action="store_true", help="the other tools as well")
     options = parser.parse_args()
     only = set(filter(None, options.only.split(",")))
