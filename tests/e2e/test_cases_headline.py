@@ -31,8 +31,8 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], pd
     return tables
 
 
-# APScheduler's first few hundred schedulers leave small blocks behind, ever fewer (208, 136, 75, 65,
-# 42, 18 and 10 for each fifty): a warm-up that a quick recording cannot tell from a slow leak.
+# APScheduler's first few hundred schedulers leave small blocks behind, ever fewer (208, 136, 75,
+# 65, 42, 18, 10 for each fifty): a warm-up that a quick recording cannot tell from a slow leak.
 HEAP_STILL_WARM = ("lingering-schedulers", "documented_fix")
 
 
