@@ -14,7 +14,7 @@ BENCH_STAMP := .venv/leaklab-bench.stamp
 # uv from the path, or put into the environment by pip: pip's own resolver takes many minutes over
 # the versions of botocore that s3fs and moto agree on. Where uv cannot be had, pip does it all.
 INSTALL = PATH="$$PATH:$(CURDIR)/$(BIN)"; if command -v uv >/dev/null; \
-  then install="uv pip install --quiet --python $(BIN)/python"; \
+  then install="uv pip install --quiet --compile-bytecode --python $(BIN)/python"; \
   else install="$(BIN)/python -m pip install --quiet --disable-pip-version-check"; fi; $$install
 JOBS ?= 2
 
@@ -34,6 +34,7 @@ $(STAMP): pyproject.toml
 	    || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'; \
 	fi
 	@$(INSTALL) --editable '.[cases,cluster,s3]' --group test
+	@$(BIN)/python -m compileall -q leaklab
 	@touch $@
 
 # What leaklab is compared with is installed for the benchmarks only.
