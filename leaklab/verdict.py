@@ -42,7 +42,7 @@ DECISIVE = ("rss_bytes", "heap_bytes")
 # From this many standard errors on the total's rate is clear of churn.
 CLEAR_STATISTIC = 20.0
 # A growing total is no leak when sites that do not leak make up this share of it.
-SETTLED_SHARE = 0.9
+SETTLED_SHARE = 0.7
 # Resident memory has followed the heap when it took in this share of its growth.
 FOLLOWED_SHARE = 0.7
 # A helper process must be seen for this long after its start.

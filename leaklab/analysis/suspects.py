@@ -30,11 +30,11 @@ SHRINKING_COUNT = 24
 UNCOVERED_SHARE = 0.2
 # Growth of one site below this, over the run: the interpreter itself warms up by as much (caches of
 # code, types and names), and it matters to nobody.
-SITE_MATERIAL_BYTES = 8192.0
+SITE_MATERIAL_BYTES = 16384.0
 # Pools of small objects inside the interpreter fill for hundreds of iterations: growth by less
-# than a small object each time must come to more.
-SMALL_OBJECT_BYTES = 64.0
-SMALL_MATERIAL_BYTES = 32768.0
+# than a small object or two each time must come to more.
+SMALL_OBJECT_BYTES = 128.0
+SMALL_MATERIAL_BYTES = 24576.0
 # A site that grows while others give back this share of it only took over their objects.
 MOVED_SHARE = 0.7
 COLUMNS = (

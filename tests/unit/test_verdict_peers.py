@@ -21,8 +21,8 @@ def test_a_leak_of_800_mb_hidden_by_freed_churn() -> None:
 def test_a_hundred_bytes_per_iteration_under_a_sawtooth_of_50_mb() -> None:
     verdict = judge(
         s.run(
-            rss=s.high_water(s.sawtooth(COUNT, 50e6, period=25)),
-            sites={"keep": s.leak(COUNT, 100), "batch": s.sawtooth(COUNT, 50e6, period=25)},
+            rss=s.high_water(s.sawtooth(300, 50e6, period=25)),
+            sites={"keep": s.leak(300, 100), "batch": s.sawtooth(300, 50e6, period=25)},
         )
     )
     assert verdict.verdict == "leak"
