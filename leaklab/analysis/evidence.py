@@ -49,8 +49,9 @@ FEW_POINTS = 40
 NEW_SHARE = 0.25
 # A window that gains less than this share of the median window has not grown.
 WINDOW_SHARE = 0.1
-# A fall of this share of the growth is the end of a tooth.
+# A fall of this share of the range is the end of a tooth; with more teeth their floor is seen.
 TOOTH_SHARE = 0.3
+MOST_TEETH = 5
 # A few steps have stopped when nothing rose in this last share of the run.
 STEP_SILENCE = 0.15
 # Noise: growth of less than this many robust standard deviations is not told apart from it.
@@ -207,11 +208,15 @@ def _new_territory(growth: Growth) -> bool:
 
 
 def _given_back_before(growth: Growth) -> bool:
-    """Whether a rise as large as this one was given back at once before, more than once."""
-    if growth.span > 2 / 3 * growth.run_span:
+    """Whether as large a rise was given back at once more than once, and too rarely to tell more.
+
+    A few teeth of different heights rise in a few windows; many teeth show their floor.
+    """
+    falls = np.flatnonzero(np.diff(growth.whole_y) < -TOOTH_SHARE * np.ptp(growth.whole_y))
+    if not 1 < len(falls) <= MOST_TEETH:
         return False
-    before = growth.whole_y[growth.whole_x <= growth.baseline_x]
-    return int((np.diff(before) < -TOOTH_SHARE * growth.total).sum()) > 1
+    risen = growth.whole_y[falls[-1] + 1 :].min() - growth.whole_y.min()
+    return bool(risen < TOOTH_SHARE * np.ptp(growth.whole_y))
 
 
 def _not_steady(
