@@ -76,6 +76,7 @@ class Case:
     watch_files: tuple[str, ...]
     passes: tuple[str, ...] | None
     collect: str | None
+    whole_when_quick: bool
     folder: Path
 
     @property
@@ -101,6 +102,15 @@ class Case:
                 f"unknown variant of {self.id}: {name}; allowed: {', '.join(self.variants)}"
             )
         return self.variants[name]
+
+    def variants_for(self, *, quick: bool) -> list[str]:
+        """The variants a recording of the whole case takes.
+
+        ``quick`` leaves the conditions out: they tell when else it leaks, at twice the time. Not
+        where the case is told through them (``whole_when_quick``), or has nothing else.
+        """
+        main = [name for name, one in self.variants.items() if one.role != "condition"]
+        return main if quick and main and not self.whole_when_quick else list(self.variants)
 
     def values(self, given: Mapping[str, object], *, quick: bool = False) -> dict[str, Value]:
         """All parameters with their values; `UsageError` for an unknown or ill-typed one."""
@@ -198,6 +208,7 @@ def read_case(folder: Path) -> Case:
         watch_files=table.strings("watch_files"),
         passes=_known(table, "passes", PASSES) or None,
         collect=table.choice("collect", COLLECT, default="") or None,
+        whole_when_quick=table.optional("whole_when_quick", bool) or False,
         folder=folder,
     )
     table.finish()

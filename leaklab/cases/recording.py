@@ -35,7 +35,7 @@ def record_case(
     how: Mapping[str, Any],
 ) -> Any:
     """See `Case.record`; ``how`` holds its arguments for `leaklab.api.record`."""
-    names = list(case.variants) if variant is None else [case.variant(variant).name]
+    names = case.variants_for(quick=quick) if variant is None else [case.variant(variant).name]
     values = case.values(given, quick=quick)
     if how["python"] is None:
         reason = case.missing()

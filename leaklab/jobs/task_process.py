@@ -44,7 +44,7 @@ def record(task: RecordingTask) -> TaskResult:
         return TaskResult(task.label, "skipped", error=reason)
     try:
         runs = {}
-        for variant in [task.variant] if task.variant else chosen.variants:
+        for variant in [task.variant] if task.variant else chosen.variants_for(quick=task.quick):
             runs[variant] = chosen.record(
                 variant,
                 quick=task.quick,

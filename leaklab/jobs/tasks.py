@@ -94,8 +94,9 @@ def plan(
     tasks = []
     for one in chosen:
         own = {name: values for name, values in grid.items() if name in one.parameters}
+        names = [name for name in one.variants if name in variants]
         for variant, values in itertools.product(
-            [name for name in one.variants if not variants or name in variants], _grid(own)
+            names if variants else one.variants_for(quick=quick), _grid(own)
         ):
             one.values(values)  # refuses before anything starts
             tasks += [

@@ -82,7 +82,8 @@ class Study:
                 continue
             given = self._given(case)
             runs = self.runs[case.id] = {}
-            for name in sorted(case.variants, key=partial(_order, case)):
+            names = case.variants_for(quick=self.quick)
+            for name in sorted(names, key=partial(_order, case)):
                 runs[name] = case.record(name, quick=self.quick, fresh=self.fresh, **given)
                 if runs[name].meta["state"] == "interrupted":
                     raise KeyboardInterrupt

@@ -102,5 +102,5 @@ def command_line(source: str) -> tuple[set[str], set[str]]:
 
 def test_nothing_in_the_cases_names_this_machine() -> None:
     for path in Path(FOLDER).glob("*/*"):
-        if path.is_file():
-            assert not re.search(r"/work/|/root/|/tmp/", path.read_text()), path
+        if path.suffix in {".py", ".toml", ".cjs", ".md"} and path.is_file():
+            assert not re.search(r"/work/|/home/|/root/|/tmp/", path.read_text()), path

@@ -50,7 +50,7 @@ python = ">=3.12,<3.14"
 
 def written(tmp_path: Path, text: str) -> Path:
     folder = tmp_path / "growing-list"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / "case.toml").write_text(text)
     (folder / "target.py").write_text("")
     return folder
@@ -191,3 +191,14 @@ def test_python_ranges_compare_numbers() -> None:
 def test_every_declaration_can_be_read() -> None:
     # One by one: a folder that is being written must not hide the others.
     assert {read_case(path.parent).id for path in FOLDER.glob("*/case.toml")}
+
+
+def test_quick_leaves_the_conditions_out_unless_the_case_is_told_through_them(
+    tmp_path: Path,
+) -> None:
+    more = GOOD + '\n[variants.other]\nrole = "condition"\nsummary = "another way"\n'
+    case = read_case(written(tmp_path, more))
+    assert case.variants_for(quick=True) == ["before"]
+    assert case.variants_for(quick=False) == ["before", "other"]
+    whole = more.replace("mechanism", "whole_when_quick = true\nmechanism", 1)
+    assert read_case(written(tmp_path, whole)).variants_for(quick=True) == ["before", "other"]
