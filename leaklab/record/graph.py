@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _CHUNK = struct.Struct("=4sQ")
-_FIRST_MARK = 2
-# The next dump is taken when the marks have grown by this factor; in production one walk at a time.
-_SPACING = 1.3
-_PRODUCTION_SPACING = 1.6
+_FIRST_MARK = 3
+# The next dump is taken when the marks have grown by this factor.
+_SPACING = 1.8
 # What the dumps of one process may hold it up: this much at first, later this share of its time.
 _FREE_SECONDS = 0.5
 _PAUSE_SHARE = 0.01
@@ -107,12 +106,11 @@ class GraphDumps:
         """
         mine = [one for one in self._dumps if one.process == process]
         last = max((one.mark for one in mine), default=0)
-        spacing = _PRODUCTION_SPACING if self._production else _SPACING
-        if mark < _FIRST_MARK or mark < spacing * last + 1:
+        if mark < _FIRST_MARK or mark < _SPACING * last + 1:
             return False
         if self._paused.get(process, 0.0) > _FREE_SECONDS + _PAUSE_SHARE * now:
             return False
-        if self._production:
+        if self._production:  # one walk at a time
             return not any(one.walking() for one in self._dumps)
         most = min(max(_COPIES_BYTES // max(rss_bytes, 1), _LEAST_WALKERS), _MOST_WALKERS)
         return sum(one.walking() for one in self._dumps) < most
