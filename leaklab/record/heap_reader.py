@@ -55,7 +55,8 @@ class Stream:
         self._new_frames: list[Frame] = []
         self._frame_count = 0
         self._marker_keys: set[int] = set()
-        self._reported: dict[int, tuple[int, int]] = {}
+        self._last: set[Any] = set()
+        self._live: dict[int, tuple[int, int]] = {}
         self._new_stacks: list[tuple[int, int, tuple[int, ...]]] = []
         self._records: list[Any] = []
         self._socket: socket.socket | None = None
@@ -98,27 +99,34 @@ class Stream:
 
     def changes(self) -> dict[str, Any]:
         """Compare the heap taken last with the one before; new stacks come with their frames."""
-        live: dict[int, tuple[int, int]] = {}
-        for record in self._records:
-            stack_id = self._identify(record)
-            if stack_id == _DROPPED:
-                continue
-            size, count = live.get(stack_id, (0, 0))
-            live[stack_id] = (size + record.size, count + record.n_allocations)
-        self._records = []
+        # Sets of memray's records are compared in C: only what changed is looked at one by one.
+        records, self._records = set(self._records), []
+        steps: dict[int, tuple[int, int]] = {}
+        for sign, part in ((1, records - self._last), (-1, self._last - records)):
+            for record in part:
+                stack_id = self._identify(record)
+                if stack_id != _DROPPED:
+                    size, count = steps.get(stack_id, (0, 0))
+                    steps[stack_id] = (
+                        size + sign * record.size,
+                        count + sign * record.n_allocations,
+                    )
+        self._last = records
         changed = array.array("q")
-        for stack_id, figures in live.items():
-            if self._reported.get(stack_id) != figures:
-                changed.extend((stack_id, *figures))
-        for stack_id in self._reported.keys() - live.keys():
-            changed.extend((stack_id, 0, 0))
-        self._reported = live
+        for stack_id, step in steps.items():
+            if step == (0, 0):
+                continue
+            size, count = self._live.pop(stack_id, (0, 0))
+            figures = (size + step[0], count + step[1])
+            if figures != (0, 0):
+                self._live[stack_id] = figures
+            changed.extend((stack_id, *figures))
         stacks, self._new_stacks = self._new_stacks, []
         frames, self._new_frames = self._new_frames, []
         return {
-            "live_bytes": sum(size for size, _ in live.values()),
-            "allocation_count": sum(count for _, count in live.values()),
-            "stack_count": len(live),
+            "live_bytes": sum(size for size, _ in self._live.values()),
+            "allocation_count": sum(count for _, count in self._live.values()),
+            "stack_count": len(self._live),
             "frames": frames,
             "stacks": stacks,
             "changed": changed,
@@ -142,12 +150,10 @@ class Stream:
 
     def _has_marker(self, marker_bytes: int) -> bool:
         for record in self._records:
-            key = (record.stack_id, record.native_stack_id, record.allocator)
-            if key not in self._stack_ids:
+            if 0 <= record.size - marker_bytes < MARKER_STEP_BYTES:
                 self._identify(record)
-            above = record.size - marker_bytes
-            if key[0] in self._marker_keys and 0 <= above < MARKER_STEP_BYTES:
-                return True
+                if record.stack_id in self._marker_keys:
+                    return True
         return False
 
     def _identify(self, record: Any) -> int:
