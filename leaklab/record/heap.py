@@ -346,8 +346,8 @@ class SnapshotSchedule:
     marks have grown by a fifth (by half, once it has become expensive).
     """
 
-    FREE_SECONDS = 0.5
-    BURST_COUNT = 32
+    FREE_SECONDS = 1.0
+    BURST_COUNT = 64
 
     def __init__(self, share: float, started: float = 0.0) -> None:
         self._share = share

@@ -21,12 +21,14 @@ from leaklab.record import conversation, processes
 from leaklab.record.heap import HeapReader
 from leaklab.store import RunData, open_run
 
-WORK = """
+# So many that the target is still at work long after its recorder was killed.
+MARK_COUNT = 300
+WORK = f"""
     import sys, time
     from pathlib import Path
     from leaklab import mark
     kept = []
-    for number in range(120):
+    for number in range({MARK_COUNT}):
         kept.append(bytes(9_000))
         time.sleep(0.01)
         mark()
@@ -73,6 +75,17 @@ class Recorder:
         ]
         return target
 
+    def wait_until_handed_over(self) -> None:
+        """Wait for the first rows on disk: the recorder hands them over every second."""
+        deadline = time.monotonic() + 60
+        while not any(
+            stream.stat().st_size > 8_000
+            for stream in self.folder.glob("store/*/*/*/samples.arrows")
+        ):
+            assert time.monotonic() < deadline
+            assert self.process.poll() is None
+            time.sleep(0.01)
+
     def run(self) -> RunData:
         """Open the only run there is."""
         (path,) = self.folder.glob("store/*/*/*")
@@ -83,13 +96,13 @@ class Recorder:
 def test_a_killed_recorder_leaves_the_target_alone(tmp_path: Path, pass_name: str) -> None:
     recorder = Recorder(tmp_path, pass_name)
     target = recorder.wait_until_half()
-    time.sleep(1.1)  # what was recorded is handed over every second
+    recorder.wait_until_handed_over()
     recorder.process.kill()
     recorder.process.communicate()
     gone, _ = psutil.wait_procs([target], timeout=30)
     assert gone
     run = recorder.run()
-    expected = [*(f"at {number}" for number in range(120)), "finished 120"]
+    expected = [*(f"at {number}" for number in range(MARK_COUNT)), f"finished {MARK_COUNT}"]
     for name, lines in (("stdout", expected), ("stderr", [])):
         output = Path(run.path) / f"{pass_name}.{name}.txt"
         assert output.read_text().splitlines() == lines
@@ -182,7 +195,7 @@ def test_a_target_that_goes_into_the_background(tmp_path: Path) -> None:
         if os.fork():
             os._exit(0)
         os.closerange(0, 4096)
-        for _ in range(10):
+        for _ in range(50):
             time.sleep(0.02)
             mark()
         """,
@@ -342,7 +355,7 @@ def test_a_full_disk_ends_the_run_readably(tmp_path: Path) -> None:
         from leaklab.record.options import RecordOptions
         from leaklab.record.recording import record_run
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
         try:
             record_run(RecordOptions(command=["target.py"], store="store", passes=("measure",),
                 interval_seconds=0.002))

@@ -91,7 +91,7 @@ import os, sys
 from leaklab import mark
 KEPT = []
 def work():
-    for number in range(40):
+    for number in range(150):
         KEPT.append({"number": number + 1000, "body": "x" * 500 + str(number)})
         mark()
 children = []

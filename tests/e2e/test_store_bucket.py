@@ -31,6 +31,8 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         ("AWS_DEFAULT_REGION", "us-east-1"),
     ):
         monkeypatch.setenv(name, value)
+    # fsspec keeps instances for ever, also those of another test's server.
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
     fsspec.filesystem("s3").mkdir("leaklab-store")
     yield BUCKET
     fsspec.filesystem("s3").clear_instance_cache()
