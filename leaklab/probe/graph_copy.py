@@ -115,11 +115,12 @@ def _answer(child, read_end):
     """Collect the child and return what the copy says its process id is."""
     ready, _, _ = select.select([read_end], [], [], _ANSWER_SECONDS)
     said = os.read(read_end, _ANSWER.size) if ready else b""
-    if not said:
-        try:
-            os.kill(child, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+    # Nothing more is wanted of the child, and it may never end by itself: after the second fork it
+    # is traced again, by a memray whose lock another thread may have held at the first.
+    try:
+        os.kill(child, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
     try:
         os.waitpid(child, 0)
     except ChildProcessError:
