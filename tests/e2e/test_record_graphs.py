@@ -57,7 +57,9 @@ def test_many_dumps_do_not_disturb_the_tracer(tmp_path, monkeypatch):
 
 
 def test_without_tracing_holder_and_type_are_named(tmp_path):
-    run = record(tmp_path, CACHE, "120", passes=("graph",))
+    # One copy is walked at a time: the work must last longer than the first walk.
+    unhurried = CACHE.replace("        mark()", "        time.sleep(0.02)\n        mark()")
+    run = record(tmp_path, "import time" + unhurried, "150", passes=("graph",))
     assert not len(run.data.snapshots)
     [row] = run.retention().head(1).to_dict("records")
     assert (row["holder"], row["type"]) == ("__main__.PAGES", "__main__.Page")
