@@ -295,11 +295,10 @@ class PassRecorder:
             main = self._table.get(self._pid)
             if main is not None:
                 self._ended(main)
-            self._discover(now)
-            graphs = self._conversation.graphs
-            self._table.adopt_orphans(
-                now, self._pid, self._switchboard.channel, graphs.walkers if graphs else set()
-            )
+            self._look_for_orphans(now)
+        if not self._table.alive():
+            # One that was forked as the last known process ended may still be on its way.
+            self._look_for_orphans(now)
         alive = self._table.alive()
         if not alive:
             return True
@@ -310,6 +309,13 @@ class PassRecorder:
             self._in_background = True
             self._event("daemon", "the target went on in the background", daemons[0])
         return not daemons and now - self._main_ended_seconds > LEFT_BEHIND_SECONDS
+
+    def _look_for_orphans(self, now: float) -> None:
+        self._discover(now)
+        graphs = self._conversation.graphs
+        self._table.adopt_orphans(
+            now, self._pid, self._switchboard.channel, graphs.walkers if graphs else set()
+        )
 
     def _let_go(self, target: RunningTarget) -> bool:
         """Say whether a process that runs on its own has ended or was let go."""
