@@ -168,7 +168,8 @@ def explain_against_memray(folder: Path, rounds: int, iterations: int) -> None:
 def _record_and_judge() -> list[str]:
     code = (
         "import sys, leaklab as ll\n"
-        "run = ll.record(sys.argv[1], sys.argv[2:], passes=('explain',), store='runs')\n"
+        "how = {'passes': ('explain',), 'store': 'runs', 'fresh': True}\n"
+        "run = ll.record(sys.argv[1], sys.argv[2:], **how)\n"
         "assert run.verdict().verdict == 'leak', run.verdict()\n"
         "assert run.suspects()['function'].iloc[0] == 'build'"
     )
