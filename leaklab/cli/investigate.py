@@ -24,24 +24,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=count, default=2, metavar="N", help="with --all: at a time (default: 2)"
     )
-    parser.add_argument(
-        "-p",
-        dest="parameters",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="set a parameter of the case (repeatable)",
-    )
+    recording.add_parameter_option(parser, "set a parameter of the case (repeatable)")
     parser.add_argument(
         "--fresh", action="store_true", help="record again what was recorded before"
     )
-    parser.add_argument(
-        "--fail-on",
-        type=recording.fail_on,
-        default=(),
-        metavar="LIST",
-        help="leak, inconclusive, unexpected: exit status 3 if a run is so",
+    recording.add_fail_on_option(
+        parser, "leak, inconclusive, unexpected: exit status 3 if a run is so"
     )
     report.add_output_options(parser)
     recording.add_recording_options(parser)

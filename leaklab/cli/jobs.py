@@ -15,14 +15,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--variant", action="append", default=[], metavar="NAME", help="only this (repeatable)"
     )
-    parser.add_argument(
-        "-p",
-        dest="parameters",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUES"),
-        help="values of a parameter, separated by commas: one recording for each (repeatable)",
+    recording.add_parameter_option(
+        parser,
+        "values of a parameter, separated by commas: one recording for each (repeatable)",
+        "VALUES",
     )
     parser.add_argument(
         "--repetitions", type=count, default=1, metavar="N", help="record each so many times"
@@ -46,12 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="for each recording (default: 30m)",
     )
     parser.add_argument("--dry-run", action="store_true", help="list the recordings and stop")
-    parser.add_argument(
-        "--fail-on",
-        type=recording.fail_on,
-        default=(),
-        metavar="LIST",
-        help="leak, inconclusive, unexpected: exit status 3 if a run is so",
+    recording.add_fail_on_option(
+        parser, "leak, inconclusive, unexpected: exit status 3 if a run is so"
     )
     recording.add_store_option(parser)
 

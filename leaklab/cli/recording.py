@@ -116,6 +116,24 @@ def add_store_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_parameter_option(parser: argparse.ArgumentParser, text: str, values: str = "VALUE") -> None:
+    """Add ``-p NAME VALUE``; ``text`` is its help."""
+    parser.add_argument(
+        "-p",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", values),
+        help=text,
+    )
+
+
+def add_fail_on_option(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add ``--fail-on LIST``; ``text`` is its help."""
+    parser.add_argument("--fail-on", type=fail_on, default=(), metavar="LIST", help=text)
+
+
 def recording_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what the user asked for as keyword arguments of :func:`leaklab.api.record`."""
     given = {

@@ -12,15 +12,7 @@ from leaklab.errors import UsageError
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("notebook", metavar="NOTEBOOK", help="path or URL of an .ipynb file")
-    parser.add_argument(
-        "-p",
-        dest="parameters",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="set a parameter of the notebook (repeatable)",
-    )
+    recording.add_parameter_option(parser, "set a parameter of the notebook (repeatable)")
     parser.add_argument(
         "--help-notebook", action="store_true", help="list the notebook's parameters and stop"
     )
@@ -36,12 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=duration_seconds, metavar="DURATION", help="limit for each cell"
     )
-    parser.add_argument(
-        "--fail-on",
-        type=recording.fail_on,
-        default=(),
-        metavar="LIST",
-        help="leak, inconclusive, unexpected: exit status 3 if a run in the notebook is so",
+    recording.add_fail_on_option(
+        parser, "leak, inconclusive, unexpected: exit status 3 if a run in the notebook is so"
     )
     recording.add_store_option(parser)
 

@@ -13,9 +13,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="run folder or URL, name/variant, or run id")
     parser.add_argument("--json", action="store_true", help="as JSON, for scripts")
     parser.add_argument("--object", metavar="TYPE", help="what keeps objects of this type alive")
-    parser.add_argument(
-        "--fail-on", type=recording.fail_on, default=(), metavar="LIST", help="leak, inconclusive"
-    )
+    recording.add_fail_on_option(parser, "leak, inconclusive")
     recording.add_store_option(parser)
 
 
