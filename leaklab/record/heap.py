@@ -324,11 +324,6 @@ class HeapStream:
             changed=changed,
         )
 
-    def snapshot(self, barrier_number: int | None, timeout_seconds: float) -> HeapSnapshot:
-        """Take and finish in one: for when the target does not wait."""
-        self.take(barrier_number, timeout_seconds)
-        return self.finish()
-
     def close(self) -> None:
         """Stop reading this stream; harmless when the reader is gone."""
         self.active = False
