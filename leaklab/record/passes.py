@@ -163,7 +163,7 @@ class PassRecorder:
             self._sample_all(now)
             self._due["sample"] = now + self._interval(now)
         if self._is_due("discover", now):
-            self._discover(now)
+            self._due["discover"] = now + self._discover(now)
         if self._is_due("output", now):
             self._follow_output(now)
             self._due["output"] = now + OUTPUT_SECONDS
@@ -227,15 +227,16 @@ class PassRecorder:
             ):
                 self._conversation.idle_snapshot(tracked, None)
 
-    def _discover(self, now: float) -> None:
+    def _discover(self, now: float) -> float:
+        """Look for new processes; returns the seconds until the next look."""
         if self._conversation.copying:
-            return
+            return DISCOVER_SECONDS  # what is new now may be the copy
         begun = time.perf_counter()
         for tracked in self._table.discover(now):
             with contextlib.suppress(ProcessGoneError):
                 self._samples.by_interval(tracked, now, main=False)
         cost_seconds = time.perf_counter() - begun
-        self._due["discover"] = now + max(DISCOVER_SECONDS, cost_seconds * 100)
+        return max(DISCOVER_SECONDS, cost_seconds * 100)
 
     def _follow_output(self, now: float) -> None:
         matches = self._target.follow()

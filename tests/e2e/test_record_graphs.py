@@ -4,6 +4,7 @@ import pytest
 
 from leaklab.record.graph import GraphDumps
 from leaklab.record.options import RecordOptions
+from leaklab.record.passes import PassRecorder
 from leaklab.record.recording import record_run
 from leaklab.run import Run
 from leaklab.store import open_run
@@ -72,6 +73,23 @@ def test_without_fork_the_target_waits(tmp_path):
     dumps = run.data.graph_dumps
     assert (dumps["state"] == "complete").all()
     assert run.retention()["holder"].iloc[0] == "__main__.PAGES"
+
+
+def test_the_recorder_rests_while_a_graph_is_taken(tmp_path, monkeypatch):
+    steps = []
+    step = PassRecorder._step
+
+    def counted(self):
+        steps.append(self._conversation.copying)
+        step(self)
+
+    monkeypatch.setattr(PassRecorder, "_step", counted)
+    source = "many = [[] for _ in range(200_000)]\n" + CACHE
+    run = record(tmp_path, source, "5", passes=("graph",), graphs="here", interval_seconds=0.5)
+    pause_seconds = run.data.graph_dumps["pause_seconds"].sum()
+    assert pause_seconds > 0.1
+    # Awake for what is due (output each 50 ms, new processes each 100 ms), not all the time.
+    assert 1 <= sum(steps) <= 60 * pause_seconds + 10
 
 
 def test_a_walk_that_takes_too_long_is_said(tmp_path):
