@@ -48,6 +48,22 @@ def test_arguments_and_options_count(project: Path) -> None:
     assert len(found) == 5
 
 
+def test_one_empty_working_folder_is_like_another(project: Path, tmp_path: Path) -> None:
+    script = str(project / "serve.py")
+    empty, another = tmp_path / "empty", tmp_path / "another"
+    empty.mkdir()
+    another.mkdir()
+
+    def of(folder: Path) -> str | None:
+        return fingerprint((script,), None, folder, {"cwd": str(folder)})
+
+    same = of(empty)
+    assert same is not None
+    assert of(another) == same
+    (another / "usage.json").write_text("{}")
+    assert of(another) != same
+
+
 def test_what_does_not_matter_does_not_count(project: Path) -> None:
     before = taken(project)
     (project / "notes.md").write_text("hello")
@@ -57,6 +73,18 @@ def test_what_does_not_matter_does_not_count(project: Path) -> None:
     (project / "data" / "recorded.py").write_text("")
     assert taken(project) == before
     assert taken(project, env={"LEAKLAB_POSTGRES_URL": "postgresql://x"}) == before
+
+
+def test_a_working_folder_counts_once_there_is_something_in_it(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    def taken_in(folder: Path) -> str | None:
+        return fingerprint([str(project / "serve.py")], None, folder, {"cwd": str(folder)})
+
+    one, other = tmp_path_factory.mktemp("scratch"), tmp_path_factory.mktemp("scratch")
+    assert taken_in(one) == taken_in(other) is not None
+    (one / "data.json").write_text("{}")
+    assert taken_in(one) != taken_in(other)
 
 
 def test_what_cannot_be_known_is_recorded_anew(
