@@ -11,9 +11,11 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from leaklab.analysis.sites import Sites
@@ -52,11 +54,17 @@ def known_of_stacks(sites: Sites, offsets: NDArray[np.int64]) -> NDArray[np.int6
 
 
 def _known_of_frames(frames: pd.DataFrame) -> NDArray[np.int64]:
-    file = frames["file"].astype(str)
-    function = frames["function"].astype(str)
+    # Thousands of frames come from hundreds of files: each name is held against a pattern once.
+    file_codes, files_seen = pd.factorize(frames["file"].astype(object))
+    function_codes, functions_seen = pd.factorize(frames["function"].astype(object))
     found = np.full(len(frames), -1, np.int64)
     for number, entry in reversed(list(enumerate(known_growers()))):
-        matches = file.map(re.compile(fnmatch.translate(entry.file)).match).notna()
-        matches &= function.map(re.compile(fnmatch.translate(entry.function)).match).notna()
-        found[matches.to_numpy()] = number
+        matches = _matches(entry.file, files_seen)[file_codes]
+        matches &= _matches(entry.function, functions_seen)[function_codes]
+        found[matches] = number
     return found
+
+
+def _matches(pattern: str, names: Iterable[str]) -> NDArray[np.bool_]:
+    match = re.compile(fnmatch.translate(pattern)).match
+    return np.array([match(str(name)) is not None for name in names], bool)

@@ -155,18 +155,32 @@ def growth_by_path(
     paths = data.paths
     paths = paths[(paths["process"] == process) & (paths["tree"] == "path")]
     last = paths[paths["dump"] == numbers[-1]].reset_index(drop=True)
-    figures = {}
-    for name in ("count", "shallow_bytes", "retained_bytes"):
-        wide = paths.pivot_table(index="fingerprint", columns="dump", values=name, aggfunc="sum")
-        wide = wide.reindex(index=last["fingerprint"], columns=list(numbers))
-        figures[name] = wide.fillna(0).to_numpy(dtype=float)
+    figures = _by_dump(paths, last["fingerprint"], numbers)
     table = last.copy()
     table["growth_count"] = figures["count"][:, -1] - figures["count"][:, 0]
     table["growth_shallow_bytes"] = figures["shallow_bytes"][:, -1] - figures["shallow_bytes"][:, 0]
     table["growth_bytes"] = figures["retained_bytes"][:, -1] - figures["retained_bytes"][:, 0]
-    table["steady_count"] = [_steady(values) for values in figures["count"]]
-    table["steady_size"] = [_steady(values) for values in figures["shallow_bytes"]]
+    table["steady_count"] = _steady(figures["count"])
+    table["steady_size"] = _steady(figures["shallow_bytes"])
     return table, window, unit
+
+
+def _by_dump(
+    paths: pd.DataFrame, fingerprints: pd.Series[Any], numbers: list[int]
+) -> dict[str, np.ndarray]:
+    """Count and sizes of the path nodes: one array a figure, a row a node, a column a dump."""
+    # Different nodes may share a fingerprint: each has the sum of all of them.
+    codes, distinct = pd.factorize(paths["fingerprint"].astype(object))
+    column = pd.Index(numbers).get_indexer(paths["dump"])
+    used = column >= 0
+    row = pd.Index(distinct).get_indexer(pd.Index(fingerprints.astype(object)))
+    figures = {}
+    for name in ("count", "shallow_bytes", "retained_bytes"):
+        values = paths[name].to_numpy(dtype=float, na_value=0.0)[used]
+        places = codes[used] * len(numbers) + column[used]
+        sums = np.bincount(places, weights=values, minlength=len(distinct) * len(numbers))
+        figures[name] = sums.reshape(len(distinct), len(numbers))[row]
+    return figures
 
 
 def _dumps(data: RunData, role: str) -> tuple[int, list[int], tuple[float, float], str] | None:
@@ -197,9 +211,10 @@ def _dumps(data: RunData, role: str) -> tuple[int, list[int], tuple[float, float
     return None
 
 
-def _steady(values: np.ndarray) -> bool:
-    steps = np.diff(values)
-    return bool((steps >= 0).all()) if len(steps) < 4 else bool((steps >= 0).mean() >= 0.75)
+def _steady(values: np.ndarray) -> np.ndarray:
+    """Whether each row (a path node, one column per dump) never fell, or seldom of many dumps."""
+    kept: np.ndarray = (np.diff(values, axis=1) >= 0).mean(axis=1)
+    return kept == 1 if values.shape[1] < 5 else kept >= 0.75
 
 
 def _groups(table: pd.DataFrame) -> Iterable[_Group]:
