@@ -173,7 +173,7 @@ def _by_dump(
     codes, distinct = pd.factorize(paths["fingerprint"].astype(object))
     column = pd.Index(numbers).get_indexer(paths["dump"])
     used = column >= 0
-    row = pd.Index(distinct).get_indexer(pd.Index(fingerprints.astype(object)))
+    row = pd.Index(distinct).get_indexer(pd.Index(fingerprints.to_numpy(object)))
     figures = {}
     for name in ("count", "shallow_bytes", "retained_bytes"):
         values = paths[name].to_numpy(dtype=float, na_value=0.0)[used]
