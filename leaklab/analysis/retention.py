@@ -171,7 +171,7 @@ def _by_dump(
     """Count and sizes of the path nodes: one array a figure, a row a node, a column a dump."""
     # Different nodes may share a fingerprint: each has the sum of all of them.
     codes, distinct = pd.factorize(paths["fingerprint"].astype(object))
-    column = pd.Index(numbers).get_indexer(paths["dump"])
+    column = pd.Index(numbers).get_indexer(pd.Index(paths["dump"]))
     used = column >= 0
     row = pd.Index(distinct).get_indexer(pd.Index(fingerprints.to_numpy(object)))
     figures = {}
