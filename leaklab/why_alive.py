@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError
+from leaklab.scratch import Scratch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,7 +82,7 @@ def _dump() -> Any:
     from leaklab.record.graph import wait_dump
     from leaklab.record.graph_file import read_dump
 
-    with tempfile.TemporaryDirectory(prefix="leaklab-") as folder:
+    with Scratch("graph") as folder:
         path = Path(folder) / "graph.dump"
         try:
             done = graph.dump_by_fork(str(path), limit_seconds=_LIMIT_SECONDS)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from leaklab.cases.requirements import missing_requirement
 from leaklab.errors import LeaklabError
+from leaklab.scratch import Scratch
 
 if TYPE_CHECKING:
     from leaklab.cases.catalogue import Case
@@ -72,7 +72,7 @@ def _record_variant(
         "collect": variant.collect or case.collect,
     }
     # Targets write their files (and their litter) into a folder of their own.
-    with tempfile.TemporaryDirectory(prefix="leaklab-case-") as scratch:
+    with Scratch("case") as scratch:
         return api.record(
             str(case.target),
             target_arguments(name, values),
@@ -81,7 +81,7 @@ def _record_variant(
             case={"id": case.id, "variant": name},
             parameters=dict(values),
             watch_files=case.watch_files,
-            cwd=scratch,
+            cwd=str(scratch),
             env={**environment, **variant.environment},
             **how,
             **{option: value for option, value in chosen.items() if value is not None},

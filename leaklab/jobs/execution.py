@@ -6,7 +6,6 @@ A notebook that fails, or whose kernel dies, comes back as far as it got, with t
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import fsspec
 
 from leaklab.errors import LeaklabError
+from leaklab.scratch import Scratch
 
 Progress = Callable[[str], None]
 
@@ -35,7 +35,7 @@ def execute(
     settings = {"LEAKLAB_PROGRESS": "lines"}
     if store is not None:
         settings["LEAKLAB_STORE"] = store if "://" in store else str(Path(store).resolve())
-    with tempfile.TemporaryDirectory(prefix="leaklab-job-") as folder, _environment(settings):
+    with Scratch("job") as folder, _environment(settings):
         plain = Path(folder, "input.ipynb")
         with fsspec.open(path, "rb") as file:
             plain.write_bytes(file.read())

@@ -10,13 +10,13 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError
+from leaklab.scratch import Scratch
 
 if TYPE_CHECKING:
     from leaklab.run import Run
@@ -54,7 +54,7 @@ def record_cell(shell: Any, cell: str, options: dict[str, Any]) -> Run:
         "store": default_store(),
         "cwd": str(Path.cwd()),
     }
-    with tempfile.TemporaryDirectory(prefix="leaklab-cell-") as folder:
+    with Scratch("cell") as folder:
         channel = str(Path(folder, "channel"))
         with _attendant({**settings, "pid": os.getpid(), "channel": channel}) as attendant:
             with _session(channel, attendant):

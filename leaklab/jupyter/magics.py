@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
 from leaklab.errors import LeaklabError
+from leaklab.scratch import Scratch
 
 if TYPE_CHECKING:
     import argparse
@@ -147,7 +147,7 @@ def _record_command(
 def _record_cell_in_child(cell: str, options: dict[str, Any]) -> Run:
     from leaklab.api import record
 
-    with tempfile.TemporaryDirectory(prefix="leaklab-cell-") as folder:
+    with Scratch("cell") as folder:
         script = Path(folder, "cell.py")
         script.write_text(cell, encoding="utf-8")
         options["name"] = options["name"] or "cell"

@@ -9,8 +9,9 @@ from __future__ import annotations
 import shutil
 import socket
 import sys
-import tempfile
 from pathlib import Path
+
+from leaklab.scratch import Scratch
 
 _CONNECT_SECONDS = 30.0
 
@@ -41,10 +42,10 @@ def attach(pid: int, channel: str) -> str | None:
     folder = str(Path(__file__).resolve().parent.parent / "probe")
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
-        tempfile.TemporaryDirectory(prefix="leaklab-attach-") as scratch,
+        Scratch("attach") as scratch,
     ):
         server.settimeout(_CONNECT_SECONDS)
-        why = way_in.inject(method, pid, server.getsockname()[1], False, scratch)
+        why = way_in.inject(method, pid, server.getsockname()[1], False, str(scratch))
         if why is not None:
             return " ".join(why.split())
         try:

@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import shutil
 import socket
 import struct
-import tempfile
 from pathlib import Path
 from typing import Any
 
 _MESSAGE_SIZE = 1 << 18
-_FOLDER_PREFIX = "leaklab-"
-# Between these the name holds the recorder's pid, so that a later one can tell a folder is stale.
-_OWNER_SEPARATOR = "."
-
-
-class PrivateFolder:
-    """A folder only this user can enter, with a short path; removed at the end."""
-
-    def __init__(self) -> None:
-        _remove_stale()
-        prefix = f"{_FOLDER_PREFIX}{os.getpid()}{_OWNER_SEPARATOR}"
-        self.path = Path(tempfile.mkdtemp(prefix=prefix))  # mode 0700
-        if len(str(self.path)) > 80:
-            # A socket's path may have about 100 characters.
-            shutil.rmtree(self.path, ignore_errors=True)
-            self.path = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
-
-    def close(self) -> None:
-        """Remove the folder and what is in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
 
 
 class Listener:
@@ -105,13 +82,3 @@ class Connection:
     def close(self) -> None:
         """Close the connection: the probe goes silent, the target goes on."""
         self.socket.close()
-
-
-def _remove_stale() -> None:
-    """Remove folders of recorders that were killed."""
-    for path in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}[0-9]*{_OWNER_SEPARATOR}*"):
-        owner = path.name[len(_FOLDER_PREFIX) :].partition(_OWNER_SEPARATOR)[0]
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
-            with contextlib.suppress(OSError):
-                if path.stat().st_uid == os.getuid():
-                    shutil.rmtree(path, ignore_errors=True)

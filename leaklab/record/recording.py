@@ -13,7 +13,6 @@ from typing import Any
 
 import psutil
 
-from leaklab.record.channel import PrivateFolder
 from leaklab.record.command import Command, resolve, running
 from leaklab.record.drive import drive_command
 from leaklab.record.heap import StackTable
@@ -22,6 +21,7 @@ from leaklab.record.passes import PassRecorder, PassResult
 from leaklab.record.procfs import cgroup_limit_bytes
 from leaklab.record.sources import store_sources
 from leaklab.record.target import Stdin
+from leaklab.scratch import Scratch
 from leaklab.store import RunWriter, default_store
 
 Progress = Callable[[dict[str, Any]], None]
@@ -57,7 +57,7 @@ def record_run(options: RecordOptions, progress: Progress | None = None) -> str:
     writer = RunWriter.create(
         store, options.name or command.name, options.variant, _meta(options, command)
     )
-    folder = PrivateFolder()
+    folder = Scratch("run")
     stacks = StackTable()
     state = "incomplete"
     try:
@@ -73,7 +73,7 @@ def _run_passes(
     options: RecordOptions,
     command: Command,
     writer: RunWriter,
-    folder: PrivateFolder,
+    folder: Scratch,
     stacks: StackTable,
     progress: Progress | None,
 ) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
+
+from leaklab.scratch import Scratch
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _LIMIT_SECONDS = 120
@@ -18,7 +19,7 @@ def to_pdf(html_path: str | Path) -> Path | None:
         return None
     page = Path(html_path).resolve()
     target = page.with_suffix(".pdf")
-    with tempfile.TemporaryDirectory(prefix="leaklab-pdf-") as profile:
+    with Scratch("pdf") as profile:
         command = [
             browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-sync",
             "--disable-background-networking", "--disable-component-update",

@@ -9,8 +9,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,27 +20,26 @@ import pyarrow.parquet as pq
 from leaklab.errors import LeaklabError
 from leaklab.store.location import filesystem, is_local, new_run_id, safe_name
 from leaklab.store.schema import SCHEMA_VERSION, TABLES
+from leaklab.store.upload import Upload, hand_in_abandoned
 
 FLUSH_ROW_COUNT = 8192
 ROW_GROUP_ROW_COUNT = 1 << 20
 # Writing run.json for each event keeps them safe from a kill; past this many (a fork bomb) they
 # are written with the next flush instead, or each one would cost as much as all before it.
 EVENTS_WRITTEN_AT_ONCE = 200
-# Object stores have no folders; making "folders" there would create a bucket that was misspelt.
-_BUCKETS = ("s3://", "s3a://", "gs://", "gcs://", "az://", "abfs://")
 
 
 class RunWriter:
     """Writes one new run folder. Not thread-safe. Never touches a run that exists."""
 
-    def __init__(self, folder: Path, meta: dict[str, Any], remote: str | None) -> None:
+    def __init__(self, folder: Path, meta: dict[str, Any], upload: Upload | None) -> None:
         self._folder = folder
-        self._remote = remote
+        self._upload = upload
         self._tables: dict[str, _TableStream] = {}
         self._meta_dirty = False
         self._closed = False
         self.meta = meta
-        self.path = remote or str(folder)
+        self.path = upload.url if upload else str(folder)
 
     @classmethod
     def create(
@@ -74,18 +71,21 @@ class RunWriter:
         if is_local(store):
             _, root = filesystem(store)
             parent = Path(root, *parts)
-            folder, remote = _new_folder(parent, full), None
-        else:
-            folder = Path(tempfile.mkdtemp(prefix="leaklab-upload-"))
-            remote = "/".join((store.rstrip("/"), *parts, full["run_id"]))
-        writer = cls(folder, full, remote)
+            return cls._begun(_new_folder(parent, full), full, None)
+        upload = Upload("/".join((store.rstrip("/"), *parts, full["run_id"])))
+        try:
+            writer = cls._begun(upload.folder, full, upload)
+            upload.send()
+        except LeaklabError:
+            upload.drop()
+            raise
+        hand_in_abandoned()
+        return writer
+
+    @classmethod
+    def _begun(cls, folder: Path, meta: dict[str, Any], upload: Upload | None) -> RunWriter:
+        writer = cls(folder, meta, upload)
         writer._write_meta()
-        if remote:
-            try:
-                writer._upload()
-            except LeaklabError:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
         return writer
 
     def append(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
@@ -144,9 +144,8 @@ class RunWriter:
         self._write_meta()
         for stream in compacted:
             stream.path.unlink(missing_ok=True)
-        if self._remote:
-            self._upload()
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._upload is not None:
+            self._upload.finish()
 
     def _compact(self) -> list[_TableStream]:
         compacted = []
@@ -170,25 +169,6 @@ class RunWriter:
             temporary.unlink(missing_ok=True)
             raise _store_error(self._folder, error) from None
         self._meta_dirty = False
-
-    def _upload(self) -> None:
-        assert self._remote is not None
-        try:
-            fs, inside = filesystem(self._remote)
-            # run.json last: once it says complete, everything it speaks of is there.
-            files = sorted(self._folder.iterdir(), key=lambda path: path.name == "run.json")
-            if not self._remote.startswith(_BUCKETS):
-                fs.makedirs(inside, exist_ok=True)
-            for path in files:
-                fs.put_file(str(path), f"{inside}/{path.name}")
-        except LeaklabError:
-            raise
-        except Exception as error:  # each fsspec back end raises errors of its own
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            kept = f"; the run is kept in {self._folder}" if self._closed else ""
-            raise LeaklabError(
-                f"cannot write to the store: {self._remote}; {reason}{kept}"
-            ) from None
 
 
 class _TableStream:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +16,7 @@ import pytest
 import leaklab as ll
 from leaklab.cli import main
 from leaklab.errors import LeaklabError
-from leaklab.store import RunWriter
+from leaklab.store import RunWriter, open_run
 
 BUCKET = "s3://leaklab-store/runs"
 
@@ -24,6 +29,8 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
     server.start()
     host, port = server.get_host_and_port()
+    # What an earlier test has put there outlives its server.
+    urllib.request.urlopen(f"http://{host}:{port}/moto-api/reset", data=b"").close()
     for name, value in (
         ("AWS_ENDPOINT_URL", f"http://{host}:{port}"),
         ("AWS_ACCESS_KEY_ID", "test"),
@@ -63,3 +70,43 @@ def test_record_into_a_bucket_and_work_from_there(
     assert not list(Path.cwd().glob("data/*"))
     with pytest.raises(LeaklabError, match="cannot write to the store: s3://nowhere"):
         RunWriter.create("s3://nowhere/runs", "x", None, {})
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_run_of_a_killed_recorder_is_handed_in_by_the_next(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "t"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.chdir(tmp_path)
+    Path("serve.py").write_text(
+        "import time\nfrom leaklab import mark\n"
+        "for number in range(200):\n    time.sleep(0.02)\n    mark()\n"
+    )
+    recorder = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "leaklab",
+            *f"record --passes measure --store {bucket} -- serve.py".split(),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size > 8_000 for path in temporary.glob("*/samples.arrows")):
+        assert time.monotonic() < deadline
+        assert recorder.poll() is None
+        time.sleep(0.02)
+    recorder.kill()
+    recorder.communicate()
+    assert list(temporary.iterdir())
+    Path("quick.py").write_text("print()")
+    ll.record("quick.py", passes=("measure",), store=bucket)
+    assert list(temporary.iterdir()) == []
+    (path,) = {path for path in ll.runs(bucket)["path"] if "/serve/" in path}
+    run = open_run(path)
+    assert run.meta["state"] == "incomplete"
+    assert run.samples["mark"].max() >= 1
