@@ -165,7 +165,9 @@ class Conversation:
     def _mark(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
         now = self._clock()
         is_mark = message["kind"] == "mark"
-        # What comes after is the end of the interpreter, not the work of the target.
+        # What comes after is the end of the interpreter, not the work of the target. Nor is the
+        # heap now that of the last mark: the locals of its functions are gone, and what it kept
+        # in them. So where marks were told, no snapshot is taken that would stand for one.
         tracked.exiting = not is_mark
         mark = int(message["mark"]) if is_mark else None
         if is_mark:

@@ -16,6 +16,7 @@ import recorded
 
 from leaklab.errors import LeaklabError
 from leaklab.record import passes
+from leaklab.record.heap import SnapshotSchedule
 from leaklab.store import open_run
 
 LEAK = """
@@ -50,6 +51,31 @@ def test_growth_of_the_heap_is_exact_and_has_its_line(tmp_path: Path) -> None:
     assert (top["function"], top["file"], top["origin"]) == ("keep", "target.py", "target")
     line = run.sources[run.sources["line"] == top["line"]]
     assert "bytearray(1000 - 57)" in line["text"].iloc[0]
+
+
+def test_the_heap_at_exit_does_not_stand_for_the_last_mark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So few snapshots that there is none at the last mark.
+    monkeypatch.setattr(SnapshotSchedule, "FREE_SECONDS", 0.0)
+    run = recorded.record(
+        tmp_path,
+        """
+        from leaklab import mark
+        def work():
+            kept = []
+            for _ in range(40):
+                kept.append(bytearray(50_000))
+                mark()
+        work()
+        """,
+        passes=("explain",),
+        snapshot_share=1e-9,
+    )
+    last = run.snapshots.iloc[-1]
+    assert 20 <= last["mark"] < 40
+    assert last["live_bytes"] >= last["mark"] * 50_000
+    assert run.meta["processes"][0]["mark_count"] == 40
 
 
 def test_every_mark_has_its_figures(tmp_path: Path) -> None:
