@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import platform
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -83,37 +84,54 @@ def driven(tool: str) -> Callable[[Path, Path], Answer]:
     return answer
 
 
-PEERS: dict[str, tuple[str, Callable[[Path, Path], Answer]]] = {
+# By name: the package whose version is asked for (None: Python itself), and how it is used.
+PEERS: dict[str, tuple[str | None, Callable[[Path, Path], Answer]]] = {
     "memray table --leaks": ("memray", memray_leaks),
-    "tracemalloc, two snapshots": ("tracemalloc", driven("tracemalloc")),
-    "pytest-memray limit_leaks": ("pytest_memray", pytest_memray),
-    "python-leak-hunter": ("leak_hunter", driven("leak_hunter")),
+    "tracemalloc, two snapshots": (None, driven("tracemalloc")),
+    "pytest-memray limit_leaks": ("pytest-memray", pytest_memray),
+    "python-leak-hunter": ("python-leak-hunter", driven("leak_hunter")),
     "scalene": ("scalene", scalene_leaks),
 }
+# These say that something leaks, or which type, and no line.
+WITHOUT_LINES = ("pytest-memray limit_leaks", "python-leak-hunter")
 
 
-def peer_rows(workloads: list[Any], jobs: int) -> list[dict[str, object]]:
-    """One row per installed tool and workload, as ``detection.result`` makes them."""
+def peer_rows(workloads: list[Any], jobs: int, store: Path) -> list[dict[str, object]]:
+    """One row per installed tool and workload, as ``detection.result`` makes them.
+
+    Answers are kept in ``store``, by the tool's version.
+    """
     work = []
-    for name, (module, answer) in PEERS.items():
-        if find_spec(module) is None:
-            print(f"skipped: {name} is not installed", file=sys.stderr)
+    for name, (package, answer) in PEERS.items():
+        try:
+            known = version(package) if package else platform.python_version()
+        except PackageNotFoundError:
+            print(f"not run: {name} is not installed", file=sys.stderr)
             continue
-        work += [(name, answer, workload) for workload in workloads]
+        work += [(name, known, answer, workload, store) for workload in workloads]
     with ThreadPoolExecutor(jobs) as pool:
         return list(pool.map(lambda args: _row(*args), work))
 
 
-def _row(name: str, answer: Callable[[Path, Path], Answer], workload: Any) -> dict[str, object]:
-    begin = time.perf_counter()
-    try:
-        with tempfile.TemporaryDirectory(prefix="peer-") as folder:
-            found = answer(workload.path, Path(folder))
-    except (subprocess.TimeoutExpired, OSError, ValueError, IndexError) as error:
-        print(f"{name} failed on {workload.name}: {error}", file=sys.stderr)
-        found = {"alarm": False, "lines": []}
+def _row(
+    name: str, known: str, answer: Callable[[Path, Path], Answer], workload: Any, store: Path
+) -> dict[str, object]:
+    kept = store / f"{name}-{known}" / f"{workload.name}.json"
+    if not kept.exists():
+        begin = time.perf_counter()
+        try:
+            with tempfile.TemporaryDirectory(prefix="peer-") as folder:
+                found = answer(workload.path, Path(folder))
+        except (subprocess.TimeoutExpired, OSError, ValueError, IndexError) as error:
+            print(f"{name} failed on {workload.name}: {error}", file=sys.stderr)
+            found = {"alarm": False, "lines": []}
+        found["seconds"] = time.perf_counter() - begin
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(found))
+    found = json.loads(kept.read_text())
     functions = [_function(file, line) for file, line in found["lines"]]
     named = functions.index(workload.function) + 1 if workload.function in functions else 0
+    names_lines = name not in WITHOUT_LINES
     return {
         "tool": name,
         "workload": workload.name,
@@ -123,8 +141,8 @@ def _row(name: str, answer: Callable[[Path, Path], Answer], workload: Any) -> di
         "label": workload.label,
         "resource": workload.resource,
         "verdict": "leak" if found["alarm"] else "bounded",
-        "named": named if workload.label == "leak" and workload.function else None,
-        "seconds": time.perf_counter() - begin,
+        "named": named if workload.label == "leak" and workload.function and names_lines else None,
+        "seconds": found["seconds"],
     }
 
 
