@@ -40,9 +40,6 @@ def fingerprint(
     # An empty working folder is a scratch folder: its name says nothing about the recording.
     if folder.is_dir() and not any(folder.iterdir()):
         options.pop("cwd", None)
-    if options.get("cwd") and not any(folder.iterdir()):
-        # One empty folder is like another: a case has a new scratch folder each time.
-        del options["cwd"]
     digest = hashlib.sha256()
     known = {
         "argv": list(argv),

@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise, repeat
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,11 @@ RootStep = tuple[str, str, int]
 # What a row of the table is worth keeping for: it may be the beginning of something that grows.
 _KEPT_COUNT = 3
 _KEPT_BYTES = 1024
+# A pattern of at most this many steps that repeats itself is folded.
+_LONGEST_PERIOD = 3
+# In arrays of parents and steps: none, and the steps of roots downwards from there.
+_NOTHING = -1
+_FIRST_ROOT = -2
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,8 @@ class PathTree:
     """Path nodes of one dump, parents first. ``node_of``: path node of each object, -1 without.
 
     Arrays by path node: ``parent`` (-1 at a root), ``count``, ``shallow_bytes``, ``first`` (one
-    of its objects). ``step`` holds what tells it apart below its parent.
+    of its objects), ``step`` (what tells it apart below its parent; a negative one is a root, in
+    the order of ``root_steps``).
     """
 
     graph: ObjectGraph
@@ -47,7 +53,8 @@ class PathTree:
     count: np.ndarray
     shallow_bytes: np.ndarray
     first: np.ndarray
-    step: list[object]
+    step: np.ndarray
+    root_steps: list[RootStep]
     node_of: np.ndarray
 
 
@@ -192,15 +199,20 @@ class _Builder:
         self._step += dump.type.astype("i8") * self._names + (dump.name + 1)
         self._generic = self._generic_labels()
         self.node_of = np.full(graph.count, -1, dtype="i4")
-        self._numbers: dict[tuple[int, object], int] = {}
-        self._parents: list[int] = []
-        self._steps: list[object] = []
+        # Path nodes by parent and step; the element after the last is what no path node has above.
+        self._parents = np.full(graph.count + 1, _NOTHING, dtype="i8")
+        self._steps = np.full(graph.count + 1, _NOTHING, dtype="i8")
+        self._count = 0
+        self._root_steps: dict[RootStep, int] = {}
+        self._numbers: dict[int, int] = {}
+        self._step_numbers: dict[int, int] = {}
+        self._fresh = count()
 
     def build(self, levels: list[np.ndarray]) -> PathTree:
         """Place all levels, the roots first, and count."""
         for level in levels:
             self._add(level)
-        count = len(self._parents)
+        count = self._count
         placed = np.flatnonzero(self.node_of >= 0)
         nodes = self.node_of[placed]
         sizes = self._graph.dump.size_bytes[placed].astype("f8")
@@ -208,11 +220,12 @@ class _Builder:
         first[nodes[::-1]] = placed[::-1]
         return PathTree(
             graph=self._graph,
-            parent=np.array(self._parents, dtype="i4"),
+            parent=self._parents[:count].astype("i4"),
             count=np.bincount(nodes, minlength=count),
             shallow_bytes=np.bincount(nodes, weights=sizes, minlength=count),
             first=first,
-            step=self._steps,
+            step=self._steps[:count].copy(),
+            root_steps=list(self._root_steps),
             node_of=self.node_of,
         )
 
@@ -229,22 +242,18 @@ class _Builder:
         """Place one level; what is above it is placed."""
         parents = self._parent[level]
         for node in level[parents < 0].tolist():
-            self.node_of[node] = self._number(-1, self._root_step(node))
+            self.node_of[node] = self._root(self._root_step(node))
         level, parents = level[parents >= 0], parents[parents >= 0]
         if not len(level):
             return
         above = self.node_of[parents].astype("i8")
         # What hangs in an instance's __dict__ hangs at the instance.
-        for place in np.flatnonzero(self._edge_label[parents] == self._dict).tolist():
-            above[place] = self._parents[int(above[place])]
+        above = np.where(self._edge_label[parents] == self._dict, self._parents[above], above)
         if len(level) > 1:
             self._merge_fields(level, above)
         place, steps = pd.factorize(self._step[level])
         inverse, keys = pd.factorize(above * len(steps) + place)
-        numbers = [
-            self._folded(key // len(steps), int(steps[key % len(steps)])) for key in keys.tolist()
-        ]
-        self.node_of[level] = np.array(numbers, dtype="i4")[inverse]
+        self.node_of[level] = self._folded(keys // len(steps), steps[keys % len(steps)])[inverse]
 
     def _merge_fields(self, level: np.ndarray, above: np.ndarray) -> None:
         labels = self._edge_label[level]
@@ -259,39 +268,49 @@ class _Builder:
         merged = level[fields[many]]
         self._step[merged] = (generic[fields[many]] + 1) * self._kinds + rest[many]
 
-    def _folded(self, parent: int, step: int) -> int:
-        """Return the path node for a step, or the one it repeats."""
-        above = parent
-        seen = [step]
-        for period in (1, 2, 3):
-            if above < 0:
-                break
-            if self._steps[above] == step and self._repeats(parent, seen, period):
-                return above
-            seen.append(self._steps[above])  # type: ignore[arg-type]
-            above = self._parents[above]
-        return self._number(parent, step)
-
-    def _repeats(self, parent: int, seen: list[int], period: int) -> bool:
-        """Say whether the last ``period`` steps occurred just before as well."""
-        if period == 1:
-            return True
-        before = parent
-        for _ in range(period - 1):
-            before = self._parents[before]
-        for step in seen[1:]:
-            before = self._parents[before]
-            if before < 0 or self._steps[before] != step:
-                return False
-        return True
-
-    def _number(self, parent: int, step: object) -> int:
-        number = self._numbers.get((parent, step))
-        if number is None:
-            number = self._numbers[parent, step] = len(self._parents)
-            self._parents.append(parent)
-            self._steps.append(step)
+    def _root(self, step: RootStep) -> int:
+        number = self._root_steps.setdefault(step, self._count)
+        if number == self._count:
+            self._steps[number] = _FIRST_ROOT - (len(self._root_steps) - 1)
+            self._count += 1
         return number
+
+    def _folded(self, parent: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """Return the path node for each pair of parent and step, or the one that it repeats.
+
+        It repeats when the last one, two or three steps occurred just before as well.
+        """
+        up = [parent]
+        for _ in range(2 * _LONGEST_PERIOD - 2):
+            up.append(self._parents[up[-1]])
+        steps = [self._steps[node] for node in up]
+        number = np.full(len(parent), _NOTHING, dtype="i8")
+        for period in range(_LONGEST_PERIOD, 0, -1):
+            repeats = steps[period - 1] == step
+            for back in range(period - 1):
+                repeats &= steps[period + back] == steps[back]
+            number[repeats] = up[period - 1][repeats]
+        new = number == _NOTHING
+        number[new] = self._number(parent[new], step[new])
+        return number
+
+    def _number(self, parent: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """Return the path node for each pair of parent and step, new ones where there is none.
+
+        Dictionaries of plain integers, asked by ``map``: nothing here is done one by one.
+        """
+        numbered = map(self._step_numbers.setdefault, step.tolist(), self._fresh)
+        keys = ((parent << 32) | np.fromiter(numbered, "i8", len(step))).tolist()
+        numbers = map(self._numbers.get, keys, repeat(_NOTHING))
+        found = np.fromiter(numbers, "i8", len(keys))
+        new = np.flatnonzero(found == _NOTHING)
+        places = np.arange(self._count, self._count + len(new))
+        found[new] = places
+        self._parents[places] = parent[new]
+        self._steps[places] = step[new]
+        self._numbers.update(zip(map(keys.__getitem__, new.tolist()), places.tolist(), strict=True))
+        self._count += len(new)
+        return found
 
 
 @dataclass(frozen=True)
@@ -311,13 +330,13 @@ def path_texts(tree: PathTree, nodes: np.ndarray) -> dict[int, PathText]:
     shown: dict[int, PathText] = {}
     for node in _with_parents(nodes[nodes >= 0], tree.parent).tolist():
         one = int(tree.first[node])
-        step = tree.step[node]
-        if isinstance(step, tuple):
-            kind, text, _ = step
+        step = int(tree.step[node])
+        if step < 0:
+            kind, text, _ = tree.root_steps[_FIRST_ROOT - step]
             type_name = dump.type_names[int(dump.type[one])]
             shown[node] = PathText(kind, text, type_name, text)
         else:
-            text = dump.texts[int(step) // kinds - 1]
+            text = dump.texts[step // kinds - 1]
             shown[node] = step_further(tree.graph, shown[int(tree.parent[node])], text, one)
     return shown
 

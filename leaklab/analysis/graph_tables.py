@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from leaklab.analysis.graph import HeapDump, ObjectGraph
-from leaklab.analysis.graph_dominators import immediate_dominators, retained_bytes
+from leaklab.analysis.graph_dominators import depths, immediate_dominators, retained_bytes
 from leaklab.analysis.graph_paths import (
     PathTree,
     dominator_tree,
@@ -44,10 +44,11 @@ def dump_tables(dump: HeapDump) -> dict[str, pd.DataFrame]:
 def _sums_below(tree: PathTree) -> np.ndarray:
     """Return each path node's own bytes plus those of all below it."""
     total = tree.shallow_bytes.copy()
-    for node in range(len(tree.parent) - 1, -1, -1):
-        parent = tree.parent[node]
-        if parent >= 0:
-            total[parent] += total[node]
+    size = len(total)
+    depth = depths(np.append(np.where(tree.parent < 0, size, tree.parent), size), size)[:size]
+    for level in range(int(depth.max(initial=0)), 1, -1):
+        nodes = np.flatnonzero(depth == level)
+        np.add.at(total, tree.parent[nodes], total[nodes])
     return total
 
 
