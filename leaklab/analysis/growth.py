@@ -29,6 +29,10 @@ BIN_COUNT = 60
 FEWEST_BINS = 12
 # Points are uneven when their largest distance is this many times the usual one.
 UNEVEN_RATIO = 3.0
+# Density is compared between this many equal parts of the run; more than this many times that of
+# the least dense one is too much.
+PART_COUNT = 8
+DENSE_RATIO = 2
 COSINE_COUNT = 8
 # Two-sided 95 % quantiles of Student's t, by degrees of freedom.
 T_QUANTILES = {2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306}
@@ -99,7 +103,7 @@ def estimate(
     x, y = x[known], y[known]
     # Processes of one role may have a figure each at one place: the last one is their sum.
     last_of_place = np.append(np.diff(x) > 0, True)[: len(x)]
-    x, y = x[last_of_place], y[last_of_place]
+    x, y = evenly_dense(x[last_of_place], y[last_of_place])
     begin = 0
     if len(x) >= 4:
         if baseline_x is None:
@@ -133,6 +137,25 @@ def estimate(
         floor_y=floor_y,
         earlier_high=float(y[:begin].max()) if begin else float("-inf"),
     )
+
+
+def evenly_dense(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Leave points out where they are denser than in most of the run.
+
+    A long recording is denser at its beginning than at its end. The lowest of many noisy values
+    is lower than the lowest of a few, so floors would rise where only the density falls.
+    """
+    if len(x) <= BIN_COUNT:
+        return x, y
+    edges = bin_edges(x, PART_COUNT)
+    counts = np.diff(np.append(edges, len(x)))
+    most = max(int(counts.min()), BIN_COUNT // PART_COUNT)
+    kept = [
+        begin + (np.arange(most) * count // most if count > DENSE_RATIO * most else np.arange(count))
+        for begin, count in zip(edges, counts, strict=True)
+    ]
+    chosen = np.concatenate(kept)
+    return x[chosen], y[chosen]
 
 
 def floors(x: Floats, y: Floats, bin_count: int) -> tuple[Floats, Floats]:

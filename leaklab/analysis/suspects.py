@@ -88,7 +88,8 @@ class HeapStudy:
     """The heap of one role, looked at site by site.
 
     growing: sites that gained bytes, most telling first. total: growth of the whole heap.
-    moved: bytes that other sites gave back while the leaking ones grew. missing_x: marks of the
+    moved: bytes that other sites gave back in the last half of the run, one object at a time, as
+    when theirs are replaced by those of the growing sites. missing_x: marks of the
     work's end that no snapshot covers, where they are too many to judge; else 0.
     """
 
@@ -106,7 +107,8 @@ class HeapStudy:
     def leaking(self) -> tuple[SiteGrowth, ...]:
         """Sites that keep growing; empty where others give back as much."""
         found = tuple(entry for entry in self.growing if entry.leaks)
-        gained = sum(entry.gain for entry in found)
+        late = _last_half(self.timeline)
+        gained = sum(float(entry.live[-1] - entry.live[late]) for entry in found)
         return found if gained and self.moved < MOVED_SHARE * gained else ()
 
 
@@ -183,7 +185,10 @@ def _missing(data: RunData, role: str, timeline: HeapTimeline) -> float:
 
 
 def _moved(timeline: HeapTimeline, of_stack: NDArray[np.int64], gain: Floats) -> float:
-    """Bytes given back by the sites that shrink as steadily as a leak grows."""
+    """Bytes given back in the last half by the sites that shrink as steadily as a leak grows.
+
+    They may fall ever more slowly: the fewer of them are left, the fewer can be replaced.
+    """
     chosen = np.argsort(gain, kind="stable")[:SHRINKING_COUNT]
     chosen = chosen[gain[chosen] < -SITE_MATERIAL_BYTES]
     number = np.full(len(gain), -1, np.int64)
@@ -191,9 +196,16 @@ def _moved(timeline: HeapTimeline, of_stack: NDArray[np.int64], gain: Floats) ->
     moved = 0.0
     for row in timeline.grouped(number[of_stack], len(chosen)):
         shrinking = estimate(timeline.x, -row, unit=timeline.unit)
-        if weigh(shrinking, material=SITE_MATERIAL_BYTES, one_of_many=True).verdict == GROWS:
-            moved += float(shrinking.y[-1] - shrinking.y[0])
+        evidence = weigh(shrinking, material=SITE_MATERIAL_BYTES, one_of_many=True)
+        if evidence.verdict == GROWS or evidence.code in ("slowing", "levelled", "bent"):
+            moved += max(0.0, float(row[_last_half(timeline)] - row[-1]))
     return moved
+
+
+def _last_half(timeline: HeapTimeline) -> int:
+    """The column where the last half of the run begins."""
+    middle = (timeline.x[0] + timeline.x[-1]) / 2
+    return min(int(np.searchsorted(timeline.x, middle)), timeline.column_count - 1)
 
 
 def baseline_column(timeline: HeapTimeline) -> int:
