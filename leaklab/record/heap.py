@@ -277,7 +277,7 @@ class HeapStream:
         self._reader = reader
         self._stacks = stacks
         self._paths = paths
-        self._stack_ids: dict[int, int] = {}
+        self._stack_ids: list[int] = []
         self._frame_ids: list[int] = []
         self._taken: dict[str, Any] = {}
 
@@ -303,14 +303,11 @@ class HeapStream:
     def finish(self) -> HeapSnapshot:
         """Return what the last ``take`` held, as changes since the snapshot before."""
         found = self._reader.reply()
-        numbers = self._reader.payload(found["changed_size"])
+        new_stacks = self._reader.payload(found["stacks_size"])
+        triples = iter(self._reader.payload(found["changed_size"]))
         for frame in found["frames"]:
             self._frame_ids.append(self._stacks.frame(*frame, paths=self._paths))
-        for local_id, allocator, frames in found["stacks"]:
-            name = ALLOCATORS.get(allocator, str(allocator))
-            frame_ids = tuple(self._frame_ids[number] for number in frames)
-            self._stack_ids[local_id] = self._stacks.add_numbered(name, frame_ids)
-        triples = iter(numbers)
+        self._add_stacks(new_stacks)
         changed = [
             (self._stack_ids[local_id], size, count)
             for local_id, size, count in zip(triples, triples, triples, strict=True)
@@ -323,6 +320,16 @@ class HeapStream:
             cost_seconds=self._taken["cost_seconds"],
             changed=changed,
         )
+
+    def _add_stacks(self, flat: array.array[int]) -> None:
+        place = 0
+        while place < len(flat):
+            allocator, length = flat[place], flat[place + 1]
+            frames = flat[place + 2 : place + 2 + length]
+            frame_ids = tuple(map(self._frame_ids.__getitem__, frames))
+            name = ALLOCATORS.get(allocator, str(allocator))
+            self._stack_ids.append(self._stacks.add_numbered(name, frame_ids))
+            place += 2 + length
 
     def close(self) -> None:
         """Stop reading this stream; harmless when the reader is gone."""

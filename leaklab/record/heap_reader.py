@@ -5,7 +5,8 @@ the targets are done, so that no target ever meets a dead stream (memray would w
 target's stderr). And the walk over a large heap never stops the recorder from sampling.
 
 Run as a file with the number of a connected Unix socket; speaks lines of JSON, followed by raw
-64-bit integers where the line announces them. Standard library and memray only.
+64-bit integers where the line announces them (tens of thousands of stacks as text would take
+longer than finding them). Standard library and memray only.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,38 @@ MARKER_STEP_BYTES = 256
 _PROBE_FILE = re.compile(r"[/\\]leaklab[/\\]probe[/\\]")
 _POLL_SECONDS = 0.0003
 _DRAIN_POLL_SECONDS = 0.2
+# Frames without a number: the probe's own, the marker's, and those of the wrappers around what
+# counts as a mark (probe/hooks.py), which are left out of the target's stacks.
 _DROPPED = -1
 _MARKER = -2
+_WRAPPER = -3
 
 Frame = tuple[str, str, int]
+
+
+class FrameNumbers(dict[Frame, int]):
+    """Numbers frames as they are asked for: thousands of stacks share theirs.
+
+    ``new``: those numbered since it was last emptied, in the order of their numbers.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.new: list[Frame] = []
+        self._count = 0
+
+    def __missing__(self, frame: Frame) -> int:
+        function, file, _ = frame
+        if file == "<leaklab>":
+            number = _WRAPPER
+        elif _PROBE_FILE.search(file):
+            number = _MARKER if function == MARKER_FUNCTION else _DROPPED
+        else:
+            number = self._count
+            self._count += 1
+            self.new.append(frame)
+        self[frame] = number
+        return number
 
 
 class Stream:
@@ -51,14 +79,13 @@ class Stream:
         self._reader = memray.SocketReader(self._port)
         self._stack_ids: dict[tuple[int, int, int], int] = {}
         self._stacks: dict[tuple[int, tuple[int, ...]], int] = {}
-        self._frames: dict[Frame, int] = {}
-        self._new_frames: list[Frame] = []
-        self._frame_count = 0
+        self._frames = FrameNumbers()
         self._marker_keys: set[int] = set()
         self._last: set[Any] = set()
         self._live: dict[int, tuple[int, int]] = {}
-        self._new_stacks: list[tuple[int, int, tuple[int, ...]]] = []
-        self._records: list[Any] = []
+        self._new_stacks = array.array("q")
+        self._records: set[Any] = set()
+        self._added: set[Any] = set()
         self._socket: socket.socket | None = None
         self.connected = threading.Event()
         self.error: str | None = None
@@ -90,7 +117,9 @@ class Stream:
         while True:
             if marker_bytes is not None:
                 self._wait_until_drained(deadline)
-            self._records = list(self._reader.get_current_snapshot(merge_threads=True))
+            self._records = set(self._reader.get_current_snapshot(merge_threads=True))
+            # Sets of memray's records are compared in C: only changes are looked at one by one.
+            self._added = self._records - self._last
             exact = marker_bytes is not None and self._has_marker(marker_bytes)
             now = time.monotonic()
             if exact or marker_bytes is None or now >= deadline or not self._reader.is_active:
@@ -98,11 +127,13 @@ class Stream:
             time.sleep(_POLL_SECONDS)
 
     def changes(self) -> dict[str, Any]:
-        """Compare the heap taken last with the one before; new stacks come with their frames."""
-        # Sets of memray's records are compared in C: only what changed is looked at one by one.
-        records, self._records = set(self._records), []
+        """Compare the heap taken last with the one before; new stacks come with their frames.
+
+        ``stacks`` is flat: allocator, number of frames, the frames' numbers, and so on; the stacks
+        are numbered as they come, like the frames. ``changed``: stack, live bytes, allocations.
+        """
         steps: dict[int, tuple[int, int]] = {}
-        for sign, part in ((1, records - self._last), (-1, self._last - records)):
+        for sign, part in ((1, self._added), (-1, self._last - self._records)):
             for record in part:
                 stack_id = self._identify(record)
                 if stack_id != _DROPPED:
@@ -111,7 +142,7 @@ class Stream:
                         size + sign * record.size,
                         count + sign * record.n_allocations,
                     )
-        self._last = records
+        self._last, self._records, self._added = self._records, set(), set()
         changed = array.array("q")
         for stack_id, step in steps.items():
             if step == (0, 0):
@@ -121,8 +152,8 @@ class Stream:
             if figures != (0, 0):
                 self._live[stack_id] = figures
             changed.extend((stack_id, *figures))
-        stacks, self._new_stacks = self._new_stacks, []
-        frames, self._new_frames = self._new_frames, []
+        stacks, self._new_stacks = self._new_stacks, array.array("q")
+        frames, self._frames.new = self._frames.new, []
         return {
             "live_bytes": sum(size for size, _ in self._live.values()),
             "allocation_count": sum(count for _, count in self._live.values()),
@@ -149,7 +180,7 @@ class Stream:
             time.sleep(_POLL_SECONDS)
 
     def _has_marker(self, marker_bytes: int) -> bool:
-        for record in self._records:
+        for record in self._added:
             if 0 <= record.size - marker_bytes < MARKER_STEP_BYTES:
                 self._identify(record)
                 if record.stack_id in self._marker_keys:
@@ -161,34 +192,25 @@ class Stream:
         known = self._stack_ids.get(key)
         if known is not None:
             return known
-        frames = [self._number(frame) for frame in _frames(record, self._reader.has_native_traces)]
+        trace = (
+            record.hybrid_stack_trace() if self._reader.has_native_traces else record.stack_trace()
+        )
+        frames = tuple(map(self._frames.__getitem__, trace))
+        if min(frames, default=0) < 0:
+            frames = tuple(number for number in frames if number != _WRAPPER)
         if min(frames, default=0) < 0:
             # What leaklab allocates in the target is not the target's.
             if _MARKER in frames:
                 self._marker_keys.add(key[0])
             self._stack_ids[key] = _DROPPED
             return _DROPPED
-        content = (int(record.allocator), tuple(frames))
+        content = (int(record.allocator), frames)
         stack_id = self._stacks.get(content)
         if stack_id is None:
             stack_id = self._stacks[content] = len(self._stacks)
-            self._new_stacks.append((stack_id, *content))
+            self._new_stacks.extend((content[0], len(frames), *frames))
         self._stack_ids[key] = stack_id
         return stack_id
-
-    def _number(self, frame: Frame) -> int:
-        """Number a frame: thousands of stacks share theirs, and texts are slow to hand over."""
-        number = self._frames.get(frame)
-        if number is None:
-            function, file, _ = frame
-            if _PROBE_FILE.search(file):
-                number = _MARKER if function == MARKER_FUNCTION else _DROPPED
-            else:
-                number = self._frame_count
-                self._frame_count += 1
-                self._new_frames.append(frame)
-            self._frames[frame] = number
-        return number
 
 
 def copy_stream(port: int, path: str) -> None:
@@ -222,12 +244,6 @@ def _start_copy(port: int, path: str) -> int:
     if not line:
         raise OSError(f"no capture file can be written: {path}")
     return int(line)
-
-
-def _frames(record: Any, native: bool) -> Iterator[Frame]:
-    trace = record.hybrid_stack_trace() if native else record.stack_trace()
-    # The probe's wrappers around what counts as a mark (probe/hooks.py) are not the target's.
-    yield from (frame for frame in trace if frame[1] != "<leaklab>")
 
 
 def _socket_to(port: int) -> socket.socket | None:
@@ -275,8 +291,9 @@ def _answer(
         taken = {"exact": exact, "cost_seconds": cost, "active": stream.active}
         control.sendall(json.dumps(taken).encode() + b"\n")
         found = stream.changes()
-        changed = found.pop("changed").tobytes()
-        return {**found, "changed_size": len(changed)}, changed
+        stacks, changed = found.pop("stacks").tobytes(), found.pop("changed").tobytes()
+        sizes = {"stacks_size": len(stacks), "changed_size": len(changed)}
+        return {**found, **sizes}, stacks + changed
     except Exception as problem:
         return {"error": f"{type(problem).__name__}: {problem}"}, b""
 
