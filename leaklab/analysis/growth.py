@@ -149,9 +149,10 @@ def evenly_dense(x: Floats, y: Floats) -> tuple[Floats, Floats]:
         return x, y
     edges = bin_edges(x, PART_COUNT)
     counts = np.diff(np.append(edges, len(x)))
-    most = max(int(counts.min()), BIN_COUNT // PART_COUNT)
+    most = max(int(counts.min()), 2 * BIN_COUNT // PART_COUNT)
     kept = [
-        begin + (np.arange(most) * count // most if count > DENSE_RATIO * most else np.arange(count))
+        begin
+        + (np.arange(most) * count // most if count > DENSE_RATIO * most else np.arange(count))
         for begin, count in zip(edges, counts, strict=True)
     ]
     chosen = np.concatenate(kept)

@@ -1,0 +1,99 @@
+"""Long recordings keep ever fewer marks and snapshots: that must not turn a verdict around."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from leaklab.analysis.evidence import GROWS, STOPPED, UNDECIDED, weigh
+from leaklab.analysis.growth import estimate
+from leaklab.analysis.shapes import HEALTHY, LEAKING, Series
+from leaklab.probe import session
+from leaklab.record.heap import SnapshotSchedule
+
+MARK_COUNT = 20_000
+SECONDS_PER_MARK = 0.01
+REPEATS = 6
+SHAPES = {**HEALTHY, **LEAKING}
+
+
+class Clock:
+    """Stands in for the module ``time`` of the probe."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def told_marks(count: int, clock: Clock) -> Iterator[int]:
+    """The marks a probe tells its recorder, where telling one takes 3 ms."""
+
+    class Line:
+        intact = True
+        asked = 0
+
+        def ask(self, message: dict[str, object]) -> list[str]:
+            clock.now += 0.003
+            self.asked += 1
+            return ["go"]
+
+    one, line = session.Session("nowhere"), Line()
+    one._channel = line
+    for mark in range(count):
+        clock.now += SECONDS_PER_MARK
+        before = line.asked
+        one.mark()
+        if line.asked > before:
+            yield mark
+
+
+def snapshot_marks(count: int, cost_seconds: float) -> Iterator[int]:
+    """The marks at which a snapshot is taken."""
+    schedule, now = SnapshotSchedule(0.1), 0.0
+    for mark in range(1, count + 1):
+        now += SECONDS_PER_MARK
+        if schedule.due(now, mark):
+            schedule.spent(cost_seconds, mark)
+            now += cost_seconds
+            yield mark - 1
+
+
+@pytest.fixture(params=["marks told", "cheap snapshots", "dear snapshots"])
+def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> NDArray[np.int64]:
+    clock = Clock()
+    monkeypatch.setattr(session, "time", clock)
+    chosen = {
+        "marks told": lambda: told_marks(MARK_COUNT, clock),
+        "cheap snapshots": lambda: snapshot_marks(MARK_COUNT, 0.002),
+        "dear snapshots": lambda: snapshot_marks(MARK_COUNT, 0.3),
+    }[request.param]
+    marks = np.array(list(chosen()))
+    assert 50 < len(marks) < MARK_COUNT / 10
+    return marks
+
+
+def verdict(x: NDArray[np.int64], y: Series) -> str:
+    return weigh(estimate(x + 1.0, y), whole_gain=float(y[-1] - y[0])).verdict
+
+
+def test_no_verdict_is_turned_around(kept: NDArray[np.int64]) -> None:
+    everything = np.arange(MARK_COUNT)
+    blurred = 0
+    for name, make in SHAPES.items():
+        for seed in range(REPEATS):
+            series = make(MARK_COUNT, seed)
+            full, thinned = verdict(everything, series), verdict(kept, series[kept])
+            assert {full, thinned} != {GROWS, STOPPED}, (name, seed)
+            blurred += thinned == UNDECIDED != full
+    # Some series are too noisy for so few figures: then the answer is that it is not decided.
+    assert blurred <= 0.1 * len(SHAPES) * REPEATS
+
+
+def test_noise_does_not_grow_where_only_the_density_falls(kept: NDArray[np.int64]) -> None:
+    for name in ("noise", "autocorrelated noise"):
+        for seed in range(40):
+            assert verdict(kept, HEALTHY[name](MARK_COUNT, seed)[kept]) != GROWS, (name, seed)
