@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leaklab.analysis.words import amount, is_bytes
+from leaklab.analysis.words import amount, is_bytes, kept_text
 
 if TYPE_CHECKING:
     from leaklab.analysis.compare import Comparison
@@ -113,9 +113,9 @@ def _circumstances(run: Run) -> Iterable[str]:
     meta = run.meta
     yield f"run {safe(run.path or meta['run_id'])} ({safe(meta['state'])})"
     for entry in meta["passes"]:
-        ended = _ending(entry)
-        if ended:
-            yield f"{safe(entry.get('pass'))} pass: {ended}"
+        for what in (_ending(entry), kept_text(entry)):
+            if what:
+                yield f"{safe(entry.get('pass'))} pass: {what}"
     # What the user asked for (phases of a drive, a stop) is said already, or is no news.
     events = [event for event in meta["events"] if event.get("kind") not in ("phase", "stop")]
     for event in events[:SHOWN_EVENT_COUNT]:

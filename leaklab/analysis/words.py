@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 BYTE_SCALES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+_KEPT = ("interval_seconds", "mark_count", "measured_mark_count", "snapshot_count")
+# Samples that are further apart than this are worth a word.
+NOTABLE_SECONDS = 1.0
 
 
 def is_bytes(name: str) -> bool:
@@ -54,6 +60,24 @@ def span_text(length: float, unit: str) -> str:
         return f"an unknown number of {unit}s"
     figure = f"{math.ceil(length):,}" if unit == "iteration" else f"{length:.3g}"
     return f"{figure} {unit}{'' if figure == '1' else 's'}"
+
+
+def kept_text(entry: Mapping[str, Any]) -> str:
+    """What a long pass has left out: "4,422 of 60,000 marks measured"; empty if nothing."""
+    kept = entry.get("kept")
+    kept = kept if isinstance(kept, Mapping) else {}
+    figures = (kept.get(name) for name in _KEPT)
+    interval, marks, measured, snapshots = (
+        figure if isinstance(figure, int | float) else 0 for figure in figures
+    )
+    parts = []
+    if measured < marks:
+        parts.append(f"{measured:,} of {marks:,} marks measured")
+    if entry.get("traced") and snapshots < marks:
+        parts.append(f"{snapshots:,} snapshots for {marks:,} marks")
+    if interval >= NOTABLE_SECONDS:
+        parts.append(f"samples up to {interval:.3g} s apart")
+    return ", ".join(parts)
 
 
 def _figure(value: float) -> str:

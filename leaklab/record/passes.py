@@ -399,6 +399,7 @@ class PassRecorder:
             "stopped_by": self._stopped_by,
             "stdout_tail": stdout_tail,
             "stderr_tail": stderr_tail,
+            "kept": {"interval_seconds": self._interval(duration_seconds), **self._table.kept()},
             **self._tracing(self._name),
         }
         rows = [row]

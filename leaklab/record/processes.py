@@ -53,6 +53,7 @@ class Tracked:
     exiting: bool = False
     mark_count: int = 0
     told_mark_count: int = 0
+    measured_mark_count: int = 0
     barrier_count: int = 0
     snapshot_count: int = 0
     last_snapshot_seconds: float = float("-inf")
@@ -125,6 +126,14 @@ class ProcessTable:
             if tracked.heap_process is not None
         ]
         return sorted(rows, key=lambda row: row["process"])
+
+    def kept(self) -> dict[str, int]:
+        """Say how much of what happened was kept: ever less of it, the longer a run is."""
+        return {
+            "mark_count": sum(tracked.mark_count for tracked in self.all),
+            "measured_mark_count": sum(tracked.measured_mark_count for tracked in self.all),
+            "snapshot_count": sum(tracked.snapshot_count for tracked in self.all),
+        }
 
     def alive(self) -> list[Tracked]:
         """Return the processes not known to have ended."""

@@ -68,6 +68,7 @@ class Samples:
         values.update(figures)
         values.update(self._file_sizes())
         self._append(tracked, now, mark, quiescent, values)
+        tracked.measured_mark_count += mark is not None
 
     def told(self, tracked: Tracked, now: float, values: Mapping[str, float]) -> None:
         """Store figures the process sent without waiting."""

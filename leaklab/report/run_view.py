@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from leaklab.analysis.words import kept_text
 from leaklab.plots import units
 from leaklab.report import drawings
 
@@ -144,7 +145,7 @@ def _facts(meta: dict[str, Any]) -> Iterable[tuple[str, str]]:
     for entry in meta.get("passes") or ():
         seconds = entry.get("duration_seconds")
         how_long = f"{seconds:.1f} s" if isinstance(seconds, int | float) else "unmeasured"
-        yield f"{entry.get('pass')} pass", how_long
+        yield f"{entry.get('pass')} pass", ", ".join(filter(None, (how_long, kept_text(entry))))
     for name in ("parameters", "platform", "versions", "limits"):
         values = meta.get(name) or {}
         shown = ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)

@@ -76,6 +76,9 @@ def test_the_heap_at_exit_does_not_stand_for_the_last_mark(
     assert 20 <= last["mark"] < 40
     assert last["live_bytes"] >= last["mark"] * 50_000
     assert run.meta["processes"][0]["mark_count"] == 40
+    kept = run.meta["passes"][0]["kept"]
+    assert (kept["mark_count"], kept["measured_mark_count"]) == (40, 40)
+    assert kept["snapshot_count"] == len(run.snapshots) < 40
 
 
 def test_every_mark_has_its_figures(tmp_path: Path) -> None:

@@ -27,6 +27,20 @@ def test_text_names_verdict_resource_and_line() -> None:
     assert any(line.strip().startswith("1. keep  app.py:10") for line in lines)
 
 
+def test_what_a_long_run_has_left_out_is_said() -> None:
+    run = leaking_run()
+    kept = {"mark_count": 60_000, "measured_mark_count": 4_422, "snapshot_count": 630}
+    run.meta["passes"] = [
+        {"pass": "measure", "traced": False, "kept": {**kept, "interval_seconds": 2.4}},
+        {"pass": "explain", "traced": True, "kept": {**kept, "measured_mark_count": 60_000}},
+        {"pass": "graph", "kept": {"mark_count": "hostile"}},
+    ]
+    lines = [line.strip() for line in run_text(run).splitlines()]
+    assert "measure pass: 4,422 of 60,000 marks measured, samples up to 2.4 s apart" in lines
+    assert "explain pass: 630 snapshots for 60,000 marks" in lines
+    assert not any(line.startswith("graph pass") for line in lines)
+
+
 def test_json_is_plain_and_complete() -> None:
     shown = json.loads(json.dumps(leaking_run().to_json(), allow_nan=False))
     assert shown["verdict"] == "leak"
