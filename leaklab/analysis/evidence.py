@@ -166,8 +166,9 @@ def _keeps_rising(growth: Growth, windows: int, gains: Floats, peaks: Floats) ->
         and growth.total >= NOISE_MULTIPLE * _noise(growth)
         and step_count(growth.floor_y) >= MINIMUM_STEPS
     )
-    if len(growth.y) < FEW_POINTS and given_back(growth.y) > 2 * CLEAN_SHARE:
-        enough = growth.statistic >= FEW_STATISTIC
+    # Where points become rarer there are fewer floors than points.
+    if len(growth.floor_y) < FEW_POINTS and given_back(growth.y) > 2 * CLEAN_SHARE:
+        enough = growth.statistic >= FEW_STATISTIC and rising >= windows - 2
         return steady and enough, strong and enough
     return steady, strong
 

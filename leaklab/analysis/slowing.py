@@ -48,7 +48,9 @@ def slows(growth: Growth, gains: Floats, whole_gain: float) -> tuple[bool, float
     recent_x, recent_y = recent(growth)
     floor_x, floor_y = floors(recent_x, recent_y, BIN_COUNT)
     clean = given_back(recent_y) <= CLEAN_SHARE
-    exact = clean and step_count(floor_y) >= max(EXACT_SHARE * len(floor_y), EXACT_STEPS)
+    # By seconds the pace of the work itself wanders: then a falling rate says less.
+    exact = clean and growth.unit == "iteration"
+    exact = exact and step_count(floor_y) >= max(EXACT_SHARE * len(floor_y), EXACT_STEPS)
     # Growth that is little beside the warm-up before it may be its tail: no benefit of the doubt.
     doubtful = growth.total < REMAINING_SHARE * whole_gain
     every_less = doubtful or exact or (len(gains) >= 4 and (np.diff(gains) < 0).mean() >= 0.8)
