@@ -151,7 +151,8 @@ def compare(before: Run | str, after: Run | str) -> Comparison:
     """
     from leaklab.analysis.compare import compare as compare_data
 
-    return compare_data(_run(before).data, _run(after).data)
+    one, other = _run(before), _run(after)
+    return compare_data(one.data, other.data, (one.verdict(), other.verdict()))
 
 
 def _run(run: Run | str) -> Run:

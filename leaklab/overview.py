@@ -19,6 +19,9 @@ from leaklab.errors import LeaklabError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from leaklab.run import Run
+
+_KEPT = "verdict.json"
 COLUMNS = (
     "run", "name", "variant", "created", "state", "run_verdict", "resource", "role", "verdict",
     "rate", "rate_low", "rate_high", "unit", "first", "last", "path",
@@ -94,31 +97,33 @@ def _method() -> str:
     return digest.hexdigest()[:16]
 
 
+def keep_summary(run: Run) -> dict[str, Any]:
+    """Return what the table says of a run, and keep it beside the run for the next one who asks."""
+    from leaklab.store.location import filesystem
+
+    summary = {
+        "method": _method(),
+        "run": run.meta["run_id"],
+        "created": run.meta.get("created"),
+        **run.resources_json(),
+    }
+    if run.path and run.meta["state"] in ("complete", "interrupted"):
+        fs, folder = filesystem(run.path)
+        # A store that may only be read works too, more slowly.
+        with contextlib.suppress(OSError):
+            fs.pipe_file(f"{folder.rstrip('/')}/{_KEPT}", json.dumps(summary).encode())
+    return {**summary, "path": run.path}
+
+
 def _summary(fs: Any, folder: str, path: str) -> dict[str, Any]:
-    method = _method()
-    kept = f"{folder}/verdict.json"
-    try:
-        summary: dict[str, Any] = json.loads(fs.cat_file(kept))
-        if summary.get("method") == method:
+    with contextlib.suppress(OSError, ValueError):
+        summary: dict[str, Any] = json.loads(fs.cat_file(f"{folder}/{_KEPT}"))
+        if summary.get("method") == _method():
             return {**summary, "path": path}
-    except (OSError, ValueError):
-        pass
     from leaklab.run import Run
     from leaklab.store import open_run
 
-    run = Run(open_run(path))
-    shown = run.to_json()
-    summary = {
-        "method": method,
-        "run": run.meta["run_id"],
-        "created": run.meta.get("created"),
-        **{key: shown[key] for key in ("name", "variant", "state", "verdict", "resources")},
-    }
-    if run.meta["state"] in ("complete", "interrupted"):
-        # A store that may only be read works too, more slowly.
-        with contextlib.suppress(OSError):
-            fs.pipe_file(kept, json.dumps(summary).encode())
-    return {**summary, "path": path}
+    return keep_summary(Run(open_run(path)))
 
 
 def last_verdicts(store: str | os.PathLike[str]) -> dict[tuple[str, str], str]:

@@ -115,22 +115,37 @@ class Run:
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``leaklab show --json`` prints; a figure that was not measured is null."""
-        verdict = self.verdict()
+        further = {
+            "retention": self.retention().to_dict("records"),
+            "events": self.meta["events"],
+        }
+        return {**self.verdict_json(), **plain(further)}
+
+    def verdict_json(self) -> dict[str, Any]:
+        """Return what a notebook job collects into verdict.json: `to_json` without the details."""
         left = self.time_left()
+        further = {
+            "suspects": [_suspect_json(row) for row in self.suspects().to_dict("records")],
+            "time_left": asdict(left) if left else None,
+        }
+        return {
+            "schema_version": SHOW_SCHEMA_VERSION,
+            "run": self.path or self.meta["run_id"],
+            **self.resources_json(),
+            **plain(further),
+        }
+
+    def resources_json(self) -> dict[str, Any]:
+        """Return the verdict on the run and each resource; without suspects, so soon done."""
+        verdict = self.verdict()
         result: dict[str, Any] = plain(
             {
-                "schema_version": SHOW_SCHEMA_VERSION,
-                "run": self.path or self.meta["run_id"],
                 "name": self.meta["name"],
                 "variant": self.meta.get("variant"),
                 "state": self.meta["state"],
                 "verdict": verdict.verdict,
                 "reason": verdict.reason,
                 "resources": [_resource_json(resource) for resource in verdict.resources],
-                "suspects": [_suspect_json(row) for row in self.suspects().to_dict("records")],
-                "time_left": asdict(left) if left else None,
-                "retention": self.retention().to_dict("records"),
-                "events": self.meta["events"],
             }
         )
         return result
@@ -150,11 +165,7 @@ class Run:
         return {
             "text/plain": str(self),
             "text/html": self._repr_html_(),
-            VERDICT_MIME: {
-                key: value
-                for key, value in self.to_json().items()
-                if key not in ("events", "retention")
-            },
+            VERDICT_MIME: self.verdict_json(),
         }
 
 

@@ -51,10 +51,15 @@ class Comparison:
         return comparison_bundle(self)
 
 
-def compare(before: RunData, after: RunData) -> Comparison:
-    """Compare two runs; LeaklabError where their difference would not come from the code."""
+def compare(
+    before: RunData, after: RunData, verdicts: tuple[Verdict, Verdict] | None = None
+) -> Comparison:
+    """Compare two runs; LeaklabError where their difference would not come from the code.
+
+    ``verdicts``: theirs, where they are known already.
+    """
     refuse_incomparable(before.meta, after.meta)
-    first, second = judge(before), judge(after)
+    first, second = verdicts or (judge(before), judge(after))
     rows = [
         _resource_row(old, new)
         for old in first.resources

@@ -11,6 +11,7 @@ import ast
 import difflib
 import re
 from collections.abc import Iterator
+from functools import cache
 
 EDIT_LIMIT = 500  # a target has a few dozen; more means an edit that undoes itself
 
@@ -30,6 +31,7 @@ def code_difference(source: str, before: str, after: str, context_lines: int = 3
     return "\n".join(lines)
 
 
+@cache  # each variant stands in several differences
 def variant_source(source: str, variant: str) -> str:
     """`source` (a target.py) as it is when its variant argument is `variant`."""
     for _ in range(EDIT_LIMIT):

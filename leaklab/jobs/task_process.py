@@ -35,6 +35,7 @@ def main() -> int:
 def record(task: RecordingTask) -> TaskResult:
     """Record what the task says, judge it, and render the case's page where one is asked for."""
     from leaklab.cases.catalogue import case
+    from leaklab.overview import keep_summary
     from leaklab.run import plain
 
     started = time.monotonic()
@@ -55,6 +56,8 @@ def record(task: RecordingTask) -> TaskResult:
             )
             if runs[variant].meta["state"] == "interrupted":
                 return TaskResult(task.label, "failed", error="interrupted")
+        for run in runs.values():
+            keep_summary(run)  # judged once: the tables over all runs read it
         shown = [plain(_describe(chosen, name, run)) for name, run in runs.items()]
         if task.pages is not None:
             from leaklab.report import render_case

@@ -151,7 +151,7 @@ class Study:
 
     def fixes(self) -> None:
         """How the code of each fix differs from what it fixes, and what the comparison says."""
-        from leaklab.analysis.compare import compare
+        from leaklab.api import compare
         from leaklab.cases.variant_source import code_difference
 
         for case, runs in self._recorded_cases():
@@ -162,7 +162,7 @@ class Study:
                 summary = case.variants[after].summary
                 say(f"{summary[:1].upper()}{summary[1:]}.")
                 show(CodeDifference(code_difference(source, before, after)))
-                outcome = compare(runs[steps[0]].data, runs[after].data)
+                outcome = compare(runs[steps[0]], runs[after])
                 say(f"Against {steps[0]}: {outcome.outcome}; {outcome.reason}.")
 
     def verdicts(self) -> Table:
@@ -175,8 +175,7 @@ class Study:
                 verdict = run.verdict()
                 note = "as expected" if met else _unmet(checked)
                 rows.append((case.title, variant, verdict.verdict, verdict.reason, note))
-                bundle = run._repr_mimebundle_()
-                data.append({**bundle[VERDICT_MIME], "as_expected": met})
+                data.append({**run.verdict_json(), "as_expected": met})
         rows += [
             (self.cases[name].title, "", "skipped", why, "") for name, why in self.skipped.items()
         ]
