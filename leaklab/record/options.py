@@ -65,7 +65,7 @@ class RecordOptions:
     echo:
         Pass the target's output on to this process's stderr while it runs.
     stdin:
-        "inherit" or "null". What comes through a pipe reaches the first pass only.
+        "inherit" or "null". A pipe is read ahead of the target and kept for the later passes.
     """
 
     command: Sequence[str] = ()

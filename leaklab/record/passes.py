@@ -21,8 +21,9 @@ from leaklab.record.options import RecordOptions
 from leaklab.record.processes import MAIN, ProcessTable, Tracked
 from leaklab.record.procfs import ProcessGoneError, session_of, working_folder
 from leaklab.record.samples import Samples
+from leaklab.record.stdin import Stdin
 from leaklab.record.switchboard import Switchboard
-from leaklab.record.target import RunningTarget, StartedTarget, Stdin
+from leaklab.record.target import RunningTarget, StartedTarget
 from leaklab.store import RunWriter
 
 FLUSH_SECONDS = 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import resource
@@ -20,7 +21,7 @@ from leaklab.record.options import RecordOptions
 from leaklab.record.passes import PassRecorder, PassResult
 from leaklab.record.procfs import cgroup_limit_bytes
 from leaklab.record.sources import store_sources
-from leaklab.record.target import Stdin
+from leaklab.record.stdin import Stdin
 from leaklab.scratch import Scratch
 from leaklab.store import RunWriter, default_store
 
@@ -79,25 +80,29 @@ def _run_passes(
 ) -> str:
     local = Path(writer.path) if "://" not in writer.path else folder.path
     results: list[PassResult] = []
-    stdin = Stdin(options)
-    # A running process cannot be run again: series and heap are recorded in one go.
-    for name in options.passes if options.pid is None else ("measure",):
-        why_not = _why_not(name, results, options)
-        if why_not is not None:
-            writer.event("skipped", why_not, time_seconds=None, **{"pass": name})
-            _tell(progress, {"kind": "note", "pass": name, "text": why_not})
-            continue
-        before = list(writer.meta["processes"])
-        recorder = PassRecorder(
-            options, command, name, writer, folder.path, local, stacks, stdin, progress
-        )
-        result = recorder.run()
-        results.append(result)
-        writer.update(
-            passes=[*writer.meta["passes"], *result.rows], processes=[*before, *result.processes]
-        )
-        if result.interrupted:
-            return "interrupted"
+    with contextlib.closing(Stdin(options, local / "stdin")) as stdin:
+        # A running process cannot be run again: series and heap are recorded in one go.
+        for name in options.passes if options.pid is None else ("measure",):
+            why_not = _why_not(name, results, options)
+            if why_not is not None:
+                writer.event("skipped", why_not, time_seconds=None, **{"pass": name})
+                _tell(progress, {"kind": "note", "pass": name, "text": why_not})
+                continue
+            if stdin.is_lost:
+                text = "no room for a copy of the input: this pass has none"
+                writer.event("stdin", text, time_seconds=None, **{"pass": name})
+            before = list(writer.meta["processes"])
+            recorder = PassRecorder(
+                options, command, name, writer, folder.path, local, stacks, stdin, progress
+            )
+            result = recorder.run()
+            results.append(result)
+            writer.update(
+                passes=[*writer.meta["passes"], *result.rows],
+                processes=[*before, *result.processes],
+            )
+            if result.interrupted:
+                return "interrupted"
     return "complete"
 
 

@@ -17,38 +17,13 @@ from leaklab.record.command import Command
 from leaklab.record.options import RecordOptions
 from leaklab.record.output import OutputFile
 from leaklab.record.procfs import ProcessFiles, ProcessGoneError
+from leaklab.record.stdin import Stdin
 
 BOOTSTRAP = Path(__file__).parent.parent / "probe" / "bootstrap"
 CHANNEL_VARIABLE = "LEAKLAB_CHANNEL"
 # How long a running process is given to let go when the recording ends.
 DETACH_SECONDS = 5.0
 ATTACH_SECONDS = 60.0
-
-
-class Stdin:
-    """What the target reads: this process's stdin, as far as it can be read once more a pass."""
-
-    def __init__(self, options: RecordOptions) -> None:
-        self._inherits = options.stdin == "inherit"
-        self._offset: int | None = None
-        self._was_used = False
-        with contextlib.suppress(OSError):
-            self._offset = os.lseek(0, 0, os.SEEK_CUR)
-
-    def for_pass(self) -> int | None:
-        """Return what to start the next pass with: DEVNULL, or None for our own stdin.
-
-        A file is read again from where it was. What came through a pipe is gone after the first
-        pass: to keep it would mean to wait for its end, which may never come.
-        """
-        if not self._inherits:
-            return subprocess.DEVNULL
-        if self._was_used and self._offset is None and not os.isatty(0):
-            return subprocess.DEVNULL
-        if self._was_used and self._offset is not None:
-            os.lseek(0, self._offset, os.SEEK_SET)
-        self._was_used = True
-        return None
 
 
 class StartedTarget:
@@ -78,14 +53,15 @@ class StartedTarget:
 
     def start(self) -> int:
         """Start the command and return its pid; raises LeaklabError when that fails."""
-        self._child = Child(
-            self._command.argv,
-            env=self._environment(),
-            cwd=self._options.cwd,
-            stdin=self._stdin.for_pass(),
-            stdout=self._outputs[0].descriptor,
-            stderr=self._outputs[1].descriptor,
-        )
+        with self._stdin.for_pass() as stdin:
+            self._child = Child(
+                self._command.argv,
+                env=self._environment(),
+                cwd=self._options.cwd,
+                stdin=stdin,
+                stdout=self._outputs[0].descriptor,
+                stderr=self._outputs[1].descriptor,
+            )
         return self._child.pid
 
     def _environment(self) -> dict[str, str]:
@@ -119,8 +95,8 @@ class StartedTarget:
 
     @property
     def size_bytes(self) -> int:
-        """Disk space the output takes."""
-        return sum(output.size_bytes for output in self._outputs)
+        """Disk space that output and input take."""
+        return sum(output.size_bytes for output in self._outputs) + self._stdin.size_bytes
 
     def has_ended(self) -> bool:
         """Say whether the main process has ended."""
@@ -158,7 +134,8 @@ class StartedTarget:
             self._child.end_now(pids)
 
     def close(self) -> None:
-        """Remove the output files."""
+        """Remove the output files, and let the input be."""
+        self._stdin.end_pass()
         for output in self._outputs:
             output.close()
 

@@ -43,19 +43,23 @@ RECORDER = """
     from leaklab.record.options import RecordOptions
     from leaklab.record.recording import record_run
     print(record_run(RecordOptions(
-        command=["target.py"], store="store", passes=(sys.argv[1],), graphs="never")))
+        command=["target.py"], store="store", passes=sys.argv[1].split(","), graphs="never",
+        stdin="inherit")))
 """
 
 
 class Recorder:
-    """A recorder in a process of its own, recording ``WORK``."""
+    """A recorder in a process of its own."""
 
-    def __init__(self, folder: Path, pass_name: str) -> None:
-        recorded.script(folder, WORK)
+    def __init__(
+        self, folder: Path, passes: str, work: str = WORK, stdin: int = subprocess.DEVNULL
+    ) -> None:
+        recorded.script(folder, work)
         self.folder = folder
         self.process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(RECORDER), pass_name],
+            [sys.executable, "-c", textwrap.dedent(RECORDER), passes],
             cwd=folder,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -116,6 +120,31 @@ def test_a_killed_recorder_leaves_the_target_alone(
     assert list(temporary.iterdir())
     recorded.record(tmp_path, "pass", name="next")
     assert list(temporary.iterdir()) == []
+
+
+def test_a_target_whose_recorder_was_killed_still_gets_its_input(tmp_path: Path) -> None:
+    work = """
+        import sys
+        from pathlib import Path
+        from leaklab import mark
+        for number, line in enumerate(sys.stdin):
+            mark()
+            if number == 10:
+                Path("half").touch()
+        print("read", number + 1)
+    """
+    recorder = Recorder(tmp_path, "measure,explain", work, stdin=subprocess.PIPE)
+    assert recorder.process.stdin is not None
+    recorder.process.stdin.write("line\n" * 11)
+    recorder.process.stdin.flush()
+    target = recorder.wait_until_half()
+    recorder.process.kill()
+    recorder.process.stdin.write("line\n" * 20_000)
+    recorder.process.communicate(timeout=30)
+    gone, _ = psutil.wait_procs([target], timeout=30)
+    assert gone
+    output = Path(recorder.run().path) / "measure.stdout.txt"
+    assert output.read_text() == "read 20011\n"
 
 
 @pytest.mark.parametrize("pass_name", ["measure", "explain"])

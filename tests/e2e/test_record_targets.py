@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 import recorded
 
 from leaklab.errors import LeaklabError
-from leaklab.record import passes
+from leaklab.record import passes, stdin_relay
 from leaklab.record.heap import SnapshotSchedule
-from leaklab.store import open_run
+from leaklab.store import RunData, open_run
 
 LEAK = """
     import sys
@@ -412,26 +415,87 @@ def test_recording_until_the_verdict_is_decided(tmp_path: Path) -> None:
     assert 40 <= run.meta["processes"][0]["mark_count"] < 6000
 
 
+TWO_PASSES = """
+    import sys
+    from leaklab.record.options import RecordOptions
+    from leaklab.record.recording import record_run
+    print(record_run(RecordOptions(command=["target.py"], store="store", stdin="inherit",
+          passes=("measure", "explain"), graphs="never", **eval(sys.argv[1]))))
+"""
+
+
+def record_with_stdin(folder: Path, source: str, options: str = "{}", **given: Any) -> RunData:
+    """Record a script twice in a process of its own, with this standard input."""
+    recorded.script(folder, source)
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(TWO_PASSES), options],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=120,
+        **given,
+    )
+    run = open_run(str(folder / ended.stdout.strip()))
+    assert not list(Path(run.path).glob("*stdin*"))
+    return run
+
+
 @pytest.mark.parametrize("kind", ["file", "pipe"])
-def test_stdin_reaches_the_target(tmp_path: Path, kind: str) -> None:
-    recorded.script(tmp_path, "import sys; print(sys.stdin.read().split())")
-    code = """
-        from leaklab.record.options import RecordOptions
-        from leaklab.record.recording import record_run
-        print(record_run(RecordOptions(command=["target.py"], store="store", stdin="inherit",
-              passes=("measure", "explain"), graphs="never")))
-    """
-    (tmp_path / "input.txt").write_text("a b")
+def test_stdin_reaches_the_target_in_each_pass(tmp_path: Path, kind: str) -> None:
+    text = "a b\n" * 50_000  # more than a pipe holds
+    (tmp_path / "input.txt").write_text(text)
     with (tmp_path / "input.txt").open() as file:
-        given = {"stdin": file} if kind == "file" else {"input": "a b"}
-        ended = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(code)],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=True,
-            **given,
+        run = record_with_stdin(
+            tmp_path,
+            "import sys; print(len(sys.stdin.read().split()))",
+            **({"stdin": file} if kind == "file" else {"input": text}),
         )
-    run = open_run(tmp_path / ended.stdout.strip())
-    again = "['a', 'b']\n" if kind == "file" else "[]\n"
-    assert [p["stdout_tail"] for p in run.meta["passes"]] == ["['a', 'b']\n", again]
+    assert [p["stdout_tail"] for p in run.meta["passes"]] == ["100000\n", "100000\n"]
+
+
+def names(process: psutil.Process, folder: Path) -> bool:
+    """Whether a process has the folder in its command line."""
+    return any(str(folder) in word for word in process.info["cmdline"] or ())
+
+
+def test_a_pipe_that_stays_open_holds_nothing_up(tmp_path: Path) -> None:
+    ours, theirs = os.pipe()
+    with os.fdopen(ours), os.fdopen(theirs, "w") as writing:
+        writing.write("first\nsecond\n")
+        writing.flush()
+        run = record_with_stdin(tmp_path, "print(input())", stdin=ours)
+    assert [p["stdout_tail"] for p in run.meta["passes"]] == ["first\n", "first\n"]
+    assert not [p for p in psutil.process_iter(["cmdline"]) if names(p, tmp_path)]
+
+
+def test_the_copy_of_a_pipe_counts_as_disk(tmp_path: Path) -> None:
+    run = record_with_stdin(
+        tmp_path,
+        """
+        import sys, time
+        sys.stdin.read()
+        time.sleep(20)
+        """,
+        options="dict(limit_disk_bytes=2_000_000)",
+        input="x" * 3_000_000,
+    )
+    assert [p["stopped_by"] for p in run.meta["passes"]] == ["limit-disk", "limit-disk"]
+
+
+def test_input_that_there_is_no_room_for_still_reaches_the_target(tmp_path: Path) -> None:
+    def little_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    text, copy = "x" * 300_000, tmp_path / "copy"
+    ended = subprocess.run(
+        [sys.executable, stdin_relay.__file__, str(copy)],
+        input=text,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=60,
+        preexec_fn=little_room,
+    )
+    assert ended.stdout == text
+    assert not copy.exists()  # and the later passes are told that there is none
