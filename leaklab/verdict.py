@@ -159,7 +159,8 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
     growth, evidence = study.total, study.total_evidence
     undecided = [entry for entry in study.growing if entry.evidence.verdict == UNDECIDED]
     doubt = sum(entry.gain for entry in undecided)
-    if evidence.verdict == GROWS and _sites_settle(study):
+    doubtful = evidence.code == "unsteady" and not undecided
+    if (doubtful or evidence.verdict == GROWS) and _sites_settle(study):
         evidence = Evidence(STOPPED, "settled", evidence.rising, evidence.windows)
     if evidence.verdict == GROWS or not undecided:
         why = reason(HEAP, growth, evidence)
