@@ -77,8 +77,10 @@ def record(
         return Run(open_run(str(record_run(settings, shown))))
 
 
-def find_recording(store: str, name: str, variant: str | None, digest: str) -> str | None:
-    """Return the newest complete run with fingerprint ``digest``, None if there is none."""
+def find_recording(
+    store: str, name: str, variant: str | None, digest: str | None = None
+) -> str | None:
+    """Return the newest complete run, with fingerprint ``digest`` if given; None without one."""
     from leaklab.store.location import filesystem, safe_name
 
     fs, root = filesystem(store)
@@ -92,7 +94,7 @@ def find_recording(store: str, name: str, variant: str | None, digest: str) -> s
             meta = json.loads(fs.cat_file(f"{entry}/run.json"))
         except (OSError, ValueError):
             continue
-        if meta.get("fingerprint") == digest and meta.get("state") == "complete":
+        if digest in (None, meta.get("fingerprint")) and meta.get("state") == "complete":
             relative = str(entry).rstrip("/").rsplit("/", 3)[-3:]
             return "/".join((store.rstrip("/"), *relative))
     return None

@@ -45,6 +45,7 @@ class Study:
         quick: bool = True,
         iterations: int = 0,
         fresh: bool = False,
+        recorded: str = "",
     ) -> None:
         from leaklab.cases.catalogue import catalogue
 
@@ -61,6 +62,7 @@ class Study:
         self.quick = quick
         self.iterations = iterations
         self.fresh = fresh
+        self.recorded = recorded
         self.runs: dict[str, dict[str, Run]] = {}
         self.skipped: dict[str, str] = {}
 
@@ -76,6 +78,9 @@ class Study:
     def record(self) -> Table:
         """Record every variant of every case, or load what was recorded before."""
         for case in self.cases.values():
+            if self.recorded:
+                self._load(case)
+                continue
             reason = case.missing()
             if reason is not None:
                 self.skipped[case.id] = reason
@@ -134,6 +139,8 @@ class Study:
         """The live heap of a case's worst run (the first case's without a name), to walk in."""
         from leaklab import plots
 
+        if self.skipped and not self.runs:
+            return say("Nothing ran, so there is no heap to show.")
         return plots.allocation_tree_html(self.worst(case_id))
 
     def holders(self) -> None:
@@ -208,6 +215,20 @@ class Study:
             columns, rows = columns[1:], [row[1:] for row in rows]
         return Table(columns, rows, **options)
 
+    def _load(self, case: Case) -> None:
+        """The newest run of each variant in the store `recorded`."""
+        from leaklab.api import find_recording
+        from leaklab.run import Run
+        from leaklab.store import open_run
+
+        names = sorted(case.variants, key=partial(_order, case))
+        found = {name: find_recording(self.recorded, case.id, name) for name in names}
+        runs = {name: Run(open_run(path), reused=True) for name, path in found.items() if path}
+        if runs:
+            self.runs[case.id] = runs
+        else:
+            self.skipped[case.id] = f"no run of it in {self.recorded}"
+
     def _given(self, case: Case) -> dict[str, Any]:
         wanted = self.iterations and "iterations" in case.parameters
         return {"iterations": self.iterations} if wanted else {}
@@ -235,14 +256,17 @@ def study(
     quick: bool = True,
     iterations: int = 0,
     fresh: bool = False,
+    recorded: str = "",
 ) -> Study:
     """The cases of `mechanism`, to be recorded and shown step by step.
 
     `cases`: only these of them. `quick`: their small sizes. `iterations`: units of work in each
-    run; 0 leaves it to the case. `fresh`: record again what is recorded. Raises UsageError when
-    nothing has these names.
+    run; 0 leaves it to the case. `fresh`: record again what is recorded. `recorded`: a store whose
+    runs are shown, and nothing recorded. Raises UsageError when nothing has these names.
     """
-    return Study(mechanism, cases=cases, quick=quick, iterations=iterations, fresh=fresh)
+    return Study(
+        mechanism, cases=cases, quick=quick, iterations=iterations, fresh=fresh, recorded=recorded
+    )
 
 
 def headlines(runs: Mapping[str, Run]) -> list[str]:

@@ -1,13 +1,50 @@
-"""Notebooks as jobs, with small parameters. JupyterLab runs 00 and 99 (tests/browser)."""
+"""Every notebook as a job, with small parameters. JupyterLab runs 00 and 99 (tests/browser)."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from leaklab.jobs import run_notebook
+from leaklab.cases.reference import PAIRS
+from leaklab.jobs import notebook_parameters, run_notebook
 
-FOLDER = Path(__file__).parents[2] / "notebooks"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "notebooks"
+OF_A_MECHANISM = [
+    path
+    for path in sorted(FOLDER.glob("*.ipynb"))
+    if "recorded" in {parameter.name for parameter in notebook_parameters(path)}
+]
+
+
+def test_there_is_a_notebook_for_every_mechanism_with_a_reference() -> None:
+    assert set(PAIRS) <= {path.stem.partition("-")[2] for path in OF_A_MECHANISM}
+
+
+@pytest.mark.parametrize("path", OF_A_MECHANISM, ids=lambda path: path.stem)
+def test_a_mechanism_can_be_read_where_nothing_can_be_recorded(path: Path, tmp_path: Path) -> None:
+    result = run_notebook(
+        path,
+        {"recorded": str(ROOT / "data" / "reference")},
+        output_dir=tmp_path / "out",
+        store=str(tmp_path / "store"),
+    )
+
+    assert result.error is None
+    assert not (tmp_path / "store").exists()
+    pair = PAIRS.get(path.stem.partition("-")[2])  # workers have none: all is skipped
+    verdicts = {run["variant"]: run["verdict"] for run in result.runs}
+    assert set(verdicts) == ({pair.before, pair.after} if pair else set())
+    assert not pair or verdicts[pair.after] == "bounded"
+
+
+def test_how_verdicts_work_runs_on_short_series(tmp_path: Path) -> None:
+    result = run_notebook(
+        FOLDER / "80-how-verdicts-work.ipynb",
+        {"count": 40, "repeats": 5},
+        output_dir=tmp_path / "out",
+    )
+    assert result.error is None
 
 
 @pytest.mark.slow
