@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
-import pandas as pd
 
 from leaklab.analysis.series import (
     as_flags,
@@ -92,14 +92,25 @@ class HeapTimeline:
         return np.cumsum(sums.reshape(group_count, self.column_count), axis=1)
 
 
+# A run's tables never change, and its study, its tree and its resident set ask for the same heap.
+_TIMELINES: WeakKeyDictionary[RunData, dict[str, HeapTimeline | None]] = WeakKeyDictionary()
+
+
 def heap_timeline(data: RunData, *, role: str = "main") -> HeapTimeline | None:
     """The heap of one role in the explain pass, or None where it was not recorded.
 
     Snapshots at marks are used where there are enough of them, exact ones before inexact ones,
     else all by time.
     """
+    known = _TIMELINES.setdefault(data, {})
+    if role not in known:
+        known[role] = _timeline(data, role)
+    return known[role]
+
+
+def _timeline(data: RunData, role: str) -> HeapTimeline | None:
     snapshots = data.snapshots
-    if not len(snapshots) or not len(data.heap):
+    if not len(snapshots):
         return None
     members = processes_of(data, role, "explain")
     snapshots = snapshots[snapshots["process"].isin(list(members))]
@@ -114,17 +125,23 @@ def heap_timeline(data: RunData, *, role: str = "main") -> HeapTimeline | None:
     if unit == "iteration":
         x = summed(process[selected], x, np.nan_to_num(marks[selected]), {})
     columns = _columns(process, snapshots["snapshot"].to_numpy(np.int64), selected)
-    parts = _changes(data.heap, members)
+    parts = _changes(data, members)
+    if not len(parts["stack_id"]):
+        return None
     # Sorted by stack within each process: the distinct ones are few, and looked up quickly.
-    edges = np.append(True, np.diff(parts["stack_id"]) != 0)[: len(parts["stack_id"])]
+    edges = np.append(True, np.diff(parts["stack_id"]) != 0)
     stack_ids = np.unique(parts["stack_id"][edges]).astype(np.int64)
     code = np.searchsorted(stack_ids, parts["stack_id"]).astype(np.int32)
-    column = columns.lookup(parts["process"], parts["snapshot"])
+    del parts["stack_id"]
+    column = columns.lookup(parts["process"], parts.pop("snapshot"))
+    endings = _endings(members, time_seconds[selected], code, column, parts)
+    entry: tuple[Any, ...] = (code, column, parts["bytes_change"], parts["count_change"])
     used = column >= 0
-    entries = [(code[used], column[used], parts["bytes_change"][used], parts["count_change"][used])]
-    entries += _endings(members, time_seconds[selected], code, column, parts)
-    merged = [np.concatenate(arrays) for arrays in zip(*entries, strict=True)]
-    timeline = HeapTimeline(x, time_seconds[selected], unit, stack_ids, *merged)
+    if not used.all():
+        entry = tuple(array[used] for array in entry)
+    if endings:
+        entry = tuple(np.concatenate(arrays) for arrays in zip(entry, *endings, strict=True))
+    timeline = HeapTimeline(x, time_seconds[selected], unit, stack_ids, *entry)
     return timeline.until(work_end(timeline.total())) if unit == "second" else timeline
 
 
@@ -160,25 +177,26 @@ def _columns(process: Integers, snapshot: Integers, selected: NDArray[np.bool_])
     return _Columns(processes, snapshots, columns)
 
 
-def _changes(heap: pd.DataFrame, members: dict[int, Any]) -> dict[str, NDArray[Any]]:
-    """The heap rows as differences to the same stack's previous row in the same process."""
-    if len(np.setdiff1d(heap["process"].unique(), list(members))):
-        heap = heap[heap["process"].isin(list(members))]
-    process, snapshot, stack_id = (
-        heap[name].to_numpy() for name in ("process", "snapshot", "stack_id")
-    )
-    order = np.lexsort((snapshot, stack_id, process))
-    parts: dict[str, NDArray[Any]] = {
-        "process": process[order],
-        "snapshot": snapshot[order],
-        "stack_id": stack_id[order],
-    }
+def _changes(data: RunData, members: dict[int, Any]) -> dict[str, NDArray[Any]]:
+    """The heap rows as differences to the same stack's previous row in the same process.
+
+    The one table that may be large (millions of rows): taken from Arrow column by column.
+    """
+    heap = data.arrow("heap")
+    process = heap["process"].to_numpy()
+    if len(np.setdiff1d(np.unique(process), list(members))):
+        heap = heap.filter(np.isin(process, list(members)))
+        process = heap["process"].to_numpy()
+    order = np.lexsort((heap["snapshot"].to_numpy(), heap["stack_id"].to_numpy(), process))
+    parts: dict[str, NDArray[Any]] = {"process": process[order]}
+    for name in ("snapshot", "stack_id"):
+        parts[name] = heap[name].to_numpy()[order]
     fresh = np.ones(len(order), bool)
     for name in ("process", "stack_id"):
         fresh[1:] &= parts[name][1:] == parts[name][:-1]
     np.logical_not(fresh[1:], out=fresh[1:])
     for target, source in (("bytes_change", "live_bytes"), ("count_change", "allocation_count")):
-        value = heap[source].to_numpy(np.int64, na_value=0)[order]
+        value = heap[source].fill_null(0).to_numpy()[order]
         change = np.diff(value, prepend=0)
         change[fresh] = value[fresh]
         parts[target] = change
