@@ -60,6 +60,7 @@ class Conversation:
         #: the object graphs of this pass; None where it takes none
         self.graphs: GraphDumps | None = None
         self._copied: set[int] = set()
+        self._dumped: dict[str, Tracked] = {}
         if pass_name != "measure" and options.graphs != "never":
             self.graphs = GraphDumps(pass_name, graph_folder, options.graph_limit_seconds)
         self.stopping = False
@@ -219,7 +220,9 @@ class Conversation:
     def _graph(self, tracked: Tracked, mark: int, now: float) -> Steps:
         """Let the target write its object graph, when one is due."""
         graphs = self.graphs
-        if graphs is None or not graphs.due(tracked.heap_number, mark, now, tracked.rss_bytes):
+        if graphs is None or not self._stands_for_role(tracked, graphs):
+            return
+        if not graphs.due(tracked.heap_number, mark, now, tracked.rss_bytes):
             return
         path = graphs.path()
         self._copied.add(tracked.process)
@@ -228,6 +231,16 @@ class Conversation:
         finally:
             self._copied.discard(tracked.process)
         graphs.taken(tracked.heap_number, mark, now, path, done)
+
+    def _stands_for_role(self, tracked: Tracked, graphs: GraphDumps) -> bool:
+        """Of the processes of a role one is dumped, as one is read (see analysis.retention).
+
+        Another one's turn comes when that has ended too soon for its growth to be seen.
+        """
+        chosen = self._dumped.setdefault(tracked.role, tracked)
+        if chosen.ended_seconds is not None and graphs.count(chosen.heap_number) < 2:
+            chosen = self._dumped[tracked.role] = tracked
+        return chosen is tracked
 
     def _tick(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
         """Answer the thread of ours in a process that was attached to: nothing waits but it."""

@@ -139,6 +139,10 @@ class GraphDumps:
         self._dumps.append(dump)
         self._drop_needless(process, _KEPT_AT)
 
+    def count(self, process: int) -> int:
+        """How many dumps of a process there are."""
+        return sum(one.process == process for one in self._dumps)
+
     @property
     def walkers(self) -> set[int]:
         """Process ids of the walkers: no processes of the target."""

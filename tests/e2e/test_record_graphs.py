@@ -121,19 +121,43 @@ for _ in range(3):
         work()
         os._exit(0)
     children.append(child)
+work()
 for child in children:
     os.waitpid(child, 0)
 """
 
 
-def test_workers_that_are_dumped_at_the_same_time(tmp_path):
+def test_parent_and_workers_that_are_dumped_at_the_same_time(tmp_path):
     run = record(tmp_path, WORKERS, passes=("graph",))
     dumps = run.data.graph_dumps
     assert (dumps["state"] == "complete").all(), dumps["reason"].tolist()
-    assert dumps["process"].nunique() == 3
     paths = run.data.paths.query("tree == 'path'")
     for process in dumps["process"].unique():
         kept = paths[
             (paths["process"] == process) & (paths["path"] == "__main__.KEPT → list item → dict")
         ]
         assert len(kept) >= 2
+    role = {entry["process"]: entry["role"] for entry in run.meta["processes"]}
+    dumped = [role[process] for process in dumps["process"].unique()]
+    assert sorted(dumped) == ["fork of main", "main"], "workers of one role say the same"
+
+
+RECYCLED = """
+import os
+from leaklab import mark
+KEPT = []
+for worker in range(2):
+    child = os.fork()
+    if child == 0:
+        for number in range((4, 150)[worker]):
+            KEPT.append({"number": number + 1000, "body": "x" * 500 + str(number)})
+            mark()
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+
+def test_where_a_worker_ends_too_soon_the_next_of_its_role_is_dumped(tmp_path):
+    run = record(tmp_path, RECYCLED, passes=("graph",))
+    assert run.data.graph_dumps["process"].value_counts().max() >= 2
+    assert run.retention()["path"].iloc[0] == "__main__.KEPT → list item → dict"
