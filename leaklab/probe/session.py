@@ -15,6 +15,8 @@ FREE_SECONDS = 1.0
 # From this many told marks on, their spacing grows with the length of the run.
 FREE_COUNT = 5000
 GAUGE_SECONDS = 0.2
+# Where no marks are to be expected.
+TICK_SECONDS = 0.5
 RECONNECT_COUNT = 20
 TRACE_START_SECONDS = 30.0
 PORT_TRIES = 5
@@ -40,6 +42,7 @@ class Session:
         self._due_count = 0
         self._reconnect_count = 0
         self._traced = False
+        self._ticking = False
         self._held = []  # see recycled.py
         self._begun_seconds = time.monotonic()
         self._gauges_told_seconds = self._begun_seconds
@@ -72,6 +75,9 @@ class Session:
                 self._prepare_graphs()
             if self._options.get("trace") == "1" and not self._traced:
                 self._trace()
+            if self._options.get("ticks") == "1" and not self._ticking:
+                self._ticking = True
+                _thread.start_new_thread(self._tick_on, ())
             hooks = self._options.get("hooks")
             if hooks and how == "start":
                 from .hooks import install
@@ -122,8 +128,14 @@ class Session:
             self._marks.attach(None)
         self.release()
 
+    def _tick_on(self):
+        """Give the recorder an occasion for what it cannot do from outside, now and then."""
+        time.sleep(TICK_SECONDS)
+        while self._marks._session is self and self.tick():
+            time.sleep(TICK_SECONDS)
+
     def tick(self):
-        """Tell the figures of the moment (see attached.py); False when it is time to leave."""
+        """Tell the figures of the moment; False when it is time to leave."""
         with self._lock:
             self._owner = _thread.get_ident()
             try:
@@ -293,7 +305,8 @@ class Session:
             if _listens(port):
                 break
         try:
-            self._channel.ask({"kind": "trace", "port": port})
+            if self._channel.ask({"kind": "trace", "port": port})[0] != "go":
+                return False  # there will be no reader
         except ChannelError:
             return False
         while time.monotonic() < deadline and not self._channel.hung_up:

@@ -24,7 +24,7 @@ Steps = Generator[tuple[str, ...], dict[str, Any], None]
 SNAPSHOT_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
 # Snapshots without marks: at first this far apart, later this share of the age of the process.
-IDLE_SNAPSHOT_SECONDS = 0.25
+IDLE_SNAPSHOT_SECONDS = 0.1
 IDLE_SNAPSHOT_SHARE = 0.01
 # A process that will give marks still imports at this age: thousands of stacks for nothing.
 IDLE_AFTER_SECONDS = 1.0
@@ -46,6 +46,7 @@ class Conversation:
         source: Path | None,
         capture_folder: Path | None,
         graph_folder: Path,
+        ticks: bool = False,
     ) -> None:
         self._options = options
         self._phase = pass_name
@@ -59,6 +60,7 @@ class Conversation:
         self._reader: HeapReader | None = None
         #: the object graphs of this pass; None where it takes none
         self.graphs: GraphDumps | None = None
+        self._ticks = ticks
         self._copied: set[int] = set()
         self._dumped: dict[str, Tracked] = {}
         if pass_name != "measure" and options.graphs != "never":
@@ -100,8 +102,10 @@ class Conversation:
         trace = self.traces and tracked.memray and not tracked.traced
         if self.traces and not tracked.memray:
             self.note_untraced(tracked, f"memray is not installed; {how_to_add(tracked)}")
+        tracked.ticks = self._ticks
         yield (
             "options",
+            f"ticks={int(self._ticks)}",
             f"trace={int(trace)}",
             f"native={int(self._options.native)}",
             f"python_allocators={int(self._options.python_allocators)}",
@@ -116,6 +120,10 @@ class Conversation:
         if self._options.keep_capture and self._capture_folder is not None:
             capture = self._capture_folder / f"capture-{tracked.heap_number}.bin"
         try:
+            # What a reader that died was reading is lost; what starts now has another.
+            if self._reader is not None and not self._reader.is_alive:
+                self._reader.close()
+                self._reader = None
             if self._reader is None:
                 self._reader = HeapReader()
             paths = SourcePaths(
@@ -125,6 +133,8 @@ class Conversation:
             tracked.heap = self._reader.open(port, self._stacks, paths, capture)
         except (LeaklabError, OSError) as problem:
             self.note_untraced(tracked, str(problem))
+            yield ("stop",)
+            return
         yield GO
 
     def _traced(self, tracked: Tracked) -> Steps:
@@ -141,10 +151,12 @@ class Conversation:
             tracked.traced = True
             yield GO
             return
-        self.note_untraced(tracked, why)
         if tracked.heap is not None:
             tracked.heap.close()
             tracked.heap = None
+            self.note_untraced(tracked, why)
+        elif tracked.note is None:
+            self.note_untraced(tracked, why)
         yield ("stop",)
 
     def _untraced(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
@@ -217,8 +229,8 @@ class Conversation:
         yield GO
         self._store_snapshot(tracked, now, mark, quiescent, held_seconds)
 
-    def _graph(self, tracked: Tracked, mark: int, now: float) -> Steps:
-        """Let the target write its object graph, when one is due."""
+    def _graph(self, tracked: Tracked, mark: int | None, now: float) -> Steps:
+        """Let the target write its object graph, when one is due; ``mark`` where there are any."""
         graphs = self.graphs
         if graphs is None or not self._stands_for_role(tracked, graphs):
             return
@@ -243,13 +255,15 @@ class Conversation:
         return chosen is tracked
 
     def _tick(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
-        """Answer the thread of ours in a process that was attached to: nothing waits but it."""
+        """Answer the probe's thread in a process without marks: nothing waits but it."""
         if self.stopping:
             yield ("detach",)
             return
         now = self._clock()
         figures = {**message.get("figures", {}), **_gauges(message)}
         self._samples.told(tracked, now, figures)
+        if not tracked.told_mark_count:
+            yield from self._graph(tracked, None, now)
         if self.snapshot_due(tracked, now, at_mark=False):
             yield from self._snapshot(tracked, now, None, False)
         else:

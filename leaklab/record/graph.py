@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _CHUNK = struct.Struct("=4sQ")
 _FIRST_MARK = 3
-# The next dump is taken when the marks have grown by this factor.
+_FIRST_SECONDS = 1.0
+# The next dump is taken when the marks (without any, the seconds) have grown by this factor.
 _SPACING = 1.8
 # What the dumps of one process may hold it up: this much at first, later this share of its time.
 _FREE_SECONDS = 0.5
@@ -99,14 +100,20 @@ class GraphDumps:
         self._count = 0
         self._paused: dict[int, float] = {}
 
-    def due(self, process: int, mark: int, now: float, rss_bytes: int) -> bool:
-        """Say whether a process should be dumped at this mark, ``now`` seconds into the pass.
+    def due(self, process: int, mark: int | None, now: float, rss_bytes: int) -> bool:
+        """Say whether a process should be dumped ``now`` seconds into the pass.
 
-        A copy that is walked grows to about the size of the process, ``rss_bytes``.
+        At this ``mark``, where there are any. A copy that is walked grows to about the size of the
+        process, ``rss_bytes``.
         """
         mine = [one for one in self._dumps if one.process == process]
-        last = max((one.mark for one in mine), default=0)
-        if mark < _FIRST_MARK or mark < _SPACING * last + 1:
+        if mark is not None:
+            last = max((one.mark for one in mine if one.mark is not None), default=0)
+            too_early = mark < _FIRST_MARK or mark < _SPACING * last + 1
+        else:
+            last_seconds = max((one.time_seconds for one in mine), default=0.0)
+            too_early = now < _SPACING * last_seconds + _FIRST_SECONDS
+        if too_early:
             return False
         if self._paused.get(process, 0.0) > _FREE_SECONDS + _PAUSE_SHARE * now:
             return False
@@ -121,7 +128,7 @@ class GraphDumps:
         return self._folder / f"graph-{self._pass}-{self._count}.dump"
 
     def taken(
-        self, process: int, mark: int, now: float, path: Path, done: Mapping[str, Any]
+        self, process: int, mark: int | None, now: float, path: Path, done: Mapping[str, Any]
     ) -> None:
         """Note the probe's answer to the request for a dump into ``path``."""
         result = done.get("result") or {}
@@ -150,8 +157,10 @@ class GraphDumps:
 
     def _drop_needless(self, process: int, places: tuple[float, ...]) -> None:
         mine = [one for one in self._dumps if one.process == process and one.problem is None]
-        last = mine[-1].mark if mine else 0
-        wanted = {min(mine, key=lambda one: abs(one.mark - share * last)) for share in places}
+        by_mark = all(one.mark is not None for one in mine)
+        at = {one: float((one.mark if by_mark else None) or one.time_seconds) for one in mine}
+        last = max(at.values(), default=0.0)
+        wanted = {min(mine, key=lambda one: abs(at[one] - share * last)) for share in places}
         for one in mine:
             # A file that is still being written is dropped later.
             if one not in wanted and not one.walking():
@@ -195,7 +204,7 @@ class GraphDumps:
 class _Dump:
     path: Path
     process: int
-    mark: int
+    mark: int | None
     time_seconds: float
     pause_seconds: float | None
     pid: int | None

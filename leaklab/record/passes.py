@@ -48,6 +48,7 @@ class PassResult:
     rows: list[dict[str, Any]]
     processes: list[dict[str, Any]]
     why_no_heap: str | None
+    was_told_marks: bool
 
     @property
     def interrupted(self) -> bool:
@@ -73,6 +74,8 @@ class PassRecorder:
         stacks: StackTable,
         stdin: Stdin,
         progress: Callable[[dict[str, Any]], None] | None,
+        *,
+        ticks: bool = False,
     ) -> None:
         self._options = options
         self._command = command
@@ -96,6 +99,7 @@ class PassRecorder:
             command.source if command.kind != "program" else None,
             output_folder,
             socket_folder,
+            ticks,
         )
         channel = Path(options.channel) if options.channel else socket_folder / f"{name}.sock"
         self._switchboard = Switchboard(
@@ -411,6 +415,7 @@ class PassRecorder:
             rows=rows,
             processes=self._table.rows(self._name),
             why_no_heap=self._why_no_heap(),
+            was_told_marks=any(tracked.told_mark_count for tracked in self._table.all),
         )
 
     def _why_no_heap(self) -> str | None:

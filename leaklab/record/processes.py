@@ -45,6 +45,8 @@ class Tracked:
     steps: Generator[tuple[str, ...], dict[str, Any], None] | None = None
     heap: HeapStream | None = None
     traced: bool = False
+    #: whether the probe has a thread of its own there (see session.py)
+    ticks: bool = False
     python: str | None = None
     library: str | None = None
     executable: str | None = None

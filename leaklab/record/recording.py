@@ -93,7 +93,16 @@ def _run_passes(
                 writer.event("stdin", text, time_seconds=None, **{"pass": name})
             before = list(writer.meta["processes"])
             recorder = PassRecorder(
-                options, command, name, writer, folder.path, local, stacks, stdin, progress
+                options,
+                command,
+                name,
+                writer,
+                folder.path,
+                local,
+                stacks,
+                stdin,
+                progress,
+                ticks=_ticks(name, results, options),
             )
             result = recorder.run()
             results.append(result)
@@ -111,6 +120,13 @@ def _why_not(name: str, results: list[PassResult], options: RecordOptions) -> st
     if name != "explain" or not results or results[0].why_no_heap is None:
         return None
     return f"explain pass skipped: {results[0].why_no_heap}"
+
+
+def _ticks(name: str, results: list[PassResult], options: RecordOptions) -> bool:
+    """Say whether the probe has to call now and then, because no marks are to be expected."""
+    if options.pid is not None or options.graphs == "never" or name == "measure":
+        return False
+    return not any(result.was_told_marks for result in results) if results else name == "graph"
 
 
 def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:

@@ -79,9 +79,10 @@ class Samples:
         tracked.rss_bytes = int(values["rss_bytes"] or 0)
         if values["fd_count"] is not None:
             values["fd_count"] -= tracked.own_socket_count
-        if tracked.traced and values["thread_count"] is not None:
-            # memray's own.
-            values["thread_count"] -= 1
+        if values["thread_count"] is not None:
+            # memray's own, and the probe's; either may not have started yet.
+            own_count = tracked.traced + tracked.ticks
+            values["thread_count"] = max(values["thread_count"] - own_count, 1)
         return values
 
     @staticmethod

@@ -57,6 +57,32 @@ def test_many_dumps_do_not_disturb_the_tracer(tmp_path, monkeypatch):
     assert first["retained_by"] == [row["path"]]
 
 
+UNMARKED = """
+import threading, time
+class Entry:
+    def __init__(self, number):
+        self.body = "x" * 2000 + str(number)
+CACHE = {}
+assert threading.active_count() == 1
+end = time.monotonic() + 8
+while time.monotonic() < end:
+    CACHE[len(CACHE)] = Entry(len(CACHE))
+    time.sleep(0.002)
+"""
+
+
+def test_a_program_without_marks_is_dumped_as_time_goes_by(tmp_path):
+    run = record(tmp_path, UNMARKED, passes=("graph",))
+    assert run.meta["passes"][0]["exit_status"] == 0
+    assert len(run.data.graph_dumps) >= 2
+    assert run.data.graph_dumps["mark"].isna().all()
+    threads = run.data.samples.query("name == 'thread_count'")["value"]
+    assert set(threads) == {1.0}, "the probe's own thread is not the target's"
+    row = run.retention().iloc[0]
+    assert (row["holder"], row["type"]) == ("__main__.CACHE", "__main__.Entry")
+    assert row["unit"] == "second"
+
+
 def test_without_tracing_holder_and_type_are_named(tmp_path):
     # One copy is walked at a time: the work must last longer than the first walk.
     unhurried = CACHE.replace("        mark()", "        time.sleep(0.02)\n        mark()")
