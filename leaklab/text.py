@@ -45,7 +45,7 @@ def quantity(value: float | None, resource: str = "") -> str:
         return "-"
     if resource and is_bytes(resource):
         return amount(resource, value)
-    return f"{value:,.0f}" if value == round(value) or abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}" if value == round(value) or abs(value) >= 999.5 else f"{value:.3g}"
 
 
 def rate(resource: ResourceVerdict) -> str:

@@ -85,4 +85,4 @@ def _figure(value: float) -> str:
         return "infinity" if value > 0 else "-infinity"
     if value == round(value) and abs(value) < 1e6:
         return f"{value:.0f}"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"

@@ -6,8 +6,9 @@ import json
 
 import synthetic
 
+from leaklab.analysis.words import amount
 from leaklab.run import Run, plain
-from leaklab.text import run_text
+from leaklab.text import quantity, run_text
 
 
 def leaking_run() -> Run:
@@ -68,3 +69,8 @@ def test_unmeasured_becomes_null() -> None:
 
     mixed = {"a": float("nan"), "b": np.int64(3), "c": pd.NA, "d": [np.float64("inf")], "e": (1,)}
     assert plain(mixed) == {"a": None, "b": 3, "c": None, "d": [None], "e": [1]}
+
+
+def test_a_figure_that_rounds_to_a_thousand_is_no_power_of_ten() -> None:
+    assert quantity(999.7) == "1,000"
+    assert amount("rss_bytes", 999.7 * 1024) == "1,000 KiB"
