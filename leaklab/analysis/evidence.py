@@ -98,7 +98,7 @@ def weigh(
         return Evidence(UNDECIDED, "few", more_x=more)
     windows, gains, peaks = _windows(growth)
     rising = int((gains > 0).sum())
-    small = _small(growth, material)
+    small = growth.total < material
     if small and np.ptp(growth.y) < material:
         return Evidence(STOPPED, "small" if growth.total > 0 else "flat", rising, windows)
     steady, strong = _keeps_rising(growth, windows, gains, peaks)
@@ -129,16 +129,6 @@ def weigh(
     if ends_flat(growth):
         return replace(found, verdict=UNDECIDED, code="bent", more_x=growth.run_span / 4)
     return found
-
-
-def _small(growth: Growth, material: float) -> bool:
-    """Whether growth does not matter: at its rate, over the whole run, and in what was gained.
-
-    A table that is doubled late in the run is a change point: what follows it may be short.
-    """
-    if growth.whole_y[-1] - growth.whole_y[0] < material:
-        return growth.total < material
-    return growth.rate * growth.run_span < material
 
 
 def _keeps_rising(growth: Growth, windows: int, gains: Floats, peaks: Floats) -> tuple[bool, bool]:

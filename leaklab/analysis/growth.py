@@ -43,6 +43,9 @@ MINIMUM_BINS = 6
 SPLIT_GAIN = 0.45
 # Growth that only becomes faster is no warm-up: what came before grew at this share or more.
 ACCELERATION = 0.1
+# Growth on both sides of a step is the same within this share; what is lost to falls is little.
+SAME_PACE = 0.2
+STEP_LOSS = 0.05
 
 
 @dataclass(frozen=True)
@@ -245,8 +248,23 @@ def last_regime(x: Floats, y: Floats) -> int:
         smooth = 0 <= y[place] - y[place - 1] < ACCELERATION * scale
         if smooth and 0 < ACCELERATION * later < earlier < later:
             break
+        if _same_pace(x[begin:], y[begin:], place - begin):
+            break
         begin = place
     return begin
+
+
+def _same_pace(x: Floats, y: Floats, place: int) -> bool:
+    """Whether a series that is hardly ever given back grows as fast before a place as after it.
+
+    What happens there is a step, such as a table that doubles, and no end of a warm-up.
+    """
+    moves = np.diff(y)
+    if -moves[moves < 0].sum() > STEP_LOSS * moves[moves > 0].sum():
+        return False
+    paces = moves / np.diff(x)
+    earlier, later = float(np.median(paces[: place - 1])), float(np.median(paces[place:]))
+    return earlier > 0 and later > 0 and abs(later - earlier) <= SAME_PACE * max(earlier, later)
 
 
 def _slope(x: Floats, y: Floats) -> float:
