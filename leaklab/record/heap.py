@@ -215,6 +215,11 @@ class HeapReader:
         self.request({"op": "open", "stream": stream.number, "port": port, "capture_path": capture})
         return stream
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can still be asked to read another stream."""
+        return self._process.poll() is None
+
     def request(self, message: dict[str, Any]) -> dict[str, Any]:
         """Send one request and return its reply; raises LeaklabError when the reader is gone."""
         try:
@@ -228,6 +233,8 @@ class HeapReader:
         try:
             line = self._replies.readline()
         except OSError as error:
+            # What it does not read holds the targets up: without it they go on untraced.
+            self._process.kill()
             raise LeaklabError(f"the heap reader does not answer: {error}; record again") from None
         if not line:
             raise self._gone()

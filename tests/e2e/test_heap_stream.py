@@ -69,6 +69,12 @@ class Target:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
+    def wait_until_it_waits(self) -> None:
+        """Return once nothing more is allocated: it reads, and has what it needs for that."""
+        deadline = time.monotonic() + 20
+        while psutil.Process(self.process.pid).status() != psutil.STATUS_SLEEPING:
+            assert time.monotonic() < deadline
+
     def go(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write("\n")
@@ -105,6 +111,7 @@ def growth_per_mark(target: Target, stream: HeapStream, count: int) -> list[int]
     live = []
     for number in range(count):
         assert target.line() == str(number)
+        target.wait_until_it_waits()
         stream.take(number, 10.0)
         target.go()
         snapshot = stream.finish()

@@ -17,8 +17,8 @@ import pytest
 import recorded
 
 from leaklab.errors import LeaklabError
-from leaklab.record import conversation, processes
-from leaklab.record.heap import HeapReader
+from leaklab.record import conversation, heap, processes
+from leaklab.record.heap import HeapReader, HeapStream
 from leaklab.store import RunData, open_run
 
 # So many that the target is still at work long after its recorder was killed.
@@ -355,6 +355,66 @@ def test_a_foreign_reader_of_the_stream_is_noticed(
     assert run.meta["passes"][0]["traced"] is False
     assert "somebody else" in run.meta["passes"][0]["why_untraced"]
     assert run.meta["processes"][0]["mark_count"] == 5
+
+
+READER_ENDS = """
+    import os, sys
+    from leaklab import mark
+    kept = []
+    def work(count):
+        for _ in range(count):
+            kept.append(bytearray(9_000))
+            mark()
+    work(20)
+    if not os.fork():
+        work(10)
+        os._exit(0)
+    assert os.wait()[1] == 0
+"""
+
+
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_heap_reader_that_ends_costs_the_heap_of_those_it_was_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: signal.Signals
+) -> None:
+    taken: list[int] = []
+    honest = HeapStream.take
+
+    def take(self: HeapStream, *arguments: Any) -> None:
+        taken.append(self.number)
+        if len(taken) == 10:
+            self._reader._process.send_signal(fault)
+        honest(self, *arguments)
+
+    monkeypatch.setattr(HeapStream, "take", take)
+    monkeypatch.setattr(heap, "_REPLY_SECONDS", 2.0)
+    run = recorded.record(tmp_path, READER_ENDS, passes=("explain",))
+    ended = run.meta["passes"][0]
+    assert (ended["exit_status"], ended["traced"]) == (0, True)
+    assert ended["duration_seconds"] < 25
+    main, child = run.meta["processes"]
+    assert (main["mark_count"], child["mark_count"]) == (20, 30 - 20)
+    (event,) = [event for event in run.meta["events"] if event["kind"] == "untraced"]
+    assert event["process"] == main["process"]
+    assert "heap reader" in event["text"] and event["text"] == main["note"]
+    # The child has a reader of its own.
+    assert (child["traced"], child["note"]) == (True, None)
+    counts = run.snapshots["process"].value_counts()
+    assert counts[main["process"]] == 9
+    assert counts[child["process"]] == 10
+
+
+def test_no_reader_at_all_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: HeapReader) -> None:
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(HeapReader, "__init__", fail)
+    run = recorded.record(tmp_path, READER_ENDS, passes=("explain",))
+    ended = run.meta["passes"][0]
+    assert (ended["exit_status"], ended["traced"]) == (0, False)
+    assert ended["why_untraced"] == "heap not traced: no more processes"
+    assert ended["duration_seconds"] < 25
+    assert [p["mark_count"] for p in run.meta["processes"]] == [20, 10]
 
 
 def test_nonsense_on_the_channel_is_hung_up_on(tmp_path: Path) -> None:
