@@ -86,7 +86,11 @@ def judge(data: RunData) -> Verdict:
     resources: list[ResourceVerdict] = []
     for name in names:
         if name == HEAP:
-            resources += heaps.values()
+            for role, entry in heaps.items():
+                if role != "main" and entry.unit == "second":
+                    series = resource_series(data, HEAP, role=role)
+                    entry = _of_helper(entry, series, marked)
+                resources.append(entry)
             continue
         for role in roles(data, "measure"):
             series = resource_series(data, name, role=role)
@@ -256,6 +260,9 @@ def _of_run(
 ) -> tuple[str, str]:
     """A leak of any resource that decides is the run's."""
     deciding = [entry for entry in resources if entry.decides]
+    if not deciding:
+        # Short-lived helpers are all that was seen.
+        deciding = [entry for entry in resources if not entry.name.startswith("gauge:")]
     leaks = [entry for entry in deciding if entry.verdict == LEAK]
     if leaks:
         # The heap names the line: it speaks first.

@@ -35,6 +35,11 @@ SITE_MATERIAL_BYTES = 16384.0
 # than a small object or two each time must come to more.
 SMALL_OBJECT_BYTES = 128.0
 SMALL_MATERIAL_BYTES = 24576.0
+# Libraries warm up for hundreds of calls, by more the more of them is loaded: in a short run growth
+# must come to this share of the heap, or to the largest that was met.
+SHORT_RUN = {"iteration": 200.0, "second": 60.0}
+WARM_UP_SHARE = 0.01
+WARM_UP_BYTES = 49152.0
 # A site that grows while others give back this share of it only took over their objects.
 MOVED_SHARE = 0.7
 COLUMNS = (
@@ -149,12 +154,15 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
     number[chosen] = np.arange(len(chosen))
     matrix = timeline.grouped(number[of_stack], len(chosen))
     counts = timeline.grouped(number[of_stack], len(chosen), count=True)
+    total = timeline.total()
+    heap_bytes = float(total.min())
     growing = [
-        _site_growth(timeline, divmod(int(distinct[at]), len(known_growers()) + 1), row, count)
+        _site_growth(
+            timeline, divmod(int(distinct[at]), len(known_growers()) + 1), row, count, heap_bytes
+        )
         for at, row, count in zip(chosen, matrix, counts, strict=True)
     ]
     growing.sort(key=_telling)
-    total = timeline.total()
     whole = estimate(timeline.x, total, unit=timeline.unit)
     return HeapStudy(
         role=role,
@@ -165,7 +173,7 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
         total=whole,
         total_evidence=weigh(
             whole,
-            material=_material(whole),
+            material=_material(whole, heap_bytes),
             whole_gain=float(total[-1] - total[0]),
             one_of_many=True,
         ),
@@ -216,20 +224,27 @@ def baseline_column(timeline: HeapTimeline) -> int:
     return min(max(column, timeline.column_count // 10), timeline.column_count // 2)
 
 
-def _material(growth: Growth) -> float:
-    """Bytes that growth at this rate must come to in the run before it matters."""
+def _material(growth: Growth, heap_bytes: float) -> float:
+    """Bytes that growth at this rate must come to in the run, in a heap this large, to matter."""
     small = growth.unit == "iteration" and growth.rate < SMALL_OBJECT_BYTES
-    return SMALL_MATERIAL_BYTES if small else SITE_MATERIAL_BYTES
+    least = SMALL_MATERIAL_BYTES if small else SITE_MATERIAL_BYTES
+    if growth.span >= SHORT_RUN[growth.unit]:
+        return least
+    return max(least, min(WARM_UP_SHARE * heap_bytes, WARM_UP_BYTES))
 
 
 def _site_growth(
-    timeline: HeapTimeline, place: tuple[int, int], live: Floats, count: Floats
+    timeline: HeapTimeline,
+    place: tuple[int, int],
+    live: Floats,
+    count: Floats,
+    heap_bytes: float,
 ) -> SiteGrowth:
     site, known = place[0], place[1] - 1
     growth = estimate(timeline.x, live, unit=timeline.unit)
     evidence = weigh(
         growth,
-        material=_material(growth),
+        material=_material(growth, heap_bytes),
         whole_gain=float(live[-1] - live[0]),
         one_of_many=True,
     )
