@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -38,24 +39,34 @@ print(json.dumps([graph.dump_by_fork(sys.argv[2] + str(k)) for k in range(int(sy
 """
 
 SERVICE = """
-import json, sys, time
-from leaklab import mark
-KEPT = {}
+import json, statistics, sys, threading, time
+import httpx, uvicorn
+from fastapi import FastAPI
+app = FastAPI()
+SESSIONS = {}
 class Session:
     def __init__(self, number):
         self.cart = [number]
-def handle(number):
-    body = json.dumps({"items": list(range(120)), "number": number})
-    KEPT[number] = Session(number)
-    return sum(json.loads(body)["items"])
-seconds = []
-for number in range(int(sys.argv[1])):
-    begun = time.perf_counter()
-    for _ in range(20):
-        handle(number)
-    mark()
-    seconds.append(time.perf_counter() - begun)
-print("seconds", sorted(seconds)[len(seconds) // 2])
+@app.get("/items/{number}")
+def item(number: int):
+    SESSIONS[number] = Session(number)
+    return {"rows": [{"id": row, "name": f"row {row}"} for row in range(50)]}
+server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+thread = threading.Thread(target=server.run)
+thread.start()
+while not server.started:
+    time.sleep(0.01)
+port = server.servers[0].sockets[0].getsockname()[1]
+blocks = []
+with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    for block in range(int(sys.argv[1])):
+        begun = time.perf_counter()
+        for number in range(50):
+            client.get(f"/items/{50 * block + number}").raise_for_status()
+        blocks.append(time.perf_counter() - begun)
+server.should_exit = True
+thread.join()
+print(json.dumps({"between": statistics.median(blocks), "all": sum(blocks)}))
 """
 
 
@@ -140,8 +151,8 @@ def analyse(dump: str, pid: str) -> None:
     print(json.dumps({**figures, "seconds": seconds, "peak_bytes": peak_bytes}))
 
 
-def production(folder: Path, iterations: int, pairs: int) -> None:
-    """Print what the pass with object graphs costs a service, beside the pass without."""
+def production(folder: Path, blocks: int, pairs: int) -> None:
+    """Print what the pass with object graphs costs a web service, beside the bare service."""
     from leaklab.record.options import RecordOptions
     from leaklab.record.recording import record_run
     from leaklab.run import Run
@@ -149,30 +160,29 @@ def production(folder: Path, iterations: int, pairs: int) -> None:
 
     target = folder / "service.py"
     target.write_text(SERVICE)
-    ratios, paused, holder = [], 0.0, ""
+    ratios: dict[str, list[float]] = {"between": [], "all": []}
     for _ in range(pairs):
-        seconds = {}
-        for name in ("measure", "graph"):
-            path = record_run(
-                RecordOptions(
-                    command=[str(target), str(iterations)],
-                    passes=(name,),
-                    collect="never",
-                    store=str(folder / "runs"),
-                )
+        bare = json.loads(run([sys.executable, str(target), str(blocks)]))
+        path = record_run(
+            RecordOptions(
+                command=[str(target), str(blocks)], passes=("graph",), store=str(folder / "runs")
             )
-            run_ = Run(open_run(path))
-            said = run_.meta["passes"][0]["stdout_tail"]
-            seconds[name] = float(said.split("seconds")[-1])
-            if name == "graph":
-                paused = float(run_.data.graph_dumps["pause_seconds"].sum())
-                holder = str(run_.retention()["path"].iloc[0])
-        ratios.append(seconds["graph"] / seconds["measure"])
-    ratios.sort()
+        )
+        recorded = Run(open_run(path))
+        said = json.loads(recorded.meta["passes"][0]["stdout_tail"])
+        for name, values in ratios.items():
+            values.append(said[name] / bare[name])
+    dumps = recorded.data.graph_dumps
+    first = recorded.retention().iloc[0]
+    shown = {
+        name: f"{statistics.median(values):.3f} ({min(values):.3f}–{max(values):.3f})"
+        for name, values in ratios.items()
+    }
     print(
-        f"Production mode, {iterations} marks: median time per mark with / without "
-        f"{ratios[len(ratios) // 2]:.3f} (median of {pairs} pairs; {ratios[0]:.3f} to "
-        f"{ratios[-1]:.3f}), held {1000 * paused:.0f} ms by the dumps kept; names {holder}"
+        f"Production mode, FastAPI on uvicorn, {50 * blocks:,} requests, {pairs} pairs, recorded / "
+        f"bare: time per 50 requests between dumps (median) {shown['between']}; all requests "
+        f"{shown['all']}. Held {1000 * dumps['pause_seconds'].sum():.0f} ms by the {len(dumps)} "
+        f"dumps kept. Names {first['type']}, held by {first['holder']}."
     )
 
 
@@ -194,14 +204,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="*", default=[100_000, 3_000_000])
     parser.add_argument("--repetitions", type=int, default=5, help="dumps of each size")
-    parser.add_argument("--iterations", type=int, default=1500, help="marks in production mode")
-    parser.add_argument("--pairs", type=int, default=3, help="pairs of runs in production mode")
+    parser.add_argument(
+        "--blocks", type=int, default=200, help="of 50 requests each, in production mode"
+    )
+    parser.add_argument("--pairs", type=int, default=5, help="pairs of runs in production mode")
     arguments = parser.parse_args()
     sys.path[:0] = [str(REPOSITORY / "tests" / "unit")]
     with tempfile.TemporaryDirectory(prefix="leaklab-bench-") as name:
         matrix(Path(name))
         sizes(Path(name), arguments.sizes, arguments.repetitions)
-        production(Path(name), arguments.iterations, arguments.pairs)
+        production(Path(name), arguments.blocks, arguments.pairs)
 
 
 if __name__ == "__main__":
