@@ -4,8 +4,9 @@ CPython keeps freed dicts, their keys, lists, tuples and floats in free lists an
 again without the tracer noticing: a dict that the probe made and freed at a mark becomes the
 target's next dict and stays charged to the probe, whose memory is left out. A target that leaks
 nothing but such objects would not be seen to leak. So after its own work the probe takes what
-lies on top of the free lists (they are last in, first out) and holds it; what it holds is let go
-right before a full collection, which empties the free lists.
+lies on top of the free lists (they are last in, first out) and holds it. What it holds is let go
+right before its work at the next mark, which takes it from there again: never more than one
+handful, also where nothing is ever collected.
 """
 
 # The probe frees fewer of each kind at a mark.

@@ -99,6 +99,7 @@ class Session:
             try:
                 self._count += 1
                 if self._count >= self._due_count or time.monotonic() >= self._due_seconds:
+                    self._held.clear()
                     self._tell("mark")
                     if self._traced:
                         self._held.append(recycled.take())
@@ -204,7 +205,6 @@ class Session:
         done = {"kind": "done", "what": reply[0]}
         try:
             if reply[0] == "collect":
-                self._held.clear()
                 gc.collect()
                 done["figures"] = dict(figures(), **self._malloc())
             elif reply[0] == "barrier":

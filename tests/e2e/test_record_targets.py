@@ -341,6 +341,22 @@ def test_gc_is_left_alone_where_the_target_has_switched_it_off(tmp_path: Path) -
     assert run.samples[run.samples["mark"].notna()]["quiescent"].all()
 
 
+def test_what_the_probe_holds_does_not_pile_up_where_nothing_is_collected(tmp_path: Path) -> None:
+    source = """
+        import gc
+        from leaklab import mark
+        gc.disable()
+        for number in range(60):
+            freed = [{number + n: None} for n in range(200)] + [[n] for n in range(200)]
+            del freed
+            mark()
+    """
+    run = recorded.record(tmp_path, source, passes=("explain",), graphs="never")
+    live = run.snapshots.set_index("mark")["live_bytes"]
+    # 24 objects of nine kinds at each mark would be 240 kB and more.
+    assert live[60] - live[20] < 10_000
+
+
 def test_sizes_of_watched_files(tmp_path: Path) -> None:
     run = recorded.record(
         tmp_path,
