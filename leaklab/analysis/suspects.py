@@ -155,7 +155,7 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
     matrix = timeline.grouped(number[of_stack], len(chosen))
     counts = timeline.grouped(number[of_stack], len(chosen), count=True)
     total = timeline.total()
-    heap_bytes = float(total.min())
+    heap_bytes = float(total[_last_half(timeline) :].min())
     growing = [
         _site_growth(
             timeline, divmod(int(distinct[at]), len(known_growers()) + 1), row, count, heap_bytes
