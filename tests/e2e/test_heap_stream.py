@@ -35,12 +35,15 @@ def work(count):
         junk = [bytearray(500) for _ in range(1000)]
         del junk
         keep_one(number)
+        line = b"%d\\n" % number
         tracing.barrier(number)
-        print(number, flush=True)
-        if not sys.stdin.readline():
+        # Nothing is allocated from here on, or it might be in the snapshot.
+        os.write(1, line)
+        if not stdin.readinto(answer):
             break
 
 kept = [b''] * 1000
+stdin, answer = open(0, "rb", buffering=0, closefd=False), bytearray(1)
 work(int(sys.argv[1]))
 if len(sys.argv) > 2 and os.fork() == 0:
     work(int(sys.argv[2]))
@@ -68,12 +71,6 @@ class Target:
     def line(self) -> str:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
-
-    def wait_until_it_waits(self) -> None:
-        """Return once nothing more is allocated: it reads, and has what it needs for that."""
-        deadline = time.monotonic() + 20
-        while psutil.Process(self.process.pid).status() != psutil.STATUS_SLEEPING:
-            assert time.monotonic() < deadline
 
     def go(self) -> None:
         assert self.process.stdin is not None
@@ -111,7 +108,6 @@ def growth_per_mark(target: Target, stream: HeapStream, count: int) -> list[int]
     live = []
     for number in range(count):
         assert target.line() == str(number)
-        target.wait_until_it_waits()
         stream.take(number, 10.0)
         target.go()
         snapshot = stream.finish()
@@ -122,7 +118,10 @@ def growth_per_mark(target: Target, stream: HeapStream, count: int) -> list[int]
 
 def is_exact(growth: list[int]) -> bool:
     # Python keeps a few blocks of its own at first and now and then: a number's text, a resize.
-    return statistics.median(growth) == KEPT_BYTES and growth.count(KEPT_BYTES) > len(growth) / 2
+    # What the target does while it waits may be in a snapshot or not, and is made up for by the
+    # next: so no more than that may be missing or too much over all.
+    error = sum(growth) - KEPT_BYTES * len(growth)
+    return statistics.median(growth) == KEPT_BYTES and abs(error) < KEPT_BYTES
 
 
 def test_every_mark_is_exact_to_the_byte_and_the_line_is_named(
