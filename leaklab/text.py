@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leaklab.analysis.words import amount, is_bytes, kept_text
+from leaklab.analysis.words import amount, is_bytes, kept_text, worth_showing
 
 if TYPE_CHECKING:
     from leaklab.analysis.compare import Comparison
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 SHOWN_SUSPECT_COUNT = 5
 SHOWN_PATH_COUNT = 5
-LEAST_SHOWN_SHARE = 0.005
 SHOWN_EVENT_COUNT = 5
 KEPT_FREE_SHARE = 0.2
 
@@ -84,8 +83,7 @@ def run_text(run: Run) -> str:
         lines.append(f"  {safe(left)}")
     lines += _kept_free_lines(run)
     suspects = run.suspects()
-    # Sites that grow by next to nothing beside the others would only distract.
-    shown = suspects[~(suspects["share"] < LEAST_SHOWN_SHARE)].head(SHOWN_SUSPECT_COUNT)
+    shown = worth_showing(suspects).head(SHOWN_SUSPECT_COUNT)
     lines += _suspect_lines(shown.to_dict("records"))
     lines += _retention_lines(run.retention().head(SHOWN_PATH_COUNT).to_dict("records"))
     return "\n".join(lines)
@@ -129,6 +127,8 @@ def _ending(entry: dict[str, Any]) -> str:
     """What was out of the ordinary in how a pass ended, if anything."""
     if entry.get("stopped_by"):
         return f"stopped by {safe(entry['stopped_by'])}"
+    if entry.get("out_of_memory"):
+        return "the kernel has killed the target for want of memory"
     if entry.get("signal"):
         return f"the target was killed by signal {safe(entry['signal'])}"
     if entry.get("exit_status"):

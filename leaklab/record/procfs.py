@@ -195,23 +195,6 @@ def session_of(pid: int) -> int | None:
         return None
 
 
-def cgroup_limit_bytes() -> int | None:
-    """Return the memory limit of this process's control group; None without one."""
-    try:
-        with open("/proc/self/cgroup", encoding="utf-8") as file:
-            own = next((line[3:].strip() for line in file if line.startswith("0::")), "/")
-    except OSError:
-        return None
-    for path in (f"/sys/fs/cgroup{own}/memory.max", "/sys/fs/cgroup/memory.max"):
-        try:
-            with open(path, encoding="utf-8") as file:
-                text = file.read().strip()
-        except OSError:
-            continue
-        return int(text) if text.isdigit() else None
-    return None
-
-
 def ignores_interrupt(pid: int) -> bool:
     """Return whether ``pid`` ignores SIGINT, as programs started in the background do."""
     try:

@@ -14,12 +14,12 @@ from typing import Any
 
 import psutil
 
+from leaklab.record import control_group
 from leaklab.record.command import Command, resolve, running
 from leaklab.record.drive import drive_command
 from leaklab.record.heap import StackTable
 from leaklab.record.options import RecordOptions
 from leaklab.record.passes import PassRecorder, PassResult
-from leaklab.record.procfs import cgroup_limit_bytes
 from leaklab.record.sources import store_sources
 from leaklab.record.stdin import Stdin
 from leaklab.scratch import Scratch
@@ -176,7 +176,7 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
             "duration_seconds": options.duration_seconds,
             "memory_bytes": options.limit_memory_bytes,
             "disk_bytes": options.limit_disk_bytes,
-            "cgroup_memory_bytes": cgroup_limit_bytes(),
+            "cgroup_memory_bytes": control_group.limit_bytes(),
             "address_space_bytes": None if space == resource.RLIM_INFINITY else space,
         },
         "case": dict(options.case) if options.case else None,

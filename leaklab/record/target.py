@@ -14,6 +14,7 @@ from typing import Any
 from leaklab.errors import UsageError
 from leaklab.record.child import Child
 from leaklab.record.command import Command
+from leaklab.record.control_group import oom_kill_count
 from leaklab.record.options import RecordOptions
 from leaklab.record.output import OutputFile
 from leaklab.record.procfs import ProcessFiles, ProcessGoneError
@@ -53,6 +54,7 @@ class StartedTarget:
 
     def start(self) -> int:
         """Start the command and return its pid; raises LeaklabError when that fails."""
+        self._oom_kill_count = oom_kill_count()
         with self._stdin.for_pass() as stdin:
             self._child = Child(
                 self._command.argv,
@@ -103,11 +105,12 @@ class StartedTarget:
         return self.child.poll() is not None
 
     def outcome(self) -> dict[str, Any]:
-        """Return exit status or signal for run.json."""
+        """Return exit status or signal for run.json, and whether the kernel ran out of memory."""
         status = self.child.poll()
         return {
             "exit_status": status if status is not None and status >= 0 else None,
             "signal": signal.Signals(-status).name if status is not None and status < 0 else None,
+            "out_of_memory": status == -signal.SIGKILL and oom_kill_count() > self._oom_kill_count,
         }
 
     @property
@@ -206,7 +209,7 @@ class RunningTarget:
 
     def outcome(self) -> dict[str, Any]:
         """Return nothing: only a parent is told how a process ends."""
-        return {"exit_status": None, "signal": None}
+        return {"exit_status": None, "signal": None, "out_of_memory": None}
 
     @property
     def stopping(self) -> bool:

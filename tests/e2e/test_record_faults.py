@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +174,69 @@ def test_an_interrupted_run_is_closed(tmp_path: Path, number: int) -> None:
     assert run.meta["state"] == "interrupted"
     assert run.meta["passes"][0]["stopped_by"] == "interrupt"
     assert run.samples["mark"].max() >= 39
+
+
+@pytest.fixture
+def small_group() -> Iterator[Path]:
+    """A control group with a limit of 400 MB, where this user may make one."""
+    groups = Path("/sys/fs/cgroup")
+    first = (groups / "memory") if (groups / "memory" / "tasks").exists() else groups
+    group = first / f"leaklab-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no control group can be made here: {error}")
+    limit = group / ("memory.max" if first == groups else "memory.limit_in_bytes")
+    try:
+        try:
+            limit.write_text(str(400_000_000))
+        except OSError as error:
+            pytest.skip(f"no memory limit can be set here: {error}")
+        yield group
+    finally:
+        group.rmdir()
+
+
+EATER = """
+    from leaklab import mark
+    kept = []
+    for number in range(100):
+        kept.append(b"x" * 10_000_000)
+        mark()
+"""
+
+
+def test_the_kernel_runs_out_of_memory(tmp_path: Path, small_group: Path) -> None:
+    recorded.script(tmp_path, EATER)
+    recorder = subprocess.Popen(
+        [sys.executable, "-c", "input()\n" + textwrap.dedent(RECORDER), "measure"],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        text=True,
+    )
+    (small_group / "cgroup.procs").write_text(str(recorder.pid))
+    recorder.communicate("\n", timeout=60)
+    assert recorder.returncode == 0
+    (path,) = tmp_path.glob("store/*/*/*")
+    run = open_run(path)
+    ended = run.meta["passes"][0]
+    assert run.meta["state"] == "complete"
+    assert (ended["signal"], ended["out_of_memory"]) == ("SIGKILL", True)
+    assert run.meta["limits"]["cgroup_memory_bytes"] == pytest.approx(400_000_000, rel=0.001)
+    rss = run.samples[run.samples["name"] == "rss_bytes"]["value"]
+    assert 100_000_000 < rss.max() < 400_000_000
+
+
+def test_a_target_that_gets_no_more_memory(tmp_path: Path) -> None:
+    recorded.script(tmp_path, EATER)
+    recorded.script(
+        tmp_path, f"#!/bin/sh\nulimit -v 300000\nexec {sys.executable} target.py\n", "little.sh"
+    ).chmod(0o755)
+    run = recorded.record_program(tmp_path, ["./little.sh"])
+    ended = run.meta["passes"][0]
+    assert (ended["exit_status"], ended["signal"]) == (1, None)
+    assert "MemoryError" in ended["stderr_tail"]
+    assert 5 < run.samples["mark"].max() == run.meta["processes"][0]["mark_count"] < 40
 
 
 def test_a_target_that_dies_in_the_middle_of_a_snapshot(tmp_path: Path) -> None:

@@ -1,0 +1,49 @@
+"""The control group this process and its targets share: its memory limit, and what that killed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+_ROOT = Path("/sys/fs/cgroup")
+_OWN = Path("/proc/self/cgroup")
+
+
+def limit_bytes() -> int | None:
+    """Return the smallest memory limit of this group and those it is in; None without one."""
+    texts = _contents("memory.max", "memory.limit_in_bytes")
+    # Version 1 says "no limit" with a number beyond any machine's memory.
+    limits = [int(text) for text in texts if text.isdigit() and int(text) < 1 << 60]
+    return min(limits, default=None)
+
+
+def oom_kill_count() -> int:
+    """Return how many processes of this group the kernel has killed for want of memory."""
+    for text in _contents("memory.events", "memory.oom_control"):
+        if match := re.search(r"^oom_kill (\d+)$", text, re.MULTILINE):
+            return int(match[1])
+    return 0
+
+
+def _contents(name: str, name_in_version_1: str) -> Iterator[str]:
+    """Yield a file's text in this process's group and in those above it, nearest first."""
+    try:
+        lines = _OWN.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        number, controllers, group = line.split(":", 2)
+        if number == "0":
+            folder, file = _ROOT, name
+        elif "memory" in controllers.split(","):
+            folder, file = _ROOT / "memory", name_in_version_1
+        else:
+            continue
+        path = PurePosixPath(group)
+        # A container sees the path its host has given its group, and that group as the root.
+        for each in (path, *path.parents):
+            try:
+                yield (folder / each.relative_to("/") / file).read_text(encoding="utf-8").strip()
+            except (OSError, ValueError):
+                continue
