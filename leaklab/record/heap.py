@@ -349,13 +349,17 @@ class SnapshotSchedule:
     """Spaces what holds the target up, so that it costs at most ``share`` of the target's time.
 
     ``FREE_SECONDS`` may be spent whatever the share: a run of a second must have enough to be
-    judged by. How long a run will be is unknown, so the step between marks doubles after every
-    ``BURST_COUNT``: the end of a run is covered as well as its beginning, and a run of any length
-    has a bounded number of them. Where the share is used up, one still falls due whenever the
-    marks have grown by a fifth (by half, once it has become expensive).
+    judged by. So may ``FEW_SHARE`` of the time until there are ``FEW_COUNT``: fewer say nothing,
+    and on a busy machine each costs several times as much. How long a run will be is unknown, so
+    the step between marks doubles after every ``BURST_COUNT``: the end of a run is covered as well
+    as its beginning, and a run of any length has a bounded number of them. Where the share is used
+    up, one still falls due whenever the marks have grown by a fifth (by half, once it has become
+    expensive).
     """
 
     FREE_SECONDS = 1.0
+    FEW_COUNT = 16
+    FEW_SHARE = 0.5
     BURST_COUNT = 64
 
     def __init__(self, share: float, started: float = 0.0) -> None:
@@ -388,7 +392,10 @@ class SnapshotSchedule:
 
     def _affordable(self, now: float) -> bool:
         average = self._spent_seconds / self._taken_count
-        budget = max(self.FREE_SECONDS, self._share * (now - self._started))
+        share = self._share
+        if self._taken_count < self.FEW_COUNT:
+            share = max(share, self.FEW_SHARE)
+        budget = max(self.FREE_SECONDS, share * (now - self._started))
         return self._spent_seconds + average <= budget
 
 

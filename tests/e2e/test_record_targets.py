@@ -61,6 +61,7 @@ def test_the_heap_at_exit_does_not_stand_for_the_last_mark(
 ) -> None:
     # So few snapshots that there is none at the last mark.
     monkeypatch.setattr(SnapshotSchedule, "FREE_SECONDS", 0.0)
+    monkeypatch.setattr(SnapshotSchedule, "FEW_COUNT", 0)
     run = recorded.record(
         tmp_path,
         """
