@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BYTE_SCALES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 _KEPT = ("interval_seconds", "mark_count", "measured_mark_count", "snapshot_count")
 # Samples that are further apart than this are worth a word.
 NOTABLE_SECONDS = 1.0
+# Of all growth: sites below would only distract.
+LEAST_SHOWN_SHARE = 0.005
+
+
+def worth_showing(suspects: pd.DataFrame) -> pd.DataFrame:
+    """The suspects without those that grow by next to nothing beside the others."""
+    shown = suspects[~(suspects["share"] < LEAST_SHOWN_SHARE)]
+    return shown if len(shown) else suspects.head(1)
 
 
 def is_bytes(name: str) -> bool:
-    """Whether a resource is counted in bytes."""
-    return name.split(":")[0].endswith("_bytes")
+    """Whether a resource is counted in bytes; a gauge says so by its name, as all do."""
+    kind, _, rest = name.partition(":")
+    return kind.endswith("_bytes") or (kind == "gauge" and rest.endswith("_bytes"))
 
 
 def amount(name: str, value: float, *, signed: bool = False) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from leaklab.jupyter.table import Table
+from leaklab.jupyter.table import Table, text_html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +77,7 @@ class Scoreboard:
         return place, row["claim"], row["verdict"], row["case"], measured(row), row["why"]
 
     def _html_row(self, row: dict[str, Any]) -> str:
-        place, claim, verdict, case, figures, why = map(escape, self._texts(row))
+        place, claim, verdict, case, figures, why = map(text_html, self._texts(row))
         if self.links:
             case = f'<a href="../cases/{case}.html">{case}</a>'
         colour = _COLOURS.get(row["verdict"], "inherit")

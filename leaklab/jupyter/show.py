@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from typing import Any
 
+from leaklab.jupyter.table import text_html
+
 _COLOURS = {"+": "rgba(0,158,115,.22)", "-": "rgba(213,94,0,.22)", "@": "rgba(127,127,127,.2)"}
 
 
@@ -18,17 +20,12 @@ class CodeDifference:
         return self.text or "(the same code)"
 
     def _repr_html_(self) -> str:
-        colours = {
-            "+": "rgba(0,158,115,.22)",
-            "-": "rgba(213,94,0,.22)",
-            "@": "rgba(127,127,127,.2)",
-        }
         lines = "".join(
-            f'<span style="display:block;background:{colours.get(line[:1], "transparent")}">'
+            f'<span style="display:block;background:{_COLOURS.get(line[:1], "transparent")}">'
             f"{html.escape(line) or ' '}</span>"
             for line in str(self).splitlines()
         )
-        return f'<pre style="line-height:1.35">{lines}</pre>'
+        return f'<pre class="difference" style="line-height:1.35">{lines}</pre>'
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return {"text/plain": str(self), "text/html": self._repr_html_()}
@@ -45,7 +42,7 @@ def say(text: str) -> None:
     """A paragraph."""
     from IPython.display import HTML, display
 
-    display(HTML(f"<p>{html.escape(text)}</p>"))
+    display(HTML(f"<p>{text_html(text)}</p>"))
 
 
 def show(value: object) -> None:

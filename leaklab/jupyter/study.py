@@ -94,8 +94,11 @@ class Study:
                     raise KeyboardInterrupt
         return self._table(["case", "variant", "what it does", "recorded"], list(self._recorded()))
 
-    def curves(self) -> None:
-        """The resource that says most about each case, then the others that move."""
+    def curves(self, *resources: str) -> None:
+        """The resource that says most about each case, then the others that move.
+
+        With names of `resources`: these side by side, whatever they do.
+        """
         from leaklab import plots
         from leaklab.plots.resource_curves import interesting
 
@@ -103,16 +106,21 @@ class Study:
             names = headlines(runs)
             heading(case.title)
             main = {v: run for v, run in runs.items() if case.variants[v].role in ROLE_ORDER[:3]}
-            for name, shown in product(names, _portions(main or runs, runs)):
-                figure(plots.growth(shown, name))
+            if resources:
+                for shown in _portions(main or runs, runs):
+                    figure(plots.curves(shown, resources))
+                continue
+            for (name, role), shown in product(names, _portions(main or runs, runs)):
+                figure(plots.growth(shown, name, role=role))
             shown = list((main or runs).values())
-            others = [other for other in interesting(shown) if other not in names]
+            others = [o for o in interesting(shown) if (o, "main") not in names]
             if others:
                 figure(plots.curves(shown, others))
 
     def lines(self) -> None:
         """The first allocation sites of every variant that leaks, and a figure of the worst."""
         from leaklab import plots
+        from leaklab.analysis.words import worth_showing
         from leaklab.plots import units
 
         for case, runs in self._recorded_cases():
@@ -121,11 +129,11 @@ class Study:
                     variant,
                     site_text(row),
                     units.value_text("heap_bytes", row["growth_bytes"]),
-                    f"{100 * row['share']:.0f} %",
+                    units.share_text(row["share"]),
                 )
                 for variant, run in runs.items()
                 if _heap_leaks(run)
-                for row in run.suspects().head(SUSPECT_COUNT).to_dict("records")
+                for row in worth_showing(run.suspects()).head(SUSPECT_COUNT).to_dict("records")
             ]
             heading(case.title)
             if rows:
@@ -220,7 +228,11 @@ class Study:
         from leaklab.api import find_recording
         from leaklab.run import Run
         from leaklab.store import open_run
+        from leaklab.store.location import filesystem
 
+        store, folder = filesystem(self.recorded)
+        if not store.exists(folder):
+            raise UsageError(f"no such store: {self.recorded}; give a folder or URL with runs")
         names = sorted(case.variants, key=partial(_order, case))
         found = {name: find_recording(self.recorded, case.id, name) for name in names}
         runs = {name: Run(open_run(path), reused=True) for name, path in found.items() if path}
@@ -269,19 +281,19 @@ def study(
     )
 
 
-def headlines(runs: Mapping[str, Run]) -> list[str]:
-    """The resources figures of these runs should show: the best of those that leak in one."""
+def headlines(runs: Mapping[str, Run]) -> list[tuple[str, str]]:
+    """The resources and roles figures of these runs show: the best of those that leak in one."""
     leaking = {
-        resource.name
+        (resource.name, resource.role)
         for run in runs.values()
         for resource in run.verdict().resources
         if resource.verdict == "leak"
     }
     found = []
     for group in HEADLINES:
-        named = [n for prefix in group for n in sorted(leaking) if n.startswith(prefix)]
+        named = [n for prefix in group for n in sorted(leaking) if n[0].startswith(prefix)]
         found += named[:1]
-    return found or ["rss_bytes"]
+    return found or [("rss_bytes", "main")]
 
 
 def _order(case: Case, variant: str) -> tuple[int, int]:

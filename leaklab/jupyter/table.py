@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 from collections.abc import Sequence
@@ -10,6 +11,12 @@ from typing import Any
 
 _CELL = "padding:.25em .8em .25em 0;vertical-align:top;border:0;"
 _NARROWEST = 12
+_CODE = re.compile(r"`([^`]+)`")
+
+
+def text_html(text: str) -> str:
+    """Text as HTML, with what stands between backticks as code."""
+    return _CODE.sub(r"<code>\1</code>", escape(text))
 
 
 class Table:
@@ -66,7 +73,7 @@ class Table:
         body = "".join(
             "<tr>"
             + "".join(
-                f'<td style="{_CELL}{align[name]}">{escape(value)}</td>'
+                f'<td style="{_CELL}{align[name]}">{text_html(value)}</td>'
                 for name, value in zip(self.columns, row, strict=True)
             )
             + "</tr>"

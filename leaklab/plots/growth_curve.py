@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _LABEL_LIMIT = 46
 # Of the axis; the word does not fit into less.
 _NARROW_SHARE = 0.12
+# What the word takes of the height.
+_LABEL_SHARE = 0.06
 
 
 def growth(
@@ -121,6 +123,8 @@ def _shade_warm_up(ax: Axes, baseline: float) -> None:
     if not math.isfinite(baseline) or baseline <= left:
         return
     ax.axvspan(left, baseline, color=style.INK, alpha=0.12, linewidth=0, gid="warm-up")
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + _LABEL_SHARE * (high - low))  # the word stands above the curves
     narrow = baseline - left < _NARROW_SHARE * (float(ax.dataLim.x1) - left)
     ax.text(
         baseline,

@@ -21,6 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from numpy.typing import NDArray
 
+from leaklab.plots.svg_text import compact
+
 INK = "#767778"
 SERIES = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#a68a00", "#56b4e9", "#7a6ff0")
 ORIGIN = {
@@ -229,14 +231,12 @@ def svg(figure: Figure, alt: str) -> str:
     with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": salt}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
-    text = text.replace(INK, "currentColor")
+    text = compact(text[text.index("<svg") :]).replace(INK, "currentColor")
     ids = set(re.findall(r'\bid="([^"]+)"', text))
     prefix = f"f{salt}-"
     text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}\1"', text)
     text = re.sub(
-        r'((?:xlink:)?href="#|url\(#)([^")]+)',
+        r'(href="#|url\(#)([^")]+)',
         lambda m: f"{m[1]}{prefix}{m[2]}" if m[2] in ids else m[0],
         text,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leaklab.analysis.suspects import site_series
+from leaklab.analysis.words import worth_showing
 from leaklab.plots import style, units
 from leaklab.plots.icicle_layout import place
 
@@ -22,7 +23,7 @@ _CURVE_LEFT, _CURVE_WIDTH, _TEXT_LEFT = 0.60, 0.17, 0.79
 def suspects(run: RunLike, ax: Axes | None = None, limit: int = 8) -> Axes:
     """Draw the first suspects, a row each: name and place, share of all growth as a bar, live
     bytes over the run as a sparkline, growth and rate as text."""
-    table = run.suspects().head(limit)
+    table = worth_showing(run.suspects()).head(limit)
     height = ROW_INCHES * max(1, len(table)) + 0.25
     ax = ax or style.axes(9.0, height)
     if not len(table):
@@ -60,7 +61,7 @@ def _draw_row(ax: Axes, run: RunLike, suspect: Any, row: int, room_points: float
             va="center",
             fontweight="bold" if bold else "normal",
         )
-    series = site_series(run.data, suspect.fingerprint)
+    series = site_series(run.data, suspect.fingerprint, role=suspect.role)
     if len(series):
         curve = ax.inset_axes((_CURVE_LEFT, row + 0.1, _CURVE_WIDTH, 0.68), transform=ax.transData)
         marks, live = style.thin(

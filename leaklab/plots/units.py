@@ -32,7 +32,7 @@ def title(resource: str, role: str = "main") -> str:
         return f"{title(resource)} of {role}"
     kind, _, rest = resource.partition(":")
     if kind == "gauge":
-        return rest.replace("_", " ")
+        return rest.removesuffix("_bytes").replace("_", " ")
     if kind == "file_bytes":
         return f"size of {rest}"
     known = _TITLES.get(resource)

@@ -8,7 +8,7 @@ import numpy as np
 
 from leaklab.analysis.evidence import WINDOW_COUNTS, weigh
 from leaklab.analysis.growth import BIN_COUNT, bin_edges, estimate, floors
-from leaklab.plots import style
+from leaklab.plots import style, units
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,8 +50,11 @@ def weighed(values: NDArray[Any], ax: Axes | None = None, *, title: str = "") ->
     if growth.baseline_x > x[0]:
         ax.axvspan(x[0], growth.baseline_x, color=style.INK, alpha=0.15, linewidth=0)
     heading = f"{title}: " if title else ""
-    ax.set_title(f"{heading}{evidence.verdict} ({evidence.code})", fontsize=style.FONT_SIZE)
+    ax.set_title(
+        f"{heading}{evidence.verdict} ({evidence.code})", fontsize=style.FONT_SIZE, color=style.INK
+    )
     ax.margins(x=0.01)
+    units.label_axis(ax.yaxis, "gauge")
     return ax
 
 

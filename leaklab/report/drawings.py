@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab import plots
 from leaklab.analysis.rss import decomposition
+from leaklab.analysis.words import worth_showing
 from leaklab.plots import resource_curves, retention_paths, style, suspect_sites, units
 from leaklab.plots.growth_curve import name_of
 from leaklab.report.pages import markup
@@ -42,7 +43,7 @@ def curves(runs: Sequence[RunLike]) -> Any:
 
 def suspects(run: RunLike) -> Any:
     """The suspects with their curves as markup."""
-    table = run.suspects().head(8)
+    table = worth_showing(run.suspects()).head(8)
     ax = style.detached_axes(9.0, suspect_sites.ROW_INCHES * len(table) + 0.25)
     plots.suspects(run, ax)
     parts = [

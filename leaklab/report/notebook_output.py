@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from leaklab.plots.style import INK
+from leaklab.plots.svg_text import compact, take_outlines
 
 _TEXT_LIMIT = 60_000
 _MESSAGE_LINES = 5
@@ -23,6 +24,10 @@ class Output:
 
     html: str
     still: str
+
+    def without_outlines(self, outlines: dict[str, str]) -> Output:
+        """The output with the letters' outlines put into `outlines`, once for the page."""
+        return Output(take_outlines(self.html, outlines), take_outlines(self.still, outlines))
 
     def smaller(self) -> Output:
         """The still form where it is smaller, else a line that says what was left out."""
@@ -99,9 +104,7 @@ def _form(form: str, data: Any, output: Any) -> str:
 def _svg(content: str, alt: str) -> str:
     """The SVG inline, its ink the page's text colour."""
     drawing = content[content.index("<svg") :] if "<svg" in content else ""
-    drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.S).replace(
-        INK, "currentColor"
-    )
+    drawing = compact(drawing).replace(INK, "currentColor")
     if 'role="img"' in drawing[:400]:
         return drawing
     return drawing.replace("<svg", f'<svg role="img" aria-label="{alt}"', 1)

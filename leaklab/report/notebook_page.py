@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from leaklab.plots.svg_text import outlines_svg
 from leaklab.report.code import code_css, highlighted_source
 from leaklab.report.notebook_output import Output, cell_outputs
 from leaklab.report.pages import markup, render, text_of, write_page
@@ -43,7 +44,13 @@ def notebook_html(notebook: Any, *, title: str | None = None) -> str:
     Code is folded, and where the notebook failed the error is shown. The page stays under 2 MB:
     the largest outputs give way to their still image, or to a line that says what was left out.
     """
-    outputs = _within_limit([cell_outputs(cell) for cell in notebook.cells])
+    outlines: dict[str, str] = {}
+    outputs = _within_limit(
+        [
+            [output.without_outlines(outlines) for output in cell_outputs(cell)]
+            for cell in notebook.cells
+        ]
+    )
     body = _body(notebook, outputs)
     opening, ended, rest = body.partition("</h1>")  # the contents follow the title
     opening, body = (f"{opening}{ended}", rest) if ended else ("", body)
@@ -54,7 +61,7 @@ def notebook_html(notebook: Any, *, title: str | None = None) -> str:
     return render(
         "notebook.html.j2",
         title or (headings[0].title if headings else "leaklab notebook"),
-        opening=markup(opening),
+        opening=markup(outlines_svg(outlines) + opening),
         body=markup(body),
         headings=[heading for heading in headings if heading.level > 1],
         code_css=code_css(),

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from leaklab.analysis.words import kept_text
+from leaklab.analysis.words import kept_text, worth_showing
 from leaklab.plots import units
 from leaklab.report import drawings
 
@@ -25,7 +25,9 @@ _OUTPUT_LIMIT = 20_000
 def run_view(run: RunLike, *, figures: bool = True) -> dict[str, Any]:
     """The values of one run: verdict, resources, suspects, retention, facts; and its figures."""
     verdict, meta = run.verdict(), run.meta
-    suspects = [_suspect(run, row) for row in table_rows(run.suspects().head(_SUSPECT_COUNT))]
+    suspects = [
+        _suspect(run, row) for row in table_rows(worth_showing(run.suspects()).head(_SUSPECT_COUNT))
+    ]
     paths = [_path(row) for row in table_rows(run.retention().head(_PATH_COUNT))]
     values: dict[str, Any] = {
         "id": meta.get("run_id", ""),

@@ -110,9 +110,12 @@ def test_headlines_are_what_leaks_and_says_it_best() -> None:
     grows = synthetic.leak(120, 20_000)
     counts = synthetic.leak(120, 1)
     both = Run(synthetic.run(rss=grows, fd_count=counts))
-    assert headlines({"a": both}) == ["fd_count", "rss_bytes"]
-    assert headlines({"a": run_of(leaks=True), "b": both}) == ["fd_count", "heap_bytes"]
-    assert headlines({"a": run_of(leaks=False)}) == ["rss_bytes"]
+    assert headlines({"a": both}) == [("fd_count", "main"), ("rss_bytes", "main")]
+    assert headlines({"a": run_of(leaks=True), "b": both}) == [
+        ("fd_count", "main"),
+        ("heap_bytes", "main"),
+    ]
+    assert headlines({"a": run_of(leaks=False)}) == [("rss_bytes", "main")]
 
 
 def test_a_table_wraps_text_and_escapes_html() -> None:
