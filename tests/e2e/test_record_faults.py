@@ -254,7 +254,46 @@ def test_a_target_that_dies_in_the_middle_of_a_snapshot(tmp_path: Path) -> None:
         passes=("explain",),
     )
     assert run.meta["passes"][0]["signal"] == "SIGKILL"
+    assert run.meta["passes"][0]["duration_seconds"] < 10
     assert run.snapshots["mark"].max() == 5
+
+
+def test_a_child_that_dies_in_the_middle_of_a_snapshot(tmp_path: Path) -> None:
+    run = recorded.record(
+        tmp_path,
+        """
+        import os, signal, sys
+        from leaklab import mark
+        kept = []
+        def work(count):
+            for _ in range(count):
+                kept.append(bytearray(9_000))
+                mark()
+        pid = os.fork()
+        if not pid:
+            work(5)
+            barrier = sys.modules["_leaklab_probe.tracing"].barrier
+            def die(number):
+                # In the middle of what makes the snapshot exact, with the reader at work on it.
+                barrier(number)
+                os.kill(os.getpid(), signal.SIGKILL)
+            sys.modules["_leaklab_probe.tracing"].barrier = die
+            work(5)
+        work(15)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+        work(15)
+        """,
+        passes=("explain",),
+    )
+    ended = run.meta["passes"][0]
+    assert (ended["exit_status"], ended["stderr_tail"]) == (0, "")
+    assert ended["duration_seconds"] < 20
+    main, child = run.meta["processes"]
+    assert (main["mark_count"], main["traced"], main["note"]) == (30, True, None)
+    assert child["traced"] and child["ended_seconds"] < main["ended_seconds"]
+    assert child["mark_count"] in (5, 6)
+    marks = run.snapshots.groupby("process")["mark"].max()
+    assert (marks[main["process"]], marks[child["process"]]) == (30, 5)
 
 
 def test_a_target_that_closes_every_descriptor(tmp_path: Path) -> None:
