@@ -25,7 +25,7 @@ def drawn() -> str:
 
 def test_it_is_less_and_shows_the_same(drawn: str) -> None:
     small = compact(drawn)
-    assert len(small) < 0.75 * len(drawn)
+    assert len(small) < 0.8 * len(drawn)
     before, after = (list(ElementTree.fromstring(text).iter()) for text in (drawn, small))
     shapes = [
         [re.sub("{.*}", "", element.tag) for element in found if "metadata" not in element.tag]
