@@ -15,7 +15,7 @@ _LETTER = re.compile(r'xlink:href="(#[^"]+)" transform="translate\((-?[\d.]+) 0\
 _PLACE = re.compile(r'(?<=\s[xy]=")-?\d+\.\d+(?=")')
 _NUMBER = re.compile(r"-?\d+\.\d+")
 _SPACE = re.compile(r"\s+")
-_OUTLINE = re.compile(r'<path id="(DejaVu[\w-]+)" d="[^"]*"[^>]*/>')
+_OUTLINE = re.compile(r'<path id="(DejaVu[\w-]+)"[^>]*/>')
 _NO_OUTLINES = re.compile(r"<defs>\s*</defs>")
 
 
