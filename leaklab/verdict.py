@@ -92,7 +92,7 @@ def judge(data: RunData) -> Verdict:
                     entry = _of_helper(entry, series, marked)
                 resources.append(entry)
             continue
-        for role in roles(data, "measure"):
+        for role in roles(data):
             series = resource_series(data, name, role=role)
             if not len(series):
                 continue

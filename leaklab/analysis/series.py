@@ -61,8 +61,21 @@ def processes_of(data: RunData, role: str, pass_: str) -> dict[int, dict[str, An
     }
 
 
-def roles(data: RunData, pass_: str = "measure") -> list[str]:  # noqa: S107
-    """Roles of the processes of one pass, "main" first, then in order of appearance."""
+def untraced_pass(data: RunData) -> str:
+    """The pass whose series are judged: its processes ran without the tracer.
+
+    The measure pass; where there was none, the pass with object graphs.
+    """
+    passes = {entry.get("pass") for entry in data.meta.get("processes", ())}
+    return "graph" if "graph" in passes and "measure" not in passes else "measure"
+
+
+def roles(data: RunData, pass_: str | None = None) -> list[str]:
+    """Roles of the processes of one pass, "main" first, then in order of appearance.
+
+    Without ``pass_``, of the untraced one.
+    """
+    pass_ = pass_ or untraced_pass(data)
     found = [
         entry.get("role") or "main"
         for entry in data.meta.get("processes", ())
@@ -75,15 +88,17 @@ def resource_series(
     data: RunData,
     name: str,
     *,
-    pass_: str = "measure",  # noqa: S107
+    pass_: str | None = None,
     role: str = "main",
 ) -> pd.DataFrame:
     """One resource of one role over the run.
 
     Columns: x (marks ended in the role, or seconds), time_seconds, mark, value, quiescent.
     ``attrs``: unit ("iteration" or "second"), name, role, pass. ``heap_bytes`` always comes from
-    the explain pass. Empty where nothing was measured.
+    the explain pass, the others from the untraced one unless ``pass_`` names another. Empty where
+    nothing was measured.
     """
+    pass_ = pass_ or untraced_pass(data)
     if name == HEAP:
         pass_ = "explain"  # noqa: S105
         points = data.snapshots

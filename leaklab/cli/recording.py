@@ -24,7 +24,8 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
         type=names,
         metavar="LIST",
         help="measure (series), explain (traced heap, object graphs), graph (object graphs at next "
-        "to no cost), separated by commas (default: measure,explain)",
+        "to no cost), trim and mmap (does malloc_trim at marks, or MALLOC_MMAP_THRESHOLD_, give "
+        "memory back?), separated by commas (default: measure,explain)",
     )
     what.add_argument(
         "--graphs",
@@ -105,6 +106,12 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="stop as soon as the verdict is decided; --duration is the most it may take",
     )
+    limits.add_argument(
+        "--traced-window",
+        type=duration_seconds,
+        metavar="DURATION",
+        help="in the graph pass: once growth is seen, trace the heap for so long",
+    )
 
 
 def add_store_option(parser: argparse.ArgumentParser) -> None:
@@ -157,6 +164,7 @@ def recording_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "native": arguments.native or None,
         "keep_capture": arguments.keep_capture or None,
         "until_decided": arguments.until_decided or None,
+        "traced_window_seconds": arguments.traced_window,
     }
     return {key: value for key, value in given.items() if value is not None}
 

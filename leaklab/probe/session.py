@@ -8,7 +8,7 @@ import time
 
 from . import marks, recycled
 from .channel import Channel, ChannelError
-from .figures import figures, malloc_figures
+from .figures import figures, malloc_figures, trim
 
 # Marks are told without regard to their cost until it has come to this much; then sparsely.
 FREE_SECONDS = 1.0
@@ -177,15 +177,22 @@ class Session:
             reply = self._channel.ask(message)
             # What is asked for beyond the figures is spaced by the recorder, by its own cost.
             cost_seconds = time.monotonic() - begun
-            while reply[0] not in ("go", "detach"):
+            while reply[0] not in ("go", "detach", "trace", "untrace"):
                 reply = self._channel.ask(self._obey(reply))
+            if reply[0] == "trace" and not self._traced:
+                self._trace()
+            elif reply[0] == "untrace" and self._traced:
+                from . import tracing
+
+                tracing.stop()
+                self._traced = False
         except ChannelError:
             self._recover()
             return self._channel.intact
         if kind == "mark":
             self._told_count += 1
             self._space(time.monotonic(), cost_seconds)
-        return reply[0] == "go"
+        return reply[0] != "detach"
 
     def _space(self, now, cost_seconds):
         """Decide when the next mark is told: they may cost a small share of the target's time."""
@@ -206,6 +213,10 @@ class Session:
         try:
             if reply[0] == "collect":
                 gc.collect()
+                done["figures"] = dict(figures(), **self._malloc())
+            elif reply[0] == "trim":
+                gc.collect()
+                trim()
                 done["figures"] = dict(figures(), **self._malloc())
             elif reply[0] == "barrier":
                 from . import tracing

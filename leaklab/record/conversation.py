@@ -29,6 +29,9 @@ IDLE_SNAPSHOT_SHARE = 0.01
 # A process that will give marks still imports at this age: thousands of stacks for nothing.
 IDLE_AFTER_SECONDS = 1.0
 GO = ("go",)
+TRACE = ("trace",)
+UNTRACE = ("untrace",)
+HEAP_PASS = "explain"
 
 
 class Conversation:
@@ -63,7 +66,7 @@ class Conversation:
         self._ticks = ticks
         self._copied: set[int] = set()
         self._dumped: dict[str, Tracked] = {}
-        if pass_name != "measure" and options.graphs != "never":
+        if pass_name in ("explain", "graph") and options.graphs != "never":
             self.graphs = GraphDumps(pass_name, graph_folder, options.graph_limit_seconds)
         self.stopping = False
         #: live bytes of the snapshot taken last; None before the first
@@ -77,7 +80,7 @@ class Conversation:
     @property
     def traces(self) -> bool:
         """Whether this pass traces the heap."""
-        return self._phase == "explain"
+        return self._phase == HEAP_PASS
 
     def begin(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps | None:
         """Return the conversation ``message`` opens, None for one that needs no answer."""
@@ -192,7 +195,11 @@ class Conversation:
         figures = {**message.get("figures", {}), **_gauges(message)}
         snapshot = not self.stopping and self.snapshot_due(tracked, now, at_mark=is_mark)
         quiescent = False
-        if not self.stopping and is_mark and self._collects(tracked, message, now, snapshot):
+        if self._phase == "trim":
+            trimmed = yield from self._trim(tracked, now, mark)
+            quiescent = trimmed is not None
+            figures.update(trimmed or {})
+        elif not self.stopping and is_mark and self._collects(tracked, message, now, snapshot):
             done = yield ("collect",)
             tracked.collect_schedule.spent(float(done.get("seconds") or 0.0), mark)
             figures.update(done.get("figures", {}))
@@ -210,7 +217,16 @@ class Conversation:
         if snapshot:
             yield from self._snapshot(tracked, now, mark, quiescent)
         else:
-            yield GO
+            yield self._last_word(tracked, now)
+
+    def _last_word(self, tracked: Tracked, now: float) -> tuple[str, ...]:
+        """Say what the probe is to do now: go on, or begin or end to trace for a while."""
+        end_seconds = tracked.window_end_seconds
+        if end_seconds is None or self.stopping or tracked.exiting:
+            return GO
+        if now >= end_seconds:
+            return UNTRACE if tracked.traced else GO
+        return GO if tracked.traced or tracked.note else TRACE
 
     def _snapshot(self, tracked: Tracked, now: float, mark: int | None, quiescent: bool) -> Steps:
         """Take an exact snapshot of a process that talks to us; ends in ``go``."""
@@ -226,15 +242,21 @@ class Conversation:
             yield GO
             return
         held_seconds = time.monotonic() - begun
-        yield GO
+        last_word = self._last_word(tracked, now)
+        yield last_word
         self._store_snapshot(tracked, now, mark, quiescent, held_seconds)
+        if last_word == UNTRACE and tracked.heap is not None:
+            tracked.traced = False
+            tracked.heap.close()
+            tracked.heap = None
 
     def _graph(self, tracked: Tracked, mark: int | None, now: float) -> Steps:
         """Let the target write its object graph, when one is due; ``mark`` where there are any."""
         graphs = self.graphs
         if graphs is None or not self._stands_for_role(tracked, graphs):
             return
-        if not graphs.due(tracked.heap_number, mark, now, tracked.rss_bytes):
+        number = self._graph_number(tracked)
+        if not graphs.due(number, mark, now, tracked.rss_bytes):
             return
         path = graphs.path()
         self._copied.add(tracked.process)
@@ -242,7 +264,11 @@ class Conversation:
             done = yield ("graph", str(path), str(graphs.limit_seconds))
         finally:
             self._copied.discard(tracked.process)
-        graphs.taken(tracked.heap_number, mark, now, path, done)
+        graphs.taken(number, mark, now, path, done)
+
+    def _graph_number(self, tracked: Tracked) -> int:
+        """Return the process number of object graphs: in the graph pass they are not the heap's."""
+        return tracked.process if self._phase == "graph" else tracked.heap_number
 
     def _stands_for_role(self, tracked: Tracked, graphs: GraphDumps) -> bool:
         """Of the processes of a role one is dumped, as one is read (see analysis.retention).
@@ -250,7 +276,7 @@ class Conversation:
         Another one's turn comes when that has ended too soon for its growth to be seen.
         """
         chosen = self._dumped.setdefault(tracked.role, tracked)
-        if chosen.ended_seconds is not None and graphs.count(chosen.heap_number) < 2:
+        if chosen.ended_seconds is not None and graphs.count(self._graph_number(chosen)) < 2:
             chosen = self._dumped[tracked.role] = tracked
         return chosen is tracked
 
@@ -267,7 +293,23 @@ class Conversation:
         if self.snapshot_due(tracked, now, at_mark=False):
             yield from self._snapshot(tracked, now, None, False)
         else:
-            yield GO
+            yield self._last_word(tracked, now)
+
+    def _trim(
+        self, tracked: Tracked, now: float, mark: int | None
+    ) -> Generator[tuple[str, ...], dict[str, Any], dict[str, Any] | None]:
+        """Let the target give free memory back before its figures are taken, when that is due.
+
+        Returns the figures of its allocator after that; None where it did not give back.
+        """
+        if mark is None or self.stopping or not tracked.snapshot_schedule.due(now, mark):
+            return None
+        done = yield ("trim",)
+        tracked.snapshot_schedule.spent(float(done.get("seconds") or 0.0), mark)
+        if "problem" in done:
+            tracked.note = f"free memory not given back: {done['problem']}"
+            return None
+        return dict(done.get("figures", {}))
 
     def _collects(
         self, tracked: Tracked, message: Mapping[str, Any], now: float, snapshot: bool
@@ -282,6 +324,8 @@ class Conversation:
         """Return whether the heap of a process should be looked at now."""
         if tracked.heap is None or not tracked.traced or not tracked.heap.active:
             return False
+        if tracked.window_end_seconds is not None and now >= tracked.window_end_seconds:
+            return True
         if not at_mark:
             age_seconds = now - tracked.started_seconds
             pause = max(IDLE_SNAPSHOT_SECONDS, IDLE_SNAPSHOT_SHARE * age_seconds)
@@ -337,7 +381,7 @@ class Conversation:
         self._writer.append(
             "snapshots",
             {
-                "pass": [self._phase],
+                "pass": [HEAP_PASS],
                 "process": [tracked.heap_number],
                 "snapshot": [snapshot],
                 "mark": [mark],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from leaklab.analysis.sequential import Look
+    from leaklab.analysis.sequential import Decision, Look
 
 # Where nothing bounds the run, this much of it is looked at before the answer is "not decided".
 BUDGET_MARKS = 20_000
@@ -31,8 +31,8 @@ class Decider:
             self._unit, self._looks, self._next_look = unit, [], first_look(unit)
         return (mark_count or now) >= self._next_look
 
-    def look(self, now: float, mark_count: int) -> str | None:
-        """Judge what was stored so far; returns why to stop, None to go on."""
+    def look(self, now: float, mark_count: int) -> Decision | None:
+        """Judge what was stored so far; returns the decision once there is one."""
         from leaklab.analysis.sequential import decide
         from leaklab.store import open_run
 
@@ -46,4 +46,4 @@ class Decider:
         )
         self._looks.append(decision.look)
         self._next_look = decision.next_look
-        return f"{decision.verdict}: {decision.reason}" if decision.stop else None
+        return decision if decision.stop else None

@@ -10,7 +10,7 @@ from typing import Any
 
 from leaklab.errors import UsageError
 
-PASSES = ("measure", "explain", "graph")
+PASSES = ("measure", "explain", "graph", "trim", "mmap")
 GRAPHS = ("fork", "here", "never")
 COLLECT = ("auto", "always", "never")
 MINIMUM_INTERVAL_SECONDS = 0.001
@@ -27,7 +27,9 @@ class RecordOptions:
         Interpreter for a script or module; None for the one leaklab runs on.
     passes:
         In the order to run them: "measure" (series alone), "explain" (the heap is traced, and
-        object graphs are taken), "graph" (object graphs and series, no tracing: next to no cost).
+        object graphs are taken), "graph" (object graphs and series, no tracing: next to no cost);
+        and, to try what gives memory back: "trim" (series, malloc_trim(0) called at marks), "mmap"
+        (series, MALLOC_MMAP_THRESHOLD_=65536 in the environment).
     graphs:
         How object graphs are taken at a few marks: "fork" (from a copy of the process), "here"
         (in the target, which waits: where a copy is unsafe), or "never".
@@ -64,6 +66,9 @@ class RecordOptions:
         Stop each pass once its verdict has held at several looks in a row (local stores only).
     echo:
         Pass the target's output on to this process's stderr while it runs.
+    traced_window_seconds:
+        In the graph pass: once growth is seen, trace the heap for so long, for the lines that
+        allocate. Allocations from before are not seen.
     stdin:
         "inherit" or "null". A pipe is read ahead of the target and kept for the later passes.
     """
@@ -100,6 +105,7 @@ class RecordOptions:
     echo: bool = False
     stdin: str = "null"
     until_decided: bool = False
+    traced_window_seconds: float | None = None
     fingerprint: str | None = None
     case: Mapping[str, Any] | None = None
 
@@ -113,6 +119,7 @@ class RecordOptions:
         self._check_choices()
         for name in (
             "duration_seconds",
+            "traced_window_seconds",
             "limit_memory_bytes",
             "limit_disk_bytes",
             "drive_round_count",
@@ -128,7 +135,13 @@ class RecordOptions:
             raise UsageError(
                 f"interval too small: {interval}; at least {MINIMUM_INTERVAL_SECONDS} seconds"
             )
-        if self.until_decided and "://" in (self.store or ""):
+        if self.traced_window_seconds is not None and "graph" not in self.passes:
+            raise UsageError(
+                f"a traced window without the graph pass: passes {', '.join(self.passes)}; "
+                "add graph, or use the explain pass, which traces from the start"
+            )
+        looks = self.until_decided or self.traced_window_seconds is not None
+        if looks and "://" in (self.store or ""):
             raise UsageError(
                 f"a run in a remote store cannot be looked at: {self.store}; "
                 "use a folder as the store, or --duration"

@@ -115,8 +115,11 @@ class PassRecorder:
         self._main_ended_seconds: float | None = None
         self._in_background = False
         self._due: dict[str, float] = {}
+        self._wants_window = name == "graph" and options.traced_window_seconds is not None
+        self._window_end_seconds: float | None = None
+        self._why_window = ""
         self._decider: Decider | None = None
-        if options.until_decided:
+        if options.until_decided or self._wants_window:
             self._decider = Decider(writer.path, options.duration_seconds)
         self._drive: Drive | None = None
         if options.drive is not None:
@@ -188,15 +191,36 @@ class PassRecorder:
                 self._stop("drive", "stopped after the drive")
 
     def _decide(self, now: float) -> None:
-        """Stop where the verdict is asked for, and decided by what is stored."""
+        """Where the verdict is decided by what is stored: open the traced window, or stop."""
         if self._decider is None or self._target.stopping:
+            return
+        if self._window_end_seconds is not None:
+            over = not any(tracked.traced for tracked in self._table.alive())
+            if over and now > self._window_end_seconds and self._options.until_decided:
+                self._stop("decided", self._why_window)
             return
         mark_count = max(tracked.mark_count for tracked in self._table.all)
         if self._decider.due(now, mark_count):
             self._writer.update(processes=[*self._before, *self._table.rows(self._name)])
-            why = self._decider.look(now, mark_count)
-            if why is not None:
+            decision = self._decider.look(now, mark_count)
+            if decision is None:
+                return
+            why = f"{decision.verdict}: {decision.reason}"
+            if self._wants_window and decision.verdict == "leak":
+                self._open_window(now, why)
+            elif self._options.until_decided:
                 self._stop("decided", why)
+
+    def _open_window(self, now: float, why: str) -> None:
+        """Have every process traced for a while, from its next mark or tick on."""
+        seconds = self._options.traced_window_seconds or 0.0
+        self._window_end_seconds = now + seconds
+        self._why_window = why
+        self._event("window", f"tracing for {seconds:g} seconds: {why}", None)
+        for tracked in self._table.alive():
+            if tracked.memray and tracked.connection is not None:
+                self._table.give_heap_number(tracked)
+                tracked.window_end_seconds = self._window_end_seconds
 
     def _pause(self, now: float) -> float:
         """Return how long to wait for messages: waking up is the dearest part of a sample."""
@@ -408,7 +432,8 @@ class PassRecorder:
             **self._tracing(self._name),
         }
         rows = [row]
-        if self._options.pid and "explain" in self._options.passes:
+        attached = self._options.pid and "explain" in self._options.passes
+        if attached or self._window_end_seconds is not None:
             rows.append({**row, "pass": "explain", **self._tracing("explain")})
         self._tell("ended")
         return PassResult(
@@ -428,9 +453,9 @@ class PassRecorder:
         return None
 
     def _tracing(self, pass_name: str) -> dict[str, Any]:
-        if pass_name == "measure":
-            return {"traced": False, "why_untraced": "the measure pass does not trace"}
-        if any(tracked.traced for tracked in self._table.all):
+        if pass_name != "explain":
+            return {"traced": False, "why_untraced": f"the {pass_name} pass does not trace"}
+        if any(tracked.traced or tracked.snapshot_count for tracked in self._table.all):
             return {"traced": True, "why_untraced": None}
         notes = [tracked.note for tracked in self._table.all if tracked.note]
         why = notes[0] if notes else "no Python process connected to the recorder"

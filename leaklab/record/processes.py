@@ -47,6 +47,8 @@ class Tracked:
     traced: bool = False
     #: whether the probe has a thread of its own there (see session.py)
     ticks: bool = False
+    #: when the tracing for a while is to end; None where there is none
+    window_end_seconds: float | None = None
     python: str | None = None
     library: str | None = None
     executable: str | None = None
@@ -62,8 +64,8 @@ class Tracked:
     rss_bytes: int = 0
     ended_seconds: float | None = None
     exit_status: int | None = None
-    #: number of this process in the pass its heap belongs to; another one only for a process that
-    #: was attached to, which is recorded in one go
+    #: number of this process in the pass its heap belongs to; another one only where series and
+    #: heap are recorded in one go: attached to, or traced for a while
     heap_process: int | None = None
 
     @property

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from leaklab.record.channel import Connection, Listener
-from leaklab.record.conversation import GO, Conversation
+from leaklab.record.conversation import Conversation
 from leaklab.record.processes import (
     MAIN,
     SHORT_LIVED,
@@ -139,7 +139,7 @@ class Switchboard:
                 return
             answer = next(tracked.steps)
         connection.answer(*answer)
-        if answer == GO or answer[0] in ("options", "detach", "stop"):
+        if answer[0] in ("go", "options", "detach", "stop", "trace", "untrace"):
             # What the recorder still has to do for this mark costs the target nothing.
             next(tracked.steps)
 

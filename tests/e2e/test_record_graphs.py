@@ -2,6 +2,7 @@
 
 import pytest
 
+from leaklab.errors import UsageError
 from leaklab.record.graph import GraphDumps
 from leaklab.record.options import RecordOptions
 from leaklab.record.passes import PassRecorder
@@ -81,6 +82,46 @@ def test_a_program_without_marks_is_dumped_as_time_goes_by(tmp_path):
     row = run.retention().iloc[0]
     assert (row["holder"], row["type"]) == ("__main__.CACHE", "__main__.Entry")
     assert row["unit"] == "second"
+
+
+SERVICE = """
+import threading, time
+from leaklab import mark
+class Entry:
+    def __init__(self, number):
+        self.body = "x" * 20_000 + str(number)
+CACHE = {}
+def fetch(number):
+    CACHE[number] = Entry(number)
+end = time.monotonic() + 60
+while time.monotonic() < end:
+    fetch(len(CACHE))
+    time.sleep(0.01)
+    mark()
+"""
+
+
+def test_a_window_of_tracing_names_the_line_once_growth_is_seen(tmp_path):
+    run = record(
+        tmp_path, SERVICE, passes=("graph",), traced_window_seconds=1.5, until_decided=True
+    )
+    graph, explain = run.meta["passes"]
+    assert (graph["pass"], graph["traced"]) == ("graph", False)
+    assert (explain["pass"], explain["traced"]) == ("explain", True)
+    assert graph["stopped_by"] == "decided"
+    assert graph["duration_seconds"] < 50
+    [window] = [event for event in run.meta["events"] if event["kind"] == "window"]
+    snapshots = run.data.snapshots
+    assert snapshots["time_seconds"].min() >= window["time_seconds"]
+    assert run.verdict().verdict == "leak"
+    assert run.suspects()["file"].iloc[0].endswith("/target.py")
+    assert run.suspects()["function"].iloc[0] in ("__init__", "fetch")
+    assert run.retention().iloc[0]["holder"] == "__main__.CACHE"
+
+
+def test_a_window_needs_the_graph_pass(tmp_path):
+    with pytest.raises(UsageError, match="traced window without the graph pass: passes measure"):
+        record(tmp_path, SERVICE, passes=("measure",), traced_window_seconds=1.5)
 
 
 def test_without_tracing_holder_and_type_are_named(tmp_path):
