@@ -138,7 +138,7 @@ def _ending(entry: dict[str, Any]) -> str:
 
 def _kept_free_lines(run: Run) -> Iterable[str]:
     """What allocators keep free, where it is much: not a leak, and how to get it back."""
-    from leaklab.analysis.rss import kept_by_allocators
+    from leaklab.analysis.rss import kept_by_allocators, tried
 
     resident = run.verdict().resource("rss_bytes")
     for row in kept_by_allocators(run.data).to_dict("records"):
@@ -147,6 +147,13 @@ def _kept_free_lines(run: Run) -> Iterable[str]:
                 f"  {safe(row['part'])}: {quantity(row['bytes'], 'rss_bytes')} of resident memory; "
                 f"{safe(row['way_back'])}"
             )
+    for row in tried(run.data).to_dict("records"):
+        yield (
+            f"  tried {row['way']}: resident memory ends at "
+            f"{quantity(row['rss_bytes'], 'rss_bytes')} instead of "
+            f"{quantity(row['usual_bytes'], 'rss_bytes')} ({row['verdict']}, was "
+            f"{row['usual_verdict']})"
+        )
 
 
 def _suspect_lines(suspects: Sequence[Mapping[Any, Any]]) -> Iterable[str]:

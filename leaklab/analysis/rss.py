@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from leaklab.analysis.heap import HeapTimeline, heap_timeline
+from leaklab.analysis.resources import judge_series
 from leaklab.analysis.series import resource_series
 
 if TYPE_CHECKING:
@@ -97,6 +98,49 @@ def kept_by_allocators(data: RunData, *, role: str = "main") -> pd.DataFrame:
             "way_back": [WAY_BACK[name] for name in kept],
         }
     )
+
+
+# Passes that try a way to get memory back, and what each does.
+TRIALS = {
+    "trim": "malloc_trim(0) at marks",
+    "mmap": "MALLOC_MMAP_THRESHOLD_=65536 in the environment",
+}
+TRIAL_END_SHARE = 0.25
+
+
+def tried(data: RunData, *, role: str = "main") -> pd.DataFrame:
+    """What the passes "trim" and "mmap" have given back, where the run has them.
+
+    Columns: pass, way, rss_bytes and usual_bytes (medians of the last quarter of this pass and of
+    the measure pass), given_back_bytes (their difference), verdict and usual_verdict (on resident
+    memory in either). Memory that a trial gives back was free: no leak holds it.
+    """
+    usual = resource_series(data, "rss_bytes", role=role)
+    rows = []
+    for name, way in TRIALS.items():
+        trial = resource_series(data, "rss_bytes", pass_=name, role=role)
+        if not len(trial) or not len(usual):
+            continue
+        rss, before = _at_end(trial), _at_end(usual)
+        rows.append(
+            {
+                "pass": name,
+                "way": way,
+                "rss_bytes": rss,
+                "usual_bytes": before,
+                "given_back_bytes": before - rss,
+                "verdict": judge_series(trial).verdict,
+                "usual_verdict": judge_series(usual).verdict,
+            }
+        )
+    columns = ["pass", "way", "rss_bytes", "usual_bytes", "given_back_bytes"]
+    return pd.DataFrame(rows, columns=[*columns, "verdict", "usual_verdict"])
+
+
+def _at_end(series: pd.DataFrame) -> float:
+    x = series["x"].to_numpy()
+    late = x >= x[-1] - TRIAL_END_SHARE * (x[-1] - x[0])
+    return float(np.median(series["value"].to_numpy()[late]))
 
 
 def _at(data: RunData, name: str, x: Floats, role: str) -> Floats:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import recorded
 
+from leaklab.analysis.rss import tried
 from leaklab.record.options import RecordOptions
 from leaklab.record.recording import record_run
 from leaklab.store import open_run
@@ -65,3 +67,25 @@ def test_imports_late_in_the_run_are_no_leak(tmp_path: Path) -> None:
     # Where snapshots are few (a busy machine) it may stay undecided; it is never an alarm.
     verdict = verdict_on("lazy_imports", tmp_path)
     assert verdict.verdict != "leak", verdict.reason
+
+
+def test_what_gives_free_memory_back_is_tried_in_a_pass_of_its_own(tmp_path: Path) -> None:
+    # Each batch is freed but for its last record: malloc keeps the pages below that one.
+    run = recorded.record(
+        tmp_path,
+        """
+        from leaklab import mark
+        kept = []
+        for _ in range(30):
+            batch = [bytearray(20_000) for _ in range(500)]
+            kept.append(bytearray(20_000))
+            del batch
+            mark()
+        """,
+        passes=("measure", "trim", "mmap"),
+    )
+    trials = tried(run).set_index("pass")
+    assert trials.loc["trim", "given_back_bytes"] > 5_000_000
+    assert set(trials.index) == {"trim", "mmap"}
+    assert not len(run.snapshots)
+    assert not len(run.graph_dumps)
