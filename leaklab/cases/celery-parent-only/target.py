@@ -1,7 +1,8 @@
 """A Celery prefork worker whose tasks keep something: the parent is flat, the children grow.
 
-One iteration is one batch of tasks. The gauges hold what ``ps -p`` shows of the parent, and the
-children beside it.
+Three processes: this one starts a worker and a producer of tasks, and looks at the worker as an
+operator would. One iteration is a batch of tasks; in a child of the worker it is one task. The
+gauges hold what ``ps -p`` shows of the parent, and the children beside it.
 """
 
 import argparse
@@ -10,9 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-
-import psutil
-from celery import Celery
 
 from leaklab import gauge, mark
 
@@ -23,14 +21,20 @@ parser.add_argument("--tasks", type=int, default=4)
 parser.add_argument("--task-bytes", type=int, default=500_000)
 parser.add_argument("--tasks-per-child", type=int, default=25)
 ARGUMENTS = parser.parse_args()
+PART = os.environ.get("PART")  # the two processes started are this file again
 RESULTS = []
 
-URL = os.environ["LEAKLAB_REDIS_URL"]
-app = Celery(broker=URL, backend=URL)
-app.conf.broker_connection_retry_on_startup = True
+
+def make_app():
+    from celery import Celery
+
+    url = os.environ["LEAKLAB_REDIS_URL"]
+    app = Celery(broker=url, backend=url)
+    app.conf.broker_connection_retry_on_startup = True
+    app.task(name="process_file")(process_file)
+    return app
 
 
-@app.task(name="process_file")
 def process_file(number):
     text = b"x" * ARGUMENTS.task_bytes
     if ARGUMENTS.variant != "better_fix":
@@ -39,51 +43,67 @@ def process_file(number):
     return len(text)
 
 
-def stop_with_starter():
+def work():
+    options = ["--pool=prefork", "--concurrency=2", "--loglevel=ERROR", "--without-mingle"]
+    options += ["--without-gossip", "--without-heartbeat"]
+    if ARGUMENTS.variant == "recycled":
+        options.append(f"--max-tasks-per-child={ARGUMENTS.tasks_per_child}")
+    make_app().worker_main(["worker", *options])
+
+
+def produce():
+    app = make_app()
+    for _ in range(ARGUMENTS.iterations):
+        pending = [app.send_task("process_file", (number,)) for number in range(ARGUMENTS.tasks)]
+        for result in pending:
+            result.get(timeout=60)
+            result.forget()
+        print("batch done", flush=True)
+
+
+def end_with_starter():
     """End when standard input closes, however the starter ended."""
     os.read(0, 1)  # not sys.stdin: a forked child would wait for its lock
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def work():
-    threading.Thread(target=stop_with_starter, daemon=True).start()
-    options = ["--pool=prefork", "--concurrency=2", "--loglevel=ERROR", "--without-mingle"]
-    options += ["--without-gossip", "--without-heartbeat"]
-    if ARGUMENTS.variant == "recycled":
-        options.append(f"--max-tasks-per-child={ARGUMENTS.tasks_per_child}")
-    app.worker_main(["worker", *options])
-
-
-def produce():
-    with subprocess.Popen(
-        [sys.executable, *sys.argv],
-        env={**os.environ, "BE_WORKER": "1"},
+def start(part, *options, **pipes):
+    return subprocess.Popen(
+        [sys.executable, *options, __file__, *sys.argv[1:]],
+        env={**os.environ, "PART": part},
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-    ) as worker:
-        process = psutil.Process(worker.pid)
-        for _ in range(ARGUMENTS.iterations):
-            pending = [process_file.delay(number) for number in range(ARGUMENTS.tasks)]
-            for result in pending:
-                result.get(timeout=60)
-                result.forget()
-            gauge("worker_parent_rss_bytes", process.memory_info().rss)
-            gauge("worker_children_rss_bytes", children_rss_bytes(process))
+        text=True,
+        **pipes,
+    )
+
+
+def look_on():
+    import psutil
+
+    with (
+        start("worker", stdout=subprocess.DEVNULL) as worker,
+        # The producer is no part of what is watched: -I keeps a recording out of it.
+        start("producer", "-I", stdout=subprocess.PIPE) as producer,
+    ):
+        parent = psutil.Process(worker.pid)
+        for _ in producer.stdout:
+            gauge("worker_parent_rss_bytes", parent.memory_info().rss)
+            gauge("worker_children_rss_bytes", sum(map(rss_bytes, parent.children())))
             mark()
         worker.stdin.close()
 
 
-def children_rss_bytes(process):
-    total = 0
-    for child in process.children():
-        try:
-            total += child.memory_info().rss
-        except psutil.NoSuchProcess:
-            pass  # recycled between the two calls
-    return total
+def rss_bytes(process):
+    import psutil
+
+    try:
+        return process.memory_info().rss
+    except psutil.NoSuchProcess:
+        return 0  # recycled between the two calls
 
 
-if os.environ.get("BE_WORKER"):
-    work()
+if PART is None:
+    look_on()
 else:
-    produce()
+    threading.Thread(target=end_with_starter, daemon=True).start()
+    work() if PART == "worker" else produce()
