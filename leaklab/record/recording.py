@@ -8,6 +8,7 @@ import platform
 import resource
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,10 @@ def record_run(options: RecordOptions, progress: Progress | None = None) -> str:
     return writer.path
 
 
+# What a pass changes in the environment of the target.
+_PASS_ENVIRONMENT = {"mmap": {"MALLOC_MMAP_THRESHOLD_": "65536"}}
+
+
 def _run_passes(
     options: RecordOptions,
     command: Command,
@@ -92,8 +97,9 @@ def _run_passes(
                 text = "no room for a copy of the input: this pass has none"
                 writer.event("stdin", text, time_seconds=None, **{"pass": name})
             before = list(writer.meta["processes"])
+            changed = _PASS_ENVIRONMENT.get(name)
             recorder = PassRecorder(
-                options,
+                replace(options, env={**(options.env or {}), **changed}) if changed else options,
                 command,
                 name,
                 writer,
