@@ -1,8 +1,10 @@
 """A long recording in short: is the recorder's memory flat and its disk bounded?
 
-Records a target that leaks and churns at a pace a thousand times that of a real service, and notes
-the recorder's resident set, its heap reader's, and the size of the run at ten moments. A
-60-minute service with a mark each 0.1 s makes 36,000 marks: that many are made here.
+Records a target that leaks and churns as fast as it can, and notes the resident sets of the
+recorder and of its heap reader and the size of the run at the start, in the middle and at the end
+of each pass, and while the run is closed. A 60-minute service with a mark each 0.1 s makes 36,000
+marks: more than five times as many are made here. The heap
+reader holds the target's live allocations: it grows with what the target keeps.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ def main(marks):
 
 main(int(sys.argv[1]))
 """
-MOMENT_COUNT = 10
+MOMENTS = {"start": 0.1, "middle": 0.5, "end": 1.0}
 
 
 def folder_bytes(folder: Path) -> int:
@@ -49,20 +51,21 @@ def folder_bytes(folder: Path) -> int:
     return total
 
 
-def recorder_bytes(recorder: psutil.Process) -> tuple[int, int]:
-    """Return the resident sets of the recorder and of its heap reader (0 without one)."""
-    readers = [
-        child
-        for child in recorder.children()
-        if any("heap_reader" in word for word in child.cmdline())
-    ]
-    return recorder.memory_info().rss, sum(child.memory_info().rss for child in readers)
+def look(recorder: psutil.Process) -> tuple[str, int, int]:
+    """Return what the recorder does and the resident sets of it and of its heap reader."""
+    commands = {child: " ".join(child.cmdline()) for child in recorder.children()}
+    readers = [child for child, command in commands.items() if "heap_reader" in command]
+    doing = "explain" if readers else "measure"
+    if not any("target.py" in command for command in commands.values()):
+        doing = "closing"
+    read = sum(child.memory_info().rss for child in readers)
+    return doing, recorder.memory_info().rss, read
 
 
 def main() -> None:
-    """Record, look every few seconds, print ten of the looks."""
+    """Record, look twice a second, print some of the looks."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--marks", type=int, default=36_000)
+    parser.add_argument("--marks", type=int, default=200_000)
     parser.add_argument("--passes", default="measure,explain")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="leaklab-soak-") as name:
@@ -81,20 +84,28 @@ def main() -> None:
         watched, looks = psutil.Process(recorder.pid), []
         while recorder.poll() is None:
             try:
-                resident = recorder_bytes(watched)
+                seen = look(watched)
             except psutil.Error:
                 continue
-            looks.append((time.monotonic() - begun, *resident, folder_bytes(folder / "runs")))
+            if looks or seen[0] != "closing":  # it is still starting
+                looks.append((time.monotonic() - begun, *seen, folder_bytes(folder / "runs")))
             time.sleep(0.5)
         if recorder.returncode:
             raise SystemExit(f"the recording failed with {recorder.returncode}")
         final = folder_bytes(folder / "runs")
-    print("| second | recorder MiB | heap reader MiB | run MiB |\n|---|---|---|---|")
-    for place in range(MOMENT_COUNT):
-        second, *sizes = looks[len(looks) * place // MOMENT_COUNT]
-        cells = " | ".join(f"{size / 2**20:.1f}" for size in sizes)
-        print(f"| {second:.0f} | {cells} |")
-    print(f"\nThe closed run takes {final / 2**20:.1f} MiB ({arguments.marks} marks).")
+    print("| pass | second | recorder MiB | heap reader MiB | run MiB |\n|---|---|---|---|---|")
+    for doing in ("measure", "explain", "closing"):
+        mine = [one for one in looks if one[1] == doing]
+        for moment, share in MOMENTS.items() if mine else ():
+            second, _, *sizes = mine[int((len(mine) - 1) * share)]
+            cells = " | ".join(f"{size / 2**20:.1f}" for size in sizes)
+            print(f"| {doing}, {moment} | {second:.0f} | {cells} |")
+        if mine and doing != "closing":
+            first, last = mine[int((len(mine) - 1) * MOMENTS["start"])], mine[-1]
+            growth = [(b - a) / 2**20 for a, b in zip(first[2:], last[2:], strict=True)]
+            print(f"| {doing}, growth | | {' | '.join(f'{one:+.1f}' for one in growth)} |")
+    print()
+    print(f"The closed run takes {final / 2**20:.1f} MiB ({arguments.marks} marks).")
 
 
 if __name__ == "__main__":
