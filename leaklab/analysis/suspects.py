@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CANDIDATE_COUNT = 192
 SHRINKING_COUNT = 24
 # Without snapshots of this last share of the work the heap is not judged.
-UNCOVERED_SHARE = 0.2
+UNCOVERED_SHARE = 0.25
 # Growth of one site below this, over the run: the interpreter itself warms up by as much (caches of
 # code, types and names), and it matters to nobody.
 SITE_MATERIAL_BYTES = 16384.0

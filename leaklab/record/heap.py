@@ -353,7 +353,7 @@ class SnapshotSchedule:
     and on a busy machine each costs several times as much. How long a run will be is unknown, so
     the step between marks doubles after every ``BURST_COUNT``: the end of a run is covered as well
     as its beginning, and a run of any length has a bounded number of them. Where the share is used
-    up, one still falls due whenever the marks have grown by a fifth (by half, once it has become
+    up, one still falls due whenever the marks have grown by a fifth (by a third, once it has become
     expensive).
     """
 
@@ -377,7 +377,7 @@ class SnapshotSchedule:
         if mark is None:
             return self._affordable(now)
         expensive = self._spent_seconds > 5 * max(self.FREE_SECONDS, self._share * now)
-        if mark >= self._last_mark * (1.5 if expensive else 1.2) + 1:
+        if mark >= self._last_mark * (1.3 if expensive else 1.2) + 1:
             return True
         return mark % self._step == 0 and self._affordable(now)
 
