@@ -19,7 +19,7 @@ import pytest
 import recorded
 
 from leaklab.errors import LeaklabError
-from leaklab.record import conversation, heap, processes
+from leaklab.record import conversation, heap, passes, processes
 from leaklab.record.heap import HeapReader, HeapStream
 from leaklab.store import RunData, open_run
 
@@ -122,6 +122,24 @@ def test_a_killed_recorder_leaves_the_target_alone(
     assert list(temporary.iterdir())
     recorded.record(tmp_path, "pass", name="next")
     assert list(temporary.iterdir()) == []
+
+
+def test_a_recorder_that_is_killed_while_the_target_waits_for_it(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, "measure")
+    target = recorder.wait_until_half()
+    recorder.process.send_signal(signal.SIGSTOP)
+    deadline, before = time.monotonic() + 30, None
+    # It sleeps 10 ms between marks: when nothing has moved for ten times as long, it waits.
+    while (now := target.num_ctx_switches()) != before:
+        assert time.monotonic() < deadline
+        before = now
+        time.sleep(0.1)
+    recorder.process.kill()
+    recorder.process.communicate()
+    gone, _ = psutil.wait_procs([target], timeout=30)
+    assert gone
+    output = Path(recorder.run().path) / "measure.stdout.txt"
+    assert output.read_text().splitlines()[-1] == f"finished {MARK_COUNT}"
 
 
 def test_a_target_whose_recorder_was_killed_still_gets_its_input(tmp_path: Path) -> None:
@@ -316,6 +334,31 @@ def test_a_target_that_closes_every_descriptor(tmp_path: Path) -> None:
     assert run.meta["passes"][0]["stderr_tail"] == ""
     assert recorded.values(run, "rss_bytes")
     assert run.samples["mark"].max() == 20
+
+
+def test_a_line_that_was_hung_up_is_not_listened_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[None] = []
+    step = passes.PassRecorder._step
+
+    def counted(self: passes.PassRecorder) -> None:
+        steps.append(None)
+        step(self)
+
+    monkeypatch.setattr(passes.PassRecorder, "_step", counted)
+    run = recorded.record(
+        tmp_path,
+        """
+        import os, time
+        from leaklab import mark
+        mark()
+        os.closerange(3, 4096)
+        time.sleep(1)
+        """,
+        interval_seconds=0.5,
+    )
+    assert 10 < len(steps) < 10 + 100 * run.meta["passes"][0]["duration_seconds"]
 
 
 def test_a_target_that_goes_into_the_background(tmp_path: Path) -> None:
