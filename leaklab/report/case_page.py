@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from leaklab.run import Run
 
 _GROWTH_FIGURES = 3
+_COLUMNS = 5  # of a table that fits the page
 _DIFFERENCES = 6
 
 
@@ -41,7 +42,7 @@ def render_case(
 
         runs = {name: without_secrets(run) for name, run in runs.items()}
     ordered = {name: runs[name] for name in case.variants if name in runs}
-    columns = _resources(ordered)
+    columns = _resources(ordered)[:_COLUMNS]
     views = {name: run_view(run, figures=False) for name, run in ordered.items()}
     values: dict[str, Any] = {
         "case": case,

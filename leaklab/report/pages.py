@@ -18,13 +18,29 @@ if TYPE_CHECKING:
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-    return Environment(
+    made = Environment(
         loader=PackageLoader("leaklab.report", "templates"),
         autoescape=select_autoescape(["html", "j2"], default_for_string=True),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters |= {"prose": prose, "breakable": breakable}
+    return made
+
+
+def prose(text: str) -> Any:
+    """Text as markup, with what stands between backticks as code."""
+    from leaklab.jupyter.table import text_html
+
+    return markup(text_html(text))
+
+
+def breakable(name: str) -> Any:
+    """A name as markup that a narrow column may break where its words end."""
+    from markupsafe import escape
+
+    return markup(str(escape(name)).replace("_", "_<wbr>"))
 
 
 def text_of(name: str) -> str:
