@@ -68,8 +68,8 @@ bench: $(BENCH_STAMP) ## overhead of each pass, import of captures, retention pa
 	$(BIN)/python benchmarks/import_capture.py
 	$(BIN)/python benchmarks/retention.py
 
-bench-detection: $(BENCH_STAMP) ## precision and recall on the corpus, beside other tools
-	$(BIN)/python benchmarks/detection.py --peers
+bench-detection: $(BENCH_STAMP) ## precision and recall on the corpus, beside other tools, and on the cases
+	$(BIN)/python benchmarks/detection.py --peers --catalogue
 
 bench-tree: $(BENCH_STAMP) ## the interactive tree in a browser, beside other libraries
 	$(BIN)/python benchmarks/tree.py
@@ -82,7 +82,7 @@ figure: $(STAMP) ## the figure in the README
 
 clean: ## remove recorded runs, reports and caches; the environment stays
 	find data/runs data/reports -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf data/detection .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove the environment too
