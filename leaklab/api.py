@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from leaklab.analysis.compare import Comparison
     from leaklab.cases import Case
+    from leaklab.record.options import RecordOptions
     from leaklab.run import Run
 
 # Options that do not change what is recorded, only for whom and how loudly.
@@ -43,12 +44,48 @@ def record(
     LeaklabError when the recording failed; a target that fails is a run like any other.
     Without ``progress``, a Jupyter kernel shows a growing curve and a notebook job logs lines.
     """
+    from leaklab.record.recording import record_run
+    from leaklab.run import Run
+    from leaklab.store import open_run
+
+    settings, run_name = _settings(target, args, name, variant, store, options)
+    found = None if fresh else _recorded(settings, run_name)
+    if found is not None:
+        return found
+    if progress is not None:
+        return Run(open_run(str(record_run(settings, progress))))
+    from leaklab.jupyter.live import notebook_progress
+
+    with notebook_progress("/".join(filter(None, (run_name, variant)))) as shown:
+        return Run(open_run(str(record_run(settings, shown))))
+
+
+def recorded(
+    target: str | os.PathLike[str] | Sequence[str],
+    args: Sequence[str] = (),
+    *,
+    name: str | None = None,
+    variant: str | None = None,
+    store: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Run | None:
+    """Return the run that `record` would load with these arguments, None if it would make one."""
+    return _recorded(*_settings(target, args, name, variant, store, options))
+
+
+def _settings(
+    target: str | os.PathLike[str] | Sequence[str],
+    args: Sequence[str],
+    name: str | None,
+    variant: str | None,
+    store: str | os.PathLike[str] | None,
+    options: Mapping[str, Any],
+) -> tuple[RecordOptions, str]:
+    """The recording that is asked for, with its fingerprint, and the name of its run."""
     from leaklab.fingerprint import fingerprint
     from leaklab.record.command import resolve
     from leaklab.record.options import RecordOptions
-    from leaklab.record.recording import record_run
-    from leaklab.run import Run
-    from leaklab.store import default_store, open_run
+    from leaklab.store import default_store
 
     argv = [os.fspath(target)] if isinstance(target, str | os.PathLike) else list(target)
     argv += [str(argument) for argument in args]
@@ -57,24 +94,27 @@ def record(
     if unknown:
         allowed = ", ".join(sorted(RecordOptions.__dataclass_fields__))
         raise UsageError(f"unknown option: {unknown[0]}; allowed: {allowed}")
-    store = str(store or default_store())
     identity = {key: value for key, value in options.items() if key not in _NO_IDENTITY}
     folder = Path(options.get("cwd") or Path.cwd())
-    digest = fingerprint(argv, options.get("python"), folder, identity)
     settings = RecordOptions(
-        command=argv, name=name, variant=variant, store=store, fingerprint=digest, **options
+        command=argv,
+        name=name,
+        variant=variant,
+        store=str(store or default_store()),
+        fingerprint=fingerprint(argv, options.get("python"), folder, identity),
+        **options,
     )
-    run_name = name or (resolve(argv, settings.python, settings.cwd).name if argv else "")
-    if digest and not fresh:
-        found = find_recording(store, run_name, variant, digest)
-        if found is not None:
-            return Run(open_run(found), reused=True)
-    if progress is not None:
-        return Run(open_run(str(record_run(settings, progress))))
-    from leaklab.jupyter.live import notebook_progress
+    return settings, name or (resolve(argv, settings.python, settings.cwd).name if argv else "")
 
-    with notebook_progress("/".join(filter(None, (run_name, variant)))) as shown:
-        return Run(open_run(str(record_run(settings, shown))))
+
+def _recorded(settings: RecordOptions, name: str) -> Run | None:
+    from leaklab.run import Run
+    from leaklab.store import open_run
+
+    if settings.fingerprint is None:
+        return None
+    found = find_recording(str(settings.store), name, settings.variant, settings.fingerprint)
+    return None if found is None else Run(open_run(found), reused=True)
 
 
 def find_recording(

@@ -140,7 +140,8 @@ class Case:
 
         A recording with the same target, parameters and versions is loaded, not made again,
         unless ``fresh``. ``python`` names another interpreter, which has to bring the libraries
-        itself. Raises `CaseSkipped` when something the case needs is missing.
+        itself. A recording that was interrupted is the last one. Raises `CaseSkipped` when
+        something the case needs is missing.
         """
         from leaklab.cases.recording import record_case
 

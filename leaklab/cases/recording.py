@@ -43,25 +43,48 @@ def record_case(
         reason = missing_requirement((), case.services, None)
     if reason is not None:
         raise CaseSkipped(f"case {case.id} skipped: {reason}")
+    runs = {}
     with ExitStack() as running:
-        environment: dict[str, str] = {}
-        if case.services:
-            from leaklab.cases.services import ServiceMissingError, start_service
-
-            try:
-                for service in case.services:
-                    environment.update(running.enter_context(start_service(service)))
-            except ServiceMissingError as error:
-                raise CaseSkipped(f"case {case.id} skipped: {error}") from None
-        runs = {name: _record_variant(case, name, values, environment, how) for name in names}
+        services = _Services(case, running)
+        for name in names:
+            runs[name] = _record_variant(case, name, values, services, how)
+            if runs[name].meta["state"] == "interrupted":
+                break
     return runs if variant is None else runs[variant]
+
+
+class _Services:
+    """The environment through which a target finds its services; they start when first asked for.
+
+    Most recordings are there already, and starting a database takes longer than reading a run.
+    """
+
+    def __init__(self, case: Case, running: ExitStack) -> None:
+        self._case = case
+        self._running = running
+        self._environment: dict[str, str] | None = None
+
+    def environment(self) -> Mapping[str, str]:
+        if self._environment is None:
+            self._environment = {}
+            for service in self._case.services:
+                self._environment.update(self._started(service))
+        return self._environment
+
+    def _started(self, service: str) -> Mapping[str, str]:
+        from leaklab.cases.services import ServiceMissingError, start_service
+
+        try:
+            return self._running.enter_context(start_service(service))
+        except ServiceMissingError as error:
+            raise CaseSkipped(f"case {self._case.id} skipped: {error}") from None
 
 
 def _record_variant(
     case: Case,
     name: str,
     values: Mapping[str, object],
-    environment: Mapping[str, str],
+    services: _Services,
     how: Mapping[str, Any],
 ) -> Any:
     from leaklab import api
@@ -70,19 +93,25 @@ def _record_variant(
     chosen: dict[str, Any] = {
         "passes": variant.passes or case.passes,
         "collect": variant.collect or case.collect,
+        "python": how["python"],
     }
     # Targets write their files (and their litter) into a folder of their own.
     with Scratch("case") as scratch:
-        return api.record(
-            str(case.target),
-            target_arguments(name, values),
-            name=case.id,
-            variant=name,
-            case={"id": case.id, "variant": name},
-            parameters=dict(values),
-            watch_files=case.watch_files,
-            cwd=str(scratch),
-            env={**environment, **variant.environment},
-            **how,
+        target = str(case.target), target_arguments(name, values)
+        wanted = {
+            "name": case.id,
+            "variant": name,
+            "store": how["store"],
+            "case": {"id": case.id, "variant": name},
+            "parameters": dict(values),
+            "watch_files": case.watch_files,
+            "cwd": str(scratch),
             **{option: value for option, value in chosen.items() if value is not None},
+        }
+        found = None if how["fresh"] else api.recorded(*target, **wanted, env=variant.environment)
+        if found is not None:
+            return found
+        environment = {**services.environment(), **variant.environment}
+        return api.record(
+            *target, **wanted, env=environment, fresh=how["fresh"], progress=how["progress"]
         )

@@ -44,18 +44,17 @@ def record(task: RecordingTask) -> TaskResult:
     if reason is not None:
         return TaskResult(task.label, "skipped", error=reason)
     try:
-        runs = {}
-        for variant in [task.variant] if task.variant else chosen.variants_for(quick=task.quick):
-            runs[variant] = chosen.record(
-                variant,
-                quick=task.quick,
-                fresh=task.fresh,
-                store=task.store,
-                progress=_silent,
-                **task.parameters,
-            )
-            if runs[variant].meta["state"] == "interrupted":
-                return TaskResult(task.label, "failed", error="interrupted")
+        recorded = chosen.record(
+            task.variant,
+            quick=task.quick,
+            fresh=task.fresh,
+            store=task.store,
+            progress=_silent,
+            **task.parameters,
+        )
+        runs = recorded if task.variant is None else {task.variant: recorded}
+        if any(run.meta["state"] == "interrupted" for run in runs.values()):
+            return TaskResult(task.label, "failed", error="interrupted")
         for run in runs.values():
             keep_summary(run)  # judged once: the tables over all runs read it
         shown = [plain(_describe(chosen, name, run)) for name, run in runs.items()]

@@ -86,12 +86,12 @@ class Study:
                 self.skipped[case.id] = reason
                 continue
             given = self._given(case)
-            runs = self.runs[case.id] = {}
-            names = case.variants_for(quick=self.quick)
-            for name in sorted(names, key=partial(_order, case)):
-                runs[name] = case.record(name, quick=self.quick, fresh=self.fresh, **given)
-                if runs[name].meta["state"] == "interrupted":
-                    raise KeyboardInterrupt
+            runs = case.record(quick=self.quick, fresh=self.fresh, **given)
+            self.runs[case.id] = {
+                name: runs[name] for name in sorted(runs, key=partial(_order, case))
+            }
+            if any(run.meta["state"] == "interrupted" for run in runs.values()):
+                raise KeyboardInterrupt
         return self._table(["case", "variant", "what it does", "recorded"], list(self._recorded()))
 
     def curves(self, *resources: str) -> None:

@@ -7,12 +7,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import psutil
 import pytest
 
+from leaklab.cases import services
+from leaklab.cases.catalogue import read_case
 from leaklab.cases.services import ServiceMissingError, missing_service, start_service
 
 psycopg2 = pytest.importorskip("psycopg2")
@@ -106,6 +109,45 @@ def test_ones_own_server_is_used_instead(monkeypatch: pytest.MonkeyPatch) -> Non
     with start_service("valkey") as environment:
         assert environment == {"LEAKLAB_REDIS_URL": "redis://elsewhere:6379/1"}
         assert servers() == before
+
+
+CASE = """
+title = "A case"
+mechanism = "database-sessions"
+services = ["postgres"]
+passes = ["measure"]
+claims = [{ document = "001", section = "1", text = "a", verdict = "right", why = "b." }]
+[variants.before]
+role = "before"
+summary = "a"
+[variants.better_fix]
+role = "better_fix"
+summary = "b"
+"""
+
+
+def test_a_server_starts_once_a_case_and_not_for_what_is_recorded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LEAKLAB_POSTGRES_URL", "postgresql://elsewhere")
+    (tmp_path / "case.toml").write_text(CASE)
+    (tmp_path / "target.py").write_text(
+        "import os\nfrom leaklab import mark\nos.environ['LEAKLAB_POSTGRES_URL']\nmark()"
+    )
+    started = []
+
+    @contextmanager
+    def start(name: str) -> Iterator[dict[str, str]]:
+        started.append(name)
+        yield {"LEAKLAB_POSTGRES_URL": f"postgresql://{len(started)}"}
+
+    monkeypatch.setattr(services, "start_service", start)
+    case = read_case(tmp_path)
+    for reused in (False, True):
+        runs = case.record(store=tmp_path / "runs", progress=lambda event: None)
+        assert [run.meta["passes"][0]["exit_status"] for run in runs.values()] == [0, 0]
+        assert [run.reused for run in runs.values()] == [reused, reused]
+        assert started == ["postgres"]
 
 
 def test_node_packages_that_are_missing_come_with_the_command(

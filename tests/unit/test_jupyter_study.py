@@ -31,10 +31,13 @@ def shell() -> InteractiveShell:
 def study(monkeypatch: pytest.MonkeyPatch) -> Iterator[Study]:
     """The unbounded cache, with runs made up: before leaks, every fix is flat."""
 
-    def record(case: Case, variant: str, **_: Any) -> Run:
-        run = run_of(leaks=variant == "before", fd_count=synthetic.steady(120, 3))
-        run.meta.update(name=case.id, variant=variant, state="complete")
-        return run
+    def record(case: Case, quick: bool, **_: Any) -> dict[str, Run]:
+        runs = {}
+        for variant in reversed(case.variants_for(quick=quick)):
+            run = run_of(leaks=variant == "before", fd_count=synthetic.steady(120, 3))
+            run.meta.update(name=case.id, variant=variant, state="complete")
+            runs[variant] = run
+        return runs
 
     monkeypatch.setattr(Case, "record", record)
     monkeypatch.setattr(Case, "missing", lambda case: None)
@@ -83,10 +86,10 @@ def test_what_cannot_run_here_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_interrupted_recording_ends_the_study(monkeypatch: pytest.MonkeyPatch) -> None:
-    def record(case: Case, variant: str, **_: Any) -> Run:
+    def record(case: Case, **_: Any) -> dict[str, Run]:
         run = run_of(leaks=True)
         run.meta.update(state="interrupted")
-        return run
+        return {"before": run}
 
     monkeypatch.setattr(Case, "record", record)
     monkeypatch.setattr(Case, "missing", lambda case: None)
