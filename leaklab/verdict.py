@@ -14,6 +14,7 @@ import pandas as pd
 
 from leaklab.analysis.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
 from leaklab.analysis.growth import estimate
+from leaklab.analysis.heap_study import HeapStudy, study_heap
 from leaklab.analysis.resources import (
     BOUNDED,
     INCONCLUSIVE,
@@ -24,7 +25,7 @@ from leaklab.analysis.resources import (
     verdict_of,
 )
 from leaklab.analysis.series import HEAP, resource_names, resource_series, roles
-from leaklab.analysis.suspects import HeapStudy, describe, study_heap, suspects_table
+from leaklab.analysis.suspects import describe, suspects_table
 from leaklab.analysis.words import rate_text, span_text
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leaklab.analysis.evidence import STOPPED
-from leaklab.analysis.suspects import study_heap
+from leaklab.analysis.heap_study import study_heap
 
 if TYPE_CHECKING:
     from leaklab.store import RunData

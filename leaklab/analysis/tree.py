@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from leaklab.analysis.heap import heap_timeline
+from leaklab.analysis.heap_study import baseline_column
 from leaklab.analysis.sites import group_sites
-from leaklab.analysis.suspects import baseline_column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,0 +1,239 @@
+"""The heap of one role looked at site by site: which sites grow, and which of them leak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from leaklab.analysis.evidence import GROWS, STOPPED, Evidence, weigh
+from leaklab.analysis.growth import BIN_COUNT, Growth, estimate, floors, last_regime
+from leaklab.analysis.heap import HeapTimeline, heap_timeline
+from leaklab.analysis.known import known_growers, known_of_stacks
+from leaklab.analysis.series import processes_of
+from leaklab.analysis.sites import USER_ORIGINS, Sites, group_sites
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from leaklab.store import RunData
+
+    Floats = NDArray[np.float64]
+
+# Sites looked at closely: enough for any report, few enough for a matrix of all snapshots.
+CANDIDATE_COUNT = 192
+SHRINKING_COUNT = 24
+# Without snapshots of this last share of the work the heap is not judged.
+UNCOVERED_SHARE = 0.25
+# Growth of one site below this, over the run: the interpreter itself warms up by as much (caches of
+# code, types and names), and it matters to nobody.
+SITE_MATERIAL_BYTES = 16384.0
+# Pools of small objects inside the interpreter fill for hundreds of iterations: growth by less
+# than a small object or two each time must come to more.
+SMALL_OBJECT_BYTES = 128.0
+SMALL_MATERIAL_BYTES = 24576.0
+# Libraries warm up for hundreds of calls, by more the more of them is loaded: in a short run growth
+# must come to this share of the heap, or to the largest that was met.
+SHORT_RUN = {"iteration": 200.0, "second": 60.0}
+WARM_UP_SHARE = 0.01
+WARM_UP_BYTES = 49152.0
+# A site that grows while others give back this share of it only took over their objects.
+MOVED_SHARE = 0.7
+
+
+@dataclass(frozen=True)
+class SiteGrowth:
+    """One site over the run: where, how it grows, and what that is evidence for."""
+
+    site: int
+    known: int
+    growth: Growth
+    evidence: Evidence
+    live: Floats
+    count_growth: float
+
+    @property
+    def gain(self) -> float:
+        """Bytes gained from the baseline to the end."""
+        return float(self.growth.y[-1] - self.growth.y[0])
+
+    @property
+    def leaks(self) -> bool:
+        """Keeps growing, and is no known cache below its ceiling."""
+        if self.evidence.verdict != GROWS:
+            return False
+        return self.known < 0 or self.gain > known_growers()[self.known].ceiling_bytes
+
+
+@dataclass(frozen=True)
+class HeapStudy:
+    """The heap of one role, looked at site by site.
+
+    growing: sites that gained bytes, most telling first. total: growth of the whole heap.
+    moved: bytes that other sites gave back in the last half of the run, one object at a time, as
+    when theirs are replaced by those of the growing sites. missing_x: marks of the
+    work's end that no snapshot covers, where they are too many to judge; else 0.
+    """
+
+    role: str
+    timeline: HeapTimeline
+    sites: Sites
+    baseline: int
+    growing: tuple[SiteGrowth, ...]
+    total: Growth
+    total_evidence: Evidence
+    moved: float
+    missing_x: float
+
+    @property
+    def leaking(self) -> tuple[SiteGrowth, ...]:
+        """Sites that keep growing; empty where others give back as much."""
+        found = tuple(entry for entry in self.growing if entry.leaks)
+        late = _last_half(self.timeline)
+        gained = sum(float(entry.live[-1] - entry.live[late]) for entry in found)
+        return found if gained and self.moved < MOVED_SHARE * gained else ()
+
+
+# A run's tables never change, and a page asks for the same study many times.
+_STUDIES: WeakKeyDictionary[RunData, dict[tuple[object, ...], HeapStudy | None]] = (
+    WeakKeyDictionary()
+)
+
+
+def study_heap(
+    data: RunData, *, role: str = "main", user_origins: tuple[str, ...] = USER_ORIGINS
+) -> HeapStudy | None:
+    """Study the heap of one role in the explain pass; None where none was recorded."""
+    known = _STUDIES.setdefault(data, {})
+    key = (role, user_origins)
+    if key not in known:
+        known[key] = _study(data, role, user_origins)
+    return known[key]
+
+
+def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy | None:
+    timeline = heap_timeline(data, role=role)
+    if timeline is None or timeline.column_count < 2:
+        return None
+    sites = group_sites(data.stacks, data.frames, timeline.stack_ids, user_origins=user_origins)
+    known = known_of_stacks(sites, sites.offsets)
+    # A known cache behind a user's line is a group of its own.
+    group = sites.of_stack * (len(known_growers()) + 1) + known + 1
+    distinct, inverse = np.unique(group, return_inverse=True)
+    of_stack = inverse.astype(np.int64)
+    baseline = baseline_column(timeline)
+    last = timeline.column_count - 1
+    change = timeline.live(last) - timeline.live(baseline)
+    gain = np.bincount(of_stack, weights=change, minlength=len(distinct)).astype(np.float64)
+    chosen = np.argsort(-gain, kind="stable")[:CANDIDATE_COUNT]
+    chosen = chosen[gain[chosen] > 0]
+    number = np.full(len(distinct), -1, np.int64)
+    number[chosen] = np.arange(len(chosen))
+    matrix = timeline.grouped(number[of_stack], len(chosen))
+    counts = timeline.grouped(number[of_stack], len(chosen), count=True)
+    total = timeline.total()
+    heap_bytes = float(total[_last_half(timeline) :].min())
+    growing = [
+        _site_growth(
+            timeline, divmod(int(distinct[at]), len(known_growers()) + 1), row, count, heap_bytes
+        )
+        for at, row, count in zip(chosen, matrix, counts, strict=True)
+    ]
+    growing.sort(key=_telling)
+    whole = estimate(timeline.x, total, unit=timeline.unit)
+    return HeapStudy(
+        role=role,
+        timeline=timeline,
+        sites=sites,
+        baseline=baseline,
+        growing=tuple(growing),
+        total=whole,
+        total_evidence=weigh(
+            whole,
+            material=_material(whole, heap_bytes),
+            whole_gain=float(total[-1] - total[0]),
+            one_of_many=True,
+        ),
+        moved=_moved(timeline, of_stack, gain),
+        missing_x=_missing(data, role, timeline),
+    )
+
+
+def _missing(data: RunData, role: str, timeline: HeapTimeline) -> float:
+    """Marks after the last snapshot, where they are more than a share of all."""
+    if timeline.unit != "iteration":
+        return 0.0
+    members = processes_of(data, role, "explain").values()
+    marks = sum(entry.get("mark_count") or 0 for entry in members)
+    missing = marks - float(timeline.x[-1])
+    return missing if missing > UNCOVERED_SHARE * marks else 0.0
+
+
+def _moved(timeline: HeapTimeline, of_stack: NDArray[np.int64], gain: Floats) -> float:
+    """Bytes given back in the last half by the sites that shrink as steadily as a leak grows.
+
+    They may fall ever more slowly: the fewer of them are left, the fewer can be replaced.
+    """
+    chosen = np.argsort(gain, kind="stable")[:SHRINKING_COUNT]
+    chosen = chosen[gain[chosen] < -SITE_MATERIAL_BYTES]
+    number = np.full(len(gain), -1, np.int64)
+    number[chosen] = np.arange(len(chosen))
+    moved = 0.0
+    for row in timeline.grouped(number[of_stack], len(chosen)):
+        shrinking = estimate(timeline.x, -row, unit=timeline.unit)
+        evidence = weigh(shrinking, material=SITE_MATERIAL_BYTES, one_of_many=True)
+        if evidence.verdict == GROWS or evidence.code in ("slowing", "levelled", "bent"):
+            moved += max(0.0, float(row[_last_half(timeline)] - row[-1]))
+    return moved
+
+
+def _last_half(timeline: HeapTimeline) -> int:
+    """The column where the last half of the run begins."""
+    middle = (timeline.x[0] + timeline.x[-1]) / 2
+    return min(int(np.searchsorted(timeline.x, middle)), timeline.column_count - 1)
+
+
+def baseline_column(timeline: HeapTimeline) -> int:
+    """The column where warm-up of the role's whole heap ended, never in the last half."""
+    floor_x, floor_y = floors(timeline.x, timeline.total(), BIN_COUNT)
+    begin = floor_x[last_regime(floor_x, floor_y)]
+    column = int(np.searchsorted(timeline.x, begin))
+    return min(max(column, timeline.column_count // 10), timeline.column_count // 2)
+
+
+def _material(growth: Growth, heap_bytes: float) -> float:
+    """Bytes that growth at this rate must come to in the run, in a heap this large, to matter."""
+    small = growth.unit == "iteration" and growth.rate < SMALL_OBJECT_BYTES
+    least = SMALL_MATERIAL_BYTES if small else SITE_MATERIAL_BYTES
+    if growth.span >= SHORT_RUN[growth.unit]:
+        return least
+    return max(least, min(WARM_UP_SHARE * heap_bytes, WARM_UP_BYTES))
+
+
+def _site_growth(
+    timeline: HeapTimeline,
+    place: tuple[int, int],
+    live: Floats,
+    count: Floats,
+    heap_bytes: float,
+) -> SiteGrowth:
+    site, known = place[0], place[1] - 1
+    growth = estimate(timeline.x, live, unit=timeline.unit)
+    evidence = weigh(
+        growth,
+        material=_material(growth, heap_bytes),
+        whole_gain=float(live[-1] - live[0]),
+        one_of_many=True,
+    )
+    if known >= 0 and evidence.verdict != GROWS:
+        evidence = Evidence(STOPPED, "known", evidence.rising, evidence.windows)
+    begin = len(live) - len(growth.y)
+    return SiteGrowth(site, known, growth, evidence, live, float(count[-1] - count[begin]))
+
+
+def _telling(entry: SiteGrowth) -> tuple[int, float]:
+    """Leaking sites first, then undecided, then the rest; within each by growth."""
+    order = 0 if entry.leaks else 2 if entry.evidence.verdict == STOPPED else 1
+    return (order, -entry.growth.total if order == 0 else -entry.gain)
