@@ -334,7 +334,7 @@ class PassRecorder:
             return True
         if self._target.stopping:
             return self._target.given_up
-        daemons = [p for p in alive if p.python and session_of(p.pid) != self._pid]
+        daemons = [p for p in alive if p.python and session_of(p.pid) not in (None, self._pid)]
         if daemons and not self._in_background:
             self._in_background = True
             self._event("daemon", "the target went on in the background", daemons[0])

@@ -276,7 +276,17 @@ def test_a_target_that_dies_in_the_middle_of_a_snapshot(tmp_path: Path) -> None:
     assert run.snapshots["mark"].max() == 5
 
 
-def test_a_child_that_dies_in_the_middle_of_a_snapshot(tmp_path: Path) -> None:
+def test_a_child_that_dies_in_the_middle_of_a_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[int] = []
+    honest = HeapStream.close
+
+    def close(self: HeapStream) -> None:
+        closed.append(self.number)
+        honest(self)
+
+    monkeypatch.setattr(HeapStream, "close", close)
     run = recorded.record(
         tmp_path,
         """
@@ -312,6 +322,8 @@ def test_a_child_that_dies_in_the_middle_of_a_snapshot(tmp_path: Path) -> None:
     assert child["mark_count"] in (5, 6)
     marks = run.snapshots.groupby("process")["mark"].max()
     assert (marks[main["process"]], marks[child["process"]]) == (30, 5)
+    # Nothing is kept of the stream of a process that has ended.
+    assert sorted(set(closed)) == [1, 2]
 
 
 def test_a_target_that_closes_every_descriptor(tmp_path: Path) -> None:
@@ -445,6 +457,8 @@ def test_a_target_with_hardly_any_descriptors(tmp_path: Path) -> None:
     assert [p["exit_status"] for p in run.meta["passes"]] == [0, 0]
     assert [p["stderr_tail"] for p in run.meta["passes"]] == ["", ""]
     assert {p["mark_count"] for p in run.meta["processes"]} == {20}
+    assert run.meta["passes"][1]["traced"]
+    assert run.snapshots["mark"].max() == 20
 
 
 def test_a_taken_port_is_tried_again(tmp_path: Path) -> None:
