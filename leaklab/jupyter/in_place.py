@@ -6,6 +6,7 @@ The probe is opened in this process as it is in a target, and talks to a recorde
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import subprocess
@@ -108,9 +109,30 @@ def _session(channel: str, attendant: subprocess.Popen[str]) -> Iterator[None]:
         raise LeaklabError("the recorder does not answer; record again")
     marks.attach(session)
     try:
-        yield
+        with _kernel_set_aside():
+            yield
     finally:
         session.end()
+
+
+@contextlib.contextmanager
+def _kernel_set_aside() -> Iterator[None]:
+    """Keep what the kernel holds already out of the collections at marks.
+
+    These are hundreds of thousands of objects: to go through them all at every mark would take
+    longer than the cell. The copies that object graphs are taken of look at them nevertheless.
+    """
+    import leaklab.probe.graph_copy  # noqa: F401 - finds what it needs by way of the collector
+
+    if gc.get_freeze_count():  # somebody did so already, and would not want it undone
+        yield
+        return
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _last_line(attendant: subprocess.Popen[str]) -> str:

@@ -108,9 +108,22 @@ def test_a_cell_in_place_is_judged_and_leaves_its_variables(kernel: Kernel) -> N
         "      leaklab_run.meta['state'])"
     )
     assert facts.text.split() == ["40", "30", "4", "complete"]
+    paths = kernel.run("print(*leaklab_run.retention()['path'])")
+    assert "kept" in paths.text
     # After the recording, marks cost nothing and go nowhere.
     after = kernel.run("from leaklab.probe import marks\nmark()\nprint(marks._session)")
     assert after.text.split() == ["None"]
+
+
+def test_collections_at_marks_leave_the_kernels_own_objects_out(kernel: Kernel) -> None:
+    # Hundreds of thousands of them would make every mark of a cell wait.
+    reply = kernel.run(
+        "%%leaklab --quiet --passes measure\nimport gc\nfrom leaklab import mark\nmark()\n"
+        "print(gc.get_freeze_count() > 10_000, len(gc.get_objects()) < 10_000)"
+    )
+    assert reply.text.split() == ["True", "True"]
+    after = kernel.run("print(gc.get_freeze_count(), len(gc.get_objects()) > 10_000)")
+    assert after.text.split() == ["0", "True"]
 
 
 def test_a_cell_that_fails_in_place_is_recorded_to_there(kernel: Kernel) -> None:
