@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 
@@ -86,16 +87,17 @@ class _Places:
 def _edits(tree: ast.Module, places: _Places, variant: str) -> Iterator[Edit]:
     """The edits that are possible now; only the first one is used, then all is looked at again."""
     constants = _module_constants(tree)
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(tree))
+    for node in nodes:
         if _is_variant(node):
             assert isinstance(node, ast.expr)
             yield *places.span(node), repr(variant).replace("'", '"')
-    for node in ast.walk(tree):
+    for node in nodes:
         folded = _folded(node, places, constants)
         if folded is not None:
             assert isinstance(node, ast.expr)
             yield *places.span(node), folded
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.If):
             truth = _truth(node.test, constants)
             if truth is not None:
@@ -262,8 +264,12 @@ def _dedented(body: bytes, node: ast.If) -> str:
 def _unused(tree: ast.Module, places: _Places) -> Iterator[Edit]:
     """Take away what says which variants there are, then top-level names nothing refers to."""
     arguments = [n for n in ast.walk(tree) if isinstance(n, ast.Expr) and _adds_variant(n)]
+    uses = {statement: _names_in(statement) for statement in tree.body}
+    use_count = Counter(name for names in uses.values() for name in names)
     for statement in [*arguments, *tree.body]:
-        if statement in arguments or _is_dead(statement, tree):
+        names, own = _defined(statement), uses.get(statement, set())
+        dead = names is not None and all(use_count[name] <= (name in own) for name in names)
+        if statement in arguments or dead:
             first = places.first_line(statement)
             last = statement.end_lineno or statement.lineno
             block = isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
@@ -283,26 +289,18 @@ def _adds_variant(statement: ast.Expr) -> bool:
     )
 
 
-def _is_dead(statement: ast.stmt, tree: ast.Module) -> bool:
-    names: set[str]
+def _names_in(statement: ast.stmt) -> set[str]:
+    return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+
+
+def _defined(statement: ast.stmt) -> set[str] | None:
+    """The names a statement is there for; None when it is there for something else."""
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        if statement.decorator_list:  # a decorator may register it somewhere
-            return False
-        names = {statement.name}
-    elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+        # A decorator may register it somewhere.
+        return None if statement.decorator_list else {statement.name}
+    if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
         literals = (ast.Constant, ast.Dict, ast.Tuple, ast.List, ast.Set, ast.Name)
-        if not isinstance(statement.value, literals):
-            return False
-        names = {statement.targets[0].id}
-    elif isinstance(statement, (ast.Import, ast.ImportFrom)):
-        names = {(alias.asname or alias.name).split(".")[0] for alias in statement.names}
-    else:
-        return False
-    used = {
-        node.id
-        for other in tree.body
-        if other is not statement
-        for node in ast.walk(other)
-        if isinstance(node, ast.Name)
-    }
-    return not names & used
+        return {statement.targets[0].id} if isinstance(statement.value, literals) else None
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        return {(alias.asname or alias.name).split(".")[0] for alias in statement.names}
+    return None
