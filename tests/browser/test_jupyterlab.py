@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from leaklab.report import render_notebook
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -33,6 +35,7 @@ async () => {
   await panel.context.ready;
   await panel.sessionContext.ready;
   await app.commands.execute('notebook:run-all-cells');
+  await panel.context.save();
   return panel.content.model.toJSON();
 }
 """
@@ -44,6 +47,7 @@ class Lab:
 
     address: str
     token: str
+    folder: Path
 
     def page_of(self, notebook: str) -> str:
         return f"{self.address}/lab/tree/{notebook}?token={self.token}&reset"
@@ -57,17 +61,16 @@ class Watched:
     problems: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
 
-    def run_all(self, address: str) -> list[dict[str, Any]]:
-        """Open a notebook, run all cells, return them with their outputs."""
+    def run_all(self, address: str) -> dict[str, Any]:
+        """Open a notebook, run all cells, return it with their outputs."""
         self.page.goto(address)
         self.page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext")
         # Run-all resolves even when a cell errs: what the cells say decides.
-        notebook = self.page.evaluate(RUN_ALL)
-        cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-        for cell in cells:
-            errors = [o for o in cell["outputs"] if o["output_type"] == "error"]
+        notebook: dict[str, Any] = self.page.evaluate(RUN_ALL)
+        for cell in notebook["cells"]:
+            errors = [o for o in cell.get("outputs", ()) if o["output_type"] == "error"]
             assert not errors, (cell["source"], errors)
-        return cells
+        return notebook
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +97,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         )  # fmt: skip
     try:
         _wait_for(f"http://127.0.0.1:{port}/api?token={token}", server, folder / "log")
-        yield Lab(f"http://127.0.0.1:{port}", token)
+        yield Lab(f"http://127.0.0.1:{port}", token, folder / "notebooks")
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -138,7 +141,7 @@ def watched() -> Iterator[Watched]:
             lambda request: (
                 found.foreign.append(request.url)
                 if not request.url.startswith(
-                    ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:", "about:")
+                    ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:", "about:", "file:")
                 )
                 else None
             ),
@@ -152,17 +155,30 @@ def watched() -> Iterator[Watched]:
     [("00-start-here.ipynb", "build_page"), ("99-your-own-script.ipynb", "remember")],
 )
 def test_a_notebook_runs_and_shows_curves_tree_and_verdict(
-    lab: Lab, watched: Watched, notebook: str, function: str
+    lab: Lab, watched: Watched, notebook: str, function: str, tmp_path: Path
 ) -> None:
-    cells = watched.run_all(lab.page_of(notebook))
+    executed = watched.run_all(lab.page_of(notebook))
 
-    outputs = [output for cell in cells for output in cell["outputs"]]
+    outputs = [output for cell in executed["cells"] for output in cell.get("outputs", ())]
     shown = json.dumps(outputs)
     assert "leak</b>" in shown
     figures = [o for o in outputs if "image/svg+xml" in o.get("data", {})]
     assert len(figures) >= 4
     page = watched.page
     assert page.locator(".jp-OutputArea-output img, .jp-OutputArea-output svg").count() >= 4
+    _use_the_tree(page, function)
+    assert watched.foreign == []
+    assert watched.problems == []
+
+    # The page rendered from what JupyterLab saved shows the same, from disk.
+    rendered = render_notebook(lab.folder / notebook, tmp_path / "rendered.html")
+    page.goto(rendered.as_uri())
+    assert "leak" in page.locator("p > b").all_inner_texts()[0]
+    drawn = page.locator(".out > svg")
+    assert drawn.count() == len(figures)
+    for box in (figure.bounding_box() for figure in drawn.all()):
+        assert box["width"] > 300
+        assert box["height"] > 30
     _use_the_tree(page, function)
     assert watched.foreign == []
     assert watched.problems == []
