@@ -32,7 +32,7 @@ UNEVEN_RATIO = 3.0
 # Density is compared between this many equal parts of the run; more than this many times that of
 # the least dense one is too much.
 PART_COUNT = 8
-DENSE_RATIO = 2
+DENSE_RATIO = 1.3
 COSINE_COUNT = 8
 # Two-sided 95 % quantiles of Student's t, by degrees of freedom.
 T_QUANTILES = {2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306}

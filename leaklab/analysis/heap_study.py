@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from leaklab.analysis.events import CLEAN_SHARE, given_back
 from leaklab.analysis.evidence import GROWS, STOPPED, Evidence, weigh
 from leaklab.analysis.growth import BIN_COUNT, Growth, estimate, floors, last_regime
 from leaklab.analysis.heap import HeapTimeline, heap_timeline
@@ -39,8 +40,14 @@ SMALL_MATERIAL_BYTES = 24576.0
 SHORT_RUN = {"iteration": 200.0, "second": 60.0}
 WARM_UP_SHARE = 0.01
 WARM_UP_BYTES = 49152.0
+# Moments in the last half of a run at which a stack is looked at, to see whether it churns.
+SETTLED_COLUMNS = 6
 # A site that grows while others give back this share of it only took over their objects.
 MOVED_SHARE = 0.7
+# Stacks of one site looked at one by one, at most; and the share of what some of them gain that the
+# floor of the others may lose.
+MOST_STACKS = 2000
+REPLACED_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -134,12 +141,16 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
     matrix = timeline.grouped(number[of_stack], len(chosen))
     counts = timeline.grouped(number[of_stack], len(chosen), count=True)
     total = timeline.total()
-    heap_bytes = float(total[_last_half(timeline) :].min())
+    heap_bytes = _settled_bytes(timeline)
     growing = [
         _site_growth(
             timeline, divmod(int(distinct[at]), len(known_growers()) + 1), row, count, heap_bytes
         )
         for at, row, count in zip(chosen, matrix, counts, strict=True)
+    ]
+    growing = [
+        _without_passing(timeline, entry, np.flatnonzero(of_stack == at), heap_bytes)
+        for at, entry in zip(chosen, growing, strict=True)
     ]
     growing.sort(key=_telling)
     whole = estimate(timeline.x, total, unit=timeline.unit)
@@ -203,6 +214,14 @@ def baseline_column(timeline: HeapTimeline) -> int:
     return min(max(column, timeline.column_count // 10), timeline.column_count // 2)
 
 
+def _settled_bytes(timeline: HeapTimeline) -> float:
+    """The part of the heap that neither comes and goes: a measure of how much code is loaded."""
+    columns = np.linspace(_last_half(timeline), timeline.column_count - 1, SETTLED_COLUMNS)
+    seen = [timeline.live(column) for column in np.unique(columns.astype(int)).tolist()]
+    lowest, highest = np.minimum.reduce(seen), np.maximum.reduce(seen)
+    return float(lowest[lowest >= highest / 2].sum())
+
+
 def _material(growth: Growth, heap_bytes: float) -> float:
     """Bytes that growth at this rate must come to in the run, in a heap this large, to matter."""
     small = growth.unit == "iteration" and growth.rate < SMALL_OBJECT_BYTES
@@ -231,6 +250,40 @@ def _site_growth(
         evidence = Evidence(STOPPED, "known", evidence.rising, evidence.windows)
     begin = len(live) - len(growth.y)
     return SiteGrowth(site, known, growth, evidence, live, float(count[-1] - count[begin]))
+
+
+def _without_passing(
+    timeline: HeapTimeline, entry: SiteGrowth, stacks: NDArray[np.int64], heap_bytes: float
+) -> SiteGrowth:
+    """The site judged by what stays, where what is in use only for a moment blurs it.
+
+    The two come from different stacks of one line: those that hardly ever give back are judged by
+    themselves, unless the others lose what these gain (an object may be replaced by one that was
+    allocated another way).
+    """
+    noisy = given_back(entry.growth.y) > CLEAN_SHARE
+    if entry.known >= 0 or entry.evidence.verdict == GROWS or not noisy:
+        return entry
+    if entry.gain < SITE_MATERIAL_BYTES or not 1 < len(stacks) <= MOST_STACKS:
+        return entry
+    number = np.full(len(timeline.stack_ids), -1, np.int64)
+    number[stacks] = np.arange(len(stacks))
+    live = timeline.grouped(number, len(stacks))
+    moves = np.diff(live, axis=1)
+    taken, lost = moves.clip(min=0).sum(axis=1), -moves.clip(max=0).sum(axis=1)
+    stays = lost <= CLEAN_SHARE * taken
+    kept, passing, late = live[stays].sum(axis=0), live[~stays].sum(axis=0), _last_half(timeline)
+    sinks = passing[:late].min(initial=np.inf) - passing[late:].min()
+    if sinks > REPLACED_SHARE * (kept[-1] - kept[0]):
+        return entry
+    growth = estimate(timeline.x, kept, unit=timeline.unit)
+    evidence = weigh(
+        growth,
+        material=_material(growth, heap_bytes),
+        whole_gain=float(kept[-1] - kept[0]),
+        one_of_many=True,
+    )
+    return replace(entry, growth=growth, evidence=evidence) if evidence.verdict == GROWS else entry
 
 
 def _telling(entry: SiteGrowth) -> tuple[int, float]:
