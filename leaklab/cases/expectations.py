@@ -108,6 +108,38 @@ def _read_resource(name: str, table: Table, parameters: Mapping[str, Value]) -> 
     return resource
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What a report says of a heap leak on one row: where allocated, kept by what, how fast.
+
+    ``functions`` is empty where no allocation site was found for what is kept; ``rate`` is in
+    bytes per ``unit``.
+    """
+
+    path: str
+    functions: tuple[str, ...]
+    rate: float
+    unit: str
+
+
+def kept_row(holder: str, run: Any) -> Kept | None:
+    """The first row of ``run.retention()`` whose path goes through ``holder``; None without one."""
+    paths = run.retention()
+    suspects = run.suspects()
+    sites = {
+        (role, int(rank)): str(function)
+        for role, rank, function in zip(
+            suspects["role"], suspects["rank"], suspects["function"], strict=True
+        )
+    }
+    for row in paths.to_dict("records"):
+        if holder in str(row["path"]):
+            found = [sites.get((row["role"], int(rank))) for rank in row["suspect_ranks"]]
+            functions = tuple(dict.fromkeys(name for name in found if name is not None))
+            return Kept(str(row["path"]), functions, float(row["rate"]), str(row["unit"]))
+    return None
+
+
 def check_run(
     variant: str, expectation: Expectation, run: Any, parameters: Mapping[str, Value]
 ) -> list[dict[str, Any]]:

@@ -5,7 +5,14 @@ from typing import Any
 
 import pandas as pd
 
-from leaklab.cases.expectations import Expectation, ResourceExpectation, check_run, checked_frame
+from leaklab.cases.expectations import (
+    Expectation,
+    Kept,
+    ResourceExpectation,
+    check_run,
+    checked_frame,
+    kept_row,
+)
 
 
 def resource(name: str = "fd_count", **given: Any) -> ResourceExpectation:
@@ -93,3 +100,20 @@ def test_suspect_among_the_first_three_and_holder_in_a_path() -> None:
     assert not checked(run, suspect="build")["ok"].any()
     assert checked(run, suspect="c", holder="PAGES")["ok"].all()
     assert not checked(run, holder="STORE")["ok"].any()
+
+
+def test_what_keeps_a_leak_stands_beside_what_allocates_it_in_the_same_process() -> None:
+    suspects = {"role": ["main"] * 3, "rank": [1, 2, 3], "function": ["build", "run", "build"]}
+    paths = {
+        "path": ["app.OTHER → str", "app.PAGES → str", "worker.PAGES → str"],
+        "role": ["main", "main", "fork of main"],
+        "suspect_ranks": [[2], [1, 3], [1]],
+        "rate": [10.0, 20.5, 30.0],
+        "unit": ["iteration"] * 3,
+    }
+    run = SimpleNamespace(
+        retention=lambda: pd.DataFrame(paths), suspects=lambda: pd.DataFrame(suspects)
+    )
+    assert kept_row("PAGES", run) == Kept("app.PAGES → str", ("build",), 20.5, "iteration")
+    assert kept_row("worker.PAGES", run) == Kept("worker.PAGES → str", (), 30.0, "iteration")
+    assert kept_row("STORE", run) is None
