@@ -215,11 +215,12 @@ def baseline_column(timeline: HeapTimeline) -> int:
 
 
 def _settled_bytes(timeline: HeapTimeline) -> float:
-    """The part of the heap that neither comes and goes: a measure of how much code is loaded."""
+    """The part of the heap that does not come and go: a measure of how much code is loaded."""
     columns = np.linspace(_last_half(timeline), timeline.column_count - 1, SETTLED_COLUMNS)
     seen = [timeline.live(column) for column in np.unique(columns.astype(int)).tolist()]
     lowest, highest = np.minimum.reduce(seen), np.maximum.reduce(seen)
-    return float(lowest[lowest >= highest / 2].sum())
+    settled = float(lowest[lowest >= highest / 2].sum())
+    return min(settled, float(timeline.total()[_last_half(timeline) :].min()))
 
 
 def _material(growth: Growth, heap_bytes: float) -> float:
