@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from leaklab.jupyter.table import Table, text_html
+from leaklab.jupyter.table import Table, names_html, text_html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +18,15 @@ _COLOURS = {
     "wrong": "#d55e00",
     "untestable": "#767778",
 }
-_CELL = "padding:.3em .7em .3em 0;vertical-align:top;text-align:left;border:0;"
+_CELL = (
+    "padding:.3em .7em .3em 0;vertical-align:top;text-align:left;border:0;"
+    "white-space:normal;overflow-wrap:break-word;"
+)
+# Share of the width in per cent: reasons are the longest. Narrow screens scroll.
+_COLUMNS = {
+    "document": 11, "claim": 24, "the claim is": 12, "case": 11, "measured": 15, "because": 27,
+}  # fmt: skip
+_TABLE = "table-layout:fixed;width:100%;min-width:60em;max-width:none;"
 # Works in a notebook's output and in a page alike, without a script of its own.
 _FILTER = (
     "const words=this.value.toLowerCase().split(/\\s+/);"
@@ -51,18 +59,19 @@ class Scoreboard:
         return Table(["document", "system", *numbers], rows, numbers=numbers)
 
     def __str__(self) -> str:
-        columns = ["document", "claim", "the claim is", "case", "measured", "because"]
-        return str(Table(columns, [self._texts(row) for row in self._rows()]))
+        return str(Table(list(_COLUMNS), [self._texts(row) for row in self._rows()]))
 
     def html(self) -> str:
         """The table with a field that filters its rows."""
-        columns = ("document", "claim", "the claim is", "case", "measured", "because")
-        head = "".join(f'<th style="{_CELL}">{name}</th>' for name in columns)
+        head = "".join(
+            f'<th style="{_CELL}width:{share}%">{name}</th>' for name, share in _COLUMNS.items()
+        )
         body = "".join(self._html_row(row) for row in self._rows())
         return (
             "<div><label>Filter: <input type='search' placeholder='wrong 003, cache, httpx …' "
             f'size="30" aria-label="filter the claims" oninput="{escape(_FILTER)}"></label>'
-            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+            f'<table style="{_TABLE}">'
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
         )
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
@@ -77,7 +86,8 @@ class Scoreboard:
         return place, row["claim"], row["verdict"], row["case"], measured(row), row["why"]
 
     def _html_row(self, row: dict[str, Any]) -> str:
-        place, claim, verdict, case, figures, why = map(text_html, self._texts(row))
+        place, claim, verdict, case, figures, why = self._texts(row)
+        place, claim, why, figures = *map(text_html, (place, claim, why)), names_html(figures)
         if self.links:
             case = f'<a href="../cases/{case}.html">{case}</a>'
         colour = _COLOURS.get(row["verdict"], "inherit")
