@@ -38,9 +38,9 @@ def prose(text: str) -> Any:
 
 def breakable(name: str) -> Any:
     """A name as markup that a narrow column may break where its words end."""
-    from markupsafe import escape
+    from leaklab.jupyter.table import names_html
 
-    return markup(str(escape(name)).replace("_", "_<wbr>"))
+    return markup(names_html(name))
 
 
 def text_of(name: str) -> str:
