@@ -162,7 +162,7 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
         )
         return _with_curve(verdict_of(HEAP, study.role, growth, first.evidence, why), study)
     growth, evidence = study.total, study.total_evidence
-    undecided = [entry for entry in study.growing if entry.evidence.verdict == UNDECIDED]
+    undecided = study.undecided
     doubt = sum(entry.gain for entry in undecided)
     doubtful = evidence.code == "unsteady" and not undecided
     if (doubtful or evidence.verdict == GROWS) and _sites_settle(study):

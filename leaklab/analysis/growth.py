@@ -152,7 +152,7 @@ def evenly_dense(x: Floats, y: Floats) -> tuple[Floats, Floats]:
         return x, y
     edges = bin_edges(x, PART_COUNT)
     counts = np.diff(np.append(edges, len(x)))
-    most = max(int(counts.min()), 2 * BIN_COUNT // PART_COUNT)
+    most = max(int(counts.min()), 3 * BIN_COUNT // PART_COUNT)
     kept = [
         begin
         + (np.arange(most) * count // most if count > DENSE_RATIO * most else np.arange(count))

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from leaklab.analysis.events import CLEAN_SHARE, given_back
-from leaklab.analysis.evidence import GROWS, STOPPED, Evidence, weigh
+from leaklab.analysis.evidence import GROWS, STOPPED, UNDECIDED, Evidence, weigh
 from leaklab.analysis.growth import BIN_COUNT, Growth, estimate, floors, last_regime
 from leaklab.analysis.heap import HeapTimeline, heap_timeline
 from leaklab.analysis.known import known_growers, known_of_stacks
@@ -97,10 +97,18 @@ class HeapStudy:
     @property
     def leaking(self) -> tuple[SiteGrowth, ...]:
         """Sites that keep growing; empty where others give back as much."""
-        found = tuple(entry for entry in self.growing if entry.leaks)
+        return self._unless_moved([entry for entry in self.growing if entry.leaks])
+
+    @property
+    def undecided(self) -> tuple[SiteGrowth, ...]:
+        """Sites that may leak, for all that was recorded; empty where others give back as much."""
+        found = [entry for entry in self.growing if entry.evidence.verdict == UNDECIDED]
+        return self._unless_moved(found)
+
+    def _unless_moved(self, found: list[SiteGrowth]) -> tuple[SiteGrowth, ...]:
         late = _last_half(self.timeline)
         gained = sum(float(entry.live[-1] - entry.live[late]) for entry in found)
-        return found if gained and self.moved < MOVED_SHARE * gained else ()
+        return tuple(found) if not self.moved or self.moved < MOVED_SHARE * gained else ()
 
 
 # A run's tables never change, and a page asks for the same study many times.

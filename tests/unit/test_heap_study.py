@@ -1,0 +1,83 @@
+"""Sites of the heap: what replaces, passes, warms up and steps, told apart from what leaks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import synthetic as s
+
+from leaklab.analysis.growth import estimate
+from leaklab.analysis.heap_study import study_heap
+from leaklab.store import RunData
+from leaklab.verdict import judge
+
+COUNT = 200
+
+
+def test_objects_replaced_ever_more_slowly_are_no_leak() -> None:
+    # The fewer of the first ones are left, the fewer are replaced by those of another line.
+    replaced = s.warm_up(COUNT, 400_000, half_life=90)
+    verdict = judge(s.run(sites={"refill": replaced, "load": 400_000 - replaced}))
+    assert verdict.verdict == "bounded", verdict.reason
+
+
+def test_what_was_freed_before_the_leak_does_not_excuse_it() -> None:
+    loaded = 300_000 - 3_000 * np.minimum(np.arange(COUNT), 90.0)
+    verdict = judge(s.run(sites={"keep": s.leak(COUNT, 2_000), "load": loaded}))
+    assert verdict.verdict == "leak", verdict.reason
+
+
+def test_a_table_that_doubles_late_ends_no_warm_up() -> None:
+    x = np.arange(60.0)
+    growth = estimate(x, 250 * x + s.step(60, 12_000, at=42))
+    assert growth.baseline_x == 0
+    # The same step with growth that slows down behind it does.
+    bent = np.where(x < 42, 900 * x, 900 * 42 + 90 * (x - 42)) + s.step(60, 12_000, at=42)
+    assert estimate(x, bent).baseline_x > 0
+
+
+@pytest.mark.parametrize(("marks", "expected"), [(60, "bounded"), (600, "leak")])
+def test_libraries_warm_up_by_more_in_a_short_run(marks: int, expected: str) -> None:
+    sites = {"call": s.leak(marks, 400), "modules": s.steady(marks, 4e6)}
+    assert judge(s.run(sites=sites)).verdict == expected
+
+
+def test_the_same_growth_in_a_small_heap_counts_at_once() -> None:
+    sites = {"call": s.leak(60, 400), "modules": s.steady(60, 500_000)}
+    assert judge(s.run(sites=sites)).verdict == "leak"
+
+
+def one_line(stays: s.Series, passes: s.Series) -> RunData:
+    """A run without marks in which one line allocates both, by way of different functions."""
+    tables = s.heap_tables(
+        {"lib.py:keep<work": stays, "lib.py:scratch<work": passes},
+        marks=False,
+        seconds_per_point=0.2,
+    )
+    tables["frames"].loc[tables["frames"]["function"] == "work", "line"] = 10
+    meta = s.run(sites={"work": stays}).meta
+    return RunData.from_tables(meta, **tables)
+
+
+def test_what_stays_of_a_line_is_told_from_what_passes_there() -> None:
+    passing = 300_000 * (np.random.default_rng(3).random(20) < 0.5)
+    verdict = judge(one_line(s.leak(20, 8_000), passing))
+    assert verdict.verdict == "leak", verdict.reason
+    assert verdict.suspects.iloc[0]["function"] == "work"
+
+
+def test_what_one_way_of_allocating_gains_and_another_loses_stays_together() -> None:
+    moved = s.leak(20, 8_000)
+    noise = 30_000 * (np.random.default_rng(3).random(20) < 0.5)
+    assert judge(one_line(moved, 200_000 - moved + noise)).verdict != "leak"
+
+
+def test_a_rate_that_falls_a_little_by_seconds_is_no_levelling_off() -> None:
+    x = np.arange(1, 61)
+    slowing = 30_000 * x - 60.0 * x**2  # the second half at 82 % of the first
+    by_seconds = study_heap(s.run(sites={"keep": slowing}, marks=False, seconds_per_point=0.1))
+    by_marks = study_heap(s.run(sites={"keep": slowing}))
+    assert by_seconds is not None
+    assert by_marks is not None
+    assert [entry.leaks for entry in by_seconds.growing] == [True]
+    assert [entry.leaks for entry in by_marks.growing] == [False]
