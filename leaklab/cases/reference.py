@@ -3,7 +3,7 @@
 ``python -m leaklab.cases.reference FOLDER [MECHANISM…]`` records them anew (``data/reference``).
 They are ordinary runs without a trace of the machine that made them: file names are relative as in
 every run, and what run.json holds of commands and folders is reduced to names. Of the object graphs
-only what grows or holds much is kept, with what leads to it. Workers have no pair: too large.
+only what grows or holds much is kept, with what leads to it; of heaps, those that are marked.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ PAIRS = {
     "database-sessions": Pair("pool-without-putconn", "before", "better_fix"),
     "schedulers-and-timers": Pair("lingering-schedulers", "before", "documented_fix"),
     "threads-and-tasks": Pair("cleanup-task-shutdown", "before", "documented_fix"),
+    "workers": Pair("celery-parent-only", "before", "better_fix"),
     "garbage-collection": Pair("gc-tuning", "disabled", "control"),
     "memory-not-returned": Pair("memory-not-returned", "large_pinned", "large_trimmed"),
     "what-tests-miss": Pair("tracemalloc-test", "small_answers", "lru"),
@@ -62,6 +63,7 @@ def record_references(folder: Path, mechanisms: Sequence[str]) -> int:
                 print(f"{pair.case} {variant}", file=sys.stderr)
                 run = case(pair.case).record(variant, quick=True, store=scratch)
                 _make_portable(Path(run.path))
+                _leave_out_heaps(Path(run.path))
                 _reduce_paths(Path(run.path) / "paths.parquet")
                 for table in NUMBER_TABLES:
                     _pack_numbers(Path(run.path) / f"{table}.parquet")
@@ -94,6 +96,34 @@ def _without_folders(value: Any) -> Any:
         # An absolute path, alone or within a text (not the path of a URL), keeps its last name.
         return re.sub(r"(?<![\w:/.])/(?:[^\s'\",:]+/)+([^\s'\",:/]+)", r"\1", value)
     return value
+
+
+def _leave_out_heaps(run: Path) -> None:
+    """Leave out the heaps of processes that end no mark: beside those that do, they decide nothing.
+
+    The parent of a prefork server has all that was imported: most of the stacks of the run.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    processes = json.loads((run / "run.json").read_text(encoding="utf-8"))["processes"]
+    marking = [entry["process"] for entry in processes if entry["mark_count"]]
+    if not marking or not (run / "heap.parquet").exists():
+        return
+
+    def keep(name: str, column: str, wanted: list[int]) -> pa.Table:
+        path = run / f"{name}.parquet"
+        table = pq.read_table(path)
+        values = pa.array(wanted, table.schema.field(column).type)
+        table = table.filter(pc.is_in(table[column], values))
+        pq.write_table(table, path)
+        return table
+
+    keep("snapshots", "process", marking)
+    heap = keep("heap", "process", marking)
+    stacks = keep("stacks", "stack_id", heap["stack_id"].unique().to_pylist())
+    keep("frames", "frame_id", pc.list_flatten(stacks["frame_ids"]).unique().to_pylist())
 
 
 def _reduce_paths(table: Path) -> None:

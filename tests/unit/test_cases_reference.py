@@ -1,5 +1,6 @@
 """Reference runs: portable, small, and readable by the present schema."""
 
+import json
 import re
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pytest
 
 import leaklab as ll
 from leaklab.cases.catalogue import case
+from leaklab.cases.expectations import kept_row
 from leaklab.cases.reference import (
     PAIRS,
     RETAINED_BYTES,
     SIZE_LIMIT_BYTES,
+    _leave_out_heaps,
     _reduce_paths,
     _without_folders,
 )
@@ -80,6 +83,48 @@ def test_every_reference_run_opens_and_shows_what_its_case_expects(name: str, va
     expected = case(name).variant(variant).expectation.verdict
     assert run.verdict().verdict == expected
     assert not re.search(r'"/|/home/|/root/|/tmp/|/work/', (folder / "run.json").read_text())
+
+
+HEAP_LEAKS = [
+    (pair.case, pair.before)
+    for pair in PAIRS.values()
+    if case(pair.case).variant(pair.before).expectation.holder
+]
+
+
+@pytest.mark.parametrize(("name", "variant"), HEAP_LEAKS)
+def test_the_report_s_row_of_a_heap_leak_says_what_its_case_declares(
+    name: str, variant: str
+) -> None:
+    (folder,) = (REFERENCE / name / variant).iterdir()
+    expected = case(name).variant(variant).expectation
+    assert expected.holder is not None
+    kept = kept_row(expected.holder, ll.open(folder))
+    assert kept is not None
+    assert expected.suspect in kept.functions
+    assert kept.rate > 0
+
+
+def test_only_heaps_of_processes_that_mark_are_kept(tmp_path: Path) -> None:
+    processes = [{"process": 0, "mark_count": 0}, {"process": 1, "mark_count": 5}]
+    (tmp_path / "run.json").write_text(json.dumps({"processes": processes}))
+    tables = {
+        "snapshots": {"process": [0, 1], "snapshot": [0, 0]},
+        "heap": {"process": [0, 1, 1], "stack_id": [7, 8, 9]},
+        "stacks": {"stack_id": [7, 8, 9], "frame_ids": [[1, 2], [2, 3], [4]]},
+        "frames": {"frame_id": [1, 2, 3, 4]},
+    }
+    for name, columns in tables.items():
+        pq.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
+    _leave_out_heaps(tmp_path)
+
+    def left(name: str, column: str) -> list[int]:
+        return list(pd.read_parquet(tmp_path / f"{name}.parquet")[column])
+
+    assert left("snapshots", "process") == [1]
+    assert left("heap", "process") == [1, 1]
+    assert left("stacks", "stack_id") == [8, 9]
+    assert left("frames", "frame_id") == [2, 3, 4]
 
 
 def test_they_are_small() -> None:
