@@ -225,6 +225,9 @@ def _groups(table: pd.DataFrame) -> Iterable[_Group]:
     more = (counts > 0) & table["steady_count"].to_numpy(dtype=bool) & ~own
     larger = table["growth_shallow_bytes"].to_numpy() >= _MATERIAL_BYTES
     larger &= (counts == 0) & table["steady_size"].to_numpy(dtype=bool) & ~own
+    # Garbage that waits for the collector is one leak, whatever its cycles are made of.
+    garbage = np.flatnonzero((table["kind"] == "cycle").to_numpy() & (parent < 0)).tolist()
+    one_of = dict.fromkeys(garbage, garbage[0]) if garbage else {}
     groups: dict[int, _Group] = {}
     holder_of: dict[int, int] = {}
     for node in np.flatnonzero(more).tolist():
@@ -237,7 +240,8 @@ def _groups(table: pd.DataFrame) -> Iterable[_Group]:
             holder_of[node] = holder_of[over]
         else:
             # A root that multiplies (threads, tasks) has no holder but itself.
-            holder_of[node] = above if above >= 0 else node
+            holder = above if above >= 0 else node
+            holder_of[node] = one_of.get(holder, holder)
         group = groups.setdefault(holder_of[node], _Group(holder_of[node]))
         group.members.append(node)
         if over < 0:

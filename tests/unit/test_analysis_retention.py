@@ -137,3 +137,17 @@ def test_each_role_has_its_groups():
     )
     assert retention(forked)["role"].tolist() == ["fork of main"]
     assert not len(retention(forked, role="main"))
+
+
+def test_garbage_in_cycles_is_one_group_whatever_it_is_made_of():
+    cycles = [
+        ("unreachable cycle: app.Node", -1, "cycle", "app.Node", 10, 2, 500),
+        ("unreachable cycle: dict", -1, "cycle", "dict", 10, 2, 300),
+        ("unreachable cycle: dict → dict value → bytes", 1, "cycle", "bytes", 10, 2, 200),
+    ]
+    data = synthetic.run(sites={"dropped": synthetic.leak(100, 2000)})
+    (row,) = retention(run_of(data, nodes=cycles)).to_dict("records")
+    assert row["path"] == "unreachable cycle: app.Node"
+    assert row["rate"] == pytest.approx(2 * 1000)
+    assert row["suspect_ranks"] == [1]
+    assert row["confidence"] == "high"
