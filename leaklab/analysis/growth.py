@@ -29,10 +29,8 @@ BIN_COUNT = 60
 FEWEST_BINS = 12
 # Points are uneven when their largest distance is this many times the usual one.
 UNEVEN_RATIO = 3.0
-# Density is compared between this many equal parts of the run; more than this many times that of
-# the least dense one is too much.
+# Density is compared between this many equal parts of the run.
 PART_COUNT = 8
-DENSE_RATIO = 1.3
 COSINE_COUNT = 8
 # Two-sided 95 % quantiles of Student's t, by degrees of freedom.
 T_QUANTILES = {2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306}
@@ -154,8 +152,7 @@ def evenly_dense(x: Floats, y: Floats) -> tuple[Floats, Floats]:
     counts = np.diff(np.append(edges, len(x)))
     most = max(int(counts.min()), 3 * BIN_COUNT // PART_COUNT)
     kept = [
-        begin
-        + (np.arange(most) * count // most if count > DENSE_RATIO * most else np.arange(count))
+        begin + np.arange(min(count, most)) * count // min(count, most)
         for begin, count in zip(edges, counts, strict=True)
     ]
     chosen = np.concatenate(kept)

@@ -13,6 +13,7 @@ from leaklab.analysis.growth import estimate
 from leaklab.analysis.shapes import HEALTHY, LEAKING, Series
 from leaklab.probe import session
 from leaklab.record.heap import SnapshotSchedule
+from leaklab.record.passes import FIRST_INTERVAL_SECONDS, SAMPLES_PER_FOLD
 
 MARK_COUNT = 20_000
 SECONDS_PER_MARK = 0.01
@@ -62,16 +63,25 @@ def snapshot_marks(count: int, cost_seconds: float) -> Iterator[int]:
             yield mark - 1
 
 
-@pytest.fixture(params=["marks told", "cheap snapshots", "dear snapshots"])
+def sampled_marks(count: int) -> Iterator[int]:
+    """The marks next to which the samples between them fall, in an hour."""
+    now = FIRST_INTERVAL_SECONDS
+    while now < 3600:
+        yield int(now / 3600 * count)
+        now += max(FIRST_INTERVAL_SECONDS, now / SAMPLES_PER_FOLD)
+
+
+@pytest.fixture(params=["marks told", "samples", "cheap snapshots", "dear snapshots"])
 def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> NDArray[np.int64]:
     clock = Clock()
     monkeypatch.setattr(session, "time", clock)
     chosen = {
         "marks told": lambda: told_marks(MARK_COUNT, clock),
+        "samples": lambda: sampled_marks(MARK_COUNT),
         "cheap snapshots": lambda: snapshot_marks(MARK_COUNT, 0.002),
         "dear snapshots": lambda: snapshot_marks(MARK_COUNT, 0.3),
     }[request.param]
-    marks = np.array(list(chosen()))
+    marks = np.unique(list(chosen()))
     assert 50 < len(marks) < MARK_COUNT / 10
     return marks
 
