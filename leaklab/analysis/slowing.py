@@ -54,6 +54,8 @@ def slows(growth: Growth, gains: Floats, whole_gain: float) -> tuple[bool, float
     # Growth that is little beside the warm-up before it may be its tail: no benefit of the doubt.
     doubtful = growth.total < REMAINING_SHARE * whole_gain
     every_less = doubtful or exact or (len(gains) >= 4 and (np.diff(gains) < 0).mean() >= 0.8)
+    # Three points tell nothing of noise; fine growth that is never given back has none.
+    fine = clean and step_count(evenly(growth)) >= FINE_SHARE * EVENT_BINS
     overall = float("nan")
     limits = (EXACT_RATIO,) * 3 if exact else (SLOWING_RATIO, STEADY_RATIO, STEADY_RATIO)
     for skip, steady in zip((0.0, 0.25, 0.5), limits, strict=True):
@@ -66,6 +68,8 @@ def slows(growth: Growth, gains: Floats, whole_gain: float) -> tuple[bool, float
         early, late = (theil_sen(x[half], y[half]) for half in halves)
         errors = [slope_error(x[half], y[half])[0] for half in halves]
         error = float(np.hypot(errors[0], errors[1]))
+        if fine and not np.isfinite(error):
+            error = 0.0
         if not np.isfinite(overall):
             overall = late / early if early > 0 else float("inf")
         if late >= steady * early or (early - late < 2 * error and not every_less):
