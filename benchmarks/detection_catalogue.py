@@ -18,6 +18,8 @@ from typing import Any
 
 from leaklab.cases import Case, CaseSkipped, catalogue
 from leaklab.cases.expectations import kept_row
+from leaklab.cases.requirements import python_matches
+from leaklab.cases.requirements import python_matches
 
 HEALTHY = ("control", "better_fix")
 
@@ -45,7 +47,7 @@ def _row(case: Case, name: str, run: Any) -> dict[str, Any] | None:
     wanted = [
         (entry.name, entry.role or "main")
         for entry in expected.resources
-        if entry.verdict == "leak"
+        if entry.verdict == "leak" and python_matches(entry.python, sys.version_info[:3])
     ]
     first = [str(name) for name in verdict.suspects["function"][:3]]
     kept = kept_row(expected.holder, run) if expected.holder else None
