@@ -19,7 +19,6 @@ from typing import Any
 from leaklab.cases import Case, CaseSkipped, catalogue
 from leaklab.cases.expectations import kept_row
 from leaklab.cases.requirements import python_matches
-from leaklab.cases.requirements import python_matches
 
 HEALTHY = ("control", "better_fix")
 
