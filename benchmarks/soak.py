@@ -3,8 +3,8 @@
 Records a target that leaks and churns as fast as it can, and notes the resident sets of the
 recorder and of its heap reader and the size of the run at the start, in the middle and at the end
 of each pass, and while the run is closed. A 60-minute service with a mark each 0.1 s makes 36,000
-marks: more than five times as many are made here. The heap
-reader holds the target's live allocations: it grows with what the target keeps.
+marks: more than five times as many are made here. The heap reader holds the target's live
+allocations: it grows with what the target keeps.
 """
 
 from __future__ import annotations
