@@ -162,8 +162,8 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
             {
                 **dict(zip(("tool", "mode", "half"), key, strict=True)),
                 "runs": len(part),
-                "precision": hits / max(found, 1),
-                "recall": hits / max(leaking, 1),
+                "precision": hits / found if found else float("nan"),
+                "recall": hits / leaking if leaking else float("nan"),
                 "false alarms": f"{found - hits} of {len(part) - leaking}",
                 "misses": f"{leaking - hits} of {leaking}",
                 "inconclusive": (part["verdict"] == "inconclusive").mean(),
