@@ -175,7 +175,9 @@ class Study:
             for before, after in pairwise(steps):
                 heading(f"{case.title}: {before} → {after}")
                 summary = case.variants[after].summary
-                say(f"{summary[:1].upper()}{summary[1:]}.")
+                if summary.split()[0].isalpha():  # a name stays as it is
+                    summary = f"{summary[:1].upper()}{summary[1:]}"
+                say(f"{summary}.")
                 show(CodeDifference(code_difference(source, before, after)))
                 outcome = compare(runs[steps[0]], runs[after])
                 say(f"Against {steps[0]}: {outcome.outcome}; {outcome.reason}.")
