@@ -236,11 +236,14 @@ def reconcile(
             reason=f"{resident.reason}; the heap grew by {rate_text(HEAP, heap.rate, heap.unit)}, "
             "which resident memory does not show yet: freed pages are used first",
         )
-    span = study.total.span
-    unexplained = (resident.rate - study.total.rate) * span
     if resident.verdict == BOUNDED:
         return resident
-    if unexplained >= max(UNEXPLAINED_BYTES, EXPLAINED_SHARE * resident.rate * span):
+    # Over the same part of the run, whatever the heap's own baseline is.
+    x, total = study.timeline.x, study.timeline.total()
+    since = min(int(np.searchsorted(x, resident.baseline_x)), len(x) - 1)
+    gained = resident.last - resident.first
+    unexplained = gained - float(total[-1] - total[since])
+    if unexplained >= max(UNEXPLAINED_BYTES, EXPLAINED_SHARE * gained):
         if resident.verdict == LEAK:
             return replace(
                 resident,

@@ -23,6 +23,8 @@ LAPLACE_LOWEST = -1.88
 SILENCE_INTERVALS = 3.5
 # More events than this would only find slowing that does not matter.
 MOST_EVENTS = 100
+# A move counts for at most so many usual ones.
+LARGE_STEP = 3.0
 # Events close together count as one: so many bins are looked at.
 EVENT_BINS = 40
 # The last part of the run must bring at least this share of the growth, by part.
@@ -41,6 +43,18 @@ def step_count(values: Floats) -> float:
     moves = np.diff(values)
     square = float(moves @ moves)
     return float(np.abs(moves).sum() ** 2 / square) if square else 0.0
+
+
+def grain(values: Floats) -> float:
+    """Effective number of steps of which none counts for more than a few usual ones.
+
+    A table that doubles now and then does not hide that something grows all the time.
+    """
+    moves = np.abs(np.diff(values))
+    taken = moves[moves > 0]
+    if not len(taken):
+        return 0.0
+    return step_count(np.append(0.0, np.cumsum(np.minimum(taken, LARGE_STEP * np.median(taken)))))
 
 
 def evenly(growth: Growth) -> Floats:
@@ -82,7 +96,7 @@ def events(x: Floats, y: Floats) -> tuple[float, float, float]:
     times = ((x[at] + x[at + 1]) / 2 - x[0]) / length
     interval = x[at + 1] - x[at]
     pace = moves[at] / interval
-    weights = np.minimum(pace, 3 * np.median(pace)) * interval
+    weights = np.minimum(pace, LARGE_STEP * np.median(pace)) * interval
     steps = step_count(np.append(0.0, np.cumsum(weights)))
     centre = float(weights @ times / weights.sum())
     laplace = (centre - 0.5) * float(np.sqrt(12 * min(steps, MOST_EVENTS)))

@@ -20,6 +20,7 @@ from leaklab.analysis.events import (
     evenly,
     events,
     given_back,
+    grain,
     keep_coming,
     step_count,
 )
@@ -146,7 +147,7 @@ def _keeps_rising(growth: Growth, windows: int, gains: Floats, peaks: Floats) ->
     )
     # A handful of steps rises in a handful of windows, wherever the steps come from.
     clean = given_back(growth.y) <= CLEAN_SHARE
-    enough_steps = not clean or step_count(evenly(growth)) >= MINIMUM_STEPS
+    enough_steps = not clean or grain(evenly(growth)) >= MINIMUM_STEPS
     sure = clean or growth.rate_low > 0
     steady = every and bool((peaks > 0).mean() >= 0.8) and bool(separate) and enough_steps and sure
     strong = (

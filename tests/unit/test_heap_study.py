@@ -81,3 +81,22 @@ def test_a_rate_that_falls_a_little_by_seconds_is_no_levelling_off() -> None:
     assert by_marks is not None
     assert [entry.leaks for entry in by_seconds.growing] == [True]
     assert [entry.leaks for entry in by_marks.growing] == [False]
+
+
+def test_a_set_that_doubles_and_doubles_hides_no_growth_between() -> None:
+    table = s.step(50, 100_000, at=5) + s.step(50, 400_000, at=40)
+    verdict = judge(s.run(sites={"step": 3_000 * np.arange(50.0) + table}, marks=False))
+    assert verdict.verdict == "leak", verdict.reason
+
+
+def test_doubling_alone_is_a_few_steps() -> None:
+    table = s.step(50, 100_000, at=5) + s.step(50, 200_000, at=12) + s.step(50, 400_000, at=40)
+    assert judge(s.run(sites={"step": table}, marks=False)).verdict != "leak"
+
+
+def test_unexplained_memory_is_counted_over_its_own_part_of_the_run() -> None:
+    # The heap's last change came late; what the tracer does not see grew all along.
+    heap = s.step(COUNT, 32, at=170)
+    verdict = judge(s.run(rss=s.leak(COUNT, 40_000), sites={"run": heap}))
+    assert verdict.verdict == "leak", verdict.reason
+    assert "no traced allocation explains it" in verdict.reason
