@@ -44,9 +44,9 @@ WARM_UP_BYTES = 49152.0
 SETTLED_COLUMNS = 6
 # A site that grows while others give back this share of it only took over their objects.
 MOVED_SHARE = 0.7
-# Stacks of one site looked at one by one, at most; and the share of what some of them gain that the
-# floor of the others may lose.
-MOST_STACKS = 2000
+# Stacks of one site, times snapshots, looked at one by one, at most; and the share of what some of
+# them gain that the floor of the others may lose.
+MOST_CELLS = 500_000
 REPLACED_SHARE = 0.1
 
 
@@ -273,7 +273,8 @@ def _without_passing(
     noisy = given_back(entry.growth.y) > CLEAN_SHARE
     if entry.known >= 0 or entry.evidence.verdict == GROWS or not noisy:
         return entry
-    if entry.gain < SITE_MATERIAL_BYTES or not 1 < len(stacks) <= MOST_STACKS:
+    size = len(stacks) * timeline.column_count
+    if entry.gain < SITE_MATERIAL_BYTES or len(stacks) < 2 or size > MOST_CELLS:
         return entry
     number = np.full(len(timeline.stack_ids), -1, np.int64)
     number[stacks] = np.arange(len(stacks))
