@@ -9,7 +9,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from leaklab.analysis.events import CLEAN_SHARE, given_back
-from leaklab.analysis.evidence import GROWS, STOPPED, UNDECIDED, Evidence, weigh
+from leaklab.analysis.evidence import (
+    GROWS,
+    MINIMUM_POINTS,
+    STOPPED,
+    UNDECIDED,
+    Evidence,
+    weigh,
+)
 from leaklab.analysis.growth import BIN_COUNT, Growth, estimate, floors, last_regime
 from leaklab.analysis.heap import HeapTimeline, heap_timeline
 from leaklab.analysis.known import known_growers, known_of_stacks
@@ -40,6 +47,9 @@ SMALL_MATERIAL_BYTES = 24576.0
 SHORT_RUN = {"iteration": 200.0, "second": 60.0}
 WARM_UP_SHARE = 0.01
 WARM_UP_BYTES = 49152.0
+# It is no warm-up where this share of the intervals brings the same amount, within so much.
+SAME_SHARE = 0.8
+SAME_PACE = 0.05
 # Moments in the last half of a run at which a stack is looked at, to see whether it churns.
 SETTLED_COLUMNS = 6
 # A site that grows while others give back this share of it only took over their objects.
@@ -235,9 +245,18 @@ def _material(growth: Growth, heap_bytes: float) -> float:
     """Bytes that growth at this rate must come to in the run, in a heap this large, to matter."""
     small = growth.unit == "iteration" and growth.rate < SMALL_OBJECT_BYTES
     least = SMALL_MATERIAL_BYTES if small else SITE_MATERIAL_BYTES
-    if growth.span >= SHORT_RUN[growth.unit]:
+    if growth.span >= SHORT_RUN[growth.unit] or _same_each_time(growth):
         return least
     return max(least, min(WARM_UP_SHARE * heap_bytes, WARM_UP_BYTES))
+
+
+def _same_each_time(growth: Growth) -> bool:
+    """Whether nearly every interval brings the same amount per unit: a warm-up does not."""
+    paces = np.diff(growth.y) / np.diff(growth.x)
+    if len(paces) < MINIMUM_POINTS:
+        return False
+    usual = float(np.median(paces))
+    return usual > 0 and float((abs(paces - usual) <= SAME_PACE * usual).mean()) >= SAME_SHARE
 
 
 def _site_growth(

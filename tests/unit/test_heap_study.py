@@ -38,12 +38,19 @@ def test_a_table_that_doubles_late_ends_no_warm_up() -> None:
 
 @pytest.mark.parametrize(("marks", "expected"), [(60, "bounded"), (600, "leak")])
 def test_libraries_warm_up_by_more_in_a_short_run(marks: int, expected: str) -> None:
-    sites = {"call": s.leak(marks, 400), "modules": s.steady(marks, 4e6)}
+    calls = np.cumsum(400 + s.noise(marks, 120))
+    sites = {"call": calls, "modules": s.steady(marks, 4e6)}
     assert judge(s.run(sites=sites)).verdict == expected
 
 
+def test_the_same_amount_each_time_is_no_warm_up() -> None:
+    sites = {"call": s.leak(60, 400), "modules": s.steady(60, 4e6)}
+    assert judge(s.run(sites=sites)).verdict == "leak"
+
+
 def test_the_same_growth_in_a_small_heap_counts_at_once() -> None:
-    sites = {"call": s.leak(60, 400), "modules": s.steady(60, 500_000)}
+    calls = np.cumsum(400 + s.noise(60, 120))
+    sites = {"call": calls, "modules": s.steady(60, 500_000)}
     assert judge(s.run(sites=sites)).verdict == "leak"
 
 
