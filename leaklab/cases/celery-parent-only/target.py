@@ -1,8 +1,7 @@
 """A Celery prefork worker whose tasks keep something: the parent is flat, the children grow.
 
-Three processes: this one starts a worker and a producer of tasks, and looks at the worker as an
-operator would. One iteration is a batch of tasks; in a child of the worker it is one task. The
-gauges hold what ``ps -p`` shows of the parent, and the children beside it.
+Three processes: this one starts a worker, whose parent is what ``ps -p`` shows, and a producer of
+tasks. One iteration is a batch of tasks; in a child of the worker it is one task.
 """
 
 import argparse
@@ -12,7 +11,7 @@ import subprocess
 import sys
 import threading
 
-from leaklab import gauge, mark
+from leaklab import mark
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("variant", choices=["before", "recycled", "better_fix"])
@@ -78,28 +77,14 @@ def start(part, *options, **pipes):
 
 
 def look_on():
-    import psutil
-
     with (
         start("worker", stdout=subprocess.DEVNULL) as worker,
         # The producer is no part of what is watched: -I keeps a recording out of it.
         start("producer", "-I", stdout=subprocess.PIPE) as producer,
     ):
-        parent = psutil.Process(worker.pid)
         for _ in producer.stdout:
-            gauge("worker_parent_rss_bytes", parent.memory_info().rss)
-            gauge("worker_children_rss_bytes", sum(map(rss_bytes, parent.children())))
             mark()
         worker.stdin.close()
-
-
-def rss_bytes(process):
-    import psutil
-
-    try:
-        return process.memory_info().rss
-    except psutil.NoSuchProcess:
-        return 0  # recycled between the two calls
 
 
 if PART is None:
