@@ -53,6 +53,12 @@ class HeapTimeline:
         """How many snapshots the timeline has."""
         return len(self.x)
 
+    @property
+    def last_half(self) -> int:
+        """The column where the last half of the run begins."""
+        middle = (self.x[0] + self.x[-1]) / 2
+        return min(int(np.searchsorted(self.x, middle)), self.column_count - 1)
+
     def until(self, end: int) -> HeapTimeline:
         """The timeline of the first ``end`` columns."""
         if end >= self.column_count:

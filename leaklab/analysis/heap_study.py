@@ -9,16 +9,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from leaklab.analysis.events import CLEAN_SHARE, given_back
-from leaklab.analysis.evidence import (
-    GROWS,
-    MINIMUM_POINTS,
-    STOPPED,
-    UNDECIDED,
-    Evidence,
-    weigh,
-)
+from leaklab.analysis.evidence import GROWS, STOPPED, UNDECIDED, Evidence, weigh
 from leaklab.analysis.growth import BIN_COUNT, Growth, estimate, floors, last_regime
 from leaklab.analysis.heap import HeapTimeline, heap_timeline
+from leaklab.analysis.heap_material import SITE_MATERIAL_BYTES, material_bytes, settled_bytes
 from leaklab.analysis.known import known_growers, known_of_stacks
 from leaklab.analysis.series import processes_of
 from leaklab.analysis.sites import USER_ORIGINS, Sites, group_sites
@@ -35,23 +29,6 @@ CANDIDATE_COUNT = 192
 SHRINKING_COUNT = 24
 # Without snapshots of this last share of the work the heap is not judged.
 UNCOVERED_SHARE = 0.25
-# Growth of one site below this, over the run: the interpreter itself warms up by as much (caches of
-# code, types and names), and it matters to nobody.
-SITE_MATERIAL_BYTES = 16384.0
-# Pools of small objects inside the interpreter fill for hundreds of iterations: growth by less
-# than a small object or two each time must come to more.
-SMALL_OBJECT_BYTES = 128.0
-SMALL_MATERIAL_BYTES = 24576.0
-# Libraries warm up for hundreds of calls, by more the more of them is loaded: in a short run growth
-# must come to this share of the heap, or to the largest that was met.
-SHORT_RUN = {"iteration": 200.0, "second": 60.0}
-WARM_UP_SHARE = 0.01
-WARM_UP_BYTES = 49152.0
-# It is no warm-up where this share of the intervals brings the same amount, within so much.
-SAME_SHARE = 0.8
-SAME_PACE = 0.05
-# Moments in the last half of a run at which a stack is looked at, to see whether it churns.
-SETTLED_COLUMNS = 6
 # A site that grows while others give back this share of it only took over their objects.
 MOVED_SHARE = 0.7
 # Stacks of one site, times snapshots, looked at one by one, at most; and the share of what some of
@@ -116,7 +93,7 @@ class HeapStudy:
         return self._unless_moved(found)
 
     def _unless_moved(self, found: list[SiteGrowth]) -> tuple[SiteGrowth, ...]:
-        late = _last_half(self.timeline)
+        late = self.timeline.last_half
         gained = sum(float(entry.live[-1] - entry.live[late]) for entry in found)
         return tuple(found) if not self.moved or self.moved < MOVED_SHARE * gained else ()
 
@@ -159,7 +136,7 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
     matrix = timeline.grouped(number[of_stack], len(chosen))
     counts = timeline.grouped(number[of_stack], len(chosen), count=True)
     total = timeline.total()
-    heap_bytes = _settled_bytes(timeline)
+    heap_bytes = settled_bytes(timeline)
     growing = [
         _site_growth(
             timeline, divmod(int(distinct[at]), len(known_growers()) + 1), row, count, heap_bytes
@@ -181,7 +158,7 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
         total=whole,
         total_evidence=weigh(
             whole,
-            material=_material(whole, heap_bytes),
+            material=material_bytes(whole, heap_bytes),
             whole_gain=float(total[-1] - total[0]),
             one_of_many=True,
         ),
@@ -214,14 +191,8 @@ def _moved(timeline: HeapTimeline, of_stack: NDArray[np.int64], gain: Floats) ->
         shrinking = estimate(timeline.x, -row, unit=timeline.unit)
         evidence = weigh(shrinking, material=SITE_MATERIAL_BYTES, one_of_many=True)
         if evidence.verdict == GROWS or evidence.code in ("slowing", "levelled", "bent"):
-            moved += max(0.0, float(row[_last_half(timeline)] - row[-1]))
+            moved += max(0.0, float(row[timeline.last_half] - row[-1]))
     return moved
-
-
-def _last_half(timeline: HeapTimeline) -> int:
-    """The column where the last half of the run begins."""
-    middle = (timeline.x[0] + timeline.x[-1]) / 2
-    return min(int(np.searchsorted(timeline.x, middle)), timeline.column_count - 1)
 
 
 def baseline_column(timeline: HeapTimeline) -> int:
@@ -230,33 +201,6 @@ def baseline_column(timeline: HeapTimeline) -> int:
     begin = floor_x[last_regime(floor_x, floor_y)]
     column = int(np.searchsorted(timeline.x, begin))
     return min(max(column, timeline.column_count // 10), timeline.column_count // 2)
-
-
-def _settled_bytes(timeline: HeapTimeline) -> float:
-    """The part of the heap that does not come and go: a measure of how much code is loaded."""
-    columns = np.linspace(_last_half(timeline), timeline.column_count - 1, SETTLED_COLUMNS)
-    seen = [timeline.live(column) for column in np.unique(columns.astype(int)).tolist()]
-    lowest, highest = np.minimum.reduce(seen), np.maximum.reduce(seen)
-    settled = float(lowest[lowest >= highest / 2].sum())
-    return min(settled, float(timeline.total()[_last_half(timeline) :].min()))
-
-
-def _material(growth: Growth, heap_bytes: float) -> float:
-    """Bytes that growth at this rate must come to in the run, in a heap this large, to matter."""
-    small = growth.unit == "iteration" and growth.rate < SMALL_OBJECT_BYTES
-    least = SMALL_MATERIAL_BYTES if small else SITE_MATERIAL_BYTES
-    if growth.span >= SHORT_RUN[growth.unit] or _same_each_time(growth):
-        return least
-    return max(least, min(WARM_UP_SHARE * heap_bytes, WARM_UP_BYTES))
-
-
-def _same_each_time(growth: Growth) -> bool:
-    """Whether nearly every interval brings the same amount per unit: a warm-up does not."""
-    paces = np.diff(growth.y) / np.diff(growth.x)
-    if len(paces) < MINIMUM_POINTS:
-        return False
-    usual = float(np.median(paces))
-    return usual > 0 and float((abs(paces - usual) <= SAME_PACE * usual).mean()) >= SAME_SHARE
 
 
 def _site_growth(
@@ -270,7 +214,7 @@ def _site_growth(
     growth = estimate(timeline.x, live, unit=timeline.unit)
     evidence = weigh(
         growth,
-        material=_material(growth, heap_bytes),
+        material=material_bytes(growth, heap_bytes),
         whole_gain=float(live[-1] - live[0]),
         one_of_many=True,
     )
@@ -301,14 +245,14 @@ def _without_passing(
     moves = np.diff(live, axis=1)
     taken, lost = moves.clip(min=0).sum(axis=1), -moves.clip(max=0).sum(axis=1)
     stays = lost <= CLEAN_SHARE * taken
-    kept, passing, late = live[stays].sum(axis=0), live[~stays].sum(axis=0), _last_half(timeline)
+    kept, passing, late = live[stays].sum(axis=0), live[~stays].sum(axis=0), timeline.last_half
     sinks = passing[:late].min(initial=np.inf) - passing[late:].min()
     if sinks > REPLACED_SHARE * (kept[-1] - kept[0]):
         return entry
     growth = estimate(timeline.x, kept, unit=timeline.unit)
     evidence = weigh(
         growth,
-        material=_material(growth, heap_bytes),
+        material=material_bytes(growth, heap_bytes),
         whole_gain=float(kept[-1] - kept[0]),
         one_of_many=True,
     )
