@@ -33,6 +33,7 @@ _FREE_SECONDS = 0.5
 _PAUSE_SHARE = 0.01
 # A walker ends itself two seconds after its limit; a loaded machine may let it wait before that.
 _GRACE_SECONDS = 10.0
+_KILLED_SECONDS = 5.0
 # How many copies may be walked at a time: as many as fit, within bounds.
 _COPIES_BYTES = 1 << 30
 _LEAST_WALKERS, _MOST_WALKERS = 2, 8
@@ -98,6 +99,7 @@ class GraphDumps:
         self._folder = Path(folder)
         self._dumps: list[_Dump] = []
         self._count = 0
+        self._killed: list[_Dump] = []
         self._paused: dict[int, float] = {}
 
     def due(self, process: int, mark: int | None, now: float, rss_bytes: int) -> bool:
@@ -153,7 +155,7 @@ class GraphDumps:
     @property
     def walkers(self) -> set[int]:
         """Process ids of the walkers: no processes of the target."""
-        return {one.pid for one in self._dumps if one.pid is not None}
+        return {one.pid for one in (*self._dumps, *self._killed) if one.pid is not None}
 
     def _drop_needless(self, process: int, places: tuple[float, ...]) -> None:
         mine = [one for one in self._dumps if one.process == process and one.problem is None]
@@ -162,17 +164,20 @@ class GraphDumps:
         last = max(at.values(), default=0.0)
         wanted = {min(mine, key=lambda one: abs(at[one] - share * last)) for share in places}
         for one in mine:
-            # A file that is still being written is dropped later.
-            if one not in wanted and not one.walking():
+            if one not in wanted:
                 self._dumps.remove(one)
-                one.path.unlink(missing_ok=True)
+                self._drop(one)
+
+    def _drop(self, one: _Dump) -> None:
+        """Remove a dump nobody will read, and end its walk; whoever waits here holds a target."""
+        one.path.unlink(missing_ok=True)
+        if one.walking() and one.pid is not None:
+            os.kill(one.pid, signal.SIGKILL)
+            self._killed.append(one)
 
     def tables(self) -> Iterator[tuple[str, dict[str, list[Any]]]]:
         """Analyse the dumps and yield (table, columns) to append; never raises for a bad dump."""
         numbers: dict[int, int] = {}
-        for one in self._dumps:
-            if one.pid is not None:
-                _ended(one.pid, self.limit_seconds + _GRACE_SECONDS)
         for process in {one.process for one in self._dumps}:
             self._drop_needless(process, _ANALYSED_AT)
         for one in self._dumps:
@@ -192,15 +197,15 @@ class GraphDumps:
     def close(self) -> None:
         """Forget what was not analysed, and its files."""
         for one in self._dumps:
-            if one.pid is not None and not _ended(one.pid, 0):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(one.pid, signal.SIGKILL)
-                _ended(one.pid, 5)
-            one.path.unlink(missing_ok=True)
+            self._drop(one)
         self._dumps.clear()
+        for one in self._killed:
+            one.walking(_KILLED_SECONDS)
+            one.path.unlink(missing_ok=True)
+        self._killed.clear()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Dump:
     path: Path
     process: int
@@ -209,9 +214,13 @@ class _Dump:
     pause_seconds: float | None
     pid: int | None
     problem: str | None
+    _over: bool = False
 
-    def walking(self) -> bool:
-        return self.pid is not None and not _ended(self.pid, 0)
+    def walking(self, timeout_seconds: float = 0.0) -> bool:
+        """Say whether the walker still runs after so long; one that has ended is not asked for
+        again, as its number may have become another process's."""
+        self._over = self._over or self.pid is None or _ended(self.pid, timeout_seconds)
+        return not self._over
 
     def analysed(self, limit_seconds: float) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
         row: dict[str, Any] = {
@@ -224,7 +233,8 @@ class _Dump:
         try:
             if self.problem is not None:
                 raise LeaklabError(self.problem)
-            wait_dump(self.path, self.pid, limit_seconds + _GRACE_SECONDS)
+            walker = self.pid if self.walking() else None
+            wait_dump(self.path, walker, limit_seconds + _GRACE_SECONDS)
             # Only now: the libraries for the analysis cost a second to import.
             from leaklab.analysis.graph_tables import dump_tables
             from leaklab.record.graph_file import read_dump
