@@ -354,15 +354,13 @@ class Conversation:
         self, tracked: Tracked, now: float, mark: int | None, quiescent: bool, held_seconds: float
     ) -> None:
         assert tracked.heap is not None
-        begun = time.monotonic()
         try:
             found = tracked.heap.finish()
         except LeaklabError as problem:
             tracked.heap = None
             self.note_untraced(tracked, str(problem))
             return
-        # Whoever comes to the next mark in the meantime waits for this as well.
-        tracked.snapshot_schedule.spent(held_seconds + time.monotonic() - begun, mark)
+        tracked.snapshot_schedule.spent(held_seconds, mark)
         self.live_bytes = found.live_bytes
         tracked.last_snapshot_seconds = self._clock()
         snapshot = tracked.snapshot_count
