@@ -276,7 +276,9 @@ class Conversation:
         Another one's turn comes when that has ended too soon for its growth to be seen.
         """
         chosen = self._dumped.setdefault(tracked.role, tracked)
-        if chosen.ended_seconds is not None and graphs.count(self._graph_number(chosen)) < 2:
+        # Its line ends with it; that it has ended is seen only when one looks.
+        over = chosen.ended_seconds is not None or chosen.connection is None
+        if over and graphs.count(self._graph_number(chosen)) < 2:
             chosen = self._dumped[tracked.role] = tracked
         return chosen is tracked
 
