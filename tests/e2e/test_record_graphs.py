@@ -210,7 +210,7 @@ def test_parent_and_workers_that_are_dumped_at_the_same_time(tmp_path):
 
 
 RECYCLED = """
-import os
+import os, time
 from leaklab import mark
 KEPT = []
 for worker in range(2):
@@ -219,6 +219,7 @@ for worker in range(2):
         for number in range((4, 150)[worker]):
             KEPT.append({"number": number + 1000, "body": "x" * 500 + str(number)})
             mark()
+            time.sleep(0.005)  # one walk at a time, and it takes a while
         os._exit(0)
     os.waitpid(child, 0)
 """
