@@ -140,7 +140,7 @@ def ready_seconds(browser: Browser, page_file: Path, rounds: int, limit: float) 
         page.set_default_timeout(limit * 1000)
         try:
             page.goto(page_file.as_uri(), wait_until="commit")
-            page.wait_for_function("document.documentElement.dataset.ready")
+            page.wait_for_selector("html[data-ready]", state="attached")
             times.append(float(page.evaluate(READY)) / 1000)
         except TimeoutError:
             return None  # and leave it: a page at work does not close, its browser does
