@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leaklab.analysis.words import amount, is_bytes, kept_text, worth_showing
+from leaklab.analysis.words import amount, is_bytes, kept_text, three_digits, worth_showing
 
 if TYPE_CHECKING:
     from leaklab.analysis.compare import Comparison
@@ -44,7 +44,7 @@ def quantity(value: float | None, resource: str = "") -> str:
         return "-"
     if resource and is_bytes(resource):
         return amount(resource, value)
-    return f"{value:,.0f}" if value == round(value) or abs(value) >= 999.5 else f"{value:.3g}"
+    return f"{value:,.0f}" if value == round(value) else three_digits(value)
 
 
 def rate(resource: ResourceVerdict) -> str:

@@ -148,7 +148,7 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
         for at, entry in zip(chosen, growing, strict=True)
     ]
     growing.sort(key=_telling)
-    whole = estimate(timeline.x, total, unit=timeline.unit)
+    whole, whole_evidence = _weighed(timeline, total, heap_bytes)
     return HeapStudy(
         role=role,
         timeline=timeline,
@@ -156,12 +156,7 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
         baseline=baseline,
         growing=tuple(growing),
         total=whole,
-        total_evidence=weigh(
-            whole,
-            material=material_bytes(whole, heap_bytes),
-            whole_gain=float(total[-1] - total[0]),
-            one_of_many=True,
-        ),
+        total_evidence=whole_evidence,
         moved=_moved(timeline, of_stack, gain),
         missing_x=_missing(data, role, timeline),
     )
@@ -203,6 +198,18 @@ def baseline_column(timeline: HeapTimeline) -> int:
     return min(max(column, timeline.column_count // 10), timeline.column_count // 2)
 
 
+def _weighed(timeline: HeapTimeline, live: Floats, heap_bytes: float) -> tuple[Growth, Evidence]:
+    """How ``live`` (bytes by column) grows, in a heap this large, and what that is evidence for."""
+    growth = estimate(timeline.x, live, unit=timeline.unit)
+    evidence = weigh(
+        growth,
+        material=material_bytes(growth, heap_bytes),
+        whole_gain=float(live[-1] - live[0]),
+        one_of_many=True,
+    )
+    return growth, evidence
+
+
 def _site_growth(
     timeline: HeapTimeline,
     place: tuple[int, int],
@@ -211,13 +218,7 @@ def _site_growth(
     heap_bytes: float,
 ) -> SiteGrowth:
     site, known = place[0], place[1] - 1
-    growth = estimate(timeline.x, live, unit=timeline.unit)
-    evidence = weigh(
-        growth,
-        material=material_bytes(growth, heap_bytes),
-        whole_gain=float(live[-1] - live[0]),
-        one_of_many=True,
-    )
+    growth, evidence = _weighed(timeline, live, heap_bytes)
     if known >= 0 and evidence.verdict != GROWS:
         evidence = Evidence(STOPPED, "known", evidence.rising, evidence.windows)
     begin = len(live) - len(growth.y)
@@ -249,13 +250,7 @@ def _without_passing(
     sinks = passing[:late].min(initial=np.inf) - passing[late:].min()
     if sinks > REPLACED_SHARE * (kept[-1] - kept[0]):
         return entry
-    growth = estimate(timeline.x, kept, unit=timeline.unit)
-    evidence = weigh(
-        growth,
-        material=material_bytes(growth, heap_bytes),
-        whole_gain=float(kept[-1] - kept[0]),
-        one_of_many=True,
-    )
+    growth, evidence = _weighed(timeline, kept, heap_bytes)
     return replace(entry, growth=growth, evidence=evidence) if evidence.verdict == GROWS else entry
 
 

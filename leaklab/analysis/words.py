@@ -97,4 +97,9 @@ def _figure(value: float) -> str:
         return "infinity" if value > 0 else "-infinity"
     if value == round(value) and abs(value) < 1e6:
         return f"{value:.0f}"
+    return three_digits(value)
+
+
+def three_digits(value: float) -> str:
+    """A figure to three digits, or whole: "0.125", "12.3", "1,235"; no thousands as 1e+03."""
     return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"

@@ -112,6 +112,5 @@ def _record_variant(
         if found is not None:
             return found
         environment = {**services.environment(), **variant.environment}
-        return api.record(
-            *target, **wanted, env=environment, fresh=how["fresh"], progress=how["progress"]
-        )
+        # Fresh: that there is none to be loaded is known by now.
+        return api.record(*target, **wanted, env=environment, fresh=True, progress=how["progress"])

@@ -146,11 +146,7 @@ class Session:
 
     def release(self):
         """End the tracing and the connection."""
-        if self._traced:
-            from . import tracing
-
-            tracing.stop()
-            self._traced = False
+        self._untrace()
         self._channel.drop()
 
     def after_fork(self):
@@ -181,11 +177,8 @@ class Session:
                 reply = self._channel.ask(self._obey(reply))
             if reply[0] == "trace" and not self._traced:
                 self._trace()
-            elif reply[0] == "untrace" and self._traced:
-                from . import tracing
-
-                tracing.stop()
-                self._traced = False
+            elif reply[0] == "untrace":
+                self._untrace()
         except ChannelError:
             self._recover()
             return self._channel.intact
@@ -211,12 +204,10 @@ class Session:
         begun = time.monotonic()
         done = {"kind": "done", "what": reply[0]}
         try:
-            if reply[0] == "collect":
+            if reply[0] in ("collect", "trim"):
                 gc.collect()
-                done["figures"] = dict(figures(), **self._malloc())
-            elif reply[0] == "trim":
-                gc.collect()
-                trim()
+                if reply[0] == "trim":
+                    trim()
                 done["figures"] = dict(figures(), **self._malloc())
             elif reply[0] == "barrier":
                 from . import tracing
@@ -272,6 +263,12 @@ class Session:
         )
         if reply[0] == "stop":
             # Somebody else listens to the stream.
+            self._untrace()
+
+    def _untrace(self):
+        if self._traced:
+            from . import tracing
+
             tracing.stop()
             self._traced = False
 

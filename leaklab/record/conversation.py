@@ -66,7 +66,7 @@ class Conversation:
         self._ticks = ticks
         self._copied: set[int] = set()
         self._dumped: dict[str, Tracked] = {}
-        if pass_name in ("explain", "graph") and options.graphs != "never":
+        if options.takes_graphs(pass_name):
             self.graphs = GraphDumps(pass_name, graph_folder, options.graph_limit_seconds)
         self.stopping = False
         #: live bytes of the snapshot taken last; None before the first

@@ -172,7 +172,9 @@ class GraphDumps:
         """Remove a dump nobody will read, and end its walk; whoever waits here holds a target."""
         one.path.unlink(missing_ok=True)
         if one.walking() and one.pid is not None:
-            os.kill(one.pid, signal.SIGKILL)
+            # The walker of a process that only was attached to is no child of ours to wait for us.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one.pid, signal.SIGKILL)
             self._killed.append(one)
 
     def tables(self) -> Iterator[tuple[str, dict[str, list[Any]]]]:

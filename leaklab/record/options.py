@@ -11,6 +11,7 @@ from typing import Any
 from leaklab.errors import UsageError
 
 PASSES = ("measure", "explain", "graph", "trim", "mmap")
+GRAPH_PASSES = ("explain", "graph")
 GRAPHS = ("fork", "here", "never")
 COLLECT = ("auto", "always", "never")
 MINIMUM_INTERVAL_SECONDS = 0.001
@@ -165,6 +166,10 @@ class RecordOptions:
             raise UsageError(f"unknown stdin: {self.stdin}; allowed: inherit, null")
         for source in self.mark_on:
             check_mark_source(source)
+
+    def takes_graphs(self, pass_name: str) -> bool:
+        """Whether object graphs are taken in this pass."""
+        return pass_name in GRAPH_PASSES and self.graphs != "never"
 
     @property
     def hooks(self) -> tuple[str, ...]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from leaklab.record.conversation import Conversation, how_to_add
 from leaklab.record.deciding import Decider
 from leaklab.record.drive import Drive, drive_command
 from leaklab.record.heap import StackTable
+from leaklab.record.interruption import Interruption
 from leaklab.record.options import RecordOptions
 from leaklab.record.processes import MAIN, ProcessTable, Tracked
 from leaklab.record.procfs import ProcessGoneError, session_of, working_folder
@@ -50,11 +49,6 @@ class PassResult:
     why_no_heap: str | None
     was_told_marks: bool
 
-    @property
-    def interrupted(self) -> bool:
-        """Whether the user has ended it."""
-        return any(row["stopped_by"] == "interrupt" for row in self.rows)
-
 
 class PassRecorder:
     """Records one pass. Everything happens in one thread, driven by a selector.
@@ -74,6 +68,7 @@ class PassRecorder:
         stacks: StackTable,
         stdin: Stdin,
         progress: Callable[[dict[str, Any]], None] | None,
+        interruption: Interruption,
         *,
         ticks: bool = False,
     ) -> None:
@@ -112,6 +107,8 @@ class PassRecorder:
             self._target = RunningTarget(options, channel)
         self._pid = 0
         self._stopped_by: str | None = None
+        self._interruption = interruption
+        self._heeded_count = 0
         self._main_ended_seconds: float | None = None
         self._in_background = False
         self._due: dict[str, float] = {}
@@ -139,7 +136,6 @@ class PassRecorder:
         with contextlib.ExitStack() as stack:
             stack.callback(self._close)
             stack.enter_context(Subreaper())
-            stack.enter_context(_terminate_as_interrupt())
             started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             self._begun = time.monotonic()
             self._pid = self._target.start()
@@ -152,17 +148,20 @@ class PassRecorder:
             self._due["sample"] = FIRST_INTERVAL_SECONDS
             self._tell("started")
             while not self._finished():
-                try:
-                    self._step()
-                except KeyboardInterrupt:
-                    if self._stopped_by == "interrupt":
-                        # Asked twice: no more patience.
-                        self._target.end_now(process.pid for process in self._table.alive())
-                    self._stop("interrupt", "interrupted")
+                self._heed_interruption()
+                self._step()
             duration_seconds = self._now()
             self._end_leftovers()
             self._store_graphs()
             return self._result(started, duration_seconds)
+
+    def _heed_interruption(self) -> None:
+        """Stop when somebody has asked to; with no more patience when asked again."""
+        while self._heeded_count < self._interruption.count:
+            self._heeded_count += 1
+            if self._heeded_count > 1:
+                self._target.end_now(process.pid for process in self._table.alive())
+            self._stop("interrupt", "interrupted")
 
     def _step(self) -> None:
         self._switchboard.listen(self._pause(self._now()))
@@ -469,21 +468,3 @@ class PassRecorder:
         self._conversation.close()
         self._switchboard.close()
         self._target.close()
-
-
-@contextlib.contextmanager
-def _terminate_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end a recording as Ctrl-C does, where this process has no other plan for it."""
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -19,6 +19,7 @@ from leaklab.record import control_group
 from leaklab.record.command import Command, resolve, running
 from leaklab.record.drive import drive_command
 from leaklab.record.heap import StackTable
+from leaklab.record.interruption import Interruption
 from leaklab.record.options import RecordOptions
 from leaklab.record.passes import PassRecorder, PassResult
 from leaklab.record.sources import store_sources
@@ -46,8 +47,8 @@ def record_run(options: RecordOptions, progress: Progress | None = None) -> str:
     ``progress`` is called a few times a second with a dict: kind ("started", "figures", "note",
     "ended"), pass, mark, time_seconds, rss_bytes, live_bytes (None where unmeasured), text.
 
-    A run that was interrupted (KeyboardInterrupt, SIGTERM) is closed in state "interrupted" and
-    returned. Raises LeaklabError when the command cannot be started or the store not written.
+    A run that was interrupted (SIGINT, SIGTERM) is closed in state "interrupted" and returned.
+    Raises LeaklabError when the command cannot be started or the store not written.
     """
     if options.pid is None:
         command = resolve(options.command, options.python, options.cwd)
@@ -62,16 +63,17 @@ def record_run(options: RecordOptions, progress: Progress | None = None) -> str:
     folder = Scratch("run")
     stacks = StackTable()
     state = "incomplete"
-    try:
-        state = _run_passes(options, command, writer, folder, stacks, progress)
-        store_sources(writer, stacks)
-    finally:
-        folder.close()
-        writer.close(state)
+    with Interruption() as interruption:
+        try:
+            state = _run_passes(options, command, writer, folder, stacks, progress, interruption)
+            store_sources(writer, stacks)
+        finally:
+            folder.close()
+            writer.close(state)
     return writer.path
 
 
-# What a pass changes in the environment of the target.
+# What a pass adds to the environment of the target.
 _PASS_ENVIRONMENT = {"mmap": {"MALLOC_MMAP_THRESHOLD_": "65536"}}
 
 
@@ -82,6 +84,7 @@ def _run_passes(
     folder: Scratch,
     stacks: StackTable,
     progress: Progress | None,
+    interruption: Interruption,
 ) -> str:
     local = Path(writer.path) if "://" not in writer.path else folder.path
     results: list[PassResult] = []
@@ -97,9 +100,9 @@ def _run_passes(
                 text = "no room for a copy of the input: this pass has none"
                 writer.event("stdin", text, time_seconds=None, **{"pass": name})
             before = list(writer.meta["processes"])
-            changed = _PASS_ENVIRONMENT.get(name)
+            environment = {**(options.env or {}), **_PASS_ENVIRONMENT.get(name, {})}
             recorder = PassRecorder(
-                replace(options, env={**(options.env or {}), **changed}) if changed else options,
+                replace(options, env=environment),
                 command,
                 name,
                 writer,
@@ -108,6 +111,7 @@ def _run_passes(
                 stacks,
                 stdin,
                 progress,
+                interruption,
                 ticks=_ticks(name, results, options),
             )
             result = recorder.run()
@@ -116,7 +120,7 @@ def _run_passes(
                 passes=[*writer.meta["passes"], *result.rows],
                 processes=[*before, *result.processes],
             )
-            if result.interrupted:
+            if interruption.count:
                 return "interrupted"
     return "complete"
 
@@ -130,7 +134,7 @@ def _why_not(name: str, results: list[PassResult], options: RecordOptions) -> st
 
 def _ticks(name: str, results: list[PassResult], options: RecordOptions) -> bool:
     """Say whether the probe has to call now and then, because no marks are to be expected."""
-    if options.pid is not None or options.graphs == "never" or name == "measure":
+    if options.pid is not None or not options.takes_graphs(name):
         return False
     return not any(result.was_told_marks for result in results) if results else name == "graph"
 

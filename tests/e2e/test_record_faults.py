@@ -194,6 +194,22 @@ def test_an_interrupted_run_is_closed(tmp_path: Path, number: int) -> None:
     assert run.samples["mark"].max() >= 39
 
 
+def test_a_target_that_does_not_heed_is_ended_when_asked_twice(tmp_path: Path) -> None:
+    deaf = "import signal\nfrom pathlib import Path\n"
+    deaf += "signal.signal(signal.SIGINT, lambda *_: Path('asked').touch())\n"
+    recorder = Recorder(tmp_path, "measure", deaf + textwrap.dedent(WORK))
+    recorder.wait_until_half()
+    recorder.process.send_signal(signal.SIGINT)
+    while not (tmp_path / "asked").exists():
+        assert recorder.process.poll() is None
+        time.sleep(0.01)
+    recorder.process.send_signal(signal.SIGINT)
+    recorder.process.communicate(timeout=30)
+    (pass_row,) = recorder.run().meta["passes"]
+    assert pass_row["stopped_by"] == "interrupt"
+    assert pass_row["signal"] == "SIGKILL"
+
+
 @pytest.fixture
 def small_group() -> Iterator[Path]:
     """A control group with a limit of 400 MB, where this user may make one."""

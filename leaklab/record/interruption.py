@@ -1,0 +1,50 @@
+"""Ctrl-C and SIGTERM while a recording runs: counted where they arrive, heeded where it is safe.
+
+An exception raised by a signal handler can come between any two lines: inside a write to the
+store, or after the last point at which the recorder still catches it, and a run is lost.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+# Whoever asks that often wants the recorder itself to stop, whatever is lost by it.
+PATIENCE_COUNT = 3
+
+
+class Interruption:
+    """How often this process was asked to stop since the recording began.
+
+    In the main thread it stands in for the handler of SIGINT, and for that of SIGTERM where the
+    process has no other plan for it, until it is left. A signal that is ignored stays ignored.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            interrupt = signal.getsignal(signal.SIGINT)
+            if callable(interrupt) or interrupt is signal.SIG_DFL:
+                self._before[signal.SIGINT] = signal.signal(signal.SIGINT, self._asked)
+            if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+                self._before[signal.SIGTERM] = signal.signal(signal.SIGTERM, self._asked)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _asked(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+        if self.count >= PATIENCE_COUNT:
+            raise KeyboardInterrupt
