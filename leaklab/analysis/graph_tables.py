@@ -20,11 +20,12 @@ _MOST_PATHS = 20_000
 _MOST_DOMINATORS = 3_000
 
 
-def dump_tables(dump: HeapDump) -> dict[str, pd.DataFrame]:
+def dump_tables(dump: HeapDump, *, with_dominators: bool = True) -> dict[str, pd.DataFrame]:
     """Return the tables ``objects`` and ``paths`` of one dump, without process and dump number.
 
     ``objects``: type, count, shallow_bytes, retained_bytes. ``paths``: see graph_paths.path_table,
-    with ``tree`` "path" (shortest paths) and "dominator" (retained sizes that nest).
+    with ``tree`` "path" (shortest paths) and, unless told not to, "dominator" (retained sizes that
+    nest: a third of the work, to be drawn and not compared).
     """
     graph = ObjectGraph(dump)
     dominator = immediate_dominators(graph)
@@ -32,12 +33,14 @@ def dump_tables(dump: HeapDump) -> dict[str, pd.DataFrame]:
     paths = path_tree(graph)
     table = path_table(paths, retained_by_path(paths, retained, dominator), _MOST_PATHS)
     table.insert(0, "tree", "path")
-    holders = dominator_tree(graph, dominator, paths)
-    icicle = path_table(holders, _sums_below(holders), _MOST_DOMINATORS)
-    icicle.insert(0, "tree", "dominator")
+    if with_dominators:
+        holders = dominator_tree(graph, dominator, paths)
+        icicle = path_table(holders, _sums_below(holders), _MOST_DOMINATORS)
+        icicle.insert(0, "tree", "dominator")
+        table = pd.concat([table, icicle], ignore_index=True)
     return {
         "objects": _objects(graph, retained_by_type(graph, retained, dominator)),
-        "paths": pd.concat([table, icicle], ignore_index=True),
+        "paths": table,
     }
 
 

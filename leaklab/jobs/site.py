@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from leaklab.errors import UsageError
+from leaklab.jobs import fork_server
 from leaklab.jobs.batch import BatchResult, run_batch
 from leaklab.jobs.notebook import NotebookResult, notebook_parameters, notebook_title
 from leaklab.jobs.tasks import RecordingTask
 
 Progress = Callable[[str], None]
 NOTEBOOK_LIMIT_SECONDS = 1800.0
+# What every job of a notebook needs.
+_IMPORTS = ("papermill", "nbconvert.exporters.html", "leaklab.jobs.notebook", "leaklab.report")
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _execute_one(
     path: Path, folder: Path, store: str | None, quick: bool, fresh: bool
 ) -> NotebookResult:
     known = {parameter.name for parameter in notebook_parameters(path)}
-    command = [sys.executable, "-m", "leaklab", "run", str(path), "--output", str(folder)]
+    command = ["run", str(path), "--output", str(folder)]
     if store is not None:
         command += ["--store", store]
     for name, value in (("quick", quick), ("links", True)):
@@ -123,17 +124,16 @@ def _execute_one(
         command.append("--resume")
     output = folder / path.stem
     record: dict[str, Any] = {}
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=NOTEBOOK_LIMIT_SECONDS
-        )
-    except subprocess.TimeoutExpired:
+    outcome = fork_server.call(
+        "leaklab.cli:main", command, imports=_IMPORTS, time_limit_seconds=NOTEBOOK_LIMIT_SECONDS
+    )
+    if outcome.timed_out:
         error: str | None = f"stopped after {NOTEBOOK_LIMIT_SECONDS:g} seconds"
     else:
-        error = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        error = outcome.said or "it said nothing"
         with contextlib.suppress(OSError, ValueError):
             record = json.loads((output / "verdict.json").read_text(encoding="utf-8"))
-        if (done.returncode == 0) == (record.get("state") == "done"):
+        if (outcome.result == 0) == (record.get("state") == "done"):
             error = record.get("error")
         else:  # what is there is of an earlier job; this one did not get so far
             record = {}

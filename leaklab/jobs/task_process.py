@@ -1,17 +1,7 @@
-"""The process of one recording task: its description comes in as JSON, its result goes out as JSON.
-
-Run as ``python -m leaklab.jobs.task_process``. It ends with its parent, so that a killed worker
-leaves no recording behind.
-"""
+"""What the process of one recording task does; its result goes back as plain values."""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import json
-import os
-import signal
-import sys
 import time
 from dataclasses import asdict
 from typing import Any
@@ -19,17 +9,10 @@ from typing import Any
 from leaklab.errors import LeaklabError
 from leaklab.jobs.tasks import RecordingTask, TaskResult
 
-PR_SET_PDEATHSIG = 1
 
-
-def main() -> int:
-    """Run the task on standard input; print its result as the last line."""
-    _end_with_parent()
-    task = RecordingTask(**json.load(sys.stdin))
-    with contextlib.redirect_stdout(sys.stderr):  # the result is all that standard output carries
-        result = record(task)
-    print(json.dumps(asdict(result), default=str), flush=True)
-    return 0
+def run(task: dict[str, Any]) -> dict[str, Any]:
+    """Do the task with these fields; returns the fields of its result."""
+    return asdict(record(RecordingTask(**task)))
 
 
 def record(task: RecordingTask) -> TaskResult:
@@ -91,16 +74,3 @@ def _describe(case: Any, variant: str, run: Any) -> dict[str, Any]:
 
 def _silent(event: dict[str, Any]) -> None:
     """Progress of one recording among many is nobody's to see."""
-
-
-def _end_with_parent() -> None:
-    """Have the kernel send SIGTERM, which ends a recording in order, when the parent is gone."""
-    parent = os.getppid()
-    with contextlib.suppress(OSError, AttributeError):  # Linux only
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,12 +6,9 @@ the batch nor a cluster's worker goes with it.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -19,9 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.jobs import fork_server
 
 TIME_LIMIT_SECONDS = 1800.0
-_STOP_SECONDS = 20.0
+# What every recording of a case needs, and what its page is drawn with.
+_IMPORTS = (
+    "pandas",
+    "pyarrow.parquet",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
+    "leaklab.analysis.graph_tables",
+    "leaklab.cases.catalogue",
+    "leaklab.overview",
+    "leaklab.record.recording",
+    "leaklab.report",
+)
 
 
 @dataclass(frozen=True)
@@ -113,43 +122,21 @@ def _grid(values: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
 
 def run_task(task: RecordingTask, time_limit_seconds: float = TIME_LIMIT_SECONDS) -> TaskResult:
     """Run `task` in a process of its own and wait for it. Never raises for what the task does."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "leaklab.jobs.task_process"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            out, err = process.communicate(json.dumps(asdict(task)), timeout=time_limit_seconds)
-        except subprocess.TimeoutExpired:
-            _stop(process)
-            error = f"stopped after {time_limit_seconds:g} seconds"
-            return TaskResult(task.label, "failed", error=error)
-        except BaseException:
-            _stop(process)
-            raise
-    try:
-        return TaskResult(**json.loads(out.splitlines()[-1]))
-    except (IndexError, ValueError, TypeError):
-        how = f"signal {-process.returncode}" if process.returncode < 0 else "no result"
-        last = err.strip().splitlines()[-1] if err.strip() else "it said nothing"
-        return TaskResult(task.label, "failed", error=f"{how}: {last}")
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    """End a task's process: politely, so that its run is closed, then with all it started."""
-    import psutil
-
-    process.terminate()
-    try:
-        process.communicate(timeout=_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        for child in psutil.Process(process.pid).children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                child.kill()
-        process.kill()
-        process.communicate()
+    outcome = fork_server.call(
+        "leaklab.jobs.task_process:run",
+        asdict(task),
+        imports=_IMPORTS,
+        time_limit_seconds=time_limit_seconds,
+    )
+    if outcome.timed_out:
+        error = f"stopped after {time_limit_seconds:g} seconds"
+    elif outcome.result is not None:
+        return TaskResult(**outcome.result)
+    else:
+        killed = outcome.status is not None and outcome.status < 0
+        how = f"signal {-(outcome.status or 0)}" if killed else "no result"
+        error = f"{how}: {outcome.said or 'it said nothing'}"
+    return TaskResult(task.label, "failed", error=error)
 
 
 @cache

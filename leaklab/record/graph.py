@@ -178,13 +178,22 @@ class GraphDumps:
             self._killed.append(one)
 
     def tables(self) -> Iterator[tuple[str, dict[str, list[Any]]]]:
-        """Analyse the dumps and yield (table, columns) to append; never raises for a bad dump."""
+        """Analyse the dumps and yield (table, columns) to append; never raises for a bad dump.
+
+        The last of each process comes first: it is the one whose dominator tree is drawn.
+        """
         numbers: dict[int, int] = {}
         for process in {one.process for one in self._dumps}:
             self._drop_needless(process, _ANALYSED_AT)
         for one in self._dumps:
-            number = numbers[one.process] = numbers.get(one.process, -1) + 1
-            row, tables = one.analysed(self.limit_seconds)
+            numbers[one.process] = numbers.get(one.process, -1) + 1
+        drawn: set[int] = set()
+        for one in reversed(self._dumps):
+            number = numbers[one.process]
+            numbers[one.process] -= 1
+            row, tables = one.analysed(self.limit_seconds, one.process not in drawn)
+            if tables:
+                drawn.add(one.process)
             row.update({"pass": self._pass, "dump": number})
             yield "graph_dumps", {name: [row.get(name)] for name in TABLES["graph_dumps"].names}
             for name, table in tables.items():
@@ -224,7 +233,9 @@ class _Dump:
         self._over = self._over or self.pid is None or _ended(self.pid, timeout_seconds)
         return not self._over
 
-    def analysed(self, limit_seconds: float) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
+    def analysed(
+        self, limit_seconds: float, with_dominators: bool
+    ) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
         row: dict[str, Any] = {
             "process": self.process,
             "mark": self.mark,
@@ -242,7 +253,7 @@ class _Dump:
             from leaklab.record.graph_file import read_dump
 
             dump = read_dump(self.path)
-            tables = dump_tables(dump)
+            tables = dump_tables(dump, with_dominators=with_dominators)
         except (LeaklabError, OSError, ValueError, MemoryError) as problem:
             reason = str(problem) or type(problem).__name__
             return {**row, "state": "failed", "reason": reason}, {}

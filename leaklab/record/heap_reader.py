@@ -14,6 +14,7 @@ from __future__ import annotations
 import array
 import contextlib
 import fcntl
+import gc
 import json
 import os
 import re
@@ -302,6 +303,9 @@ def main() -> None:
     """Serve on the inherited socket; ends hard, for memray's threads may never return."""
     # Ctrl-C in a terminal is the recorder's affair, also before it has ended the stream.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A snapshot is tens of thousands of objects, none in a cycle: looking for some among them
+    # takes as long as making them.
+    gc.disable()
     if len(sys.argv) == 3:
         copy_stream(int(sys.argv[1]), sys.argv[2])
         return
