@@ -49,6 +49,7 @@ class Conversation:
         source: Path | None,
         capture_folder: Path | None,
         graph_folder: Path,
+        expected_mark_counts: Mapping[str, int],
         ticks: bool = False,
     ) -> None:
         self._options = options
@@ -63,6 +64,7 @@ class Conversation:
         self._reader: HeapReader | None = None
         #: the object graphs of this pass; None where it takes none
         self.graphs: GraphDumps | None = None
+        self._expected_mark_counts = expected_mark_counts
         self._ticks = ticks
         self._copied: set[int] = set()
         self._dumped: dict[str, Tracked] = {}
@@ -256,7 +258,8 @@ class Conversation:
         if graphs is None or not self._stands_for_role(tracked, graphs):
             return
         number = self._graph_number(tracked)
-        if not graphs.due(number, mark, now, tracked.rss_bytes):
+        expected = self._expected_mark_counts.get(tracked.role)
+        if not graphs.due(number, mark, now, tracked.rss_bytes, expected):
             return
         path = graphs.path()
         self._copied.add(tracked.process)

@@ -40,6 +40,8 @@ _LEAST_WALKERS, _MOST_WALKERS = 2, 8
 # Dumps that are kept, by their place in the work so far; and those that are analysed in the end.
 _KEPT_AT = (0.2, 0.3, 0.45, 0.65, 1.0)
 _ANALYSED_AT = (0.3, 0.65, 1.0)
+# Where it is known how many marks will come. Not at the very last: a walk beside work costs less.
+_PLANNED_AT = (0.3, 0.6, 0.9)
 
 
 def wait_dump(path: str | Path, pid: int | None, timeout_seconds: float) -> None:
@@ -88,8 +90,8 @@ class GraphDumps:
 
     ``folder`` takes the files (tens of bytes per object); they are removed as they are read.
     ``limit_seconds`` bounds one walk. Which dumps a growth needs is known only at the end (one
-    after warm-up, one between, the last), so there are more of them at first, ever further apart,
-    and most are dropped unread.
+    after warm-up, one between, the last), unless an earlier pass tells; so there are more of them
+    at first, ever further apart, and most are dropped unread.
     """
 
     def __init__(self, pass_name: str, folder: str | Path, limit_seconds: float) -> None:
@@ -102,16 +104,25 @@ class GraphDumps:
         self._killed: list[_Dump] = []
         self._paused: dict[int, float] = {}
 
-    def due(self, process: int, mark: int | None, now: float, rss_bytes: int) -> bool:
+    def due(
+        self,
+        process: int,
+        mark: int | None,
+        now: float,
+        rss_bytes: int,
+        expected_mark_count: int | None = None,
+    ) -> bool:
         """Say whether a process should be dumped ``now`` seconds into the pass.
 
-        At this ``mark``, where there are any. A copy that is walked grows to about the size of the
-        process, ``rss_bytes``.
+        At this ``mark``, where there are any; an earlier pass may tell how many are to be expected.
+        A copy that is walked grows to about the size of the process, ``rss_bytes``.
         """
         mine = [one for one in self._dumps if one.process == process]
         if mark is not None:
             last = max((one.mark for one in mine if one.mark is not None), default=0)
-            too_early = mark < _FIRST_MARK or mark < _SPACING * last + 1
+            planned = [share * (expected_mark_count or 0) for share in _PLANNED_AT]
+            next_mark = next((one for one in planned if one > last), _SPACING * last + 1)
+            too_early = mark < _FIRST_MARK or mark < next_mark
         else:
             last_seconds = max((one.time_seconds for one in mine), default=0.0)
             too_early = now < _SPACING * last_seconds + _FIRST_SECONDS

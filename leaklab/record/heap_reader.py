@@ -84,6 +84,8 @@ class Stream:
         self._marker_keys: set[int] = set()
         self._last: set[Any] = set()
         self._live: dict[int, tuple[int, int]] = {}
+        self._live_bytes = 0
+        self._allocation_count = 0
         self._new_stacks = array.array("q")
         self._records: set[Any] = set()
         self._added: set[Any] = set()
@@ -150,14 +152,16 @@ class Stream:
                 continue
             size, count = self._live.pop(stack_id, (0, 0))
             figures = (size + step[0], count + step[1])
+            self._live_bytes += step[0]
+            self._allocation_count += step[1]
             if figures != (0, 0):
                 self._live[stack_id] = figures
             changed.extend((stack_id, *figures))
         stacks, self._new_stacks = self._new_stacks, array.array("q")
         frames, self._frames.new = self._frames.new, []
         return {
-            "live_bytes": sum(size for size, _ in self._live.values()),
-            "allocation_count": sum(count for _, count in self._live.values()),
+            "live_bytes": self._live_bytes,
+            "allocation_count": self._allocation_count,
             "stack_count": len(self._live),
             "frames": frames,
             "stacks": stacks,

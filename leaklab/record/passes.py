@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,8 @@ class PassResult:
     rows: list[dict[str, Any]]
     processes: list[dict[str, Any]]
     why_no_heap: str | None
-    was_told_marks: bool
+    #: by role, the most marks one of its processes has told
+    told_mark_counts: dict[str, int]
 
 
 class PassRecorder:
@@ -70,6 +71,7 @@ class PassRecorder:
         progress: Callable[[dict[str, Any]], None] | None,
         interruption: Interruption,
         *,
+        expected_mark_counts: Mapping[str, int],
         ticks: bool = False,
     ) -> None:
         self._options = options
@@ -94,6 +96,7 @@ class PassRecorder:
             command.source if command.kind != "program" else None,
             output_folder,
             socket_folder,
+            expected_mark_counts,
             ticks,
         )
         channel = Path(options.channel) if options.channel else socket_folder / f"{name}.sock"
@@ -435,11 +438,15 @@ class PassRecorder:
         if attached or self._window_end_seconds is not None:
             rows.append({**row, "pass": "explain", **self._tracing("explain")})
         self._tell("ended")
+        told: dict[str, int] = {}
+        for tracked in self._table.all:
+            if tracked.told_mark_count:
+                told[tracked.role] = max(told.get(tracked.role, 0), tracked.mark_count)
         return PassResult(
             rows=rows,
             processes=self._table.rows(self._name),
             why_no_heap=self._why_no_heap(),
-            was_told_marks=any(tracked.told_mark_count for tracked in self._table.all),
+            told_mark_counts=told,
         )
 
     def _why_no_heap(self) -> str | None:

@@ -112,6 +112,7 @@ def _run_passes(
                 stdin,
                 progress,
                 interruption,
+                expected_mark_counts=_expected_mark_counts(results),
                 ticks=_ticks(name, results, options),
             )
             result = recorder.run()
@@ -132,11 +133,18 @@ def _why_not(name: str, results: list[PassResult], options: RecordOptions) -> st
     return f"explain pass skipped: {results[0].why_no_heap}"
 
 
+def _expected_mark_counts(results: list[PassResult]) -> dict[str, int]:
+    """Return how many marks to expect by role, where the pass before has come to its end."""
+    if not results or results[-1].rows[0]["stopped_by"] is not None:
+        return {}
+    return results[-1].told_mark_counts
+
+
 def _ticks(name: str, results: list[PassResult], options: RecordOptions) -> bool:
     """Say whether the probe has to call now and then, because no marks are to be expected."""
     if options.pid is not None or not options.takes_graphs(name):
         return False
-    return not any(result.was_told_marks for result in results) if results else name == "graph"
+    return not any(result.told_mark_counts for result in results) if results else name == "graph"
 
 
 def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:

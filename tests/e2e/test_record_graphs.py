@@ -36,7 +36,7 @@ def record(tmp_path, source, *arguments, **options):
 
 
 def test_many_dumps_do_not_disturb_the_tracer(tmp_path, monkeypatch):
-    monkeypatch.setattr(GraphDumps, "due", lambda self, process, mark, now, rss_bytes: mark >= 2)
+    monkeypatch.setattr(GraphDumps, "due", lambda self, process, mark, *_: mark >= 2)
     run = record(tmp_path, CACHE, "30", passes=("explain",))
     assert run.meta["events"] == []
     assert [process["role"] for process in run.meta["processes"]] == ["main"]
@@ -229,3 +229,8 @@ def test_where_a_worker_ends_too_soon_the_next_of_its_role_is_dumped(tmp_path):
     run = record(tmp_path, RECYCLED, passes=("graph",))
     assert run.data.graph_dumps["process"].value_counts().max() >= 2
     assert run.retention()["path"].iloc[0] == "__main__.KEPT → list item → dict"
+
+
+def test_what_the_measure_pass_has_seen_tells_when_to_dump(tmp_path):
+    run = record(tmp_path, CACHE, "40", passes=("measure", "explain"))
+    assert sorted(run.data.graph_dumps["mark"]) == [12, 24, 36]
