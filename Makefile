@@ -10,6 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
 BIN := .venv/bin
 STAMP := .venv/leaklab.stamp
+TEST_STAMP := .venv/leaklab-test.stamp
 BENCH_STAMP := .venv/leaklab-bench.stamp
 # uv from the path, or put into the environment by pip: pip's own resolver takes many minutes over
 # the versions of botocore that s3fs and moto agree on. Where uv cannot be had, pip does it all.
@@ -21,7 +22,7 @@ JOBS ?= 2
 help: ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
 
-env: $(STAMP) ## make or update the environment in .venv
+env: $(TEST_STAMP) ## make or update the environment in .venv
 
 # The stamp makes reruns cheap: the environment is touched only when pyproject.toml has changed.
 $(STAMP): pyproject.toml
@@ -30,15 +31,19 @@ $(STAMP): pyproject.toml
 	  test -x $(BIN)/python || uv venv --quiet --python "$(PYTHON)" .venv; \
 	else \
 	  test -x $(BIN)/python || "$(PYTHON)" -m venv .venv; \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1' uv \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check uv \
 	    || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'; \
 	fi
-	@$(INSTALL) --editable '.[cases,cluster,s3]' --group test
+	@$(INSTALL) --editable '.[cases,cluster,s3]'
 	@$(BIN)/python -m compileall -q leaklab
 	@touch $@
 
+$(TEST_STAMP): $(STAMP)
+	@$(INSTALL) --group test
+	@touch $@
+
 # What leaklab is compared with is installed for the benchmarks only.
-$(BENCH_STAMP): $(STAMP)
+$(BENCH_STAMP): $(TEST_STAMP)
 	@$(INSTALL) --group bench
 	@touch $@
 
@@ -51,16 +56,16 @@ report-full: $(STAMP) ## the same at default sizes
 lab: $(STAMP) ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks/00-start-here.ipynb
 
-test: $(STAMP) ## all tests, with lint and types
+test: $(TEST_STAMP) ## all tests, with lint and types
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest
 
-lint: $(STAMP) ## ruff and mypy
+lint: $(TEST_STAMP) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(STAMP) ## ruff format
+format: $(TEST_STAMP) ## ruff format
 	$(BIN)/ruff format .
 
 bench: $(BENCH_STAMP) ## overhead of each pass, import of captures, retention paths, beside other tools

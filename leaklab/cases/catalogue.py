@@ -77,6 +77,7 @@ class Case:
     passes: tuple[str, ...] | None
     collect: str | None
     whole_when_quick: bool
+    slow: bool
     folder: Path
 
     @property
@@ -210,6 +211,7 @@ def read_case(folder: Path) -> Case:
         passes=_known(table, "passes", PASSES) or None,
         collect=table.choice("collect", COLLECT, default="") or None,
         whole_when_quick=table.optional("whole_when_quick", bool) or False,
+        slow=table.optional("slow", bool) or False,
         folder=folder,
     )
     table.finish()
