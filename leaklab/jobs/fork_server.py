@@ -40,12 +40,12 @@ class Outcome:
     """How a call ended. ``result``: what the function returned, None where it did not.
 
     ``status``: exit status of the process, negative for a signal; None when nobody knows.
-    ``said``: the last line it wrote.
+    ``said``: the last line it wrote, or why it wrote none.
     """
 
-    result: Any = None
-    status: int | None = None
-    said: str = ""
+    result: Any
+    status: int | None
+    said: str
     timed_out: bool = False
 
 
@@ -74,12 +74,14 @@ def call(
             answers.wait(time_limit_seconds)
         except TimeoutError:
             _stop(answers)
-            return Outcome(timed_out=True)
+            said = f"stopped after {time_limit_seconds:g} seconds"
+            return Outcome(None, None, said, timed_out=True)
         except BaseException:
             _stop(answers)
             raise
     found = answers.found
-    return Outcome(found.get("result"), found.get("status"), found.get("said", ""))
+    said = found.get("said") or "it said nothing"
+    return Outcome(found.get("result"), found.get("status"), said)
 
 
 class _Answers:
@@ -175,6 +177,7 @@ class _Forked:
 
 def main(descriptor: str) -> int:
     """Serve on an inherited socket until nobody can ask any more."""
+    os.set_inheritable(int(descriptor), False)
     return serve(socket.socket(fileno=int(descriptor)))
 
 

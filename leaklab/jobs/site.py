@@ -128,10 +128,8 @@ def _execute_one(
     outcome = fork_server.call(
         "leaklab.cli:main", command, imports=_IMPORTS, time_limit_seconds=NOTEBOOK_LIMIT_SECONDS
     )
-    if outcome.timed_out:
-        error: str | None = f"stopped after {NOTEBOOK_LIMIT_SECONDS:g} seconds"
-    else:
-        error = outcome.said or "it said nothing"
+    error: str | None = outcome.said
+    if not outcome.timed_out:
         with contextlib.suppress(OSError, ValueError):
             record = json.loads((output / "verdict.json").read_text(encoding="utf-8"))
         if (outcome.result == 0) == (record.get("state") == "done"):

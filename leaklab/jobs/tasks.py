@@ -128,14 +128,14 @@ def run_task(task: RecordingTask, time_limit_seconds: float = TIME_LIMIT_SECONDS
         imports=_IMPORTS,
         time_limit_seconds=time_limit_seconds,
     )
-    if outcome.timed_out:
-        error = f"stopped after {time_limit_seconds:g} seconds"
-    elif outcome.result is not None:
+    if outcome.result is not None:
         return TaskResult(**outcome.result)
+    if outcome.timed_out:
+        error = outcome.said
+    elif outcome.status is not None and outcome.status < 0:
+        error = f"signal {-outcome.status}: {outcome.said}"
     else:
-        killed = outcome.status is not None and outcome.status < 0
-        how = f"signal {-(outcome.status or 0)}" if killed else "no result"
-        error = f"{how}: {outcome.said or 'it said nothing'}"
+        error = f"no result: {outcome.said}"
     return TaskResult(task.label, "failed", error=error)
 
 

@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import struct
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,7 +121,11 @@ class GraphDumps:
         mine = [one for one in self._dumps if one.process == process]
         if mark is not None:
             last = max((one.mark for one in mine if one.mark is not None), default=0)
-            planned = [share * (expected_mark_count or 0) for share in _PLANNED_AT]
+            planned = (
+                [share * expected_mark_count for share in _PLANNED_AT]
+                if expected_mark_count
+                else []
+            )
             next_mark = next((one for one in planned if one > last), _SPACING * last + 1)
             too_early = mark < _FIRST_MARK or mark < next_mark
         else:
@@ -193,15 +198,15 @@ class GraphDumps:
 
         The last of each process comes first: it is the one whose dominator tree is drawn.
         """
-        numbers: dict[int, int] = {}
         for process in {one.process for one in self._dumps}:
             self._drop_needless(process, _ANALYSED_AT)
+        numbers = Counter[int]()
+        numbered = []
         for one in self._dumps:
-            numbers[one.process] = numbers.get(one.process, -1) + 1
+            numbered.append((numbers[one.process], one))
+            numbers[one.process] += 1
         drawn: set[int] = set()
-        for one in reversed(self._dumps):
-            number = numbers[one.process]
-            numbers[one.process] -= 1
+        for number, one in reversed(numbered):
             row, tables = one.analysed(self.limit_seconds, one.process not in drawn)
             if tables:
                 drawn.add(one.process)
