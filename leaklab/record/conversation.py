@@ -24,6 +24,9 @@ Steps = Generator[tuple[str, ...], dict[str, Any], None]
 SNAPSHOT_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
 # Snapshots without marks: at first this far apart, later this share of the age of the process.
+# The barrier of the probe's own thread is not always recognised (seen on CPython 3.11), and while it
+# is waited for nothing else is recorded.
+TICK_SNAPSHOT_SECONDS = 0.2
 IDLE_SNAPSHOT_SECONDS = 0.1
 IDLE_SNAPSHOT_SHARE = 0.01
 # A process that will give marks still imports at this age: thousands of stacks for nothing.
@@ -230,14 +233,21 @@ class Conversation:
             return UNTRACE if tracked.traced else GO
         return GO if tracked.traced or tracked.note else TRACE
 
-    def _snapshot(self, tracked: Tracked, now: float, mark: int | None, quiescent: bool) -> Steps:
+    def _snapshot(
+        self,
+        tracked: Tracked,
+        now: float,
+        mark: int | None,
+        quiescent: bool,
+        limit_seconds: float = SNAPSHOT_SECONDS,
+    ) -> Steps:
         """Take an exact snapshot of a process that talks to us; ends in ``go``."""
         tracked.barrier_count += 1
         begun = time.monotonic()
         yield ("barrier", str(tracked.barrier_count))
         assert tracked.heap is not None
         try:
-            tracked.heap.take(tracked.barrier_count, SNAPSHOT_SECONDS)
+            tracked.heap.take(tracked.barrier_count, limit_seconds)
         except LeaklabError as problem:
             tracked.heap = None
             self.note_untraced(tracked, str(problem))
@@ -296,7 +306,7 @@ class Conversation:
         if not tracked.told_mark_count:
             yield from self._graph(tracked, None, now)
         if self.snapshot_due(tracked, now, at_mark=False):
-            yield from self._snapshot(tracked, now, None, False)
+            yield from self._snapshot(tracked, now, None, False, TICK_SNAPSHOT_SECONDS)
         else:
             yield self._last_word(tracked, now)
 
