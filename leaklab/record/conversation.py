@@ -23,10 +23,10 @@ from leaklab.store import RunWriter
 Steps = Generator[tuple[str, ...], dict[str, Any], None]
 SNAPSHOT_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
-# Snapshots without marks: at first this far apart, later this share of the age of the process.
-# The barrier of the probe's own thread is not always recognised (seen on CPython 3.11), and while it
-# is waited for nothing else is recorded.
+# The barrier of the probe's own thread is not always recognised (seen on CPython 3.11), and while
+# it is waited for nothing else is recorded.
 TICK_SNAPSHOT_SECONDS = 0.2
+# Snapshots without marks: at first this far apart, later this share of the age of the process.
 IDLE_SNAPSHOT_SECONDS = 0.1
 IDLE_SNAPSHOT_SHARE = 0.01
 # A process that will give marks still imports at this age: thousands of stacks for nothing.
