@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +245,9 @@ class Conversation:
         tracked.barrier_count += 1
         begun = time.monotonic()
         yield ("barrier", str(tracked.barrier_count))
-        assert tracked.heap is not None
+        if tracked.heap is None:  # the reader was lost meanwhile
+            yield GO
+            return
         try:
             tracked.heap.take(tracked.barrier_count, limit_seconds)
         except LeaklabError as problem:
@@ -364,6 +366,21 @@ class Conversation:
             self.note_untraced(tracked, str(problem))
             return
         self._store_snapshot(tracked, now, mark, False, time.monotonic() - begun)
+
+    def check_streams(self, processes: Iterable[Tracked]) -> None:
+        """Look whether the streams are still read, where no snapshot is taken.
+
+        In the middle of a long unit of work nobody asks the reader, and a target whose stream is
+        full waits for it.
+        """
+        for tracked in processes:
+            if tracked.heap is None or not tracked.traced:
+                continue
+            try:
+                tracked.heap.check()
+            except LeaklabError as problem:
+                tracked.heap = None
+                self.note_untraced(tracked, str(problem))
 
     def _store_snapshot(
         self, tracked: Tracked, now: float, mark: int | None, quiescent: bool, held_seconds: float

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,17 @@ from typing import Any
 
 from leaklab.errors import LeaklabError
 from leaklab.probe.marker import marker_bytes
+from leaklab.record.procfs import ProcessFiles
 
 _READER = Path(__file__).with_name("heap_reader.py")
-# The walk over a heap of any size ends; what is bounded here is a reader that died or hangs.
-_REPLY_SECONDS = 120.0
+# A reader that works uses the processor: one that has used none for so long hangs.
+_STALL_SECONDS = 5.0
+# What one that works may take beyond what it was asked to wait for. Ten million live blocks of a
+# hundred thousand stacks: about 3 s to walk over them, about 10 s to compare and tell them.
+_WALK_SECONDS = 60.0
+# So often it is looked whether it works.
+_LOOK_SECONDS = 0.5
+_BLOCK_SIZE = 1 << 20
 
 # memray's AllocatorType by number; written out because importing memray costs start-up time.
 ALLOCATORS = {
@@ -179,10 +187,41 @@ class StackTable:
         }
 
 
+class _Patience:
+    """Decides how much longer the reader is waited for.
+
+    ``asked_seconds``: how long what it was asked for may take; ``idle_seconds``: how much of that
+    it may spend waiting. Looks are counted, not seconds, so that a machine which was stopped for a
+    while (suspended, or its control group frozen) does not make the reader look idle.
+    """
+
+    def __init__(self, files: ProcessFiles, asked_seconds: float, idle_seconds: float) -> None:
+        self._files = files
+        self._limit_seconds = asked_seconds + _WALK_SECONDS
+        self._idle_look_limit = (idle_seconds + _STALL_SECONDS) / _LOOK_SECONDS
+        self._begun = time.monotonic()
+        self._idle_look_count = 0
+        self._cpu_seconds: float | None = None
+
+    def why_no_longer(self) -> str | None:
+        """Say, after another look, why not to wait any longer; None while that makes sense."""
+        before, self._cpu_seconds = self._cpu_seconds, self._files.cpu_seconds()
+        # Where the processor time is not told, only the limit ends the waiting.
+        idle = before is not None and before == self._cpu_seconds
+        self._idle_look_count = self._idle_look_count + 1 if idle else 0
+        if self._idle_look_count >= self._idle_look_limit:
+            return f"it hangs, idle for {self._idle_look_count * _LOOK_SECONDS:g} s"
+        if time.monotonic() - self._begun > self._limit_seconds:
+            return f"it is still busy after {self._limit_seconds:g} s"
+        return None
+
+
 class HeapReader:
     """The process that reads the streams (see heap_reader.py) and the line to it.
 
     One for each explain pass. Killing the recorder leaves it reading until the targets are done.
+    One that hangs is killed: what it does not read holds the targets up, without it they go on
+    untraced. Whoever asks it later is told so at once.
     """
 
     def __init__(self) -> None:
@@ -197,9 +236,12 @@ class HeapReader:
                 stderr=self._errors,
                 start_new_session=True,
             )
-        ours.settimeout(_REPLY_SECONDS)
+        self._files = ProcessFiles(self._process.pid, even_if_gone=True)
+        ours.settimeout(_LOOK_SECONDS)
         self._control = ours
-        self._replies = ours.makefile("rb")
+        self._received = bytearray()
+        self._heard_seconds = time.monotonic()
+        self._why_lost: str | None = None
         self._stream_count = 0
 
     def open(
@@ -218,58 +260,97 @@ class HeapReader:
     @property
     def is_alive(self) -> bool:
         """Whether it can still be asked to read another stream."""
-        return self._process.poll() is None
+        return self._why_lost is None and self._process.poll() is None
 
-    def request(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Send one request and return its reply; raises LeaklabError when the reader is gone."""
+    def request(
+        self, message: dict[str, Any], *, asked_seconds: float = 0.0, idle_seconds: float = 0.0
+    ) -> dict[str, Any]:
+        """Send one request and return its reply; raises LeaklabError when the reader is lost.
+
+        ``asked_seconds``: how long it was asked to wait for the target at most, and
+        ``idle_seconds``: how much of that without a look.
+        """
+        if self._why_lost is not None:
+            raise LeaklabError(self._why_lost)
         try:
             self._control.sendall(json.dumps(message).encode() + b"\n")
         except OSError:
-            raise self._gone() from None
-        return self.reply()
+            raise self._lost() from None
+        return self.reply(asked_seconds, idle_seconds)
 
-    def reply(self) -> dict[str, Any]:
+    def reply(self, asked_seconds: float = 0.0, idle_seconds: float = 0.0) -> dict[str, Any]:
         """Return the next reply of the reader; raises LeaklabError when there is none."""
-        try:
-            line = self._replies.readline()
-        except OSError as error:
-            # What it does not read holds the targets up: without it they go on untraced.
-            self._process.kill()
-            raise LeaklabError(f"the heap reader does not answer: {error}; record again") from None
-        if not line:
-            raise self._gone()
-        answer: dict[str, Any] = json.loads(line)
+        patience = _Patience(self._files, asked_seconds, idle_seconds)
+        searched_size = 0
+        while (size := self._received.find(b"\n", searched_size) + 1) == 0:
+            searched_size = len(self._received)
+            self._receive(patience)
+        answer: dict[str, Any] = json.loads(self._cut(size))
         if answer.get("error"):
             raise LeaklabError(f"the heap stream cannot be read: {answer['error']}")
         return answer
 
-    def _gone(self) -> LeaklabError:
-        """Say how the reader ended, with its last word."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=1.0)
-        self._errors.seek(0)
-        words = self._errors.read().decode("utf-8", "replace").strip().splitlines()
-        how = f"exit status {self._process.returncode}"
-        return LeaklabError(
-            f"the heap reader is gone: {' | '.join(words) if words else how}; record again"
-        )
-
     def payload(self, size: int) -> array.array[int]:
-        """Return the raw integers that follow a reply."""
+        """Return the raw integers that follow a reply; raises LeaklabError when it is lost."""
+        patience = _Patience(self._files, asked_seconds=0.0, idle_seconds=0.0)
+        while len(self._received) < size:
+            self._receive(patience)
         numbers = array.array("q")
-        numbers.frombytes(self._replies.read(size))
+        numbers.frombytes(self._cut(size))
         return numbers
+
+    def check(self) -> None:
+        """Raise LeaklabError when the reader is lost, or does not answer any more."""
+        if self._why_lost or time.monotonic() - self._heard_seconds >= _LOOK_SECONDS:
+            self.request({"op": "ping"})
+
+    def _receive(self, patience: _Patience) -> None:
+        """Wait for more of a reply; raises LeaklabError when the reader is lost."""
+        while True:
+            try:
+                block = self._control.recv(_BLOCK_SIZE)
+                break
+            except TimeoutError:
+                why = patience.why_no_longer()
+                if why is not None:
+                    raise self._lost(why) from None
+            except OSError:
+                raise self._lost() from None
+        if not block:
+            raise self._lost()
+        self._received += block
+        self._heard_seconds = time.monotonic()
+
+    def _cut(self, size: int) -> bytes:
+        block = bytes(self._received[:size])
+        del self._received[:size]
+        return block
+
+    def _lost(self, why: str | None = None) -> LeaklabError:
+        """Give the reader up; ``why`` where it still runs, else its last word says how it ended."""
+        self._control.close()
+        if why is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=1.0)
+            self._errors.seek(0)
+            words = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+            how = f"exit status {self._process.returncode}"
+            text = f"the heap reader is gone: {' | '.join(words) if words else how}"
+        else:
+            text = f"the heap reader does not answer: {why}"
+        self._process.kill()
+        self._why_lost = f"{text}; record again"
+        return LeaklabError(self._why_lost)
 
     def close(self) -> None:
         """End the reader process; harmless when it is gone."""
-        with contextlib.suppress(OSError):
-            self._replies.close()
-            self._control.close()
+        self._control.close()
         try:
             self._process.wait(timeout=1.0)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._files.close()
         self._errors.close()
 
 
@@ -291,7 +372,10 @@ class HeapStream:
     def connect(self, timeout_seconds: float) -> int | None:
         """Wait until the stream's header has come; returns the pid it names, None on timeout."""
         request = {"op": "wait", "stream": self.number, "timeout_seconds": timeout_seconds}
-        pid = self._reader.request(request)["pid"]
+        # What waits in the reader is a thread that sleeps until the header is there.
+        pid = self._reader.request(
+            request, asked_seconds=timeout_seconds, idle_seconds=timeout_seconds
+        )["pid"]
         return int(pid) if pid is not None else None
 
     def take(self, barrier_number: int | None, timeout_seconds: float) -> None:
@@ -303,7 +387,8 @@ class HeapStream:
                 "stream": self.number,
                 "marker_bytes": size,
                 "timeout_seconds": timeout_seconds,
-            }
+            },
+            asked_seconds=timeout_seconds,
         )
         self.active = self._taken["active"]
 
@@ -327,6 +412,10 @@ class HeapStream:
             cost_seconds=self._taken["cost_seconds"],
             changed=changed,
         )
+
+    def check(self) -> None:
+        """Raise LeaklabError when nobody reads this stream any more."""
+        self._reader.check()
 
     def _add_stacks(self, flat: array.array[int]) -> None:
         place = 0

@@ -280,6 +280,8 @@ def serve(control: socket.socket) -> None:
 def _answer(
     request: dict[str, Any], streams: dict[int, Stream], control: socket.socket
 ) -> tuple[dict[str, Any], bytes]:
+    if request["op"] == "ping":
+        return {}, b""
     number = request["stream"]
     try:
         if request["op"] == "open":

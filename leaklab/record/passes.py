@@ -178,6 +178,7 @@ class PassRecorder:
             self._follow_output(now)
             self._due["output"] = now + OUTPUT_SECONDS
         if self._is_due("flush", now):
+            self._conversation.check_streams(self._table.alive())
             self._write_processes()
             self._samples.flush()
             self._writer.flush()

@@ -16,6 +16,8 @@ import memray
 import psutil
 import pytest
 
+from leaklab.errors import LeaklabError
+from leaklab.record import heap
 from leaklab.record.heap import HeapReader, HeapStream, SourcePaths, StackTable
 
 KEPT_BYTES = 1000
@@ -189,3 +191,94 @@ def test_a_killed_recorder_leaves_no_word_in_the_target_and_no_reader_behind(
     recorder.communicate()
     __, alive = psutil.wait_procs(processes, timeout=20)
     assert not alive
+
+
+# Speaks the reader's part: to each request one word of Python that says how it answers.
+STAND_IN = """
+import json, os, socket, sys, time
+control = socket.socket(fileno=int(sys.argv[1]))
+reply = b'{"size": 80}\\n'
+def work(seconds):
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+for line in control.makefile("rb"):
+    exec(json.loads(line)["how"])
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HeapReader]:
+    script = tmp_path / "stand_in.py"
+    script.write_text(STAND_IN)
+    monkeypatch.setattr(heap, "_READER", script)
+    monkeypatch.setattr(heap, "_STALL_SECONDS", 2.0)
+    reader = HeapReader()
+    yield reader
+    reader.close()
+
+
+def test_a_reader_is_waited_for_while_it_works_or_does_what_it_was_asked(
+    stand_in: HeapReader,
+) -> None:
+    assert stand_in.request({"how": "work(3); control.sendall(reply)"}) == {"size": 80}
+    message = {"how": "time.sleep(3); control.sendall(reply)"}
+    assert stand_in.request(message, asked_seconds=3.0, idle_seconds=3.0) == {"size": 80}
+    stand_in.request({"how": "control.sendall(reply + bytes(40)); work(3); control.send(reply)"})
+    assert stand_in.payload(40).tolist() == [0] * 5
+    assert stand_in.reply() == {"size": 80}
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ("time.sleep(60)", "does not answer: it hangs"),
+        ("control.sendall(reply[:5]); time.sleep(60)", "does not answer: it hangs"),
+        ("work(60)", "does not answer: it is still busy after 4 s"),
+        ("control.sendall(reply[:5]); os._exit(3)", "is gone: exit status 3"),
+        ("control.sendall(reply + bytes(40)); time.sleep(60)", "does not answer: it hangs"),
+        ("control.sendall(reply + bytes(40)); os._exit(3)", "is gone: exit status 3"),
+    ],
+)
+def test_a_reader_that_is_lost_is_ended_and_not_waited_for_again(
+    stand_in: HeapReader, monkeypatch: pytest.MonkeyPatch, how: str, why: str
+) -> None:
+    monkeypatch.setattr(heap, "_WALK_SECONDS", 3.0)
+    with pytest.raises(LeaklabError, match=f"the heap reader {why}"):
+        stand_in.payload(stand_in.request({"how": how}, asked_seconds=1.0)["size"])
+    assert not stand_in.is_alive
+    # Killed, where it has not ended by itself.
+    assert stand_in._process.wait(timeout=10) in (3, -signal.SIGKILL)
+    begun = time.monotonic()
+    for ask in (lambda: stand_in.request({"how": ""}), stand_in.check):
+        with pytest.raises(LeaklabError, match=why):
+            ask()
+    assert time.monotonic() - begun < heap._STALL_SECONDS
+
+
+def test_a_reader_that_looks_for_a_marker_is_at_work(
+    tmp_path: Path, reader: HeapReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heap, "_STALL_SECONDS", 2.0)
+    target = Target(tmp_path, "2")
+    stream = connect(reader, target, tmp_path)
+    assert target.line() == "0"
+    stream.take(1, 5.0)  # a mark that does not come
+    assert stream.finish().exact is False
+    assert reader.is_alive
+    assert target.end()[1] == ""
+
+
+def test_a_hanging_reader_opens_no_stream(
+    reader: HeapReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heap, "_STALL_SECONDS", 1.0)
+    reader._process.send_signal(signal.SIGSTOP)
+    with pytest.raises(LeaklabError, match="hangs"):
+        reader.open(1, StackTable(), SourcePaths("."))
+    stream = HeapStream(reader, 1, StackTable(), SourcePaths("."))
+    begun = time.monotonic()
+    with pytest.raises(LeaklabError, match="hangs"):
+        stream.connect(20.0)
+    stream.close()
+    assert time.monotonic() - begun < 1.0

@@ -19,7 +19,7 @@ import pytest
 import recorded
 
 from leaklab.errors import LeaklabError
-from leaklab.record import conversation, heap, passes, processes
+from leaklab.record import conversation, passes, processes
 from leaklab.record.heap import HeapReader, HeapStream
 from leaklab.store import RunData, open_run
 
@@ -547,6 +547,7 @@ READER_ENDS = """
         work(10)
         os._exit(0)
     assert os.wait()[1] == 0
+    sys.exit(7)
 """
 
 
@@ -564,10 +565,9 @@ def test_a_heap_reader_that_ends_costs_the_heap_of_those_it_was_reading(
         honest(self, *arguments)
 
     monkeypatch.setattr(HeapStream, "take", take)
-    monkeypatch.setattr(heap, "_REPLY_SECONDS", 2.0)
     run = recorded.record(tmp_path, READER_ENDS, passes=("explain",))
     ended = run.meta["passes"][0]
-    assert (ended["exit_status"], ended["traced"]) == (0, True)
+    assert (run.meta["state"], ended["exit_status"], ended["traced"]) == ("complete", 7, True)
     assert ended["duration_seconds"] < 25
     main, child = run.meta["processes"]
     assert (main["mark_count"], child["mark_count"]) == (20, 30 - 20)
@@ -581,6 +581,40 @@ def test_a_heap_reader_that_ends_costs_the_heap_of_those_it_was_reading(
     assert counts[child["process"]] == 10
 
 
+def test_a_heap_reader_that_hangs_in_the_middle_of_a_unit_of_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = HeapStream.finish
+
+    def finish(self: HeapStream) -> Any:
+        found = honest(self)
+        if found.allocation_count >= 1_000:
+            self._reader._process.send_signal(signal.SIGSTOP)
+        return found
+
+    monkeypatch.setattr(HeapStream, "finish", finish)
+    run = recorded.record(
+        tmp_path,
+        """
+        import sys
+        from leaklab import mark
+        kept = [bytearray(100) for _ in range(1_000)]
+        mark()
+        # Tells more than fits into any socket: it waits for who reads it, and never marks again.
+        for _ in range(5_000_000):
+            bytearray(100)
+        sys.exit(7)
+        """,
+        passes=("explain",),
+        duration_seconds=60,
+    )
+    ended = run.meta["passes"][0]
+    assert (run.meta["state"], ended["stopped_by"], ended["exit_status"]) == ("complete", None, 7)
+    (event,) = [event for event in run.meta["events"] if event["kind"] == "untraced"]
+    assert "heap reader does not answer: it hangs" in event["text"]
+    assert len(run.snapshots) == 1
+
+
 def test_no_reader_at_all_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: HeapReader) -> None:
         raise OSError("no more processes")
@@ -588,7 +622,7 @@ def test_no_reader_at_all_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(HeapReader, "__init__", fail)
     run = recorded.record(tmp_path, READER_ENDS, passes=("explain",))
     ended = run.meta["passes"][0]
-    assert (ended["exit_status"], ended["traced"]) == (0, False)
+    assert (ended["exit_status"], ended["traced"]) == (7, False)
     assert ended["why_untraced"] == "heap not traced: no more processes"
     assert ended["duration_seconds"] < 25
     assert [p["mark_count"] for p in run.meta["processes"]] == [20, 10]
