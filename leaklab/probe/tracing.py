@@ -20,8 +20,9 @@ from .marker import BASE_BYTES, marker_bytes
 # takes two bytes at the very least, so this many pairs push the marker out for certain.
 _FLUSH_PAIRS = 1024 if sys.platform == "darwin" else 1100
 
-# Sockets of the stream live above the numbers a program that closes "everything" reuses soon;
-# the target's own descriptors keep the numbers they would have had.
+# What memray opens lives above the numbers a program that closes "everything" reuses soon: the
+# stream's sockets, and a file of /proc without which it aborts the process. The target's own
+# descriptors keep the numbers they would have had.
 _LOW_DESCRIPTORS = 128
 
 _tracker: Optional[memray.Tracker] = None
@@ -50,12 +51,12 @@ def start(port: int, native: bool = False, python_allocators: bool = True) -> No
             native_traces=native,
             trace_python_allocators=python_allocators,
         )
+        _send_at_once(port)
+        tracker.__enter__()
+        _tracker = tracker
     finally:
         for descriptor in placeholders:
             os.close(descriptor)
-    _send_at_once(port)
-    tracker.__enter__()
-    _tracker = tracker
 
 
 def unblock(port: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -20,7 +21,10 @@ import recorded
 
 from leaklab.errors import LeaklabError
 from leaklab.record import conversation, passes, processes
+from leaklab.record.channel import Connection, Listener
 from leaklab.record.heap import HeapReader, HeapStream
+from leaklab.record.switchboard import Switchboard
+from leaklab.record.target import BOOTSTRAP, CHANNEL_VARIABLE
 from leaklab.store import RunData, open_run
 
 # So many that the target is still at work long after its recorder was killed.
@@ -140,6 +144,47 @@ def test_a_recorder_that_is_killed_while_the_target_waits_for_it(tmp_path: Path)
     assert gone
     output = Path(recorder.run().path) / "measure.stdout.txt"
     assert output.read_text().splitlines()[-1] == f"finished {MARK_COUNT}"
+
+
+@pytest.mark.parametrize("has_read", [True, False])
+def test_a_recorder_that_goes_instead_of_answering(tmp_path: Path, has_read: bool) -> None:
+    # The line ends in order, or is reset because a message was left unread.
+    script = recorded.script(
+        tmp_path,
+        """
+        import sys
+        from leaklab import mark
+        for number in range(10):
+            mark()
+        sys.exit(number)
+        """,
+    )
+    listener = Listener(tmp_path / "channel")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(BOOTSTRAP),
+        CHANNEL_VARIABLE: str(listener.path),
+    }
+    with subprocess.Popen(
+        [sys.executable, script], env=environment, stderr=subprocess.PIPE, text=True
+    ) as target:
+        try:
+            assert select.select([listener.socket], [], [], 30)[0]
+            connection = listener.accept()
+            assert connection is not None
+            for kind, answer in (("hello", "options"), ("mark", "go"), ("mark", None)):
+                assert select.select([connection.socket], [], [], 30)[0]
+                if answer or has_read:
+                    message = connection.receive()
+                    assert message is not None and message["kind"] == kind
+                if answer:
+                    connection.answer(answer)
+            connection.close()
+            listener.close()
+            _, words = target.communicate(timeout=30)
+        finally:
+            target.kill()
+    assert (target.returncode, words) == (9, "")
 
 
 def test_a_target_whose_recorder_was_killed_still_gets_its_input(tmp_path: Path) -> None:
@@ -455,7 +500,8 @@ def test_more_processes_than_are_followed(tmp_path: Path, monkeypatch: pytest.Mo
     assert any(event["kind"] == "overflow" for event in run.meta["events"])
 
 
-def test_a_target_with_hardly_any_descriptors(tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit", [16, 24])
+def test_a_target_with_hardly_any_descriptors(tmp_path: Path, limit: int) -> None:
     recorded.script(
         tmp_path,
         """
@@ -467,7 +513,7 @@ def test_a_target_with_hardly_any_descriptors(tmp_path: Path) -> None:
         """,
     )
     recorded.script(
-        tmp_path, f"#!/bin/sh\nulimit -n 24\nexec {sys.executable} target.py\n", "few.sh"
+        tmp_path, f"#!/bin/sh\nulimit -n {limit}\nexec {sys.executable} target.py\n", "few.sh"
     ).chmod(0o755)
     run = recorded.record_program(tmp_path, ["./few.sh"], passes=("measure", "explain"))
     assert [p["exit_status"] for p in run.meta["passes"]] == [0, 0]
@@ -475,6 +521,57 @@ def test_a_target_with_hardly_any_descriptors(tmp_path: Path) -> None:
     assert {p["mark_count"] for p in run.meta["processes"]} == {20}
     assert run.meta["passes"][1]["traced"]
     assert run.snapshots["mark"].max() == 20
+
+
+NUMBERS = """
+    import os, sys
+    from leaklab import mark
+    numbers = [os.open(os.devnull, os.O_RDONLY) for _ in range(3)]
+    mark()
+    numbers.append(os.open(os.devnull, os.O_RDONLY))
+    print(numbers)
+    # What programs do that want their children, or a daemon, to inherit nothing.
+    os.closerange(3, int(sys.argv[1]))
+    for _ in range(9):
+        mark()
+"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "closed_below", "pass_name"),
+    [
+        (24, 16, "measure"),
+        (64, 50, "measure"),
+        (256, 200, "measure"),
+        (1024, 512, "measure"),
+        (1024, 128, "explain"),
+    ],
+)
+def test_a_target_has_the_descriptors_it_would_have_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, closed_below: int, pass_name: str
+) -> None:
+    hellos: list[str] = []
+    greet = Switchboard._greet
+
+    def noted(self: Switchboard, connection: Connection, message: dict[str, Any]) -> None:
+        hellos.append(message["how"])
+        greet(self, connection, message)
+
+    monkeypatch.setattr(Switchboard, "_greet", noted)
+    recorded.script(tmp_path, NUMBERS)
+    command = f"#!/bin/sh\nulimit -n {limit}\nexec {sys.executable} target.py {closed_below}\n"
+    recorded.script(tmp_path, command, "few.sh").chmod(0o755)
+    bare = subprocess.run(["./few.sh"], cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True)
+    run = recorded.record_program(tmp_path, ["./few.sh"], passes=(pass_name,))
+    ended = run.meta["passes"][0]
+    assert (ended["exit_status"], ended["stderr_tail"]) == (0, "")
+    assert ended["stdout_tail"] == bare.stdout == "[3, 4, 5, 6]\n"
+    assert run.meta["processes"][0]["mark_count"] == 10
+    # Both outlive the closing: the line, which is not opened again, and the stream.
+    assert hellos == ["start"]
+    if pass_name == "explain":
+        assert run.snapshots["mark"].max() == 10
+        assert run.snapshots["exact"].all()
 
 
 def test_a_taken_port_is_tried_again(tmp_path: Path) -> None:
