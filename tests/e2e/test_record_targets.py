@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -483,6 +484,34 @@ def test_a_pipe_that_stays_open_holds_nothing_up(tmp_path: Path) -> None:
         run = record_with_stdin(tmp_path, "print(input())", stdin=ours)
     assert [p["stdout_tail"] for p in run.meta["passes"]] == ["first\n", "first\n"]
     assert not [p for p in psutil.process_iter(["cmdline"]) if names(p, tmp_path)]
+
+
+def test_a_pipe_is_not_read_any_more_when_its_target_has_ended(tmp_path: Path) -> None:
+    ours, theirs = os.pipe()
+    with (
+        os.fdopen(ours),
+        os.fdopen(theirs, "w") as writing,
+        socket.socket(socket.AF_UNIX) as server,
+    ):
+        server.bind(str(tmp_path / "server"))
+        server.listen()
+        writing.write("first\n")
+        writing.flush()
+        # As clients of terminal servers do: somebody else then has the target's input, so that
+        # the end of the target is not the end of its pipe.
+        run = record_with_stdin(
+            tmp_path,
+            """
+            import socket
+            print(input())
+            with socket.socket(socket.AF_UNIX) as line:
+                line.connect("server")
+                socket.send_fds(line, [b"."], [0])
+            """,
+            stdin=ours,
+        )
+        assert not [p for p in psutil.process_iter(["cmdline"]) if names(p, tmp_path)]
+    assert [p["stdout_tail"] for p in run.meta["passes"]] == ["first\n", "first\n"]
 
 
 def test_the_copy_of_a_pipe_counts_as_disk(tmp_path: Path) -> None:
