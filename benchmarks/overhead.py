@@ -26,6 +26,17 @@ import psutil
 WORKLOADS = Path(__file__).with_name("workloads")
 PYTHON = sys.executable
 TIMEOUT_SECONDS = 900
+# A tool is run again on a workload while its runs there stay below this in all: the slowest take
+# minutes, and so have one figure instead of a median and a range.
+CELL_SECONDS = 20.0
+# The workloads' units: two seconds of work and more for the bare program, so that what is spent
+# whatever the length (a second of marks) does not stand for the share.
+UNITS = {"web_service": 4_000, "pandas_job": 1_700, "asyncio_service": 2_800}
+WARM_UP_UNITS = 100
+
+
+class FailedError(Exception):
+    """A command ended without figures; the text says how, its last line in one line."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,15 @@ TOOLS = (
 
 def execute(words: Sequence[str], folder: Path) -> Figures:
     """Run one command to its end and return its figures; a failure ends the benchmark."""
+    try:
+        return attempt(words, folder)
+    except FailedError as failure:
+        tail = (folder / "errors.txt").read_text(errors="replace")[-2000:]
+        raise SystemExit(f"{failure}: {' '.join(words)}\n{tail}") from None
+
+
+def attempt(words: Sequence[str], folder: Path) -> Figures:
+    """Run one command to its end and return its figures; raises FailedError."""
     figures = folder / "figures.json"
     figures.unlink(missing_ok=True)
     environment = {
@@ -96,8 +116,8 @@ def execute(words: Sequence[str], folder: Path) -> Figures:
     wall, ended = time.perf_counter() - begun, time.time()
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode or not figures.exists():
-        tail = errors.read_text(errors="replace")[-2000:]
-        raise SystemExit(f"failed with {process.returncode}: {' '.join(words)}\n{tail}")
+        lines = errors.read_text(errors="replace").strip().splitlines() or ["no output"]
+        raise FailedError(f"exit status {process.returncode} after {wall:.0f} s: {lines[-1]}")
     work = json.loads(figures.read_text())
     return Figures(
         wall_seconds=wall,
@@ -241,22 +261,43 @@ def measure_against_bare(folder: Path, rounds: int) -> None:
 
 def workload_table(folder: Path, rounds: int) -> None:
     """Print the overhead of every pass and option on three real workloads."""
-    works = {
-        "web service": script("web_service", 2_000),
-        "pandas job": script("pandas_job", 250),
-        "asyncio service": script("asyncio_service", 1_000),
-    }
-    print(f"\n| the work's seconds / bare | {' | '.join(works)} |")
-    print(f"|---|{'---|' * len(works)}")
     rows: dict[str, list[str]] = {tool.label: [] for tool in TOOLS}
-    for work in works.values():
-        commands = [[*tool.before, *work] for tool in (BARE, *TOOLS)]
-        found = alternate(commands, folder, rounds)
-        for place, tool in enumerate(TOOLS, start=1):
-            pairs = [(figures[place].work_seconds, figures[0].work_seconds) for figures in found]
-            rows[tool.label].append(median_ratio(pairs))
+    for name, units in UNITS.items():
+        for label, cell in workload_cells(name, units, folder, rounds).items():
+            rows[label].append(cell)
+    print(f"\n| the work's seconds / bare | {' | '.join(UNITS)} |".replace("_", " "))
+    print(f"|---|{'---|' * len(UNITS)}")
     for label, cells in rows.items():
         print(f"| {label} | {' | '.join(cells)} |", flush=True)
+
+
+def workload_cells(name: str, units: int, folder: Path, rounds: int) -> dict[str, str]:
+    """Return the ratio of every tool on one workload, or why there is none."""
+    # Fills caches. The tools need no such run: their start-up is not counted.
+    execute([*BARE.before, *script(name, WARM_UP_UNITS)], folder)
+    failures: dict[str, str] = {}
+    pairs: dict[str, list[tuple[float, float]]] = {tool.label: [] for tool in TOOLS}
+    spent_seconds = dict.fromkeys(pairs, 0.0)
+    for _ in range(rounds):
+        bare = execute([*BARE.before, *script(name, units)], folder)
+        for tool in TOOLS:
+            # One more takes as long as those before did on average.
+            count = len(pairs[tool.label])
+            needed_seconds = spent_seconds[tool.label] * (count + 1) / max(1, count)
+            if tool.label in failures or needed_seconds > CELL_SECONDS:
+                continue
+            try:
+                figures = attempt([*tool.before, *script(name, units)], folder)
+            except FailedError as failure:
+                failures[tool.label] = f"none ({str(failure)[:100].replace('|', '/')})"
+                continue
+            pairs[tool.label].append((figures.work_seconds, bare.work_seconds))
+            spent_seconds[tool.label] += figures.wall_seconds
+    return {label: failures.get(label) or _cell(found) for label, found in pairs.items()}
+
+
+def _cell(pairs: Sequence[tuple[float, float]]) -> str:
+    return median_ratio(pairs) if len(pairs) > 1 else f"{pairs[0][0] / pairs[0][1]:.2f}"
 
 
 def main() -> None:
