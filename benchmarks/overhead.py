@@ -29,6 +29,8 @@ TIMEOUT_SECONDS = 900
 # A tool is run again on a workload while its runs there stay below this in all: the slowest take
 # minutes, and so have one figure instead of a median and a range.
 CELL_SECONDS = 20.0
+# tracemalloc with 25 frames makes minutes of the two seconds of an asyncio service.
+RUN_LIMIT_SECONDS = 60.0
 # The workloads' units: two seconds of work and more for the bare program, so that what is spent
 # whatever the length (a second of marks) does not stand for the share.
 UNITS = {"web_service": 4_000, "pandas_job": 1_700, "asyncio_service": 2_800}
@@ -94,7 +96,7 @@ def execute(words: Sequence[str], folder: Path) -> Figures:
         raise SystemExit(f"{failure}: {' '.join(words)}\n{tail}") from None
 
 
-def attempt(words: Sequence[str], folder: Path) -> Figures:
+def attempt(words: Sequence[str], folder: Path, limit_seconds: float = TIMEOUT_SECONDS) -> Figures:
     """Run one command to its end and return its figures; raises FailedError."""
     figures = folder / "figures.json"
     figures.unlink(missing_ok=True)
@@ -108,13 +110,26 @@ def attempt(words: Sequence[str], folder: Path) -> Figures:
     begun = time.perf_counter()
     with errors.open("wb") as sink:
         process = subprocess.Popen(
-            words, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink
+            words,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            start_new_session=True,
         )
-        watchdog = _kill_after(process.pid, TIMEOUT_SECONDS)
-        _, status, usage = os.wait4(process.pid, 0)
-        watchdog()
+        watchdog = _kill_after(process.pid, limit_seconds)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except KeyboardInterrupt:  # its own session does not hear of
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        finally:
+            watchdog()
     wall, ended = time.perf_counter() - begun, time.time()
     process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode == -signal.SIGKILL and wall >= limit_seconds:
+        raise FailedError(f"over {limit_seconds:g} s")
     if process.returncode or not figures.exists():
         lines = errors.read_text(errors="replace").strip().splitlines() or ["no output"]
         raise FailedError(f"exit status {process.returncode} after {wall:.0f} s: {lines[-1]}")
@@ -133,7 +148,7 @@ def _kill_after(pid: int, seconds: float) -> Callable[[], None]:
 
     def kill() -> None:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.killpg(pid, signal.SIGKILL)
 
     timer = threading.Timer(seconds, kill)
     timer.daemon = True
@@ -287,7 +302,8 @@ def workload_cells(name: str, units: int, folder: Path, rounds: int) -> dict[str
             if tool.label in failures or needed_seconds > CELL_SECONDS:
                 continue
             try:
-                figures = attempt([*tool.before, *script(name, units)], folder)
+                words = [*tool.before, *script(name, units)]
+                figures = attempt(words, folder, RUN_LIMIT_SECONDS)
             except FailedError as failure:
                 failures[tool.label] = f"none ({str(failure)[:100].replace('|', '/')})"
                 continue
