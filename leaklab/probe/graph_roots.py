@@ -117,12 +117,14 @@ def _root_kind(kind):
 
 def _pending_coroutine(task):
     """Return the name of what a task runs, None when it is done."""
-    for base in mro_of(type(task)):
+    bases = mro_of(type(task))
+    for place, base in enumerate(bases):
         if type_name(base) == "_asyncio.Task":
-            fields = attributes_of(base)
-            if fields["_state"].__get__(task) != "PENDING":
+            fields = map(attributes_of, bases[place:])  # from 3.14 on a task inherits its state
+            state = next(each["_state"] for each in fields if "_state" in each)
+            if state.__get__(task) != "PENDING":
                 return None
-            coroutine = fields["_coro"].__get__(task)
+            coroutine = attributes_of(base)["_coro"].__get__(task)
             if isinstance_exact(coroutine, types.CoroutineType, types.GeneratorType):
                 return text(coroutine.__qualname__)
             return type_name(type(coroutine))
@@ -146,4 +148,7 @@ def _exit_callbacks(objects):
     atexit._clear()
     after = list(map(sys.getrefcount, objects))
     dropped = list(compress(objects, map(ne, before, after)))
+    if sys.version_info >= (3, 14):
+        # There it holds a tuple for each callback: function, arguments, keyword arguments.
+        dropped = [part for record in dropped for part in record if part is not None]
     return [("atexit", "", one, "") for one in dropped]
