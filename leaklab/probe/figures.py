@@ -80,9 +80,8 @@ def _task_count():
         return None
     try:
         if sys.version_info >= (3, 14):
-            # Tasks are kept per loop there; only the running one can be asked.
-            loop = sys.modules["asyncio.events"]._get_running_loop()
-            return None if loop is None else len(tasks.all_tasks(loop))
+            loops = _loops()
+            return sum(len(tasks.all_tasks(loop)) for loop in loops) if loops else None
         if sys.version_info >= (3, 12):
             known = list(tasks._scheduled_tasks) + list(tasks._eager_tasks)
         else:
@@ -91,3 +90,24 @@ def _task_count():
     except Exception:
         # Half-imported, or another thread changed the set meanwhile.
         return None
+
+
+def _loops():
+    """Return the event loops of all threads: from Python 3.14 on tasks are told by loop only.
+
+    The interpreter tells a thread its own loop; that of another stands in the frame that runs it.
+    One that neither runs nor is set for this thread is not found.
+    """
+    events = sys.modules["asyncio.events"]
+    local = getattr(events._event_loop_policy, "_local", None)
+    loops = [events._get_running_loop(), getattr(local, "_loop", None)]
+    run_forever = sys.modules["asyncio.base_events"].BaseEventLoop.run_forever.__code__
+    run = sys.modules["asyncio.runners"].Runner.run.__code__  # of a loop that is no Python: uvloop
+    for frame in sys._current_frames().values():
+        while frame is not None:
+            if frame.f_code is run_forever:
+                loops.append(frame.f_locals["self"])
+            elif frame.f_code is run:
+                loops.append(frame.f_locals["self"]._loop)
+            frame = frame.f_back
+    return {id(loop): loop for loop in loops if loop is not None}.values()
