@@ -109,16 +109,18 @@ def _kernel() -> list[Finding]:
 
 
 def _attach() -> list[Finding]:
-    if sys.version_info >= (3, 14):
-        return [Finding("attach", True, "heap of a running Python 3.14 by sys.remote_exec")]
     debugger = shutil.which("gdb") or shutil.which("lldb")
+    ways = [f"process through {Path(debugger).name}"] if debugger else []
+    if hasattr(sys, "remote_exec"):
+        version = ".".join(map(str, sys.version_info[:2]))
+        ways.insert(0, f"Python {version} by sys.remote_exec")
     scope = Path("/proc/sys/kernel/yama/ptrace_scope")
     try:
         restricted = int(scope.read_text()) > 0
     except (OSError, ValueError):
         restricted = False
     allowed = not restricted or os.geteuid() == 0
-    if not debugger:
+    if not ways:
         return [
             Finding(
                 "attach",
@@ -131,7 +133,7 @@ def _attach() -> list[Finding]:
         Finding(
             "attach",
             allowed,
-            f"heap of a running process through {Path(debugger).name}"
+            f"heap of a running {', of any other '.join(ways)}"
             if allowed
             else "ptrace of other processes is not allowed",
             "run as root, or sysctl kernel.yama.ptrace_scope=0",
