@@ -43,7 +43,9 @@ class Session:
         self._reconnect_count = 0
         self._traced = False
         self._ticking = False
-        self._held = []  # see recycled.py
+        # See recycled.py.
+        self._held = []
+        self._spare = None
         self._begun_seconds = time.monotonic()
         self._gauges_told_seconds = self._begun_seconds
 
@@ -90,6 +92,11 @@ class Session:
 
     def mark(self):
         """End one unit of work (see marks.mark)."""
+        self._spare = None
+        self._mark()
+        self._spare = recycled.spare()
+
+    def _mark(self):
         if self._owner == _thread.get_ident():
             # A signal handler or a finalizer, in the middle of a mark of the same thread.
             self._count += 1

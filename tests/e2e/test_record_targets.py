@@ -354,8 +354,51 @@ def test_what_the_probe_holds_does_not_pile_up_where_nothing_is_collected(tmp_pa
     """
     run = recorded.record(tmp_path, source, passes=("explain",), graphs="never")
     live = run.snapshots.set_index("mark")["live_bytes"]
-    # 24 objects of nine kinds at each mark would be 240 kB and more.
+    # 24 objects of seventeen kinds at each mark would be 480 kB and more.
     assert live[60] - live[20] < 10_000
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "number + number",
+        "fraction + fraction",
+        "{'key': number}",
+        "(number, number)",
+        "[number]",
+        "slice(number)",
+        "range(number)",
+        "iter(some)",
+        "owner.method",
+        "some.append",
+    ],
+)
+def test_one_recycled_object_at_each_mark_is_seen(made: str, tmp_path: Path) -> None:
+    # CPython hands such objects out again untold: none of the probe's may be among them.
+    run = recorded.record(
+        tmp_path,
+        f"""
+        from itertools import repeat
+        from leaklab import mark
+        class Owner:
+            def method(self): pass
+        owner, some, number, fraction = Owner(), [None], 1000, 0.5
+        kept = [None] * 400
+        def keep(place, make):
+            kept[place] = make()
+        place = iter(range(400))
+        for make in repeat(lambda: {made}, 400):
+            keep(next(place), make)
+            mark()
+        """,
+        passes=("explain",),
+        graphs="never",
+    )
+    live = run.snapshots.set_index("mark")["live_bytes"].sort_index()
+    # The first ones come from what the start of the interpreter has left in the free lists.
+    first, last = live.index[live.index >= 200][0], live.index[-1]
+    # The smallest of them takes 24 bytes.
+    assert live[last] - live[first] >= 24 * (last - first)
 
 
 def test_sizes_of_watched_files(tmp_path: Path) -> None:
