@@ -63,7 +63,8 @@ class Target:
         script = folder / "target.py"
         script.write_text(TARGET)
         self.process = subprocess.Popen(
-            [sys.executable, str(script), *arguments],
+            # Python 3.12 and newer say so of every fork in a process with a thread: memray's.
+            [sys.executable, "-W", "ignore:This process", str(script), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

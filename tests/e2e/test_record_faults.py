@@ -351,13 +351,15 @@ def test_a_child_that_dies_in_the_middle_of_a_snapshot(
     run = recorded.record(
         tmp_path,
         """
-        import os, signal, sys
+        import os, signal, sys, warnings
         from leaklab import mark
         kept = []
         def work(count):
             for _ in range(count):
                 kept.append(bytearray(9_000))
                 mark()
+        # Python 3.12 and newer say so of every fork in a process with a thread: memray's.
+        warnings.filterwarnings("ignore", "This process", DeprecationWarning)
         pid = os.fork()
         if not pid:
             work(5)
@@ -486,6 +488,8 @@ def test_more_processes_than_are_followed(tmp_path: Path, monkeypatch: pytest.Mo
         import os, time
         children = []
         for _ in range(20):
+            # Python 3.12 and newer say so of every fork in a process with a thread: memray's.
+            warnings.filterwarnings("ignore", "This process", DeprecationWarning)
             pid = os.fork()
             if not pid:
                 time.sleep(0.3)

@@ -187,7 +187,7 @@ def test_celery_prefork_on_a_real_valkey(tmp_path: Path, monkeypatch: pytest.Mon
         check_celery(run_celery(tmp_path, url))
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_processes_of_multiprocessing(tmp_path: Path, method: str) -> None:
     run = recorded.record(
         tmp_path,
@@ -212,7 +212,11 @@ def test_processes_of_multiprocessing(tmp_path: Path, method: str) -> None:
         passes=("measure", "explain"),
         graphs="never",
     )
-    role = {"fork": "fork of main", "spawn": "multiprocessing spawn"}[method]
+    role = {
+        "fork": "fork of main",
+        "spawn": "multiprocessing spawn",
+        "forkserver": "fork of multiprocessing forkserver",  # the default from Python 3.14 on
+    }[method]
     workers = [p for p in run.meta["processes"] if p["role"] == role and p["pass"] == "measure"]
     assert [worker["mark_count"] for worker in workers] == [40, 40]
     for worker in workers:

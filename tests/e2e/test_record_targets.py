@@ -88,7 +88,10 @@ def test_the_heap_at_exit_does_not_stand_for_the_last_mark(
 def test_every_mark_has_its_figures(tmp_path: Path) -> None:
     run = recorded.record(tmp_path, LEAK, "25")
     assert recorded.values(run, "gauge:kept") == [float(number) for number in range(1, 26)]
-    assert set(recorded.values(run, "fd_count")) == {3.0}
+    # Three, and the file that a newer libffi keeps open from the moment the probe imports ctypes.
+    count = "import ctypes, os; print(len(os.listdir('/proc/self/fd')) - 1)"
+    alone = subprocess.run([sys.executable, "-c", count], capture_output=True, check=True)
+    assert set(recorded.values(run, "fd_count")) == {float(alone.stdout)}
     assert set(recorded.values(run, "thread_count")) == {1.0}
     assert set(recorded.values(run, "child_count")) == {0.0}
     assert set(recorded.values(run, "socket_count")) == {0.0}
