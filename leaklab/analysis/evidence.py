@@ -160,8 +160,8 @@ def _keeps_rising(growth: Growth, windows: int, gains: Floats, peaks: Floats) ->
     # Where points become rarer there are fewer floors than points.
     if len(growth.floor_y) < FEW_POINTS and given_back(growth.y) > 2 * CLEAN_SHARE:
         enough = growth.statistic >= FEW_STATISTIC and rising >= windows - 2
-        return steady and enough, strong and enough
-    return steady, strong
+        return bool(steady and enough), bool(strong and enough)
+    return bool(steady), bool(strong)
 
 
 def _last_share(growth: Growth, share: float) -> Floats:
