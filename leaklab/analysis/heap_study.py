@@ -65,7 +65,8 @@ class SiteGrowth:
 class HeapStudy:
     """The heap of one role, looked at site by site.
 
-    growing: sites that gained bytes, most telling first. total: growth of the whole heap.
+    growing: sites that gained bytes, most telling first. known: the known grower of each stack, -1
+    without one; its stacks are a site of their own. total: growth of the whole heap.
     moved: bytes that other sites gave back in the last half of the run, one object at a time, as
     when theirs are replaced by those of the growing sites. missing_x: marks of the
     work's end that no snapshot covers, where they are too many to judge; else 0.
@@ -74,6 +75,7 @@ class HeapStudy:
     role: str
     timeline: HeapTimeline
     sites: Sites
+    known: NDArray[np.int64]
     baseline: int
     growing: tuple[SiteGrowth, ...]
     total: Growth
@@ -153,6 +155,7 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
         role=role,
         timeline=timeline,
         sites=sites,
+        known=known,
         baseline=baseline,
         growing=tuple(growing),
         total=whole,

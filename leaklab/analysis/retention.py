@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from leaklab.analysis.retention_sites import GroupGrowth, match_sites
+from leaklab.analysis.retention_sites import GroupGrowth, Part, match_sites
 from leaklab.analysis.series import processes_of
 
 if TYPE_CHECKING:
@@ -261,8 +261,9 @@ def _row(table: pd.DataFrame, group: _Group, span: float, unit: str) -> dict[str
     own = float(shallow[group.holder]) if group.holder not in members else 0.0
     growth = max(retained + max(0.0, own), float(shallow[sorted(members)].sum()))
     counts = table["growth_count"].to_numpy()
+    types = table["type"].to_numpy(object)
     parts = [
-        (float(shallow[node]) / span, float(counts[node]) / span)
+        Part(float(shallow[node]) / span, float(counts[node]) / span, str(types[node]))
         for node in sorted(members | {group.holder})
         if shallow[node] > 0
     ]

@@ -151,3 +151,22 @@ def test_garbage_in_cycles_is_one_group_whatever_it_is_made_of():
     assert row["rate"] == pytest.approx(2 * 1000)
     assert row["suspect_ranks"] == [1]
     assert row["confidence"] == "high"
+
+
+def test_the_lines_of_a_site_are_read_from_the_run():
+    log = ("app.cache.LOG", 0, "module", "list", 1, 0, 56)
+    entry = ("app.cache.LOG → list item → app.Entry", 5, "module", "app.Entry", 10, 2, 350)
+    nodes = [*NODES[:5], log, entry]
+    # Both lines are called from the target's only one, and so is one that nothing in Python holds.
+    data = synthetic.run(
+        sites={
+            "lib.py:read": synthetic.leak(100, 1200),
+            "lib.py:note": synthetic.leak(100, 700),
+            "lib.py:native": synthetic.leak(100, 90_000),
+        }
+    )
+    rows = retention(run_of(data, nodes=nodes)).set_index("holder")
+    assert rows.loc["app.cache.CACHE", "suspect_ranks"] == [1]
+    assert "1,200 of 91,900" in rows.loc["app.cache.CACHE", "evidence"]
+    assert rows.loc["app.cache.LOG", "suspect_ranks"] == [1]
+    assert "700 of 91,900" in rows.loc["app.cache.LOG", "evidence"]
