@@ -89,6 +89,15 @@ def test_one_line_that_calls_others_makes_what_several_holders_keep():
     assert "more than" not in found[1].evidence
 
 
+def test_nothing_is_left_over_of_a_site_whose_lines_are_all_explained():
+    sessions = pages(1000, ("Session", 600), ("Jar", 400))
+    pools = pages(700, ("Pool", 500), ("Queue", 200))
+    lines = tuple(Line(rate, 2, rate * SPAN) for rate in (600, 500, 400, 200))
+    found = match_growth([sessions, pools], [Site(1, 1700, True, lines)], SPAN)
+    assert [match.ranks for match in found] == [(1,), (1,)]
+    assert "besides" not in found[0].evidence
+
+
 def test_a_line_makes_what_one_holder_keeps():
     group = pages(600, ("Session", 600))
     site = Site(1, 5000, True, (Line(600, 2, 600 * SPAN), Line(4400, 2, 4400 * SPAN)))
