@@ -125,16 +125,12 @@ def match_growth(groups: list[GroupGrowth], sites: list[Site], span: float) -> l
     for at, group in enumerate(groups):
         if not found[at].ranks:
             found[at] = _match_parts(group, left, span, spent)
-    growing = [site for site in sites if site.keeps_growing]
-    total = _sum(growing)
-    explained = {site.rank: 0.0 for site in left}
+    total = _sum([site for site in sites if site.keeps_growing])
+    rest = {site.rank: site.rate for site in left if site.keeps_growing}
     for (rank, _), rate in spent.items():
-        explained[rank] += rate
-    large = [
-        site
-        for site in growing
-        if site.rank in explained and site.rate - explained[site.rank] >= _LARGE * total
-    ]
+        if rank in rest:
+            rest[rank] -= rate
+    large = [Site(rank, rate) for rank, rate in rest.items() if rate >= _LARGE * total]
     main = next((at for at, group in enumerate(groups) if _leads(group, groups)), None)
     if main is not None and large:
         found[main] = _with_unexplained(found[main], large, groups[main])
@@ -373,7 +369,7 @@ def _leads(group: GroupGrowth, groups: list[GroupGrowth]) -> bool:
 
 
 def _with_unexplained(match: Match, large: list[Site], group: GroupGrowth) -> Match:
-    """Add sites that no object accounts for (native memory has no size that Python could tell)."""
+    """Add what no object accounts for (native memory has no size that Python could tell)."""
     why = "the only holder that grows"
     if _sum(large) > group.rate:
         why = f"more than its objects take; native memory, or {why}"
