@@ -261,11 +261,10 @@ def _row(table: pd.DataFrame, group: _Group, span: float, unit: str) -> dict[str
     own = float(shallow[group.holder]) if group.holder not in members else 0.0
     growth = max(retained + max(0.0, own), float(shallow[sorted(members)].sum()))
     counts = table["growth_count"].to_numpy()
-    types = table["type"].to_numpy(object)
+    grown = [node for node in sorted(members | {group.holder}) if shallow[node] > 0]
     parts = [
-        Part(float(shallow[node]) / span, float(counts[node]) / span, str(types[node]))
-        for node in sorted(members | {group.holder})
-        if shallow[node] > 0
+        Part(float(shallow[node]) / span, float(counts[node]) / span, str(type_))
+        for node, type_ in zip(grown, table["type"].iloc[grown], strict=True)
     ]
     point = str(table["path"].iloc[group.holder])
     kind = str(table["kind"].iloc[main])
