@@ -245,10 +245,14 @@ def reconcile(
     unexplained = gained - float(total[-1] - total[since])
     if unexplained >= max(UNEXPLAINED_BYTES, EXPLAINED_SHARE * gained):
         if resident.verdict == LEAK:
+            causes = "memory taken behind the tracer's back, or fragmentation"
+            if resident.unit == "second":
+                # The untraced pass collects at marks alone.
+                causes += ", or garbage that waits longer for the collector than the run lasts"
             return replace(
                 resident,
                 reason=f"{resident.reason}, and no traced allocation explains it "
-                f"(the heap is bounded): memory taken behind the tracer's back, or fragmentation",
+                f"(the heap is bounded): {causes}",
             )
         return resident
     return replace(

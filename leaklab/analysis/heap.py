@@ -106,7 +106,7 @@ def heap_timeline(data: RunData, *, role: str = "main") -> HeapTimeline | None:
     """The heap of one role in the explain pass, or None where it was not recorded.
 
     Snapshots at marks are used where there are enough of them, exact ones before inexact ones,
-    else all by time.
+    else those after a collection by time, else all.
     """
     known = _TIMELINES.setdefault(data, {})
     if role not in known:
@@ -125,7 +125,9 @@ def _timeline(data: RunData, role: str) -> HeapTimeline | None:
     snapshots = snapshots.sort_values("time_seconds", kind="stable")
     marks = as_floats(snapshots["mark"])
     time_seconds = as_floats(snapshots["time_seconds"])
-    selected, unit = choose_points(marks, as_flags(snapshots["exact"]), time_seconds)
+    exact = as_flags(snapshots["exact"])
+    settled = exact & as_flags(snapshots["quiescent"])
+    selected, unit = choose_points(marks, exact, settled, time_seconds)
     x = time_seconds[selected]
     process = snapshots["process"].to_numpy(np.int64)
     if unit == "iteration":

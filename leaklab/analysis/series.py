@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 MINIMUM_MARKS = 8
 MINIMUM_FIGURES = 3
 
+# So many figures taken after a collection, with no gap between them longer than this share of the
+# run, stand for all that were taken as time went by.
+MINIMUM_SETTLED = 12
+SETTLED_GAP = 0.15
+
 # A fall of this share of the whole range, in the last twentieth of the points, is the end.
 TEARDOWN_SHARE = 0.1
 
@@ -116,8 +121,10 @@ def resource_series(
     points = points.sort_values("time_seconds", kind="stable")
     marks = as_floats(points["mark"])
     quiescent = as_flags(points["quiescent"])
-    preferred = as_flags(points["exact"]) if name == HEAP else quiescent
-    selected, unit = choose_points(marks, preferred, as_floats(points["time_seconds"]))
+    exact = as_flags(points["exact"]) if name == HEAP else quiescent
+    selected, unit = choose_points(
+        marks, exact, exact & quiescent, as_floats(points["time_seconds"])
+    )
     points, marks, quiescent = points[selected], marks[selected], quiescent[selected]
     time_seconds = as_floats(points["time_seconds"])
     process = points["process"].to_numpy()
@@ -132,19 +139,30 @@ def resource_series(
 
 
 def choose_points(
-    marks: Floats, preferred: NDArray[np.bool_], time_seconds: Floats
+    marks: Floats,
+    preferred: NDArray[np.bool_],
+    settled: NDArray[np.bool_],
+    time_seconds: Floats,
 ) -> tuple[NDArray[np.bool_], str]:
     """Which figures to judge by, and the unit of x they give.
 
     The preferred ones of those taken at marks (after a collection, or exact snapshots: they have
-    no collection sawtooth in them), then all taken at marks, else all of them by time.
+    no collection sawtooth in them), then all taken at marks. By time the ``settled`` ones (exact
+    and after a collection) where they cover the run, else all of them.
     """
     at_mark = np.isfinite(marks)
     for candidate in (at_mark & preferred, at_mark):
         reached = marks[candidate]
         if len(np.unique(reached)) >= MINIMUM_FIGURES and reached.max() >= MINIMUM_MARKS:
             return candidate, "iteration"
-    return np.isfinite(time_seconds), "second"
+    timed = np.isfinite(time_seconds)
+    settled = settled & timed
+    if settled.sum() >= MINIMUM_SETTLED:
+        ends = time_seconds[timed][[0, -1]]
+        gaps = np.diff(np.concatenate([ends[:1], time_seconds[settled], ends[1:]]))
+        if gaps.max() <= SETTLED_GAP * (ends[1] - ends[0]):
+            return settled, "second"
+    return timed, "second"
 
 
 def summed(

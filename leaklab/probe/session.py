@@ -15,8 +15,10 @@ FREE_SECONDS = 1.0
 # From this many told marks on, their spacing grows with the length of the run.
 FREE_COUNT = 5000
 GAUGE_SECONDS = 0.2
-# Where no marks are to be expected.
-TICK_SECONDS = 0.5
+# Where no marks are to be expected, calls become as rare as this share of the age.
+TICK_SHARE = 0.01
+# A main thread that waits in a system call collects nothing.
+MAIN_THREAD_SECONDS = 0.2
 RECONNECT_COUNT = 20
 TRACE_START_SECONDS = 30.0
 PORT_TRIES = 5
@@ -43,6 +45,7 @@ class Session:
         self._reconnect_count = 0
         self._traced = False
         self._ticking = False
+        self._collection = None
         # See recycled.py.
         self._held = []
         self._spare = None
@@ -75,11 +78,12 @@ class Session:
             self._options = dict(field.split("=", 1) for field in reply[1:] if "=" in field)
             if self._options.get("graphs", "0") != "0":
                 self._prepare_graphs()
-            if self._options.get("trace") == "1" and not self._traced:
-                self._trace()
-            if self._options.get("ticks") == "1" and not self._ticking:
-                self._ticking = True
-                _thread.start_new_thread(self._tick_on, ())
+            opened = self._begin_ticks(float(self._options.get("ticks", "0")))
+            try:
+                if self._options.get("trace") == "1" and not self._traced:
+                    self._trace()
+            finally:
+                opened.release()
             hooks = self._options.get("hooks")
             if hooks and how == "start":
                 from .hooks import install
@@ -136,18 +140,37 @@ class Session:
             self._marks.attach(None)
         self.release()
 
-    def _tick_on(self):
+    def _begin_ticks(self, pause_seconds):
+        """Start the probe's thread where there is to be one; it waits for a lock to be released.
+
+        It starts before the tracer does, which knows the frames of the threads it meets: those of
+        one that `threading` did not start would stay unknown to it.
+        """
+        opened = _thread.allocate_lock()
+        opened.acquire()
+        if pause_seconds and not self._ticking:
+            self._ticking = True
+            _thread.start_new_thread(self._tick_on, (opened, pause_seconds))
+        return opened
+
+    def _tick_on(self, opened, pause_seconds):
         """Give the recorder an occasion for what it cannot do from outside, now and then."""
-        time.sleep(TICK_SECONDS)
+        opened.acquire()
+        time.sleep(pause_seconds)
         while self._marks._session is self and self.tick():
-            time.sleep(TICK_SECONDS)
+            age_seconds = time.monotonic() - self._begun_seconds
+            time.sleep(max(pause_seconds, TICK_SHARE * age_seconds))
 
     def tick(self):
         """Tell the figures of the moment; False when it is time to leave."""
         with self._lock:
             self._owner = _thread.get_ident()
             try:
-                return self._tell("tick")
+                self._held.clear()
+                go_on = self._tell("tick")
+                if self._traced:
+                    self._held.append(recycled.take())
+                return go_on
             finally:
                 self._owner = None
 
@@ -181,7 +204,7 @@ class Session:
             # What is asked for beyond the figures is spaced by the recorder, by its own cost.
             cost_seconds = time.monotonic() - begun
             while reply[0] not in ("go", "detach", "trace", "untrace"):
-                reply = self._channel.ask(self._obey(reply))
+                reply = self._channel.ask(self._obey(reply, kind))
             if reply[0] == "trace" and not self._traced:
                 self._trace()
             elif reply[0] == "untrace":
@@ -206,12 +229,15 @@ class Session:
         if self._told_count > FREE_COUNT:
             self._due_seconds = max(self._due_seconds, now + elapsed / FREE_COUNT)
 
-    def _obey(self, reply):
+    def _obey(self, reply, kind):
         """Do what the recorder asks for at a mark; returns the message that says it is done."""
         begun = time.monotonic()
         done = {"kind": "done", "what": reply[0]}
         try:
-            if reply[0] in ("collect", "trim"):
+            if reply[0] == "collect" and kind == "tick":
+                done["collected"] = self._collect_in_main_thread()
+                done["figures"] = dict(figures(), **self._malloc())
+            elif reply[0] in ("collect", "trim"):
                 gc.collect()
                 if reply[0] == "trim":
                     trim()
@@ -228,6 +254,13 @@ class Session:
             done["problem"] = "%s: %s" % (type(problem).__name__, problem)
         done["seconds"] = time.monotonic() - begun
         return done
+
+    def _collect_in_main_thread(self):
+        from .collection import MainThreadCollection
+
+        if self._collection is None:
+            self._collection = MainThreadCollection()
+        return self._collection.run(MAIN_THREAD_SECONDS)
 
     def _prepare_graphs(self):
         from . import graph

@@ -23,12 +23,13 @@ from leaklab.store import RunWriter
 Steps = Generator[tuple[str, ...], dict[str, Any], None]
 SNAPSHOT_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
-# The barrier of the probe's own thread is not always recognised (seen on CPython 3.11), and while
-# it is waited for nothing else is recorded.
-TICK_SNAPSHOT_SECONDS = 0.2
 # Snapshots without marks: at first this far apart, later this share of the age of the process.
 IDLE_SNAPSHOT_SECONDS = 0.1
 IDLE_SNAPSHOT_SHARE = 0.01
+# Those at the probe's calls are exact: from outside only where it missed so many of them.
+MISSED_TICKS = 5
+# Object graphs alone are taken far more rarely.
+GRAPH_TICK_SECONDS = 0.5
 # A process that will give marks still imports at this age: thousands of stacks for nothing.
 IDLE_AFTER_SECONDS = 1.0
 GO = ("go",)
@@ -111,9 +112,10 @@ class Conversation:
         if self.traces and not tracked.memray:
             self.note_untraced(tracked, f"memray is not installed; {how_to_add(tracked)}")
         tracked.ticks = self._ticks
+        tick_seconds = IDLE_SNAPSHOT_SECONDS if self.traces else GRAPH_TICK_SECONDS
         yield (
             "options",
-            f"ticks={int(self._ticks)}",
+            f"ticks={tick_seconds if self._ticks else 0}",
             f"trace={int(trace)}",
             f"native={int(self._options.native)}",
             f"python_allocators={int(self._options.python_allocators)}",
@@ -239,7 +241,6 @@ class Conversation:
         now: float,
         mark: int | None,
         quiescent: bool,
-        limit_seconds: float = SNAPSHOT_SECONDS,
     ) -> Steps:
         """Take an exact snapshot of a process that talks to us; ends in ``go``."""
         tracked.barrier_count += 1
@@ -249,7 +250,7 @@ class Conversation:
             yield GO
             return
         try:
-            tracked.heap.take(tracked.barrier_count, limit_seconds)
+            tracked.heap.take(tracked.barrier_count, SNAPSHOT_SECONDS)
         except LeaklabError as problem:
             tracked.heap = None
             self.note_untraced(tracked, str(problem))
@@ -304,11 +305,17 @@ class Conversation:
             return
         now = self._clock()
         figures = {**message.get("figures", {}), **_gauges(message)}
+        collected = False
+        if self._is_idle(tracked, now) and self._collects(tracked, message, now, snapshot=False):
+            done = yield ("collect",)
+            tracked.collect_schedule.spent(float(done.get("seconds") or 0.0))
+            figures.update(done.get("figures", {}))
+            collected = bool(done.get("collected"))
         self._samples.told(tracked, now, figures)
         if not tracked.told_mark_count:
             yield from self._graph(tracked, None, now)
-        if self.snapshot_due(tracked, now, at_mark=False):
-            yield from self._snapshot(tracked, now, None, False, TICK_SNAPSHOT_SECONDS)
+        if self.snapshot_due(tracked, now, at_mark=False, at_tick=True):
+            yield from self._snapshot(tracked, now, None, collected)
         else:
             yield self._last_word(tracked, now)
 
@@ -337,22 +344,30 @@ class Conversation:
         due = tracked.collect_schedule.due(now, tracked.mark_count)
         return collect == "always" or snapshot or due
 
-    def snapshot_due(self, tracked: Tracked, now: float, *, at_mark: bool) -> bool:
+    def snapshot_due(
+        self, tracked: Tracked, now: float, *, at_mark: bool, at_tick: bool = False
+    ) -> bool:
         """Return whether the heap of a process should be looked at now."""
         if tracked.heap is None or not tracked.traced or not tracked.heap.active:
             return False
         if tracked.window_end_seconds is not None and now >= tracked.window_end_seconds:
             return True
-        if not at_mark:
-            age_seconds = now - tracked.started_seconds
-            pause = max(IDLE_SNAPSHOT_SECONDS, IDLE_SNAPSHOT_SHARE * age_seconds)
-            if (
-                age_seconds < IDLE_AFTER_SECONDS
-                or tracked.told_mark_count
-                or now - tracked.last_snapshot_seconds < pause
-            ):
+        if not at_mark and not at_tick:
+            pause = max(
+                IDLE_SNAPSHOT_SECONDS, IDLE_SNAPSHOT_SHARE * (now - tracked.started_seconds)
+            )
+            if tracked.ticks:
+                pause *= MISSED_TICKS
+            if now - tracked.last_snapshot_seconds < pause:
                 return False
+        if not at_mark and not self._is_idle(tracked, now):
+            return False
         return tracked.snapshot_schedule.due(now, tracked.mark_count if at_mark else None)
+
+    def _is_idle(self, tracked: Tracked, now: float) -> bool:
+        """Whether a traced process is looked at between marks, for want of any."""
+        young = now - tracked.started_seconds < IDLE_AFTER_SECONDS
+        return self.traces and not young and not tracked.told_mark_count
 
     def idle_snapshot(self, tracked: Tracked, mark: int | None) -> None:
         """Take a snapshot of a process that does not wait."""

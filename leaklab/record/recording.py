@@ -142,7 +142,7 @@ def _expected_mark_counts(results: list[PassResult]) -> dict[str, int]:
 
 def _ticks(name: str, results: list[PassResult], options: RecordOptions) -> bool:
     """Say whether the probe has to call now and then, because no marks are to be expected."""
-    if options.pid is not None or not options.takes_graphs(name):
+    if options.pid is not None or not (name == "explain" or options.takes_graphs(name)):
         return False
     return not any(result.told_mark_counts for result in results) if results else name == "graph"
 

@@ -84,6 +84,34 @@ def test_a_program_without_marks_is_dumped_as_time_goes_by(tmp_path):
     assert row["unit"] == "second"
 
 
+CYCLES = """
+import gc, threading, time
+gc.set_threshold(1_000_000)
+class Node:
+    def __init__(self):
+        self.body, self.itself = "x" * 5000, self
+    def __del__(self):
+        assert threading.current_thread() is threading.main_thread()
+end = time.monotonic() + 4
+while time.monotonic() < end:
+    Node()
+    time.sleep(0.002)
+"""
+
+
+def test_a_program_without_marks_is_collected_and_seen_exactly(tmp_path):
+    run = record(tmp_path, CYCLES, passes=("measure", "explain"), graphs="never")
+    assert run.meta["passes"][1]["exit_status"] == 0
+    snapshots = run.data.snapshots
+    quiet = snapshots["quiescent"].fillna(False).astype(bool)
+    assert quiet.sum() >= 3
+    assert snapshots.loc[quiet, "exact"].all(), "the barrier of the probe's thread is recognised"
+    kept = snapshots.loc[quiet, "live_bytes"]
+    assert kept.max() - kept.min() < 200_000, "garbage in cycles is no growth"
+    heap = next(r for r in run.verdict().resources if r.name == "heap_bytes")
+    assert heap.verdict == "bounded"
+
+
 SERVICE = """
 import threading, time
 from leaklab import mark

@@ -1,0 +1,46 @@
+"""Garbage collection in the main thread, asked for by the probe's own.
+
+Finalizers of a program with one thread expect to run in that thread, so the probe's thread must
+not collect: it makes the collection a pending call of the interpreter, which the main thread runs
+between two of its instructions, as it runs signal handlers and, at nearly any time, the collector.
+"""
+
+import _thread
+import gc
+
+# Calls may still be pending when nobody waits any more, also in a forked child, which inherits
+# them: what they call must never be freed.
+_kept = []
+
+
+class MainThreadCollection:
+    """One collection at a time; raises ImportError where the interpreter has no ctypes."""
+
+    def __init__(self):
+        import ctypes
+        from itertools import repeat
+        from operator import itemgetter
+
+        self._idle = _thread.allocate_lock()
+        # Collects, says so, gives 0 for success. Only C: were there an instruction of Python
+        # behind the collection, a signal's exception would be raised there and end with the call.
+        step = map(
+            itemgetter(2),
+            zip(map(gc.collect, repeat(2)), iter(self._idle.release, self), repeat(0)),
+        )
+        self._call = ctypes.PYFUNCTYPE(ctypes.c_int)(step.__next__)
+        self._add = ctypes.pythonapi.Py_AddPendingCall
+        self._add.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
+        self._address = ctypes.cast(self._call, ctypes.c_void_p)
+        _kept.append(self)
+
+    def run(self, limit_seconds):
+        """Collect; False if the main thread came to it later than ``limit_seconds``, or never."""
+        # One that is still pending does as well as another.
+        if self._idle.acquire(timeout=0) and self._add(self._address, None) != 0:
+            self._idle.release()
+            return False
+        if not self._idle.acquire(timeout=limit_seconds):
+            return False
+        self._idle.release()
+        return True
