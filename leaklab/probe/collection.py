@@ -7,10 +7,11 @@ between two of its instructions, as it runs signal handlers and, at nearly any t
 
 import _thread
 import gc
+from typing import List
 
 # Calls may still be pending when nobody waits any more, also in a forked child, which inherits
 # them: what they call must never be freed.
-_kept = []
+_kept: "List[MainThreadCollection]" = []
 
 
 class MainThreadCollection:
