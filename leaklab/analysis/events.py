@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import comb
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,11 @@ MOST_EVENTS = 100
 LARGE_STEP = 3.0
 # Events close together count as one: so many bins are looked at.
 EVENT_BINS = 40
+# Moves slower than this share of the usual one are noise where the moves are counted.
+MOVE_SHARE = 0.1
+# A lull of the last half that chance alone brings this rarely is none.
+LULL_CHANCE = 0.03
+FEW_INTERVALS = 8
 # The last part of the run must bring at least this share of the growth, by part.
 LATE_SHARES = {0.5: 0.15, 0.3: 0.05}
 
@@ -103,9 +109,31 @@ def events(x: Floats, y: Floats) -> tuple[float, float, float]:
     silence = float((x[-1] - x[at[-1] + 1]) / length * len(at))
     bins = np.searchsorted(x, np.linspace(x[0], x[-1], EVENT_BINS + 1))
     steps = min(steps, step_count(retained), step_count(retained[bins]))
+    if len(moves) <= MOST_EVENTS and _falls_silent(x, moves / np.diff(x)):
+        silence = float("inf")
     gained = retained[-1] - retained[0]
     for part, least in LATE_SHARES.items():
         before = np.interp(x[-1] - part * length, x, retained)
         if retained[-1] - before < least * gained:
             silence = float("inf")
     return steps, laplace, silence
+
+
+def _falls_silent(x: Floats, paces: Floats) -> bool:
+    """Whether fewer intervals of the last half bring anything than before, beyond chance.
+
+    Where snapshots are rare at the end, one late step may bring as much as many early ones; one
+    in a handful of intervals says nothing. Else Fisher's exact test: intervals become longer, so
+    at a constant rate at least as many of the late ones rise.
+    """
+    late = (x[:-1] + x[1:]) / 2 > (x[0] + x[-1]) / 2
+    rises = paces > MOVE_SHARE * np.median(paces[paces > 0])
+    count, late_count = len(rises), int(late.sum())
+    rise_count, late_rise_count = int(rises.sum()), int(rises[late].sum())
+    if late_count <= FEW_INTERVALS and late_rise_count < 2:
+        return True
+    ways = sum(
+        comb(rise_count, some) * comb(count - rise_count, late_count - some)
+        for some in range(late_rise_count + 1)
+    )
+    return ways < LULL_CHANCE * comb(count, late_count)

@@ -103,6 +103,7 @@ def weigh(
     if small and np.ptp(growth.y) < material:
         return Evidence(STOPPED, "small" if growth.total > 0 else "flat", rising, windows)
     steady, strong = _keeps_rising(growth, windows, gains, peaks)
+    steady = steady and not _is_one_step(growth, material)
     if one_of_many and rising < windows - 1:
         strong = strong and rising == windows - 2 and growth.statistic >= FEW_STATISTIC
     if small or not (steady or strong):
@@ -162,6 +163,16 @@ def _keeps_rising(growth: Growth, windows: int, gains: Floats, peaks: Floats) ->
         enough = growth.statistic >= FEW_STATISTIC and rising >= windows - 2
         return bool(steady and enough), bool(strong and enough)
     return bool(steady), bool(strong)
+
+
+def _is_one_step(growth: Growth, material: float) -> bool:
+    """Whether one step brought more than the rest, which alone would not matter.
+
+    A series that is flat but for a step rises in every window where the noise rises as well.
+    """
+    moves = np.diff(growth.y)
+    rest = float(moves.sum() - moves.max())
+    return rest < min(material, float(moves.max()))
 
 
 def _last_share(growth: Growth, share: float) -> Floats:

@@ -362,7 +362,9 @@ class Conversation:
                 return False
         if not at_mark and not self._is_idle(tracked, now):
             return False
-        return tracked.snapshot_schedule.due(now, tracked.mark_count if at_mark else None)
+        expected = self._expected_mark_counts.get(tracked.role)
+        mark = tracked.mark_count if at_mark else None
+        return tracked.snapshot_schedule.due(now, mark, expected)
 
     def _is_idle(self, tracked: Tracked, now: float) -> bool:
         """Whether a traced process is looked at between marks, for want of any."""

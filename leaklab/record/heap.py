@@ -443,13 +443,15 @@ class SnapshotSchedule:
     the step between marks doubles after every ``BURST_COUNT``: the end of a run is covered as well
     as its beginning, and a run of any length has a bounded number of them. Where the share is used
     up, one still falls due whenever the marks have grown by a fifth (by a third, once it has become
-    expensive).
+    expensive); where the number of marks is known beforehand, after every ``PLANNED_COUNT``-th part
+    of them, for it is the end of a run that tells a leak from a warm-up.
     """
 
     FREE_SECONDS = 1.0
     FEW_COUNT = 16
     FEW_SHARE = 0.5
     BURST_COUNT = 64
+    PLANNED_COUNT = 24
 
     def __init__(self, share: float, started: float = 0.0) -> None:
         self._share = share
@@ -459,14 +461,20 @@ class SnapshotSchedule:
         self._step = 1
         self._last_mark = 0
 
-    def due(self, now: float, mark: int | None = None) -> bool:
+    def due(
+        self, now: float, mark: int | None = None, expected_mark_count: int | None = None
+    ) -> bool:
         """Return whether another one is due at ``now`` (seconds); ``mark`` where there are any."""
         if not self._taken_count:
             return True
         if mark is None:
             return self._affordable(now)
         expensive = self._spent_seconds > 5 * max(self.FREE_SECONDS, self._share * now)
-        if mark >= self._last_mark * (1.3 if expensive else 1.2) + 1:
+        if expected_mark_count is not None and mark <= expected_mark_count and not expensive:
+            pause = expected_mark_count / self.PLANNED_COUNT
+        else:
+            pause = self._last_mark * (0.3 if expensive else 0.2) + 1
+        if mark >= self._last_mark + pause:
             return True
         return mark % self._step == 0 and self._affordable(now)
 

@@ -59,12 +59,14 @@ def test_the_same_stack_of_two_processes_has_one_number() -> None:
     assert table.target_files == {"a.py": "/srv/app/a.py"}
 
 
-def taken_at(mark_count: int, mark_seconds: float, cost_seconds: float) -> list[int]:
+def taken_at(
+    mark_count: int, mark_seconds: float, cost_seconds: float, expected: int | None = None
+) -> list[int]:
     """Return the marks at which snapshots fall due in a run with this pace and price."""
     schedule, now, taken = SnapshotSchedule(share=0.1), 0.0, []
     for mark in range(1, mark_count + 1):
         now += mark_seconds
-        if schedule.due(now, mark):
+        if schedule.due(now, mark, expected):
             schedule.spent(cost_seconds, mark)
             now += cost_seconds
             taken.append(mark)
@@ -88,6 +90,15 @@ def test_a_long_run_costs_its_share_and_has_a_bounded_number_of_snapshots() -> N
 def test_expensive_snapshots_become_rare() -> None:
     taken = taken_at(1_000, mark_seconds=0.05, cost_seconds=2.0)
     assert 8 <= len(taken) <= 25
+
+
+@pytest.mark.parametrize("mark_count", [34, 200, 5_000])
+def test_where_the_number_of_marks_is_known_the_end_is_covered_as_well(mark_count: int) -> None:
+    taken = taken_at(mark_count, 0.0001, cost_seconds=0.06, expected=mark_count)
+    assert sum(mark > mark_count / 2 for mark in taken) >= 8
+    assert len(taken) <= 50
+    longer = taken_at(20 * mark_count, 0.0001, cost_seconds=0.06, expected=mark_count)
+    assert longer[-1] > 0.8 * 20 * mark_count
 
 
 def test_without_marks_only_the_share_counts() -> None:
