@@ -53,6 +53,9 @@ WINDOW_SHARE = 0.1
 # A fall of this share of the range is the end of a tooth; with more teeth their floor is seen.
 TOOTH_SHARE = 0.3
 MOST_TEETH = 5
+# After teeth, a last share of the run that moves by less than this share of the range is level.
+LEVEL_SHARE = 1 / 3
+LEVEL_RANGE = 0.05
 # A few steps have stopped when nothing rose in this last share of the run.
 STEP_SILENCE = 0.15
 # Noise: growth of less than this many robust standard deviations is not told apart from it.
@@ -117,6 +120,8 @@ def weigh(
     if not _new_territory(growth):
         return Evidence(STOPPED, "reached", rising, windows)
     if _given_back_before(growth):
+        if np.ptp(_last_share(growth, LEVEL_SHARE)) < LEVEL_RANGE * np.ptp(growth.whole_y):
+            return Evidence(STOPPED, "steps", rising, windows)
         return Evidence(UNDECIDED, "teeth", rising, windows, more_x=growth.run_span)
     slowing, ratio = slows(growth, gains, whole_gain)
     code = "steady" if steady else "noisy"

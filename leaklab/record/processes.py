@@ -219,7 +219,10 @@ class ProcessTable:
             if pid in self._alive or pid == main_pid or pid in walkers:
                 continue
             if session_of(pid) == main_pid or needle in environment(pid):
-                self.add(pid, now, None, None)
+                # A fork that its parent did not outlive has the parent's command line.
+                argv = command_line(pid)
+                former = next((known for known in reversed(self.all) if known.argv == argv), None)
+                self.add(pid, now, None, _role(argv, former))
 
     def parent_of(self, pid: int) -> Tracked | None:
         """Return the followed parent of ``pid``."""

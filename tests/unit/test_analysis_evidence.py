@@ -100,6 +100,42 @@ def test_one_event_in_a_hundred_calls() -> None:
     assert share(GROWS, events) >= 0.9
 
 
+def test_free_memory_that_is_given_back_twice_and_then_kept_has_stopped_growing() -> None:
+    def teeth(seed: int, plateau: bool) -> s.Series:
+        x = np.arange(COUNT, dtype=float)
+        falls = (30 + seed % 7, 65 + seed % 9)
+        last = np.searchsorted(falls, x)
+        risen = 100 * (x - np.array([0, *falls])[last])
+        return np.minimum(risen, 4_500 if plateau else np.inf)
+
+    for seed in SEEDS:
+        assert said(teeth(seed, plateau=True)) == STOPPED
+    assert share(STOPPED, lambda seed: teeth(seed, plateau=False)) == 0
+
+
+@pytest.mark.parametrize("burst", [6, 10, 15])
+def test_snapshots_that_are_rare_at_the_end_show_one_late_step_and_no_leak(burst: int) -> None:
+    marks = list(range(1, burst + 1))
+    while marks[-1] < 34:
+        marks.append(min(34, int(marks[-1] * 1.2) + 1))
+    x = np.array(marks, float)
+
+    def cache_that_is_full_at_15_and_whose_table_doubles_later(seed: int) -> s.Series:
+        random = np.random.default_rng(seed)
+        noise = np.cumsum(random.normal(0, 100, len(x))) * (x > 15)
+        return np.minimum(x, 15) * 20_000.0 + (x >= random.uniform(20, 34)) * 73_000 + noise
+
+    def leak(seed: int) -> s.Series:
+        return x * 5_000.0 + np.random.default_rng(seed).normal(0, 300, len(x))
+
+    def alarms(make) -> float:
+        found = [weigh(estimate(x, make(seed)), material=16_384) for seed in SEEDS]
+        return float(np.mean([evidence.verdict == GROWS for evidence in found]))
+
+    assert alarms(cache_that_is_full_at_15_and_whose_table_doubles_later) <= 0.05
+    assert alarms(leak) == 1
+
+
 def test_a_filling_cache_that_the_run_does_not_see_full_is_not_called_bounded() -> None:
     growth = estimate(np.arange(100), s.warm_up(100, 1e6, half_life=60))
     evidence = weigh(growth, whole_gain=1e6)
