@@ -21,6 +21,7 @@ parser.add_argument("--task-bytes", type=int, default=500_000)
 parser.add_argument("--tasks-per-child", type=int, default=25)
 ARGUMENTS = parser.parse_args()
 PART = os.environ.get("PART")  # the two processes started are this file again
+RUN_FILE = "import runpy, sys; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
 RESULTS = []
 
 
@@ -66,9 +67,9 @@ def end_with_starter():
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def start(part, *options, **pipes):
+def start(part, *words, **pipes):
     return subprocess.Popen(
-        [sys.executable, *options, __file__, *sys.argv[1:]],
+        [sys.executable, *words, __file__, *sys.argv[1:]],
         env={**os.environ, "PART": part},
         stdin=subprocess.PIPE,
         text=True,
@@ -79,8 +80,9 @@ def start(part, *options, **pipes):
 def look_on():
     with (
         start("worker", stdout=subprocess.DEVNULL) as worker,
-        # The producer is no part of what is watched: -I keeps a recording out of it.
-        start("producer", "-I", stdout=subprocess.PIPE) as producer,
+        # The producer is no part of what is watched: -I keeps a recording out of it, and its
+        # figures are not added to those of the worker's parent, for it is called otherwise.
+        start("producer", "-I", "-c", RUN_FILE, stdout=subprocess.PIPE) as producer,
     ):
         for _ in producer.stdout:
             mark()
