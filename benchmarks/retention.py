@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import resource
 import statistics
@@ -161,29 +162,49 @@ def production(folder: Path, blocks: int, pairs: int) -> None:
     target = folder / "service.py"
     target.write_text(SERVICE)
     ratios: dict[str, list[float]] = {"between": [], "all": []}
-    for _ in range(pairs):
-        bare = json.loads(run([sys.executable, str(target), str(blocks)]))
-        path = record_run(
-            RecordOptions(
-                command=[str(target), str(blocks)], passes=("graph",), store=str(folder / "runs")
-            )
+    recorded: list[Run] = []
+
+    def bare() -> dict[str, float]:
+        return json.loads(run([sys.executable, str(target), str(blocks)]))
+
+    def under_recording() -> dict[str, float]:
+        options = RecordOptions(
+            command=[str(target), str(blocks)], passes=("graph",), store=str(folder / "runs")
         )
-        recorded = Run(open_run(path))
-        said = json.loads(recorded.meta["passes"][0]["stdout_tail"])
+        recorded[:] = [Run(open_run(record_run(options)))]
+        return json.loads(recorded[0].meta["passes"][0]["stdout_tail"])
+
+    for number in range(pairs):
+        # Whichever comes second meets a warmer, or a hotter, machine.
+        if number % 2:
+            with_us, without = under_recording(), bare()
+        else:
+            without, with_us = bare(), under_recording()
         for name, values in ratios.items():
-            values.append(said[name] / bare[name])
-    dumps = recorded.data.graph_dumps
-    first = recorded.retention().iloc[0]
-    shown = {
-        name: f"{statistics.median(values):.3f} ({min(values):.3f}–{max(values):.3f})"
-        for name, values in ratios.items()
-    }
+            values.append(with_us[name] / without[name])
+    dumps = recorded[0].data.graph_dumps
+    first = recorded[0].retention().iloc[0]
     print(
         f"Production mode, FastAPI on uvicorn, {50 * blocks:,} requests, {pairs} pairs, recorded / "
-        f"bare: time per 50 requests between dumps (median) {shown['between']}; all requests "
-        f"{shown['all']}. Held {1000 * dumps['pause_seconds'].sum():.0f} ms by the {len(dumps)} "
-        f"dumps kept. Names {first['type']}, held by {first['holder']}."
+        f"bare (median, its 95 % interval): time per 50 requests between dumps "
+        f"{with_interval(ratios['between'])}; all requests {with_interval(ratios['all'])}. "
+        f"Held {1000 * dumps['pause_seconds'].sum():.0f} ms by the {len(dumps)} dumps kept. "
+        f"Names {first['type']}, held by {first['holder']}."
     )
+
+
+def with_interval(values: list[float]) -> str:
+    """The median and its 95 % interval by order statistics (the sign test turned round)."""
+    count, ordered = len(values), sorted(values)
+    outside = [
+        place
+        for place in range(1, count // 2 + 1)
+        if 2 * sum(math.comb(count, below) for below in range(place)) <= 0.05 * 2**count
+    ]
+    low, high = (
+        (ordered[outside[-1] - 1], ordered[-outside[-1]]) if outside else (-math.inf, math.inf)
+    )
+    return f"{statistics.median(values):.3f} ({low:.3f}–{high:.3f})"
 
 
 def run(command: list[str], **environment: str) -> str:
@@ -207,13 +228,17 @@ def main() -> None:
     parser.add_argument(
         "--blocks", type=int, default=200, help="of 50 requests each, in production mode"
     )
-    parser.add_argument("--pairs", type=int, default=5, help="pairs of runs in production mode")
+    parser.add_argument("--pairs", type=int, default=20, help="pairs of runs in production mode")
+    parser.add_argument("--only", choices=("matrix", "sizes", "production"))
     arguments = parser.parse_args()
     sys.path[:0] = [str(REPOSITORY / "tests" / "unit")]
     with tempfile.TemporaryDirectory(prefix="leaklab-bench-") as name:
-        matrix(Path(name))
-        sizes(Path(name), arguments.sizes, arguments.repetitions)
-        production(Path(name), arguments.blocks, arguments.pairs)
+        if arguments.only in (None, "matrix"):
+            matrix(Path(name))
+        if arguments.only in (None, "sizes"):
+            sizes(Path(name), arguments.sizes, arguments.repetitions)
+        if arguments.only in (None, "production"):
+            production(Path(name), arguments.blocks, arguments.pairs)
 
 
 if __name__ == "__main__":
