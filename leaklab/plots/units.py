@@ -14,6 +14,7 @@ from leaklab.analysis import words
 
 # Share of its level that a resource must move to fill a figure.
 _LEAST_SPAN = 0.005
+_MOST_DECIMALS = 4
 
 _TITLES = {
     "rss_bytes": "resident set size",
@@ -97,7 +98,7 @@ class _ByteLocator(MaxNLocator):
 
 
 class _ByteFormatter(Formatter):
-    """One unit and as many decimals on all ticks as it takes to tell them apart."""
+    """One unit and as many decimals on all ticks as their step has: equal steps look equal."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         if not x:
@@ -105,7 +106,9 @@ class _ByteFormatter(Formatter):
         ticks = self.axis.get_majorticklocs() if isinstance(self.axis, Axis) else [x]
         scale, unit = _byte_unit(float(np.abs(ticks).max()))
         step = float(np.diff(ticks).min()) / scale if len(ticks) > 1 else 1.0
-        decimals = max(0, math.ceil(-math.log10(step) - 1e-9)) if step > 0 else 0
+        decimals = next(
+            (d for d in range(_MOST_DECIMALS) if abs(round(step, d) - step) < 1e-9), _MOST_DECIMALS
+        )
         return f"{x / scale:,.{decimals}f} {unit}"
 
 

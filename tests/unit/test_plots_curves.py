@@ -151,6 +151,18 @@ def test_byte_ticks_are_round_in_their_unit():
     assert labels == [f"{8 * n} MiB" if n else "0" for n in range(6)]
 
 
+@pytest.mark.parametrize("top", [6.3, 33.0, 4.9, 2.2, 0.9])
+@pytest.mark.parametrize("bottom", [0.3, 2.0, 32.6, 4.4])
+def test_byte_ticks_at_equal_distances_say_so(bottom: float, top: float):
+    ax = style.detached_axes()
+    ax.set_ylim(bottom * 2**20, (bottom + top / 3) * 2**20)
+    units.label_axis(ax.yaxis, "rss_bytes")
+    said = [float(tick.get_text().split()[0]) for tick in ax.get_yticklabels()]
+    assert len(said) > 2
+    steps = np.diff(said)
+    assert steps == pytest.approx(np.full(len(steps), steps[0]))
+
+
 def test_svg_carries_alt_text_and_the_pages_ink():
     def draw():
         ax = plots.growth(recorded(), "rss_bytes", style.detached_axes())
