@@ -56,10 +56,22 @@ class Run:
         return retention(self.data)
 
     @cached_property
-    def _tree(self) -> AllocationTree:
-        from leaklab.analysis.tree import allocation_tree
+    def _trees(self) -> dict[str, AllocationTree]:
+        return {}
 
-        return allocation_tree(self.data)
+    @cached_property
+    def heap_role(self) -> str:
+        """The role whose heap grows; where none does "main", or one whose heap was recorded."""
+        from leaklab.analysis.heap import heap_timeline
+        from leaklab.analysis.series import roles
+
+        suspects = self._verdict.suspects
+        if len(suspects):
+            return str(suspects["role"].iloc[0])
+        recorded = (
+            role for role in roles(self.data, "explain") if heap_timeline(self.data, role=role)
+        )
+        return next(recorded, "main")
 
     def verdict(self) -> Verdict:
         """Return ``leak``, ``bounded`` or ``inconclusive``, for the run and each resource."""
@@ -81,9 +93,14 @@ class Run:
         """Return the paths from a root to what grows; empty without object graphs."""
         return self._retention.copy()
 
-    def tree(self) -> AllocationTree:
-        """Return the live heap at the last snapshot as a tree of calls."""
-        return self._tree
+    def tree(self, role: str | None = None) -> AllocationTree:
+        """Return the live heap of a role, by default `heap_role`, at the last snapshot."""
+        from leaklab.analysis.tree import allocation_tree
+
+        role = role or self.heap_role
+        if role not in self._trees:
+            self._trees[role] = allocation_tree(self.data, role=role)
+        return self._trees[role]
 
     def time_left(self) -> TimeLeft | None:
         """When resident memory reaches the smallest limit at its rate; None if it does not leak.

@@ -144,12 +144,19 @@ class Study:
                 say("No allocation site keeps growing in these runs.")
 
     def tree(self, case_id: str | None = None) -> Any:
-        """The live heap of a case's worst run (the first case's without a name), to walk in."""
+        """The live heap of a case's worst run, to walk in.
+
+        Without a name, of the first case whose heap was recorded.
+        """
         from leaklab import plots
 
         if self.skipped and not self.runs:
             return say("Nothing ran, so there is no heap to show.")
-        return plots.allocation_tree_html(self.worst(case_id))
+        run = self.worst(case_id)
+        if case_id is None:
+            others = (self.worst(other) for other in self.runs)
+            run = next((other for other in others if len(other.data.snapshots)), run)
+        return plots.allocation_tree_html(run)
 
     def holders(self) -> None:
         """What keeps the growth alive: the retention paths of each case's worst run."""

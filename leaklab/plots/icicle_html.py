@@ -113,9 +113,13 @@ def allocation_tree_html(
     layouts = [lay_out(nodes, "difference" if "before_bytes" in nodes.columns else "live_bytes")]
     offered = [(first, 0), *((name, 0) for name in metrics_of(nodes) if name != first)]
     retained = retained_nodes(run_or_tree.data) if hasattr(run_or_tree, "data") else None
+    no_heap = len(nodes) == 1 and not nodes["live_bytes"].iloc[0]
     if retained is not None:
         layouts.append(lay_out(prune(retained, node_limit // 2), "retained_bytes"))
-        offered += [(name, 1) for name in RETAINED_METRICS]
+        held = [(name, 1) for name in RETAINED_METRICS]
+        offered = [*held, *offered] if no_heap else [*offered, *held]
+    elif no_heap:
+        return _nothing(AllocationTree(nodes))
     alt = describe_tree(layouts[0].nodes)
     return HtmlFigure(
         _document(layouts[0].nodes, pack(layouts, _header(offered)), alt),
@@ -123,6 +127,17 @@ def allocation_tree_html(
         height_pixels,
         functools.partial(_still, AllocationTree(nodes), first),
     )
+
+
+def _nothing(tree: AllocationTree) -> HtmlFigure:
+    """What is shown of a run without snapshots, so that no empty frame is."""
+    text = "No heap was recorded in this run; the explain pass records it."
+    document = (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{text}</title>'
+        "<style>:root{color-scheme:light dark}body{font-family:sans-serif}</style>"
+        f"<p>{text}</p></html>"
+    )
+    return HtmlFigure(document, text, 60, functools.partial(_still, tree, "live_bytes"))
 
 
 def _header(offered: list[tuple[str, int]]) -> dict[str, Any]:

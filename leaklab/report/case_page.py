@@ -115,10 +115,11 @@ def _main_run(
     fix = next(iter(by_role["better_fix"] or by_role["documented_fix"]), None)
     view = views[chosen]
     tree: Any = run
-    if fix is not None and len(run.tree().nodes) > 1 and len(runs[fix].tree().nodes) > 1:
+    fixed = runs[fix].tree(run.heap_role) if fix is not None else None
+    if fixed is not None and len(run.tree().nodes) > 1 and len(fixed.nodes) > 1:
         from leaklab.analysis.tree import difference
 
-        tree = difference(run.tree(), runs[fix].tree())
+        tree = difference(run.tree(), fixed)
     interactive, still = drawings.tree(tree) if len(run.tree().nodes) > 1 else ("", "")
     figures = {
         "suspects_figure": drawings.suspects(run) if view["suspects"] else "",

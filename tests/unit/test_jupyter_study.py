@@ -1,6 +1,7 @@
 """A study shows what its runs hold: chosen figures, the worst run, verdicts as expected or not."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -107,6 +108,23 @@ def test_names_that_are_none_are_refused() -> None:
         study.curves()
     with pytest.raises(UsageError, match="nothing is recorded yet"):
         study.tree()
+
+
+def test_the_tree_is_that_of_the_first_case_whose_heap_was_recorded(study: Study) -> None:
+    without = Run(synthetic.run(rss=synthetic.leak(120, 20_000)))
+    case = replace(study.cases["unbounded-cache"], id="measured-only")
+    study.cases = {case.id: case, **study.cases}
+    study.runs = {"measured-only": {"before": without}, **study.runs}
+    assert "build_page" in study.tree().alt
+    assert study.tree("measured-only").alt.startswith("No heap was recorded")
+
+
+def test_the_tree_is_that_of_the_processes_whose_heap_grows() -> None:
+    run = run_of(leaks=True)
+    run.meta["processes"][1]["role"] = "fork of main"
+    assert run.heap_role == "fork of main"
+    assert "build_page" in set(run.tree().nodes["function"])
+    assert len(run.tree("main").nodes) == 1
 
 
 def test_headlines_are_what_leaks_and_says_it_best() -> None:
