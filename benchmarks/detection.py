@@ -241,9 +241,10 @@ def main() -> None:
         rows += peer_rows(workloads, options.jobs, store / "peers")
     report(pd.DataFrame(rows))
     if options.catalogue:
-        from detection_catalogue import report_catalogue
+        from detection_catalogue import report_catalogue, report_production
 
         report_catalogue(options.jobs)
+        report_production(options.jobs)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """Verdicts on leaklab's own catalogue of cases, which it is not told the expectations of.
 
     python benchmarks/detection_catalogue.py [--full] [--conditions] [--jobs 2] [--store FOLDER]
+                                             [--production-only]
 
 Of the variants with the documented leak: how many are called a leak, in the resources declared,
 with the declared function among the first three suspects. Of controls and better fixes: how many
 are called bounded. Of all heap leaks: how many rows of the report name the declared holder, with
-the declared function as the place of allocation and the bytes per iteration. Conditions leak too;
-they are recorded with --conditions. Runs that are in the store already are not recorded again.
+the declared function as the place of allocation and the bytes per iteration; and how many name
+holder and type in production mode, where nothing is traced. Conditions leak too; they are recorded
+with --conditions. Runs that are in the store already are not recorded again.
 """
 
 from __future__ import annotations
@@ -14,12 +16,14 @@ from __future__ import annotations
 import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from leaklab.cases import Case, CaseSkipped, catalogue
 from leaklab.cases.expectations import kept_row
 from leaklab.cases.requirements import python_matches
 
+PRODUCTION = ("measure", "graph")
 HEALTHY = ("control", "better_fix")
 
 
@@ -64,6 +68,49 @@ def _row(case: Case, name: str, run: Any) -> dict[str, Any] | None:
         else None,
         "kept": kept,
     }
+
+
+def untraced(case: Case, quick: bool, store: str | None) -> list[dict[str, Any]]:
+    """One row for each variant that leaks into a declared holder, recorded in production mode."""
+    rows = []
+    for name, variant in case.variants.items():
+        expected = variant.expectation
+        leaks = expected.holder is not None and expected.verdict == "leak"
+        if not leaks or (quick and name not in case.variants_for(quick=True)):
+            continue
+        variants = {name: replace(variant, passes=PRODUCTION)}
+        try:
+            run = replace(case, variants=variants).record(name, quick=quick, store=store)
+        except CaseSkipped as reason:
+            print(reason, file=sys.stderr)
+            return rows
+        paths = run.retention()
+        held = paths[paths["path"].str.contains(expected.holder, regex=False)]
+        held = held[held["rate"] > 0]
+        verdict = run.verdict()
+        rows.append(
+            {
+                "place": f"{case.id}/{name}",
+                "verdict": verdict.verdict,
+                "named": bool(len(held)) and bool(held["type"].iloc[0]),
+                "rows": paths[["path", "type", "rate"]].head(3).to_dict("records"),
+            }
+        )
+    return rows
+
+
+def report_production(jobs: int, *, quick: bool = True, store: str | None = None) -> None:
+    """Print how many leaks of Python objects have their holder and type named without tracing."""
+    cases = [case for case in catalogue().values() if case.runnable]
+    with ThreadPoolExecutor(jobs) as pool:
+        parts = pool.map(lambda case: untraced(case, quick, store), cases)
+        rows = [row for part in parts for row in part]
+    for row in rows:
+        if not row["named"]:
+            print(f"{row['place']}: {row['verdict']}, {row['rows']}")
+    named = sum(row["named"] for row in rows)
+    share = f"{named / len(rows):.3f}" if rows else "–"
+    print(f"| production mode: holder and type named | {named} of {len(rows)} | {share} |")
 
 
 def report_catalogue(
@@ -113,10 +160,13 @@ if __name__ == "__main__":
     parser.add_argument("--conditions", action="store_true", help="the other variants as well")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--store", default=None)
+    parser.add_argument("--production-only", action="store_true", help="only without tracing")
     options = parser.parse_args()
-    report_catalogue(
-        options.jobs,
-        quick=not options.full,
-        conditions=options.conditions or options.full,
-        store=options.store,
-    )
+    if not options.production_only:
+        report_catalogue(
+            options.jobs,
+            quick=not options.full,
+            conditions=options.conditions or options.full,
+            store=options.store,
+        )
+    report_production(options.jobs, quick=not options.full, store=options.store)
