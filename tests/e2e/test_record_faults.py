@@ -488,8 +488,6 @@ def test_more_processes_than_are_followed(tmp_path: Path, monkeypatch: pytest.Mo
         import os, time
         children = []
         for _ in range(20):
-            # Python 3.12 and newer say so of every fork in a process with a thread: memray's.
-            warnings.filterwarnings("ignore", "This process", DeprecationWarning)
             pid = os.fork()
             if not pid:
                 time.sleep(0.3)
