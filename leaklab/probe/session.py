@@ -15,8 +15,10 @@ FREE_SECONDS = 1.0
 # From this many told marks on, their spacing grows with the length of the run.
 FREE_COUNT = 5000
 GAUGE_SECONDS = 0.2
-# Where no marks are to be expected, calls become as rare as this share of the age.
+# Where no marks are to be expected, calls become as rare as this share of the age, but never rarer
+# than this: they also bring the word that growth was seen and is to be traced.
 TICK_SHARE = 0.01
+RAREST_TICK_SECONDS = 5.0
 # A main thread that waits in a system call collects nothing.
 MAIN_THREAD_SECONDS = 0.2
 RECONNECT_COUNT = 20
@@ -159,7 +161,8 @@ class Session:
         time.sleep(pause_seconds)
         while self._marks._session is self and self.tick():
             age_seconds = time.monotonic() - self._begun_seconds
-            time.sleep(max(pause_seconds, TICK_SHARE * age_seconds))
+            wanted_seconds = max(pause_seconds, TICK_SHARE * age_seconds)
+            time.sleep(min(wanted_seconds, RAREST_TICK_SECONDS))
 
     def tick(self):
         """Tell the figures of the moment; False when it is time to leave."""

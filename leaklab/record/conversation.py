@@ -26,7 +26,9 @@ CONNECT_SECONDS = 5.0
 # Snapshots without marks: at first this far apart, later this share of the age of the process.
 IDLE_SNAPSHOT_SECONDS = 0.1
 IDLE_SNAPSHOT_SHARE = 0.01
-# Those at the probe's calls are exact: from outside only where it missed so many of them.
+# Those at the probe's calls are exact, and a call may come a little early: from outside only where
+# so many were missed.
+EARLY_TICK = 0.5
 MISSED_TICKS = 5
 # Object graphs alone are taken far more rarely.
 GRAPH_TICK_SECONDS = 0.5
@@ -305,16 +307,18 @@ class Conversation:
             return
         now = self._clock()
         figures = {**message.get("figures", {}), **_gauges(message)}
+        snapshot = self.snapshot_due(tracked, now, at_mark=False, at_tick=True)
         collected = False
-        if self._is_idle(tracked, now) and self._collects(tracked, message, now, snapshot=False):
+        if snapshot and self._collects(tracked, message, now, snapshot=False):
             done = yield ("collect",)
-            tracked.collect_schedule.spent(float(done.get("seconds") or 0.0))
-            figures.update(done.get("figures", {}))
             collected = bool(done.get("collected"))
+            # Where the main thread did not come to it, nobody was held up.
+            tracked.collect_schedule.spent(float(done["seconds"]) if collected else 0.0)
+            figures.update(done.get("figures", {}))
         self._samples.told(tracked, now, figures)
         if not tracked.told_mark_count:
             yield from self._graph(tracked, None, now)
-        if self.snapshot_due(tracked, now, at_mark=False, at_tick=True):
+        if snapshot and tracked.heap is not None:
             yield from self._snapshot(tracked, now, None, collected)
         else:
             yield self._last_word(tracked, now)
@@ -352,24 +356,22 @@ class Conversation:
             return False
         if tracked.window_end_seconds is not None and now >= tracked.window_end_seconds:
             return True
-        if not at_mark and not at_tick:
-            pause = max(
-                IDLE_SNAPSHOT_SECONDS, IDLE_SNAPSHOT_SHARE * (now - tracked.started_seconds)
-            )
-            if tracked.ticks:
+        if not at_mark:
+            age_seconds = now - tracked.started_seconds
+            pause = max(IDLE_SNAPSHOT_SECONDS, IDLE_SNAPSHOT_SHARE * age_seconds)
+            if at_tick:
+                pause *= EARLY_TICK
+            elif tracked.ticks:
                 pause *= MISSED_TICKS
-            if now - tracked.last_snapshot_seconds < pause:
+            if (
+                age_seconds < IDLE_AFTER_SECONDS
+                or tracked.told_mark_count
+                or now - tracked.last_snapshot_seconds < pause
+            ):
                 return False
-        if not at_mark and not self._is_idle(tracked, now):
-            return False
         expected = self._expected_mark_counts.get(tracked.role)
         mark = tracked.mark_count if at_mark else None
         return tracked.snapshot_schedule.due(now, mark, expected)
-
-    def _is_idle(self, tracked: Tracked, now: float) -> bool:
-        """Whether a traced process is looked at between marks, for want of any."""
-        young = now - tracked.started_seconds < IDLE_AFTER_SECONDS
-        return self.traces and not young and not tracked.told_mark_count
 
     def idle_snapshot(self, tracked: Tracked, mark: int | None) -> None:
         """Take a snapshot of a process that does not wait."""

@@ -129,10 +129,10 @@ while time.monotonic() < end:
 """
 
 
-def test_a_window_of_tracing_names_the_line_once_growth_is_seen(tmp_path):
-    run = record(
-        tmp_path, SERVICE, passes=("graph",), traced_window_seconds=1.5, until_decided=True
-    )
+@pytest.mark.parametrize("marked", [True, False], ids=["marks", "no marks"])
+def test_a_window_of_tracing_names_the_line_once_growth_is_seen(tmp_path, marked):
+    source = SERVICE if marked else SERVICE.replace("    mark()\n", "")
+    run = record(tmp_path, source, passes=("graph",), traced_window_seconds=1.5, until_decided=True)
     graph, explain = run.meta["passes"]
     assert (graph["pass"], graph["traced"]) == ("graph", False)
     assert (explain["pass"], explain["traced"]) == ("explain", True)
