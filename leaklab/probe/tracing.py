@@ -14,6 +14,7 @@ from typing import List, Optional
 
 import memray
 
+from . import descriptors
 from .marker import BASE_BYTES, marker_bytes
 
 # memray's sink sends a buffer when PIPE_BUF bytes have come together. A traced allocation or free
@@ -24,6 +25,8 @@ _FLUSH_PAIRS = 1024 if sys.platform == "darwin" else 1100
 # stream's sockets, and a file of /proc without which it aborts the process. The target's own
 # descriptors keep the numbers they would have had.
 _LOW_DESCRIPTORS = 128
+
+_NEVER_MILLISECONDS = 2**31 - 1
 
 _tracker: Optional[memray.Tracker] = None
 _marker: Optional[bytearray] = None
@@ -50,10 +53,14 @@ def start(port: int, native: bool = False, python_allocators: bool = True) -> No
             destination=memray.SocketDestination(server_port=port),
             native_traces=native,
             trace_python_allocators=python_allocators,
+            # Resident memory is the recorder's to measure; and reading it here aborts a process
+            # that has closed all its descriptors.
+            memory_interval_ms=_NEVER_MILLISECONDS,
         )
         _send_at_once(port)
         tracker.__enter__()
         _tracker = tracker
+        descriptors.own(number for number in _open_numbers() if _is_of_tracer(number, port))
     finally:
         for descriptor in placeholders:
             os.close(descriptor)
@@ -76,6 +83,7 @@ def stop() -> None:
     """End the tracing; harmless when there is none."""
     global _tracker
     tracker, _tracker = _tracker, None
+    descriptors.own(())
     if tracker is not None:
         tracker.__exit__(None, None, None)
 
@@ -112,12 +120,29 @@ def _occupy_low_descriptors() -> List[int]:
 
 def _send_at_once(port: int) -> None:
     """Switch Nagle's algorithm off on the stream: it costs 40 ms at every barrier."""
-    for name in (entry.name for entry in Path("/dev/fd").iterdir()):
-        try:
-            if not stat.S_ISSOCK(os.fstat(int(name)).st_mode):
-                continue
-            with socket.socket(fileno=os.dup(int(name))) as copy:
-                if copy.family == socket.AF_INET and copy.getsockname()[1] == port:
+    for number in _open_numbers():
+        with contextlib.suppress(OSError):
+            if _is_stream(number, port):
+                with socket.socket(fileno=os.dup(number)) as copy:
                     copy.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError:
-            continue
+
+
+def _is_of_tracer(number: int, port: int) -> bool:
+    """Whether memray opened this descriptor: its stream, or where it reads resident memory."""
+    try:
+        return _is_stream(number, port) or os.readlink("/proc/self/fd/%d" % number) == (
+            "/proc/%d/statm" % os.getpid()
+        )
+    except OSError:
+        return False
+
+
+def _is_stream(number: int, port: int) -> bool:
+    if not stat.S_ISSOCK(os.fstat(number).st_mode):
+        return False
+    with socket.socket(fileno=os.dup(number)) as copy:
+        return copy.family == socket.AF_INET and copy.getsockname()[1] == port
+
+
+def _open_numbers() -> List[int]:
+    return [int(entry.name) for entry in Path("/dev/fd").iterdir()]

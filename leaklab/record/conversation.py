@@ -261,7 +261,7 @@ class Conversation:
         held_seconds = time.monotonic() - begun
         last_word = self._last_word(tracked, now)
         yield last_word
-        self._store_snapshot(tracked, now, mark, quiescent, held_seconds)
+        self._store_snapshot(tracked, now, mark, quiescent, held_seconds, exact=True)
         if last_word == UNTRACE and tracked.heap is not None:
             tracked.traced = False
             tracked.heap.close()
@@ -384,7 +384,8 @@ class Conversation:
             tracked.heap = None
             self.note_untraced(tracked, str(problem))
             return
-        self._store_snapshot(tracked, now, mark, False, time.monotonic() - begun)
+        held_seconds = time.monotonic() - begun
+        self._store_snapshot(tracked, now, mark, False, held_seconds, exact=False)
 
     def check_streams(self, processes: Iterable[Tracked]) -> None:
         """Look whether the streams are still read, where no snapshot is taken.
@@ -402,11 +403,20 @@ class Conversation:
                 self.note_untraced(tracked, str(problem))
 
     def _store_snapshot(
-        self, tracked: Tracked, now: float, mark: int | None, quiescent: bool, held_seconds: float
+        self,
+        tracked: Tracked,
+        now: float,
+        mark: int | None,
+        quiescent: bool,
+        held_seconds: float,
+        *,
+        exact: bool,
     ) -> None:
         assert tracked.heap is not None
         try:
             found = tracked.heap.finish()
+            if exact and not found.exact and not tracked.heap.active:
+                raise LeaklabError("its stream has ended: the target has closed it")
         except LeaklabError as problem:
             tracked.heap = None
             self.note_untraced(tracked, str(problem))

@@ -389,26 +389,66 @@ def test_a_child_that_dies_in_the_middle_of_a_snapshot(
     assert sorted(set(closed)) == [1, 2]
 
 
-def test_a_target_that_closes_every_descriptor(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "how",
+    [
+        "os.closerange(3, 4096)",
+        """
+                for one in range(3, 4096):
+                    try:
+                        os.close(one)
+                    except OSError:
+                        pass""",
+    ],
+    ids=["closerange", "close"],
+)
+def test_a_target_that_closes_every_descriptor(how: str, tmp_path: Path) -> None:
     run = recorded.record(
         tmp_path,
         """
         import os
         from leaklab import mark
+        kept = []
         for number in range(20):
+            kept.append(bytearray(9_000))
             if number == 10:
-                os.closerange(3, 4096)
+                HOW
                 # Another file now has the number the connection had.
                 for _ in range(3):
                     os.open("/dev/null", os.O_RDONLY)
             mark()
         assert os.read(3, 1) == os.read(5, 1) == b""
-        """,
+        """.replace("HOW", how),
+        passes=("measure", "explain"),
     )
-    assert run.meta["passes"][0]["exit_status"] == 0
-    assert run.meta["passes"][0]["stderr_tail"] == ""
+    for row in run.meta["passes"]:
+        assert (row["exit_status"], row["stderr_tail"]) == (0, "")
     assert recorded.values(run, "rss_bytes")
     assert run.samples["mark"].max() == 20
+    # The stream is none of what the target closes.
+    assert run.snapshots["mark"].max() == 20
+    assert run.snapshots["exact"].all()
+
+
+def test_a_target_whose_c_code_closes_every_descriptor_goes_on_untraced(tmp_path: Path) -> None:
+    run = recorded.record(
+        tmp_path,
+        """
+        import posix
+        from leaklab import mark
+        kept = []
+        for number in range(20):
+            kept.append(bytearray(9_000))
+            if number == 10:
+                posix.closerange(3, 4096)
+            mark()
+        raise SystemExit(7)
+        """,
+        passes=("explain",),
+    )
+    assert run.meta["passes"][0]["exit_status"] == 7
+    assert run.snapshots["mark"].max() == 10
+    assert "stream" in str(run.meta["processes"][0]["note"])
 
 
 def test_a_line_that_was_hung_up_is_not_listened_to(
@@ -436,7 +476,8 @@ def test_a_line_that_was_hung_up_is_not_listened_to(
     assert 10 < len(steps) < 10 + 100 * run.meta["passes"][0]["duration_seconds"]
 
 
-def test_a_target_that_goes_into_the_background(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["measure", "explain"])
+def test_a_target_that_goes_into_the_background(name: str, tmp_path: Path) -> None:
     run = recorded.record(
         tmp_path,
         """
@@ -453,6 +494,7 @@ def test_a_target_that_goes_into_the_background(tmp_path: Path) -> None:
             time.sleep(0.02)
             mark()
         """,
+        passes=(name,),
     )
     assert any(event["kind"] == "daemon" for event in run.meta["events"])
     daemon = max(run.meta["processes"], key=lambda process: process["process"])
