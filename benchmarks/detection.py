@@ -1,7 +1,7 @@
 """How often is the verdict right? leaklab, and its peers, on the labelled corpus.
 
-    python benchmarks/detection.py [--seeds 3] [--modes marks,time] [--half tuning|held-out|fresh] [--peers]
-                                   [--catalogue] [--jobs 2] [--store FOLDER]
+    python benchmarks/detection.py [--seeds 3] [--modes marks,time] [--peers] [--catalogue]
+                                   [--half tuning|held-out|fresh] [--jobs 2] [--store FOLDER]
 
 Every workload of ``benchmarks/corpus`` is recorded (measure and explain pass), judged and held
 against its label. Inconclusive is a miss for a leak and no alarm for a healthy one. A hash of the
