@@ -28,7 +28,11 @@ def run_view(run: RunLike, *, figures: bool = True) -> dict[str, Any]:
     suspects = [
         _suspect(run, row) for row in table_rows(worth_showing(run.suspects()).head(_SUSPECT_COUNT))
     ]
-    paths = [_path(row) for row in table_rows(run.retention().head(_PATH_COUNT))]
+    lines = {
+        (row["role"], row["rank"]): f"{row['function']} {_place(row)}"
+        for row in table_rows(run.suspects())
+    }
+    paths = [_path(row, lines) for row in table_rows(run.retention().head(_PATH_COUNT))]
     values: dict[str, Any] = {
         "id": meta.get("run_id", ""),
         "created": meta.get("created", ""),
@@ -103,15 +107,18 @@ def _source_line(run: RunLike, file: str, line: int) -> str:
     return str(found.iloc[0]).strip() if len(found) else ""
 
 
-def _path(row: dict[str, Any]) -> dict[str, str]:
+def _path(row: dict[str, Any], lines: dict[Any, str]) -> dict[str, Any]:
+    """One leak group: kept by what, allocated where (how sure that is), growing by how much."""
+    ranks = [int(rank) for rank in row["suspect_ranks"]]
+    places = [lines[row["role"], rank] for rank in ranks if (row["role"], rank) in lines]
     return {
         "path": str(row["path"]),
-        "type": str(row["type"]),
         "count": _whole(row["count"]),
         "growth_count": _whole(row["growth_count"]),
         "retained": units.value_text("heap_bytes", row["retained_bytes"]),
-        "growth": units.value_text("heap_bytes", row["growth_bytes"]),
-        "suspect": _whole(row["suspect_rank"]),
+        "growth": units.rate_text("heap_bytes", row["rate"], row["unit"]),
+        "allocated_at": places,
+        "confidence": row["confidence"] if places else "",
     }
 
 

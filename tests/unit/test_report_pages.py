@@ -10,6 +10,7 @@ from pages import assert_self_contained, unpacked
 
 from leaklab import report
 from leaklab.cases import catalogue
+from leaklab.report import run_view
 from leaklab.report.confidential import without_secrets
 from leaklab.run import Run
 
@@ -56,6 +57,18 @@ def test_run_page_says_verdict_rates_line_and_shows_every_figure(tmp_path):
     assert all('aria-label="' in drawing for drawing in drawings)
     assert page.stat().st_size < 2_000_000
     assert [path.name for path in tmp_path.iterdir()] == ["run.html"]
+
+
+def test_a_leak_group_says_what_keeps_it_every_line_that_made_it_and_how_fast_it_grows():
+    row = {"path": "app.BUCKETS → dict value → dict", "count": 370, "growth_count": 250,
+           "retained_bytes": 68_096.0, "rate": 2_815.0, "unit": "iteration", "role": "main",
+           "suspect_ranks": [1, 3, 9], "confidence": "medium"}  # fmt: skip
+    lines = {("main", 1): "make app.py:3", ("main", 3): "keep app.py:7", ("fork", 9): "other"}
+    shown = run_view._path(row, lines)
+    assert shown["allocated_at"] == ["make app.py:3", "keep app.py:7"]
+    assert (shown["confidence"], shown["growth"]) == ("medium", "+2.75 KiB per iteration")
+    unmatched = run_view._path(row | {"suspect_ranks": [], "confidence": None}, lines)
+    assert (unmatched["allocated_at"], unmatched["confidence"]) == ([], "")
 
 
 def test_run_page_of_an_empty_recording_says_what_is_missing(tmp_path):
