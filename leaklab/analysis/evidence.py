@@ -56,6 +56,8 @@ MOST_TEETH = 5
 # After teeth, a last share of the run that moves by less than this share of the range is level.
 LEVEL_SHARE = 1 / 3
 LEVEL_RANGE = 0.05
+# Peaks that differ by less than this share of the range are equally high.
+SAME_PEAK = 0.01
 # A few steps have stopped when nothing rose in this last share of the run.
 STEP_SILENCE = 0.15
 # Noise: growth of less than this many robust standard deviations is not told apart from it.
@@ -248,7 +250,8 @@ def _not_steady(
             return Evidence(STOPPED, "steps", rising, windows)
     quarter = growth.x >= growth.end_x - growth.span / 4
     before = max(float(growth.y[~quarter].max(initial=-np.inf)), growth.earlier_high)
-    if growth.y[quarter].max() <= before:
+    # The peaks of one sawtooth differ by a few bytes.
+    if growth.y[quarter].max() <= before + SAME_PEAK * np.ptp(growth.y):
         return Evidence(STOPPED, "reached" if growth.rate_low > 0 else "flat", rising, windows)
     if growth.rate_low <= 0 or growth.total < material:
         last_gains = gains[-max(1, len(gains) // 2) :]

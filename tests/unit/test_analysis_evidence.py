@@ -136,6 +136,16 @@ def test_snapshots_that_are_rare_at_the_end_show_one_late_step_and_no_leak(burst
     assert alarms(leak) == 1
 
 
+def test_teeth_that_rare_snapshots_meet_on_their_way_up_are_no_growth() -> None:
+    x = np.array([*range(1, 65), *range(66, 105, 2), *range(111, 147, 7)], float)
+
+    def sawtooth(seed: int) -> s.Series:
+        return 160_000 * ((x + seed) % 10) + 2 * x
+
+    found = [weigh(estimate(x, sawtooth(seed)), material=16_384) for seed in SEEDS]
+    assert [evidence.verdict for evidence in found] == [STOPPED] * len(found)
+
+
 def test_a_filling_cache_that_the_run_does_not_see_full_is_not_called_bounded() -> None:
     growth = estimate(np.arange(100), s.warm_up(100, 1e6, half_life=60))
     evidence = weigh(growth, whole_gain=1e6)
