@@ -250,8 +250,9 @@ def _not_steady(
             return Evidence(STOPPED, "steps", rising, windows)
     quarter = growth.x >= growth.end_x - growth.span / 4
     before = max(float(growth.y[~quarter].max(initial=-np.inf)), growth.earlier_high)
-    # The peaks of one sawtooth differ by a few bytes.
-    if growth.y[quarter].max() <= before + SAME_PEAK * np.ptp(growth.y):
+    # The peaks of one sawtooth differ by a few bytes; of one that still goes on, not of a step.
+    teeth = np.ptp(growth.y[growth.x >= growth.end_x - growth.span / 2])
+    if growth.y[quarter].max() <= before + SAME_PEAK * teeth:
         return Evidence(STOPPED, "reached" if growth.rate_low > 0 else "flat", rising, windows)
     if growth.rate_low <= 0 or growth.total < material:
         last_gains = gains[-max(1, len(gains) // 2) :]
