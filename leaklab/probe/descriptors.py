@@ -1,8 +1,10 @@
 """Descriptors of the tracer stay open in a program that closes every descriptor there is.
 
 A daemon closes whatever it may have inherited. The tracer's descriptors are among that, and memray
-answers with a word on the target's stderr and the end of the trace. For the program they were never
-there: closing one fails as closing an unused number does, closing a range leaves them out.
+answers by aborting the process: it reads resident memory from one of them in a thread of its own,
+which is also what keeps its stream moving. For the program they were never there: closing one fails
+as closing an unused number does, closing a range leaves them out. Code in C that closes everything
+does not ask here.
 """
 
 import errno

@@ -26,8 +26,6 @@ _FLUSH_PAIRS = 1024 if sys.platform == "darwin" else 1100
 # descriptors keep the numbers they would have had.
 _LOW_DESCRIPTORS = 128
 
-_NEVER_MILLISECONDS = 2**31 - 1
-
 _tracker: Optional[memray.Tracker] = None
 _marker: Optional[bytearray] = None
 
@@ -53,9 +51,6 @@ def start(port: int, native: bool = False, python_allocators: bool = True) -> No
             destination=memray.SocketDestination(server_port=port),
             native_traces=native,
             trace_python_allocators=python_allocators,
-            # Resident memory is the recorder's to measure; and reading it here aborts a process
-            # that has closed all its descriptors.
-            memory_interval_ms=_NEVER_MILLISECONDS,
         )
         _send_at_once(port)
         tracker.__enter__()
@@ -130,9 +125,9 @@ def _send_at_once(port: int) -> None:
 def _is_of_tracer(number: int, port: int) -> bool:
     """Whether memray opened this descriptor: its stream, or where it reads resident memory."""
     try:
-        return _is_stream(number, port) or os.readlink("/proc/self/fd/%d" % number) == (
-            "/proc/%d/statm" % os.getpid()
-        )
+        if _is_stream(number, port):
+            return True
+        return os.readlink("/proc/self/fd/%d" % number) == "/proc/%d/status" % os.getpid()
     except OSError:
         return False
 

@@ -430,27 +430,6 @@ def test_a_target_that_closes_every_descriptor(how: str, tmp_path: Path) -> None
     assert run.snapshots["exact"].all()
 
 
-def test_a_target_whose_c_code_closes_every_descriptor_goes_on_untraced(tmp_path: Path) -> None:
-    run = recorded.record(
-        tmp_path,
-        """
-        import posix
-        from leaklab import mark
-        kept = []
-        for number in range(20):
-            kept.append(bytearray(9_000))
-            if number == 10:
-                posix.closerange(3, 4096)
-            mark()
-        raise SystemExit(7)
-        """,
-        passes=("explain",),
-    )
-    assert run.meta["passes"][0]["exit_status"] == 7
-    assert run.snapshots["mark"].max() == 10
-    assert "stream" in str(run.meta["processes"][0]["note"])
-
-
 def test_a_line_that_was_hung_up_is_not_listened_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
