@@ -183,13 +183,14 @@ def production(folder: Path, blocks: int, pairs: int) -> None:
         for name, values in ratios.items():
             values.append(with_us[name] / without[name])
     dumps = recorded[0].data.graph_dumps
-    first = recorded[0].retention().iloc[0]
+    rows = recorded[0].retention().head(1).to_dict("records")
+    named = "; ".join(f"{row['type']}, held by {row['holder']}" for row in rows)
     print(
         f"Production mode, FastAPI on uvicorn, {50 * blocks:,} requests, {pairs} pairs, recorded / "
         f"bare (median, its 95 % interval): time per 50 requests between dumps "
         f"{with_interval(ratios['between'])}; all requests {with_interval(ratios['all'])}. "
         f"Held {1000 * dumps['pause_seconds'].sum():.0f} ms by the {len(dumps)} dumps kept. "
-        f"Names {first['type']}, held by {first['holder']}."
+        f"Names {named or 'nothing: too short for two dumps'}."
     )
 
 

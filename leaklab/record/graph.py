@@ -119,13 +119,11 @@ class GraphDumps:
         A copy that is walked grows to about the size of the process, ``rss_bytes``.
         """
         mine = [one for one in self._dumps if one.process == process]
+        planned: list[float] = []
         if mark is not None:
             last = max((one.mark for one in mine if one.mark is not None), default=0)
-            planned = (
-                [share * expected_mark_count for share in _PLANNED_AT]
-                if expected_mark_count
-                else []
-            )
+            if expected_mark_count:
+                planned = [share * expected_mark_count for share in _PLANNED_AT]
             next_mark = next((one for one in planned if one > last), _SPACING * last + 1)
             too_early = mark < _FIRST_MARK or mark < next_mark
         else:
@@ -135,7 +133,8 @@ class GraphDumps:
             return False
         if self._paused.get(process, 0.0) > _FREE_SECONDS + _PAUSE_SHARE * now:
             return False
-        if self._production:  # one walk at a time
+        # In production one walk at a time; but the few that are planned make a short run readable.
+        if self._production and not planned:
             return not any(one.walking() for one in self._dumps)
         most = min(max(_COPIES_BYTES // max(rss_bytes, 1), _LEAST_WALKERS), _MOST_WALKERS)
         return sum(one.walking() for one in self._dumps) < most
