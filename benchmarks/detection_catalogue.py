@@ -84,16 +84,14 @@ def untraced(case: Case, quick: bool, store: str | None) -> list[dict[str, Any]]
         except CaseSkipped as reason:
             print(reason, file=sys.stderr)
             return rows
-        paths = run.retention()
-        held = paths[paths["path"].str.contains(expected.holder, regex=False)]
-        held = held[held["rate"] > 0]
-        verdict = run.verdict()
+        # A path ends with the type of what piles up.
+        kept = kept_row(expected.holder, run)
         rows.append(
             {
                 "place": f"{case.id}/{name}",
-                "verdict": verdict.verdict,
-                "named": bool(len(held)) and bool(held["type"].iloc[0]),
-                "rows": paths[["path", "type", "rate"]].head(3).to_dict("records"),
+                "verdict": run.verdict().verdict,
+                "named": kept is not None and kept.rate > 0,
+                "kept": kept,
             }
         )
     return rows
@@ -107,7 +105,7 @@ def report_production(jobs: int, *, quick: bool = True, store: str | None = None
         rows = [row for part in parts for row in part]
     for row in rows:
         if not row["named"]:
-            print(f"{row['place']}: {row['verdict']}, {row['rows']}")
+            print(f"{row['place']}: {row['verdict']}, {row['kept']}")
     named = sum(row["named"] for row in rows)
     share = f"{named / len(rows):.3f}" if rows else "–"
     print(f"| production mode: holder and type named | {named} of {len(rows)} | {share} |")

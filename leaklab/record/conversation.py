@@ -237,13 +237,7 @@ class Conversation:
             return UNTRACE if tracked.traced else GO
         return GO if tracked.traced or tracked.note else TRACE
 
-    def _snapshot(
-        self,
-        tracked: Tracked,
-        now: float,
-        mark: int | None,
-        quiescent: bool,
-    ) -> Steps:
+    def _snapshot(self, tracked: Tracked, now: float, mark: int | None, quiescent: bool) -> Steps:
         """Take an exact snapshot of a process that talks to us; ends in ``go``."""
         tracked.barrier_count += 1
         begun = time.monotonic()
