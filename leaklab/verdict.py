@@ -15,6 +15,7 @@ import pandas as pd
 from leaklab.analysis.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
 from leaklab.analysis.growth import estimate
 from leaklab.analysis.heap_study import HeapStudy, study_heap
+from leaklab.analysis.resident import UNEXPLAINED_BYTES, reconcile
 from leaklab.analysis.resources import (
     BOUNDED,
     INCONCLUSIVE,
@@ -33,11 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BOUNDED", "INCONCLUSIVE", "LEAK", "ResourceVerdict", "Verdict", "judge"]
 
-# Resident growth that traced allocations do not explain must reach this to be called a leak, or
-# to leave a run undecided: allocators fragment by less.
-UNEXPLAINED_BYTES = float(2 << 20)
-# Resident growth counts as explained when the heap grew by at least this share of it.
-EXPLAINED_SHARE = 0.5
 # Too few figures of these leave a run undecided.
 DECISIVE = ("rss_bytes", "heap_bytes")
 # From this many standard errors on the total's rate is clear of churn.
@@ -99,7 +95,7 @@ def judge(data: RunData) -> Verdict:
                 continue
             entry = judge_series(series)
             if name == "rss_bytes" and role in heaps:
-                entry = reconcile(entry, heaps[role], studies[role])
+                entry = reconcile(entry, heaps[role], studies[role], data)
             if role != "main" and entry.unit == "second":
                 entry = _of_helper(entry, series, marked)
             if name not in DECISIVE and len(series) < MINIMUM_POINTS:
@@ -220,47 +216,6 @@ def _sites_settle(study: HeapStudy) -> bool:
         if not entry.leaks and entry.evidence.verdict != UNDECIDED
     )
     return settled >= SETTLED_SHARE * study.total.total
-
-
-def reconcile(
-    resident: ResourceVerdict, heap: ResourceVerdict, study: HeapStudy
-) -> ResourceVerdict:
-    """Resident memory beside the exact heap: what confirms, what contradicts, and why."""
-    if resident.unit != heap.unit or heap.verdict == INCONCLUSIVE:
-        return resident
-    if heap.verdict == LEAK:
-        if resident.verdict == LEAK:
-            return resident
-        return replace(
-            resident,
-            reason=f"{resident.reason}; the heap grew by {rate_text(HEAP, heap.rate, heap.unit)}, "
-            "which resident memory does not show yet: freed pages are used first",
-        )
-    if resident.verdict == BOUNDED:
-        return resident
-    # Over the same part of the run, whatever the heap's own baseline is.
-    x, total = study.timeline.x, study.timeline.total()
-    since = min(int(np.searchsorted(x, resident.baseline_x)), len(x) - 1)
-    gained = resident.last - resident.first
-    unexplained = gained - float(total[-1] - total[since])
-    if unexplained >= max(UNEXPLAINED_BYTES, EXPLAINED_SHARE * gained):
-        if resident.verdict == LEAK:
-            causes = "memory taken behind the tracer's back, or fragmentation"
-            if resident.unit == "second":
-                # The untraced pass collects at marks alone.
-                causes += ", or garbage that waits longer for the collector than the run lasts"
-            return replace(
-                resident,
-                reason=f"{resident.reason}, and no traced allocation explains it "
-                f"(the heap is bounded): {causes}",
-            )
-        return resident
-    return replace(
-        resident,
-        verdict=BOUNDED,
-        more_x=0.0,
-        reason=f"{resident.reason}; the heap, which is exact, is bounded and explains it",
-    )
 
 
 def _of_run(

@@ -51,13 +51,15 @@ def run(
     *,
     sites: dict[str, Series] | None = None,
     rss: Series | None = None,
+    traced_rss: Series | None = None,
     marks: bool = True,
     seconds_per_point: float = 0.01,
     meta: dict[str, Any] | None = None,
     **resources: Series,
 ) -> RunData:
     """A run of one process per pass: ``sites`` are live bytes per function in the explain pass,
-    ``rss`` and the other resources (``fd_count=…``) figures of the measure pass.
+    ``rss`` and the other resources (``fd_count=…``) figures of the measure pass, ``traced_rss``
+    resident memory in the explain pass.
 
     A site named ``"lib.py:parse<load"`` is allocated by the library function ``parse`` called by
     the target's ``load``.
@@ -69,6 +71,9 @@ def run(
         _samples(name.replace("__", ":"), values, marks, seconds_per_point)
         for name, values in resources.items()
     ]
+    if traced_rss is not None:
+        traced = _samples("rss_bytes", 50e6 + traced_rss, marks, seconds_per_point, process=1)
+        samples.append(traced.assign(**{"pass": "explain"}))
     tables: dict[str, pd.DataFrame] = {}
     if samples:
         tables["samples"] = pd.concat(samples, ignore_index=True)

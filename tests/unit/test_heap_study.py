@@ -107,3 +107,48 @@ def test_unexplained_memory_is_counted_over_its_own_part_of_the_run() -> None:
     verdict = judge(s.run(rss=s.leak(COUNT, 40_000), sites={"run": heap}))
     assert verdict.verdict == "leak", verdict.reason
     assert "no traced allocation explains it" in verdict.reason
+
+
+def test_one_large_reservation_explains_no_growth_that_comes_after_it() -> None:
+    # An allocator reserves at once and takes page after page.
+    heap = s.step(COUNT, 1e9, at=60) + s.leak(COUNT, 20)
+    verdict = judge(s.run(rss=s.leak(COUNT, 80_000), sites={"run": heap}))
+    resident = verdict.resource("rss_bytes")
+    assert resident is not None
+    assert resident.verdict == "leak", resident.reason
+
+
+def without_marks(traced_rss: s.Series, *, collected: bool, stopped_by: str | None) -> RunData:
+    """A run by time: resident memory grows untraced by 80 kB a point and the heap does not."""
+    data = s.run(
+        rss=s.leak(COUNT, 80_000),
+        traced_rss=traced_rss,
+        sites={"run": 5e6 + s.noise(COUNT, 2_000)},
+        marks=False,
+        seconds_per_point=0.05,
+        meta={"passes": [{"pass": "measure"}, {"pass": "explain", "stopped_by": stopped_by}]},
+    )
+    snapshots = data.snapshots.assign(exact=True, quiescent=collected)
+    tables = {name: getattr(data, name) for name in ("samples", "heap", "stacks", "frames")}
+    return RunData.from_tables(data.meta, snapshots=snapshots, **tables)
+
+
+@pytest.mark.parametrize(
+    ("traced_rate", "collected", "stopped_by", "expected"),
+    [
+        (0, True, None, "bounded"),
+        (0, False, None, "leak"),  # nobody collected there either
+        (80_000, True, None, "leak"),  # lost behind the tracer's back
+        (0, True, "duration", "bounded"),
+        (4_000, True, "duration", "leak"),  # a traced program does less in the same time
+    ],
+)
+def test_memory_that_grows_only_where_nobody_collects_is_garbage(
+    traced_rate: int, collected: bool, stopped_by: str | None, expected: str
+) -> None:
+    traced = s.leak(COUNT, traced_rate) + s.noise(COUNT, 3_000)
+    data = without_marks(traced, collected=collected, stopped_by=stopped_by)
+    resident = judge(data).resource("rss_bytes")
+    assert resident is not None
+    assert resident.verdict == expected, resident.reason
+    assert ("waits for the collector" in resident.reason) == (expected == "bounded")
