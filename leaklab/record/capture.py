@@ -1,23 +1,26 @@
-"""memray capture files as runs: live bytes per stack over time, from one pass over the file."""
+"""memray capture files as runs: live bytes per stack over time."""
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import shlex
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError, UsageError
-from leaklab.record.heap import ALLOCATORS, SourcePaths, StackTable
+from leaklab.record.capture_history import History, lifetimes, two_heaps
+from leaklab.record.capture_replay import LARGE_BYTES, head, memory_records, replay
+from leaklab.record.heap import StackTable
 from leaklab.record.sources import store_sources
 from leaklab.store import RunWriter, default_store
 
 if TYPE_CHECKING:
     import memray
-    import numpy as np
-    import numpy.typing as npt
 
 # Points in time at which the heap is rebuilt: enough for a verdict, few enough that memray's
 # history of a capture of any length stays small.
@@ -28,13 +31,13 @@ _MEMORY_INTERVAL_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
-class _History:
-    """Live bytes and allocations as steps: what changed at which snapshot, by stack."""
+class _Content:
+    """What a capture tells: (seconds, resident bytes) over time, and the heap at its snapshots."""
 
-    stack: npt.NDArray[np.int64]
-    snapshot: npt.NDArray[np.int64]
-    live_bytes: npt.NDArray[np.int64]
-    allocation_count: npt.NDArray[np.int64]
+    moments: list[tuple[float, int]]
+    heap_seconds: list[float]
+    history: History
+    note: str | None
 
 
 def import_capture(
@@ -51,16 +54,19 @@ def import_capture(
     path = Path(capture)
     if not path.is_file():
         raise UsageError(f"no capture file: {path}; allowed: a file written by `memray run`")
-    readers = [(file, _open(file)) for file in (path, *_children(path))]
-    writer = RunWriter.create(
-        store or default_store(), name or path.stem, "capture", _meta(path, readers[0][1])
-    )
+    with _silence():
+        return _import(path, store or default_store(), name or path.stem)
+
+
+def _import(path: Path, store: str, name: str) -> str:
+    headers = [(file, _header(file)) for file in (path, *_children(path))]
+    writer = RunWriter.create(store, name, "capture", _meta(path, headers[0][1]))
     stacks = StackTable()
     state = "incomplete"
     try:
         processes = []
-        for number, (file, reader) in enumerate(readers):
-            processes.append(_import_process(writer, stacks, number, file, reader))
+        for number, (file, header) in enumerate(headers):
+            processes.append(_import_process(writer, stacks, number, file, header))
         duration = max(process["ended_seconds"] or 0.0 for process in processes)
         row = {**writer.meta["passes"][0], "duration_seconds": duration}
         writer.update(processes=processes, passes=[row])
@@ -68,8 +74,6 @@ def import_capture(
         state = "complete"
     finally:
         writer.close(state)
-        for _, reader in readers:
-            reader.close()
     return writer.path
 
 
@@ -79,20 +83,36 @@ def _children(path: Path) -> list[Path]:
     return sorted(found, key=lambda file: int(file.suffix[1:]))
 
 
-def _open(path: Path) -> memray.FileReader:
+def _header(path: Path) -> memray.Metadata:
+    """What the capture says of itself, from its first block; raises LeaklabError for no capture."""
     import memray
 
+    # memray's reader reads what it opens to its end.
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(head(path))
+        file.flush()
+        try:
+            return memray.FileReader(file.name).metadata
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = str(error).strip() or type(error).__name__
+            raise LeaklabError(
+                f"not a capture file memray {version('memray')} can read: {path}; {reason}"
+            ) from None
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """memray says on stderr where a file ends in the middle of a record; the run says that."""
+    from memray._memray import set_log_level
+
+    set_log_level(logging.CRITICAL)
     try:
-        return memray.FileReader(path, max_memory_records=SNAPSHOT_COUNT)
-    except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error).strip() or type(error).__name__
-        raise LeaklabError(
-            f"not a capture file memray {version('memray')} can read: {path}; {reason}"
-        ) from None
+        yield
+    finally:
+        set_log_level(logging.WARNING)
 
 
-def _meta(path: Path, reader: memray.FileReader) -> dict[str, Any]:
-    header = reader.metadata
+def _meta(path: Path, header: memray.Metadata) -> dict[str, Any]:
     return {
         "command": {
             "argv": _words(header.command_line),
@@ -129,31 +149,13 @@ def _words(command_line: str) -> list[str]:
 
 
 def _import_process(
-    writer: RunWriter, stacks: StackTable, number: int, path: Path, reader: memray.FileReader
+    writer: RunWriter, stacks: StackTable, number: int, path: Path, header: memray.Metadata
 ) -> dict[str, Any]:
-    import memray
-
-    header = reader.metadata
-    started = header.start_time.timestamp()
-    moments = [
-        (snapshot.time / 1000 - started, snapshot.rss) for snapshot in reader.get_memory_snapshots()
-    ]
-    note = None
-    if header.file_format == memray.FileFormat.AGGREGATED_ALLOCATIONS:
-        note = "aggregated capture: no history, only the high-water mark and the end"
-        writer.event("import", f"{path.name}: {note}", process=number)
-        end = moments[-1][0] if moments else header.end_time.timestamp() - started
-        history = _two_heaps(reader, stacks)
-        heap_seconds = [end, end]
-    else:
-        heap_seconds = [seconds for seconds, _ in moments]
-        if not header.total_frames:  # memray fills this in when it closes the file
-            note = "the capture was not closed: the process was killed or still runs"
-            writer.event("import", f"{path.name}: {note}", process=number)
-            heap_seconds.append((heap_seconds or [0.0])[-1] + _MEMORY_INTERVAL_SECONDS)
-        history = _history(reader, stacks, len(heap_seconds))
-    _write_series(writer, number, moments)
-    _write_heap(writer, stacks, number, heap_seconds, history)
+    content = _replayed(path, header, stacks) or _read(path, header, stacks)
+    if content.note is not None:
+        writer.event("import", f"{path.name}: {content.note}", process=number)
+    _write_series(writer, number, content.moments)
+    _write_heap(writer, stacks, number, content.heap_seconds, content.history)
     return {
         "process": number,
         "pass": "explain",
@@ -164,75 +166,67 @@ def _import_process(
         "python": None,
         "mark_count": 0,
         "started_seconds": 0.0,
-        "ended_seconds": moments[-1][0] if moments else None,
+        "ended_seconds": content.moments[-1][0] if content.moments else None,
         "exit_status": None,
         "traced": True,
-        "note": note,
+        "note": content.note,
     }
 
 
-def _history(reader: memray.FileReader, stacks: StackTable, snapshot_count: int) -> _History:
-    """Return every change of every stack, from memray's lifetimes (one native pass)."""
+def _replayed(path: Path, header: memray.Metadata, stacks: StackTable) -> _Content | None:
+    """Read a large capture the fast way; None for one that is small, or not fit for it."""
+    import memray
 
-    def steps() -> Iterator[tuple[int, int, int, int]]:
-        for stack, record in _with_stack(
-            reader.get_temporal_allocation_records(merge_threads=True), reader, stacks
-        ):
-            for interval in record.intervals:
-                size, count = interval.n_bytes, interval.n_allocations
-                yield stack, interval.allocated_before_snapshot, size, count
-                freed = interval.deallocated_before_snapshot
-                if freed is not None:
-                    yield stack, freed, -size, -count
-
-    # In a capture that was closed, what comes after the last snapshot is the interpreter taking
-    # itself down.
-    return _collect(step for step in steps() if step[1] < snapshot_count)
-
-
-def _two_heaps(reader: memray.FileReader, stacks: StackTable) -> _History:
-    peak = _with_stack(reader.get_high_watermark_allocation_records(), reader, stacks)
-    end = _with_stack(reader.get_leaked_allocation_records(), reader, stacks)
-
-    def steps() -> Iterator[tuple[int, int, int, int]]:
-        for stack, record in peak:
-            yield stack, 0, record.size, record.n_allocations
-            yield stack, 1, -record.size, -record.n_allocations
-        for stack, record in end:
-            yield stack, 1, record.size, record.n_allocations
-
-    return _collect(steps())
+    if header.file_format == memray.FileFormat.AGGREGATED_ALLOCATIONS:
+        return None
+    records = memory_records(path) if path.stat().st_size >= LARGE_BYTES else None
+    if records is None:
+        return None
+    note = _why_open(header, records[-1].seconds)
+    wanted = records[:: -(-len(records) // SNAPSHOT_COUNT)]
+    try:
+        found = replay(path, wanted, stacks, to_end=note is not None)
+    except LeaklabError:
+        return None  # memray's file reader may get further in what its stream reader dies of
+    if found is None:
+        return None
+    moments = [(record.seconds, record.rss_bytes) for record in wanted]
+    return _Content(moments, found.seconds, found.history, note)
 
 
-def _with_stack(
-    records: Iterable[Any], reader: memray.FileReader, stacks: StackTable
-) -> Iterator[tuple[int, Any]]:
-    paths = SourcePaths(str(Path.cwd()))
-    native = reader.metadata.has_native_traces
-    for record in records:
-        frames = record.hybrid_stack_trace() if native else record.stack_trace()
-        allocator = ALLOCATORS.get(record.allocator, str(record.allocator))
-        yield stacks.add(allocator, frames, paths), record
+def _read(path: Path, header: memray.Metadata, stacks: StackTable) -> _Content:
+    """Read a capture with memray's reader: twice, but whatever its format and its heap are."""
+    import memray
+
+    reader = memray.FileReader(path, max_memory_records=SNAPSHOT_COUNT)
+    started = header.start_time.timestamp()
+    moments = [
+        (snapshot.time / 1000 - started, snapshot.rss) for snapshot in reader.get_memory_snapshots()
+    ]
+    end = moments[-1][0] if moments else 0.0
+    if header.file_format == memray.FileFormat.AGGREGATED_ALLOCATIONS:
+        end = end or header.end_time.timestamp() - started
+        note: str | None = "aggregated capture: no history, only the high-water mark and the end"
+        heap_seconds, history = [end, end], two_heaps(reader, stacks)
+    else:
+        note = _why_open(header, end)
+        heap_seconds = [seconds for seconds, _ in moments]
+        if note is not None:
+            heap_seconds.append(end + _MEMORY_INTERVAL_SECONDS)
+        history = lifetimes(reader, stacks, len(heap_seconds))
+    reader.close()
+    return _Content(moments, heap_seconds, history, note)
 
 
-def _collect(steps: Iterator[tuple[int, int, int, int]]) -> _History:
-    """Sum the steps of each stack at each snapshot and run them up to what is live."""
-    import numpy as np
+def _why_open(header: memray.Metadata, last_seconds: float) -> str | None:
+    """Why the capture goes on after its last sample; None where memray closed it.
 
-    rows = np.fromiter(steps, dtype=np.dtype((np.int64, 4)))
-    if not len(rows):
-        return _History(*(np.empty(0, np.int64) for _ in range(4)))
-    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
-    first = np.flatnonzero(np.any(np.diff(rows[:, :2], axis=0, prepend=-1), axis=1))
-    steps_by_moment = np.add.reduceat(rows[:, 2:], first, axis=0)
-    stack, snapshot = rows[first, 0], rows[first, 1]
-    live = np.cumsum(steps_by_moment, axis=0)
-    # Each stack's own sum: take away what the stacks before it had come to.
-    starts = np.flatnonzero(np.diff(stack, prepend=-1))
-    before = np.vstack([np.zeros((1, 2), np.int64), live[starts[1:] - 1]])
-    live -= np.repeat(before, np.diff(np.append(starts, len(stack))), axis=0)
-    changed = np.any(steps_by_moment != 0, axis=1)
-    return _History(stack[changed], snapshot[changed], live[changed, 0], live[changed, 1])
+    Closing it, memray writes the end into the header; until then that is the start.
+    """
+    lasted = (header.end_time - header.start_time).total_seconds()
+    if lasted >= max(last_seconds, _MEMORY_INTERVAL_SECONDS):
+        return None
+    return "the capture was not closed: the process was killed or still runs"
 
 
 def _write_series(writer: RunWriter, number: int, moments: list[tuple[float, int]]) -> None:
@@ -251,7 +245,7 @@ def _write_series(writer: RunWriter, number: int, moments: list[tuple[float, int
 
 
 def _write_heap(
-    writer: RunWriter, stacks: StackTable, number: int, seconds: list[float], history: _History
+    writer: RunWriter, stacks: StackTable, number: int, seconds: list[float], history: History
 ) -> None:
     """Write the snapshots of one process and what changed at each."""
     import numpy as np

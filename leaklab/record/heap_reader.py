@@ -113,12 +113,18 @@ class Stream:
         """Whether records may still come."""
         return self.connected.is_set() and self.error is None and bool(self._reader.is_active)
 
-    def take(self, marker_bytes: int | None, timeout_seconds: float) -> tuple[bool, float]:
+    def take(
+        self, marker_bytes: int | None, timeout_seconds: float, drained: bool
+    ) -> tuple[bool, float]:
         """Hold the live heap still in memory; returns (marker seen, seconds it took)."""
         begun = time.monotonic()
         deadline = begun + timeout_seconds
         while True:
-            if marker_bytes is not None:
+            if drained or marker_bytes is not None:
+                self._wait_until_drained(deadline)
+            if drained:
+                # memray takes in four kilobytes at a time: by now it has the last of them, too.
+                time.sleep(_POLL_SECONDS)
                 self._wait_until_drained(deadline)
             self._records = set(self._reader.get_current_snapshot(merge_threads=True))
             # Sets of memray's records are compared in C: only changes are looked at one by one.
@@ -294,7 +300,9 @@ def _answer(
         if request["op"] == "close":
             streams.pop(number).close()
             return {}, b""
-        exact, cost = stream.take(request["marker_bytes"], request["timeout_seconds"])
+        exact, cost = stream.take(
+            request["marker_bytes"], request["timeout_seconds"], request["drained"]
+        )
         taken = {"exact": exact, "cost_seconds": cost, "active": stream.active}
         control.sendall(json.dumps(taken).encode() + b"\n")
         found = stream.changes()

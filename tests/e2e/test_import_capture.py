@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import memray
 import pytest
 
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.record import capture as reading
+from leaklab.record import capture_replay
 from leaklab.record.capture import import_capture
 from leaklab.store import RunData, open_run
 from leaklab.verdict import judge
@@ -59,8 +62,62 @@ def test_a_plain_capture_names_the_line_that_grows(tmp_path: Path) -> None:
     assert verdict.verdict == "leak"
     assert verdict.suspects.iloc[0]["function"] == "keep"
     assert data.snapshots["live_bytes"].max() > 59 * 100_000
+    assert data.meta["processes"][0]["note"] is None
     totals = data.heap.groupby("stack_id")["live_bytes"].last().sum()
     assert totals == data.snapshots["live_bytes"].iloc[-1]
+
+
+def live_bytes_by_sample(capture: Path) -> dict[float, int]:
+    """Live bytes at each of memray's samples, by its own reader: milliseconds since the start."""
+    reader = memray.FileReader(capture)
+    started = round(reader.metadata.start_time.timestamp() * 1000)
+    return {sample.time - started: sample.heap for sample in reader.get_memory_snapshots()}
+
+
+@pytest.mark.parametrize("arguments", [(), ("die",)])
+@pytest.mark.parametrize("option", ["--trace-python-allocators", "--no-compress", "--native"])
+def test_a_large_capture_is_replayed_to_the_same_heap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, arguments: tuple[str, ...]
+) -> None:
+    capture = record(tmp_path, option, arguments=arguments)
+    expected = live_bytes_by_sample(capture)
+    monkeypatch.setattr(reading, "LARGE_BYTES", 0)
+    monkeypatch.setattr(reading, "_read", None)
+    data = imported(capture, tmp_path)
+    times = (data.snapshots["time_seconds"] * 1000).round()
+    found = dict(zip(times, data.snapshots["live_bytes"], strict=True))
+    at_end = {key: found.pop(key) for key in set(found) - set(expected)}
+    assert found == {key: expected[key] for key in found}
+    assert len(found) > 30
+    assert len(at_end) == (1 if arguments else 0)
+    samples = data.samples[data.samples["name"] == "rss_bytes"]
+    assert len(samples) == len(found)
+    assert judge(data).suspects.iloc[0]["function"] == "keep"
+
+
+def test_memory_records_are_found_wherever_the_blocks_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture = record(tmp_path)
+    whole = capture_replay.memory_records(capture)
+    assert whole is not None
+    expected = live_bytes_by_sample(capture)
+    assert [round(found.seconds * 1000) for found in whole] == list(expected)
+    for size in (64, 997):
+        monkeypatch.setattr(capture_replay, "_BLOCK_SIZE", size)
+        assert capture_replay.memory_records(capture) == whole
+
+
+def test_a_heap_too_large_for_snapshots_is_read_the_other_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture = record(tmp_path)
+    monkeypatch.setattr(reading, "LARGE_BYTES", 0)
+    monkeypatch.setattr(capture_replay, "FREE_SECONDS", 0.0)
+    monkeypatch.setattr(capture_replay, "SNAPSHOT_SHARE", 0.0)
+    data = imported(capture, tmp_path)
+    assert len(data.snapshots) > 30
+    assert judge(data).verdict == "leak"
 
 
 def test_childrens_files_come_along_as_processes(tmp_path: Path) -> None:
