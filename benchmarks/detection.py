@@ -1,7 +1,7 @@
 """How often is the verdict right? leaklab, and its peers, on the labelled corpus.
 
     python benchmarks/detection.py [--seeds 3] [--modes marks,time] [--peers] [--catalogue]
-                                   [--half tuning|held-out|fresh] [--jobs 2] [--store FOLDER]
+                                   [--half tuning|held-out|fresh|fresh2] [--jobs 2] [--store FOLDER]
 
 Every workload of ``benchmarks/corpus`` is recorded (measure and explain pass), judged and held
 against its label. Inconclusive is a miss for a leak and no alarm for a healthy one. A hash of the
@@ -37,7 +37,7 @@ from leaklab.verdict import judge
 
 CORPUS = Path(__file__).parent / "corpus"
 STORE = Path(__file__).parents[1] / "data" / "detection"
-HALVES = ("tuning", "held-out", "fresh")
+HALVES = ("tuning", "held-out", "fresh", "fresh2")
 MODES = ("marks", "time")
 
 

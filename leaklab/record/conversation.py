@@ -339,7 +339,7 @@ class Conversation:
         collect = self._options.collect
         if collect == "never" or (collect == "auto" and not message.get("gc_enabled")):
             return False
-        due = tracked.collect_schedule.due(now, tracked.mark_count)
+        due = tracked.collect_schedule.due(now, tracked.mark_count or None)
         return collect == "always" or snapshot or due
 
     def snapshot_due(

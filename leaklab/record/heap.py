@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import contextlib
 import json
+import math
 import posixpath
 import re
 import socket
@@ -451,9 +452,14 @@ class SnapshotSchedule:
     up, one still falls due whenever the marks have grown by a fifth (by a third, once it has become
     expensive); where the number of marks is known beforehand, after every ``PLANNED_COUNT``-th part
     of them, for it is the end of a run that tells a leak from a warm-up.
+
+    Without marks there is only the clock: what is free then comes to twice as much after
+    ``FREE_SPAN_SECONDS``, and before as the square root of the time, so that neither imports use it
+    up nor a run of seconds ends long after the last snapshot.
     """
 
     FREE_SECONDS = 1.0
+    FREE_SPAN_SECONDS = 10.0
     FEW_COUNT = 16
     FEW_SHARE = 0.5
     BURST_COUNT = 64
@@ -474,7 +480,8 @@ class SnapshotSchedule:
         if not self._taken_count:
             return True
         if mark is None:
-            return self._affordable(now)
+            part = max(now - self._started, 0.0) / self.FREE_SPAN_SECONDS
+            return self._affordable(now, 2 * self.FREE_SECONDS * math.sqrt(part))
         expensive = self._spent_seconds > 5 * max(self.FREE_SECONDS, self._share * now)
         if expected_mark_count is not None and mark <= expected_mark_count and not expensive:
             pause = expected_mark_count / self.PLANNED_COUNT
@@ -482,7 +489,7 @@ class SnapshotSchedule:
             pause = self._last_mark * (0.3 if expensive else 0.2) + 1
         if mark >= self._last_mark + pause:
             return True
-        return mark % self._step == 0 and self._affordable(now)
+        return mark % self._step == 0 and self._affordable(now, self.FREE_SECONDS)
 
     def spent(self, seconds: float, mark: int | None = None) -> None:
         """Book one that held the target up for ``seconds``."""
@@ -493,12 +500,12 @@ class SnapshotSchedule:
             if self._taken_count % self.BURST_COUNT == 0:
                 self._step *= 2
 
-    def _affordable(self, now: float) -> bool:
+    def _affordable(self, now: float, free_seconds: float) -> bool:
         average = self._spent_seconds / self._taken_count
         share = self._share
         if self._taken_count < self.FEW_COUNT:
             share = max(share, self.FEW_SHARE)
-        budget = max(self.FREE_SECONDS, share * (now - self._started))
+        budget = max(free_seconds, share * (now - self._started))
         return self._spent_seconds + average <= budget
 
 

@@ -92,6 +92,21 @@ def test_expensive_snapshots_become_rare() -> None:
     assert 8 <= len(taken) <= 25
 
 
+@pytest.mark.parametrize("duration_seconds", [3.0, 8.0, 20.0, 60.0])
+def test_without_marks_the_end_of_a_run_is_covered_as_well(duration_seconds: float) -> None:
+    schedule, now, taken = SnapshotSchedule(share=0.1), 1.0, []
+    while now < duration_seconds:
+        if schedule.due(now):
+            schedule.spent(0.06)
+            now += 0.06
+            taken.append(now)
+        now += 0.1
+    assert len(taken) >= 12
+    times = [1.0, *taken, duration_seconds]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert max(gaps) <= 0.15 * duration_seconds
+
+
 @pytest.mark.parametrize("mark_count", [34, 200, 5_000])
 def test_where_the_number_of_marks_is_known_the_end_is_covered_as_well(mark_count: int) -> None:
     taken = taken_at(mark_count, 0.0001, cost_seconds=0.06, expected=mark_count)
