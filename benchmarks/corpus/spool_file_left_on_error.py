@@ -3,7 +3,6 @@
 # label: leak
 # half: fresh2
 # resource: fd_count
-# function: spool
 
 import contextlib
 import os

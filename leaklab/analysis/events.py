@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from leaklab.analysis.growth import BIN_COUNT, floors
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -81,7 +83,8 @@ def keep_coming(growth: Growth, worth: float) -> bool:
     if growth.y[-1] - growth.y[0] >= worth:
         parts.append((growth.x, growth.y))
     for x, y in parts:
-        if given_back(y) > CLEAN_SHARE:
+        # What is there for a moment, such as a thread at work, is not what is given back.
+        if given_back(floors(x, y, BIN_COUNT)[1]) > CLEAN_SHARE:
             continue
         steps, laplace, silence = events(x, y)
         if steps >= MINIMUM_STEPS and laplace >= LAPLACE_LOWEST and silence <= SILENCE_INTERVALS:

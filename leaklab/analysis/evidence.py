@@ -105,15 +105,16 @@ def weigh(
     windows, gains, peaks = _windows(growth)
     rising = int((gains > 0).sum())
     small = growth.total < material
-    if small and np.ptp(growth.y) < material:
+    gained = growth.whole_y[-1] - growth.whole_y[0] >= material
+    by_events = gained and keep_coming(growth, REMAINING_SHARE * whole_gain)
+    if small and np.ptp(growth.y) < material and not by_events:
         return Evidence(STOPPED, "small" if growth.total > 0 else "flat", rising, windows)
     steady, strong = _keeps_rising(growth, windows, gains, peaks)
     steady = steady and not _is_one_step(growth, material)
     if one_of_many and rising < windows - 1:
         strong = strong and rising == windows - 2 and growth.statistic >= FEW_STATISTIC
     if small or not (steady or strong):
-        gained = growth.whole_y[-1] - growth.whole_y[0] >= material
-        if gained and keep_coming(growth, REMAINING_SHARE * whole_gain):
+        if by_events:
             if ends_flat(growth):
                 more = growth.run_span / 4
                 return Evidence(UNDECIDED, "bent", rising, windows, more_x=more)

@@ -13,6 +13,8 @@ from leaklab.analysis.series import HEAP, MINIMUM_SETTLED, resource_series
 from leaklab.analysis.words import amount, rate_text
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from leaklab.analysis.heap_study import HeapStudy
     from leaklab.store import RunData
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 UNEXPLAINED_BYTES = float(2 << 20)
 # Resident growth counts as explained when the heap grew by at least this share of it.
 EXPLAINED_SHARE = 0.5
+# Warm-up is over after this share of a run, where growth goes on until its end.
+WARM_UP_SHARE = 0.25
 # A traced program needs at most so many times as long as an untraced one for the same work.
 SLOWEST_TRACED = 10.0
 
@@ -41,7 +45,7 @@ def reconcile(
         )
     if resident.verdict == BOUNDED:
         return resident
-    if _explained(resident, study):
+    if _explained(resident, study, resource_series(data, resident.name, role=resident.role)):
         why = "the heap, which is exact, is bounded and explains it"
         return replace(resident, verdict=BOUNDED, more_x=0.0, reason=f"{resident.reason}; {why}")
     why_garbage = _why_garbage(resident, data)
@@ -58,20 +62,24 @@ def reconcile(
     return resident
 
 
-def _explained(resident: ResourceVerdict, study: HeapStudy) -> bool:
+def _explained(resident: ResourceVerdict, study: HeapStudy, series: pd.DataFrame) -> bool:
     """Whether the heap grew with resident memory, since its baseline and in the later half.
 
     One large reservation, of which an allocator then takes page after page, explains no growth
     that came after it.
     """
-    # Over the same part of the run, whatever the heap's own baseline is.
+    # Over the same part of the run, whatever the heap's own baseline is; a late change of pace must
+    # not make the growth before it disappear.
     x, total = study.timeline.x, study.timeline.total()
-    since = min(int(np.searchsorted(x, resident.baseline_x)), len(x) - 1)
+    own_x, own = series["x"].to_numpy(), series["value"].to_numpy()
+    begin_x = min(resident.baseline_x, own_x[0] + WARM_UP_SHARE * (own_x[-1] - own_x[0]))
+    begin = int(np.searchsorted(own_x, begin_x))
+    gained = resident.last - float(own[begin : begin + 1 + len(own) // 20].min())
+    since = min(int(np.searchsorted(x, begin_x)), len(x) - 1)
     half = int(np.searchsorted(x, (x[since] + x[-1]) / 2))
-    gained = resident.last - resident.first
     return all(
-        part - float(total[-1] - total[begin]) < max(UNEXPLAINED_BYTES, EXPLAINED_SHARE * part)
-        for begin, part in ((since, gained), (half, gained / 2))
+        part - float(total[-1] - total[first]) < max(UNEXPLAINED_BYTES, EXPLAINED_SHARE * part)
+        for first, part in ((since, gained), (half, gained / 2))
     )
 
 

@@ -222,3 +222,36 @@ def test_missing_values_are_left_out() -> None:
     values = s.leak(100, 5.0)
     values[10:20] = np.nan
     assert estimate(np.arange(100), values).rate == pytest.approx(5.0)
+
+
+def failed_jobs(seed: int, kept: float) -> s.Series:
+    """Threads: one at work now and then, and of one job in eight a few that stay."""
+    random = np.random.default_rng(seed)
+    stay = (random.random(COUNT) < 0.125) * random.integers(1, 4, COUNT) * kept
+    return np.cumsum(stay) + (random.random(COUNT) < 0.1)
+
+
+def test_what_is_there_for_a_moment_does_not_hide_what_stays() -> None:
+    def threads(seed: int) -> str:
+        values = failed_jobs(seed, kept=1.0)
+        growth = estimate(np.arange(1, COUNT + 1), values)
+        return weigh(growth, material=3.0, whole_gain=float(values[-1] - values[0])).verdict
+
+    verdicts = [threads(seed) for seed in range(200)]
+    assert verdicts.count(GROWS) >= 0.95 * len(verdicts)
+    assert verdicts.count(STOPPED) <= 0.02 * len(verdicts)
+
+
+def test_what_is_there_for_a_moment_alone_is_no_growth() -> None:
+    assert share(GROWS, lambda seed: failed_jobs(seed, kept=0.0)) == 0.0
+
+
+def test_a_late_jump_that_ends_the_last_regime_is_one_of_many_events() -> None:
+    # The last regime begins behind a jump and brings next to nothing; the whole keeps coming.
+    x = np.arange(1.0, COUNT + 1)
+    at = [3, 11, 12, 13, 50, 71, 84, 94, 107, 108, 109, 110, 121, 138, 139, 140, 141, 142, 178]
+    values = np.sum([x >= place for place in at], axis=0).astype(float)
+    growth = estimate(x, values)
+    assert growth.y[-1] - growth.y[0] < 3
+    evidence = weigh(growth, material=3.0, whole_gain=float(values[-1]))
+    assert (evidence.verdict, evidence.code) == (GROWS, "events")

@@ -118,6 +118,18 @@ def test_one_large_reservation_explains_no_growth_that_comes_after_it() -> None:
     assert resident.verdict == "leak", resident.reason
 
 
+def test_a_change_of_pace_does_not_make_the_growth_before_it_disappear() -> None:
+    # 20 kB a mark, then 12 kB a mark for the last third: that alone is below what counts.
+    rss = 20_000 * np.minimum(np.arange(COUNT), 130.0) + 12_000 * np.maximum(
+        np.arange(COUNT) - 130.0, 0.0
+    )
+    verdict = judge(s.run(rss=rss, sites={"run": s.steady(COUNT, 50_000)}))
+    resident = verdict.resource("rss_bytes")
+    assert resident is not None
+    assert resident.last - resident.first < 2 << 20
+    assert resident.verdict == "leak", resident.reason
+
+
 def without_marks(traced_rss: s.Series, *, collected: bool, stopped_by: str | None) -> RunData:
     """A run by time: resident memory grows untraced by 80 kB a point and the heap does not."""
     data = s.run(
