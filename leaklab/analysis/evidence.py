@@ -106,7 +106,7 @@ def weigh(
     rising = int((gains > 0).sum())
     small = growth.total < material
     gained = growth.whole_y[-1] - growth.whole_y[0] >= material
-    by_events = gained and keep_coming(growth, REMAINING_SHARE * whole_gain)
+    by_events = gained and keep_coming(growth, max(material, REMAINING_SHARE * whole_gain))
     if small and np.ptp(growth.y) < material and not by_events:
         return Evidence(STOPPED, "small" if growth.total > 0 else "flat", rising, windows)
     steady, strong = _keeps_rising(growth, windows, gains, peaks)
