@@ -39,7 +39,7 @@ _MEMORY_RECORD = re.compile(
 )
 _LONGEST_RECORD = 20
 _BLOCK_SIZE = 1 << 18
-# What waits unsent here is not in the snapshot: little of it.
+# What waits here to be sent is not in the snapshot yet, so it must be little.
 _UNSENT_SIZE = 1 << 16
 _STALL_SECONDS = 60.0
 
@@ -183,8 +183,8 @@ class _Snapshots:
         while self._next < len(self._due) and self._due[self._next].place < place + len(block):
             record = self._due[self._next]
             self._next += 1
-            elapsed = time.monotonic() - self._begun
-            if self._spent_seconds > max(FREE_SECONDS, SNAPSHOT_SHARE * elapsed):
+            allowed = max(FREE_SECONDS, SNAPSHOT_SHARE * (time.monotonic() - self._begun))
+            if self._spent_seconds > allowed and not self.complete:
                 continue
             end = max(record.place - place, sent)
             yield block[sent:end]
@@ -204,7 +204,8 @@ class _Snapshots:
         self._seconds.append(seconds)
         self._spent_seconds += time.monotonic() - begun
 
-    def result(self) -> Replay | None:
+    def result(self) -> Replay:
+        """What was taken."""
         import numpy as np
 
         rows = np.array(self._rows, np.int64).reshape(-1, 4)
