@@ -1,12 +1,13 @@
 """How often is the verdict right? leaklab, and its peers, on the labelled corpus.
 
     python benchmarks/detection.py [--seeds 3] [--modes marks,time] [--peers] [--catalogue]
-                                   [--half tuning|held-out|fresh|fresh2] [--jobs 2] [--store FOLDER]
+                                   [--half NAME] [--jobs 2] [--store FOLDER]
 
 Every workload of ``benchmarks/corpus`` is recorded (measure and explain pass), judged and held
 against its label. Inconclusive is a miss for a leak and no alarm for a healthy one. A hash of the
 name, fixed before any tuning, puts each workload into the tuning or the held-out half; those that
-were written after the method, without a look at it, say so themselves and are ``fresh``.
+were written after the method, without a look at it, say so themselves: ``fresh`` and, batch by
+batch after its repairs, ``fresh2`` and ``fresh3``.
 
 Recordings are kept, by a digest of the code that records and of the workloads: a benchmark that
 was broken off goes on, and a change of the analysis judges the same recordings again.
@@ -37,7 +38,7 @@ from leaklab.verdict import judge
 
 CORPUS = Path(__file__).parent / "corpus"
 STORE = Path(__file__).parents[1] / "data" / "detection"
-HALVES = ("tuning", "held-out", "fresh", "fresh2")
+HALVES = ("tuning", "held-out", "fresh", "fresh2", "fresh3")
 MODES = ("marks", "time")
 
 

@@ -4,7 +4,7 @@
 # half: fresh3
 # resource: heap_bytes
 # function: parse
-# needs: protobuf
+# needs: google.protobuf
 
 import random
 

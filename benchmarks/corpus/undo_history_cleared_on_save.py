@@ -2,7 +2,7 @@
 
 # label: healthy
 # half: fresh3
-# needs: pillow
+# needs: PIL
 
 import collections
 import random
