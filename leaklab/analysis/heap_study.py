@@ -37,6 +37,11 @@ MOST_CELLS = 500_000
 REPLACED_SHARE = 0.1
 
 
+# What is there at so many snapshots in a row, of at least so many, is no matter of a moment.
+LOOKS = 3
+FEWEST_LOOKS = 16
+
+
 @dataclass(frozen=True)
 class SiteGrowth:
     """One site over the run: where, how it grows, and what that is evidence for."""
@@ -240,6 +245,10 @@ def _without_passing(
     noisy = given_back(entry.growth.y) > CLEAN_SHARE
     if entry.known >= 0 or entry.evidence.verdict == GROWS or not noisy:
         return entry
+    if timeline.unit == "second" and entry.evidence.verdict == UNDECIDED:
+        entry = _without_moments(timeline, entry, heap_bytes)
+        if entry.evidence.verdict == GROWS:
+            return entry
     size = len(stacks) * timeline.column_count
     if entry.gain < SITE_MATERIAL_BYTES or len(stacks) < 2 or size > MOST_CELLS:
         return entry
@@ -254,6 +263,19 @@ def _without_passing(
     if sinks > REPLACED_SHARE * (kept[-1] - kept[0]):
         return entry
     growth, evidence = _weighed(timeline, kept, heap_bytes)
+    return replace(entry, growth=growth, evidence=evidence) if evidence.verdict == GROWS else entry
+
+
+def _without_moments(timeline: HeapTimeline, entry: SiteGrowth, heap_bytes: float) -> SiteGrowth:
+    """The site judged by what is still there some snapshots later.
+
+    Without marks a snapshot may come in the middle of a unit of work, when a table is copied, say.
+    """
+    if timeline.column_count < FEWEST_LOOKS:
+        return entry
+    stays = np.lib.stride_tricks.sliding_window_view(entry.live, LOOKS).min(axis=1)
+    looked = timeline.until(len(stays))
+    growth, evidence = _weighed(looked, stays, heap_bytes)
     return replace(entry, growth=growth, evidence=evidence) if evidence.verdict == GROWS else entry
 
 

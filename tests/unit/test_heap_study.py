@@ -73,6 +73,24 @@ def test_what_stays_of_a_line_is_told_from_what_passes_there() -> None:
     assert verdict.suspects.iloc[0]["function"] == "work"
 
 
+def copied_now_and_then(stays: s.Series) -> RunData:
+    """A run without marks whose site is seen in the middle of a copy at some snapshots."""
+    random = np.random.default_rng(5)
+    copies = (random.random(len(stays)) < 0.2) * random.uniform(0.2, 1.0, len(stays)) * stays
+    return s.run(sites={"add": stays + copies}, marks=False, seconds_per_point=0.2)
+
+
+def test_what_is_copied_at_some_snapshots_is_judged_by_what_stays() -> None:
+    verdict = judge(copied_now_and_then(50_000 + s.leak(28, 8_000)))
+    assert verdict.verdict == "leak", verdict.reason
+    assert verdict.suspects.iloc[0]["function"] == "add"
+
+
+def test_what_is_copied_at_some_snapshots_and_does_not_grow_is_no_leak() -> None:
+    steady = 270_000 + s.noise(28, 4_000)
+    assert judge(copied_now_and_then(steady)).verdict != "leak"
+
+
 def test_what_one_way_of_allocating_gains_and_another_loses_stays_together() -> None:
     moved = s.leak(20, 8_000)
     noise = 30_000 * (np.random.default_rng(3).random(20) < 0.5)
