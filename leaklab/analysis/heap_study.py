@@ -276,7 +276,9 @@ def _without_moments(timeline: HeapTimeline, entry: SiteGrowth, heap_bytes: floa
     stays = np.lib.stride_tricks.sliding_window_view(entry.live, LOOKS).min(axis=1)
     looked = timeline.until(len(stays))
     growth, evidence = _weighed(looked, stays, heap_bytes)
-    return replace(entry, growth=growth, evidence=evidence) if evidence.verdict == GROWS else entry
+    # What was given back in between is not seen any more, so nothing may rest on that.
+    steady = evidence.verdict == GROWS and evidence.code == "steady"
+    return replace(entry, growth=growth, evidence=evidence) if steady else entry
 
 
 def _telling(entry: SiteGrowth) -> tuple[int, float]:

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 # Late by early rate under which growth slows down, and above which its later part is steady.
 SLOWING_RATIO = 0.75
 STEADY_RATIO = 0.85
-# A series that is never given back and rises at nearly every point has no noise to allow for.
+# A series that is hardly ever given back and rises at nearly every point has no noise to allow
+# for.
 EXACT_RATIO = 0.95
+EXACT_BACK = 0.01
 EXACT_SHARE = 0.6
 EXACT_STEPS = 10
 # Growth that is projected to end within this share of what was gained has as good as stopped.
@@ -49,7 +51,7 @@ def slows(growth: Growth, gains: Floats, whole_gain: float) -> tuple[bool, float
     floor_x, floor_y = floors(recent_x, recent_y, BIN_COUNT)
     clean = given_back(recent_y) <= CLEAN_SHARE
     # By seconds the pace of the work itself wanders: then a falling rate says less.
-    exact = clean and growth.unit == "iteration"
+    exact = given_back(recent_y) <= EXACT_BACK and growth.unit == "iteration"
     exact = exact and step_count(floor_y) >= max(EXACT_SHARE * len(floor_y), EXACT_STEPS)
     # Growth that is little beside the warm-up before it may be its tail: no benefit of the doubt.
     doubtful = growth.total < REMAINING_SHARE * whole_gain
