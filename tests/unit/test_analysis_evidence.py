@@ -255,3 +255,14 @@ def test_a_late_jump_that_ends_the_last_regime_is_one_of_many_events() -> None:
     assert growth.y[-1] - growth.y[0] < 3
     evidence = weigh(growth, material=3.0, whole_gain=float(values[-1]))
     assert (evidence.verdict, evidence.code) == (GROWS, "events")
+
+
+def test_a_rate_that_falls_by_chance_does_not_slow_down() -> None:
+    # Descriptors kept, beside a few that come and go.
+    def descriptors(seed: int) -> s.Series:
+        random = np.random.default_rng(seed)
+        kept = np.cumsum(random.poisson(1.5, COUNT))
+        return kept + np.arange(COUNT) % 5 * (random.random(COUNT) < 0.06)
+
+    verdicts = [said(descriptors(seed)) for seed in range(200)]
+    assert verdicts.count(GROWS) >= 0.98 * len(verdicts)
