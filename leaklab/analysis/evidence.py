@@ -42,10 +42,11 @@ WINDOW_COUNTS = (8, 7, 6, 5)
 # So many windows all rising by chance is rare enough; fewer must also stand apart from the noise.
 SURE_WINDOWS = 7
 # Where the floors do not all rise, the rate must exceed this many standard errors; a noisy series
-# of few points needs more.
+# of few points needs more, and one of very few is not told apart from it.
 STRONG_STATISTIC = 6.0
 FEW_STATISTIC = 9.0
 FEW_POINTS = 40
+FEWEST_POINTS = 16
 # This share of the growth after the baseline must lie above everything seen before it.
 NEW_SHARE = 0.25
 # A window that gains less than this share of the median window has not grown.
@@ -107,7 +108,10 @@ def weigh(
     small = growth.total < material
     gained = growth.whole_y[-1] - growth.whole_y[0] >= material
     by_events = gained and keep_coming(growth, max(material, REMAINING_SHARE * whole_gain))
-    if small and np.ptp(growth.y) < material and not by_events:
+    if small and np.ptp(growth.y) < material:
+        if by_events:
+            # The last regime brings next to nothing, and the whole run looks like steady growth.
+            return Evidence(UNDECIDED, "bent", rising, windows, more_x=growth.run_span / 4)
         return Evidence(STOPPED, "small" if growth.total > 0 else "flat", rising, windows)
     steady, strong = _keeps_rising(growth, windows, gains, peaks)
     steady = steady and not _is_one_step(growth, material)
@@ -169,6 +173,7 @@ def _keeps_rising(growth: Growth, windows: int, gains: Floats, peaks: Floats) ->
     # Where points become rarer there are fewer floors than points.
     if len(growth.floor_y) < FEW_POINTS and given_back(growth.y) > 2 * CLEAN_SHARE:
         enough = growth.statistic >= FEW_STATISTIC and rising >= windows - 2
+        strong = strong and len(growth.floor_y) >= FEWEST_POINTS
         return bool(steady and enough), bool(strong and enough)
     return bool(steady), bool(strong)
 

@@ -165,8 +165,8 @@ def test_one_large_reservation_explains_no_growth_that_comes_after_it() -> None:
 
 
 def test_a_change_of_pace_does_not_make_the_growth_before_it_disappear() -> None:
-    # 20 kB a mark, then 12 kB a mark for the last third: that alone is below what counts.
-    rss = 20_000 * np.minimum(np.arange(COUNT), 130.0) + 12_000 * np.maximum(
+    # 24 kB a mark, then 16 kB a mark for the last third: that alone is below what counts.
+    rss = 24_000 * np.minimum(np.arange(COUNT), 130.0) + 16_000 * np.maximum(
         np.arange(COUNT) - 130.0, 0.0
     )
     verdict = judge(s.run(rss=rss, sites={"run": s.steady(COUNT, 50_000)}))
