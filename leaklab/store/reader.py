@@ -195,7 +195,9 @@ def _read_table(fs: Any, folder: str, name: str, meta: dict[str, Any], shown: st
 
 
 def _read_parquet(file: Any) -> pa.Table:
-    return pq.read_table(file)
+    # Not from the file itself: Arrow's threads would read it through Python, and at the end of the
+    # interpreter they abort the process now and then (apache/arrow#34314, #50482).
+    return pq.read_table(pa.BufferReader(file.read()))
 
 
 def read_stream(file: Any) -> pa.Table:
