@@ -128,6 +128,7 @@ def replay(
         stack.callback(reader.close)
         heap = reader.open(server.getsockname()[1], stacks, SourcePaths(str(Path.cwd())))
         sink, _ = server.accept()
+        server.close()
         stack.callback(sink.close)
         sink.settimeout(_STALL_SECONDS)
         sink.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT_SIZE)
