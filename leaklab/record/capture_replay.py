@@ -14,6 +14,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,6 +106,13 @@ def _blocks(path: Path) -> Iterator[bytes]:
                 yield block
 
 
+def _from(path: Path, place: int) -> Iterator[bytes]:
+    """The blocks of the stream without what comes before ``place``, which is in the first."""
+    blocks = _blocks(path)
+    yield next(blocks, b"")[place:]
+    yield from blocks
+
+
 @dataclass(frozen=True)
 class Replay:
     """What a capture told: seconds of each snapshot, and what changed there."""
@@ -126,16 +134,22 @@ def replay(
         server.settimeout(_STALL_SECONDS)
         reader = HeapReader()
         stack.callback(reader.close)
-        heap = reader.open(server.getsockname()[1], stacks, SourcePaths(str(Path.cwd())))
-        sink, _ = server.accept()
-        server.close()
-        stack.callback(sink.close)
-        sink.settimeout(_STALL_SECONDS)
-        sink.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT_SIZE)
-        snapshots = _Snapshots(heap, records)
+        # memray's reader lets nobody else run while it waits for the header, not even to say that
+        # it has begun: what opens it must not be what sends.
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        port = server.getsockname()[1]
+        opening = pool.submit(reader.open, port, stacks, SourcePaths(str(Path.cwd())))
         try:
-            place = 0
-            for block in _blocks(path):
+            sink, _ = server.accept()
+            server.close()
+            stack.callback(sink.close)
+            sink.settimeout(_STALL_SECONDS)
+            sink.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT_SIZE)
+            first = head(path)
+            place = min(records[0].place, len(first))
+            sink.sendall(first[:place])
+            snapshots = _Snapshots(opening.result(), records)
+            for block in _from(path, place):
                 for part in snapshots.parts(block, place):
                     sink.sendall(part)
                 if snapshots.hopeless:

@@ -188,6 +188,10 @@ class StackTable:
         }
 
 
+# A target on a busy machine is waited for so long.
+_HEADER_SECONDS = 10.0
+
+
 class _Patience:
     """Decides how much longer the reader is waited for.
 
@@ -255,7 +259,9 @@ class HeapReader:
         self._stream_count += 1
         stream = HeapStream(self, self._stream_count, stacks, paths)
         capture = str(capture_path) if capture_path else None
-        self.request({"op": "open", "stream": stream.number, "port": port, "capture_path": capture})
+        request = {"op": "open", "stream": stream.number, "port": port, "capture_path": capture}
+        # memray lets no other thread of the reader run while it waits for the stream's header.
+        self.request(request, asked_seconds=_HEADER_SECONDS, idle_seconds=_HEADER_SECONDS)
         return stream
 
     @property

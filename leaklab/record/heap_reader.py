@@ -122,8 +122,8 @@ class Stream:
         while True:
             if drained or marker_bytes is not None:
                 self._wait_until_drained(deadline)
-            if drained:
-                # memray takes in four kilobytes at a time: by now it has the last of them, too.
+            while drained and _others_run() and time.monotonic() < deadline:
+                # memray's thread is at work on the last four kilobytes it took.
                 time.sleep(_POLL_SECONDS)
                 self._wait_until_drained(deadline)
             self._records = set(self._reader.get_current_snapshot(merge_threads=True))
@@ -269,6 +269,18 @@ def _socket_to(port: int) -> socket.socket | None:
                     return copy
             copy.close()
     return None
+
+
+def _others_run() -> bool:
+    """Whether another thread of this process runs or could; False where the system does not say."""
+    own = str(threading.get_native_id())
+    with contextlib.suppress(OSError):
+        for task in os.scandir("/proc/self/task"):
+            if task.name != own:
+                state = Path(task.path, "stat").read_bytes().rpartition(b")")[2].split()[0]
+                if state == b"R":
+                    return True
+    return False
 
 
 def serve(control: socket.socket) -> None:
