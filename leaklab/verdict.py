@@ -95,7 +95,7 @@ def judge(data: RunData) -> Verdict:
                 continue
             entry = judge_series(series)
             if name == "rss_bytes" and role in heaps:
-                entry = reconcile(entry, heaps[role], studies[role], data)
+                entry = reconcile(entry, series, heaps[role], studies[role], data)
             if role != "main" and entry.unit == "second":
                 entry = _of_helper(entry, series, marked)
             if name not in DECISIVE and len(series) < MINIMUM_POINTS:

@@ -106,23 +106,21 @@ def weigh(
     windows, gains, peaks = _windows(growth)
     rising = int((gains > 0).sum())
     small = growth.total < material
-    gained = growth.whole_y[-1] - growth.whole_y[0] >= material
-    by_events = gained and keep_coming(growth, max(material, REMAINING_SHARE * whole_gain))
-    if small and np.ptp(growth.y) < material:
-        if by_events:
-            # The last regime brings next to nothing, and the whole run looks like steady growth.
-            return Evidence(UNDECIDED, "bent", rising, windows, more_x=growth.run_span / 4)
-        return Evidence(STOPPED, "small" if growth.total > 0 else "flat", rising, windows)
+    negligible = small and np.ptp(growth.y) < material
     steady, strong = _keeps_rising(growth, windows, gains, peaks)
     steady = steady and not _is_one_step(growth, material)
     if one_of_many and rising < windows - 1:
         strong = strong and rising == windows - 2 and growth.statistic >= FEW_STATISTIC
     if small or not (steady or strong):
-        if by_events:
-            if ends_flat(growth):
+        gained = growth.whole_y[-1] - growth.whole_y[0] >= material
+        if gained and keep_coming(growth, max(material, REMAINING_SHARE * whole_gain)):
+            # The whole run looks like steady growth; its end may bring next to nothing.
+            if negligible or ends_flat(growth):
                 more = growth.run_span / 4
                 return Evidence(UNDECIDED, "bent", rising, windows, more_x=more)
             return Evidence(GROWS, "events", rising, windows)
+        if negligible:
+            return Evidence(STOPPED, "small" if growth.total > 0 else "flat", rising, windows)
         return _not_steady(growth, gains, windows, rising, material)
     if not _new_territory(growth):
         return Evidence(STOPPED, "reached", rising, windows)

@@ -30,9 +30,13 @@ SLOWEST_TRACED = 10.0
 
 
 def reconcile(
-    resident: ResourceVerdict, heap: ResourceVerdict, study: HeapStudy, data: RunData
+    resident: ResourceVerdict,
+    series: pd.DataFrame,
+    heap: ResourceVerdict,
+    study: HeapStudy,
+    data: RunData,
 ) -> ResourceVerdict:
-    """The verdict on a role's resident memory in the light of the verdict on its heap."""
+    """The verdict on a role's resident memory (``series``) in the light of that on its heap."""
     if resident.unit != heap.unit or heap.verdict == INCONCLUSIVE:
         return resident
     if heap.verdict == LEAK:
@@ -45,14 +49,12 @@ def reconcile(
         )
     if resident.verdict == BOUNDED:
         return resident
-    if _explained(resident, study, resource_series(data, resident.name, role=resident.role)):
-        why = "the heap, which is exact, is bounded and explains it"
+    if _explained(resident, series, study):
+        why: str | None = "the heap, which is exact, is bounded and explains it"
+    else:
+        why = _why_garbage(resident, data)
+    if why is not None:
         return replace(resident, verdict=BOUNDED, more_x=0.0, reason=f"{resident.reason}; {why}")
-    why_garbage = _why_garbage(resident, data)
-    if why_garbage is not None:
-        return replace(
-            resident, verdict=BOUNDED, more_x=0.0, reason=f"{resident.reason}; {why_garbage}"
-        )
     if resident.verdict == LEAK:
         return replace(
             resident,
@@ -62,7 +64,7 @@ def reconcile(
     return resident
 
 
-def _explained(resident: ResourceVerdict, study: HeapStudy, series: pd.DataFrame) -> bool:
+def _explained(resident: ResourceVerdict, series: pd.DataFrame, study: HeapStudy) -> bool:
     """Whether the heap grew with resident memory, since its baseline and in the later half.
 
     One large reservation, of which an allocator then takes page after page, explains no growth

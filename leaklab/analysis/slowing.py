@@ -49,9 +49,10 @@ def slows(growth: Growth, gains: Floats, whole_gain: float) -> tuple[bool, float
     # The change point cuts a smooth curve anywhere: at least the last half of the run is looked at.
     recent_x, recent_y = recent(growth)
     floor_x, floor_y = floors(recent_x, recent_y, BIN_COUNT)
-    clean = given_back(recent_y) <= CLEAN_SHARE
+    back = given_back(recent_y)
+    clean = back <= CLEAN_SHARE
     # By seconds the pace of the work itself wanders: then a falling rate says less.
-    exact = given_back(recent_y) <= EXACT_BACK and growth.unit == "iteration"
+    exact = back <= EXACT_BACK and growth.unit == "iteration"
     exact = exact and step_count(floor_y) >= max(EXACT_SHARE * len(floor_y), EXACT_STEPS)
     # Growth that is little beside the warm-up before it may be its tail: no benefit of the doubt.
     doubtful = growth.total < REMAINING_SHARE * whole_gain

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.record.capture_history import History, lifetimes, two_heaps
-from leaklab.record.capture_replay import LARGE_BYTES, head, memory_records, replay
+from leaklab.record.capture_replay import (
+    LARGE_BYTES,
+    MEMORY_INTERVAL_SECONDS,
+    head,
+    memory_records,
+    replay,
+)
 from leaklab.record.heap import StackTable
 from leaklab.record.sources import store_sources
 from leaklab.store import RunWriter, default_store
@@ -25,9 +31,6 @@ if TYPE_CHECKING:
 # Points in time at which the heap is rebuilt: enough for a verdict, few enough that memray's
 # history of a capture of any length stays small.
 SNAPSHOT_COUNT = 200
-
-# memray's default spacing; a capture that was cut off ends less than this after its last sample.
-_MEMORY_INTERVAL_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -212,7 +215,7 @@ def _read(path: Path, header: memray.Metadata, stacks: StackTable) -> _Content:
         note = _why_open(header, end)
         heap_seconds = [seconds for seconds, _ in moments]
         if note is not None:
-            heap_seconds.append(end + _MEMORY_INTERVAL_SECONDS)
+            heap_seconds.append(end + MEMORY_INTERVAL_SECONDS)
         history = lifetimes(reader, stacks, len(heap_seconds))
     reader.close()
     return _Content(moments, heap_seconds, history, note)
@@ -224,7 +227,7 @@ def _why_open(header: memray.Metadata, last_seconds: float) -> str | None:
     Closing it, memray writes the end into the header; until then that is the start.
     """
     lasted = (header.end_time - header.start_time).total_seconds()
-    if lasted >= max(last_seconds, _MEMORY_INTERVAL_SECONDS):
+    if lasted >= max(last_seconds, MEMORY_INTERVAL_SECONDS):
         return None
     return "the capture was not closed: the process was killed or still runs"
 

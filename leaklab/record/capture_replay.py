@@ -30,6 +30,9 @@ FREE_SECONDS = 2.0
 SNAPSHOT_SHARE = 0.5
 FEWEST_SNAPSHOTS = 50
 
+# memray's default spacing; a capture that was cut off ends less than this after its last record.
+MEMORY_INTERVAL_SECONDS = 0.01
+
 # The format these records are known of: magic, then the version.
 _HEADER = struct.pack("=7si", b"memray", 13)
 _LZ4_FRAME = b"\x04\x22\x4d\x18"
@@ -106,13 +109,6 @@ def _blocks(path: Path) -> Iterator[bytes]:
                 yield block
 
 
-def _from(path: Path, place: int) -> Iterator[bytes]:
-    """The blocks of the stream without what comes before ``place``, which is in the first."""
-    blocks = _blocks(path)
-    yield next(blocks, b"")[place:]
-    yield from blocks
-
-
 @dataclass(frozen=True)
 class Replay:
     """What a capture told: seconds of each snapshot, and what changed there."""
@@ -145,11 +141,12 @@ def replay(
             stack.callback(sink.close)
             sink.settimeout(_STALL_SECONDS)
             sink.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT_SIZE)
-            first = head(path)
+            blocks = _blocks(path)
+            first = next(blocks)
             place = min(records[0].place, len(first))
             sink.sendall(first[:place])
             snapshots = _Snapshots(opening.result(), records)
-            for block in _from(path, place):
+            for block in itertools.chain([first[place:]], blocks):
                 for part in snapshots.parts(block, place):
                     sink.sendall(part)
                 if snapshots.hopeless:
@@ -158,7 +155,7 @@ def replay(
                     break
                 place += len(block)
             if to_end:
-                snapshots.take(snapshots.end_seconds)
+                snapshots.take(records[-1].seconds + MEMORY_INTERVAL_SECONDS)
         except OSError as problem:
             raise LeaklabError(f"the capture cannot be replayed: {problem}") from None
         return snapshots.result()
@@ -175,11 +172,6 @@ class _Snapshots:
         self._spent_seconds = 0.0
         self._seconds: list[float] = []
         self._rows: list[tuple[int, int, int, int]] = []
-
-    @property
-    def end_seconds(self) -> float:
-        """A moment after the last record."""
-        return self._due[-1].seconds + 0.01
 
     @property
     def complete(self) -> bool:

@@ -93,28 +93,10 @@ def test_what_is_copied_at_some_snapshots_and_does_not_grow_is_no_leak() -> None
 
 def test_what_a_weak_table_gains_and_gives_back_is_not_seen_as_events() -> None:
     # As recorded, in kB: the identity map of a session, whose objects die in between.
-    live = [
-        203,
-        208,
-        213,
-        224,
-        266,
-        225,
-        223,
-        247,
-        239,
-        300,
-        268,
-        270,
-        272,
-        322,
-        272,
-        305,
-        299,
-        300,
-    ]
-    live += [298, 294, 302, 352, 314, 306, 310, 306, 309, 315, 311]
-    sites = {"step": 1_000.0 * np.array(live), "modules": s.steady(len(live), 23e6)}
+    live = "203 208 213 224 266 225 223 247 239 300 268 270 272 322 272 305 299 300 298 294 302 352"
+    live += " 314 306 310 306 309 315 311"
+    step = 1_000.0 * np.array(live.split(), float)
+    sites = {"step": step, "modules": s.steady(len(step), 23e6)}
     data = s.run(sites=sites, marks=False, seconds_per_point=0.2)
     assert judge(data).verdict != "leak"
 
