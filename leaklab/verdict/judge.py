@@ -23,7 +23,7 @@ from leaklab.verdict.resources import (
     INCONCLUSIVE,
     LEAK,
     ResourceVerdict,
-    judge_series,
+    judge_resource,
     reason,
     verdict_of,
 )
@@ -93,7 +93,7 @@ def judge(data: RunData) -> Verdict:
             series = resource_series(data, name, role=role)
             if not len(series):
                 continue
-            entry = judge_series(series)
+            entry = judge_resource(series)
             if name == "rss_bytes" and role in heaps:
                 entry = reconcile(entry, series, heaps[role], studies[role], data)
             if role != "main" and entry.unit == "second":

@@ -36,7 +36,9 @@ class ResourceVerdict:
 
     rate, rate_low, rate_high: per ``unit`` ("iteration" or "second"), after the baseline, with a
     95 % interval; NaN where it could not be estimated. first, last: the resource's floor at the
-    baseline and at the end. reason: one sentence with the figures. more_x: how many more marks or
+    baseline and at the end. excluded: the largest growth per unit that the series does not exclude
+    (95 %); NaN where it cannot be told. reason: one sentence with the figures. more_x: how many
+    more marks or
     seconds would decide it, 0 where it is decided. decides: whether it counts for the run; gauges
     do not (one may count requests), nor do helper processes that were seen only shortly.
     """
@@ -54,6 +56,7 @@ class ResourceVerdict:
     role: str = "main"
     more_x: float = 0.0
     decides: bool = True
+    excluded: float = float("nan")
 
     @property
     def title(self) -> str:
@@ -68,7 +71,7 @@ def material(name: str) -> float:
     return MATERIAL.get(name, MATERIAL_GAUGE)
 
 
-def judge_series(series: pd.DataFrame) -> ResourceVerdict:
+def judge_resource(series: pd.DataFrame) -> ResourceVerdict:
     """Judge one resource from :func:`leaklab.analysis.series.resource_series`."""
     growth, evidence = examine(series)
     name = series.attrs["name"]
@@ -101,6 +104,7 @@ def verdict_of(
         role=role,
         more_x=evidence.more_x,
         decides=not name.startswith("gauge:"),
+        excluded=max(growth.rate_high, 0.0),
     )
 
 
