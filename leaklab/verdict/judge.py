@@ -152,7 +152,8 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
         place = describe(study.sites, int(study.sites.frame[first.site]))
         others = f" and {len(leaking) - 1} more sites" if len(leaking) > 1 else ""
         why = (
-            f"grew by {rate_text(HEAP, growth.rate, unit)} over {span_text(growth.span, unit)} "
+            f"grew by {rate_text(HEAP, growth.rate, unit, growth.span)} over "
+            f"{span_text(growth.span, unit)} "
             f"after warm-up, allocated by {place['function']} ({place['file']}:{place['line']})"
             f"{others}, and did not slow down"
         )
