@@ -9,7 +9,6 @@ from typing import Any
 from leaklab.present.formatting import amount, span_text
 from leaklab.verdict.resources import LEAK, ResourceVerdict
 
-
 MACHINE = "memory of the machine"
 
 
