@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,6 +151,92 @@ def open(path: str | os.PathLike[str]) -> Run:  # noqa: A001 (ll.open is its nam
     from leaklab.store import open_run
 
     return Run(open_run(locate(os.fspath(path))))
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002 (the name of the option)
+    time: str | None = None,
+    values: Sequence[str] = (),
+    unit: str | None = None,
+    group: str | None = None,
+    line: str | None = None,
+    limit_bytes: float | None = None,
+    name: str | None = None,
+    variant: str | None = None,
+    trust_pickle: bool = False,
+) -> Run:
+    """Read the figures another tool has written as a run in memory; nothing is stored.
+
+    Takes a CSV, TSV or JSON lines of one's own, an answer of Prometheus, a CSV of Grafana, what
+    mprof, psrecord, pidstat, top, ps and docker stats write, a memray capture or page, or with
+    ``line`` any log; plain or gzip, known by content. ``time``, ``values`` ("COL" or
+    "COL=rss_bytes") and ``group`` name columns, ``unit`` the unit of memory where nothing says it,
+    ``limit_bytes`` what the process may grow to. Raises UsageError for a file that is not read,
+    with its name and the way out::
+
+        run = ll.read("mprofile.dat", limit_bytes=512 << 20)
+        run.verdict()
+    """
+    from leaklab.importers.files import read_file
+    from leaklab.importers.reading import Options
+    from leaklab.results.run import Run
+
+    options = Options(time, tuple(values), unit, group, line, trust_pickle)
+    data = read_file(
+        Path(path), options, form=format, name=name, variant=variant, limit_bytes=limit_bytes
+    )
+    return Run(data)
+
+
+def from_series(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    unit: str = "second",
+    name: str = "series",
+    limit_bytes: float | None = None,
+) -> Run:
+    """Make a run in memory of figures that exist: (x, values) of one process by resource.
+
+    ``unit`` is that of x: "second" or "iteration". Resources are named as leaklab names them:
+    rss_bytes, fd_count, gauge:NAME and so on; a gauge given here is judged. Raises UsageError for
+    sequences that differ in length::
+
+        run = ll.from_series({"rss_bytes": (seconds, values)}, unit="second")
+    """
+    from leaklab.importers.files import from_series as data_of
+    from leaklab.results.run import Run
+
+    return Run(data_of(series, unit=unit, name=name, limit_bytes=limit_bytes))
+
+
+def open_or_read(text: str, store: str | None = None, name: str | None = None) -> Run:
+    """Return the run that ``text`` means, or what a file of this name tells, kept nowhere.
+
+    What was understood of a file goes to stderr in one line.
+    """
+    from leaklab.results.run import Run
+    from leaklab.store import open_run
+
+    if not is_evidence(text):
+        return Run(open_run(locate(text, store)))
+    from leaklab.importers.files import read_file
+    from leaklab.importers.reading import Options
+
+    return Run(read_file(Path(text), Options(), name=name, say=_to_stderr))
+
+
+def is_evidence(text: str) -> bool:
+    """Return whether ``text`` names a file other than a run's own."""
+    path = Path(text)
+    return path.is_file() and path.name != "run.json"
+
+
+def _to_stderr(text: str) -> None:
+    from leaklab.present.text import safe
+
+    print(f"leaklab: {safe(text)}", file=sys.stderr)
 
 
 def locate(text: str, store: str | None = None) -> str:

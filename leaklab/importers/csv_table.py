@@ -26,7 +26,7 @@ def recognise(source: Source) -> bool:
 def read(source: Source, options: Options) -> Reading:
     """Read the columns that are known by name, or that the options name."""
     separator = _separator(source) or ","
-    frame = _frame(source, separator)
+    frame = frame_of(source, separator)
     return read_table(frame, options, title=_SEPARATORS[separator], path=source.path)
 
 
@@ -42,7 +42,8 @@ def _separator(source: Source) -> str | None:
     return "," if lines[0].count(",") and '"' in "".join(lines[1:]) else None
 
 
-def _frame(source: Source, separator: str) -> pd.DataFrame:
+def frame_of(source: Source, separator: str) -> pd.DataFrame:
+    """Read a table with a heading as columns of figures and texts; LeaklabError for a broken one."""
     import pandas as pd
 
     first = next(line for line in source.first_lines if line.strip() and line[0] != "#")

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from leaklab.store import RunData
 
-# Figures of other tools were taken from processes that no tracer slowed down.
-PASS = "measure"  # noqa: S105
+# Figures of other tools were taken from processes that no tracer slowed down; those beside a heap
+# come from the traced one.
+PASS, TRACED_PASS = "measure", "explain"  # noqa: S105
 _BATCH_ROWS = 1 << 16
 
 
@@ -26,7 +27,8 @@ def run_meta(
     reading: Reading, name: str, variant: str | None, limit_bytes: float | None
 ) -> dict[str, Any]:
     """Return run.json of a reading."""
-    processes = [_process(number, member) for number, member in enumerate(reading.members)]
+    pass_ = pass_of(reading)
+    processes = [_process(number, member, pass_) for number, member in enumerate(reading.members)]
     ends = [process["ended_seconds"] for process in processes]
     limits = {**reading.limits, **({"memory_bytes": limit_bytes} if limit_bytes else {})}
     argv = next((list(member.argv) for member in reading.members if member.argv), [])
@@ -35,8 +37,13 @@ def run_meta(
     meta = {
         "name": name,
         "variant": variant,
-        "command": {"argv": argv, "kind": "program", "python": None},
-        "options": {"passes": [PASS]},
+        "command": {
+            "argv": argv,
+            "kind": "program",
+            "python": None,
+            **({"capture": reading.title} if pass_ == TRACED_PASS else {}),
+        },
+        "options": {"passes": [pass_]},
         "limits": limits,
         "import": {
             "format": reading.title,
@@ -48,7 +55,7 @@ def run_meta(
         "events": events,
         "passes": [
             {
-                "pass": PASS,
+                "pass": pass_,
                 "started": _iso(reading.started),
                 "duration_seconds": max(ends, default=0.0),
                 "exit_status": None,
@@ -56,8 +63,8 @@ def run_meta(
                 "stopped_by": None,
                 "stdout_tail": "",
                 "stderr_tail": "",
-                "traced": False,
-                "why_untraced": "imported",
+                "traced": pass_ == TRACED_PASS,
+                "why_untraced": None if pass_ == TRACED_PASS else "imported",
             }
         ],
     }
@@ -76,13 +83,18 @@ def _iso(epoch: float | None) -> str | None:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch))
 
 
-def _process(number: int, member: Member) -> dict[str, Any]:
+def pass_of(reading: Reading) -> str:
+    """Return the pass that the figures of a reading are of: traced where it has a heap."""
+    return TRACED_PASS if "snapshots" in reading.tables else PASS
+
+
+def _process(number: int, member: Member, pass_: str) -> dict[str, Any]:
     seconds = [_finite(series.seconds) for series in member.series]
     ends = [part[-1] for part in seconds if len(part)]
     marks = [series.marks for series in member.series if series.marks is not None]
     return {
         "process": number,
-        "pass": PASS,
+        "pass": pass_,
         "pid": member.pid,
         "parent": None,
         "role": member.role,
@@ -92,7 +104,7 @@ def _process(number: int, member: Member) -> dict[str, Any]:
         "started_seconds": min((float(part[0]) for part in seconds if len(part)), default=0.0),
         "ended_seconds": float(max(ends)) if ends else 0.0,
         "exit_status": None,
-        "traced": False,
+        "traced": pass_ == TRACED_PASS,
         "note": None,
     }
 
@@ -134,11 +146,11 @@ def _moment(started: float | None, seconds: float) -> str:
     return time.strftime("%a %d %b %H:%M", time.gmtime(started + seconds)) + " UTC"
 
 
-def sample_columns(number: int, series: Series) -> dict[str, Any]:
+def sample_columns(number: int, series: Series, pass_: str) -> dict[str, Any]:
     """Return the rows of one series for the table of samples, as arrays by column."""
     count = len(series.values)
     columns: dict[str, Any] = {
-        "pass": [PASS] * count,
+        "pass": [pass_] * count,
         "process": np.full(count, number, np.int32),
         "time_seconds": series.seconds,
         "quiescent": np.zeros(count, bool),
@@ -159,7 +171,7 @@ def in_memory(reading: Reading, meta: Mapping[str, Any]) -> RunData:
     frames: list[pd.DataFrame] = []
     for number, member in enumerate(reading.members):
         for series in member.series:
-            frame = pd.DataFrame(sample_columns(number, series))
+            frame = pd.DataFrame(sample_columns(number, series, pass_of(reading)))
             if "mark" not in frame:
                 frame["mark"] = pd.array([None] * len(frame), dtype="Int64")
             frames.append(frame.astype({"mark": "Int64"}))
@@ -178,7 +190,7 @@ def stored(reading: Reading, meta: Mapping[str, Any], store: str) -> str:
     try:
         for number, member in enumerate(reading.members):
             for series in member.series:
-                _append(writer, sample_columns(number, series))
+                _append(writer, sample_columns(number, series, pass_of(reading)))
         for table, rows in reading.tables.items():
             writer.append(table, rows)
         state = "complete"

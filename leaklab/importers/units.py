@@ -59,7 +59,8 @@ def cell(text: object) -> tuple[float, int | None]:
     word = str(text).strip()
     if word.lower() in _EMPTY:
         return float("nan"), None
-    match = _CELL.fullmatch(word)
+    # "297.1MiB / 7.6GiB": used, of the limit.
+    match = _CELL.fullmatch(word.split(" / ")[0])
     if match is None:
         raise ValueError(word)
     figure = float(match[1].replace(",", ""))
