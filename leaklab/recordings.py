@@ -276,15 +276,37 @@ def _url(store: str, root: str, hit: str) -> str:
 def compare(before: Run | str, after: Run | str) -> Comparison:
     """Does the fix work: rates of every resource and site, before and after.
 
-    Takes runs or their paths. Raises LeaklabError when the two may not be compared.
+    Takes runs, their paths, or files that :func:`read` takes. Raises LeaklabError when the two may
+    not be compared.
     """
     from leaklab.results.comparison import compare as compare_data
 
-    one, other = _run(before), _run(after)
+    one, other = pair(before, after)
     return compare_data(one.data, other.data, (one.verdict(), other.verdict()))
 
 
-def _run(run: Run | str) -> Run:
+def pair(before: Run | str, after: Run | str, store: str | None = None) -> tuple[Run, Run]:
+    """Return two runs that are to be compared; a file is read under the name of the other one.
+
+    Files have no name of a workload: naming two of them says that they are of one.
+    """
+    texts = [
+        None if not isinstance(x, str | os.PathLike) else os.fspath(x) for x in (before, after)
+    ]
+    files = [text is not None and is_evidence(text) for text in texts]
+    opened: list[Run | None] = [
+        None if from_file else (open_or_read(text, store) if text is not None else _as_run(given))
+        for given, text, from_file in zip((before, after), texts, files, strict=True)
+    ]
+    name = next((str(run.meta["name"]) for run in opened if run is not None), "files")
+    one, other = (
+        run if run is not None else open_or_read(text or "", store, name)
+        for run, text in zip(opened, texts, strict=True)
+    )
+    return one, other
+
+
+def _as_run(run: Run | str) -> Run:
     return open(run) if isinstance(run, str | os.PathLike) else run
 
 

@@ -10,7 +10,11 @@ from leaklab.cli import recording
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("run", metavar="RUN", help="run folder or URL, name/variant, or run id")
+    parser.add_argument(
+        "run",
+        metavar="RUN",
+        help="run folder or URL, name/variant, run id, or a file as `leaklab import` takes",
+    )
     parser.add_argument("--json", action="store_true", help="as JSON, for scripts")
     parser.add_argument("--object", metavar="TYPE", help="what keeps objects of this type alive")
     recording.add_fail_on_option(parser, "leak, inconclusive")
@@ -20,11 +24,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the verdict and what it rests on."""
     from leaklab.present.text import run_text, type_text
-    from leaklab.recordings import locate
-    from leaklab.results.run import Run, plain
-    from leaklab.store import open_run
+    from leaklab.recordings import open_or_read
+    from leaklab.results.run import plain
 
-    opened = Run(open_run(locate(arguments.run, arguments.store)))
+    opened = open_or_read(arguments.run, arguments.store)
     if arguments.object:
         from leaklab.findings.retention import holders_of_type
 

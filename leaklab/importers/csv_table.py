@@ -43,7 +43,7 @@ def _separator(source: Source) -> str | None:
 
 
 def frame_of(source: Source, separator: str) -> pd.DataFrame:
-    """Read a table with a heading as columns of figures and texts; LeaklabError for a broken one."""
+    """Read a table as columns of figures and texts; LeaklabError for a broken one."""
     import pandas as pd
 
     first = next(line for line in source.first_lines if line.strip() and line[0] != "#")

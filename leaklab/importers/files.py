@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import UsageError
-from leaklab.importers import memray_capture
-from leaklab.importers.reading import Member, Options, Reading, Series
+from leaklab.importers import memray_capture, tracemalloc_dumps
+from leaklab.importers.reading import Member, Options, Reading, Series, Source
 from leaklab.importers.registry import MEMRAY, NAMES, check, read
 from leaklab.importers.run import in_memory, run_meta, stored
 
@@ -17,6 +17,34 @@ if TYPE_CHECKING:
     from leaklab.store import RunData
 
 Say = Callable[[str], None]
+
+
+def import_files(paths: Sequence[Path], options: Options, **how: Any) -> Iterator[str]:
+    """Turn files into runs and yield their folders; see :func:`import_file` for ``how``.
+
+    Dumps of tracemalloc are one run together; the files memray wrote for forked children belong to
+    their parent's. All files are looked at before the first run is written.
+    """
+    for path in paths:
+        check(path)
+    dumps = [path for path in paths if _is_dump(path, how["form"])]
+    if dumps:
+        reading = tracemalloc_dumps.read_all(dumps, options)
+        how["say"](f"{dumps[0].name}: {reading.title}, {reading.understood}")
+        name = how["name"] or dumps[0].stem
+        yield stored(reading, run_meta(reading, name, how["variant"], None), how["store"])
+    children = {
+        path for path in paths if path.suffix[1:].isdecimal() and path.with_suffix("") in paths
+    }
+    for path in paths:
+        if path not in dumps and path not in children:
+            yield import_file(path, options, **how)
+
+
+def _is_dump(path: Path, form: str | None) -> bool:
+    if form is not None:
+        return form == tracemalloc_dumps.NAME
+    return bool(tracemalloc_dumps.recognise(Source(path)))
 
 
 def import_file(

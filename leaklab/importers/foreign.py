@@ -41,9 +41,7 @@ FOREIGN = (
     Foreign("a parquet file", "a run is a folder: `leaklab show FOLDER`", _starts(b"PAR1")),
     Foreign("a ZIP archive", "unpack it and name the files in it", _starts(b"PK\x03\x04")),
     Foreign("a zstd archive", "unpack it (unzstd) and name the file", _starts(b"\x28\xb5\x2f\xfd")),
-    Foreign(
-        "a profile of pprof (Go), without figures over time", _RSS, _is_pprof
-    ),
+    Foreign("a profile of pprof (Go), without figures over time", _RSS, _is_pprof),
     Foreign(
         "a heap snapshot of V8 (Chrome, Node), without figures over time",
         "log process.memoryUsage() every few seconds as JSON lines and import those",
@@ -89,8 +87,10 @@ FOREIGN = (
     Foreign(
         "an output of memray stats or table, without figures over time",
         "import the capture itself, or its `memray flamegraph --temporal` page",
-        lambda source: source.head.lstrip().startswith(b'{"total_num_allocations"')
-        or source.head.startswith(b"Allocator,"),
+        lambda source: (
+            source.head.lstrip().startswith(b'{"total_num_allocations"')
+            or source.head.startswith(b"Allocator,")
+        ),
     ),
 )
 

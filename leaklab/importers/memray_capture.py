@@ -83,7 +83,9 @@ def _check(path: Path) -> None:
     found = format_version(path)
     here = version("memray")
     if found is None:
-        raise LeaklabError(f"a memray capture cut off in its header: {path}; copy or record it anew")
+        raise LeaklabError(
+            f"a memray capture cut off in its header: {path}; copy or record it anew"
+        )
     known = next((number for number, release in _RELEASES.items() if release == here), None)
     if found == known or _readable(path):
         return

@@ -1,4 +1,4 @@
-"""Pages of memray (``memray flamegraph`` and ``table``): figures over time, stacks in a temporal one."""
+"""Pages of memray: figures over time, and stacks where the page is a temporal one."""
 
 from __future__ import annotations
 

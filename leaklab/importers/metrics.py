@@ -1,4 +1,4 @@
-"""What metrics of exporters hold: names of Prometheus as resources, with what is in them, as data."""
+"""What metrics of exporters hold: Prometheus' names as resources, as data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of Prometheus' query_range (JSON): one process a series, restarts and limits beside it."""
+"""Answers of Prometheus' query_range: one process a series, with its restarts and limit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,6 @@ def read(source: Source, options: Options) -> Reading:
     for place in places:
         place.cuts = _cuts(place, lines)
     members = _members(places, wanted, started)
-    members += []
     _add_cpu(members, places, lines, started)
     resources = known.judged(wanted)
     cautions = {m.resource: m.caution for m in wanted.values() if m.caution}
@@ -101,9 +101,7 @@ def read(source: Source, options: Options) -> Reading:
     )
 
 
-def _understood(
-    wanted: Mapping[str, Metric], lines: list[_Line], members: list[Member]
-) -> str:
+def _understood(wanted: Mapping[str, Metric], lines: list[_Line], members: list[Member]) -> str:
     names = ", ".join(f"{name} as {metric.resource}" for name, metric in wanted.items())
     count = sum(len(line.values) for line in lines)
     roles = len({member.role for member in members})
@@ -225,7 +223,7 @@ def _follow(group: list[_Place]) -> bool:
         )
         for place in group
     )
-    return all(later[0] > earlier[1] for earlier, later in zip(spans, spans[1:], strict=False))
+    return all(later[0] > earlier[1] for earlier, later in pairwise(spans))
 
 
 def _cuts(place: _Place, lines: list[_Line]) -> list[float]:
@@ -245,9 +243,7 @@ def _same_place(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     return all(one[key] == other[key] for key in _PLACES if key in one and key in other)
 
 
-def _members(
-    places: list[_Place], wanted: Mapping[str, Metric], started: float
-) -> list[Member]:
+def _members(places: list[_Place], wanted: Mapping[str, Metric], started: float) -> list[Member]:
     names = _labels(places)
     members: list[Member] = []
     for place, role in zip(places, names, strict=True):

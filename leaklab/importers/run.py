@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Figures of other tools were taken from processes that no tracer slowed down; those beside a heap
 # come from the traced one.
-PASS, TRACED_PASS = "measure", "explain"  # noqa: S105
+PASS, TRACED_PASS = "measure", "explain"
 _BATCH_ROWS = 1 << 16
 
 
@@ -118,11 +118,7 @@ def _restarts(reading: Reading) -> list[str]:
     notes = []
     for role in dict.fromkeys(member.role for member in reading.members):
         begins = sorted(_span(member) for member in reading.members if member.role == role)
-        cuts = [
-            later[0]
-            for earlier, later in zip(begins, begins[1:], strict=False)
-            if later[0] >= earlier[1]
-        ]
+        cuts = [later[0] for earlier, later in pairwise(begins) if later[0] >= earlier[1]]
         if cuts:
             times = ", ".join(_moment(reading.started, cut) for cut in cuts[:3])
             whose = "" if role == "main" else f" of {role}"

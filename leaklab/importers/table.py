@@ -7,6 +7,7 @@ is refused where none of them says it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,9 +104,7 @@ def _axes(names: list[str], options: Options) -> tuple[str | None, str | None]:
     return time_name, mark_name
 
 
-def _choose(
-    frame: pd.DataFrame, options: Options, path: Path, axes: set[str | None]
-) -> _Chosen:
+def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | None]) -> _Chosen:
     chosen = _Chosen()
     if options.values:
         for text in options.values:
@@ -140,9 +139,7 @@ def _choose(
     return chosen
 
 
-def _nothing_known(
-    path: Path, names: list[str], counters: list[str], frame: pd.DataFrame
-) -> str:
+def _nothing_known(path: Path, names: list[str], counters: list[str], frame: pd.DataFrame) -> str:
     if counters and len(counters) == len(names):
         return (
             f"only counters: {path}; {counters[0]} never falls, so it grows in a healthy process "
@@ -155,9 +152,7 @@ def _nothing_known(
     )
 
 
-def _asked(
-    frame: pd.DataFrame, text: str, options: Options, path: Path, chosen: _Chosen
-) -> None:
+def _asked(frame: pd.DataFrame, text: str, options: Options, path: Path, chosen: _Chosen) -> None:
     """Take a column that ``--value COL`` or ``--value COL=RESOURCE`` names."""
     name, _, resource = text.partition("=")
     if resource == "mark":
@@ -317,7 +312,7 @@ def _at_once(column: pd.Series[Any], seconds: Floats) -> bool:
         rows = np.flatnonzero((column == value).to_numpy())
         spans.append((seconds[rows[0]], seconds[rows[-1]]))
     spans.sort()
-    return any(later[0] < earlier[1] for earlier, later in zip(spans, spans[1:], strict=False))
+    return any(later[0] < earlier[1] for earlier, later in pairwise(spans))
 
 
 def _life(frame: pd.DataFrame, names: list[str]) -> tuple[NDArray[Any] | None, str]:

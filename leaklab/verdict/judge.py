@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from leaklab.analysis.long_series import long_series
 from leaklab.analysis.series import HEAP, resource_names, resource_series, roles
 from leaklab.present.formatting import rate_text, span_text
 from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
 from leaklab.verdict.growth import estimate
 from leaklab.verdict.heap_study import HeapStudy, study_heap
+from leaklab.verdict.imported import deciding, explained, with_cautions
 from leaklab.verdict.resident import UNEXPLAINED_BYTES, reconcile
 from leaklab.verdict.resources import (
     BOUNDED,
@@ -90,10 +92,10 @@ def judge(data: RunData) -> Verdict:
                 resources.append(entry)
             continue
         for role in roles(data):
-            series = resource_series(data, name, role=role)
+            series = long_series(data, name, role=role)
             if not len(series):
                 continue
-            entry = judge_series(series)
+            entry = explained(judge_series(series), series)
             if name == "rss_bytes" and role in heaps:
                 entry = reconcile(entry, series, heaps[role], studies[role], data)
             if role != "main" and entry.unit == "second":
@@ -101,13 +103,14 @@ def judge(data: RunData) -> Verdict:
             if name not in DECISIVE and len(series) < MINIMUM_POINTS:
                 # Task counts begin when asyncio is imported, perhaps at the very end.
                 entry = replace(entry, decides=False)
-            resources.append(entry)
+            resources.append(deciding(data.meta, entry, series))
     resources = [
         _settled_by_resident(entry, studies[entry.role], resources, data)
         if entry.name == HEAP
         else entry
         for entry in resources
     ]
+    resources = with_cautions(data.meta, resources)
     worst = max(heaps, key=lambda role: (heaps[role].verdict == LEAK, heaps[role].rate), default="")
     verdict, why = _of_run(tuple(resources), studies)
     return Verdict(verdict, why, tuple(resources), suspects_table(studies.get(worst)))

@@ -1,0 +1,113 @@
+"""Verdicts on figures of other tools: what may decide, what else they hold, replicas by age."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from leaklab import resources as known
+from leaklab.present.formatting import amount
+from leaklab.verdict.evidence import MINIMUM_POINTS
+from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# A replica that lived this many times as long tells what becomes of a younger one.
+LIVED_LONGER = 2.0
+
+
+def explained(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
+    """Return the verdict with words on what was taken out of the series before it was judged."""
+    without: list[str] = series.attrs.get("without") or []
+    if not without:
+        return entry
+    words = ", ".join(without)
+    course = float(series.attrs.get("course") or 0.0)
+    if course:
+        words += f" (±{amount(entry.name, course)})"
+    return replace(entry, reason=f"{entry.reason}, {words}")
+
+
+def deciding(
+    meta: Mapping[str, Any], entry: ResourceVerdict, series: pd.DataFrame
+) -> ResourceVerdict:
+    """Return the verdict with ``decides`` set for a figure that an imported run rests on.
+
+    A gauge of one's own decides nothing in a recording, as it may count requests. A file may hold
+    nothing but a container's memory under its own name.
+    """
+    judged = (meta.get("import") or {}).get("judged") or ()
+    if entry.name not in judged:
+        return entry
+    if entry.role != "main" and len(series) < MINIMUM_POINTS:
+        return entry
+    gained = entry.last - entry.first
+    if (
+        entry.verdict == LEAK
+        and known.is_bytes(entry.name)
+        and gained < known.material("rss_bytes")
+    ):
+        why = f"changed by {amount(entry.name, gained, signed=True)}, too little to matter"
+        entry = replace(entry, verdict=BOUNDED, reason=why, more_x=0.0)
+    return replace(entry, decides=True)
+
+
+def with_cautions(
+    meta: Mapping[str, Any], entries: Sequence[ResourceVerdict]
+) -> list[ResourceVerdict]:
+    """Return the verdicts after what an imported file says of its figures.
+
+    A figure that holds page cache cannot prove a leak; a replica cannot whose older sibling has
+    levelled off.
+    """
+    told = meta.get("import") or {}
+    cautions = told.get("cautions") or {}
+    found = list(entries)
+    if told.get("siblings"):
+        found = [_by_age(entry, found, meta) for entry in found]
+    return [
+        replace(entry, verdict=INCONCLUSIVE, reason=f"{entry.reason}; but {cautions[entry.name]}")
+        if entry.verdict == LEAK and cautions.get(entry.name)
+        else entry
+        for entry in found
+    ]
+
+
+def _by_age(
+    entry: ResourceVerdict, all_: Sequence[ResourceVerdict], meta: Mapping[str, Any]
+) -> ResourceVerdict:
+    """A growing replica beside one that lived longer, from as low, and does not grow any more."""
+    if entry.verdict != LEAK or entry.unit != "second":
+        return entry
+    lived = _lived_seconds(meta, entry.role)
+    older = [
+        other
+        for other in all_
+        if other.name == entry.name
+        and other.role != entry.role
+        and other.verdict == BOUNDED
+        and _lived_seconds(meta, other.role) >= LIVED_LONGER * lived
+        and other.last >= entry.last
+    ]
+    if not older:
+        return entry
+    oldest = max(older, key=lambda other: _lived_seconds(meta, other.role))
+    why = (
+        f"{entry.reason}; but it is young: {oldest.role}, which lived longer, levels off at "
+        f"{amount(entry.name, oldest.last)}"
+    )
+    return replace(entry, verdict=INCONCLUSIVE, reason=why)
+
+
+def _lived_seconds(meta: Mapping[str, Any], role: str) -> float:
+    """The longest life of a process of a role."""
+    return max(
+        (
+            float(entry["ended_seconds"]) - float(entry["started_seconds"])
+            for entry in meta.get("processes", ())
+            if entry.get("role") == role and entry.get("ended_seconds") is not None
+        ),
+        default=0.0,
+    )
