@@ -113,9 +113,9 @@ def joined_by_age(lives: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
     step = float(np.median(steps)) if len(steps) else 1.0
     courses = []
     for seconds, values in lives:
-        age = (seconds - seconds[0]) / step
-        grid = np.arange(round(float(age[-1])) + 1)
-        courses.append(np.interp(grid, age, values))
+        place = (seconds - seconds[0]) / step
+        grid = np.arange(round(float(place[-1])) + 1)
+        courses.append(np.interp(grid, place, values))
     length = max(len(course) for course in courses)
     change, count = np.zeros(length), np.zeros(length)
     for course in courses:
@@ -123,7 +123,8 @@ def joined_by_age(lives: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
         count[1 : len(course)] += 1
     first = float(np.mean([course[0] for course in courses]))
     joined: Floats = first + np.cumsum(change / np.maximum(count, 1))
-    return step * np.arange(length), joined
+    age: Floats = step * np.arange(length, dtype=np.float64)
+    return age, joined
 
 
 def recurring(x: Floats, y: Floats, period: float) -> Floats | None:

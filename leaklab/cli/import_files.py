@@ -30,9 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="column to judge, as rss_bytes, fd_count, gauge:NAME … or as mark, a count of units "
         "of work (repeatable)",
     )
-    parser.add_argument(
-        "--unit", metavar="UNIT", help="of memory, where nothing says it: MiB, KB …"
-    )
+    parser.add_argument("--unit", metavar="UNIT", help="of memory, if nothing says it: MiB, KB …")
     parser.add_argument("--group", metavar="COL", help="column that tells processes apart")
     parser.add_argument(
         "--line", metavar="REGEX", help=r"log lines: 'RSS=(?P<rss>[\d.]+) MB' takes out a figure"

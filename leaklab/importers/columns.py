@@ -30,14 +30,18 @@ RESOURCES = {
 }
 # A figure that is another one than what the process has now.
 _NOT_NOW = frozenset(
-    ("max", "maxrss", "peak", "limit", "soft", "hard", "avg", "mean", "delta", "diff", "percent")
-    + ("pct", "%", "total_system", "system", "available", "free", "hwm", "id", "ident")
-)
+    (
+        "max", "maxrss", "peak", "limit", "soft", "hard", "avg", "mean", "delta", "diff", "hwm",
+        "percent", "pct", "%", "system", "available", "free", "id", "ident",
+    )
+)  # fmt: skip
 MEMORY_WORDS = frozenset(
-    ("mem", "memory", "vms", "vsz", "virt", "vsize", "uss", "pss", "heap", "heaptotal", "heapused")
-    + ("working", "wset", "cache", "swap", "shr", "shared", "external", "buffers", "used")
-    + ("usage", "rss", "resident", "maxrss", "ram", "private")
-)
+    (
+        "mem", "memory", "vms", "vsz", "virt", "vsize", "uss", "pss", "heap", "working", "wset",
+        "cache", "swap", "shr", "shared", "external", "buffers", "used", "usage", "rss", "resident",
+        "maxrss", "ram", "private",
+    )
+)  # fmt: skip
 PRIMARY_WORDS = frozenset(
     ("mem", "memory", "uss", "pss", "heap", "working", "wset", "used", "usage", "ram", "private")
 )
@@ -60,7 +64,7 @@ def resource_of(column: str) -> str | None:
 def is_memory(column: str) -> bool:
     """Return whether a column holds an amount of memory; a share of it ("mem %") is none."""
     words = set(words_of(column))
-    return bool(words & MEMORY_WORDS) and not words & {"percent", "pct", "%", "count"}
+    return bool(words & MEMORY_WORDS) and not words & {"percent", "pct", "%", "count", *CPU_WORDS}
 
 
 def is_primary(column: str) -> bool:

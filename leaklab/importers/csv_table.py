@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError
 from leaklab.importers.reading import Options, Reading, Source
@@ -36,7 +37,11 @@ def _separator(source: Source) -> str | None:
         return None
     for separator in _SEPARATORS:
         counts = [line.count(separator) for line in lines]
-        if counts[0] and sum(count == counts[0] for count in counts) >= 0.9 * len(counts):
+        if (
+            counts[0]
+            and not _same_words(lines)
+            and sum(count == counts[0] for count in counts) >= 0.9 * len(counts)
+        ):
             return separator
     # Fields in quotes may hold the separator themselves.
     return "," if lines[0].count(",") and '"' in "".join(lines[1:]) else None
@@ -48,7 +53,7 @@ def frame_of(source: Source, separator: str) -> pd.DataFrame:
 
     first = next(line for line in source.first_lines if line.strip() and line[0] != "#")
     plain = all(_is_figure(field) for field in first.split(separator))
-    options = {
+    options: dict[str, Any] = {
         "sep": separator,
         "comment": "#" if source.first_lines[0].startswith("#") else None,
         "na_values": _EMPTY,
@@ -61,7 +66,9 @@ def frame_of(source: Source, separator: str) -> pd.DataFrame:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            frame = pd.read_csv(StringIO(source.text), header=None if plain else 0, **options)
+            frame: pd.DataFrame = pd.read_csv(
+                StringIO(source.text), header=None if plain else 0, **options
+            )
         except (ValueError, pd.errors.ParserError) as error:
             raise LeaklabError(
                 f"damaged table: {source.path}; {str(error).splitlines()[0]}"
@@ -69,6 +76,12 @@ def frame_of(source: Source, separator: str) -> pd.DataFrame:
     if plain:
         frame.columns = [str(number) for number in range(1, len(frame.columns) + 1)]
     return frame.loc[:, [str(name) != "" for name in frame.columns]]
+
+
+def _same_words(lines: list[str]) -> bool:
+    """Whether the lines say the same words with other figures: a log, without a heading."""
+    first, second = (re.sub(r"[\d.+-]+", "0", line) for line in lines[:2])
+    return first == second and re.search(r"[A-Za-z]", first) is not None
 
 
 def _is_figure(field: str) -> bool:

@@ -137,7 +137,8 @@ def _stacks(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[
     stacks: dict[tuple[int, ...], int] = {}
     of_node: dict[int, int] = {}
     for node in {entry[2] for entry in data["intervals"]}:
-        ids, at = [], node
+        ids: list[int] = []
+        at = node
         while at and len(ids) < 1000:
             key = (
                 html.unescape(strings[nodes["function"][at]]),

@@ -29,8 +29,7 @@ def _split(line: str, count: int) -> list[str]:
     text = line.lstrip("# ").strip()
     match = _CLOCK.match(text) or _EPOCH.match(text)
     rest = text[match.end() :] if match else text.removeprefix("Time")
-    words = blocks.words(rest, max(count, 0))
-    return words
+    return blocks.words(rest, count)
 
 
 def read(source: Source, options: Options) -> Reading:

@@ -16,10 +16,12 @@ _COLUMNS = {
 _NAMES = ("COMMAND", "CMD", "COMM", "ARGS")
 # Of ps, in capitals, whatever the format asked for.
 _KNOWN = frozenset(
-    ("PID", "PPID", "USER", "UID", "VSZ", "%MEM", "%CPU", "TIME", "ELAPSED", "STAT", "TTY")
-    + ("START", "STARTED", "NLWP", "S", "NI", "PRI", "F", "C", "WCHAN", "SZ", "TRS", "DRS", "MAJFL")
-    + (*_NAMES, "RSS", "RSZ")
-)
+    (
+        "PID", "PPID", "USER", "UID", "VSZ", "%MEM", "%CPU", "TIME", "ELAPSED", "STAT", "TTY",
+        "START", "STARTED", "NLWP", "S", "NI", "PRI", "F", "C", "WCHAN", "SZ", "TRS", "DRS",
+        "MAJFL", "RSS", "RSZ", *_NAMES,
+    )
+)  # fmt: skip
 
 
 def recognise(source: Source) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 from leaklab.errors import UsageError
 from leaklab.importers import columns as known
 from leaklab.importers.members import lives_of_clock, members
+from leaklab.importers.metrics import METRICS, Metric, judged
 from leaklab.importers.reading import Options, Reading
 from leaklab.importers.times import times_of
 from leaklab.importers.units import cell, unit_in_name, unit_name, unit_option, words_of
@@ -40,6 +41,7 @@ class _Chosen:
     judged: list[str] = field(default_factory=list)
     marks: Floats | None = None
     marks_name: str = ""
+    metrics: dict[str, Metric] = field(default_factory=dict)
 
 
 def read_table(frame: pd.DataFrame, options: Options, *, title: str, path: Path) -> Reading:
@@ -84,6 +86,7 @@ def read_table(frame: pd.DataFrame, options: Options, *, title: str, path: Path)
         notes=chosen.notes,
         judged=tuple(chosen.judged),
         siblings=bool(group_name),
+        cautions={m.resource: m.caution for m in chosen.metrics.values() if m.caution},
     )
 
 
@@ -116,6 +119,13 @@ def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | N
         if name not in axes and name != options.group and _numeric(frame[name])
     ]
     node = set(frame.columns) >= known.NODE_COLUMNS
+    for name in names:
+        metric = METRICS.get(name.split("{")[0])
+        if metric is not None and metric.resource not in chosen.values:
+            _take(frame, name, metric.resource, options, path, chosen, 1)
+            chosen.metrics[name] = metric
+    names = [name for name in names if name not in chosen.metrics]
+    chosen.judged += judged(chosen.metrics)
     own = [name for name in names if known.resource_of(name)]
     for name in own:
         resource = known.resource_of(name) or ""

@@ -47,14 +47,14 @@ def times_of(name: str, column: pd.Series[Any]) -> Times:
     text = column.astype("string").str.strip()
     first = str(text.dropna().iloc[0]) if text.notna().any() else ""
     if _TIME_OF_DAY.fullmatch(first):
-        return Times(*_from_zero(times_of_day(list(text))), None)
+        return Times(_from_zero(times_of_day(list(text))), None)
     parsed = _dates(text)
     known = parsed.notna().to_numpy()
     if not first or known.sum() < 0.9 * text.notna().sum():
         raise UsageError(f"no times in column {name}: {first!r}; name the column with --time COL")
     epoch = np.full(len(parsed), np.nan)
     epoch[known] = parsed[known].dt.as_unit("ns").astype("int64").to_numpy() / 1e9
-    return Times(*_from_zero(epoch, keep=True))
+    return _since(epoch)
 
 
 def _dates(text: pd.Series[Any]) -> pd.Series[Any]:
@@ -74,16 +74,20 @@ def _from_figures(name: str, figures: Floats) -> Times:
     middle = float(np.nanmedian(figures))
     for least, scale in _EPOCHS:
         if middle >= least:
-            return Times(*_from_zero(figures * scale, keep=True))
+            return _since(figures * scale)
     words = words_of(name)
     scale = next((_PASSED[word] for word in reversed(words) if word in _PASSED), 1.0)
-    return Times(*_from_zero(figures * scale), None)
+    return Times(_from_zero(figures * scale), None)
 
 
-def _from_zero(seconds: Floats, keep: bool = False) -> Any:
+def _from_zero(seconds: Floats) -> Floats:
     finite = seconds[np.isfinite(seconds)]
-    first = float(finite.min()) if keep and len(finite) else float(finite[0]) if len(finite) else 0
-    return (seconds - first, first) if keep else (seconds - first,)
+    return seconds - finite[0] if len(finite) else seconds
+
+
+def _since(epoch: Floats) -> Times:
+    first = float(np.nanmin(epoch))
+    return Times(epoch - first, first)
 
 
 def times_of_day(texts: list[Any]) -> Floats:

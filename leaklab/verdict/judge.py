@@ -112,7 +112,7 @@ def judge(data: RunData) -> Verdict:
     ]
     resources = with_cautions(data.meta, resources)
     worst = max(heaps, key=lambda role: (heaps[role].verdict == LEAK, heaps[role].rate), default="")
-    verdict, why = _of_run(tuple(resources), studies)
+    verdict, why = _of_run(tuple(resources), bool(studies) or "import" in data.meta)
     return Verdict(verdict, why, tuple(resources), suspects_table(studies.get(worst)))
 
 
@@ -221,10 +221,8 @@ def _sites_settle(study: HeapStudy) -> bool:
     return settled >= SETTLED_SHARE * study.total.total
 
 
-def _of_run(
-    resources: tuple[ResourceVerdict, ...], studies: dict[str, HeapStudy]
-) -> tuple[str, str]:
-    """A leak of any resource that decides is the run's."""
+def _of_run(resources: tuple[ResourceVerdict, ...], complete: bool) -> tuple[str, str]:
+    """A leak of any resource that decides is the run's. ``complete``: no other pass would tell."""
     deciding = [entry for entry in resources if entry.decides]
     if not deciding:
         # Short-lived helpers are all that was seen.
@@ -244,5 +242,5 @@ def _of_run(
     if not deciding:
         return INCONCLUSIVE, "nothing was measured; record the run again"
     names = ", ".join(dict.fromkeys(entry.name for entry in deciding))
-    missing = "" if studies else "; the explain pass would judge the heap by allocation site"
+    missing = "" if complete else "; the explain pass would judge the heap by allocation site"
     return BOUNDED, f"nothing keeps growing after warm-up: {names}{missing}"
