@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leaklab.analysis.series import processes_of, resource_series, untraced_pass
+from leaklab.analysis.series import processes_of, resource_series, untraced_pass, work_end
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,16 +90,18 @@ def successive_lives(data: RunData, name: str, role: str) -> list[tuple[Floats, 
     members = processes_of(data, role, untraced_pass(data))
     samples = data.samples
     samples = samples[samples["name"].eq(name) & samples["process"].isin(list(members))]
-    lives = []
+    lives: list[tuple[Floats, Floats]] = []
     for _, rows in samples.groupby("process", sort=False):
         rows = rows[rows["value"].notna()].sort_values("time_seconds", kind="stable")
         if len(rows):
-            lives.append(tuple(rows[key].to_numpy(np.float64) for key in ("time_seconds", "value")))
+            x, y = (rows[key].to_numpy(np.float64) for key in ("time_seconds", "value"))
+            lives.append((x, y))
+    lives = [(x[: work_end(y)], y[: work_end(y)]) for x, y in lives]
     lives.sort(key=lambda life: float(life[0][0]))
     for earlier, later in pairwise(lives):
-        if later[0][0] < earlier[0][-1]:
+        if later[0][0] <= earlier[0][-1]:
             return []
-    return [(seconds, values) for seconds, values in lives]
+    return lives
 
 
 def joined_by_age(lives: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -115,10 +116,14 @@ def members_of(
         notes.append("no times beside the figures: counted by printing, so rates are per printing")
         seconds = np.full(count, np.nan)
         marks = np.array([row.block + 1 for row in rows], np.float64)
-    group = np.array([row.cells.get(name or "", "main") for row in rows], object)
+    group = np.array([_role(row.cells.get(name or "", "main")) for row in rows], object)
     names = list(dict.fromkeys(group.tolist()))
+    size = {n: float(np.nanmax(values[kept][group == n], initial=0.0)) for n in names}
+    if any(size.values()):
+        # Threads of the kernel have no memory of their own.
+        keep = np.isin(group, [n for n in names if size[n] > 0])
+        values = {resource: np.where(keep, column, np.nan) for resource, column in values.items()}
     if len(names) > LARGEST_COUNT:
-        size = {n: float(np.nanmax(values[kept][group == n], initial=0.0)) for n in names}
         largest = sorted(names, key=lambda n: -size[n])[:LARGEST_COUNT]
         notes.append(f"kept: the {LARGEST_COUNT} largest of {len(names)} commands")
         keep = np.isin(group, largest)
@@ -127,6 +132,15 @@ def members_of(
     if pid is not None:
         life = np.array([_figure(row.cells.get(pid, ""), 1) for row in rows])
     return members(seconds, values, group=group, life=life, marks=marks), started, notes
+
+
+def _role(command: str) -> str:
+    """A command as the name of a role: its program and what it runs, without paths and options."""
+    words = command.split()
+    if len(words) < 2:
+        return command
+    said = [word for word in words[1:] if not word.startswith("-")]
+    return " ".join(PurePosixPath(word).name or word for word in (words[0], *said[:1]))[:60]
 
 
 def _figure(text: str, scale: int) -> float:

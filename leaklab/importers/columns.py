@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from leaklab.importers.units import words_of
+import re
+
+from leaklab.importers.units import unit_in_name, words_of
 
 TIME_WORDS = (
     "timestamp", "time", "datetime", "date", "ts", "seconds", "secs", "sec", "elapsed", "when",
@@ -84,6 +86,12 @@ def is_start(column: str) -> bool:
     return any(all(word in words for word in wanted) for wanted in START_WORDS)
 
 
+def is_time(column: str) -> bool:
+    """Return whether a column holds times, of whatever else."""
+    words = set(words_of(column))
+    return bool(words & {"timestamp", "datetime", "epoch", "time", "date"})
+
+
 def is_counter(column: str) -> bool:
     """Return whether a column is a counter by Prometheus' own rule for names."""
     return column.split("{")[0].endswith(("_total", "_sum", "_bucket", "_created"))
@@ -105,7 +113,10 @@ def named(columns: list[str], wanted: tuple[str, ...]) -> str | None:
 
 def gauge_name(column: str, in_bytes: bool) -> str:
     """Return the name under which a figure of the user's own is kept: ``gauge:heapUsed_bytes``."""
-    name = column.strip()
-    if in_bytes and not name.lower().endswith("_bytes"):
-        name += "_bytes"
+    name = re.sub(r"\W+", "_", column.strip()).strip("_") or "value"
+    if in_bytes:
+        parts = name.split("_")
+        if len(parts) > 1 and unit_in_name(parts[-1]):
+            parts = parts[:-1]
+        name = "_".join((*parts, "bytes"))
     return f"gauge:{name}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +33,7 @@ def import_files(paths: Sequence[Path], options: Options, **how: Any) -> Iterato
     if dumps:
         reading = tracemalloc_dumps.read_all(dumps, options)
         how["say"](f"{dumps[0].name}: {reading.title}, {reading.understood}")
-        name = how["name"] or dumps[0].stem
+        name = how["name"] or stem(dumps[0])
         yield stored(reading, run_meta(reading, name, how["variant"], None), how["store"])
     children = {
         path for path in paths if path.suffix[1:].isdecimal() and path.with_suffix("") in paths
@@ -63,11 +65,13 @@ def import_file(
     ``say`` is told in one line what was understood. Raises UsageError for a file that is not read,
     naming what it is and what to do; LeaklabError for one that is damaged.
     """
+    name = name or stem(path)
     if _is_capture(path, form):
-        return memray_capture.stored(path, store, name, variant, limit_bytes, say)
+        with _unpacked(path) as plain:
+            return memray_capture.stored(plain, store, name, variant, limit_bytes, say)
     reading = read(path, options, form)
     say(f"{path.name}: {reading.title}, {reading.understood}")
-    return stored(reading, run_meta(reading, name or path.stem, variant, limit_bytes), store)
+    return stored(reading, run_meta(reading, name, variant, limit_bytes), store)
 
 
 def read_file(
@@ -82,19 +86,39 @@ def read_file(
 ) -> RunData:
     """Turn a file into a run in memory; see :func:`import_file`."""
     say = say or (lambda _: None)
+    name = name or stem(path)
     if _is_capture(path, form):
-        with tempfile.TemporaryDirectory(prefix="leaklab-") as folder:
-            return memray_capture.in_memory(path, folder, name, variant, limit_bytes, say)
+        with _unpacked(path) as plain, tempfile.TemporaryDirectory(prefix="leaklab-") as folder:
+            return memray_capture.in_memory(plain, folder, name, variant, limit_bytes, say)
     reading = read(path, options, form)
     say(f"{path.name}: {reading.title}, {reading.understood}")
-    return in_memory(reading, run_meta(reading, name or path.stem, variant, limit_bytes))
+    return in_memory(reading, run_meta(reading, name, variant, limit_bytes))
 
 
 def _is_capture(path: Path, form: str | None) -> bool:
     if form is not None and form not in NAMES:
         raise UsageError(f"unknown format: {form}; allowed: {', '.join(NAMES)}")
     check(path)
-    return form == MEMRAY or (form is None and memray_capture.recognise(path))
+    return form == MEMRAY or (form is None and memray_capture.recognise(Source(path).head))
+
+
+def stem(path: Path) -> str:
+    """Return the name of a file without its ending, and without that of a gzip before it."""
+    return Path(path.stem).stem if path.suffix == ".gz" else path.stem
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[Path]:
+    """The file itself, or what is in it where it is a gzip, for a reader that wants a path."""
+    source = Source(path)
+    if not source.zipped:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="leaklab-") as folder:
+        plain = Path(folder, path.stem)
+        with source.open() as packed, plain.open("wb") as out:
+            shutil.copyfileobj(packed, out)
+        yield plain
 
 
 def from_series(

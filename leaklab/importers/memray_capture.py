@@ -20,10 +20,8 @@ _LZ4_FRAME = b"\x04\x22\x4d\x18"
 _RELEASES = {9: "1.6.0", 10: "1.10.0", 11: "1.18.0", 12: "1.19.1", 13: "1.20.0"}
 
 
-def recognise(path: Path) -> bool:
-    """Return whether the file begins as captures do, plain or compressed, whatever follows."""
-    with path.open("rb") as file:
-        head = file.read(len(_MAGIC))
+def recognise(head: bytes) -> bool:
+    """Return whether a file begins as captures do, plain or compressed, whatever follows."""
     return head.startswith((_MAGIC, _LZ4_FRAME))
 
 
@@ -54,7 +52,9 @@ def stored(
 
     _check(path)
     limits = {"memory_bytes": limit_bytes} if limit_bytes else {}
-    folder = import_capture(path, store=store, name=name, variant=variant, limits=limits)
+    folder = import_capture(
+        path, store=store, name=name, variant=variant or "capture", limits=limits
+    )
     say(f"{path.name}: memray capture, live heap and rss_bytes over time")
     return folder
 
@@ -84,7 +84,7 @@ def _check(path: Path) -> None:
     here = version("memray")
     if found is None:
         raise LeaklabError(
-            f"a memray capture cut off in its header: {path}; copy or record it anew"
+            f"a memray capture cut off before its first figures: {path}; copy or record it anew"
         )
     known = next((number for number, release in _RELEASES.items() if release == here), None)
     if found == known or _readable(path):

@@ -47,13 +47,14 @@ def read(source: Source, options: Options) -> Reading:
     data = _packed(text)
     command = _COMMAND.search(text)
     argv = tuple(html.unescape(command[1]).split()) if command else ()
-    tables = _heap(seconds, table[:, _HEAP], data)
-    stacks = "frames" in tables
+    stacks = bool(data.get("intervals"))
+    tables = _heap(seconds, data) if stacks else {}
+    heap = Series("gauge:heap_bytes", seconds, table[:, _HEAP])
     what = "with stacks" if stacks else "without stacks: `memray flamegraph --temporal` has them"
     return Reading(
         title="memray page",
         understood=f"{len(table):,} samples of rss_bytes and heap_bytes, {what}",
-        members=[Member("main", (rss,), argv=argv)],
+        members=[Member("main", (rss,) if stacks else (rss, heap), argv=argv)],
         started=float(table[0, _TIME]) / 1000,
         tables=tables,
     )
@@ -80,12 +81,10 @@ def _packed(text: str) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _heap(seconds: Any, heap: Any, data: dict[str, Any]) -> dict[str, Any]:
-    """Tables of the live heap: by stack where the page tells, else in all as one stack."""
+def _heap(seconds: Any, data: dict[str, Any]) -> dict[str, Any]:
+    """Tables of the live heap by stack, from the intervals of a temporal page."""
     count = len(seconds)
     chosen = np.unique(np.linspace(0, count - 1, min(count, SNAPSHOT_COUNT)).astype(int))
-    if not data.get("intervals"):
-        return {"snapshots": _snapshots(seconds[chosen], heap[chosen], np.ones(len(chosen)))}
     stacks, frames, node_stack = _stacks(data)
     # What is live at sample s: allocated before it (first <= s) and not freed before it.
     place = np.searchsorted(chosen, np.arange(count + 1))
@@ -142,7 +141,7 @@ def _stacks(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[
         while at and len(ids) < 1000:
             key = (
                 html.unescape(strings[nodes["function"][at]]),
-                _file(html.unescape(strings[nodes["filename"][at]])),
+                file_name(html.unescape(strings[nodes["filename"][at]])),
                 int(nodes["lineno"][at]),
             )
             ids.append(frames.setdefault(key, len(frames)))
@@ -153,7 +152,7 @@ def _stacks(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[
         "function": [key[0] for key in frames],
         "file": [key[1] for key in frames],
         "line": [key[2] for key in frames],
-        "origin": [_origin(key[1]) for key in frames],
+        "origin": [origin_of(key[1]) for key in frames],
     }
     stack_table = {
         "stack_id": list(stacks.values()),
@@ -163,15 +162,19 @@ def _stacks(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[
     return stack_table, frame_table, of_node
 
 
-def _file(path: str) -> str:
+def file_name(path: str) -> str:
+    """Return the name of a file as runs have it: ``site-packages/…``, ``stdlib/…`` or as it is."""
     for folder in ("/site-packages/", "/dist-packages/"):
         if folder in path:
             return "site-packages/" + path.rsplit(folder, 1)[1]
+    if path.startswith("<frozen "):
+        return f"stdlib/{path[1:-1]}"
     match = re.match(r".*/lib/python3\.\d+/(.*)", path)
     return f"stdlib/{match[1]}" if match else path
 
 
-def _origin(path: str) -> str:
+def origin_of(path: str) -> str:
+    """Return where a frame of a file named so comes from: target, site-packages, stdlib, native."""
     for origin in ("site-packages", "stdlib"):
         if path.startswith(f"{origin}/"):
             return origin

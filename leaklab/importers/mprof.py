@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,11 @@ class _Run:
 def recognise(source: Source) -> bool:
     """Return whether the first lines are those of mprof."""
     lines = [line for line in source.first_lines[:20] if line.strip()]
-    return bool(lines) and all(line.startswith(_KINDS) for line in lines) and len(lines) > 1
+    if not lines or not lines[0].startswith(_KINDS):
+        return False
+    # A command may go over several lines.
+    figures = [line for line in source.first_lines[:200] if re.match(r"MEM [\d.]+ \d+\.\d+", line)]
+    return len(figures) > 1
 
 
 def read(source: Source, options: Options) -> Reading:
@@ -77,6 +82,7 @@ def read(source: Source, options: Options) -> Reading:
 
 def _parsed(text: str) -> list[_Run]:
     runs: list[_Run] = []
+    calls: list[tuple[str, float, float]] = []
     for line in text.splitlines():
         kind, _, rest = line.partition(" ")
         if kind == "CMDLINE" or not runs:
@@ -89,9 +95,15 @@ def _parsed(text: str) -> list[_Run]:
                 rows = run.children.setdefault(words[0], [])
                 rows.append((float(words[2]), float(words[1])))
             elif kind == "FUNC":
-                run.calls.setdefault(words[0], []).append((float(words[4]), float(words[3])))
+                calls.append((words[0], float(words[4]), float(words[3])))
+            elif kind not in ("CMDLINE", "TIMESTAMP") and not run.memory:
+                run.command += f"\n{line}"
         except (ValueError, IndexError):
             continue  # the last line of an mprof that was killed
+    for name, moment, memory in calls:
+        # The target writes its calls, mprof the rest: the order of lines says nothing.
+        nearest = min(runs, key=lambda run: _distance(run, moment))
+        nearest.calls.setdefault(name, []).append((moment, memory))
     for run in runs:
         # When the process has gone mprof writes a last 0.0; null is no figure.
         while run.memory and run.memory[-1][1] == 0:
@@ -101,6 +113,13 @@ def _parsed(text: str) -> list[_Run]:
                 rows.pop()
         run.children = {name: rows for name, rows in run.children.items() if rows}
     return runs
+
+
+def _distance(run: _Run, moment: float) -> float:
+    """Seconds from a moment to a run: 0 inside it."""
+    if not run.memory:
+        return float("inf")
+    return max(run.memory[0][0] - moment, moment - run.memory[-1][0], 0.0)
 
 
 def _words(command: str) -> list[str]:

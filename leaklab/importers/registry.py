@@ -67,8 +67,7 @@ def find(source: Source, name: str | None = None) -> Any:
     raise refuse(
         source.path,
         "not a format that is known",
-        f"name it with --format ({', '.join(NAMES)}), or take figures out of its lines with "
-        "--line REGEX",
+        "take figures out of its lines with --line REGEX, or name its format with --format",
     )
 
 

@@ -29,7 +29,7 @@ def run_meta(
     """Return run.json of a reading."""
     pass_ = pass_of(reading)
     processes = [_process(number, member, pass_) for number, member in enumerate(reading.members)]
-    ends = [process["ended_seconds"] for process in processes]
+    ends = [process["ended_seconds"] or 0.0 for process in processes]
     limits = {**reading.limits, **({"memory_bytes": limit_bytes} if limit_bytes else {})}
     argv = next((list(member.argv) for member in reading.members if member.argv), [])
     events = [_event("import", f"{reading.title}: {reading.understood}")]
@@ -102,7 +102,7 @@ def _process(number: int, member: Member, pass_: str) -> dict[str, Any]:
         "python": None,
         "mark_count": int(max(float(np.nanmax(part)) for part in marks)) if marks else 0,
         "started_seconds": min((float(part[0]) for part in seconds if len(part)), default=0.0),
-        "ended_seconds": float(max(ends)) if ends else 0.0,
+        "ended_seconds": float(max(ends)) if ends else None,
         "exit_status": None,
         "traced": pass_ == TRACED_PASS,
         "note": None,

@@ -131,6 +131,7 @@ def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | N
         resource = known.resource_of(name) or ""
         if resource not in chosen.values:
             _take(frame, name, resource, options, path, chosen, 1 if node else None)
+    names = [name for name in names if name in own or not known.is_time(name)]
     rest = [name for name in names if name not in own and not known.is_counter(name)]
     counters = [name for name in names if name not in own and known.is_counter(name)]
     if counters:
@@ -209,7 +210,7 @@ def _gauge(
 ) -> str:
     """Take a column under its own name; one of memory needs a unit where it is the one judged."""
     if known.is_memory(name):
-        given = options if must else Options()
+        given = options if must or unit_in_name(name) is None else Options()
         figures, found = _bytes(frame, name, given, path, 1 if _is_node(frame) else None)
         if found is None and must:
             raise _no_unit(frame, name, path)

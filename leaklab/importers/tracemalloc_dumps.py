@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from leaklab.errors import LeaklabError, UsageError
-from leaklab.importers.memray_page import _file, _origin
+from leaklab.importers.memray_page import file_name, origin_of
 from leaklab.importers.reading import Member, Options, Reading, Source
 
 NAME = "tracemalloc"
@@ -103,7 +103,7 @@ def _tables(
     stacks: dict[tuple[int, ...], int],
 ) -> dict[str, Any]:
     count = len(totals)
-    files = [_file(name) for name, _ in frames]
+    files = [file_name(name) for name, _ in frames]
     return {
         "heap": heap,
         "snapshots": {
@@ -123,7 +123,7 @@ def _tables(
             "function": ["line"] * len(frames),
             "file": files,
             "line": [line for _, line in frames],
-            "origin": [_origin(name) for name in files],
+            "origin": [origin_of(name) for name in files],
         },
         "stacks": {
             "stack_id": list(stacks.values()),

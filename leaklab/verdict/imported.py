@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from leaklab import resources as known
+from leaklab.analysis.series import processes_of, untraced_pass
 from leaklab.present.formatting import amount
 from leaklab.verdict.evidence import MINIMUM_POINTS
 from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict
@@ -14,8 +15,13 @@ from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdi
 if TYPE_CHECKING:
     import pandas as pd
 
+    from leaklab.store import RunData
+
 # A replica that lived this many times as long tells what becomes of a younger one.
 LIVED_LONGER = 2.0
+_AGGREGATED = (
+    "was recorded with --aggregate, which keeps no history of it; record without --aggregate"
+)
 
 
 def explained(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
@@ -54,19 +60,24 @@ def deciding(
     return replace(entry, decides=True)
 
 
-def with_cautions(
-    meta: Mapping[str, Any], entries: Sequence[ResourceVerdict]
-) -> list[ResourceVerdict]:
+def with_cautions(data: RunData, entries: Sequence[ResourceVerdict]) -> list[ResourceVerdict]:
     """Return the verdicts after what an imported file says of its figures.
 
     A figure that holds page cache cannot prove a leak; a replica cannot whose older sibling has
     levelled off.
     """
+    meta = data.meta
     told = meta.get("import") or {}
     cautions = told.get("cautions") or {}
-    found = list(entries)
+    aggregated = {p.get("role") for p in meta.get("processes", ()) if p.get("aggregated")}
+    found = [
+        replace(entry, reason=_AGGREGATED, more_x=0.0)
+        if entry.name == "heap_bytes" and entry.role in aggregated
+        else entry
+        for entry in entries
+    ]
     if told.get("siblings"):
-        found = [_by_age(entry, found, meta) for entry in found]
+        found = [_by_age(entry, found, data) for entry in found]
     return [
         replace(entry, verdict=INCONCLUSIVE, reason=f"{entry.reason}; but {cautions[entry.name]}")
         if entry.verdict == LEAK and cautions.get(entry.name)
@@ -76,11 +87,12 @@ def with_cautions(
 
 
 def _by_age(
-    entry: ResourceVerdict, all_: Sequence[ResourceVerdict], meta: Mapping[str, Any]
+    entry: ResourceVerdict, all_: Sequence[ResourceVerdict], data: RunData
 ) -> ResourceVerdict:
     """A growing replica beside one that lived longer, from as low, and does not grow any more."""
     if entry.verdict != LEAK or entry.unit != "second":
         return entry
+    meta = data.meta
     lived = _lived_seconds(meta, entry.role)
     older = [
         other
@@ -89,16 +101,24 @@ def _by_age(
         and other.role != entry.role
         and other.verdict == BOUNDED
         and _lived_seconds(meta, other.role) >= LIVED_LONGER * lived
-        and other.last >= entry.last
+        and _peak(data, other) >= entry.last
     ]
     if not older:
         return entry
     oldest = max(older, key=lambda other: _lived_seconds(meta, other.role))
     why = (
         f"{entry.reason}; but it is young: {oldest.role}, which lived longer, levels off at "
-        f"{amount(entry.name, oldest.last)}"
+        f"{amount(entry.name, _peak(data, oldest))}"
     )
     return replace(entry, verdict=INCONCLUSIVE, reason=why)
+
+
+def _peak(data: RunData, entry: ResourceVerdict) -> float:
+    """The highest figure of a resource in a role."""
+    members = processes_of(data, entry.role, untraced_pass(data))
+    samples = data.samples
+    rows = samples["name"].eq(entry.name) & samples["process"].isin(list(members))
+    return float(samples.loc[rows, "value"].max())
 
 
 def _lived_seconds(meta: Mapping[str, Any], role: str) -> float:

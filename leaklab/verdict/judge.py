@@ -110,7 +110,7 @@ def judge(data: RunData) -> Verdict:
         else entry
         for entry in resources
     ]
-    resources = with_cautions(data.meta, resources)
+    resources = with_cautions(data, resources)
     worst = max(heaps, key=lambda role: (heaps[role].verdict == LEAK, heaps[role].rate), default="")
     verdict, why = _of_run(tuple(resources), bool(studies) or "import" in data.meta)
     return Verdict(verdict, why, tuple(resources), suspects_table(studies.get(worst)))

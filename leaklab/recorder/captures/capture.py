@@ -176,6 +176,8 @@ def _words(command_line: str) -> list[str]:
 def _import_process(
     writer: RunWriter, stacks: StackTable, number: int, path: Path, header: memray.Metadata
 ) -> dict[str, Any]:
+    import memray
+
     content = _replayed(path, header, stacks) or _read(path, header, stacks)
     if content.note is not None:
         writer.event("import", f"{path.name}: {content.note}", process=number)
@@ -195,6 +197,7 @@ def _import_process(
         "exit_status": None,
         "traced": True,
         "note": content.note,
+        "aggregated": header.file_format == memray.FileFormat.AGGREGATED_ALLOCATIONS,
     }
 
 
