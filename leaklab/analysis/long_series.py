@@ -135,9 +135,13 @@ def recurring(x: Floats, y: Floats, period: float) -> Floats | None:
     From three whole periods on: the median, by time of the period, of the distance from the mean
     of the period around. It has no trend in it, so taking it away leaves a leak as it is.
     """
-    if len(x) < LEAST_PERIODS * LEAST_FIGURES_A_PERIOD or x[-1] - x[0] < LEAST_PERIODS * period:
+    if len(x) < LEAST_PERIODS * LEAST_FIGURES_A_PERIOD:
         return None
-    figures_a_period = len(x) * period / (x[-1] - x[0])
+    # The last figure stands for the time up to the next one; the ends may miss one bin.
+    covered = (x[-1] - x[0]) * len(x) / (len(x) - 1)
+    if covered < (LEAST_PERIODS - 1 / BINS) * period:
+        return None
+    figures_a_period = len(x) * period / covered
     bins = int(min(BINS, figures_a_period / 2)) // 2 * 2
     if figures_a_period < LEAST_FIGURES_A_PERIOD or bins < 2:
         return None
