@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from leaklab.jupyter.study import study
     from leaklab.recordings import compare, from_series, open, read, record, runs
     from leaklab.results.run import Run
+    from leaklab.verdict.judge_series import judge_series
     from leaklab.why_alive import why_alive
 
 
@@ -33,6 +34,7 @@ __all__ = [
     "compare",
     "from_series",
     "gauge",
+    "judge_series",
     "mark",
     "open",
     "plots",
@@ -52,6 +54,7 @@ _HOMES = {
     "cases": "leaklab.catalogue.model:catalogue",
     "compare": "leaklab.recordings",
     "from_series": "leaklab.recordings",
+    "judge_series": "leaklab.verdict.judge_series",
     "load_ipython_extension": "leaklab.jupyter.extension",
     "open": "leaklab.recordings",
     "read": "leaklab.recordings",
