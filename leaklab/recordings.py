@@ -266,6 +266,8 @@ def locate(text: str, store: str | None = None) -> str:
         return newest.removesuffix("/run.json") if is_local(where) else _url(where, root, newest)
     if Path(path).is_dir():
         return path  # open_run says what is wrong with it
+    if is_evidence(text):
+        raise LeaklabError(f"a file, no run: {text}; `leaklab import {text}` makes a run of it")
     raise LeaklabError(f"no such run: {text}; give a run folder, or a name that is in {where}")
 
 

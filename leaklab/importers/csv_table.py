@@ -8,8 +8,10 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError
+from leaklab.importers.columns import TIME_WORDS
 from leaklab.importers.reading import Options, Reading, Source
 from leaklab.importers.table import read_table
+from leaklab.importers.units import words_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +35,11 @@ def read(source: Source, options: Options) -> Reading:
 
 def _separator(source: Source) -> str | None:
     lines = [line for line in source.first_lines[:30] if line.strip() and line[0] != "#"]
-    if len(lines) < 2:
+    if len(lines) == 1:
+        fields = re.split(r"[,;\t|]", lines[0])
+        heading = len(fields) > 1 and words_of(fields[0]) and words_of(fields[0])[0] in TIME_WORDS
+        return lines[0][len(fields[0])] if heading else None
+    if not lines:
         return None
     for separator in _SEPARATORS:
         counts = [line.count(separator) for line in lines]

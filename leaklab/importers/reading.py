@@ -52,7 +52,7 @@ class Source:
             with self.open() as file:
                 self.head = file.read(HEAD_BYTES)
         except (OSError, EOFError, zlib.error) as error:
-            raise LeaklabError(f"cannot be read: {path}; {error}") from None
+            raise LeaklabError(f"cannot be read: {path}; {error}; copy it again") from None
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
@@ -71,7 +71,7 @@ class Source:
             with self.open() as file:
                 return file.read().decode("utf-8-sig", "replace")
         except (OSError, EOFError, zlib.error) as error:
-            raise LeaklabError(f"cannot be read: {self.path}; {error}") from None
+            raise LeaklabError(f"cannot be read: {self.path}; {error}; copy it again") from None
 
     @cached_property
     def first_lines(self) -> list[str]:

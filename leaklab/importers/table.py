@@ -6,6 +6,7 @@ is refused where none of them says it.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -276,7 +277,7 @@ def _cells(column: pd.Series[Any], name: str, path: Path) -> tuple[Floats, int |
 
 
 def _numeric(column: pd.Series[Any]) -> bool:
-    """Whether a column holds figures, perhaps with units, or at least begins with them."""
+    """Whether a column holds figures, perhaps with units, for the most part."""
     import pandas as pd
 
     if column.dtype.kind in "iuf":
@@ -288,11 +289,10 @@ def _numeric(column: pd.Series[Any]) -> bool:
     for value in some:
         if isinstance(value, dict | list):
             return False
-        try:
+        with contextlib.suppress(ValueError):
             good += bool(pd.notna(cell(value)[0]))
-        except ValueError:
-            return False
-    return good > 0
+    # One that is no figure among many is said, not passed over.
+    return good > len(some) / 2
 
 
 def _group(
