@@ -63,8 +63,9 @@ def rows_of(
     text: str,
     is_heading: Callable[[list[str]], bool],
     split: Callable[[str, int], list[str]],
+    is_row: Callable[[dict[str, str]], bool],
 ) -> list[Row]:
-    """Return the rows below each heading; other lines end the table and may say the time.
+    """Return the rows below each heading; other lines may say the time.
 
     ``split(line, count)`` cuts a line into ``count`` cells or fewer, for the heading 0.
     """
@@ -77,12 +78,11 @@ def rows_of(
             heading, block = words, block + 1
             continue
         cells = split(line, len(heading)) if heading else []
-        if heading and len(cells) == len(heading):
-            rows.append(Row(block, time, dict(zip(heading, cells, strict=True))))
-            continue
-        found = time_in(line)
-        if found is not None:
-            time, heading = found, heading if len(cells) != len(heading) else []
+        row = dict(zip(heading, cells, strict=False))
+        if len(cells) == len(heading) and heading and is_row(row):
+            rows.append(Row(block, time, row))
+        else:
+            time = time_in(line) or time
     return rows
 
 

@@ -68,10 +68,14 @@ def _row(block: int, time: str | None, name: str, usage: str, cpu: str) -> block
     return blocks.Row(block, time, cells)
 
 
+def _usage(row: dict[str, str]) -> str:
+    return next((text for name, text in row.items() if name.startswith("MEM USAGE")), "")
+
+
 def _table_rows(text: str) -> list[blocks.Row]:
     rows = []
-    for row in blocks.rows_of(text, _is_heading, _split):
-        usage = next(v for k, v in row.cells.items() if k.startswith("MEM USAGE"))
+    for row in blocks.rows_of(text, _is_heading, _split, lambda row: "/" in _usage(row)):
+        usage = _usage(row.cells)
         name = row.cells.get("NAME") or row.cells.get("CONTAINER ID") or "container"
         rows.append(_row(row.block, row.time, name, usage, row.cells.get("CPU %", "")))
     return rows

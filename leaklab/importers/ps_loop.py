@@ -35,14 +35,17 @@ def _is_heading(words: list[str]) -> bool:
     return set(words) <= _KNOWN and (len(words) > 1 or words == ["RSS"])
 
 
+def _is_row(row: dict[str, str]) -> bool:
+    return row.get("RSS", row.get("RSZ", "")).isdecimal()
+
+
 def read(source: Source, options: Options) -> Reading:
     """Read resident memory of each command; pids of one command are its processes."""
-    rows = blocks.rows_of(source.text, _is_heading, blocks.words)
-    size = next((n for n in ("RSS", "RSZ") if rows and n in rows[0].cells), "RSS")
-    rows = [row for row in rows if row.cells.get(size, "").isdecimal()]
+    rows = blocks.rows_of(source.text, _is_heading, blocks.words, _is_row)
     if not rows:
         raise LeaklabError(f"ps without rows: {source.path}; was the pid still there?")
     first = rows[0].cells
+    size = "RSS" if "RSS" in first else "RSZ"
     columns = {name: what for name, what in _COLUMNS.items() if name in first}
     name = next((name for name in _NAMES if name in first), None)
     found, started, notes = blocks.members_of(

@@ -28,7 +28,7 @@ _EMPTY = frozenset(("", "null", "none", "nan", "na", "n/a", "-", "--", "undefine
 
 def words_of(name: str) -> list[str]:
     """Return the words of a column's name: "heapUsed (MB)" gives heap, used, mb."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])(?<!\b[KMGT]i)", " ", name)
     return [word for word in re.split(r"[^a-z0-9%]+", spaced.lower()) if word]
 
 
