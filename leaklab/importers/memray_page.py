@@ -69,7 +69,7 @@ def _records(text: str, source: Source) -> Any:
         ) from None
     if rows and isinstance(rows[0], dict):
         rows = [(row["time"], row["rss"], row["heap"]) for row in rows]
-    return np.array(rows, np.float64).reshape(len(rows), -1)
+    return np.array(rows, np.float64).reshape(-1, 3)
 
 
 def _packed(text: str) -> dict[str, Any]:

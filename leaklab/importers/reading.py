@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 HEAD_BYTES = 1 << 16
 _GZIP = b"\x1f\x8b"
+# Characters that no text has, beyond a few that got in by mistake.
+_STRANGE = "\ufffd\x01\x02\x03\x04\x05\x06\x0e\x0f\x10\x11\x12\x13\x14\x15\x16"
+LARGEST_STRANGE_SHARE = 0.02
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,12 @@ class Source:
 
     @cached_property
     def first_lines(self) -> list[str]:
-        """The first lines as text, without the last of them, which may be cut; empty for none."""
-        if b"\x00" in self.head:
+        """The first lines as text, without the last of them, which may be cut; none of a binary."""
+        text = self.head.decode("utf-8-sig", "replace")
+        strange = sum(text.count(char) for char in _STRANGE)
+        if "\x00" in text or strange > LARGEST_STRANGE_SHARE * len(text):
             return []
-        lines = self.head.decode("utf-8-sig", "replace").splitlines()
+        lines = text.splitlines()
         return lines[:-1] if len(self.head) == HEAD_BYTES else lines
 
 
