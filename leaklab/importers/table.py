@@ -110,10 +110,11 @@ def _axes(names: list[str], options: Options) -> tuple[str | None, str | None]:
 
 def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | None]) -> _Chosen:
     chosen = _Chosen()
-    if options.values:
-        for text in options.values:
-            _asked(frame, text, options, path, chosen)
+    for text in options.values:
+        _asked(frame, text, options, path, chosen)
+    if any(not text.endswith("=mark") for text in options.values):
         return chosen
+    axes = {*axes, chosen.marks_name}
     names = [
         str(name)
         for name in frame.columns
@@ -136,7 +137,10 @@ def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | N
     rest = [name for name in names if name not in own and not known.is_counter(name)]
     counters = [name for name in names if name not in own and known.is_counter(name)]
     if counters:
-        chosen.notes.append(f"left out, as counters only grow: {', '.join(counters[:5])}")
+        chosen.notes.append(
+            f"left out, as counters only grow: {', '.join(counters[:5])}; where one counts the "
+            f"work done, --value {counters[0]}=mark gives rates by it"
+        )
     primary = [] if chosen.values else [name for name in rest if known.is_primary(name)][:1]
     if not chosen.values and not primary:
         plain = [name for name in rest if not known.is_start(name)]
