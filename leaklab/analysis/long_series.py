@@ -3,6 +3,7 @@ day, and an idle end. Each only where the recording itself tells it."""
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -40,17 +41,18 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
 
     By time only: lives of a process that was restarted are joined by age, so that x is the age in
     seconds; an end without work is cut off; what comes again every day (or week) is taken away.
-    ``attrs["without"]``: what was taken out, in words, and ``attrs["course"]``: half the range of
-    the daily course, 0 where there is none.
+    ``attrs``: without, what was taken out, in words; course, half the range of the daily course, 0
+    where there is none; now, where the last of several lives stands, NaN for one life.
     """
     series = resource_series(data, name, role=role)
     without: list[str] = []
-    course = 0.0
+    course, now = 0.0, math.nan
     if series.attrs["unit"] == "second" and len(series) >= _LEAST_FIGURES:
         x, y = (series[key].to_numpy(np.float64) for key in ("x", "value"))
         lives = successive_lives(data, name, role)
         if len(lives) > 1:
             x, y = joined_by_age(lives)
+            now = float(lives[-1][1][-1])
             without.append(f"by age over {len(lives)} lives")
         else:
             busy = busy_count(x, *_cpu(data, role)) if name != CPU else len(x)
@@ -67,7 +69,7 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
             attrs = dict(series.attrs)
             series = _frame(x, y)
             series.attrs.update(attrs)
-    series.attrs.update(without=without, course=course)
+    series.attrs.update(without=without, course=course, now=now)
     return series
 
 

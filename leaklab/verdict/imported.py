@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -30,9 +31,14 @@ def explained(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
     if not without:
         return entry
     words = ", ".join(without)
-    course = float(series.attrs.get("course") or 0.0)
+    course, now = float(series.attrs["course"]), float(series.attrs["now"])
     if course:
         words += f" (±{amount(entry.name, course)})"
+        # A limit is reached at the peak of a day.
+        entry = replace(entry, peak=entry.peak + course)
+    if math.isfinite(now):
+        # The time left is that of the process that runs now, not of one as old as the oldest.
+        entry = replace(entry, last=now, peak=now)
     return replace(entry, reason=f"{entry.reason}, {words}")
 
 

@@ -55,7 +55,10 @@ def test_a_process_that_is_killed_and_started_again_leaks(tmp_path: Path) -> Non
     assert entry.rate == pytest.approx(700 * MIB / (15 * HOURS), rel=0.02)
     assert "by age over 4 lives" in entry.reason
     assert "3 restarts cut out (Wed 15 Nov 13:13 UTC" in notes(run)
-    assert run.time_left() is not None
+    left = run.time_left()
+    assert left is not None
+    # The last life is three hours old: 300 + 140 of 1,024 MiB.
+    assert left.left == pytest.approx((1024 - 440) / 700 * 15 * HOURS, rel=0.03)
 
 
 def test_without_its_start_time_no_restart_is_guessed(tmp_path: Path) -> None:

@@ -108,9 +108,7 @@ def test_a_column_as_marks_gives_rates_per_unit_of_work(tmp_path: Path) -> None:
         "rss_mb": growing(),
         "http_requests_total": [50 * n for n in range(1, 41)],
     }
-    run = ll.read(
-        written(tmp_path, table(columns)), values=["http_requests_total=mark"]
-    )
+    run = ll.read(written(tmp_path, table(columns)), values=["http_requests_total=mark"])
     entry = run.verdict().resource("rss_bytes")
     assert entry is not None
     assert entry.unit == "iteration"
