@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,15 +179,20 @@ def read(
         run = ll.read("mprofile.dat", limit_bytes=512 << 20)
         run.verdict()
     """
-    from leaklab.importers.files import read_file
-    from leaklab.importers.reading import Options
-    from leaklab.results.run import Run
-
-    options = Options(time, tuple(values), unit, group, line, trust_pickle)
-    data = read_file(
-        Path(path), options, form=format, name=name, variant=variant, limit_bytes=limit_bytes
+    return _read_file(
+        path,
+        None,
+        format=format,
+        limit_bytes=limit_bytes,
+        name=name,
+        variant=variant,
+        time=time,
+        values=values,
+        unit=unit,
+        group=group,
+        line=line,
+        trust_pickle=trust_pickle,
     )
-    return Run(data)
 
 
 def from_series(
@@ -211,26 +216,52 @@ def from_series(
     return Run(data_of(series, unit=unit, name=name, limit_bytes=limit_bytes))
 
 
-def open_or_read(text: str, store: str | None = None, name: str | None = None) -> Run:
+def open_or_read(text: str, store: str | None = None, **how: Any) -> Run:
     """Return the run that ``text`` means, or what a file of this name tells, kept nowhere.
 
-    What was understood of a file goes to stderr in one line.
+    ``how``: as in :func:`read`, for a file. What was understood of it goes to stderr in one line.
     """
     from leaklab.results.run import Run
     from leaklab.store import open_run
 
-    if not is_evidence(text):
-        return Run(open_run(locate(text, store)))
+    if is_evidence(text):
+        return _read_file(text, _to_stderr, **how)
+    return Run(open_run(locate(text, store)))
+
+
+def _read_file(
+    path: str | os.PathLike[str],
+    say: Callable[[str], None] | None,
+    *,
+    format: str | None = None,  # noqa: A002 (the name of the option)
+    limit_bytes: float | None = None,
+    name: str | None = None,
+    variant: str | None = None,
+    **options: Any,
+) -> Run:
     from leaklab.importers.files import read_file
     from leaklab.importers.reading import Options
+    from leaklab.results.run import Run
 
-    return Run(read_file(Path(text), Options(), name=name, say=_to_stderr))
+    options["values"] = tuple(options.get("values") or ())
+    data = read_file(
+        Path(path),
+        Options(**options),
+        form=format,
+        name=name,
+        variant=variant,
+        limit_bytes=limit_bytes,
+        say=say,
+    )
+    return Run(data)
 
 
 def is_evidence(text: str) -> bool:
-    """Return whether ``text`` names a file other than a run's own."""
+    """Return whether ``text`` names a file that is no run's and no archive of runs."""
+    from leaklab.store.location import archive_of
+
     path = Path(text)
-    return path.is_file() and path.name != "run.json"
+    return path.is_file() and path.name != "run.json" and not archive_of(text)
 
 
 def _to_stderr(text: str) -> None:
@@ -290,29 +321,21 @@ def compare(before: Run | str, after: Run | str) -> Comparison:
     return compare_data(one.data, other.data, (one.verdict(), other.verdict()))
 
 
-def pair(before: Run | str, after: Run | str, store: str | None = None) -> tuple[Run, Run]:
+def pair(
+    before: Run | str, after: Run | str, store: str | None = None, **how: Any
+) -> tuple[Run, Run]:
     """Return two runs that are to be compared; a file is read under the name of the other one.
 
-    Files have no name of a workload: naming two of them says that they are of one.
+    Files have no name of a workload: naming two of them says that they are of one. ``how``: as in
+    :func:`read`, for files.
     """
-    texts = [
-        None if not isinstance(x, str | os.PathLike) else os.fspath(x) for x in (before, after)
+    given = [os.fspath(x) if isinstance(x, str | os.PathLike) else x for x in (before, after)]
+    runs = [
+        open_or_read(x, store) if isinstance(x, str) and not is_evidence(x) else x for x in given
     ]
-    files = [text is not None and is_evidence(text) for text in texts]
-    opened: list[Run | None] = [
-        None if from_file else (open_or_read(text, store) if text is not None else _as_run(given))
-        for given, text, from_file in zip((before, after), texts, files, strict=True)
-    ]
-    name = next((str(run.meta["name"]) for run in opened if run is not None), "files")
-    one, other = (
-        run if run is not None else open_or_read(text or "", store, name)
-        for run, text in zip(opened, texts, strict=True)
-    )
+    how["name"] = next((str(x.meta["name"]) for x in runs if not isinstance(x, str)), "files")
+    one, other = (open_or_read(x, store, **how) if isinstance(x, str) else x for x in runs)
     return one, other
-
-
-def _as_run(run: Run | str) -> Run:
-    return open(run) if isinstance(run, str | os.PathLike) else run
 
 
 def runs(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:

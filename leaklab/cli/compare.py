@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from leaklab.cli import recording
+from leaklab.cli import reading, recording
 from leaklab.errors import UsageError
 
 OUTCOMES = ("fixed", "improved", "unchanged", "worse", "inconclusive")
@@ -25,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "inconclusive; leak means unchanged and worse",
     )
     recording.add_store_option(parser)
+    reading.add_reading_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,7 +34,12 @@ def run(arguments: argparse.Namespace) -> int:
     from leaklab.recordings import compare, pair
     from leaklab.results.run import plain
 
-    runs = pair(arguments.before, arguments.after, arguments.store)
+    runs = pair(
+        arguments.before,
+        arguments.after,
+        arguments.store,
+        **reading.reading_options(arguments),
+    )
     comparison = compare(*runs)
     if arguments.json:
         document = {

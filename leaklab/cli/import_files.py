@@ -6,8 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from leaklab.cli import recording
-from leaklab.quantities import size_bytes
+from leaklab.cli import reading, recording
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,29 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "ps, docker stats; memray captures (children's files beside them too) and pages; dumps of "
         "tracemalloc; log lines with --line; any of them as gzip",
     )
-    parser.add_argument("--format", metavar="NAME", help="read it as this, whatever it looks like")
-    parser.add_argument("--time", metavar="COL", help="column of times, or of iterations")
-    parser.add_argument(
-        "--value",
-        action="append",
-        default=[],
-        metavar="COL[=NAME]",
-        help="column to judge, as rss_bytes, fd_count, gauge:NAME … or as mark, a count of units "
-        "of work (repeatable)",
-    )
-    parser.add_argument("--unit", metavar="UNIT", help="of memory, if nothing says it: MiB, KB …")
-    parser.add_argument("--group", metavar="COL", help="column that tells processes apart")
-    parser.add_argument(
-        "--line", metavar="REGEX", help=r"log lines: 'RSS=(?P<rss>[\d.]+) MB' takes out a figure"
-    )
-    parser.add_argument(
-        "--limit", type=size_bytes, metavar="SIZE", help="what it may grow to, for the time left"
-    )
-    parser.add_argument(
-        "--trust-pickle",
-        action="store_true",
-        help="load pickles (dumps of tracemalloc): runs whatever is in them",
-    )
+    reading.add_reading_options(parser)
     parser.add_argument("--name", help="name of the run (the file's, without its ending)")
     parser.add_argument("--variant", help="variant, for example before or after")
     parser.add_argument("--json", action="store_true", help="print the verdict as JSON instead")
@@ -57,21 +34,15 @@ def run(arguments: argparse.Namespace) -> int:
     from leaklab.recordings import open as open_run
     from leaklab.store import default_store
 
-    options = Options(
-        time=arguments.time,
-        values=tuple(arguments.value),
-        unit=arguments.unit,
-        group=arguments.group,
-        line=arguments.line,
-        trust_pickle=arguments.trust_pickle,
-    )
+    given = reading.reading_options(arguments)
+    form, limit_bytes = given.pop("format"), given.pop("limit_bytes")
     folders = import_files(
         [Path(name) for name in arguments.files],
-        options,
-        form=arguments.format,
+        Options(**given),
+        form=form,
         name=arguments.name,
         variant=arguments.variant,
-        limit_bytes=arguments.limit,
+        limit_bytes=limit_bytes,
         store=arguments.store or default_store(),
         say=recording.note,
     )

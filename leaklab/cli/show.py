@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from leaklab.cli import recording
+from leaklab.cli import reading, recording
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--object", metavar="TYPE", help="what keeps objects of this type alive")
     recording.add_fail_on_option(parser, "leak, inconclusive")
     recording.add_store_option(parser)
+    reading.add_reading_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -27,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     from leaklab.recordings import open_or_read
     from leaklab.results.run import plain
 
-    opened = open_or_read(arguments.run, arguments.store)
+    opened = open_or_read(arguments.run, arguments.store, **reading.reading_options(arguments))
     if arguments.object:
         from leaklab.findings.retention import holders_of_type
 
