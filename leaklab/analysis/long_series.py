@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leaklab.analysis.series import processes_of, resource_series, untraced_pass, work_end
+from leaklab.resources import is_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +43,8 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
     By time only: lives of a process that was restarted are joined by age, so that x is the age in
     seconds; an end without work is cut off; what comes again every day (or week) is taken away.
     ``attrs``: without, what was taken out, in words; course, half the range of the daily course, 0
-    where there is none; now, where the last of several lives stands, NaN for one life.
+    where there is none; now, where the last of several lives stands, NaN for one life; like, the
+    resource whose material growth counts, for memory under a name of its own.
     """
     series = resource_series(data, name, role=role)
     without: list[str] = []
@@ -70,6 +72,9 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
             series = _frame(x, y)
             series.attrs.update(attrs)
     series.attrs.update(without=without, course=course, now=now)
+    judged = (data.meta.get("import") or {}).get("judged") or ()
+    if name in judged and is_bytes(name):
+        series.attrs["like"] = "rss_bytes"
     return series
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from leaklab import resources as known
 from leaklab.analysis.series import processes_of, untraced_pass
 from leaklab.present.formatting import amount
 from leaklab.verdict.evidence import MINIMUM_POINTS
@@ -55,14 +54,6 @@ def deciding(
         return entry
     if entry.role != "main" and len(series) < MINIMUM_POINTS:
         return entry
-    gained = entry.last - entry.first
-    if (
-        entry.verdict == LEAK
-        and known.is_bytes(entry.name)
-        and gained < known.material("rss_bytes")
-    ):
-        why = f"changed by {amount(entry.name, gained, signed=True)}, too little to matter"
-        entry = replace(entry, verdict=BOUNDED, reason=why, more_x=0.0)
     return replace(entry, decides=True)
 
 
