@@ -80,6 +80,7 @@ def run_text(run: ShownRun) -> str:
     left = run.time_left()
     if left is not None:
         lines.append(f"  {safe(left)}")
+    lines += [f"  note: {safe(note)}" for note in run.notes()]
     lines += _kept_free_lines(run)
     suspects = run.suspects()
     shown = worth_showing(suspects).head(SHOWN_SUSPECT_COUNT)

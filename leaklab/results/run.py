@@ -116,6 +116,20 @@ class Run:
 
         return tried(self.data)
 
+    def notes(self) -> list[str]:
+        """Return what to know beside the verdict: interpreters that grow by themselves, stop-gaps.
+
+        One sentence each; empty for most runs. Stop-gaps are settings that keep a leaking service
+        below its limit until it is mended (`leaklab.findings.stop_gap`).
+        """
+        from leaklab.analysis.interpreters import of_run
+        from leaklab.findings.stop_gap import stop_gaps
+        from leaklab.verdict.time_left import smallest_limit
+
+        resources = self.verdict().resources
+        gaps = stop_gaps(self.meta, resources, smallest_limit(self.meta))
+        return [*of_run(self.meta), *(f"until it is mended, {gap}" for gap in gaps)]
+
     def time_left(self) -> TimeLeft | None:
         """When resident memory reaches the smallest limit at its rate; None if it does not leak.
 
