@@ -64,11 +64,7 @@ def examine(series: pd.DataFrame) -> tuple[Growth, Evidence]:
     values = series["value"].to_numpy()
     growth = estimate(series["x"].to_numpy(), values, unit=series.attrs["unit"])
     whole_gain = float(values[-1] - values[0]) if len(values) else 0.0
-    return growth, weigh(
-        growth,
-        material=material(series.attrs.get("like", series.attrs["name"])),
-        whole_gain=whole_gain,
-    )
+    return growth, weigh(growth, material=material(series.attrs["name"]), whole_gain=whole_gain)
 
 
 def verdict_of(
