@@ -18,14 +18,13 @@ from leaklab.present.formatting import rate_text, span_text
 from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
 from leaklab.verdict.growth import estimate
 from leaklab.verdict.heap_study import HeapStudy, study_heap
-from leaklab.verdict.imported import deciding, explained, with_cautions
+from leaklab.verdict.imported import deciding, judge_long, with_cautions
 from leaklab.verdict.resident import UNEXPLAINED_BYTES, reconcile
 from leaklab.verdict.resources import (
     BOUNDED,
     INCONCLUSIVE,
     LEAK,
     ResourceVerdict,
-    judge_resource,
     reason,
     verdict_of,
 )
@@ -95,7 +94,7 @@ def judge(data: RunData) -> Verdict:
             series = long_series(data, name, role=role)
             if not len(series):
                 continue
-            entry = explained(judge_resource(series), series)
+            entry = judge_long(series)
             if name == "rss_bytes" and role in heaps:
                 entry = reconcile(entry, series, heaps[role], studies[role], data)
             if role != "main" and entry.unit == "second":
