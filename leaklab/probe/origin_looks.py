@@ -1,0 +1,266 @@
+"""Tells of what is open, runs or waits at this moment which call made it."""
+
+import os
+import sys
+import types
+from _socket import socket as _plain_socket
+
+from .figures import pending_tasks
+from .origins import MOST_FRAMES, UNKNOWN, Notes, OriginHook, is_own
+
+# What fits into one message to the recorder; the rest follows in others.
+MOST_ROWS = 200
+MOST_FRAMES_TOLD = 200
+# Code, frame and what is awaited, of what can wait.
+_STEPS = {
+    types.CoroutineType: ("cr_code", "cr_frame", "cr_await"),
+    types.GeneratorType: ("gi_code", "gi_frame", "gi_yieldfrom"),
+    types.AsyncGeneratorType: ("ag_code", "ag_frame", "ag_await"),
+}
+
+
+class OriginLooks:
+    """Installs the hook; each look compares what it has heard with what there is.
+
+    A row told: kind ("file", "socket", "pipe", "thread", "task", "child", ...), number of a stack
+    or -1, how many there are, one of them in words, whether the origin is sure. Stacks are told
+    before or with the first row that names them: [number, numbers of frames], frames as [function,
+    file, line].
+    """
+
+    def __init__(self):
+        self._hook = OriginHook()
+        self._descriptors = {}
+        self._opened = {}
+        self.after_fork()
+        sys.addaudithook(self._hook)
+
+    def after_fork(self):
+        """In a child: the recorder knows nothing of what its parent was told."""
+        self._hook.take()
+        self._sockets, self._threads, self._raw_threads = {}, {}, {}
+        self._children, self._pids = {}, {}
+        self._frame_numbers, self._told_stacks, self._untold = {}, set(), []
+
+    def stop(self):
+        """Hear of nothing from now on."""
+        self._hook.active = False
+        self._hook.notes = Notes()
+
+    def look(self, own_descriptors):
+        """Look, and return the first part of what there is; ``more``: ask for the next part."""
+        notes = self._hook.take()
+        rows = {}
+        for kind, stack, subject, sure in (
+            *self._open_descriptors(notes, own_descriptors),
+            *self._running_threads(notes),
+            *self._living_children(notes),
+            *self._waiting_tasks(),
+        ):
+            count, _, all_sure = rows.get((kind, stack), (0, "", True))
+            rows[kind, stack] = (count + 1, subject, all_sure and sure)
+        self._untold = [[*key, *values] for key, values in rows.items()]
+        return self.next_part()
+
+    def next_part(self):
+        """Return rows not told yet, with the stacks and frames that they name."""
+        rows, stacks, frames = [], [], []
+        while self._untold and len(rows) < MOST_ROWS and len(frames) < MOST_FRAMES_TOLD:
+            row = self._untold.pop()
+            rows.append(row)
+            if row[1] != UNKNOWN and row[1] not in self._told_stacks:
+                self._told_stacks.add(row[1])
+                stacks.append([row[1], self._numbers(row[1], frames)])
+        return {"rows": rows, "stacks": stacks, "frames": frames, "more": bool(self._untold)}
+
+    def _numbers(self, stack, new):
+        codes, lines = self._hook.stacks.all[stack]
+        numbers = []
+        for code, line in zip(codes, lines):
+            name = getattr(code, "co_qualname", code.co_name)
+            frame = (name, code.co_filename, line or code.co_firstlineno)
+            number = self._frame_numbers.get(frame)
+            if number is None:
+                number = self._frame_numbers[frame] = len(self._frame_numbers)
+                new.append(list(frame))
+            numbers.append(number)
+        return numbers
+
+    # Descriptors
+
+    def _open_descriptors(self, notes, own):
+        sockets = self._open_sockets(notes)
+        found = {}
+        for number, link in _links():
+            if number in own:
+                continue
+            made, stack = sockets.get(number, (None, UNKNOWN))
+            known = self._descriptors.get(number)
+            if made is not None:
+                found[number] = (link, stack, _ends(made), stack != UNKNOWN)
+            elif known is not None and known[0] == link:
+                found[number] = known
+            else:
+                stack, sure = self._opener(notes, number, link)
+                found[number] = (link, stack, link if link.startswith("/") else "", sure)
+        self._descriptors = found
+        # A file that another thread was about to open is there at the next look.
+        self._opened = notes.opened
+        return [(_kind(link), *rest) for link, *rest in found.values()]
+
+    def _open_sockets(self, notes):
+        """Return descriptor → (socket, stack) of the sockets that have an object and are open."""
+        numbers, kept = {}, {}
+        for entries, fresh in ((self._sockets, False), (notes.sockets, True)):
+            for address, (reference, stack) in list(entries.items()):
+                made = reference()
+                number = -1 if made is None else _plain_socket.fileno(made)
+                if number >= 0:
+                    numbers[number] = (made, stack)
+                if number >= 0 or (fresh and made is not None):
+                    kept[address] = (reference, stack)
+        self._sockets = kept
+        return numbers
+
+    def _opener(self, notes, number, link):
+        """Return the stack of the call that opened a file, and whether it was that for certain."""
+        if link.startswith("pipe:"):
+            stack = notes.pipes.get(number, UNKNOWN)
+            return stack, stack != UNKNOWN
+        if not link.startswith("/"):
+            return UNKNOWN, False
+        path = link[: -len(" (deleted)")] if link.endswith(" (deleted)") else link
+        folder, _, name = path.rpartition("/")
+        for opened in (notes.opened, self._opened):
+            # A file without a name lies in the folder that was opened for it.
+            for key in (name, folder.rpartition("/")[2]):
+                by_stack = opened.get(key)
+                if by_stack:
+                    exact = [stack for stack, said in by_stack.items() if said == path]
+                    stacks = exact or list(by_stack)
+                    return stacks[-1], len(stacks) == 1
+        return UNKNOWN, False
+
+    # Threads and children
+
+    def _running_threads(self, notes):
+        module = sys.modules.get("threading")
+        known = dict(getattr(module, "_active", None) or {})
+        main = getattr(module, "_main_thread", None)
+        self._raw_threads.update(notes.raw_threads)
+        started = {**self._threads, **notes.threads}
+        # One that was started a moment ago may not run yet.
+        kept, told = dict(notes.threads), []
+        for number, frame in dict(sys._current_frames()).items():
+            thread, code = known.get(number), None
+            while frame is not None and not is_own(frame):
+                code, frame = frame.f_code, frame.f_back
+            if frame is not None or thread is main:
+                # The probe's own, or the one that nobody started; where `threading` is not
+                # imported nothing tells it apart from others, and it runs a module.
+                continue
+            reference, stack = started.get(id(thread), (None, UNKNOWN))
+            if reference is not None and reference() is thread:
+                kept[id(thread)] = (reference, stack)
+            else:
+                _, stack = self._raw_threads.get(id(code), (None, UNKNOWN))
+            if stack != UNKNOWN or thread is not None:
+                told.append(("thread", stack, _thread_name(thread), stack != UNKNOWN))
+        self._threads = kept
+        return told
+
+    def _living_children(self, notes):
+        by_pid, kept = {}, {}
+        for address, (reference, stack) in {**self._children, **notes.children}.items():
+            made = reference()
+            if made is not None:
+                kept[address] = (reference, stack)
+                pid = object.__getattribute__(made, "__dict__").get("pid")
+                by_pid[pid if type(pid) is int else None] = stack
+        found = {}
+        for pid in _child_pids():
+            if pid in by_pid:
+                found[pid] = by_pid[pid], True
+            elif pid in self._pids:
+                found[pid] = self._pids[pid]
+            elif notes.forks:
+                # Where all forks came from one place, so has this one.
+                found[pid] = notes.forks[-1], len(set(notes.forks)) == 1
+            else:
+                found[pid] = UNKNOWN, False
+        self._children, self._pids = kept, found
+        return [("child", stack, str(pid), sure) for pid, (stack, sure) in found.items()]
+
+    # Tasks
+
+    def _waiting_tasks(self):
+        """Tasks tell where they wait, not where they were made: nothing reports that."""
+        for task in pending_tasks() or ():
+            codes, lines = [], []
+            step = _coroutine_of(task)
+            while type(step) in _STEPS and len(codes) < MOST_FRAMES:
+                code, frame, awaited = (getattr(step, name) for name in _STEPS[type(step)])
+                codes.insert(0, code)
+                lines.insert(0, (frame.f_lineno if frame is not None else None) or 0)
+                step = awaited
+            stack = self._hook.stacks.number(codes, lines) if codes else UNKNOWN
+            yield "task", stack, "", stack != UNKNOWN
+
+
+def _coroutine_of(task):
+    try:
+        return task.get_coro()
+    except Exception:
+        return None
+
+
+def _links():
+    """Return (descriptor, what it is open on) of all that are open."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found.append((int(name), os.readlink("/proc/self/fd/" + name)))
+        except (OSError, ValueError):  # the one this list was read from
+            continue
+    return found
+
+
+def _kind(link):
+    if link.startswith("/"):
+        return "file"
+    if link.startswith("anon_inode:"):
+        return link[len("anon_inode:") :].strip("[]") or "anon_inode"
+    return link.partition(":")[0]
+
+
+def _ends(made):
+    """Return where a socket is connected, from the kernel: "127.0.0.1:40312 to 10.0.0.5:5432"."""
+    ends = []
+    for ask in (_plain_socket.getsockname, _plain_socket.getpeername):
+        try:
+            address = ask(made)
+        except OSError:
+            continue
+        if type(address) is tuple and len(address) >= 2:
+            address = "%s:%s" % address[:2]
+        ends.append(address if type(address) is str else "")
+    return " to ".join(filter(None, ends))
+
+
+def _thread_name(thread):
+    name = None
+    if thread is not None:
+        name = object.__getattribute__(thread, "__dict__").get("_name")
+    return name if type(name) is str else ""
+
+
+def _child_pids():
+    """Return the processes that this one has started, those that have ended among them."""
+    pids = []
+    try:
+        for thread in os.listdir("/proc/self/task"):
+            with open("/proc/self/task/%s/children" % thread, "rb") as file:
+                pids.extend(map(int, file.read().split()))
+    except (OSError, ValueError):
+        pass
+    return pids
