@@ -12,14 +12,14 @@ from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import UsageError
-from leaklab.jupyter.representations import site_text
 from leaklab.jupyter.show import CodeDifference, figure, heading, say, show
-from leaklab.jupyter.table import Table
-from leaklab.run import VERDICT_MIME
+from leaklab.present.bundle import site_text
+from leaklab.present.table import Table
+from leaklab.results.run import VERDICT_MIME
 
 if TYPE_CHECKING:
-    from leaklab.cases.catalogue import Case
-    from leaklab.run import Run
+    from leaklab.catalogue.model import Case
+    from leaklab.results.run import Run
 
 # Of several resources that leak, the first of each group is drawn large: exact counts, then memory.
 HEADLINES = (
@@ -47,7 +47,7 @@ class Study:
         fresh: bool = False,
         recorded: str = "",
     ) -> None:
-        from leaklab.cases.catalogue import catalogue
+        from leaklab.catalogue.model import catalogue
 
         found = catalogue()
         self.cases: dict[str, Case] = {
@@ -120,8 +120,8 @@ class Study:
     def lines(self) -> None:
         """The first allocation sites of every variant that leaks, and a figure of the worst."""
         from leaklab import plots
-        from leaklab.analysis.words import worth_showing
-        from leaklab.plots import units
+        from leaklab.present import units
+        from leaklab.present.formatting import worth_showing
 
         for case, runs in self._recorded_cases():
             rows = [
@@ -173,8 +173,8 @@ class Study:
 
     def fixes(self) -> None:
         """How the code of each fix differs from what it fixes, and what the comparison says."""
-        from leaklab.api import compare
-        from leaklab.cases.variant_source import code_difference
+        from leaklab.catalogue.variant_source import code_difference
+        from leaklab.recordings import compare
 
         for case, runs in self._recorded_cases():
             steps = [v for role in ROLE_ORDER[:3] for v in runs if case.variants[v].role == role]
@@ -234,8 +234,8 @@ class Study:
 
     def _load(self, case: Case) -> None:
         """The newest run of each variant in the store `recorded`."""
-        from leaklab.api import find_recording
-        from leaklab.run import Run
+        from leaklab.recordings import find_recording
+        from leaklab.results.run import Run
         from leaklab.store import open_run
         from leaklab.store.location import filesystem
 

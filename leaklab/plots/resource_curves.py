@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leaklab.analysis.series import resource_names, resource_series
-from leaklab.plots import style, units
+from leaklab.plots import style
 from leaklab.plots.growth_curve import as_runs, axis_label, common_unit, name_of, points
+from leaklab.present import units
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leaklab.plots import style, units
+from leaklab.plots import style
+from leaklab.present import units
 
 if TYPE_CHECKING:
-    from leaklab.cases import Case
-    from leaklab.run import Run
+    from leaklab.catalogue.model import Case
+    from leaklab.results.run import Run
 
 _WIDTH, _HEIGHT, _POINTS = 260, 60, 80
 

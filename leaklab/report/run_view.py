@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from leaklab.analysis.words import kept_text, worth_showing
-from leaklab.plots import units
+from leaklab.present import units
+from leaklab.present.formatting import kept_text, worth_showing
 from leaklab.report import drawings
 
 if TYPE_CHECKING:
