@@ -6,7 +6,7 @@ import types
 from _socket import socket as _plain_socket
 
 from .figures import pending_tasks
-from .origins import MOST_FRAMES, UNKNOWN, Notes, OriginHook, is_own
+from .origins import MOST_FRAMES, UNKNOWN, Notes, OriginHook, identity_of, is_own
 
 # What fits into one message to the recorder; the rest follows in others.
 MOST_ROWS = 200
@@ -23,9 +23,12 @@ class OriginLooks:
     """Installs the hook; each look compares what it has heard with what there is.
 
     A row told: kind ("file", "socket", "pipe", "thread", "task", "child", ...), number of a stack
-    or -1, how many there are, one of them in words, whether the origin is sure. Stacks are told
-    before or with the first row that names them: [number, numbers of frames], frames as [function,
-    file, line].
+    or -1, how the stack is known (see below), how many there are, one of them in words. Stacks are
+    told before or with the first row that names them: [number, numbers of frames], frames as
+    [function, file, line].
+
+    How: "made" by that call; "alike": by that call or another one that opens a file of that name;
+    "runs": who made it is not known, but what it runs, or where it waits; null without a stack.
     """
 
     def __init__(self):
@@ -47,18 +50,22 @@ class OriginLooks:
         self._hook.active = False
         self._hook.notes = Notes()
 
-    def look(self, own_descriptors):
-        """Look, and return the first part of what there is; ``more``: ask for the next part."""
+    def look(self, own_descriptors, spare=-1):
+        """Look, and return the first part of what there is; ``more``: ask for the next part.
+
+        ``own_descriptors`` are none of the target's; ``spare`` is a socket among them.
+        """
+        self._hook.spare = (spare, identity_of(spare)) if spare >= 0 else None
         notes = self._hook.take()
         rows = {}
-        for kind, stack, subject, sure in (
+        for kind, stack, how, subject in (
             *self._open_descriptors(notes, own_descriptors),
             *self._running_threads(notes),
             *self._living_children(notes),
             *self._waiting_tasks(),
         ):
-            count, _, all_sure = rows.get((kind, stack), (0, "", True))
-            rows[kind, stack] = (count + 1, subject, all_sure and sure)
+            key = (kind, stack, how if stack != UNKNOWN else None)
+            rows[key] = (rows.get(key, (0,))[0] + 1, subject)
         self._untold = [[*key, *values] for key, values in rows.items()]
         return self.next_part()
 
@@ -97,12 +104,12 @@ class OriginLooks:
             made, stack = sockets.get(number, (None, UNKNOWN))
             known = self._descriptors.get(number)
             if made is not None:
-                found[number] = (link, stack, _ends(made), stack != UNKNOWN)
+                found[number] = (link, stack, "made", _ends(made))
             elif known is not None and known[0] == link:
                 found[number] = known
             else:
-                stack, sure = self._opener(notes, number, link)
-                found[number] = (link, stack, link if link.startswith("/") else "", sure)
+                stack, how = self._opener(notes, number, link)
+                found[number] = (link, stack, how, link if link.startswith("/") else "")
         self._descriptors = found
         # A file that another thread was about to open is there at the next look.
         self._opened = notes.opened
@@ -123,23 +130,28 @@ class OriginLooks:
         return numbers
 
     def _opener(self, notes, number, link):
-        """Return the stack of the call that opened a file, and whether it was that for certain."""
-        if link.startswith("pipe:"):
-            stack = notes.pipes.get(number, UNKNOWN)
-            return stack, stack != UNKNOWN
+        """Return the stack of the call that opened a file or pipe, and how that is known."""
+        awaited, stack = notes.numbers.get(number, (None, UNKNOWN))
+        if link.startswith("pipe:") and awaited is None:
+            return stack, "made"
         if not link.startswith("/"):
-            return UNKNOWN, False
+            return UNKNOWN, None
         path = link[: -len(" (deleted)")] if link.endswith(" (deleted)") else link
         folder, _, name = path.rpartition("/")
+        # A file without a name lies in the folder that was opened for it.
+        names = name, folder.rpartition("/")[2]
+        if awaited in names:
+            return stack, "made"
         for opened in (notes.opened, self._opened):
-            # A file without a name lies in the folder that was opened for it.
-            for key in (name, folder.rpartition("/")[2]):
-                by_stack = opened.get(key)
+            for name in names:
+                by_stack = opened.get(name)
                 if by_stack:
                     exact = [stack for stack, said in by_stack.items() if said == path]
                     stacks = exact or list(by_stack)
-                    return stacks[-1], len(stacks) == 1
-        return UNKNOWN, False
+                    if len(stacks) > 1:
+                        self._hook.doubtful.add(name)
+                    return stacks[-1], "made" if len(stacks) == 1 else "alike"
+        return UNKNOWN, None
 
     # Threads and children
 
@@ -152,20 +164,27 @@ class OriginLooks:
         # One that was started a moment ago may not run yet.
         kept, told = dict(notes.threads), []
         for number, frame in dict(sys._current_frames()).items():
-            thread, code = known.get(number), None
+            thread, code, function = known.get(number), None, frame.f_code
             while frame is not None and not is_own(frame):
-                code, frame = frame.f_code, frame.f_back
+                code = frame.f_code
+                if dict.get(frame.f_globals, "__name__") != "threading":
+                    function = code
+                frame = frame.f_back
             if frame is not None or thread is main:
                 # The probe's own, or the one that nobody started; where `threading` is not
-                # imported nothing tells it apart from others, and it runs a module.
+                # imported nothing tells it apart from others, and nobody started it here.
                 continue
             reference, stack = started.get(id(thread), (None, UNKNOWN))
+            how = "made"
             if reference is not None and reference() is thread:
                 kept[id(thread)] = (reference, stack)
             else:
                 _, stack = self._raw_threads.get(id(code), (None, UNKNOWN))
-            if stack != UNKNOWN or thread is not None:
-                told.append(("thread", stack, _thread_name(thread), stack != UNKNOWN))
+            if stack == UNKNOWN and thread is not None:
+                # Before Python 3.12 nothing reports its start.
+                stack, how = self._hook.stacks.number([function], [0]), "runs"
+            if stack != UNKNOWN:
+                told.append(("thread", stack, how, _thread_name(thread)))
         self._threads = kept
         return told
 
@@ -180,21 +199,21 @@ class OriginLooks:
         found = {}
         for pid in _child_pids():
             if pid in by_pid:
-                found[pid] = by_pid[pid], True
+                found[pid] = by_pid[pid], "made"
             elif pid in self._pids:
                 found[pid] = self._pids[pid]
             elif notes.forks:
                 # Where all forks came from one place, so has this one.
-                found[pid] = notes.forks[-1], len(set(notes.forks)) == 1
+                found[pid] = notes.forks[-1], "made" if len(set(notes.forks)) == 1 else "alike"
             else:
-                found[pid] = UNKNOWN, False
+                found[pid] = UNKNOWN, None
         self._children, self._pids = kept, found
-        return [("child", stack, str(pid), sure) for pid, (stack, sure) in found.items()]
+        return [("child", stack, how, "") for stack, how in found.values()]
 
     # Tasks
 
     def _waiting_tasks(self):
-        """Tasks tell where they wait, not where they were made: nothing reports that."""
+        """Return where tasks wait: nothing reports where they are made."""
         for task in pending_tasks() or ():
             codes, lines = [], []
             step = _coroutine_of(task)
@@ -204,7 +223,7 @@ class OriginLooks:
                 lines.insert(0, (frame.f_lineno if frame is not None else None) or 0)
                 step = awaited
             stack = self._hook.stacks.number(codes, lines) if codes else UNKNOWN
-            yield "task", stack, "", stack != UNKNOWN
+            yield "task", stack, "runs", _own_name(task)
 
 
 def _coroutine_of(task):
@@ -212,6 +231,16 @@ def _coroutine_of(task):
         return task.get_coro()
     except Exception:
         return None
+
+
+def _own_name(task):
+    """Return the name that somebody gave a task, "" for one that asyncio has numbered."""
+    try:
+        name = task.get_name()
+    except Exception:
+        return ""
+    numbered = type(name) is not str or (name.startswith("Task-") and name[5:].isdigit())
+    return "" if numbered else name
 
 
 def _links():

@@ -9,9 +9,12 @@ The hook runs in any thread, also in the middle of itself (a signal handler, a f
 takes no lock: each step is one operation of a dict or list.
 """
 
+import os
 import sys
 import types
 from _weakref import ref
+
+_close = os.close
 
 MOST_STACKS = 4096
 MOST_FRAMES = 24
@@ -63,8 +66,8 @@ class Notes:
 
     ``opened``: last part of a file's name → number of the stack → whole name. ``sockets``,
     ``threads``, ``children``: address → (weak reference, stack). ``raw_threads``: address of the
-    code that a thread runs → (code, stack). ``forks``: stacks in order. ``pipes``: descriptor →
-    stack.
+    code that a thread runs → (code, stack). ``forks``: stacks in order. ``numbers``: descriptor
+    that a call was about to get → (name as in ``opened``, or None for a pipe; stack).
     """
 
     def __init__(self):
@@ -74,11 +77,16 @@ class Notes:
         self.raw_threads = {}
         self.children = {}
         self.forks = []
-        self.pipes = {}
+        self.numbers = {}
 
 
 class OriginHook:
-    """The audit hook; ``notes`` is what it has heard of since they were last taken."""
+    """The audit hook; ``notes`` is what it has heard of since they were last taken.
+
+    ``doubtful``: names of files that several calls open, of which one keeps them open. For these it
+    finds out which number the descriptor gets; that takes two system calls, else it makes none.
+    ``spare``: a descriptor of the probe's own, and what it is open on.
+    """
 
     # Else the interpreter hides the hook from the tracer, which would charge to the target's line
     # what is remembered here.
@@ -88,6 +96,8 @@ class OriginHook:
         self.stacks = Stacks()
         self.notes = Notes()
         self.active = True
+        self.doubtful = set()
+        self.spare = None
         self._handlers = {
             "open": self._opened,
             "sqlite3.connect": self._opened,
@@ -122,9 +132,12 @@ class OriginHook:
             return
         stack = self.stacks.of_call(frame)
         if stack is not None:
+            name = path.rpartition("/")[2]
             opened = self.notes.opened
-            opened.setdefault(path.rpartition("/")[2], {})[stack] = path
+            opened.setdefault(name, {})[stack] = path
             _limit(opened)
+            if name in self.doubtful and self.spare is not None:
+                self.notes.numbers[self._next_number()] = (name, stack)
 
     def _socket(self, arguments, frame):
         self._note(self.notes.sockets, arguments[0], self.stacks.of_call(frame))
@@ -147,7 +160,7 @@ class OriginHook:
         for name in ("p2cwrite", "c2pread", "errread"):
             number = scope.get(name)
             if stack is not None and type(number) is int and number >= 0:
-                self.notes.pipes[number] = stack
+                self.notes.numbers[number] = (None, stack)
 
     def _fork(self, arguments, frame):
         stack = self.stacks.of_call(frame)
@@ -155,6 +168,17 @@ class OriginHook:
             if frame.f_code.co_name == "_launch":  # multiprocessing's
                 self._note(self.notes.children, frame.f_locals.get("self"), stack)
             self.notes.forks.append(stack)
+
+    def _next_number(self):
+        """Return the lowest number that is free: the system gives it to what is opened next."""
+        number, identity = self.spare
+        # Never another file than ours: closing a copy of one gives up the locks on it.
+        if identity_of(number) != identity:
+            self.spare = None
+            raise OSError("the target has closed it")
+        free = os.dup(number)
+        _close(free)
+        return free
 
     @staticmethod
     def _note(notes, made, stack):
@@ -165,6 +189,12 @@ class OriginHook:
         except TypeError:  # a type that cannot be referred to weakly
             return
         _limit(notes)
+
+
+def identity_of(number):
+    """Return what a descriptor is open on; raises OSError."""
+    status = os.fstat(number)
+    return status.st_dev, status.st_ino
 
 
 def is_own(frame):

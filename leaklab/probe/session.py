@@ -301,7 +301,7 @@ class Session:
             from . import descriptors
 
             own |= descriptors.own_numbers()
-        return self._origins.look(own)
+        return self._origins.look(own, self._channel.number)
 
     def _recover(self):
         """Connect again where the target closed our descriptor; else go on without recording."""

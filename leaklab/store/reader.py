@@ -82,6 +82,11 @@ class RunData:
         return self.table("sources")
 
     @property
+    def origins(self) -> pd.DataFrame:
+        """Which calls made the descriptors, threads, children and tasks that were there."""
+        return self.table("origins")
+
+    @property
     def graph_dumps(self) -> pd.DataFrame:
         """Object graph dumps, one row each."""
         return self.table("graph_dumps")
