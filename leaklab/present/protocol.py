@@ -82,6 +82,9 @@ class ShownRun(Protocol):
     def suspects(self) -> pd.DataFrame:
         """Return the allocation sites that keep growing."""
 
+    def origins(self) -> pd.DataFrame:
+        """Return the lines that made what grows in number."""
+
     def retention(self) -> pd.DataFrame:
         """Return what keeps the growth alive."""
 

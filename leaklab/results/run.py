@@ -56,6 +56,12 @@ class Run:
         return retention(self.data)
 
     @cached_property
+    def _origins(self) -> pd.DataFrame:
+        from leaklab.findings.origins import origins
+
+        return origins(self.data)
+
+    @cached_property
     def _trees(self) -> dict[str, AllocationTree]:
         return {}
 
@@ -92,6 +98,14 @@ class Run:
     def retention(self) -> pd.DataFrame:
         """Return the paths from a root to what grows; empty without object graphs."""
         return self._retention.copy()
+
+    def origins(self) -> pd.DataFrame:
+        """Return the lines that made the descriptors, threads, children and tasks that pile up.
+
+        Columns as :func:`leaklab.findings.origins.origins`, rates in pieces per iteration or
+        second. Empty without an explain pass.
+        """
+        return self._origins.copy()
 
     def tree(self, role: str | None = None) -> AllocationTree:
         """Return the live heap of a role, by default `heap_role`, at the last snapshot."""
@@ -155,6 +169,7 @@ class Run:
         left = self.time_left()
         further = {
             "suspects": [_suspect_json(row) for row in self.suspects().to_dict("records")],
+            "origins": self.origins().to_dict("records"),
             "time_left": asdict(left) if left else None,
         }
         return {
