@@ -72,9 +72,7 @@ def origins(data: RunData, *, role: str | None = None, limit: int = 20) -> pd.Da
     roles = dict.fromkeys(
         str(entry.get("role", "main")) for entry in data.meta.get("processes", ())
     )
-    rows = [
-        row for one in roles if role in (None, one) for row in _of_role(data, one, limit)
-    ]
+    rows = [row for one in roles if role in (None, one) for row in _of_role(data, one, limit)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -116,7 +116,7 @@ class OriginHook:
         if handler is not None and self.active:
             try:
                 handler(arguments, sys._getframe(1))
-            except Exception:  # noqa: S110
+            except Exception:
                 pass
 
     def take(self):
@@ -163,6 +163,8 @@ class OriginHook:
                 self.notes.numbers[number] = (None, stack)
 
     def _fork(self, arguments, frame):
+        if frame.f_code.co_name == "_posix_spawn":  # of a Popen, which is noted already
+            return
         stack = self.stacks.of_call(frame)
         if stack is not None and len(self.notes.forks) < MOST_NOTES:
             if frame.f_code.co_name == "_launch":  # multiprocessing's

@@ -86,10 +86,10 @@ class Run:
     def suspects(self) -> pd.DataFrame:
         """Return the allocation sites whose live bytes grow, worst first, and what retains them.
 
-        Columns as :func:`leaklab.verdict.suspects.suspects`; sizes are bytes, rates bytes per
-        iteration or second.
+        Columns as :func:`leaklab.verdict.suspects.suspects`, and source (text of the line, None
+        where it was not kept); sizes are bytes, rates bytes per iteration or second.
         """
-        frame = self._verdict.suspects.copy()
+        frame = self._with_source(self._verdict.suspects)
         if len(frame):
             holders = self._holders(str(frame["role"].iloc[0]))
             frame["retained_by"] = [holders.get(int(rank), []) for rank in frame["rank"]]
@@ -103,9 +103,21 @@ class Run:
         """Return the lines that made the descriptors, threads, children and tasks that pile up.
 
         Columns as :func:`leaklab.findings.origins.origins`, rates in pieces per iteration or
-        second. Empty without an explain pass.
+        second, and source (text of the line). Empty without an explain pass.
         """
-        return self._origins.copy()
+        return self._with_source(self._origins)
+
+    def _with_source(self, frame: pd.DataFrame) -> pd.DataFrame:
+        sources = self.data.sources
+        texts = dict(
+            zip(zip(sources["file"], sources["line"], strict=True), sources["text"], strict=True)
+        )
+        found: list[Any] = [
+            texts.get(place) for place in zip(frame["file"], frame["line"], strict=True)
+        ]
+        with_source = frame.copy()
+        with_source["source"] = found
+        return with_source
 
     def tree(self, role: str | None = None) -> AllocationTree:
         """Return the live heap of a role, by default `heap_role`, at the last snapshot."""
@@ -221,7 +233,7 @@ def _resource_json(resource: ResourceVerdict) -> dict[str, Any]:
 def _suspect_json(row: Mapping[Any, Any]) -> dict[str, Any]:
     names = (
         "rank", "function", "file", "line", "stack", "live_bytes", "growth_bytes", "rate", "share",
-        "fingerprint", "known", "role", "retained_by",
+        "fingerprint", "known", "role", "retained_by", "group", "source",
     )  # fmt: skip
     return {name: row.get(name) for name in names}
 

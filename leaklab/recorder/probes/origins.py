@@ -16,7 +16,6 @@ from leaklab.store import RunWriter
 # Stacks of these calls lie beside those of allocations; this tells them apart.
 ALLOCATOR = "origin"
 _MOST_PARTS = 50
-_ROW_SIZE = 5
 
 
 class OriginLog:
@@ -41,9 +40,7 @@ class OriginLog:
     def begin(self, tracked: Tracked) -> None:
         """Forget what a process has told: it is another program, or begins anew."""
         self._told[tracked.process] = _Told(
-            SourcePaths(
-                self._folders[0], [tracked.library or ""], source_folder=self._folders[1]
-            ),
+            SourcePaths(self._folders[0], [tracked.library or ""], source_folder=self._folders[1]),
             SnapshotSchedule(self._share, tracked.started_seconds),
         )
 
@@ -68,13 +65,10 @@ class OriginLog:
         told.schedule.spent(spent_seconds, mark)
         self._store(tracked, now, mark, rows)
 
-    def _store(
-        self, tracked: Tracked, now: float, mark: int | None, rows: list[list[Any]]
-    ) -> None:
-        for table, columns in self._stacks.new_rows().items():
-            self._writer.append(table, columns)
+    def _store(self, tracked: Tracked, now: float, mark: int | None, rows: list[list[Any]]) -> None:
+        for table, new in self._stacks.new_rows().items():
+            self._writer.append(table, new)
         count = len(rows)
-        columns = list(zip(*rows, strict=True)) if rows else [()] * _ROW_SIZE
         names = ("kind", "stack_id", "how", "count", "subject")
         self._writer.append(
             "origins",
@@ -83,7 +77,7 @@ class OriginLog:
                 "process": [tracked.heap_number] * count,
                 "time_seconds": [now] * count,
                 "mark": [mark] * count,
-                **dict(zip(names, columns, strict=True)),
+                **{name: [row[place] for row in rows] for place, name in enumerate(names)},
             },
         )
 
