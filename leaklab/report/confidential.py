@@ -38,6 +38,7 @@ def without_secrets(run: Run) -> Run:
     tables = {name: data.table(name) for name in TABLES if name != "sources"}
     tables["frames"] = _frames(tables["frames"])
     tables["samples"] = _samples(tables["samples"])
+    tables["origins"] = tables["origins"].assign(subject=None)
     if "paths" in tables:
         tables["paths"] = _paths(tables["paths"])
     redacted = type(data).from_tables(_meta(data.meta), **tables)

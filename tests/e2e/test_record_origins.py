@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from recorded import record
 
+from leaklab.report.confidential import without_secrets
 from leaklab.results.run import Run
 
 SOURCE = """
@@ -52,9 +53,18 @@ def test_each_line_that_opens_what_stays_is_named_with_its_rate(run: Run) -> Non
 
 
 def test_the_text_and_the_json_name_them_too(run: Run) -> None:
-    assert "keep_file  target.py:11  1 file/iteration" in str(run)
+    line = run.origins()["line"].iloc[0]
+    assert f"1. keep_file  target.py:{line}  1 file/iteration" in str(run)
     assert run.to_json()["origins"][0]["function"] == "keep_file"
 
 
 def test_the_measure_pass_has_no_hook(run: Run) -> None:
     assert set(run.data.origins["pass"]) == {"explain"}
+
+
+def test_a_confidential_page_shows_neither_paths_nor_peers(run: Run) -> None:
+    redacted = without_secrets(run)
+    found = redacted.origins()
+    assert list(found["function"]) == ["keep_file", "connect"]
+    assert found["subject"].isna().all() and found["source"].isna().all()
+    assert "127.0.0.1" not in str(redacted) and "target.py" not in str(redacted)

@@ -11,29 +11,30 @@ import subprocess
 import sys
 import tempfile
 import threading
+from pathlib import Path
 
 sys.path.insert(0, sys.argv[1])
 
-from leaklab.probe.origin_looks import OriginLooks  # noqa: E402
+from leaklab.probe.origin_looks import OriginLooks
 
 kept = []
 spare = socket.socket()
-folder = tempfile.mkdtemp()
-shared = os.path.join(folder, "shared.txt")
-single = os.path.join(folder, "single.txt")
+folder = Path(tempfile.mkdtemp())
+shared = folder / "shared.txt"
+single = folder / "single.txt"
 
 
 def keep_shared():
-    kept.append(open(shared, "a"))
+    kept.append(shared.open("a"))
 
 
 def use_shared():
-    with open(shared) as file:
+    with shared.open() as file:
         file.read()
 
 
 def keep_single():
-    kept.append(os.open(single, os.O_CREAT | os.O_WRONLY))
+    kept.append(os.open(str(single), os.O_CREAT | os.O_WRONLY))
 
 
 def connect(server):
@@ -114,7 +115,7 @@ def main():
         names = [frames[number][0].rpartition(".")[2] for number in stacks.get(stack, ())]
         mine = [name for name in names if name in globals() or name == "wait"]
         told.setdefault("%s %s" % (kind, mine[0] if mine else None), []).append(
-            [how, count, os.path.basename(subject)]
+            [how, count, Path(subject).name]
         )
     looks.stop()
     os.write(ends[1], b"1234")
