@@ -150,7 +150,7 @@ def _row(looks: pd.DataFrame, mine: pd.DataFrame, sites: Sites) -> dict[str, Any
         "growth_count": int(growth),
         "rate": growth / span,
         "unit": unit,
-        "subject": str(newest["subject"] or "") or None,
+        "subject": (newest["subject"] or None) if isinstance(newest["subject"], str) else None,
         "confidence": CONFIDENCE.get(how or ""),
         "fingerprint": site_fingerprint(sites, code, int(newest["site"])) if code >= 0 else None,
     }
