@@ -81,10 +81,8 @@ class Session:
             self._options = dict(field.split("=", 1) for field in reply[1:] if "=" in field)
             if self._options.get("graphs", "0") != "0":
                 self._prepare_graphs()
-            if self._options.get("origins") == "1" and self._origins is None:
-                from .origin_looks import OriginLooks
-
-                self._origins = OriginLooks()
+            if self._options.get("origins") == "1":
+                self._listen_for_origins()
             opened = self._begin_ticks(float(self._options.get("ticks", "0")))
             try:
                 if self._options.get("trace") == "1" and not self._traced:
@@ -290,10 +288,15 @@ class Session:
         dump = graph.dump_here if self._options.get("graphs") == "here" else graph.dump_by_fork
         return dump(path, limit_seconds=limit_seconds)
 
+    def _listen_for_origins(self):
+        if self._origins is None:
+            from .origin_looks import OriginLooks
+
+            self._origins = OriginLooks()
+
     def _look_at_origins(self, begin):
         """Return what is open and which call made it, or the next part of that."""
-        if self._origins is None:
-            return {}
+        self._listen_for_origins()
         if not begin:
             return self._origins.next_part()
         own = {self._channel.number}

@@ -132,7 +132,7 @@ class Conversation:
             f"mark_share={self._options.mark_share}",
             f"hooks={','.join(self._options.hooks)}",
             f"graphs={self._options.graphs if self.graphs is not None else 0}",
-            f"origins={int(self._origins is not None)}",
+            f"origins={int(self._origins is not None and self._origins.expects(tracked))}",
         )
 
     def _trace(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:

@@ -1,7 +1,8 @@
 """Stores which call made what is open, running or waiting, as the probe tells it.
 
-The probe is asked when its heap is looked at anyway; what that costs the target is kept to the same
-share of its time. See :mod:`leaklab.probe.origin_looks` for what it answers.
+The probe listens from its start where an earlier pass has seen a count rise, else once this one
+does: hearing of each call costs the target time, and where nothing rises there is nothing to tell.
+What the looks cost is kept to the same share of its time as snapshots. See :mod:`leaklab.probe.origin_looks` for what it answers.
 """
 
 from __future__ import annotations
@@ -37,6 +38,14 @@ class OriginLog:
         self._share = share
         self._told: dict[int, _Told] = {}
 
+    def expects(self, tracked: Tracked) -> bool:
+        """Say whether an earlier pass has seen a count of this role rise."""
+        return any(
+            entry.get("rising") and entry.get("role") == tracked.role
+            for entry in self._writer.meta["processes"]
+            if entry.get("pass") != self._pass
+        )
+
     def begin(self, tracked: Tracked) -> None:
         """Forget what a process has told: it is another program, or begins anew."""
         self._told[tracked.process] = _Told(
@@ -49,7 +58,9 @@ class OriginLog:
     ) -> Generator[tuple[str, ...], dict[str, Any], None]:
         """Ask a process that talks to us, if a look is due, and store what it answers."""
         told = self._told.get(tracked.process)
-        if told is None or not told.schedule.due(now, mark, expected_mark_count):
+        if told is None or not (self.expects(tracked) or tracked.counts.rising):
+            return
+        if not told.schedule.due(now, mark, expected_mark_count):
             return
         rows: list[list[Any]] = []
         spent_seconds = 0.0
