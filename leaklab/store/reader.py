@@ -97,6 +97,11 @@ class RunData:
         return self.table("objects")
 
     @property
+    def bounds(self) -> pd.DataFrame:
+        """Containers that hold so many at most, by dump, and how many they hold."""
+        return self.table("bounds")
+
+    @property
     def paths(self) -> pd.DataFrame:
         """Retention paths by dump."""
         return self.table("paths")

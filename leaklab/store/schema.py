@@ -128,6 +128,21 @@ TABLES: dict[str, pa.Schema] = {
             ("retained_bytes", pa.int64()),
         ]
     ),
+    # Containers of a dump that are made to hold so many at most, by path and type of the object that
+    # has the bound. attribute: of that object, "" where it is the container. bound_count and
+    # held_count: of all such objects together, ``count`` of them.
+    "bounds": pa.schema(
+        [
+            ("process", pa.int32()),
+            ("dump", pa.int32()),
+            ("path", pa.string()),
+            ("type", pa.string()),
+            ("attribute", pa.string()),
+            ("count", pa.int64()),
+            ("bound_count", pa.int64()),
+            ("held_count", pa.int64()),
+        ]
+    ),
     # The objects of a dump by path node (object_graph/paths.py); node and parent (-1 at a root)
     # number the rows of one (process, dump, tree), parents first. tree: "path" (shortest paths from
     # the roots) or "dominator", where retained_bytes of children nest in their parent's. kind: of

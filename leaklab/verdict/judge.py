@@ -158,8 +158,8 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
         others = f" and {len(leaking) - 1} more sites" if len(leaking) > 1 else ""
         why = (
             f"grew by {rate_text(HEAP, growth.rate, unit, growth.span)} over "
-            f"{span_text(growth.span, unit)} after warm-up, allocated by {place_text(place)}{others}, "
-            "and did not slow down"
+            f"{span_text(growth.span, unit)} after warm-up, allocated by {place_text(place)}"
+            f"{others}, and did not slow down"
         )
         return _with_curve(verdict_of(HEAP, study.role, growth, first.evidence, why), study)
     growth, evidence = study.total, study.total_evidence

@@ -2,7 +2,8 @@
 
 The probe listens from its start where an earlier pass has seen a count rise, else once this one
 does: hearing of each call costs the target time, and where nothing rises there is nothing to tell.
-What the looks cost is kept to the same share of its time as snapshots. See :mod:`leaklab.probe.origin_looks` for what it answers.
+What the looks cost is kept to the same share of its time as snapshots. What it answers: see
+:mod:`leaklab.probe.origin_looks`.
 """
 
 from __future__ import annotations
