@@ -47,7 +47,12 @@ class Run:
     def _verdict(self) -> Verdict:
         from leaklab.verdict.judge import judge
 
-        return judge(self.data)
+        verdict = judge(self.data)
+        if verdict.verdict != "leak" or not len(self.data.bounds):
+            return verdict
+        from leaklab.findings.filling import settled
+
+        return settled(self.data, verdict, self._retention)
 
     @cached_property
     def _retention(self) -> pd.DataFrame:

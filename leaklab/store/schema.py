@@ -128,8 +128,8 @@ TABLES: dict[str, pa.Schema] = {
             ("retained_bytes", pa.int64()),
         ]
     ),
-    # Containers of a dump that are made to hold so many at most, by path and type of the object that
-    # has the bound. attribute: of that object, "" where it is the container. bound_count and
+    # Containers of a dump that are made to hold so many at most, by path and type of the object
+    # that has the bound. attribute: of that object, "" where it is the container. bound_count and
     # held_count: of all such objects together, ``count`` of them.
     "bounds": pa.schema(
         [

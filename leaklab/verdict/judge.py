@@ -6,6 +6,7 @@ recorded does not decide it, and the reason says what would.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,13 @@ def judge(data: RunData) -> Verdict:
     worst = max(heaps, key=lambda role: (heaps[role].verdict == LEAK, heaps[role].rate), default="")
     verdict, why = _of_run(tuple(resources), studies)
     return Verdict(verdict, why, tuple(resources), suspects_table(data, studies.get(worst)))
+
+
+def reconsidered(verdict: Verdict, resources: tuple[ResourceVerdict, ...]) -> Verdict:
+    """Return the verdict on a run whose resources were judged anew."""
+    studies = {entry.role: None for entry in resources if entry.name == HEAP}
+    found, why = _of_run(resources, studies)
+    return replace(verdict, verdict=found, reason=why, resources=resources)
 
 
 def _never_there(name: str, series: pd.DataFrame) -> bool:
@@ -222,7 +230,7 @@ def _sites_settle(study: HeapStudy) -> bool:
 
 
 def _of_run(
-    resources: tuple[ResourceVerdict, ...], studies: dict[str, HeapStudy]
+    resources: tuple[ResourceVerdict, ...], studies: Mapping[str, HeapStudy | None]
 ) -> tuple[str, str]:
     """A leak of any resource that decides is the run's."""
     deciding = [entry for entry in resources if entry.decides]
