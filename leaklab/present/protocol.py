@@ -88,6 +88,9 @@ class ShownRun(Protocol):
     def retention(self) -> pd.DataFrame:
         """Return what keeps the growth alive."""
 
+    def reserved(self) -> tuple[float, float] | None:
+        """Return bytes of the heap that are only reserved, and resident bytes; None for none."""
+
     def kept_free(self) -> pd.DataFrame:
         """Return what allocators keep free, and how to get it back."""
 

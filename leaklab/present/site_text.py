@@ -101,7 +101,12 @@ def _holder_lines(parts: Sequence[Row], paths: Sequence[Row]) -> Iterator[str]:
         if mine and shown < SHOWN_HOLDER_COUNT:
             shown += 1
             doubt = "perhaps " if path["confidence"] == "low" else ""
-            yield f"     {doubt}kept by {safe(path['path'])}"
+            yield f"     {doubt}kept by {path_text(path['path'])}"
+
+
+def path_text(path: object) -> str:
+    """Return a retention path for a sentence that says already that something is held."""
+    return safe(str(path).removeprefix("held by "))
 
 
 def _caller_lines(row: Row) -> Iterator[str]:
@@ -178,11 +183,11 @@ def retention_lines(run: ShownRun) -> Iterator[str]:
             "" if row["rate"] is None else f", {quantity(row['rate'], 'heap_bytes')}/{row['unit']}"
         )
         yield (
-            f"  {safe(row['accumulation_point'])} ({safe(row['holder_type'])}) holds "
+            f"  {path_text(row['accumulation_point'])} ({safe(row['holder_type'])}) holds "
             f"{quantity(row['count'])} {safe(row['type'])}: {quantity(row['growth_count'])} more, "
             f"{quantity(row['retained_bytes'], 'heap_bytes')} retained{per}"
         )
-        yield f"     as {safe(row['path'])}"
+        yield f"     as {path_text(row['path'])}"
 
 
 def _is_number(value: Any) -> bool:

@@ -72,8 +72,8 @@ def headline(run: ShownRun) -> list[str]:
     lines = [f"{safe(run.label)}: {verdict.verdict}", f"  {safe(verdict.reason)}"]
     if verdict.verdict == "leak":
         heap_leaks = any(r.name == "heap_bytes" and r.verdict == "leak" for r in verdict.resources)
-        first = [*origin_lines(run)][2:5] if not heap_leaks else []
-        lines += first or [
+        first = [] if heap_leaks else [line for line in origin_lines(run) if line[2:3].isdigit()]
+        lines += first[:3] or [
             f"  {row['rank']}. {place_text(row)}"
             for row in run.suspects().head(3).to_dict("records")
         ]
@@ -117,6 +117,13 @@ def _ending(entry: dict[str, Any]) -> str:
 def _kept_free_lines(run: ShownRun) -> Iterable[str]:
     """What allocators keep free, where it is much: not a leak, and how to get it back."""
     resident = run.verdict().resource("rss_bytes")
+    reserved = run.reserved()
+    if reserved is not None:
+        yield (
+            f"  heap_bytes: {quantity(reserved[0], 'heap_bytes')} of it is address space that was "
+            "reserved and is hardly used: resident memory is "
+            f"{quantity(reserved[1], 'rss_bytes')}"
+        )
     for row in run.kept_free().to_dict("records"):
         if resident is not None and row["bytes"] > KEPT_FREE_SHARE * resident.last:
             yield (

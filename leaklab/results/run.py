@@ -133,6 +133,12 @@ class Run:
             self._trees[role] = allocation_tree(self.data, role=role)
         return self._trees[role]
 
+    def reserved(self) -> tuple[float, float] | None:
+        """Return bytes of the heap that are mapped and hardly used, and resident bytes, or None."""
+        from leaklab.verdict.reservations import reserved_at_end
+
+        return reserved_at_end(self.data)
+
     def kept_free(self) -> pd.DataFrame:
         """Return what allocators keep free: part, bytes, way_back; empty where nothing is known."""
         from leaklab.findings.rss import kept_by_allocators

@@ -163,7 +163,8 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
             growth = whole
         first = leaking[0]
         place = describe(study.sites, int(study.sites.frame[first.site]))
-        others = f" and {len(leaking) - 1} more sites" if len(leaking) > 1 else ""
+        more = len(leaking) - 1
+        others = f" and {more} more site{'s' if more > 1 else ''}" if more else ""
         why = (
             f"grew by {rate_text(HEAP, growth.rate, unit, growth.span)} over "
             f"{span_text(growth.span, unit)} after warm-up, allocated by {place_text(place)}"
