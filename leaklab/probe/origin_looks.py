@@ -2,21 +2,15 @@
 
 import os
 import sys
-import types
 from _socket import socket as _plain_socket
 
 from .figures import pending_tasks
-from .origins import MOST_FRAMES, UNKNOWN, Notes, OriginHook, identity_of, is_own
+from .origins import UNKNOWN, Notes, OriginHook, identity_of, is_own
+from .task_names import coroutine_name, own_name, steps_of
 
 # What fits into one message to the recorder; the rest follows in others.
 MOST_ROWS = 200
 MOST_FRAMES_TOLD = 200
-# Code, frame and what is awaited, of what can wait.
-_STEPS = {
-    types.CoroutineType: ("cr_code", "cr_frame", "cr_await"),
-    types.GeneratorType: ("gi_code", "gi_frame", "gi_yieldfrom"),
-    types.AsyncGeneratorType: ("ag_code", "ag_frame", "ag_await"),
-}
 
 
 class OriginLooks:
@@ -216,14 +210,11 @@ class OriginLooks:
         """Return where tasks wait: nothing reports where they are made."""
         for task in pending_tasks() or ():
             codes, lines = [], []
-            step = _coroutine_of(task)
-            while type(step) in _STEPS and len(codes) < MOST_FRAMES:
-                code, frame, awaited = (getattr(step, name) for name in _STEPS[type(step)])
-                codes.insert(0, code)
-                lines.insert(0, (frame.f_lineno if frame is not None else None) or 0)
-                step = awaited
+            for _, code, frame in reversed(steps_of(_coroutine_of(task))):
+                codes.append(code)
+                lines.append((frame.f_lineno if frame is not None else None) or 0)
             stack = self._hook.stacks.number(codes, lines) if codes else UNKNOWN
-            yield "task", stack, "runs", _own_name(task)
+            yield "task", stack, "runs", _task_name(task)
 
 
 def _coroutine_of(task):
@@ -233,14 +224,12 @@ def _coroutine_of(task):
         return None
 
 
-def _own_name(task):
-    """Return the name that somebody gave a task, "" for one that asyncio has numbered."""
+def _task_name(task):
+    """Return what a task is called, by its own name or what it runs."""
     try:
-        name = task.get_name()
+        return own_name(task.get_name()) or coroutine_name(_coroutine_of(task))
     except Exception:
         return ""
-    numbered = type(name) is not str or (name.startswith("Task-") and name[5:].isdigit())
-    return "" if numbered else name
 
 
 def _links():
