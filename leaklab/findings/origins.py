@@ -73,7 +73,10 @@ def origins(data: RunData, *, role: str | None = None, limit: int = 20) -> pd.Da
         str(entry.get("role", "main")) for entry in data.meta.get("processes", ())
     )
     rows = [row for one in roles if role in (None, one) for row in _of_role(data, one, limit)]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    # A number or nothing: as floats they would be printed with a point.
+    frame["line"] = pd.Series([row["line"] for row in rows], dtype=object)
+    return frame
 
 
 def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
