@@ -157,16 +157,11 @@ class OriginLooks:
         started = {**self._threads, **notes.threads}
         # One that was started a moment ago may not run yet.
         kept, told = dict(notes.threads), []
-        for number, frame in dict(sys._current_frames()).items():
-            thread, code, function = known.get(number), None, frame.f_code
-            while frame is not None and not is_own(frame):
-                code = frame.f_code
-                if dict.get(frame.f_globals, "__name__") != "threading":
-                    function = code
-                frame = frame.f_back
-            if frame is not None or thread is main:
-                # The probe's own, or the one that nobody started; where `threading` is not
-                # imported nothing tells it apart from others, and nobody started it here.
+        for number, (code, function) in _running_codes().items():
+            thread = known.get(number)
+            if thread is main:
+                # Nobody started it. Where `threading` is not imported nothing tells it apart from
+                # others, but then nobody has started those either.
                 continue
             reference, stack = started.get(id(thread), (None, UNKNOWN))
             how = "made"
@@ -215,6 +210,33 @@ class OriginLooks:
                 lines.append((frame.f_lineno if frame is not None else None) or 0)
             stack = self._hook.stacks.number(codes, lines) if codes else UNKNOWN
             yield "task", stack, "runs", _task_name(task)
+
+
+def _running_codes():
+    """Return, by thread, the code of the outermost call, and of the outermost not `threading`'s.
+
+    Without the threads that are in the probe.
+    """
+    frames = sys._current_frames()
+    try:
+        found = {number: _outermost(frames[number]) for number in frames}
+    finally:
+        # A frame that is in one of its own variables would stay, with all that called it, until a
+        # collection: and with it whatever of the target is in their variables.
+        frames.clear()
+    return {number: codes for number, codes in found.items() if codes is not None}
+
+
+def _outermost(frame):
+    code, function = None, frame.f_code
+    while frame is not None:
+        if is_own(frame):
+            return None
+        code = frame.f_code
+        if dict.get(frame.f_globals, "__name__") != "threading":
+            function = code
+        frame = frame.f_back
+    return code, function
 
 
 def _coroutine_of(task):

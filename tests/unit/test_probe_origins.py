@@ -42,6 +42,8 @@ def test_everything_that_stays_is_told_with_the_call_that_made_it(version):
         ("made" if started else "runs", 4)
     ]
     assert ("runs", 3) in told["task wait"]
+    # A look keeps no call of the target's alive, where nothing is ever collected.
+    assert told["left"] == []
 
 
 def test_what_is_remembered_is_bounded_and_the_same_call_is_one_stack():
