@@ -152,8 +152,7 @@ def test_what_is_reserved_is_told_from_what_is_used(golden: Golden) -> None:
         traced_rss=s.bounded(COUNT, 3e6, full_at=20),
         sites={"arena": reserve, "read": s.bounded(COUNT, 400_000, full_at=60)},
     )
-    stacks = data.stacks.assign(allocator=["mmap", "malloc"])
-    golden("show-reserved", run_text(with_tables(data, stacks=stacks)))
+    golden("show-reserved", run_text(Run(data)))
 
 
 def test_a_stack_without_frames_has_no_place(golden: Golden) -> None:
