@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from leaklab.jupyter.study import study
     from leaklab.recordings import compare, open, record, runs
     from leaklab.results.run import Run
+    from leaklab.kernel_audit.audit import kernel
     from leaklab.why_alive import why_alive
 
 
@@ -32,6 +33,7 @@ __all__ = [
     "cases",
     "compare",
     "gauge",
+    "kernel",
     "mark",
     "open",
     "plots",
@@ -49,6 +51,7 @@ _HOMES = {
     "case": "leaklab.catalogue.model",
     "cases": "leaklab.catalogue.model:catalogue",
     "compare": "leaklab.recordings",
+    "kernel": "leaklab.kernel_audit.audit",
     "load_ipython_extension": "leaklab.jupyter.extension",
     "open": "leaklab.recordings",
     "record": "leaklab.recordings",
@@ -72,4 +75,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, "__version__", "__doc__"})

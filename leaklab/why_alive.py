@@ -11,11 +11,7 @@ from leaklab.errors import LeaklabError
 from leaklab.scratch import Scratch
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-
-    from leaklab.object_graph.graph import ObjectGraph
-    from leaklab.object_graph.paths import PathTree
 
 _LIMIT_SECONDS = 120.0
 
@@ -59,21 +55,19 @@ def why_alive(one: Any, *, limit: int = 10) -> WhyAlive:
     """
     from leaklab.object_graph.dominators import immediate_dominators, retained_bytes
     from leaklab.object_graph.graph import ObjectGraph
+    from leaklab.object_graph.holders import held_by_native, holders_of, node_at
     from leaklab.object_graph.paths import path_tree
 
     graph = ObjectGraph(_dump())
-    node = _node(graph, id(one))
+    node = node_at(graph, id(one))
     dominator = immediate_dominators(graph)
     retained = retained_bytes(graph, dominator)
-    holders = _holders(graph, path_tree(graph), node, dominator, retained)
-    dump = graph.dump
-    known = int((dump.target == node).sum())
-    native = known == 0 and graph.root[node] >= 0 and graph.roots[graph.root[node]].kind == "native"
+    holders = holders_of(graph, path_tree(graph), node, dominator, retained)
     return WhyAlive(
-        dump.type_names[int(dump.type[node])],
+        graph.dump.type_names[int(graph.dump.type[node])],
         int(retained[node]),
         holders.head(limit).reset_index(drop=True),
-        bool(native),
+        held_by_native(graph, node),
     )
 
 
@@ -90,57 +84,3 @@ def _dump() -> Any:
             raise LeaklabError(f"this process cannot be copied: {problem}") from None
         wait_dump(path, done["pid"], _LIMIT_SECONDS + 5)
         return read_dump(path)
-
-
-def _node(graph: ObjectGraph, address: int) -> int:
-    import numpy as np
-
-    place = int(np.searchsorted(graph.dump.address, address))
-    if place < graph.count and int(graph.dump.address[place]) == address:
-        return place
-    raise LeaklabError(
-        f"not found in the heap: the object at {address:#x}; "
-        "nothing that can be walked holds it (an immortal or a temporary value)"
-    )
-
-
-def _holders(
-    graph: ObjectGraph, tree: PathTree, node: int, dominator: np.ndarray, retained: np.ndarray
-) -> pd.DataFrame:
-    """Return a row per object that holds the node and is not held by it alone."""
-    import numpy as np
-    import pandas as pd
-
-    from leaklab.object_graph.paths import path_texts, step_further
-
-    dump = graph.dump
-    edges = [
-        edge
-        for edge in np.flatnonzero(dump.target == node).tolist()
-        if not _below(int(dump.source[edge]), node, dominator)
-    ]
-    sources = dump.source[edges]
-    texts = path_texts(tree, np.unique(tree.node_of[sources]))
-    rows = {}
-    if graph.root[node] >= 0 and graph.roots[graph.root[node]].kind not in ("native", "cycle"):
-        own = path_texts(tree, tree.node_of[[node]])[int(tree.node_of[node])]
-        rows[own.path] = ("", 0)
-    for edge, source in zip(edges, sources.tolist(), strict=True):
-        above = texts.get(int(tree.node_of[source]))
-        if above is not None:
-            path = step_further(graph, above, dump.texts[int(dump.label[edge])], node).path
-            rows.setdefault(path, (above.type, int(retained[source])))
-    table = pd.DataFrame(
-        [(path, *rest) for path, rest in rows.items()],
-        columns=["path", "holder_type", "retained_bytes"],
-    )
-    return table.sort_values("path", key=lambda paths: paths.str.count(" → "), kind="stable")
-
-
-def _below(node: int, above: int, dominator: np.ndarray) -> bool:
-    """Say whether every path to ``node`` leads through ``above``."""
-    while 0 <= node < len(dominator):
-        if node == above:
-            return True
-        node = int(dominator[node])
-    return False
