@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from leaklab.errors import LeaklabError, UsageError
     from leaklab.jupyter.scoreboard import scoreboard
     from leaklab.jupyter.study import study
+    from leaklab.kernel_audit.audit import kernel
     from leaklab.recordings import compare, open, record, runs
     from leaklab.results.run import Run
-    from leaklab.kernel_audit.audit import kernel
+    from leaklab.verdict.judge_series import judge_series
     from leaklab.why_alive import why_alive
 
 
@@ -33,6 +34,7 @@ __all__ = [
     "cases",
     "compare",
     "gauge",
+    "judge_series",
     "kernel",
     "mark",
     "open",
@@ -51,6 +53,7 @@ _HOMES = {
     "case": "leaklab.catalogue.model",
     "cases": "leaklab.catalogue.model:catalogue",
     "compare": "leaklab.recordings",
+    "judge_series": "leaklab.verdict.judge_series",
     "kernel": "leaklab.kernel_audit.audit",
     "load_ipython_extension": "leaklab.jupyter.extension",
     "open": "leaklab.recordings",

@@ -6,6 +6,7 @@ import os
 import sys
 import weakref
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ _SHOWN_COUNT = 12
 _LEAST_SHARE = 0.002
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class KernelAudit:
     """What one walk through this process found.
 
@@ -143,15 +144,16 @@ class KernelAudit:
     def __str__(self) -> str:
         return "\n\n".join([self._head(), str(self._table()), self._rest()])
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return f"<KernelAudit: {self._head()}, {len(self.holdings)} holdings>"
 
-    def _repr_html_(self) -> str:
-        from html import escape
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        head, rest = escape(self._head()), escape(self._rest())
+        html = f"<p>{head}</p>{self._table().html()}<p>{rest}</p>"
+        return {"text/plain": str(self), "text/html": html}
 
-        return f"<p>{escape(self._head())}</p>{self._table().html()}<p>{escape(self._rest())}</p>"
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class KernelDifference:
     """What came and went between two audits.
 
@@ -186,10 +188,12 @@ class KernelDifference:
     def __str__(self) -> str:
         return f"{self._head()}\n\n{self._table()}" if self.changes else self._head()
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return f"<KernelDifference: {self._head()}, {len(self.changes)} changes>"
 
-    def _repr_html_(self) -> str:
-        return f"<p>{self._head()}</p>{self._table().html() if self.changes else ''}"
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        html = f"<p>{escape(self._head())}</p>{self._table().html() if self.changes else ''}"
+        return {"text/plain": str(self), "text/html": html}
 
 
 def kernel(*, progress: bool = True) -> KernelAudit:

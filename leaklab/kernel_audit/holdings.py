@@ -98,11 +98,14 @@ def _together(members: list[dict[str, Any]], size: int) -> Holding:
 
 def _shortened(group: dict[str, Any], detail: list[list[Any]], size: int) -> tuple[Any, ...]:
     """Return the detail without the group's own name before it, and without what is all of it."""
-    shown = []
+    shown: dict[str, list[int]] = {}
     for path, part in detail:
         short = path.removeprefix(group["key"]).removeprefix(" → ").lstrip(".")
         _, found, local = short.rpartition("local ")
         short = local if found else short
         if short and not (len(detail) == 1 and part > 0.98 * size):
-            shown.append((short, part))
-    return tuple(shown)
+            shown.setdefault(short, []).append(part)
+    return tuple(
+        (path if len(each) == 1 else f"{len(each)} × {path}", sum(each))
+        for path, each in shown.items()
+    )

@@ -28,7 +28,7 @@ def inventory(shell: Any) -> dict[str, Any]:
     """
     namespace = shell.user_ns if shell is not None else sys.modules["__main__"].__dict__
     cells = Cells(namespace, shell)
-    groups = [*_figures(namespace), *_traceback(cells)]
+    groups = [*_figures(namespace), *_traceback(shell, cells)]
     emptied = [*lru_groups(cells), *clearable_groups(namespace, cells)]
     taken = {address for group in groups for address in group.targets}
     taken |= {group.container for group in emptied if group.container is not None}
@@ -107,25 +107,30 @@ def _outputs(shell: Any) -> dict[int, Any]:
     return {} if history is None else history.output_hist
 
 
-def _traceback(cells: Cells) -> Iterator[Group]:
-    """The last exception with the frames it keeps."""
-    held = {name: vars(sys).get(name) for name in _LAST}
-    present = {name: value for name, value in held.items() if value is not None}
+def _traceback(shell: Any, cells: Cells) -> Iterator[Group]:
+    """The last exception with the frames it keeps; IPython keeps the traceback once more."""
+    present = {
+        f"sys.{name}": vars(sys)[name] for name in _LAST if vars(sys).get(name) is not None
+    }
+    sources = [id(vars(sys))]
+    formatter = getattr(shell, "InteractiveTB", None)
+    if getattr(formatter, "tb", None) is not None:
+        present["get_ipython().InteractiveTB.tb"] = formatter.tb
+        sources += [id(formatter), id(vars(formatter))]
     if not present:
         return
-    error = present.get("last_exc", present.get("last_value"))
-    trace = present.get("last_traceback", getattr(error, "__traceback__", None))
-    names = " = ".join(f"sys.{name}" for name in present)
+    error = present.get("sys.last_exc", present.get("sys.last_value"))
+    trace = present.get("sys.last_traceback", getattr(error, "__traceback__", None))
     place = cells.of_traceback(trace)
     yield Group(
         key="traceback",
         kind="traceback",
         title=f"traceback of {type(error).__name__}{place.text}",
-        line=f"import sys; {names} = None",
+        line=f"import sys; {' = '.join(present)} = None",
         cell=place.cell,
         type=type(error).__name__,
         targets=[id(value) for value in present.values()],
-        sources=[id(vars(sys))],
+        sources=sources,
     )
 
 

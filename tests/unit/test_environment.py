@@ -14,7 +14,6 @@ ROOT = Path(__file__).parents[2]
 NAMES = {
     "matplotlib-base": "matplotlib",
     "psycopg2": "psycopg2-binary",
-    "python-duckdb": "duckdb",
     "redis-py": "redis",
 }
 
