@@ -11,6 +11,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
 from leaklab.errors import LeaklabError
+from leaklab.jupyter.kernel_lines import COMMANDS, KernelLines
 from leaklab.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ OPTIONS = (
 class LeaklabMagics(Magics):
     """The magics of ``%load_ext leaklab``."""
 
+    _kernel_lines: KernelLines | None = None
+
     @magic_arguments()
     @argument("--name", help="name of the run (default: the script's, or 'cell')")
     @argument("--variant", help="variant of the run, for example before or after")
@@ -43,7 +46,7 @@ class LeaklabMagics(Magics):
     )
     @argument("command", nargs="*", help="script.py or '-m module', with its arguments")
     @line_cell_magic
-    def leaklab(self, line: str, cell: str | None = None) -> None:
+    def leaklab(self, line: str, cell: str | None = None) -> Any:
         """Does it leak? Record a script (``%leaklab script.py args``) or a cell (``%%leaklab``).
 
         Shows the verdict, the curves and the allocation tree, and binds the run to the name
@@ -54,9 +57,15 @@ class LeaklabMagics(Magics):
         does meanwhile is in the figures too, and nothing can stop a cell at a limit but you. With
         ``--child`` the cell runs in a fresh process, once for each pass: exact figures, limits, no
         shared variables.
+
+        ``%leaklab kernel`` says what this kernel holds and which line frees it (``--since``: what
+        has come and gone since the last time); ``%leaklab watch`` puts a line under each cell that
+        says what it added, ``%leaklab watch off`` ends that.
         """
         from leaklab.quantities import duration_seconds, names, size_bytes
 
+        if cell is None and (first := line.split()[:1]) and first[0] in COMMANDS:
+            return self._about_the_kernel(line.split())
         own, command = split_line(line)
         arguments = parse_argstring(self.leaklab, own)
         try:
@@ -87,6 +96,15 @@ class LeaklabMagics(Magics):
         self.shell.user_ns[RESULT_NAME] = run
         if not arguments.quiet:
             show_run(run)
+        return None
+
+    def _about_the_kernel(self, words: list[str]) -> Any:
+        if self._kernel_lines is None:
+            self._kernel_lines = KernelLines(self.shell)
+        try:
+            return self._kernel_lines.run(words)
+        except LeaklabError as error:
+            raise MagicUsageError(f"leaklab: {error}") from None
 
 
 def split_line(line: str) -> tuple[str, list[str]]:
