@@ -54,7 +54,9 @@ class Watch:
         names = self._new_names()
         if names:
             more = len(names) - _SHOWN_NAMES
-            parts.append(", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else ""))
+            parts.append(
+                ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
+            )
         print(f"leaklab: {'; '.join(parts)}", flush=True)
         self._note()
         self.seconds = time.perf_counter() - begun

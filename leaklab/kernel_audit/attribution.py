@@ -11,11 +11,14 @@ from leaklab.object_graph.graph import ObjectGraph
 from leaklab.object_graph.grouped import GroupedGraph
 from leaklab.object_graph.paths import PathTree, path_texts
 
-JUPYTER = frozenset(
-    "IPython ipykernel ipykernel_launcher traitlets zmq tornado jupyter_client jupyter_core comm "
-    "jedi parso prompt_toolkit pygments stack_data executing asttokens pure_eval decorator "
-    "matplotlib_inline debugpy _pydevd_bundle pydevd nest_asyncio ipywidgets".split()
-)
+# fmt: off
+JUPYTER = frozenset((
+    "IPython", "ipykernel", "ipykernel_launcher", "traitlets", "zmq", "tornado", "jupyter_client",
+    "jupyter_core", "comm", "jedi", "parso", "prompt_toolkit", "pygments", "stack_data",
+    "executing", "asttokens", "pure_eval", "decorator", "matplotlib_inline", "debugpy",
+    "_pydevd_bundle", "pydevd", "nest_asyncio", "ipywidgets",
+))
+# fmt: on
 _STANDARD = frozenset(sys.stdlib_module_names) | {"__main__"}
 # Parts that hold less than this share of all bytes are not named one by one.
 _LEAST_SHARE = 0.01

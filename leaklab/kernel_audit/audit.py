@@ -138,7 +138,9 @@ class KernelAudit:
     def _rest(self) -> str:
         left = len(self.holdings) - len(self._table().rows)
         more = f"{left} smaller holdings are in .frame(). " if left else ""
-        shares = ", ".join(f"{part['name']} {amount('heap_bytes', part['bytes'])}" for part in self.parts)
+        shares = ", ".join(
+            f"{part['name']} {amount('heap_bytes', part['bytes'])}" for part in self.parts
+        )
         return f"{more}Objects by whose they are: {shares}."
 
     def __str__(self) -> str:

@@ -94,6 +94,6 @@ def described(value: Any) -> str:
             shape = value.shape
             if type(shape) is tuple and shape:
                 return f"{kind.__name__} {' × '.join(f'{length:,}' for length in shape)}"
-        except Exception:  # noqa: BLE001, S110 - the shape is decoration
+        except Exception:  # noqa: S110 - the shape is decoration
             pass
     return kind.__name__

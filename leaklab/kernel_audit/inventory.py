@@ -56,7 +56,8 @@ def _names(
         alias = bool(_OUT_ALIAS.fullmatch(name)) and bool(hidden)
         if not alias and _is_shells_own(name, value, hidden):
             continue
-        found.setdefault(id(value), (value, [], [], []))[2 if alias else 1].append(name)
+        entry = found.setdefault(id(value), (value, [], [], []))
+        (entry[2] if alias else entry[1]).append(name)
     for address, (value, names, aliases, numbers) in found.items():
         if address in taken or isinstance(value, ModuleType) or not (names or aliases or numbers):
             continue
@@ -109,11 +110,9 @@ def _outputs(shell: Any) -> dict[int, Any]:
 
 def _traceback(shell: Any, cells: Cells) -> Iterator[Group]:
     """The last exception with the frames it keeps; IPython keeps the traceback once more."""
-    present = {
-        f"sys.{name}": vars(sys)[name] for name in _LAST if vars(sys).get(name) is not None
-    }
+    present = {f"sys.{name}": vars(sys)[name] for name in _LAST if vars(sys).get(name) is not None}
     sources = [id(vars(sys))]
-    formatter = getattr(shell, "InteractiveTB", None)
+    formatter: Any = getattr(shell, "InteractiveTB", None)
     if getattr(formatter, "tb", None) is not None:
         present["get_ipython().InteractiveTB.tb"] = formatter.tb
         sources += [id(formatter), id(vars(formatter))]
@@ -143,7 +142,11 @@ def _figures(namespace: Mapping[str, Any]) -> Iterator[Group]:
     count = len(figures)
     pyplot = sys.modules.get("matplotlib.pyplot")
     bound = [name for name, value in list(namespace.items()) if value is pyplot]
-    line = 'plt.close("all")' if "plt" in bound else 'import matplotlib.pyplot as plt; plt.close("all")'
+    line = (
+        'plt.close("all")'
+        if "plt" in bound
+        else 'import matplotlib.pyplot as plt; plt.close("all")'
+    )
     yield Group(
         key="figures",
         kind="figures",
@@ -152,6 +155,16 @@ def _figures(namespace: Mapping[str, Any]) -> Iterator[Group]:
         type="Figure",
         targets=[id(manager) for manager in figures.values()],
         sources=[id(figures)],
+        native_bytes=sum(map(_pixel_bytes, figures.values())),
     )
 
 
+def _pixel_bytes(manager: Any) -> int:
+    """Return what the picture of a figure takes that has been drawn: four bytes a pixel."""
+    canvas = getattr(manager, "canvas", None)
+    renderer = getattr(canvas, "__dict__", {}).get("renderer")
+    size = getattr(renderer, "__dict__", {})
+    width, height = size.get("width"), size.get("height")
+    if isinstance(width, int | float) and isinstance(height, int | float):
+        return int(4 * width * height)
+    return 0

@@ -1,8 +1,9 @@
 """Analyses a kernel's dump in a process of its own: the kernel gets a table, not the graph.
 
 Run as ``python -m leaklab.kernel_audit.sidecar FOLDER`` with the walker's process id and the
-inventory as JSON on standard input: prints progress, then the table as JSON in the last line. With
-``FOLDER ADDRESS LIMIT`` it answers what holds that object, from the graph that is kept there.
+inventory as two lines of JSON on standard input: prints progress, then the table as JSON in the
+last line. With ``FOLDER ADDRESS LIMIT`` it answers what holds that object, from the graph that is
+kept there.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def main(arguments: list[str]) -> int:
         if len(arguments) > 1:
             answer = _holders(folder, int(arguments[1]), int(arguments[2]))
         else:
-            answer = _audit(folder, json.load(sys.stdin))
+            request, held = map(json.loads, sys.stdin.read().splitlines())
+            answer = _audit(folder, {**request, **held})
     except (LeaklabError, OSError, ValueError, MemoryError) as problem:
         answer = {"error": str(problem) or type(problem).__name__}
     print(json.dumps(answer), flush=True)
@@ -53,7 +55,10 @@ def _audit(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
     one = grouped(dump, groups, request["ignored"])
     tree = path_tree(one.graph)
     (folder / _GRAPH_NAME).write_bytes(pickle.dumps((one, tree)))
-    freed = one.freed_bytes(groups)
+    freed = [
+        size and size + group["native_bytes"]
+        for size, group in zip(one.freed_bytes(groups), groups, strict=True)
+    ]
     least = sorted(freed, reverse=True)[:_DETAILED_COUNT][-1:] or [0]
     return {
         "freed_bytes": freed,

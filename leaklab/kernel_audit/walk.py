@@ -28,15 +28,15 @@ def walked(
     from leaklab.probe import graph
 
     say("copying the kernel")
-    held = inventory(shell)
+    held = json.dumps(inventory(shell))  # a text: none of its lists is in the copy
     try:
         done = graph.dump_by_fork(str(folder / "graph.dump"), limit_seconds=limit_seconds)
     except graph.ForkError as problem:
         raise LeaklabError(f"this process cannot be copied: {problem}") from None
     say(f"walking the copy; the kernel was held for {1000 * done['pause_seconds']:.0f} ms")
     try:
-        request = {**held, "pid": done["pid"], "limit_seconds": limit_seconds}
-        return held, ask([str(folder)], json.dumps(request), say)
+        request = {"pid": done["pid"], "limit_seconds": limit_seconds}
+        return json.loads(held), ask([str(folder)], f"{json.dumps(request)}\n{held}", say)
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
             os.kill(done["pid"], signal.SIGKILL)
@@ -75,5 +75,3 @@ def ask(
     if "error" in answer:
         raise LeaklabError(answer["error"])
     return answer
-
-

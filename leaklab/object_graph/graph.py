@@ -17,7 +17,8 @@ _DEFAULT_MODULES = frozenset(sys.stdlib_module_names)
 class Root:
     """Where a path starts. ``kind``: module, leaklab (a module of the probe), thread, task,
     event loop, context, signal, atexit, garbage; made by the analysis: group (see
-    object_graph.grouped); found by it: class (held by its instances), native (held by native code), cycle (unreachable)."""
+    object_graph.grouped); found by it: class (held by its instances), native (held by native
+    code), cycle (unreachable)."""
 
     kind: str
     name: str

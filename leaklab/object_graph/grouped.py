@@ -35,7 +35,7 @@ class GroupedGraph:
     def freed_bytes(self, groups: Sequence[Mapping[str, Any]]) -> list[int]:
         """Return for each group the bytes that go free with it alone.
 
-        Of a container that is emptied, its own bytes beyond ``empty_bytes`` too, where that is given.
+        Of a container that is emptied, its own bytes beyond ``empty_bytes`` too (where given).
         """
         freed = [int(self.retained[node]) if node >= 0 else 0 for node in self.nodes.tolist()]
         find = _Finder(self.graph.dump.address)
@@ -73,8 +73,8 @@ def _with_groups(
     kinds = np.full(len(groups), len(dump.type_names), dtype=dump.type.dtype)
     nodes = np.full(len(groups), -1, dtype="i8")
     owner, heads = _moved_targets(find, groups, count)
-    sources = np.unique(np.concatenate([find(group["sources"]) for group in groups] or [[]]))
-    moved = np.flatnonzero((owner[target] >= 0) & np.isin(source, sources.astype("i8")))
+    sources = find({address for group in groups for address in group["sources"]})
+    moved = np.flatnonzero((owner[target] >= 0) & np.isin(source, sources))
     source[moved] = count + owner[target[moved]]
     label[moved] = dump.texts.index("__dict__")  # a step that needs no words: the name is the group
     for number, group in enumerate(groups):
@@ -97,7 +97,9 @@ def _with_groups(
     first = int(dump.address[-1]) + 16
     new = replace(
         dump,
-        address=np.append(dump.address, first + 16 * np.arange(len(groups), dtype="u8")).astype("u8"),
+        address=np.append(dump.address, first + 16 * np.arange(len(groups), dtype="u8")).astype(
+            "u8"
+        ),
         type=np.append(dump.type, kinds),
         size_bytes=np.append(dump.size_bytes, 0 * unknown),
         reference_count=np.append(dump.reference_count, unknown),
@@ -176,9 +178,7 @@ def _matrix(source: np.ndarray, target: np.ndarray, size: int) -> Any:
     )
 
 
-def _reached(
-    source: np.ndarray, target: np.ndarray, roots: np.ndarray, count: int
-) -> np.ndarray:
+def _reached(source: np.ndarray, target: np.ndarray, roots: np.ndarray, count: int) -> np.ndarray:
     """Say of each node whether one of ``roots`` leads to it."""
     matrix = _matrix(
         np.append(source, np.full(len(roots), count)), np.append(target, roots), count + 1

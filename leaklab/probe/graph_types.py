@@ -85,9 +85,10 @@ def type_name(kind):
 class TypeFacts:
     """How objects of one type are walked.
 
-    ``way``: "atom" (holds nothing), "array", "dict", "sequence", "instance" (attributes in a ``__dict__``
-    and nothing else), or "general". ``readers``: (label, getter) for single fields. ``dictionary``:
-    getter of the instance's ``__dict__`` or None. ``frame``: getter of the frame or None.
+    ``way``: "atom" (holds nothing), "array", "dict", "sequence", "instance" (attributes in a
+    ``__dict__`` and nothing else), or "general". ``readers``: (label, getter) for single fields.
+    ``dictionary``: getter of the instance's ``__dict__`` or None. ``frame``: getter of the frame or
+    None.
     ``parts``: tells what arrays hold, or None (see graph_arrays).
     ``label``: getter of an object's own name or None. ``is_local``: a thread-local. ``size``: None
     where sys.getsizeof is safe,

@@ -1,4 +1,4 @@
-"""True sizes of what is not Python's own: numpy's views and elements, pandas, Arrow, memoryviews."""
+"""True sizes of what is not Python's own: numpy, pandas, Arrow, memoryviews."""
 
 import subprocess
 import sys
@@ -8,7 +8,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-import leaklab as ll
+from leaklab.object_graph.dominators import immediate_dominators, retained_bytes
+from leaklab.object_graph.graph import ObjectGraph
+from leaklab.object_graph.holders import node_at
+from leaklab.why_alive import _dump
 
 
 class Undisturbed(np.ndarray):
@@ -21,57 +24,70 @@ class Undisturbed(np.ndarray):
     dtype = nbytes = flat = base
 
 
-def retained(value):
-    return ll.why_alive(value).retained_bytes
+def texts(count):
+    return [f"text number {number}" * 4 for number in range(count)]
 
 
-def text_bytes(texts):
-    return sum(map(sys.getsizeof, texts))
+def sliced(column):
+    return [column[start:] for start in range(0, len(column), 20_000)]
 
 
-def test_a_view_retains_what_owns_its_bytes():
-    assert retained(np.zeros(500_000)[10:]) == pytest.approx(4_000_000, rel=0.02)
-    copied = np.zeros((500, 1000)).T.reshape(-1, 2)
-    assert retained(copied) == pytest.approx(4_000_000, rel=0.02)
-
-
-def test_elements_of_object_arrays_are_held():
-    texts = [f"text number {number}" * 4 for number in range(30_000)]
-    expected = text_bytes(texts) + 8 * len(texts)
-    values = np.array(texts, dtype=object)
-    del texts
-    assert retained(values) == pytest.approx(expected, rel=0.02)
-    assert retained(values.reshape(300, 100)[5:]) < expected / 50  # `values` holds it as well
-
-
-def test_a_data_frame_retains_its_blocks():
-    frame = pd.DataFrame(np.random.default_rng(1).random((200_000, 5)))
-    assert retained(frame) == pytest.approx(8_000_000, rel=0.02)
-    frame = pd.DataFrame({"a": np.zeros(100_000), "b": np.zeros(100_000, dtype="i4")})
-    assert retained(frame) == pytest.approx(1_200_000, rel=0.02)
-
-
-def test_arrow_columns_and_their_slices_count_each_buffer_once():
-    column = pa.array([f"text number {number}" for number in range(100_000)])
-    expected = column.get_total_buffer_size()
-    slices = [column[start:] for start in range(0, 100_000, 20_000)]
-    del column
-    assert retained(slices) == pytest.approx(expected, rel=0.02)
+def scene():
+    """Return objects by name, and what each of them should retain."""
+    values = np.array(texts(30_000), dtype=object)
+    column = pa.array(texts(50_000))
+    column_bytes = column.get_total_buffer_size()
     table = pa.table({"x": pa.array(np.arange(200_000).tolist())})
-    assert retained(table) == pytest.approx(table.get_total_buffer_size(), rel=0.02)
-    frame = pd.DataFrame({"s": pd.array([f"{n:09}" for n in range(50_000)], "string[pyarrow]")})
-    assert retained(frame) == pytest.approx(frame.memory_usage(index=False).sum(), rel=0.02)
-
-
-def test_memoryviews_and_masked_arrays():
-    assert retained(memoryview(bytes(3_000_000))[10:]) == pytest.approx(3_000_000, rel=0.02)
+    strings = pd.DataFrame({"s": pd.array([f"{n:09}" for n in range(50_000)], "string[pyarrow]")})
+    mixed = pd.DataFrame({"a": np.zeros(100_000), "b": np.zeros(100_000, dtype="i4")})
     masked = np.ma.masked_array(np.zeros(300_000), mask=np.zeros(300_000, dtype=bool))
-    assert retained(masked) == pytest.approx(2_700_000, rel=0.02)
+    objects = {
+        "view": np.zeros(500_000)[10:],
+        "reshaped": np.zeros((500, 1000)).T.reshape(-1, 2),
+        "elements": values,
+        "view of elements": values.reshape(300, 100)[5:],
+        "frame": pd.DataFrame(np.random.default_rng(1).random((200_000, 5))),
+        "mixed frame": mixed,
+        "slices": sliced(column),
+        "table": table,
+        "frame of strings": strings,
+        "memoryview": memoryview(bytes(3_000_000))[10:],
+        "masked": masked,
+        "subclass": np.zeros(400_000).view(Undisturbed),
+    }
+    expected = {
+        "view": 4_000_000,
+        "reshaped": 4_000_000,
+        "elements": sum(map(sys.getsizeof, texts(30_000))) + 8 * 30_000,
+        "frame": 8_000_000,
+        "mixed frame": 1_200_000,
+        "slices": column_bytes,
+        "table": table.get_total_buffer_size(),
+        "frame of strings": strings.memory_usage(index=False).sum(),
+        "memoryview": 3_000_000,
+        "masked": 2_700_000,
+        "subclass": 3_200_000,
+    }
+    return objects, expected
 
 
-def test_no_code_of_a_subclass_runs():
-    values = np.zeros(400_000).view(Undisturbed)
-    assert retained(values) == pytest.approx(3_200_000, rel=0.02)
+@pytest.fixture(scope="module")
+def measured():
+    objects, expected = scene()
+    graph = ObjectGraph(_dump())
+    retained = retained_bytes(graph, immediate_dominators(graph))
+    sizes = {name: int(retained[node_at(graph, id(one))]) for name, one in objects.items()}
+    return sizes, expected
+
+
+def test_retained_sizes_are_those_of_the_data(measured):
+    sizes, expected = measured
+    assert {name: sizes[name] for name in expected} == pytest.approx(expected, rel=0.02)
+
+
+def test_what_a_view_shares_is_not_its_own(measured):
+    sizes, _ = measured
+    assert sizes["view of elements"] < 1000
 
 
 def test_a_process_without_numpy_is_walked_as_before():
