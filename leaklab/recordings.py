@@ -43,6 +43,7 @@ def record(
     LeaklabError when the recording failed; a target that fails is a run like any other.
     Without ``progress``, a Jupyter kernel shows a growing curve and a notebook job logs lines.
     """
+    from leaklab.present.live import notebook_progress, say_loaded
     from leaklab.recorder.recording import record_run
     from leaklab.results.run import Run
     from leaklab.store import open_run
@@ -51,13 +52,15 @@ def record(
     settings, run_name = _settings(target, args, name, variant, store, options)
     found = None if fresh else _recorded(settings, run_name)
     if found is not None:
+        say_loaded(found.label, str(found.meta.get("created") or ""))
         return found
     if progress is not None:
         return Run(open_run(str(record_run(settings, progress, Decider))))
-    from leaklab.present.live import notebook_progress
-
     with notebook_progress("/".join(filter(None, (run_name, variant)))) as shown:
-        return Run(open_run(str(record_run(settings, shown, Decider))))
+        run = Run(open_run(str(record_run(settings, shown, Decider))))
+        if shown is not None and run.meta["state"] == "interrupted":
+            raise KeyboardInterrupt  # it is stored; the cells below would take it for a whole one
+    return run
 
 
 def recorded(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from leaklab.present.formatting import place_text
 from leaklab.present.table import Table
 from leaklab.present.text import quantity, rate
 
@@ -64,7 +65,7 @@ def comparison_bundle(comparison: ShownComparison) -> dict[str, Any]:
 
 def site_text(row: Mapping[Any, Any]) -> str:
     """Where something was allocated: ``build_page (cache.py:14)``."""
-    place = f" ({row['file']}:{row['line']})" if row["file"] else ""
+    place = f" ({place_text(row['file'], row['line'])})" if row["file"] else ""
     return f"{row['function']}{place}"
 
 

@@ -18,6 +18,9 @@ LONG_SECONDS = 1_000.0
 _HOUR, _DAY = 3_600.0, 86_400.0
 _PACES = ((_DAY, "day"), (_HOUR, "hour"))
 
+# What the files of a notebook's cells are called: "In [4]".
+CELL_PREFIX = "In ["
+
 _KEPT = ("interval_seconds", "mark_count", "measured_mark_count", "snapshot_count")
 # Samples that are further apart than this are worth a word.
 NOTABLE_SECONDS = 1.0
@@ -52,6 +55,13 @@ def pace(unit: str, span: float = 0.0) -> tuple[float, str]:
     if unit == "second" and span > LONG_SECONDS:
         return next((size, word) for size, word in _PACES if span >= size or size == _HOUR)
     return 1.0, unit
+
+
+def place_text(file: str, line: int) -> str:
+    """Where a line is: "app/cache.py:14", in a notebook "In [4], line 5"; "" without a file."""
+    if not file or not line:
+        return file
+    return f"{file}, line {line}" if file.startswith(CELL_PREFIX) else f"{file}:{line}"
 
 
 def rate_text(name: str, rate: float, unit: str, span: float = 0.0) -> str:

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leaklab.present.formatting import amount, kept_text, three_digits, worth_showing
+from leaklab.present.formatting import amount, kept_text, place_text, three_digits, worth_showing
 from leaklab.resources import is_bytes
 
 if TYPE_CHECKING:
@@ -94,11 +94,12 @@ def headline(run: ShownRun) -> list[str]:
     lines = [f"{safe(run.label)}: {verdict.verdict}", f"  {safe(verdict.reason)}"]
     if verdict.verdict == "leak":
         first = run.suspects().head(3).to_dict("records")
-        lines += [
-            f"  {row['rank']}. {safe(row['function'])}  {safe(row['file'])}:{row['line']}"
-            for row in first
-        ]
+        lines += [f"  {row['rank']}. {safe(row['function'])}  {_place(row)}" for row in first]
     return lines
+
+
+def _place(row: Mapping[Any, Any]) -> str:
+    return safe(place_text(row["file"], row["line"]))
 
 
 def _name(resource: ShownResource) -> str:
@@ -163,7 +164,7 @@ def _suspect_lines(suspects: Sequence[Mapping[Any, Any]]) -> Iterable[str]:
         share_text = "" if share is None or math.isnan(share) else f", {share:.0%} of the growth"
         per = row.get("unit") or "iteration"
         yield (
-            f"  {row['rank']}. {safe(row['function'])}  {safe(row['file'])}:{row['line']}  "
+            f"  {row['rank']}. {safe(row['function'])}  {_place(row)}  "
             f"{quantity(row['rate'], 'heap_bytes')}/{per}, "
             f"{quantity(row['live_bytes'], 'heap_bytes')} live{share_text}"
         )
@@ -234,7 +235,7 @@ def comparison_text(comparison: ShownComparison) -> str:
     if sites:
         lines += ["", "  sites"]
         lines += [
-            f"  {safe(row['outcome'])}: {safe(row['function'])}  {safe(row['file'])}:{row['line']}"
+            f"  {safe(row['outcome'])}: {safe(row['function'])}  {_place(row)}"
             f"  {quantity(row['before_rate'], 'heap_bytes')} to "
             f"{quantity(row['after_rate'], 'heap_bytes')}"
             for row in sites[:10]

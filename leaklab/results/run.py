@@ -20,7 +20,7 @@ VERDICT_MIME = "application/vnd.leaklab.verdict+json"
 SHOW_SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """One recorded run. Renders itself in a notebook; ``reused`` if it was not recorded anew."""
 
@@ -183,6 +183,13 @@ class Run:
         from leaklab.present.text import run_text
 
         return run_text(self)
+
+    def __repr__(self) -> str:
+        """One line; it must not work out a verdict: debuggers and logs call it."""
+        known = f", {self._verdict.verdict}" if "_verdict" in vars(self) else ""
+        return (
+            f"<Run {self.label}, {self.meta['state']}{known}: {self.path or self.meta['run_id']}>"
+        )
 
     def _repr_html_(self) -> str:
         from leaklab.present.bundle import verdict_bundle

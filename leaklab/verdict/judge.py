@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from leaklab.analysis.series import HEAP, resource_names, resource_series, roles
-from leaklab.present.formatting import rate_text, span_text
+from leaklab.present.formatting import place_text, rate_text, span_text
 from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
 from leaklab.verdict.growth import estimate
 from leaklab.verdict.heap_study import HeapStudy, study_heap
@@ -154,8 +154,7 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
         why = (
             f"grew by {rate_text(HEAP, growth.rate, unit, growth.span)} over "
             f"{span_text(growth.span, unit)} "
-            f"after warm-up, allocated by {place['function']} ({place['file']}:{place['line']})"
-            f"{others}, and did not slow down"
+            f"after warm-up, allocated by {_place(place)}{others}, and did not slow down"
         )
         return _with_curve(verdict_of(HEAP, study.role, growth, first.evidence, why), study)
     growth, evidence = study.total, study.total_evidence
@@ -170,9 +169,7 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
         most = max(undecided, key=lambda entry: entry.gain)
         evidence = most.evidence
         place = describe(study.sites, int(study.sites.frame[most.site]))
-        why = f"at {place['function']} ({place['file']}:{place['line']}) it " + reason(
-            HEAP, most.growth, evidence
-        )
+        why = f"at {_place(place)} it " + reason(HEAP, most.growth, evidence)
     else:
         why = reason(HEAP, growth, evidence)
     return _with_curve(verdict_of(HEAP, study.role, growth, evidence, why), study)
@@ -244,3 +241,7 @@ def _of_run(
     names = ", ".join(dict.fromkeys(entry.name for entry in deciding))
     missing = "" if studies else "; the explain pass would judge the heap by allocation site"
     return BOUNDED, f"nothing keeps growing after warm-up: {names}{missing}"
+
+
+def _place(place: dict[str, Any]) -> str:
+    return f"{place['function']} ({place_text(place['file'], place['line'])})"
