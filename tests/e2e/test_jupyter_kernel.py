@@ -41,13 +41,20 @@ def test_a_cell_in_place_is_judged_and_leaves_its_variables(kernel: Kernel) -> N
     assert "said by the cell" in reply.text
     assert "in-place: leak" in shown_html(reply)
     assert "<iframe" in shown_html(reply)
-    assert sum("image/svg+xml" in data for data in reply.shown) == 3
+    assert sum("image/svg+xml" in data for data in reply.shown) == 5
+    assert sum("image/png" in data for data in reply.shown) == 6  # not only where it is trusted
+    number = kernel.run("print(len(In) - 2)").text.strip()
+    assert f"In [{number}], line 6" in shown_html(reply)
     facts = kernel.run(
         "heap = leaklab_run.verdict().resource('heap_bytes')\n"
         "print(len(kept), round(heap.rate / 1000), leaklab_run.suspects()['line'][0],\n"
         "      leaklab_run.meta['state'])"
     )
-    assert facts.text.split() == ["40", "30", "4", "complete"]
+    assert facts.text.split() == ["40", "30", "6", "complete"]
+    tree = kernel.run("print(leaklab_run.tree().nodes['file'][1], repr(leaklab_run).count('\\n'))")
+    assert tree.text.split() == ["In", f"[{number}]", "0"]
+    source = kernel.run("print(*leaklab_run.data.sources['text'])")
+    assert "kept.append(bytes(30_000))" in source.text
     paths = kernel.run("print(*leaklab_run.retention()['path'])")
     assert "kept" in paths.text
     # After the recording, marks cost nothing and go nowhere.
@@ -70,10 +77,24 @@ def test_a_cell_that_fails_in_place_is_recorded_to_there(kernel: Kernel) -> None
     reply = kernel.run(
         f"%%leaklab --name fails --passes measure --quiet\n{LEAKY}\nraise OSError('in the cell')"
     )
-    # The error itself is shown as that of any cell.
-    assert "in the cell" in reply.text + str(reply.error)
+    assert reply.error == "CellError: leaklab: the cell raised OSError: in the cell"
     facts = kernel.run("print(leaklab_run.label, leaklab_run.meta['processes'][0]['mark_count'])")
     assert facts.text.split() == ["fails", "40"]
+    facts = kernel.run("print(leaklab_run.meta['state'], leaklab_run.meta['events'][-1]['text'])")
+    assert facts.text.strip() == "failed the cell raised OSError: in the cell after 40 marks"
+
+
+def test_what_a_cell_cannot_do_is_said_in_one_line(kernel: Kernel) -> None:
+    waits = kernel.run("%%leaklab\nimport asyncio\nawait asyncio.sleep(0)")
+    assert "await outside of a function cannot be recorded" in waits.text
+    assert kernel.run("print('leaklab_run' in globals())").text.strip() == "False"
+    assert "no closing quotation" in kernel.run("%leaklab 'x").text
+
+
+def test_a_child_cell_that_dies_says_why(kernel: Kernel) -> None:
+    reply = kernel.run("%%leaklab --child --passes measure\nprint(only_here)")
+    assert "NameError: name &#x27;only_here&#x27; is not defined" in shown_html(reply)
+    assert "shares no variables" in shown_html(reply)
 
 
 def test_a_cell_in_a_child_shares_nothing(kernel: Kernel) -> None:
@@ -95,7 +116,9 @@ def test_a_recording_shows_a_curve_and_an_interrupt_keeps_it(kernel: Kernel) -> 
 
     reply = kernel.run("run = ll.record('forever.py', passes=('measure',))", has_curve)
 
-    assert reply.error is None
+    assert str(reply.error).startswith("KeyboardInterrupt")  # so that Run All stops
+    assert "interrupted in" in reply.updates[-1]["text/plain"]
+    kernel.run("run = ll.open('forever')")
     assert any("<polyline" in data["text/html"] for data in reply.updates)
     assert "<polyline" not in reply.updates[-1]["text/html"]
     facts = kernel.run("print(run.meta['state'], len(run.data.samples) > 0, len(run.suspects()))")
