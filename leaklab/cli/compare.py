@@ -42,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
             "after": paths[1],
             "outcome": comparison.outcome,
             "reason": comparison.reason,
+            "runs": comparison.runs,
             "resources": comparison.resources.to_dict("records"),
             "sites": comparison.sites.to_dict("records"),
         }

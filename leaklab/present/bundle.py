@@ -60,7 +60,7 @@ def comparison_bundle(comparison: ShownComparison) -> dict[str, Any]:
         ]
         numbers = columns[1:3]
         tables.append(Table(["allocated in", *numbers, "outcome"], changed, numbers=numbers))
-    return _bundle(comparison.outcome, comparison.reason, *tables)
+    return _bundle(comparison.outcome, f"{comparison.reason}. {comparison.runs}", *tables)
 
 
 def site_text(row: Mapping[Any, Any]) -> str:

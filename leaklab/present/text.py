@@ -215,7 +215,7 @@ def type_text(name: str, paths: Sequence[Mapping[Any, Any]]) -> str:
 
 def comparison_text(comparison: ShownComparison) -> str:
     """Return what ``leaklab compare`` prints: outcome, resources, sites that went and came."""
-    lines = [str(comparison.outcome), f"  {safe(comparison.reason)}"]
+    lines = [str(comparison.outcome), f"  {safe(comparison.reason)}", f"  {safe(comparison.runs)}"]
     rows = [("resource", "outcome", "before", "after", "ratio", "because")]
     for row in comparison.resources.to_dict("records"):
         name = str(row["name"])
@@ -223,8 +223,8 @@ def comparison_text(comparison: ShownComparison) -> str:
             (
                 safe(name),
                 safe(row["outcome"]),
-                f"{safe(row['before_verdict'])} {quantity(row['before_rate'], name)}/{row['unit']}",
-                f"{safe(row['after_verdict'])} {quantity(row['after_rate'], name)}/{row['unit']}",
+                _side(row, "before"),
+                _side(row, "after"),
                 quantity(row["ratio"]),
                 safe(row["reason"]),
             )
@@ -241,3 +241,11 @@ def comparison_text(comparison: ShownComparison) -> str:
             for row in sites[:10]
         ]
     return "\n".join(lines)
+
+
+def _side(row: Mapping[Any, Any], which: str) -> str:
+    """Verdict and rate of one of the two runs; a verdict alone where there is no rate."""
+    verdict, rate_ = safe(row[f"{which}_verdict"]), row[f"{which}_rate"]
+    if math.isnan(rate_):
+        return verdict
+    return f"{verdict} {quantity(rate_, str(row['name']))}/{row['unit']}"
