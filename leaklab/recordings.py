@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.recorder.keywords import RecordKeywords
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +32,7 @@ def record(
     store: str | os.PathLike[str] | None = None,
     fresh: bool = False,
     progress: Any = None,
-    **options: Any,
+    **options: Unpack[RecordKeywords],
 ) -> Run:
     """Record ``target`` and return the run.
 
@@ -70,7 +72,7 @@ def recorded(
     name: str | None = None,
     variant: str | None = None,
     store: str | os.PathLike[str] | None = None,
-    **options: Any,
+    **options: Unpack[RecordKeywords],
 ) -> Run | None:
     """Return the run that `record` would load with these arguments, None if it would make one."""
     return _recorded(*_settings(target, args, name, variant, store, options))
@@ -217,3 +219,23 @@ def runs(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     from leaklab.results.overview import runs_table
 
     return runs_table(store)
+
+
+def _spelled_out(call: Any) -> inspect.Signature:
+    """Return a call's signature with each option by name: help and completion show no others."""
+    signature = inspect.signature(call)
+    own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    named = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=getattr(kind, "__forward_arg__", kind),
+        )
+        for name, kind in RecordKeywords.__annotations__.items()
+    ]
+    return signature.replace(parameters=[*own, *named])
+
+
+for _call in (record, recorded):
+    _call.__signature__ = _spelled_out(_call)  # type: ignore[attr-defined]
