@@ -7,12 +7,15 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leaklab.errors import LeaklabError
+from leaklab.errors import LeaklabError, UsageError
+from leaklab.objgraph_picture import objgraph_svg
+from leaklab.present.path_picture import paths_svg
 from leaklab.scratch import Scratch
 
 if TYPE_CHECKING:
     import pandas as pd
 
+PICTURES = ("own", "objgraph")
 _LIMIT_SECONDS = 120.0
 
 
@@ -23,13 +26,14 @@ class WhyAlive:
     type: its type. retained_bytes: what would be freed with it. holders: DataFrame with the
     columns path (from a root to the object, through one of its holders), holder_type and
     retained_bytes (of the holder); the shortest path first. native: whether more references exist
-    than objects hold: native code has them.
+    than objects hold: native code has them. svg: the picture that a notebook shows.
     """
 
     type: str
     retained_bytes: int
     holders: pd.DataFrame
     native: bool
+    svg: str = ""
 
     def __str__(self) -> str:
         lines = [f"{self.type}, retains {self.retained_bytes:,} bytes, is held by"]
@@ -43,16 +47,29 @@ class WhyAlive:
     def _repr_html_(self) -> str:
         first, *rest = str(self).split("\n")
         items = "".join(f"<li><code>{escape(line.strip())}</code></li>" for line in rest)
-        return f"<p>{escape(first)}</p><ul>{items}</ul>"
+        drawn = self.svg or paths_svg(self.holders["path"].tolist(), self.type)
+        picture = f"<div>{drawn}</div>" if len(self.holders) else ""
+        return f"<p>{escape(first)}</p>{picture}<ul>{items}</ul>"
 
 
-def why_alive(one: Any, *, limit: int = 10) -> WhyAlive:
+def why_alive(one: Any, *, limit: int = 10, picture: str = "own") -> WhyAlive:
     """Return what keeps ``one`` alive: a path from a root for each of at most ``limit`` holders.
 
     The heap is walked in a copy of this process; nothing of it is changed, no code of ``one``
-    runs. Names you hold it by yourself (a notebook's variable) are among the answers. Raises
-    LeaklabError when no copy can be made or the object is not found in it.
+    runs. Names you hold it by yourself (a notebook's variable) are among the answers. ``picture``:
+    what a notebook shows above the paths: "own" (a row of boxes for each path, the holder in
+    orange) or "objgraph" (objgraph's graph of referrers, drawn by graphviz: more of what surrounds
+    the object, no bytes, and only what the collector tracks).
+
+    >>> ll.why_alive(frame)
+    >>> ll.why_alive(frame, picture="objgraph").svg
+
+    Raises LeaklabError when no copy can be made, the object is not found in it, or graphviz is
+    missing; UsageError for another picture.
     """
+    if picture not in PICTURES:
+        raise UsageError(f"no such picture: {picture}; allowed: {', '.join(PICTURES)}")
+    svg = objgraph_svg(one) if picture == "objgraph" else ""
     from leaklab.object_graph.dominators import immediate_dominators, retained_bytes
     from leaklab.object_graph.graph import ObjectGraph
     from leaklab.object_graph.holders import held_by_native, holders_of, node_at
@@ -68,6 +85,7 @@ def why_alive(one: Any, *, limit: int = 10) -> WhyAlive:
         int(retained[node]),
         holders.head(limit).reset_index(drop=True),
         held_by_native(graph, node),
+        svg,
     )
 
 

@@ -198,7 +198,7 @@ def test_papermill_with_this_engine_is_as_strict(tmp_path: Path) -> None:
     path = write(tmp_path, PARAMETERS, SHOW)
     given = {"engine_name": "leaklab", "progress_bar": False}
     out = tmp_path / "out.ipynb"
-    with pytest.raises(UsageError, match="count: 70; allowed is int in 1..10"):
+    with pytest.raises(UsageError, match=r"count: 70; allowed is int in 1\.\.10"):
         papermill.execute_notebook(path, out, parameters={"count": 70}, **given)
     with pytest.raises(UsageError, match="job has no parameter: cuont; its parameters are"):
         papermill.execute_notebook(path, out, parameters={"cuont": 7}, **given)
