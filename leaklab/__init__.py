@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from leaklab.errors import LeaklabError, UsageError
     from leaklab.jupyter.scoreboard import scoreboard
     from leaklab.jupyter.study import study
+    from leaklab.kernel_audit.audit import kernel
     from leaklab.recordings import compare, from_series, open, read, record, runs
     from leaklab.results.run import Run
     from leaklab.verdict.judge_series import judge_series
@@ -35,6 +36,7 @@ __all__ = [
     "from_series",
     "gauge",
     "judge_series",
+    "kernel",
     "mark",
     "open",
     "plots",
@@ -55,6 +57,7 @@ _HOMES = {
     "compare": "leaklab.recordings",
     "from_series": "leaklab.recordings",
     "judge_series": "leaklab.verdict.judge_series",
+    "kernel": "leaklab.kernel_audit.audit",
     "load_ipython_extension": "leaklab.jupyter.extension",
     "open": "leaklab.recordings",
     "read": "leaklab.recordings",
@@ -79,4 +82,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, "__version__", "__doc__"})

@@ -7,16 +7,15 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leaklab.errors import LeaklabError
+from leaklab.errors import LeaklabError, UsageError
+from leaklab.objgraph_picture import objgraph_svg
+from leaklab.present.path_picture import paths_svg
 from leaklab.scratch import Scratch
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
-    from leaklab.object_graph.graph import ObjectGraph
-    from leaklab.object_graph.paths import PathTree
-
+PICTURES = ("own", "objgraph")
 _LIMIT_SECONDS = 120.0
 
 
@@ -27,13 +26,14 @@ class WhyAlive:
     type: its type. retained_bytes: what would be freed with it. holders: DataFrame with the
     columns path (from a root to the object, through one of its holders), holder_type and
     retained_bytes (of the holder); the shortest path first. native: whether more references exist
-    than objects hold: native code has them.
+    than objects hold: native code has them. svg: the picture that a notebook shows.
     """
 
     type: str
     retained_bytes: int
     holders: pd.DataFrame
     native: bool
+    svg: str = ""
 
     def __str__(self) -> str:
         lines = [f"{self.type}, retains {self.retained_bytes:,} bytes, is held by"]
@@ -47,33 +47,45 @@ class WhyAlive:
     def _repr_html_(self) -> str:
         first, *rest = str(self).split("\n")
         items = "".join(f"<li><code>{escape(line.strip())}</code></li>" for line in rest)
-        return f"<p>{escape(first)}</p><ul>{items}</ul>"
+        drawn = self.svg or paths_svg(self.holders["path"].tolist(), self.type)
+        picture = f"<div>{drawn}</div>" if len(self.holders) else ""
+        return f"<p>{escape(first)}</p>{picture}<ul>{items}</ul>"
 
 
-def why_alive(one: Any, *, limit: int = 10) -> WhyAlive:
+def why_alive(one: Any, *, limit: int = 10, picture: str = "own") -> WhyAlive:
     """Return what keeps ``one`` alive: a path from a root for each of at most ``limit`` holders.
 
     The heap is walked in a copy of this process; nothing of it is changed, no code of ``one``
-    runs. Names you hold it by yourself (a notebook's variable) are among the answers. Raises
-    LeaklabError when no copy can be made or the object is not found in it.
+    runs. Names you hold it by yourself (a notebook's variable) are among the answers. ``picture``:
+    what a notebook shows above the paths: "own" (a row of boxes for each path, the holder in
+    orange) or "objgraph" (objgraph's graph of referrers, drawn by graphviz: more of what surrounds
+    the object, no bytes, and only what the collector tracks).
+
+    >>> ll.why_alive(frame)
+    >>> ll.why_alive(frame, picture="objgraph").svg
+
+    Raises LeaklabError when no copy can be made, the object is not found in it, or graphviz is
+    missing; UsageError for another picture.
     """
+    if picture not in PICTURES:
+        raise UsageError(f"no such picture: {picture}; allowed: {', '.join(PICTURES)}")
+    svg = objgraph_svg(one) if picture == "objgraph" else ""
     from leaklab.object_graph.dominators import immediate_dominators, retained_bytes
     from leaklab.object_graph.graph import ObjectGraph
+    from leaklab.object_graph.holders import held_by_native, holders_of, node_at
     from leaklab.object_graph.paths import path_tree
 
     graph = ObjectGraph(_dump())
-    node = _node(graph, id(one))
+    node = node_at(graph, id(one))
     dominator = immediate_dominators(graph)
     retained = retained_bytes(graph, dominator)
-    holders = _holders(graph, path_tree(graph), node, dominator, retained)
-    dump = graph.dump
-    known = int((dump.target == node).sum())
-    native = known == 0 and graph.root[node] >= 0 and graph.roots[graph.root[node]].kind == "native"
+    holders = holders_of(graph, path_tree(graph), node, dominator, retained)
     return WhyAlive(
-        dump.type_names[int(dump.type[node])],
+        graph.dump.type_names[int(graph.dump.type[node])],
         int(retained[node]),
         holders.head(limit).reset_index(drop=True),
-        bool(native),
+        held_by_native(graph, node),
+        svg,
     )
 
 
@@ -90,57 +102,3 @@ def _dump() -> Any:
             raise LeaklabError(f"this process cannot be copied: {problem}") from None
         wait_dump(path, done["pid"], _LIMIT_SECONDS + 5)
         return read_dump(path)
-
-
-def _node(graph: ObjectGraph, address: int) -> int:
-    import numpy as np
-
-    place = int(np.searchsorted(graph.dump.address, address))
-    if place < graph.count and int(graph.dump.address[place]) == address:
-        return place
-    raise LeaklabError(
-        f"not found in the heap: the object at {address:#x}; "
-        "nothing that can be walked holds it (an immortal or a temporary value)"
-    )
-
-
-def _holders(
-    graph: ObjectGraph, tree: PathTree, node: int, dominator: np.ndarray, retained: np.ndarray
-) -> pd.DataFrame:
-    """Return a row per object that holds the node and is not held by it alone."""
-    import numpy as np
-    import pandas as pd
-
-    from leaklab.object_graph.paths import path_texts, step_further
-
-    dump = graph.dump
-    edges = [
-        edge
-        for edge in np.flatnonzero(dump.target == node).tolist()
-        if not _below(int(dump.source[edge]), node, dominator)
-    ]
-    sources = dump.source[edges]
-    texts = path_texts(tree, np.unique(tree.node_of[sources]))
-    rows = {}
-    if graph.root[node] >= 0 and graph.roots[graph.root[node]].kind not in ("native", "cycle"):
-        own = path_texts(tree, tree.node_of[[node]])[int(tree.node_of[node])]
-        rows[own.path] = ("", 0)
-    for edge, source in zip(edges, sources.tolist(), strict=True):
-        above = texts.get(int(tree.node_of[source]))
-        if above is not None:
-            path = step_further(graph, above, dump.texts[int(dump.label[edge])], node).path
-            rows.setdefault(path, (above.type, int(retained[source])))
-    table = pd.DataFrame(
-        [(path, *rest) for path, rest in rows.items()],
-        columns=["path", "holder_type", "retained_bytes"],
-    )
-    return table.sort_values("path", key=lambda paths: paths.str.count(" → "), kind="stable")
-
-
-def _below(node: int, above: int, dominator: np.ndarray) -> bool:
-    """Say whether every path to ``node`` leads through ``above``."""
-    while 0 <= node < len(dominator):
-        if node == above:
-            return True
-        node = int(dominator[node])
-    return False

@@ -53,6 +53,10 @@ class ShownComparison(Protocol):
         """What the outcome rests on, in one sentence."""
 
     @property
+    def runs(self) -> str:
+        """Name, state and passes of both runs, in one line."""
+
+    @property
     def resources(self) -> pd.DataFrame:
         """One row per resource."""
 

@@ -79,7 +79,7 @@ def record_run(
             state = _run_passes(
                 options, command, writer, folder, stacks, progress, interruption, decider
             )
-            store_sources(writer, stacks)
+            store_sources(writer, stacks, options.cells)
         finally:
             folder.close()
             writer.close(state)

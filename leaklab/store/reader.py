@@ -111,13 +111,14 @@ def open_run(path: str) -> RunData:
     """Open the run in folder or URL ``path``.
 
     A run that was not closed (its recorder was killed, or is still at work) opens with what it
-    had, up to the last whole batch, and ``meta["state"]`` is ``incomplete``. Raises LeaklabError
-    for a folder that holds no run, a damaged one, or one written by a newer leaklab.
+    had, up to the last whole batch, and ``meta["state"]`` is ``incomplete``; it is ``failed`` where
+    a notebook's cell has raised. Raises LeaklabError for a folder that holds no run, a damaged one,
+    or one written by a newer leaklab.
     """
     fs, folder = filesystem(str(path))
     folder = folder.rstrip("/")
     meta = _read_meta(fs, folder, str(path))
-    if meta.get("state") not in ("complete", "interrupted"):
+    if meta.get("state") not in ("complete", "interrupted", "failed"):
         meta["state"] = "incomplete"
     return RunData(
         meta=meta,

@@ -63,6 +63,19 @@ class Verdict:
 
         return verdict_bundle(self)
 
+    def frame(self) -> pd.DataFrame:
+        """Return a row per resource: resource, role, verdict, rate with rate_low and rate_high (per
+        unit: iteration or second; NaN where none is known), first, last, decides, reason.
+
+        >>> run.verdict().frame().query("verdict == 'leak'")
+        """
+        names = (
+            "name", "role", "verdict", "rate", "rate_low", "rate_high", "unit", "first", "last",
+            "decides", "reason",
+        )  # fmt: skip
+        rows = [[getattr(entry, name) for name in names] for entry in self.resources]
+        return pd.DataFrame(rows, columns=list(names)).rename(columns={"name": "resource"})
+
     def resource(self, name: str, role: str = "main") -> ResourceVerdict | None:
         """The verdict on one resource, or None where it was not measured."""
         for entry in self.resources:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ class SourcePaths:
 
     ``working_folder`` is the target's own, ``standard_library`` its folder of stdlib modules.
     What lies in ``source_folder``, that of its script, is the target's wherever that is, even
-    among installed packages.
+    among installed packages. ``cells``: see RecordOptions.
     """
 
     def __init__(
@@ -81,8 +81,11 @@ class SourcePaths:
         standard_library: Sequence[str] = (),
         home: str | None = None,
         source_folder: str | None = None,
+        cells: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        self._names: dict[str, tuple[str, str]] = {}
+        self._names: dict[str, tuple[str, str]] = {
+            file: (cell[0], "target") for file, cell in (cells or {}).items()
+        }
         folder = Path(source_folder).resolve() if source_folder else None
         self._source_folder = _with_slash(str(folder)) if folder else ""
         self._source_parent = _with_slash(str(folder.parent)) if folder else ""

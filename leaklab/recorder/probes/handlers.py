@@ -150,7 +150,10 @@ class Conversation:
             if self._reader is None:
                 self._reader = HeapReader()
             paths = SourcePaths(
-                self._working_folder, [tracked.library or ""], source_folder=self._source_folder
+                self._working_folder,
+                [tracked.library or ""],
+                source_folder=self._source_folder,
+                cells=self._options.cells,
             )
             port = int(message["port"])
             self.stream_ports.add(port)
