@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from leaklab.present.formatting import amount, interval_text, rate_text, span_text
-from leaklab.verdict.evidence import GROWS, STOPPED, Evidence, weigh
+from leaklab.verdict.evidence import GROWS, STOPPED, Evidence
 from leaklab.verdict.growth import Growth, estimate
+from leaklab.verdict.readers import read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +85,7 @@ def examine(series: pd.DataFrame) -> tuple[Growth, Evidence]:
     values = series["value"].to_numpy()
     growth = estimate(series["x"].to_numpy(), values, unit=series.attrs["unit"])
     whole_gain = float(values[-1] - values[0]) if len(values) else 0.0
-    return growth, weigh(growth, material=material(series.attrs["name"]), whole_gain=whole_gain)
+    return read(growth, material=material(series.attrs["name"]), whole_gain=whole_gain)
 
 
 def verdict_of(
@@ -121,6 +122,7 @@ def reason(name: str, growth: Growth, evidence: Evidence) -> str:
     span = span_text(growth.span, growth.unit)
     rate = rate_text(name, growth.rate, growth.unit, growth.span)
     interval = interval_text(name, growth.rate_low, growth.rate_high, growth.unit, growth.span)
+    excluded = rate_text(name, max(growth.rate_high, 0.0), growth.unit, growth.span)
     change = amount(name, growth.y[-1] - growth.y[0], signed=True) if len(growth.y) else "unknown"
     more = span_text(evidence.more_x, growth.unit)
     windows = f"{evidence.rising} of {max(evidence.windows - 1, 0)}"
@@ -147,6 +149,20 @@ def reason(name: str, growth: Growth, evidence: Evidence) -> str:
         "more",
         "settled": f"changed by {change} over {span}, at sites of which none keeps growing beyond "
         "what is known and bounded",
+        "odds": f"grew by {rate} (95 %: {interval}) over {span}, told by no bounded shape, and did "
+        "not slow down",
+        "weak": f"changed by {change} over {span} after warm-up, and growth of up to {excluded} "
+        f"would not have shown; record {more} more",
+        "doubtful": f"grew by {rate} (95 %: {interval}) over {span}, or {evidence.shape} explains "
+        f"it; record {more} more",
+        "unsettled": f"changed by {change} over {span}, which {evidence.shape} explains, too late "
+        f"to see whether more comes; record {more} more",
+        "peaks": f"has a floor that grew by {rate} over {span} while its peaks did not; record "
+        f"{more} more",
+        "blind": f"was not looked at over {more}, too much of the run to tell; record it again",
         "unsteady": f"rose by {change} over {span}, but not steadily; record {more} more",
     }
-    return texts[evidence.code]
+    said = texts[evidence.code]
+    if evidence.verdict == STOPPED and evidence.shape:
+        return f"{said} ({evidence.shape}): at most {excluded} (95 %)"
+    return said
