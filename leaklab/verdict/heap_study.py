@@ -16,6 +16,7 @@ from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED, Evidence, weigh
 from leaklab.verdict.growth import BIN_COUNT, Growth, estimate, floors, last_regime
 from leaklab.verdict.heap_material import SITE_MATERIAL_BYTES, material_bytes, settled_bytes
 from leaklab.verdict.known import known_growers, known_of_stacks
+from leaklab.verdict.readers import LIMITS, read
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 # Sites looked at closely: enough for any report, few enough for a matrix of all snapshots.
 CANDIDATE_COUNT = 192
 SHRINKING_COUNT = 24
+# What a heap holds is exact: growth is told as soon as it matters.
+EXACT = replace(LIMITS, rise=1.0)
 # Without snapshots of this last share of the work the heap is not judged.
 UNCOVERED_SHARE = 0.25
 # A site that grows while others give back this share of it only took over their objects.
@@ -209,13 +212,13 @@ def baseline_column(timeline: HeapTimeline) -> int:
 def _weighed(timeline: HeapTimeline, live: Floats, heap_bytes: float) -> tuple[Growth, Evidence]:
     """How ``live`` (bytes by column) grows, in a heap this large, and what that is evidence for."""
     growth = estimate(timeline.x, live, unit=timeline.unit)
-    evidence = weigh(
+    return read(
         growth,
         material=material_bytes(growth, heap_bytes),
         whole_gain=float(live[-1] - live[0]),
         one_of_many=True,
+        limits=EXACT,
     )
-    return growth, evidence
 
 
 def _site_growth(

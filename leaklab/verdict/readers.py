@@ -24,30 +24,34 @@ class Limits:
     """The decisions on one series, in log odds of growing unless it says otherwise.
 
     confirms: at least so much confirms a leak that the first reader sees. alone: above it the
-    second reader is sure without the first. one_of_many: so much more for a series that was picked
-    for its growth. bounded: below it a series is bounded that the first reader calls so; surely:
-    below it where that one sees a rise it cannot place. unfinished: a shape that fills until the
-    end must not be likelier than growth by more. rise: multiples of what matters that growth must
-    have brought. settled, steps: share of the run that smooth shapes, and steps, may take up.
-    blind: share of the run that must not be missing in one piece. peaks: peaks must rise by this
-    share of what floors rise by.
+    second reader is sure where the first is undecided, and above ``against`` where that one calls
+    the series bounded. one_of_many: so much more for a series that was picked for its growth.
+    low: multiples of what matters that the interval of growth must exclude. rise: multiples that
+    growth must have brought. unfinished: a shape that fills until the end must not be likelier
+    than growth by more. bounded: below it a series is bounded that the first reader calls so;
+    surely: below it where that one sees a rise it cannot place. settled, steps: share of the run
+    that smooth shapes, and steps, may take up. blind: share of the run that must not be missing in
+    one piece. peaks: peaks must rise by this share of what floors rise by.
     """
 
     confirms: float = 0.0
     alone: float = 3.0
+    against: float = 4.5
+    low: float = 0.0
     one_of_many: float = 2.0
     bounded: float = -0.75
     surely: float = -3.0
     unfinished: float = -2.0
     rise: float = 1.9
     settled: float = 0.8
-    steps: float = 0.4
+    steps: float = 0.6
     blind: float = 0.25
     peaks: float = 0.1
 
 
 LIMITS = Limits()
 # The first reader's observations that leave open whether it rose.
+SLOWING = ("slowing", "levelled")
 OPEN = ("reached", "unsteady", "bent", "teeth", "slowing")
 
 
@@ -87,21 +91,29 @@ def _measured(growth: Growth, odds: Odds, material: float) -> Growth:
 def _together(first: Evidence, odds: Odds, growth: Growth, more: float, limits: Limits) -> Evidence:
     """What both say together."""
     said, value, whole = first.verdict, odds.log_odds, odds.whole
-    seen = value > (limits.confirms if said == GROWS else limits.alone + more)
-    if seen and whole.rise > limits.rise and whole.unfinished > limits.unfinished:
+    least = {GROWS: limits.confirms, STOPPED: limits.against + more}.get(said, limits.alone + more)
+    if first.code in SLOWING:
+        least = np.inf
+    if (
+        value > least
+        and whole.low > limits.low
+        and whole.rise > limits.rise
+        and whole.unfinished > limits.unfinished
+    ):
         if odds.widest_gap > limits.blind:
             return _undecided(first, "blind", growth.run_span * odds.widest_gap)
         if odds.peaks < limits.peaks:
             return _undecided(first, "peaks", growth.run_span)
         return first if said == GROWS else replace(first, verdict=GROWS, code="odds", more_x=0.0)
     clear = value < (limits.surely if first.code in OPEN else limits.bounded)
-    if clear and said != GROWS:
+    if clear and said != GROWS and not more:
         if whole.smooth > limits.settled or whole.steps > limits.steps:
             return _undecided(first, "unsettled", growth.run_span)
         if odds.widest_gap > limits.blind:
             return _undecided(first, "blind", growth.run_span * odds.widest_gap)
         return first if said == STOPPED else replace(first, verdict=STOPPED, code="flat", more_x=0)
-    if said == UNDECIDED:
+    if said == UNDECIDED or (more and said == STOPPED):
+        # Of a series that is one of many the others, and their sum, say more.
         return first
     longer = float(np.clip((limits.alone + more) / max(value, 0.5) - 1, 0.25, 3.0))
     code = "weak" if said == STOPPED else "doubtful"
