@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaklab.cli import recording, report
-from leaklab.cli.values import count
 from leaklab.errors import UsageError
+from leaklab.quantities import count
 
 if TYPE_CHECKING:
     from leaklab.results.run import Run

@@ -8,8 +8,8 @@ import stat
 import sys
 from typing import Any
 
-from leaklab.cli.values import assignment, count, duration_seconds, names, process_id, size_bytes
 from leaklab.errors import UsageError
+from leaklab.quantities import assignment, count, duration_seconds, names, process_id, size_bytes
 
 
 def add_recording_options(parser: argparse.ArgumentParser) -> None:

@@ -55,7 +55,7 @@ class LeaklabMagics(Magics):
         ``--child`` the cell runs in a fresh process, once for each pass: exact figures, limits, no
         shared variables.
         """
-        from leaklab.cli.values import duration_seconds, names, size_bytes
+        from leaklab.quantities import duration_seconds, names, size_bytes
 
         own, command = split_line(line)
         arguments = parse_argstring(self.leaklab, own)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from leaklab.resources import is_bytes, noun
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -29,12 +31,6 @@ def worth_showing(suspects: pd.DataFrame) -> pd.DataFrame:
     return shown if len(shown) else suspects.head(1)
 
 
-def is_bytes(name: str) -> bool:
-    """Whether a resource is counted in bytes; a gauge says so by its name, as all do."""
-    kind, _, rest = name.partition(":")
-    return kind.endswith("_bytes") or (kind == "gauge" and rest.endswith("_bytes"))
-
-
 def amount(name: str, value: float, *, signed: bool = False) -> str:
     """A value of a resource with its unit: "12.3 MiB", "+4 fds"."""
     sign = "+" if signed and value > 0 else ""
@@ -45,17 +41,7 @@ def amount(name: str, value: float, *, signed: bool = False) -> str:
             if abs(value) >= scale:
                 return f"{sign}{_figure(value / scale)} {unit}"
         return f"{sign}{_figure(value)} B"
-    return f"{sign}{_figure(value)} {counted(name, value)}".rstrip()
-
-
-def counted(name: str, value: float = 2.0) -> str:
-    """What a count counts: "fds" for fd_count, nothing for a gauge."""
-    if ":" in name or not name.endswith("_count"):
-        return ""
-    word = name.removesuffix("_count").replace("_", " ")
-    if abs(value) == 1:
-        return word
-    return "children" if word == "child" else word + "s"
+    return f"{sign}{_figure(value)} {noun(name, value)}".rstrip()
 
 
 def pace(unit: str, span: float = 0.0) -> tuple[float, str]:

@@ -26,25 +26,23 @@ class Limits:
     confirms: at least so much confirms a leak that the first reader sees. alone: above it the
     second reader is sure where the first is undecided, and above ``against`` where that one calls
     the series bounded. one_of_many: so much more for a series that was picked for its growth.
-    low: multiples of what matters that the interval of growth must exclude. rise: multiples that
-    growth must have brought. unfinished: a shape that fills until the end must not be likelier
-    than growth by more. bounded: below it a series is bounded that the first reader calls so;
-    surely: below it where that one sees a rise it cannot place. settled, steps: share of the run
+    rise: multiples of what matters that growth must have brought. unfinished: a shape that fills
+    until the end must not be likelier than growth by more. bounded: below it a series is bounded
+    that the first reader calls so; surely: below it where that one sees a rise it cannot place. settled, steps: share of the run
     that smooth shapes, and steps, may take up. blind: share of the run that must not be missing in
     one piece. peaks: peaks must rise by this share of what floors rise by.
     """
 
     confirms: float = 0.0
     alone: float = 3.0
-    against: float = 4.5
-    low: float = 0.0
+    against: float = 3.5
     one_of_many: float = 2.0
-    bounded: float = -0.75
+    bounded: float = -1.0
     surely: float = -3.0
-    unfinished: float = -2.0
+    unfinished: float = -3.0
     rise: float = 1.9
     settled: float = 0.8
-    steps: float = 0.6
+    steps: float = 0.5
     blind: float = 0.25
     peaks: float = 0.1
 
@@ -94,12 +92,7 @@ def _together(first: Evidence, odds: Odds, growth: Growth, more: float, limits: 
     least = {GROWS: limits.confirms, STOPPED: limits.against + more}.get(said, limits.alone + more)
     if first.code in SLOWING:
         least = np.inf
-    if (
-        value > least
-        and whole.low > limits.low
-        and whole.rise > limits.rise
-        and whole.unfinished > limits.unfinished
-    ):
+    if value > least and whole.rise > limits.rise and whole.unfinished > limits.unfinished:
         if odds.widest_gap > limits.blind:
             return _undecided(first, "blind", growth.run_span * odds.widest_gap)
         if odds.peaks < limits.peaks:
@@ -113,8 +106,7 @@ def _together(first: Evidence, odds: Odds, growth: Growth, more: float, limits: 
             return _undecided(first, "blind", growth.run_span * odds.widest_gap)
         return first if said == STOPPED else replace(first, verdict=STOPPED, code="flat", more_x=0)
     if said == UNDECIDED or (more and said == STOPPED):
-        # Of a series that is one of many the others, and their sum, say more.
-        return first
+        return first  # of one of many the others, and their sum, say more
     longer = float(np.clip((limits.alone + more) / max(value, 0.5) - 1, 0.25, 3.0))
     code = "weak" if said == STOPPED else "doubtful"
     return _undecided(first, code, growth.run_span * longer)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from leaklab.present.formatting import amount, interval_text, rate_text, span_text
+from leaklab.resources import material
 from leaklab.verdict.evidence import GROWS, STOPPED, Evidence
 from leaklab.verdict.growth import Growth, estimate
 from leaklab.verdict.readers import read
@@ -15,20 +16,6 @@ if TYPE_CHECKING:
 
 LEAK, BOUNDED, INCONCLUSIVE = "leak", "bounded", "inconclusive"
 VERDICT_OF = {GROWS: LEAK, STOPPED: BOUNDED}
-
-# Growth below this, over the whole run, does not matter or is not told apart from the resource's
-# own unrest: a megabyte of resident memory comes and goes, an open file does not.
-MATERIAL = {
-    "rss_bytes": float(1 << 20),
-    "heap_bytes": float(16 << 10),
-    "fd_count": 3.0,
-    "socket_count": 3.0,
-    "thread_count": 3.0,
-    "task_count": 3.0,
-    "child_count": 3.0,
-}
-MATERIAL_FILE_BYTES = 1024.0
-MATERIAL_GAUGE = 3.0
 
 
 @dataclass(frozen=True)
@@ -64,13 +51,6 @@ class ResourceVerdict:
     def title(self) -> str:
         """Name, and the role where it is not the main one."""
         return self.name if self.role == "main" else f"{self.name} of {self.role}"
-
-
-def material(name: str) -> float:
-    """Growth over a run, in the resource's unit, below which it does not matter."""
-    if name.startswith("file_bytes:"):
-        return MATERIAL_FILE_BYTES
-    return MATERIAL.get(name, MATERIAL_GAUGE)
 
 
 def judge_resource(series: pd.DataFrame) -> ResourceVerdict:
