@@ -129,9 +129,10 @@ class Grid:
         return tuple(self.shapes[at] for at in self.models[size].columns[model - first])
 
     def named(self, model: int) -> tuple[Shape, ...]:
-        """The shapes of a model, their steps by the place in the run."""
+        """The shapes of a model, their steps by the place in the run: between two looks."""
+        middle = (self.u[1:] + self.u[:-1]) / 2
         return tuple(
-            Shape("step", float(self.u[int(shape.at)])) if shape.kind == "step" else shape
+            Shape("step", float(middle[int(shape.at) - 1])) if shape.kind == "step" else shape
             for shape in self._parts(model)
         )
 

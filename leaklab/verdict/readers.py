@@ -28,9 +28,10 @@ class Limits:
     the series bounded. one_of_many: so much more for a series that was picked for its growth.
     rise: multiples of what matters that growth must have brought. unfinished: a shape that fills
     until the end must not be likelier than growth by more. bounded: below it a series is bounded
-    that the first reader calls so; surely: below it where that one sees a rise it cannot place. settled, steps: share of the run
-    that smooth shapes, and steps, may take up. blind: share of the run that must not be missing in
-    one piece. peaks: peaks must rise by this share of what floors rise by.
+    that the first reader calls so; surely: below it where that one sees a rise it cannot place.
+    settled, steps: share of the run that smooth shapes, and steps, may take up. blind: share of
+    the run that must not be missing in one piece. peaks: peaks must rise by this share of what
+    floors rise by.
     """
 
     confirms: float = 0.0
