@@ -34,6 +34,8 @@ EXACT = replace(LIMITS, rise=1.0)
 UNCOVERED_SHARE = 0.25
 # A site that grows while others give back this share of it only took over their objects.
 MOVED_SHARE = 0.7
+# The sum excludes the growth of sites when it cannot have grown by this share of theirs.
+EXCLUDED_SHARE = 0.5
 # Stacks of one site, times snapshots, looked at one by one, at most; and the share of what some of
 # them gain that the floor of the others may lose.
 MOST_CELLS = 500_000
@@ -93,7 +95,7 @@ class HeapStudy:
 
     @property
     def leaking(self) -> tuple[SiteGrowth, ...]:
-        """Sites that keep growing; empty where others give back as much."""
+        """Sites that keep growing; none where others give back as much or the sum stands still."""
         return self._unless_moved([entry for entry in self.growing if entry.leaks])
 
     @property
@@ -105,7 +107,17 @@ class HeapStudy:
     def _unless_moved(self, found: list[SiteGrowth]) -> tuple[SiteGrowth, ...]:
         late = self.timeline.last_half
         gained = sum(float(entry.live[-1] - entry.live[late]) for entry in found)
-        return tuple(found) if not self.moved or self.moved < MOVED_SHARE * gained else ()
+        moved = self.moved > 0 and self.moved >= MOVED_SHARE * gained
+        return () if moved or self._excluded(found) else tuple(found)
+
+    def _excluded(self, found: list[SiteGrowth]) -> bool:
+        """Whether the sum, steady enough to show it, does not grow as these sites do.
+
+        Free lists and replaced objects move bytes from line to line; the sum stands still.
+        """
+        rate = sum(entry.growth.rate for entry in found)
+        still = self.total_evidence.verdict == STOPPED
+        return still and self.total.rate_high < EXCLUDED_SHARE * rate
 
 
 # A run's tables never change, and a page asks for the same study many times.

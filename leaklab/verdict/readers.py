@@ -31,7 +31,8 @@ class Limits:
     that the first reader calls so; surely: below it where that one sees a rise it cannot place.
     settled, steps: share of the run that smooth shapes, and steps, may take up. blind: share of
     the run that must not be missing in one piece. peaks: peaks must rise by this share of what
-    floors rise by.
+    floors rise by. excluded: bounded too where the interval of growth ends below so many multiples
+    of what matters.
     """
 
     confirms: float = 0.0
@@ -46,6 +47,7 @@ class Limits:
     steps: float = 0.5
     blind: float = 0.25
     peaks: float = 0.1
+    excluded: float = 1.0
 
 
 LIMITS = Limits()
@@ -106,7 +108,8 @@ def _together(first: Evidence, odds: Odds, growth: Growth, more: float, limits: 
         if odds.widest_gap > limits.blind:
             return _undecided(first, "blind", growth.run_span * odds.widest_gap)
         return first if said == STOPPED else replace(first, verdict=STOPPED, code="flat", more_x=0)
-    if said == UNDECIDED or (more and said == STOPPED):
+    excluded = whole.high <= limits.excluded
+    if said == UNDECIDED or (said == STOPPED and (more or excluded)):
         return first  # of one of many the others, and their sum, say more
     longer = float(np.clip((limits.alone + more) / max(value, 0.5) - 1, 0.25, 3.0))
     code = "weak" if said == STOPPED else "doubtful"
