@@ -29,28 +29,29 @@ class Odds:
     """Whether a series grows, in log odds, and what that rests on.
 
     log_odds: those of the whole run, less what its last half says against growth. whole: the
-    posterior of the whole run, in multiples of ``material``. teeth, last_fall: how many times it
-    fell by much at once, and the place of the last such fall in the run. widest_gap: share of the
-    run that was not looked at in one piece. peaks: rise of its peaks over that of its floors, both
-    by straight lines; 1 where there are too few figures to tell them apart.
+    posterior of the whole run, in multiples of ``material``. teeth: how many times it fell by much
+    at once. widest_gap: share of the run that was not looked at in one piece. peaks: rise of its
+    peaks over that of its floors, by straight lines; 1 where too few figures tell them apart.
     """
 
     log_odds: float
     whole: Posterior
     teeth: int
-    last_fall: float
     widest_gap: float
     peaks: float
 
 
-def odds_of(x: Floats, y: Floats, material: float) -> Odds:
-    """The odds that y (at least `FEWEST_POINTS` figures) over x grows by more than ``material``."""
+def odds_of(x: Floats, y: Floats, material: float, *, least: float = -np.inf) -> Odds:
+    """The odds that y (at least `FEWEST_POINTS` figures) over x grows by more than ``material``.
+
+    least: odds up to which it does not matter what they are; then the last half is not looked at.
+    """
     u, z, kind, parts = steadiest(x, y)
     z = z / material
     whole = posterior(u, z)
     begin = max(int(np.searchsorted(x, (x[0] + x[-1]) / 2)) - 1, 0)
     half = 0.0
-    if len(x) - begin >= FEWEST_OF_HALF:
+    if whole.log_odds > least and len(x) - begin >= FEWEST_OF_HALF:
         late_u, late = summaries(x[begin:], y[begin:], min(parts, HALF_PARTS))
         half = posterior(late_u, late[kind] / (material / 2)).log_odds
     falls = np.flatnonzero(np.diff(z) < -FALL * max(float(np.ptp(z)), 1e-9)) + 1
@@ -58,7 +59,6 @@ def odds_of(x: Floats, y: Floats, material: float) -> Odds:
         log_odds=min(whole.log_odds + min(half, 0.0), half + HALF_MORE),
         whole=whole,
         teeth=len(falls),
-        last_fall=float(u[falls[-1]]) if len(falls) else 0.0,
         widest_gap=float(np.diff(x).max() / (x[-1] - x[0])),
         peaks=_peaks(x, y),
     )

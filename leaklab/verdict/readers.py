@@ -73,12 +73,20 @@ def read(
     x, y = growth.whole_x, growth.whole_y
     if len(x) < MINIMUM_POINTS or first.code == "few" or np.ptp(y) < material:
         return growth, first
-    odds = odds_of(x, y, material)
-    evidence = replace(
-        _together(first, odds, growth, limits.one_of_many * one_of_many, limits),
-        shape=shape_text(odds),
-    )
-    return _measured(growth, odds, material), evidence
+    more = limits.one_of_many * one_of_many
+    least = _least(first, more, limits)
+    odds = odds_of(x, y, material, least=least if more else -np.inf)
+    evidence = _together(first, odds, growth, more, limits)
+    return _measured(growth, odds, material), replace(evidence, shape=shape_text(odds))
+
+
+def _least(first: Evidence, more: float, limits: Limits) -> float:
+    """The log odds above which a series leaks, for what the first reader says."""
+    if first.code in SLOWING:
+        return float(np.inf)
+    if first.verdict == GROWS:
+        return limits.confirms
+    return more + (limits.against if first.verdict == STOPPED else limits.alone)
 
 
 def _measured(growth: Growth, odds: Odds, material: float) -> Growth:
@@ -92,9 +100,7 @@ def _measured(growth: Growth, odds: Odds, material: float) -> Growth:
 def _together(first: Evidence, odds: Odds, growth: Growth, more: float, limits: Limits) -> Evidence:
     """What both say together."""
     said, value, whole = first.verdict, odds.log_odds, odds.whole
-    least = {GROWS: limits.confirms, STOPPED: limits.against + more}.get(said, limits.alone + more)
-    if first.code in SLOWING:
-        least = np.inf
+    least = _least(first, more, limits)
     if value > least and whole.rise > limits.rise and whole.unfinished > limits.unfinished:
         if odds.widest_gap > limits.blind:
             return _undecided(first, "blind", growth.run_span * odds.widest_gap)
@@ -108,7 +114,7 @@ def _together(first: Evidence, odds: Odds, growth: Growth, more: float, limits: 
         if odds.widest_gap > limits.blind:
             return _undecided(first, "blind", growth.run_span * odds.widest_gap)
         return first if said == STOPPED else replace(first, verdict=STOPPED, code="flat", more_x=0)
-    excluded = whole.high <= limits.excluded
+    excluded = whole.high <= limits.excluded and odds.widest_gap <= limits.blind
     if said == UNDECIDED or (said == STOPPED and (more or excluded)):
         return first  # of one of many the others, and their sum, say more
     longer = float(np.clip((limits.alone + more) / max(value, 0.5) - 1, 0.25, 3.0))
