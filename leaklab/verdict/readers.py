@@ -75,7 +75,8 @@ def read(
         return growth, first
     more = limits.one_of_many * one_of_many
     least = _least(first, more, limits)
-    odds = odds_of(x, y, material, least=least if more else -np.inf)
+    # Below these odds nothing depends on what they are.
+    odds = odds_of(x, y, material, least=least if more else limits.surely)
     evidence = _together(first, odds, growth, more, limits)
     return _measured(growth, odds, material), replace(evidence, shape=shape_text(odds))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import amount, interval_text, rate_text, span_text
 from leaklab.resources import material
@@ -13,6 +13,7 @@ from leaklab.verdict.readers import read
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 LEAK, BOUNDED, INCONCLUSIVE = "leak", "bounded", "inconclusive"
 VERDICT_OF = {GROWS: LEAK, STOPPED: BOUNDED}
@@ -55,17 +56,32 @@ class ResourceVerdict:
 
 def judge_resource(series: pd.DataFrame) -> ResourceVerdict:
     """Judge one resource from :func:`leaklab.analysis.series.resource_series`."""
-    growth, evidence = examine(series)
-    name = series.attrs["name"]
-    return verdict_of(name, series.attrs["role"], growth, evidence, reason(name, growth, evidence))
+    x, values = series["x"].to_numpy(), series["value"].to_numpy()
+    return judge_figures(
+        x, values, name=series.attrs["name"], unit=series.attrs["unit"], role=series.attrs["role"]
+    )
+
+
+def judge_figures(
+    x: NDArray[Any], values: NDArray[Any], *, name: str, unit: str, role: str = "main"
+) -> ResourceVerdict:
+    """Judge figures (one-dimensional) at places x, not decreasing, as those of a resource."""
+    growth, evidence = _examined(x, values, name, unit)
+    return verdict_of(name, role, growth, evidence, reason(name, growth, evidence))
 
 
 def examine(series: pd.DataFrame) -> tuple[Growth, Evidence]:
     """Growth of a resource series, and what it is evidence for."""
-    values = series["value"].to_numpy()
-    growth = estimate(series["x"].to_numpy(), values, unit=series.attrs["unit"])
+    x, values = series["x"].to_numpy(), series["value"].to_numpy()
+    return _examined(x, values, series.attrs["name"], series.attrs["unit"])
+
+
+def _examined(
+    x: NDArray[Any], values: NDArray[Any], name: str, unit: str
+) -> tuple[Growth, Evidence]:
+    growth = estimate(x, values, unit=unit)
     whole_gain = float(values[-1] - values[0]) if len(values) else 0.0
-    return read(growth, material=material(series.attrs["name"]), whole_gain=whole_gain)
+    return read(growth, material=material(name), whole_gain=whole_gain)
 
 
 def verdict_of(

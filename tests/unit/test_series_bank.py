@@ -9,25 +9,26 @@ import numpy as np
 import pytest
 
 import leaklab as ll
+from leaklab.verdict import shapes
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import series as bench
 
-COUNT = 800
+COUNT = 500
 FIRST = 5_000_000
 
 
 def test_the_bank_is_judged_as_well_as_measured() -> None:
     found = bench.shares(bench.scored(FIRST, COUNT))
     share = {name: hits / count for name, (hits, count) in found.items()}
-    # Measured on 8,000 others, with room for chance in a tenth of them.
-    assert share["false alarms"] <= 0.015, found
-    assert share["leaks called bounded"] <= 0.035, found
-    assert share["leaks found"] >= 0.76, found
-    assert share["found, even looks"] >= 0.84, found
-    assert share["interval covers"] >= 0.92, found
+    # Measured on 4,000 others; here is room for what chance does to 500.
+    assert share["false alarms"] <= 0.02, found
+    assert share["leaks called bounded"] <= 0.04, found
+    assert share["leaks found"] >= 0.75, found
+    assert share["found, even looks"] >= 0.82, found
+    assert share["interval covers"] >= 0.9, found
     assert share["undecidable decided"] <= 0.6, found
-    assert share["bounded undecided"] <= 0.27, found
+    assert share["bounded undecided"] <= 0.28, found
 
 
 def test_the_same_seed_is_the_same_series() -> None:
@@ -79,3 +80,11 @@ def test_nothing_is_claimed_across_a_blind_stretch() -> None:
     said = ll.judge_series(x, 5e7 + 5e4 * x)
     assert said.verdict == "inconclusive"
     assert "not looked at" in said.reason
+
+
+def test_the_usual_shapes_are_told_and_seldom_undecided() -> None:
+    said = shapes.called_leaks(200, 12)[["leaklab", "leaklab undecided"]]
+    healthy, leaking = said.loc["healthy"], said.loc["leak"]
+    assert healthy["leaklab"].max() <= 0.1, healthy
+    assert leaking["leaklab"].min() >= 0.8, leaking
+    assert healthy["leaklab undecided"].mean() <= 0.12, healthy
