@@ -91,5 +91,8 @@ class ShownRun(Protocol):
     def tried(self) -> pd.DataFrame:
         """Return what the passes that try allocator settings have brought."""
 
+    def notes(self) -> list[str]:
+        """Return what to know beside the verdict, a sentence each."""
+
     def time_left(self) -> Any:
         """Return when the smallest limit is reached; None if it does not leak."""

@@ -80,11 +80,13 @@ def run_text(run: ShownRun) -> str:
     left = run.time_left()
     if left is not None:
         lines.append(f"  {safe(left)}")
+    lines += [f"  note: {safe(note)}" for note in run.notes()]
     lines += _kept_free_lines(run)
     suspects = run.suspects()
     shown = worth_showing(suspects).head(SHOWN_SUSPECT_COUNT)
     lines += _suspect_lines(shown.to_dict("records"))
     lines += _retention_lines(run.retention().head(SHOWN_PATH_COUNT).to_dict("records"))
+    lines += _next_lines(run)
     return "\n".join(lines)
 
 
@@ -99,6 +101,23 @@ def headline(run: ShownRun) -> list[str]:
             for row in first
         ]
     return lines
+
+
+def _next_lines(run: ShownRun) -> Iterable[str]:
+    """What to record to get line and holder, after figures that cannot name them."""
+    verdict = run.verdict()
+    if "import" not in run.meta or verdict.verdict == "bounded" or len(run.suspects()):
+        return
+    yield ""
+    if any(r.unit == "second" and r.verdict == "leak" for r in verdict.resources):
+        yield (
+            "  by time, not by unit of work: traffic may explain it; a count of requests beside it "
+            "tells (--value COL=mark)"
+        )
+    yield (
+        "  next: leaklab record --pid PID --passes graph --traced-window 10s --duration 1h   "
+        "names the line and what holds it"
+    )
 
 
 def _name(resource: ShownResource) -> str:

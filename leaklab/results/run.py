@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from leaklab.resources import is_bytes
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -114,6 +116,20 @@ class Run:
 
         return tried(self.data)
 
+    def notes(self) -> list[str]:
+        """Return what to know beside the verdict: interpreters that grow by themselves, stop-gaps.
+
+        One sentence each; empty for most runs. Stop-gaps are settings that keep a leaking service
+        below its limit until it is mended (`leaklab.findings.stop_gap`).
+        """
+        from leaklab.analysis.interpreters import of_run
+        from leaklab.findings.stop_gap import stop_gaps
+        from leaklab.verdict.time_left import smallest_limit
+
+        resources = self.verdict().resources
+        gaps = stop_gaps(self.meta, resources, smallest_limit(self.meta))
+        return [*of_run(self.meta), *(f"until it is mended, {gap}" for gap in gaps)]
+
     def time_left(self) -> TimeLeft | None:
         """When resident memory reaches the smallest limit at its rate; None if it does not leak.
 
@@ -123,8 +139,14 @@ class Run:
         from leaklab.verdict.time_left import smallest_limit, time_left
 
         limit = smallest_limit(self.meta)
-        resident = self.verdict().resource("rss_bytes")
+        resident = self.verdict().resource("rss_bytes") or self._imported_memory()
         return time_left(resident, *limit) if limit and resident else None
+
+    def _imported_memory(self) -> ResourceVerdict | None:
+        """What an imported run rests on, where it is memory under a name of its own."""
+        judged = (self.meta.get("import") or {}).get("judged") or ()
+        named = (self.verdict().resource(name) for name in judged if is_bytes(name))
+        return next((entry for entry in named if entry is not None), None)
 
     def resident(self) -> pd.DataFrame:
         """Return resident memory in its parts over time; see :mod:`leaklab.findings.rss`."""

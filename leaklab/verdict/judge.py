@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from leaklab.analysis.long_series import long_series
 from leaklab.analysis.series import HEAP, resource_names, resource_series, roles
 from leaklab.present.formatting import rate_text, span_text
 from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
 from leaklab.verdict.growth import estimate
 from leaklab.verdict.heap_study import HeapStudy, study_heap
+from leaklab.verdict.imported import deciding, explained, with_cautions
 from leaklab.verdict.resident import UNEXPLAINED_BYTES, reconcile
 from leaklab.verdict.resources import (
     BOUNDED,
@@ -90,10 +92,10 @@ def judge(data: RunData) -> Verdict:
                 resources.append(entry)
             continue
         for role in roles(data):
-            series = resource_series(data, name, role=role)
+            series = long_series(data, name, role=role)
             if not len(series):
                 continue
-            entry = judge_resource(series)
+            entry = explained(judge_resource(series), series)
             if name == "rss_bytes" and role in heaps:
                 entry = reconcile(entry, series, heaps[role], studies[role], data)
             if role != "main" and entry.unit == "second":
@@ -101,15 +103,16 @@ def judge(data: RunData) -> Verdict:
             if name not in DECISIVE and len(series) < MINIMUM_POINTS:
                 # Task counts begin when asyncio is imported, perhaps at the very end.
                 entry = replace(entry, decides=False)
-            resources.append(entry)
+            resources.append(deciding(data.meta, entry, series))
     resources = [
         _settled_by_resident(entry, studies[entry.role], resources, data)
         if entry.name == HEAP
         else entry
         for entry in resources
     ]
+    resources = with_cautions(data, resources)
     worst = max(heaps, key=lambda role: (heaps[role].verdict == LEAK, heaps[role].rate), default="")
-    verdict, why = _of_run(tuple(resources), studies)
+    verdict, why = _of_run(tuple(resources), bool(studies) or "import" in data.meta)
     return Verdict(verdict, why, tuple(resources), suspects_table(studies.get(worst)))
 
 
@@ -219,10 +222,8 @@ def _sites_settle(study: HeapStudy) -> bool:
     return settled >= SETTLED_SHARE * study.total.total
 
 
-def _of_run(
-    resources: tuple[ResourceVerdict, ...], studies: dict[str, HeapStudy]
-) -> tuple[str, str]:
-    """A leak of any resource that decides is the run's."""
+def _of_run(resources: tuple[ResourceVerdict, ...], complete: bool) -> tuple[str, str]:
+    """A leak of any resource that decides is the run's. ``complete``: no other pass would tell."""
     deciding = [entry for entry in resources if entry.decides]
     if not deciding:
         # Short-lived helpers are all that was seen.
@@ -242,5 +243,5 @@ def _of_run(
     if not deciding:
         return INCONCLUSIVE, "nothing was measured; record the run again"
     names = ", ".join(dict.fromkeys(entry.name for entry in deciding))
-    missing = "" if studies else "; the explain pass would judge the heap by allocation site"
+    missing = "" if complete else "; the explain pass would judge the heap by allocation site"
     return BOUNDED, f"nothing keeps growing after warm-up: {names}{missing}"
