@@ -44,7 +44,7 @@ class Limits:
     unfinished: float = -3.0
     rise: float = 1.9
     settled: float = 0.8
-    steps: float = 0.5
+    steps: float = 0.6
     blind: float = 0.25
     peaks: float = 0.1
     excluded: float = 1.0
