@@ -39,8 +39,8 @@ class Limits:
     alone: float = 3.0
     against: float = 3.5
     one_of_many: float = 2.0
-    bounded: float = -1.0
-    surely: float = -3.0
+    bounded: float = -1.25
+    surely: float = -5.0
     unfinished: float = -3.0
     rise: float = 1.9
     settled: float = 0.8
