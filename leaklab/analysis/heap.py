@@ -21,6 +21,7 @@ from leaklab.analysis.series import (
     summed,
     work_end,
 )
+from leaklab.analysis.work import within_work
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,6 +121,7 @@ def _timeline(data: RunData, role: str) -> HeapTimeline | None:
         return None
     members = processes_of(data, role, "explain")
     snapshots = snapshots[snapshots["process"].isin(list(members))]
+    snapshots = snapshots[within_work(snapshots, members)]
     if not len(snapshots):
         return None
     snapshots = snapshots.sort_values("time_seconds", kind="stable")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from leaklab.analysis.work import within_work
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -114,6 +116,7 @@ def resource_series(
     if len(points):
         keep = points["pass"].eq(pass_) & points["process"].isin(list(members))
         points = points[keep & points["value"].notna()]
+        points = points[within_work(points, members)]
     if not len(points):
         return _frame(np.empty(0), np.empty(0), np.empty(0), np.empty(0), np.empty(0, bool)).pipe(
             _labelled, "second", name, role, pass_

@@ -85,6 +85,9 @@ class ShownRun(Protocol):
     def retention(self) -> pd.DataFrame:
         """Return what keeps the growth alive."""
 
+    def given_back(self) -> list[dict[str, Any]]:
+        """Return what was given back after the work: name, value, after."""
+
     def kept_free(self) -> pd.DataFrame:
         """Return what allocators keep free, and how to get it back."""
 

@@ -48,6 +48,7 @@ class Session:
         self._traced = False
         self._ticking = False
         self._collection = None
+        self._work_ended = False
         # See recycled.py.
         self._held = []
         self._spare = None
@@ -132,6 +133,16 @@ class Session:
                 self._channel.send({"kind": "gauges", "time": now, "gauges": dict(self._gauges)})
             except ChannelError:
                 self._recover()
+
+    def work_ended(self):
+        """Say, once, that the main program is through; its exit begins."""
+        if self._marks._session is not self or self._work_ended:
+            return
+        self._work_ended = True
+        try:
+            self._channel.send({"kind": "work-end", "time": time.monotonic()})
+        except ChannelError:
+            self._recover()
 
     def end(self):
         """Give the last figures before the interpreter goes, and end the tracing."""

@@ -211,9 +211,17 @@ class PassRecorder:
             self._due["progress"] = now + PROGRESS_SECONDS
         self._check_limits(now)
         if self._drive is not None and not self._target.stopping:
-            pids = [tracked.pid for tracked in self._table.alive()]
-            if self._drive.step(now, pids):
-                self._stop("drive", "stopped after the drive")
+            self._drive_on(self._drive, now)
+
+    def _drive_on(self, drive: Drive, now: float) -> None:
+        """Keep the target under load; a load that fails because the target is gone is no news."""
+        if self._main_ended_seconds is not None:
+            return
+        over = drive.step(now, [tracked.pid for tracked in self._table.alive()])
+        if drive.loaded_until_seconds is not None:
+            self._table.work_over(drive.loaded_until_seconds)
+        if over:
+            self._stop("drive", "stopped after the drive")
 
     def _decide(self, now: float) -> None:
         """Where the verdict is decided by what is stored: open the traced window, or stop."""
@@ -336,6 +344,7 @@ class PassRecorder:
             self._stopped_by = by
             self._event("stop", text, None)
         self._conversation.stopping = True
+        self._table.work_over(self._now())
         self._target.begin_stop(self._now())
 
     def _finished(self) -> bool:

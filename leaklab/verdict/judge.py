@@ -14,6 +14,7 @@ import pandas as pd
 
 from leaklab.analysis.series import HEAP, resource_names, resource_series, roles
 from leaklab.present.formatting import rate_text, span_text
+from leaklab.verdict import failures
 from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
 from leaklab.verdict.growth import estimate
 from leaklab.verdict.heap_study import HeapStudy, study_heap
@@ -109,7 +110,8 @@ def judge(data: RunData) -> Verdict:
         for entry in resources
     ]
     worst = max(heaps, key=lambda role: (heaps[role].verdict == LEAK, heaps[role].rate), default="")
-    verdict, why = _of_run(tuple(resources), studies)
+    resources = failures.undecided_by(resources, data)
+    verdict, why = failures.of_run(*_of_run(tuple(resources), studies), data)
     return Verdict(verdict, why, tuple(resources), suspects_table(studies.get(worst)))
 
 

@@ -105,9 +105,16 @@ class Conversation:
             return self._mark(tracked, message)
         if kind == "tick":
             return self._tick(tracked, message)
-        if kind == "gauges":
-            self._samples.told(tracked, self._clock(), _gauges(message))
         return None
+
+    def hear(self, tracked: Tracked, message: Mapping[str, Any]) -> None:
+        """Take in a message that wants no answer; another conversation may go on meanwhile."""
+        if message["kind"] == "gauges":
+            self._samples.told(tracked, self._clock(), _gauges(message))
+        elif message["kind"] == "work-end":
+            told = message.get("time")
+            late_seconds = time.monotonic() - told if isinstance(told, float) else 0.0
+            tracked.main_ended_seconds = self._clock() - max(late_seconds, 0.0)
 
     def _hello(self, tracked: Tracked) -> Steps:
         trace = self.traces and tracked.memray and not tracked.traced
@@ -198,6 +205,8 @@ class Conversation:
         if is_mark:
             tracked.mark_count = int(message["mark"])
             tracked.told_mark_count += 1
+            # Threads go on with the work where the main program has only started them.
+            tracked.main_ended_seconds = None
         elif isinstance(message.get("mark"), int):
             # Lines of output may have counted as marks of their own.
             tracked.mark_count = max(tracked.mark_count, message["mark"])
