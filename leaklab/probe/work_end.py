@@ -62,7 +62,7 @@ def _follower(register):
         if count <= FOLLOWED_COUNT:
             try:
                 atexit.unregister(_ended)
-            except Exception:  # noqa: S110 (a target's callback that cannot be compared)
+            except Exception:
                 pass
             register(_ended)
 

@@ -120,7 +120,7 @@ class Run:
         One dict per resource of the main process, in its unit: name, value (at the end of the
         work) and after (the last that was seen). Less than what matters of a resource is left out.
         """
-        from leaklab.analysis.work import given_back
+        from leaklab.analysis.given_back import given_back
         from leaklab.verdict.resources import material
 
         rows = given_back(self.data)

@@ -19,7 +19,7 @@ import recorded
 
 from leaklab.errors import LeaklabError
 from leaklab.recorder import passes, stdin_relay
-from leaklab.recorder.heap.stream import SnapshotSchedule
+from leaklab.recorder.processes import looks
 from leaklab.store import RunData, open_run
 
 LEAK = """
@@ -60,8 +60,7 @@ def test_the_heap_at_exit_does_not_stand_for_the_last_mark(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So few snapshots that there is none at the last mark.
-    monkeypatch.setattr(SnapshotSchedule, "FREE_SECONDS", 0.0)
-    monkeypatch.setattr(SnapshotSchedule, "FEW_COUNT", 0)
+    monkeypatch.setattr(looks, "FREE_SECONDS", 0.0)
     run = recorded.record(
         tmp_path,
         """

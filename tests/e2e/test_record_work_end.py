@@ -1,4 +1,4 @@
-"""The end of the work is known: exit, shutdown and idle time are no work, a failure decides none."""
+"""The end of the work is known: exit and idle time are not judged, a failure decides nothing."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ from pathlib import PurePath
 from typing import Any
 
 from leaklab.recorder.channel import Connection
-from leaklab.recorder.heap.stream import HeapStream, SnapshotSchedule
+from leaklab.recorder.heap.stream import HeapStream
+from leaklab.recorder.processes.looks import Looks
 from leaklab.recorder.procfs import (
     ProcessFiles,
     ProcessGoneError,
@@ -39,8 +40,7 @@ class Tracked:
     argv: list[str]
     files: ProcessFiles
     started_seconds: float
-    collect_schedule: SnapshotSchedule
-    snapshot_schedule: SnapshotSchedule
+    looks: Looks
     connection: Connection | None = None
     steps: Generator[tuple[str, ...], dict[str, Any], None] | None = None
     heap: HeapStream | None = None
@@ -81,9 +81,10 @@ class Tracked:
         """
         over = self.ended_seconds if self.stopped_seconds is None else self.stopped_seconds
         through = self.main_ended_seconds
-        if over is not None and through is not None and through < over:
-            if over - through <= through - self.started_seconds:
-                return through
+        if over is None or through is None or through > over:
+            return self.stopped_seconds
+        if over - through <= through - self.started_seconds:
+            return through
         return self.stopped_seconds
 
     @property
@@ -113,6 +114,7 @@ class Tracked:
             "work_ended_seconds": self.work_ended_seconds,
             "exit_status": status if status is not None and status >= 0 else None,
             "traced": self.traced,
+            "looks": self.looks.row(),
             "note": self.note,
         }
 
@@ -196,8 +198,7 @@ class ProcessTable:
             argv=argv,
             files=files,
             started_seconds=now,
-            collect_schedule=SnapshotSchedule(self._collect_share, started=now),
-            snapshot_schedule=SnapshotSchedule(self._snapshot_share, started=now),
+            looks=Looks(self._collect_share, self._snapshot_share, started=now),
         )
         self._next_process += 1
         self.all.append(tracked)
