@@ -128,13 +128,13 @@ class Session:
                 free_seconds=FREE_SECONDS,
                 started=self._begun_seconds,
             )
+        self._held.clear()
         if self._pacing.due(time.monotonic(), self._count):
-            self._held.clear()
             self._tell("mark")
-            if self._traced:
-                self._held.append(recycled.take())
         # Until then a mark costs no more than its being counted.
         self._due_count = int(self._pacing.next_x())
+        if self._traced:
+            self._held.append(recycled.take())
 
     def gauge(self, name, value):
         """Remember a figure of the target's own for the next mark (see marks.gauge)."""
