@@ -19,6 +19,7 @@ from leaklab.catalogue.parameters import Parameter, Value, read_parameter
 from leaklab.catalogue.reading import Table
 from leaklab.catalogue.requirements import missing_requirement, parse_python_range
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.present.choices import ROLES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent.parent / "cases"
 DOCUMENTS = ("000", "001", "002", "003", "004")
 CLAIM_VERDICTS = ("right", "wrong", "incomplete", "untestable")
-ROLES = ("before", "documented_fix", "better_fix", "control", "condition")
 SERVICES = ("postgres", "valkey", "node")
 PASSES = ("measure", "explain", "graph")
 COLLECT = ("auto", "always", "never")

@@ -6,7 +6,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from leaklab.catalogue.model import ROLES, Case, catalogue
+from leaklab.catalogue.model import Case, catalogue
+from leaklab.present.choices import ROLES
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,10 +6,17 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from leaklab.resources import is_bytes, noun
+
 if TYPE_CHECKING:
     import pandas as pd
 
 BYTE_SCALES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+# Longer spans than this are told in minutes, hours and days, and rates by the hour or day.
+LONG_SECONDS = 1_000.0
+_HOUR, _DAY = 3_600.0, 86_400.0
+_PACES = ((_DAY, "day"), (_HOUR, "hour"))
 
 _KEPT = ("interval_seconds", "mark_count", "measured_mark_count", "snapshot_count")
 # Samples that are further apart than this are worth a word.
@@ -24,12 +31,6 @@ def worth_showing(suspects: pd.DataFrame) -> pd.DataFrame:
     return shown if len(shown) else suspects.head(1)
 
 
-def is_bytes(name: str) -> bool:
-    """Whether a resource is counted in bytes; a gauge says so by its name, as all do."""
-    kind, _, rest = name.partition(":")
-    return kind.endswith("_bytes") or (kind == "gauge" and rest.endswith("_bytes"))
-
-
 def amount(name: str, value: float, *, signed: bool = False) -> str:
     """A value of a resource with its unit: "12.3 MiB", "+4 fds"."""
     sign = "+" if signed and value > 0 else ""
@@ -40,37 +41,45 @@ def amount(name: str, value: float, *, signed: bool = False) -> str:
             if abs(value) >= scale:
                 return f"{sign}{_figure(value / scale)} {unit}"
         return f"{sign}{_figure(value)} B"
-    return f"{sign}{_figure(value)} {counted(name, value)}".rstrip()
+    return f"{sign}{_figure(value)} {noun(name, value)}".rstrip()
 
 
-def counted(name: str, value: float = 2.0) -> str:
-    """What a count counts: "fds" for fd_count, nothing for a gauge."""
-    if ":" in name or not name.endswith("_count"):
-        return ""
-    word = name.removesuffix("_count").replace("_", " ")
-    if abs(value) == 1:
-        return word
-    return "children" if word == "child" else word + "s"
+def pace(unit: str, span: float = 0.0) -> tuple[float, str]:
+    """Return how many units of x a rate is told by, and the word for it.
+
+    By seconds a run of hours grows by too little each to be read: told by the hour or day.
+    """
+    if unit == "second" and span > LONG_SECONDS:
+        return next((size, word) for size, word in _PACES if span >= size or size == _HOUR)
+    return 1.0, unit
 
 
-def rate_text(name: str, rate: float, unit: str) -> str:
-    """ "19.7 KiB per iteration", "1 fd per iteration"."""
-    return f"{amount(name, rate)} per {unit}"
+def rate_text(name: str, rate: float, unit: str, span: float = 0.0) -> str:
+    """ "19.7 KiB per iteration", "1 fd per iteration"; "11.9 MiB per day" for a long span."""
+    size, word = pace(unit, span)
+    return f"{amount(name, rate * size)} per {word}"
 
 
-def interval_text(name: str, low: float, high: float) -> str:
+def interval_text(
+    name: str, low: float, high: float, unit: str = "iteration", span: float = 0.0
+) -> str:
     """ "19.5 KiB to 19.9 KiB"; one figure where both ends read the same, "unknown" for none."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return "unknown"
-    ends = amount(name, low), amount(name, high)
+    size = pace(unit, span)[0]
+    ends = amount(name, low * size), amount(name, high * size)
     return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 
 def span_text(length: float, unit: str) -> str:
-    """ "200 iterations", "35 seconds"."""
+    """ "200 iterations", "35 seconds", "3.5 hours", "12 days"."""
     if not math.isfinite(length):
         return f"an unknown number of {unit}s"
-    figure = f"{math.ceil(length):,}" if unit == "iteration" else f"{length:.3g}"
+    if unit == "second" and length > LONG_SECONDS:
+        sizes = ((_DAY, "day"), (_HOUR, "hour"), (60.0, "minute"))
+        size, unit = next(((size, word) for size, word in sizes if length >= 2 * size))
+        length /= size
+    figure = f"{math.ceil(length):,}" if unit == "iteration" else three_digits(length)
     return f"{figure} {unit}{'' if figure == '1' else 's'}"
 
 

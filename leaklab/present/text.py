@@ -11,7 +11,8 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leaklab.present.formatting import amount, is_bytes, kept_text, three_digits, worth_showing
+from leaklab.present.formatting import amount, kept_text, three_digits, worth_showing
+from leaklab.resources import is_bytes
 
 if TYPE_CHECKING:
     from leaklab.present.protocol import ShownComparison, ShownResource, ShownRun

@@ -10,34 +10,19 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator
 
+from leaklab import resources
 from leaklab.present import formatting as words
 
 # Share of its level that a resource must move to fill a figure.
 _LEAST_SPAN = 0.005
 _MOST_DECIMALS = 4
 
-_TITLES = {
-    "rss_bytes": "resident set size",
-    "uss_bytes": "unique set size",
-    "rss_peak_bytes": "peak resident set size per mark",
-    "heap_bytes": "live heap",
-    "fd_count": "open file descriptors",
-    "task_count": "asyncio tasks",
-    "child_count": "child processes",
-}
-
 
 def title(resource: str, role: str = "main") -> str:
     """What a resource is called in a figure; of processes other than the main one with theirs."""
     if role != "main":
         return f"{title(resource)} of {role}"
-    kind, _, rest = resource.partition(":")
-    if kind == "gauge":
-        return rest.removesuffix("_bytes").replace("_", " ")
-    if kind == "file_bytes":
-        return f"size of {rest}"
-    known = _TITLES.get(resource)
-    return known or words.counted(resource) or resource.replace("_", " ")
+    return resources.title(resource)
 
 
 def bytes_text(value: float) -> str:
@@ -71,7 +56,7 @@ def share_text(share: float) -> str:
 
 def label_axis(axis: Axis, resource: str, tick_count: int = 5) -> None:
     """Give a matplotlib axis the ticks that suit the resource's unit."""
-    if words.is_bytes(resource):
+    if resources.is_bytes(resource):
         axis.set_major_locator(_ByteLocator(nbins=tick_count))
         axis.set_major_formatter(_ByteFormatter())
     else:

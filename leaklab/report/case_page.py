@@ -14,6 +14,7 @@ from leaklab.report.code import code_css, highlighted_difference
 from leaklab.report.index_entry import index_entry
 from leaklab.report.pages import render, write_page
 from leaklab.report.run_view import run_view, table_rows
+from leaklab.resources import is_memory, judged_names
 
 if TYPE_CHECKING:
     from leaklab.catalogue.model import Case
@@ -76,7 +77,7 @@ def _resources(runs: Mapping[str, Run]) -> list[tuple[str, str]]:
         for entry in run.verdict().resources:
             key = (entry.name, entry.role)
             leaked[key] = leaked.get(key, False) or entry.verdict == "leak"
-    memory = (("rss_bytes", "main"), ("heap_bytes", "main"))
+    memory = {(name, "main") for name in judged_names() if is_memory(name)}
     # Gauges are the target's own account of what it keeps; they explain, but do not lead.
     return sorted(
         (key for key in leaked if leaked[key] or key in memory),
