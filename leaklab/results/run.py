@@ -121,7 +121,7 @@ class Run:
         work) and after (the last that was seen). Less than what matters of a resource is left out.
         """
         from leaklab.analysis.given_back import given_back
-        from leaklab.verdict.resources import material
+        from leaklab.resources import material
 
         rows = given_back(self.data)
         return [row for row in rows if row["value"] - row["after"] >= material(row["name"])]
