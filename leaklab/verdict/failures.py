@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from leaklab.store import RunData
 
 LOAD_FAILED = "the load failed"
+# A target without marks that failed sooner had imported, and done no work yet.
+IMPORT_SECONDS = 2.0
 # A line of the target's is quoted up to this many characters.
 QUOTED_LENGTH = 300
 
@@ -51,9 +53,15 @@ def undecided_by(resources: Sequence[ResourceVerdict], data: RunData) -> list[Re
         ]
     if target_failure(data) is None:
         return list(resources)
+    early = _failed_early(data)
     return [
-        replace(entry, reason="was not decided when the target failed", more_x=0.0)
-        if entry.verdict == INCONCLUSIVE
+        replace(
+            entry,
+            verdict=INCONCLUSIVE,
+            reason="was not decided when the target failed",
+            more_x=0.0,
+        )
+        if early or entry.verdict == INCONCLUSIVE
         else entry
         for entry in resources
     ]
@@ -66,6 +74,16 @@ def of_run(verdict: str, reason: str, data: RunData) -> tuple[str, str]:
         return INCONCLUSIVE, f"{LOAD_FAILED}: {load}"
     failed = target_failure(data) if verdict == INCONCLUSIVE else None
     return (verdict, reason) if failed is None else (verdict, failed)
+
+
+def _failed_early(data: RunData) -> bool:
+    marked = any(entry.get("mark_count") for entry in data.meta.get("processes") or ())
+    ended = [
+        float(entry.get("duration_seconds") or 0.0)
+        for entry in data.meta.get("passes") or ()
+        if _how(entry) is not None
+    ]
+    return not marked and min(ended) < IMPORT_SECONDS
 
 
 def _how(entry: dict[str, Any]) -> str | None:

@@ -106,11 +106,15 @@ def test_the_idle_time_after_the_drive_is_not_judged(tmp_path: Path) -> None:
         """,
     )
     touch = (
-        "import pathlib, time; load = pathlib.Path('load'); load.touch(); time.sleep(1);"
+        "import pathlib, time; load = pathlib.Path('load'); load.touch(); time.sleep(1.5);"
         " load.unlink()"
     )
     data = recorded.record(
-        tmp_path, served, drive=f'{sys.executable} -c "{touch}"', drive_idle_seconds=3.0
+        tmp_path,
+        served,
+        drive=f'{sys.executable} -c "{touch}"',
+        drive_idle_seconds=2.0,
+        drive_round_count=2,
     )
     verdict = judge(data).resource("fd_count")
     assert verdict is not None
@@ -139,6 +143,21 @@ def test_a_target_that_crashed_is_told_so(tmp_path: Path) -> None:
     assert verdict.reason.startswith("the target failed with exit status 1 after 0.")
     assert verdict.reason.endswith("ModuleNotFoundError: No module named 'no_such_module'")
     assert "record" not in str(Run(data)).replace("recorded", "")
+
+
+def test_growth_while_importing_is_none_of_a_target_that_crashed_then(tmp_path: Path) -> None:
+    data = recorded.record(
+        tmp_path,
+        """
+        import time
+        modules = []
+        for _ in range(50):
+            modules.append(bytearray(300_000))
+            time.sleep(0.01)
+        import no_such_module
+        """,
+    )
+    assert judge(data).verdict == INCONCLUSIVE
 
 
 def test_a_failure_at_the_end_of_decided_work_changes_no_verdict(tmp_path: Path) -> None:
