@@ -164,6 +164,7 @@ class PassRecorder:
                 options.drive_idle_seconds,
                 options.cwd,
                 lambda kind, text: self._event(kind, text, None),
+                options.drive_port,
             )
 
     def _now(self) -> float:
@@ -232,7 +233,8 @@ class PassRecorder:
         """Keep the target under load; a load that fails because the target is gone is no news."""
         if self._main_ended_seconds is not None:
             return
-        over = drive.step(now, [tracked.pid for tracked in self._table.alive()])
+        pids = [tracked.pid for tracked in self._table.alive()]
+        over = drive.step(now, pids, self._conversation.stream_ports)
         if drive.loaded_until_seconds is not None:
             self._table.work_over(drive.loaded_until_seconds)
         if over:
