@@ -10,6 +10,9 @@ grows would see the end badly, which is where a leak is told from a warm-up.)
 # many times of what looks have cost so far, and as this part of their average.
 _DEAREST = 3.0
 _LATEST_PART = 0.2
+# With so many looks left after every second one is dropped, a run is seen well enough for what may
+# be spent freely not to be spent on more.
+_ENOUGH = 128
 # So many times over its budget, a look is expensive.
 _EXPENSIVE = 3.0
 
@@ -18,8 +21,8 @@ class Pacing:
     """Says at which marks, or when, to look: the first time in each ``step`` of them.
 
     A step doubles where the looks would become more than ``most``, and where the budget is used up
-    (``free_seconds``, or ``share`` of the target's time, whichever is more), unless looks at this
-    step cost no more than the share. But ``fewest`` are kept whatever they cost: less could not be
+    (``share`` of the target's time, or ``free_seconds`` where that is more and there are not looks
+    enough), unless looks at this step cost no more than the share. But ``fewest`` are kept whatever they cost: less could not be
     judged; ``fewest_expensive`` where they cost many times their budget.
 
     x is a mark's number, or the age in seconds; then ``unit`` is the smallest step.
@@ -88,7 +91,8 @@ class Pacing:
     def _fit(self, now, x, end_x):
         while end_x > self._most * self.step:
             self.step_count *= 2
-        budget = max(self._free_seconds, self._share * (now - self._started))
+        enough = end_x >= 2 * _ENOUGH * self.step
+        budget = max(0.0 if enough else self._free_seconds, self._share * (now - self._started))
         if self._spent_seconds + self._cost_seconds <= budget:
             return
         expensive = self._spent_seconds > _EXPENSIVE * budget

@@ -210,6 +210,8 @@ class PassRecorder:
             # At multiples of the interval: those of a wider one are among them.
             interval = self._interval(now)
             self._due["sample"] = (now // interval + 1) * interval
+            for tracked in self._table.alive():
+                tracked.looks.interval_seconds = interval
         if self._is_due("discover", now):
             self._due["discover"] = now + self._discover(now)
         if self._is_due("output", now):
@@ -467,9 +469,6 @@ class PassRecorder:
             self._event("overflow", f"{self._table.overflow_count} processes not followed", None)
         outcome = self._target.outcome()
         self._table.main.exit_status = outcome["exit_status"]
-        for tracked in self._table.all:
-            end_seconds = tracked.ended_seconds or duration_seconds
-            tracked.looks.interval_seconds = self._interval(end_seconds)
         stdout_tail, stderr_tail = self._target.tails
         row = {
             "pass": self._name,
