@@ -22,8 +22,9 @@ class Pacing:
 
     A step doubles where the looks would become more than ``most``, and where the budget is used up
     (``share`` of the target's time, or ``free_seconds`` where that is more and there are not looks
-    enough), unless looks at this step cost no more than the share. But ``fewest`` are kept whatever they cost: less could not be
-    judged; ``fewest_expensive`` where they cost many times their budget.
+    enough), unless looks at this step cost no more than the share. But ``fewest`` are kept whatever
+    they cost: less could not be judged; ``fewest_expensive`` where they cost many times their
+    budget.
 
     x is a mark's number, or the age in seconds; then ``unit`` is the smallest step.
 

@@ -21,6 +21,16 @@ FEWEST_SNAPSHOTS, FEWEST_EXPENSIVE, MOST_SNAPSHOTS = 16, 10, 256
 FEWEST_COLLECTIONS, MOST_COLLECTIONS = 32, 1024
 
 
+def snapshot_pacing(share: float, started: float, unit: float = 1.0) -> Pacing:
+    """Return the pacing of what costs as a snapshot may, within ``share`` of the target's time.
+
+    ``started``: when the process was seen, in seconds. ``unit``: 1 for marks, else seconds.
+    """
+    return Pacing(
+        share, FEWEST_SNAPSHOTS, MOST_SNAPSHOTS, FEWEST_EXPENSIVE, FREE_SECONDS, unit, started
+    )
+
+
 @dataclass
 class Looks:
     """The pacing of one process. ``mark_step`` is the probe's: between marks that it tells."""
@@ -43,18 +53,9 @@ class Looks:
             FREE_SECONDS,
             started=self.started,
         )
-        self.snapshots = self._snapshots(1.0)
-        self.idle_snapshots = self._snapshots(IDLE_SNAPSHOT_SECONDS)
-
-    def _snapshots(self, unit: float) -> Pacing:
-        return Pacing(
-            self.snapshot_share,
-            FEWEST_SNAPSHOTS,
-            MOST_SNAPSHOTS,
-            FEWEST_EXPENSIVE,
-            FREE_SECONDS,
-            unit,
-            self.started,
+        self.snapshots = snapshot_pacing(self.snapshot_share, self.started)
+        self.idle_snapshots = snapshot_pacing(
+            self.snapshot_share, self.started, IDLE_SNAPSHOT_SECONDS
         )
 
     def row(self) -> dict[str, Any]:

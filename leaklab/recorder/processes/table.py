@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Container, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
 from leaklab.recorder.channel import Connection
 from leaklab.recorder.heap.stream import HeapStream
+from leaklab.recorder.processes.counts import RisingCounts
 from leaklab.recorder.processes.looks import Looks
 from leaklab.recorder.procfs import (
     ProcessFiles,
@@ -41,6 +42,7 @@ class Tracked:
     files: ProcessFiles
     started_seconds: float
     looks: Looks
+    counts: RisingCounts = field(default_factory=RisingCounts)
     connection: Connection | None = None
     steps: Generator[tuple[str, ...], dict[str, Any], None] | None = None
     heap: HeapStream | None = None
@@ -115,6 +117,7 @@ class Tracked:
             "exit_status": status if status is not None and status >= 0 else None,
             "traced": self.traced,
             "looks": self.looks.row(),
+            "rising": self.counts.rising,
             "note": self.note,
         }
 
