@@ -92,6 +92,9 @@ class ShownRun(Protocol):
     def retention(self) -> pd.DataFrame:
         """Return what keeps the growth alive."""
 
+    def given_back(self) -> list[dict[str, Any]]:
+        """Return what was given back after the work: name, value, after."""
+
     def reserved(self) -> tuple[float, float] | None:
         """Return bytes of the heap that are only reserved, and resident bytes; None for none."""
 

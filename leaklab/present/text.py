@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leaklab.present.formatting import kept_text
+from leaklab.present.formatting import amount, kept_text
 from leaklab.present.site_text import origin_lines, place_text, retention_lines, suspect_lines
 from leaklab.present.terminal import quantity, safe
 
@@ -112,6 +112,13 @@ def _circumstances(run: ShownRun) -> Iterable[str]:
         for what in (_ending(entry), kept_text(entry)):
             if what:
                 yield f"{safe(entry.get('pass'))} pass: {what}"
+    given = run.given_back()
+    if given:
+        amounts = ", ".join(
+            f"{safe(row['name'])} {amount(row['name'], row['value'] - row['after'])}"
+            for row in given
+        )
+        yield f"given back after the work, which is not judged: {amounts}"
     # What the user asked for (phases of a drive, a stop) is said already, or is no news.
     events = [event for event in meta["events"] if event.get("kind") not in ("phase", "stop")]
     for event in events[:SHOWN_EVENT_COUNT]:

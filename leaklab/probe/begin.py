@@ -23,6 +23,9 @@ def begin():
         os.register_at_fork(after_in_child=session.after_fork)
         # Registered before anything of the target, so it runs after all of the target's.
         atexit.register(session.end)
+        from .work_end import watch
+
+        watch()
 
 
 class _StandIn:

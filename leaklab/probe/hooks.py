@@ -61,6 +61,11 @@ def install(names):
         else:
             module, _, function = name.partition(":")
             watched.setdefault(module, []).append(_wrapper_of(function, None))
+    after_import(watched)
+
+
+def after_import(watched):
+    """Call the functions ``watched`` has for a module with it, once it was imported."""
     sys.meta_path.insert(0, _Watcher(watched))
 
 

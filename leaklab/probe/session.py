@@ -9,15 +9,17 @@ import time
 from . import marks, recycled
 from .channel import Channel, ChannelError
 from .figures import figures, malloc_figures, trim
+from .pacing import Pacing
 
-# Marks are told without regard to their cost until it has come to this much; then sparsely.
+# Marks are told without regard to their cost until it has come to this much. So many are told
+# whatever they cost, and so many at most, evenly over the run; up to twice as many on the way.
 FREE_SECONDS = 1.0
-# From this many told marks on, their spacing grows with the length of the run.
-FREE_COUNT = 5000
+FEWEST_COUNT = 64
+MOST_COUNT = 4096
 GAUGE_SECONDS = 0.2
-# Where no marks are to be expected, calls become as rare as this share of the age, but never rarer
+# Where no marks are to be expected, the time between calls doubles after so many, but is never more
 # than this: they also bring the word that growth was seen and is to be traced.
-TICK_SHARE = 0.01
+TICK_COUNT = 256
 RAREST_TICK_SECONDS = 5.0
 # A main thread that waits in a system call collects nothing.
 MAIN_THREAD_SECONDS = 0.2
@@ -42,13 +44,13 @@ class Session:
         self._count = 0
         self._told_count = 0
         self._gauges = {}
-        self._spent_seconds = 0.0
-        self._due_seconds = 0.0
+        self._pacing = None
         self._due_count = 0
         self._reconnect_count = 0
         self._traced = False
         self._ticking = False
         self._collection = None
+        self._work_ended = False
         # See recycled.py.
         self._held = []
         self._spare = None
@@ -114,13 +116,28 @@ class Session:
             self._owner = _thread.get_ident()
             try:
                 self._count += 1
-                if self._count >= self._due_count or time.monotonic() >= self._due_seconds:
-                    self._held.clear()
-                    self._tell("mark")
-                    if self._traced:
-                        self._held.append(recycled.take())
+                if self._count >= self._due_count:
+                    self._tell_mark()
             finally:
                 self._owner = None
+
+    def _tell_mark(self):
+        if self._pacing is None:
+            share = float(self._options.get("mark_share", "0.02"))
+            self._pacing = Pacing(
+                share,
+                FEWEST_COUNT,
+                MOST_COUNT,
+                free_seconds=FREE_SECONDS,
+                started=self._begun_seconds,
+            )
+        self._held.clear()
+        if self._pacing.due(time.monotonic(), self._count):
+            self._tell("mark")
+        # Until then a mark costs no more than its being counted.
+        self._due_count = int(self._pacing.next_x())
+        if self._traced:
+            self._held.append(recycled.take())
 
     def gauge(self, name, value):
         """Remember a figure of the target's own for the next mark (see marks.gauge)."""
@@ -135,6 +152,16 @@ class Session:
                 self._channel.send({"kind": "gauges", "time": now, "gauges": dict(self._gauges)})
             except ChannelError:
                 self._recover()
+
+    def work_ended(self):
+        """Say, once, that the main program is through; its exit begins."""
+        if self._marks._session is not self or self._work_ended:
+            return
+        self._work_ended = True
+        try:
+            self._channel.send({"kind": "work-end", "time": time.monotonic()})
+        except ChannelError:
+            self._recover()
 
     def end(self):
         """Give the last figures before the interpreter goes, and end the tracing."""
@@ -162,10 +189,14 @@ class Session:
         """Give the recorder an occasion for what it cannot do from outside, now and then."""
         opened.acquire()
         time.sleep(pause_seconds)
+        step_seconds = pause_seconds
         while self._marks._session is self and self.tick():
             age_seconds = time.monotonic() - self._begun_seconds
-            wanted_seconds = max(pause_seconds, TICK_SHARE * age_seconds)
-            time.sleep(min(wanted_seconds, RAREST_TICK_SECONDS))
+            rare = age_seconds > TICK_COUNT * step_seconds
+            if rare and 2 * step_seconds <= RAREST_TICK_SECONDS:
+                step_seconds *= 2
+            # At multiples of the step, so that those of a wider one are among them.
+            time.sleep(step_seconds - age_seconds % step_seconds)
 
     def tick(self):
         """Tell the figures of the moment; False when it is time to leave."""
@@ -204,6 +235,7 @@ class Session:
         message = {
             "kind": kind,
             "mark": self._count,
+            "step": self._pacing.step_count if self._pacing is not None else 1,
             "time": begun,
             "gc_enabled": gc.isenabled(),
             "gauges": dict(self._gauges),
@@ -224,20 +256,8 @@ class Session:
             return self._channel.intact
         if kind == "mark":
             self._told_count += 1
-            self._space(time.monotonic(), cost_seconds)
+            self._pacing.spent(cost_seconds, self._count, time.monotonic())
         return reply[0] != "detach"
-
-    def _space(self, now, cost_seconds):
-        """Decide when the next mark is told: they may cost a small share of the target's time."""
-        self._spent_seconds += cost_seconds
-        # Whatever they cost: the last mark of a run, whichever that is, must not be far from one.
-        self._due_count = self._count + 1 + self._count // 10
-        share = float(self._options.get("mark_share", "0.02"))
-        elapsed = now - self._begun_seconds
-        if self._spent_seconds > FREE_SECONDS + share * elapsed:
-            self._due_seconds = now + cost_seconds / share
-        if self._told_count > FREE_COUNT:
-            self._due_seconds = max(self._due_seconds, now + elapsed / FREE_COUNT)
 
     def _obey(self, reply, kind):
         """Do what the recorder asks for at a mark; returns the message that says it is done."""

@@ -219,6 +219,18 @@ class Run:
 
         return tried(self.data)
 
+    def given_back(self) -> list[dict[str, Any]]:
+        """Return what was given back after the work, at exit or shutdown; no verdict rests on it.
+
+        One dict per resource of the main process, in its unit: name, value (at the end of the
+        work) and after (the last that was seen). Less than what matters of a resource is left out.
+        """
+        from leaklab.analysis.given_back import given_back
+        from leaklab.resources import material
+
+        rows = given_back(self.data)
+        return [row for row in rows if row["value"] - row["after"] >= material(row["name"])]
+
     def notes(self) -> list[str]:
         """Return what to know beside the verdict: interpreters that grow by themselves, stop-gaps.
 
@@ -271,6 +283,7 @@ class Run:
         """Return what ``leaklab show --json`` prints; a figure that was not measured is null."""
         further = {
             "retention": self.retention().to_dict("records"),
+            "given_back": self.given_back(),
             "events": self.meta["events"],
         }
         return {**self.verdict_json(), **plain(further)}

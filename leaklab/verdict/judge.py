@@ -15,6 +15,7 @@ import pandas as pd
 from leaklab.analysis.long_series import long_series
 from leaklab.analysis.series import HEAP, resource_names, resource_series, roles
 from leaklab.present.formatting import place_text, rate_text, span_text
+from leaklab.verdict import failures
 from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
 from leaklab.verdict.growth import estimate
 from leaklab.verdict.heap_study import HeapStudy, study_heap
@@ -124,7 +125,9 @@ def judge(data: RunData) -> Verdict:
     ]
     resources = with_cautions(data, resources)
     worst = max(heaps, key=lambda role: (heaps[role].verdict == LEAK, heaps[role].rate), default="")
-    verdict, why = _of_run(tuple(resources), bool(studies) or "import" in data.meta)
+    resources = failures.undecided_by(resources, data)
+    found, why = _of_run(tuple(resources), bool(studies) or "import" in data.meta)
+    verdict, why = failures.of_run(found, why, data)
     return Verdict(verdict, why, tuple(resources), suspects_table(data, studies.get(worst)))
 
 

@@ -22,6 +22,8 @@ from leaklab.recorder.processes.table import (
 )
 from leaklab.recorder.procfs import ProcessGoneError, command_line
 
+# Nobody waits for an answer to these.
+UNANSWERED = ("gauges", "work-end")
 Note = Callable[[str, str, Tracked | None], None]
 
 
@@ -85,8 +87,8 @@ class Switchboard:
             return
         if tracked.connection is not None:
             while message := tracked.connection.receive():
-                if message["kind"] == "gauges":
-                    self._conversation.begin(tracked, message)
+                if message["kind"] in UNANSWERED:
+                    self._conversation.hear(tracked, message)
             self.hang_up(tracked.connection)
         if tracked.heap is not None:
             tracked.heap.close()
@@ -131,6 +133,9 @@ class Switchboard:
             self.ended(tracked)
 
     def _converse(self, connection: Connection, tracked: Tracked, message: dict[str, Any]) -> None:
+        if message["kind"] in UNANSWERED:
+            self._conversation.hear(tracked, message)
+            return
         if message["kind"] == "done" and tracked.steps is not None:
             answer = tracked.steps.send(message)
         else:

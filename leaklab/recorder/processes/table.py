@@ -10,8 +10,9 @@ from pathlib import PurePath
 from typing import Any
 
 from leaklab.recorder.channel import Connection
-from leaklab.recorder.heap.stream import HeapStream, SnapshotSchedule
+from leaklab.recorder.heap.stream import HeapStream
 from leaklab.recorder.processes.counts import RisingCounts
+from leaklab.recorder.processes.looks import Looks
 from leaklab.recorder.procfs import (
     ProcessFiles,
     ProcessGoneError,
@@ -40,8 +41,7 @@ class Tracked:
     argv: list[str]
     files: ProcessFiles
     started_seconds: float
-    collect_schedule: SnapshotSchedule
-    snapshot_schedule: SnapshotSchedule
+    looks: Looks
     counts: RisingCounts = field(default_factory=RisingCounts)
     connection: Connection | None = None
     steps: Generator[tuple[str, ...], dict[str, Any], None] | None = None
@@ -66,9 +66,28 @@ class Tracked:
     rss_bytes: int = 0
     ended_seconds: float | None = None
     exit_status: int | None = None
+    #: when its main program was through, as it said; threads may have gone on with the work
+    main_ended_seconds: float | None = None
+    #: when the work was over for the recorder: it stopped the target, or the drive had ended
+    stopped_seconds: float | None = None
     #: number of this process in the pass its heap belongs to; another one only where series and
     #: heap are recorded in one go: attached to, or traced for a while
     heap_process: int | None = None
+
+    @property
+    def work_ended_seconds(self) -> float | None:
+        """When the work was over that is to be judged; None for at the end of the process.
+
+        A main program that was through before half of the time had only started the threads that
+        did the work; how long they go on is not known before the end.
+        """
+        over = self.ended_seconds if self.stopped_seconds is None else self.stopped_seconds
+        through = self.main_ended_seconds
+        if over is None or through is None or through > over:
+            return self.stopped_seconds
+        if over - through <= through - self.started_seconds:
+            return through
+        return self.stopped_seconds
 
     @property
     def own_socket_count(self) -> int:
@@ -94,8 +113,10 @@ class Tracked:
             "mark_count": self.mark_count,
             "started_seconds": self.started_seconds,
             "ended_seconds": self.ended_seconds,
+            "work_ended_seconds": self.work_ended_seconds,
             "exit_status": status if status is not None and status >= 0 else None,
             "traced": self.traced,
+            "looks": self.looks.row(),
             "rising": self.counts.rising,
             "note": self.note,
         }
@@ -146,6 +167,12 @@ class ProcessTable:
         """Return the processes not known to have ended."""
         return list(self._alive.values())
 
+    def work_over(self, now: float) -> None:
+        """Note that what the processes do from now on is not their work; the first time holds."""
+        for tracked in self._alive.values():
+            if tracked.stopped_seconds is None:
+                tracked.stopped_seconds = now
+
     def get(self, pid: int) -> Tracked | None:
         """Return the process that has ``pid`` now."""
         return self._alive.get(pid)
@@ -174,8 +201,7 @@ class ProcessTable:
             argv=argv,
             files=files,
             started_seconds=now,
-            collect_schedule=SnapshotSchedule(self._collect_share, started=now),
-            snapshot_schedule=SnapshotSchedule(self._snapshot_share, started=now),
+            looks=Looks(self._collect_share, self._snapshot_share, started=now),
         )
         self._next_process += 1
         self.all.append(tracked)
