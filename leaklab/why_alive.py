@@ -61,7 +61,7 @@ def why_alive(one: Any, *, limit: int = 10) -> WhyAlive:
     from leaklab.analysis.graph_dominators import immediate_dominators, retained_bytes
     from leaklab.analysis.graph_paths import path_tree
 
-    graph = ObjectGraph(_dump())
+    graph = ObjectGraph(dump_of_this_process())
     node = _node(graph, id(one))
     dominator = immediate_dominators(graph)
     retained = retained_bytes(graph, dominator)
@@ -77,7 +77,8 @@ def why_alive(one: Any, *, limit: int = 10) -> WhyAlive:
     )
 
 
-def _dump() -> Any:
+def dump_of_this_process() -> Any:
+    """Return the object graph of this process, walked in a copy; LeaklabError without one."""
     from leaklab.probe import graph
     from leaklab.record.graph import wait_dump
     from leaklab.record.graph_file import read_dump

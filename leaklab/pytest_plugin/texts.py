@@ -7,7 +7,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from leaklab.pytest_plugin.amounts import amount_text, growth_text
 from leaklab.pytest_plugin.inside.leaklab_origins import Remaining
+from leaklab.pytest_plugin.outcome import Grown, Outcome
 
 MOST_LINES = 12
 Frame = tuple[str, int, str]
@@ -53,3 +55,40 @@ def _one_text(one: Remaining, verbosity: int) -> list[str]:
     if verbosity > 0:
         lines += [f"        from {place_text(frame)}" for frame in one.stack]
     return lines
+
+
+def leak_text(outcome: Outcome, verbosity: int = 0) -> str:
+    """Return why a test fails: how much per call, which lines, what holds it, how to see it again.
+
+    At most ``MOST_LINES`` lines, with verbosity all sites, holders and the reason.
+    """
+    most = None if verbosity > 0 else 2
+    first, *others = outcome.grown
+    lines = [f"leaklab: leak: {_growth(first)}, {outcome.units} calls"]
+    if others:
+        lines.append(f"  too: {', '.join(_growth(entry) for entry in others[:most])}")
+    for site in outcome.sites[:most]:
+        rate = f" keeps {amount_text('heap_bytes', site.rate)} per call" if site.rate > 0 else ""
+        lines.append(f"  {place_text((site.file, site.line, site.function))}{rate}")
+        source = site.source or source_line(site.file, site.line)
+        lines += [f"      {source}"] if source else []
+    held = [holder.removeprefix("held by ") for holder in outcome.holders[:most]]
+    lines += [f"  held by {holder}" for holder in held]
+    lines += [f"  {text}" for text in outcome.made[:most]]
+    if verbosity > 0 and outcome.reason:
+        lines.append(f"  {outcome.reason}")
+    lines += [f"  page: {outcome.page}"] if outcome.page else []
+    lines += [f"  again: {outcome.again}"] if outcome.again else []
+    return "\n".join(lines)
+
+
+def inconclusive_text(outcome: Outcome) -> str:
+    """Return the warning about a test that was not decided."""
+    needed = f"{outcome.needed_units} would decide" if outcome.needed_units else "not decided"
+    return f"leaklab: inconclusive after {outcome.units} units, {needed}: {outcome.reason}"
+
+
+def _growth(entry: Grown) -> str:
+    name = {"heap_bytes": "heap", "rss_bytes": "resident memory"}.get(entry.resource, "")
+    text = growth_text(entry.resource, entry.rate, entry.low, entry.high)
+    return f"{name} grows by {text}" if name else f"{text} stay" 

@@ -77,11 +77,28 @@ def stack_here():
     return tuple(frames)
 
 
+# An audit hook cannot be taken out again, so there is one, for whoever listens now.
+_listeners = []
+_hooked = False
+
+
+def _listen(heard):
+    global _hooked
+    _listeners.append(heard)
+    if not _hooked:
+        _hooked = True
+        sys.addaudithook(_audited)
+
+
+def _audited(event, args):
+    for heard in _listeners:
+        heard(event, args)
+
+
 class Origins:
     """Notes who makes what while it is installed."""
 
     def __init__(self):
-        self.active = False
         self._patched = []
         self._threads = weakref.WeakKeyDictionary()
         self._tasks = weakref.WeakKeyDictionary()
@@ -92,13 +109,12 @@ class Origins:
         self._temporary = {}
 
     def install(self):
-        """Begin. An audit hook cannot be taken out again: it stays, and does nothing then."""
+        """Begin to take notes."""
         import asyncio.base_events
         import multiprocessing.process
         import subprocess
 
-        self.active = True
-        sys.addaudithook(self._heard)
+        _listen(self._heard)
         self._patch(threading.Thread, "start", self._noting_self(self._threads))
         self._patch(asyncio.base_events.BaseEventLoop, "create_task", self._noting_task)
         self._patch(subprocess.Popen, "__init__", self._noting_pid)
@@ -107,11 +123,15 @@ class Origins:
         self._patch(os, "pipe", self._noting_pipe)
 
     def remove(self):
-        """End: every function is what it was."""
-        self.active = False
+        """End: every function is what it was, and no notes are kept."""
+        if self._heard in _listeners:
+            _listeners.remove(self._heard)
         for holder, name, original in reversed(self._patched):
             setattr(holder, name, original)
-        self._patched.clear()
+        for notes in (self._patched, self._threads, self._tasks, self._sockets, self._children):
+            notes.clear()
+        for notes in (self._pipes, self._paths, self._temporary):
+            notes.clear()
 
     def census(self):
         """Return all that is there now as a dict from key to `Remaining`."""
@@ -174,8 +194,6 @@ class Origins:
         return pipe
 
     def _heard(self, event, args):
-        if not self.active:
-            return
         if event == "open":
             if not isinstance(args[0], int):
                 self._note_path(self._paths, args[0])
@@ -194,7 +212,7 @@ class Origins:
         except (TypeError, ValueError, OSError):
             return
         noted.pop(path, None)
-        noted[path] = stack_here()[1:]
+        noted[path] = stack_here()[2:]
         while len(noted) > MOST_PATHS:
             noted.pop(next(iter(noted)))
 
