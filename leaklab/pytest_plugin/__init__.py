@@ -93,6 +93,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         load(config, items)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of xdist how the session was started: it does not know."""
+    params = node.config.invocation_params
+    node.workerinput["leaklab"] = {
+        "arguments": [str(word) for word in params.args],
+        "folder": str(params.dir),
+    }
+
+
 @pytest.fixture
 def leak_check(request: pytest.FixtureRequest) -> LeakCheck:
     """Check that a callable or coroutine function does not leak, in this interpreter.

@@ -14,9 +14,9 @@ import numpy as np
 from leaklab.errors import LeaklabError
 from leaklab.pytest_plugin.counting import tidy
 from leaklab.pytest_plugin.inside import leaklab_origins
-from leaklab.pytest_plugin.inside.leaklab_origins import Origins, Remaining, blamed
+from leaklab.pytest_plugin.inside.leaklab_origins import Origins, blamed, made_rows
 from leaklab.pytest_plugin.outcome import Outcome, Site
-from leaklab.pytest_plugin.texts import place_text
+from leaklab.pytest_plugin.texts import made_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +62,7 @@ class CloseLook:
         now = self._origins.census()
         self._origins.remove()
         left = [one for key, one in now.items() if key not in self._before]
-        self._made = made_texts(left, self._units)
+        self._made = [made_text(row) for row in made_rows(left, self._units)]
         del now, left
         self._before, self._origins = {}, Origins()
         if error is None:
@@ -78,21 +78,6 @@ class CloseLook:
             holders=tuple(self._holders) if heap else (),
             made=tuple(self._made),
         )
-
-
-def made_texts(left: list[Remaining], units: int) -> list[str]:
-    """Return a line for each place that left something again and again, most often first."""
-    places: dict[tuple[str, str], int] = {}
-    for one in left:
-        made = one.made_at
-        where = f"made at {place_text(made)}" if made else "made out of sight of Python"
-        places[one.kind, where] = places.get((one.kind, where), 0) + 1
-    ranked = sorted(places.items(), key=lambda entry: -entry[1])
-    return [
-        f"{kind}: {count / units:.3g} per call, {where}"
-        for (kind, where), count in ranked
-        if count >= max(2, ranked[0][1] / 2)
-    ]
 
 
 def _sites(snapshot: tracemalloc.Snapshot, units: int) -> list[Site]:
@@ -131,8 +116,8 @@ def function_at(file: str, line: int) -> str:
 
 def _paths() -> pd.DataFrame | None:
     """A row per path of this process's objects; None where it cannot be copied."""
-    from leaklab.analysis.graph import ObjectGraph
-    from leaklab.analysis.graph_paths import path_table, path_tree
+    from leaklab.object_graph.graph import ObjectGraph
+    from leaklab.object_graph.paths import path_table, path_tree
     from leaklab.why_alive import dump_of_this_process
 
     try:

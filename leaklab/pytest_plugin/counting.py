@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 import tracemalloc
 from array import array
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from leaklab.pytest_plugin.inside.leaklab_origins import child_pids, descriptors
+from leaklab.pytest_plugin.inside.leaklab_origins import (
+    child_pids,
+    descriptors,
+    thread_count,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from leaklab.verdict import ResourceVerdict
+    from leaklab.verdict.resources import ResourceVerdict
 
 NAMES = ("heap_bytes", "fd_count", "socket_count", "thread_count", "child_count", "task_count")
 
@@ -33,10 +36,11 @@ class Counting:
 
     def __init__(self, units: int) -> None:
         # All room is taken now, and all that judges is loaded: neither may look like growth.
-        from leaklab.analysis.resources import judge_series
         from leaklab.probe.figures import figures
+        from leaklab.verdict.resources import judge_series
 
-        self._judge, self._figures = judge_series, figures
+        self._judge = judge_series
+        self._figures: Callable[[], dict[str, int]] = figures
         self._values = {name: array("d", [float("nan")]) * units for name in NAMES}
         self._count = 0
         self._traces = self._frozen = False
@@ -72,7 +76,7 @@ class Counting:
         sockets = sum(link.startswith("socket:") for link in links.values())
         values["fd_count"][at] = len(links)
         values["socket_count"][at] = sockets
-        values["thread_count"][at] = len(os.listdir("/proc/self/task"))
+        values["thread_count"][at] = thread_count()
         values["child_count"][at] = len(child_pids())
         values["task_count"][at] = self._figures().get("task_count") or 0
         self._count += 1
@@ -96,7 +100,5 @@ class Counting:
                     "quiescent": np.ones(self._count, dtype=bool),
                 }
             )
-            frame.attrs.update(
-                unit="iteration", name=name, role="main", **{"pass": "explain"}
-            )
+            frame.attrs.update(unit="iteration", name=name, role="main", **{"pass": "explain"})
             yield self._judge(frame)

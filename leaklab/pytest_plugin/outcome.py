@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from leaklab.pytest_plugin.settings import COUNTED
 
 if TYPE_CHECKING:
-    from leaklab.verdict import ResourceVerdict
+    from leaklab.verdict.resources import ResourceVerdict
 
 LEAK, INCONCLUSIVE, BOUNDED = "leak", "inconclusive", "bounded"
 # The heap names the line: it speaks before resident memory does.
@@ -91,9 +91,7 @@ def outcome_from_json(fields: Mapping[str, Any]) -> Outcome:
     )
 
 
-def judged(
-    resources: Iterable[ResourceVerdict], units: int, allow: Mapping[str, float]
-) -> Outcome:
+def judged(resources: Iterable[ResourceVerdict], units: int, allow: Mapping[str, float]) -> Outcome:
     """Return what the verdicts on the resources come to, with ``allow`` per unit left out."""
     deciding = [entry for entry in resources if entry.decides]
     grown = [
@@ -115,7 +113,7 @@ def judged(
 
 def _power(resources: Iterable[ResourceVerdict], units: int) -> str:
     """What growth of memory the figures still leave room for."""
-    from leaklab.pytest_plugin.amounts import amount_text
+    from leaklab.present.formatting import amount
 
     entries = [entry for entry in resources if entry.name in ("heap_bytes", "rss_bytes")]
     entries.sort(key=lambda entry: _rank(entry.name))
@@ -124,7 +122,7 @@ def _power(resources: Iterable[ResourceVerdict], units: int) -> str:
         rates = (entry.rate_high, abs(entry.last - entry.first) / units)
         known = [rate for rate in rates if math.isfinite(rate)]
         if known:
-            return f"at most {amount_text(entry.name, max(known[0], 0.0))} per call"
+            return f"at most {amount(entry.name, max(known[0], 0.0))} per call"
     return ""
 
 

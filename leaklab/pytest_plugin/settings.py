@@ -91,7 +91,10 @@ def remaining_pattern(name: Any, reason: Any) -> None:
     """Fail the test unless an expectation has a name and its reason."""
     if not isinstance(name, str) or not name:
         pytest.fail(
-            f"leaklab: expect_remaining: no name: {name!r}; a pattern such as 'worker-*'", False
+            f"leaklab: expect_remaining: no name: {name!r}; a pattern such as 'worker-*'",
+            pytrace=False,
         )
     if not isinstance(reason, str) or not reason.strip():
-        pytest.fail(f"leaklab: expect_remaining: {name} without its reason; add reason='why'", False)
+        pytest.fail(
+            f"leaklab: expect_remaining: {name} without its reason; add reason='why'", False
+        )

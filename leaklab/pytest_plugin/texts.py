@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import linecache
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from leaklab.pytest_plugin.amounts import amount_text, growth_text
+from leaklab.present.formatting import amount
 from leaklab.pytest_plugin.inside.leaklab_origins import Remaining
 from leaklab.pytest_plugin.outcome import Grown, Outcome
 
@@ -68,7 +70,7 @@ def leak_text(outcome: Outcome, verbosity: int = 0) -> str:
     if others:
         lines.append(f"  too: {', '.join(_growth(entry) for entry in others[:most])}")
     for site in outcome.sites[:most]:
-        rate = f" keeps {amount_text('heap_bytes', site.rate)} per call" if site.rate > 0 else ""
+        rate = f" keeps {amount('heap_bytes', site.rate)} per call" if site.rate > 0 else ""
         lines.append(f"  {place_text((site.file, site.line, site.function))}{rate}")
         source = site.source or source_line(site.file, site.line)
         lines += [f"      {source}"] if source else []
@@ -88,7 +90,25 @@ def inconclusive_text(outcome: Outcome) -> str:
     return f"leaklab: inconclusive after {outcome.units} units, {needed}: {outcome.reason}"
 
 
+def made_text(row: Sequence[Any]) -> str:
+    """Return what is left per call and which line made it, from ``made_rows``."""
+    kind, count, file, line, function = row
+    if file is None:
+        return f"{kind}: {count:.3g} per call, made out of sight of Python"
+    text = f"{kind}: {count:.3g} per call, made at {place_text((file, line, function))}"
+    source = source_line(file, line)
+    return f"{text}: {source}" if source else text
+
+
 def _growth(entry: Grown) -> str:
     name = {"heap_bytes": "heap", "rss_bytes": "resident memory"}.get(entry.resource, "")
-    text = growth_text(entry.resource, entry.rate, entry.low, entry.high)
-    return f"{name} grows by {text}" if name else f"{text} stay" 
+    text = _rate(entry)
+    return f"{name} grows by {text}" if name else f"{text} stay"
+
+
+def _rate(entry: Grown) -> str:
+    text = f"{amount(entry.resource, entry.rate)} per call"
+    if not math.isfinite(entry.low) or not math.isfinite(entry.high) or entry.low == entry.high:
+        return text
+    low, high = amount(entry.resource, entry.low), amount(entry.resource, entry.high)
+    return f"{text} ({low} to {high}, 95 %)" if low != high else text
