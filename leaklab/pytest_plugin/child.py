@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,19 +161,20 @@ def _result(run: Run, folder: Path) -> ChildResult:
     bad = [one for one in found if one.outcome != "passed"]
     if bad:
         return bad[0]
-    for entry in run.meta["passes"]:
+    passes = run.meta["passes"]
+    if len(found) >= len(passes):
+        return found[0]
+    for entry in passes:
         ended = entry["signal"] or entry["exit_status"]
-        if ended and len(found) < len(run.meta["passes"]):
+        if ended:
             how = f"was ended by {entry['signal']}" if entry["signal"] else f"exited with {ended}"
-            tail = "\n".join(
-                (entry["stderr_tail"] or entry["stdout_tail"] or "").splitlines()[-20:]
-            )
-            return ChildResult(
-                "crashed", f"the interpreter of the test {how}\n{tail}", "call", 0, ()
-            )
-    if not found:
-        return ChildResult("crashed", "the interpreter of the test ended early", "call", 0, ())
-    return found[0]
+            said = (entry["stderr_tail"] or entry["stdout_tail"] or "").splitlines()
+            return _crashed("\n".join([f"the interpreter of the test {how}", *said[-20:]]))
+    return _crashed("the interpreter of the test ended before the test did")
+
+
+def _crashed(text: str) -> ChildResult:
+    return ChildResult("crashed", text, "call", 0, ())
 
 
 def _written(folder: Path) -> Iterator[dict[str, Any]]:
@@ -189,8 +189,3 @@ def _written(folder: Path) -> Iterator[dict[str, Any]]:
 
 def _ignored(event: dict[str, Any]) -> None:
     """Progress of a recording has no place in pytest's output."""
-
-
-def default_python(python: str | None) -> str:
-    """Return the interpreter that tests are repeated in."""
-    return python or sys.executable

@@ -73,14 +73,13 @@ class Leaks:
         self._scratch = Scratch("pytest")
         given = getattr(config, "workerinput", {}).get("leaklab", {})
         pages = option.leaks_report
-        self._pages = (
-            Path(given.get("folder") or config.invocation_params.dir, pages) if pages else None
-        )
+        folder = given.get("folder") or str(config.invocation_params.dir)
+        self._pages = Path(folder, pages) if pages else None
         store = self._pages / "runs" if self._pages else self._scratch.path / "runs"
         requests = Path(tempfile.mkdtemp(dir=self._scratch.path))
         self._child = Child(
             given.get("arguments") or [str(word) for word in config.invocation_params.args],
-            given.get("folder") or str(config.invocation_params.dir),
+            folder,
             option.leaks_python,
             str(store),
             requests,
@@ -154,15 +153,12 @@ def with_evidence(outcome: Outcome, run: Run) -> Outcome:
     """Return the outcome with the growing lines of the run and what holds them."""
     suspects = run.suspects()
     sources = run.data.sources
-    text_of = (
-        {(row.file, int(row.line)): str(row.text).strip() for row in sources.itertuples()}
-        if len(sources)
-        else {}
-    )
+    keys = zip(sources["file"], sources["line"], strict=True)
+    text_of = dict(zip(keys, sources["text"], strict=True))
     sites, holders = [], []
     for row in suspects.head(MOST_SITES).to_dict("records"):
         file, line = str(row["file"]), int(row["line"])
-        source = text_of.get((file, line), "")
+        source = str(text_of.get((file, line), "")).strip()
         sites.append(Site(file, line, str(row["function"]), float(row["rate"]), source))
         holders += list(row["retained_by"])
     if not holders:

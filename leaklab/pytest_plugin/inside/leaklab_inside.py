@@ -25,7 +25,7 @@ except ImportError:
 
 REQUEST_VARIABLE = "LEAKLAB_PYTEST_REQUEST"
 # What the session around may do and this one must not: it is one test, and nobody reads its files.
-QUIET = {
+QUIET: dict = {
     "numprocesses": None,
     "dist": "no",
     "tx": [],
