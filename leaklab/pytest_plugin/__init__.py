@@ -73,12 +73,44 @@ def pytest_configure(config: pytest.Config) -> None:
         units = count_of("--leaks-here", config.option.leaks_here)
         config.pluginmanager.register(Repeater(units), "leaklab-repeater")
         return
+    _configure_summary(config)
     if config.option.leak_guard:
         from leaklab.pytest_plugin.guard import Guard
         from leaklab.pytest_plugin.settings import seconds_of
 
         grace = seconds_of("--leak-guard-grace", config.option.leak_guard_grace)
         config.pluginmanager.register(Guard(grace), "leaklab-guard")
+
+
+def summed_up(config: pytest.Config) -> None:
+    """Register the ratchet and, outside workers of xdist, what sums the session up; once."""
+    from leaklab.pytest_plugin.known import FILE_NAME, KnownLeaks
+    from leaklab.pytest_plugin.summary import Summary
+
+    manager = config.pluginmanager
+    if manager.hasplugin("leaklab-known"):
+        return
+    path = (
+        config.invocation_params.dir / config.option.leaks_known
+        if (config.option.leaks_known)
+        else config.rootpath / FILE_NAME
+    )
+    known = KnownLeaks(path, config.option.leaks_accept)
+    manager.register(known, "leaklab-known")
+    if not hasattr(config, "workerinput"):
+        manager.register(Summary(config, known), "leaklab-summary")
+
+
+def _configure_summary(config: pytest.Config) -> None:
+    """Sum up from the start where outcomes come from elsewhere: a controller of xdist."""
+    option = config.option
+    named = (option.leaks_known, option.leaks_accept, option.leaks_sarif)
+    if (
+        option.leaks is not None
+        or any(value is not None for value in named)
+        or (getattr(option, "numprocesses", None))
+    ):
+        summed_up(config)
 
 
 @pytest.hookimpl(trylast=True)
@@ -90,6 +122,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if asked or any(item.get_closest_marker("leaks") for item in items):
         from leaklab.pytest_plugin.items import load
 
+        summed_up(config)
         load(config, items)
 
 
@@ -112,6 +145,7 @@ def leak_check(request: pytest.FixtureRequest) -> LeakCheck:
     """
     from leaklab.pytest_plugin.check import LeakCheck
 
+    summed_up(request.config)
     return LeakCheck(request.node)
 
 

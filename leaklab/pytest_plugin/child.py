@@ -55,6 +55,7 @@ class Child:
         units: int,
         passes: Sequence[str] = ("measure", "explain"),
         *,
+        graphs: str = "never",
         origins: bool = False,
     ) -> tuple[Run, ChildResult]:
         """Record ``units`` calls of a test's body, in each pass anew.
@@ -87,6 +88,7 @@ class Child:
             python=self.python,
             cwd=self.folder,
             passes=tuple(passes),
+            graphs=graphs,
             env=self._environment(request),
         )
         if run.meta["state"] == "interrupted":
@@ -105,6 +107,7 @@ class Child:
             REQUEST_VARIABLE: str(request),
             "PYTHONPATH": os.pathsep.join(paths),
             "PYTHONFAULTHANDLER": "1",
+            "LEAKLAB_BEGIN_LATER": "1",
         }
         # Coverage follows child processes by these.
         measured = ("COV_CORE_SOURCE", "COV_CORE_CONFIG", "COV_CORE_DATAFILE")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from leaklab.present.formatting import worth_showing
 from leaklab.pytest_plugin.child import Child, ChildResult, reproduction
 from leaklab.pytest_plugin.outcome import INCONCLUSIVE, LEAK, Outcome, Site, judged
 from leaklab.pytest_plugin.settings import Settings, SettingsError, count_of, settings_of
@@ -124,7 +125,12 @@ class Leaks:
                 run, outcome = self._recorded(item, units, settings)
         if outcome.verdict != LEAK:
             return outcome
-        outcome = with_evidence(outcome, run)
+        outcome = replace(outcome, sites=sites_of(run), reason=run.verdict().reason)
+        if any(entry.resource.endswith("_bytes") for entry in outcome.grown):
+            # Object graphs cost more than all the rest: only a leak is worth them.
+            passes = ("explain",) if self._pages is None else ("measure", "explain")
+            run, _ = self._child.record(item, units, passes, graphs="fork")
+            outcome = replace(outcome, holders=holders_of(run))
         if any(entry.resource.endswith("_count") for entry in outcome.grown):
             outcome = replace(outcome, made=self._made(item))
         again = reproduction(item, units, self._child.folder, self._child.python)
@@ -149,26 +155,28 @@ class Leaks:
         return str(render_run(run, self._pages / f"{name}.html"))
 
 
-def with_evidence(outcome: Outcome, run: Run) -> Outcome:
-    """Return the outcome with the growing lines of the run and what holds them."""
-    suspects = run.suspects()
+def sites_of(run: Run) -> tuple[Site, ...]:
+    """Return the lines of a run that allocate what stays, most first, with their texts."""
     sources = run.data.sources
     keys = zip(sources["file"], sources["line"], strict=True)
     text_of = dict(zip(keys, sources["text"], strict=True))
-    sites, holders = [], []
-    for row in suspects.head(MOST_SITES).to_dict("records"):
-        file, line = str(row["file"]), int(row["line"])
-        source = str(text_of.get((file, line), "")).strip()
-        sites.append(Site(file, line, str(row["function"]), float(row["rate"]), source))
-        holders += list(row["retained_by"])
-    if not holders:
-        holders = [str(path) for path in run.retention().get("path", [])[:3]]
-    return replace(
-        outcome,
-        sites=tuple(sites),
-        holders=tuple(dict.fromkeys(holders)),
-        reason=run.verdict().reason,
+    return tuple(
+        Site(
+            str(row["file"]),
+            int(row["line"]),
+            str(row["function"]),
+            float(row["rate"]),
+            str(text_of.get((row["file"], row["line"]), "")).strip(),
+        )
+        for row in worth_showing(run.suspects()).head(MOST_SITES).to_dict("records")
     )
+
+
+def holders_of(run: Run) -> tuple[str, ...]:
+    """Return the paths that hold what grows in a run with object graphs, most first."""
+    held = [path for paths in run.suspects().get("retained_by", []) for path in paths]
+    held += [str(path) for path in run.retention().get("path", [])]
+    return tuple(dict.fromkeys(held))[:MOST_SITES]
 
 
 def _require(result: ChildResult) -> None:

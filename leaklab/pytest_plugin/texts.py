@@ -84,6 +84,15 @@ def leak_text(outcome: Outcome, verbosity: int = 0) -> str:
     return "\n".join(lines)
 
 
+def headline(outcome: Outcome) -> str:
+    """Return one line about a leak or an undecided test, for tables."""
+    if not outcome.grown:
+        return inconclusive_text(outcome).removeprefix("leaklab: ")
+    site = outcome.sites[0] if outcome.sites else None
+    where = f" at {place_text((site.file, site.line, site.function))}" if site else ""
+    return ", ".join(_growth(entry) for entry in outcome.grown) + where
+
+
 def inconclusive_text(outcome: Outcome) -> str:
     """Return the warning about a test that was not decided."""
     needed = f"{outcome.needed_units} would decide" if outcome.needed_units else "not decided"
