@@ -70,10 +70,10 @@ class LeakCheck:
         if outcome.verdict == LEAK:
             from leaklab.pytest_plugin.closer import CloseLook
 
-            with CloseLook(CLOSE_UNITS) as close:
+            with CloseLook(CLOSE_UNITS, outcome) as close:
                 for _ in range(CLOSE_UNITS):
                     await work()
-            outcome = close.completed(outcome)
+            outcome = close.completed()
         return self._told(outcome)
 
     def _told(self, outcome: Outcome) -> Outcome:
@@ -110,10 +110,10 @@ def _checked(work: Work, units: int, allow: Mapping[str, float]) -> Outcome:
         return outcome
     from leaklab.pytest_plugin.closer import CloseLook
 
-    with CloseLook(CLOSE_UNITS) as close:
+    with CloseLook(CLOSE_UNITS, outcome) as close:
         for _ in range(CLOSE_UNITS):
             work()
-    return close.completed(outcome)
+    return close.completed()
 
 
 def _loop_is_running() -> bool:

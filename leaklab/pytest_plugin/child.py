@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from leaklab.pytest_plugin import REQUEST_VARIABLE
+from leaklab.pytest_plugin.inside.leaklab_inside import REQUEST_VARIABLE
 
 if TYPE_CHECKING:
     from leaklab.results.run import Run

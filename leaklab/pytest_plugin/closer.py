@@ -29,8 +29,11 @@ MOST_PATHS = 4000
 class CloseLook:
     """Looks at ``units`` units that are run between ``with`` and its end."""
 
-    def __init__(self, units: int) -> None:
+    def __init__(self, units: int, outcome: Outcome) -> None:
         self._units = units
+        self._outcome = outcome
+        # Object graphs and traced stacks tell about memory only, and cost seconds.
+        self._heap = any(entry.resource.endswith("_bytes") for entry in outcome.grown)
         self._origins = Origins()
         self._sites: list[Site] = []
         self._holders: list[str] = []
@@ -38,10 +41,10 @@ class CloseLook:
 
     def __enter__(self) -> Self:
         tidy()
-        self._paths: pd.DataFrame | None = _paths()
+        self._paths: pd.DataFrame | None = _paths() if self._heap else None
         self._origins.install()
         self._before = self._origins.census()
-        self._traces = not tracemalloc.is_tracing()
+        self._traces = self._heap and not tracemalloc.is_tracing()
         if self._traces:
             tracemalloc.start(TRACED_FRAMES)
         return self
@@ -65,17 +68,16 @@ class CloseLook:
         self._made = [made_text(row) for row in made_rows(left, self._units)]
         del now, left
         self._before, self._origins = {}, Origins()
-        if error is None:
+        if error is None and self._heap:
             self._holders = _growing(self._paths, _paths(), self._units)
         self._paths = None
 
-    def completed(self, outcome: Outcome) -> Outcome:
+    def completed(self) -> Outcome:
         """Return the outcome with the lines, holders and makers that were seen."""
-        heap = any(entry.resource.endswith("_bytes") for entry in outcome.grown)
         return replace(
-            outcome,
-            sites=tuple(self._sites) if heap else (),
-            holders=tuple(self._holders) if heap else (),
+            self._outcome,
+            sites=tuple(self._sites),
+            holders=tuple(self._holders),
             made=tuple(self._made),
         )
 
@@ -149,6 +151,7 @@ def _growing(before: pd.DataFrame | None, after: pd.DataFrame | None, units: int
     added = both["count"] - both["count_before"]
     grows = both[(added >= units / 2) & (both["gain"] > 0) & ~both["path"].str.contains("leaklab")]
     grows = grows.sort_values(["gain", "path"], ascending=[False, True], kind="stable")
+    grows = grows[grows["gain"] >= grows["gain"].max() / 10]
     kept: list[str] = []
     for path in grows["path"]:
         # What hangs below a path that grows is told by it.
