@@ -15,7 +15,7 @@ from leaklab.present.formatting import worth_showing
 from leaklab.pytest_plugin.child import Child, ChildResult, reproduction
 from leaklab.pytest_plugin.outcome import INCONCLUSIVE, LEAK, Outcome, Site, judged
 from leaklab.pytest_plugin.settings import Settings, SettingsError, count_of, settings_of
-from leaklab.pytest_plugin.telling import tell
+from leaklab.pytest_plugin.telling import is_known, tell
 from leaklab.pytest_plugin.texts import made_text
 
 if TYPE_CHECKING:
@@ -126,6 +126,8 @@ class Leaks:
         if outcome.verdict != LEAK:
             return outcome
         outcome = replace(outcome, sites=sites_of(run), reason=run.verdict().reason)
+        if is_known(item, item.nodeid, outcome):
+            return outcome
         if any(entry.resource.endswith("_bytes") for entry in outcome.grown):
             # Object graphs cost more than all the rest: only a leak is worth them.
             passes = ("explain",) if self._pages is None else ("measure", "explain")

@@ -21,12 +21,11 @@ class LeaksInconclusiveWarning(UserWarning):
 
 def tell(item: pytest.Item, test: str, outcome: Outcome) -> None:
     """Fail the test for a leak, warn where it is not decided, and leave the outcome behind."""
-    known: Any = item.config.pluginmanager.getplugin("leaklab-known")
     found = {"test": test, **outcome.to_json()}
     excuse = None
     if outcome.verdict == LEAK:
         found["fingerprint"] = outcome.fingerprint(test)
-        excuse = known.reason(found["fingerprint"]) if known else None
+        excuse = _reason(item, found["fingerprint"])
     found["known"] = excuse
     properties = [
         (f"{PROPERTY}_verdict", "known leak" if excuse else outcome.verdict),
@@ -40,6 +39,16 @@ def tell(item: pytest.Item, test: str, outcome: Outcome) -> None:
         if item.config.option.leaks_strict:
             pytest.fail(inconclusive_text(outcome), pytrace=False)
         warn(item, inconclusive_text(outcome))
+
+
+def is_known(item: pytest.Item, test: str, outcome: Outcome) -> bool:
+    """Return whether a leak is among the known ones: nobody then asks what holds it."""
+    return _reason(item, outcome.fingerprint(test)) is not None
+
+
+def _reason(item: pytest.Item, fingerprint: str) -> str | None:
+    known: Any = item.config.pluginmanager.getplugin("leaklab-known")
+    return known.reason(fingerprint) if known else None
 
 
 def warn(item: pytest.Item, text: str) -> None:

@@ -296,3 +296,35 @@ def test_wrong_options_are_refused_by_name(
     result = suite.runpytest_subprocess(*options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*{fault}"])
+
+
+def test_a_known_leak_passes_and_one_that_is_gone_fails_a_strict_session(
+    suite: pytest.Pytester,
+) -> None:
+    suite.makepyfile(
+        test_known="""
+        import os
+        KEPT = []
+
+        def test_grows(leak_check):
+            leak_check(lambda: KEPT.append(os.open("/dev/null", 0)), units=20)
+
+        def test_stays(leak_check):
+            leak_check(lambda: None, units=20)
+        """
+    )
+    accepted = suite.runpytest_subprocess("--leaks-accept", "being mended")
+    accepted.assert_outcomes(passed=2)
+    accepted.stdout.fnmatch_lines(["1 known, 1 fine", "known leak: *test_grows: being mended"])
+    path = suite.path / "leaks.toml"
+    known = suite.runpytest_subprocess("--leaks-strict", "-v")
+    known.assert_outcomes(passed=2)
+    known.stdout.fnmatch_lines(["1 known, 1 fine", "fine: *test_stays: 20 units, at most * per *"])
+    assert known.ret == pytest.ExitCode.OK
+    path.write_text(path.read_text().replace("test_grows", "test_stays"))
+    strict = suite.runpytest_subprocess("--leaks-strict", "-k", "stays")
+    strict.assert_outcomes(passed=1, deselected=1)
+    assert strict.ret == pytest.ExitCode.TESTS_FAILED
+    strict.stdout.fnmatch_lines(
+        ["gone: test_known.py::test_stays no longer leaks: take * out of *"]
+    )
