@@ -149,7 +149,7 @@ def test_another_interpreter_repeats_the_tests(pytester: pytest.Pytester) -> Non
     if OTHER is None:
         pytest.skip("no other CPython from 3.12 on here")
     there = pytester.mkdir("there")
-    for name in ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments"):
+    for name in ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py.py"):
         (there / name).symlink_to(Path(pytest.__file__).parents[1] / name)
     pytester._monkeypatch.setenv("PYTHONPATH", str(there))
     pytester.makepyfile(
@@ -163,7 +163,7 @@ def test_another_interpreter_repeats_the_tests(pytester: pytest.Pytester) -> Non
             assert sys.version_info >= (3, 12)
         """
     )
-    result = pytester.runpytest_subprocess("--leaks-python", OTHER)
+    result = pytester.runpytest_subprocess(f"--leaks-python={OTHER}")
     result.stdout.fnmatch_lines(
         [
             "leaklab: leak: 1 fd per call stay, 30 calls",
