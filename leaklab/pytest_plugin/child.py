@@ -97,7 +97,9 @@ class Child:
 
     def _command(self, item: pytest.Item) -> list[str]:
         further = ["-p", "leaklab_inside", "--capture=no", "-o", "log_file="]
-        if item.config.pluginmanager.hasplugin("pytest_cov"):
+        words = [*self.arguments, *item.config.getini("addopts")]
+        words += os.environ.get("PYTEST_ADDOPTS", "").split()
+        if any(word.startswith("--cov") for word in words):
             further.append("--no-cov")
         return ["-m", "pytest", *further, *without_own(self.arguments)]
 

@@ -149,8 +149,10 @@ def test_another_interpreter_repeats_the_tests(pytester: pytest.Pytester) -> Non
     if OTHER is None:
         pytest.skip("no other CPython from 3.12 on here")
     there = pytester.mkdir("there")
-    for name in ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py.py"):
-        (there / name).symlink_to(Path(pytest.__file__).parents[1] / name)
+    library = Path(pytest.__file__).parents[1]
+    for name in ("_pytest", "iniconfig", "packaging", "pluggy*", "py.py", "pygments", "pytest"):
+        for path in library.glob(name):
+            (there / path.name).symlink_to(path)
     pytester._monkeypatch.setenv("PYTHONPATH", str(there))
     pytester.makepyfile(
         """
