@@ -68,6 +68,8 @@ class Conversation:
         self._source_folder = str(source.resolve().parent) if source else None
         self._capture_folder = capture_folder
         self._reader: HeapReader | None = None
+        # Where tracers wait for their reader: no ports of the service.
+        self.stream_ports: set[int] = set()
         #: the object graphs of this pass; None where it takes none
         self.graphs: GraphDumps | None = None
         self._expected_mark_counts = expected_mark_counts
@@ -142,6 +144,7 @@ class Conversation:
                 self._working_folder, [tracked.library or ""], source_folder=self._source_folder
             )
             port = int(message["port"])
+            self.stream_ports.add(port)
             tracked.heap = self._reader.open(port, self._stacks, paths, capture)
         except (LeaklabError, OSError) as problem:
             self.note_untraced(tracked, str(problem))
