@@ -37,7 +37,7 @@ class Counting:
     def __init__(self, units: int) -> None:
         # All room is taken now, and all that judges is loaded: neither may look like growth.
         from leaklab.probe.figures import figures
-        from leaklab.verdict.resources import judge_series
+        from leaklab.verdict.judge_series import judge_series
 
         self._judge = judge_series
         self._figures: Callable[[], dict[str, int]] = figures
@@ -86,19 +86,6 @@ class Counting:
         return list(self._verdicts())
 
     def _verdicts(self) -> Iterator[ResourceVerdict]:
-        import numpy as np
-        import pandas as pd
-
-        units = np.arange(1.0, self._count + 1)
+        units = range(1, self._count + 1)
         for name, values in self._values.items():
-            frame = pd.DataFrame(
-                {
-                    "x": units,
-                    "time_seconds": units,
-                    "mark": units,
-                    "value": np.array(values[: self._count]),
-                    "quiescent": np.ones(self._count, dtype=bool),
-                }
-            )
-            frame.attrs.update(unit="iteration", name=name, role="main", **{"pass": "explain"})
-            yield self._judge(frame)
+            yield self._judge(units, values[: self._count], resource=name, unit="iteration")

@@ -118,8 +118,8 @@ def _power(resources: Iterable[ResourceVerdict], units: int) -> str:
     entries = [entry for entry in resources if entry.name in ("heap_bytes", "rss_bytes")]
     entries.sort(key=lambda entry: _rank(entry.name))
     for entry in entries:
-        # Where no rate was estimated: what it changed by in all, over the units.
-        rates = (entry.rate_high, abs(entry.last - entry.first) / units)
+        # Where neither was estimated: what it changed by in all, over the units.
+        rates = (entry.excluded, entry.rate_high, abs(entry.last - entry.first) / units)
         known = [rate for rate in rates if math.isfinite(rate)]
         if known:
             return f"at most {amount(entry.name, max(known[0], 0.0))} per call"
