@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from leaklab.pytest_plugin.inside.leaklab_inside import Unit
 from leaklab.pytest_plugin.outcome import LEAK, Outcome, judged
 from leaklab.pytest_plugin.settings import Settings, SettingsError, settings_of
 
@@ -52,7 +53,7 @@ class LeakCheck:
         """
         settings = _settings(work, {"units": units, "allow": allow, "reason": reason})
         if not inspect.iscoroutinefunction(work):
-            return self._told(_checked(work, units, settings.allow))
+            return self._told(self._checked(work, units, settings.allow))
         checking = self._check_coroutine(work, units, settings.allow)
         return checking if _loop_is_running() else asyncio.run(checking)
 
@@ -64,7 +65,8 @@ class LeakCheck:
         counting = Counting(units)
         with counting:
             for _ in range(units):
-                await work()
+                with Unit(self._item, {}):
+                    await work()
                 counting.look()
         outcome = judged(counting.verdicts(), units, allow)
         if outcome.verdict == LEAK:
@@ -72,14 +74,35 @@ class LeakCheck:
 
             with CloseLook(CLOSE_UNITS, outcome) as close:
                 for _ in range(CLOSE_UNITS):
-                    await work()
+                    with Unit(self._item, {}):
+                        await work()
             outcome = close.completed()
         return self._told(outcome)
+
+    def _checked(self, work: Work, units: int, allow: Mapping[str, float]) -> Outcome:
+        from leaklab.pytest_plugin.counting import Counting
+
+        counting = Counting(units)
+        with counting:
+            for _ in range(units):
+                with Unit(self._item, {}):
+                    work()
+                counting.look()
+        outcome = judged(counting.verdicts(), units, allow)
+        if outcome.verdict != LEAK:
+            return outcome
+        from leaklab.pytest_plugin.closer import CloseLook
+
+        with CloseLook(CLOSE_UNITS, outcome) as close:
+            for _ in range(CLOSE_UNITS):
+                with Unit(self._item, {}):
+                    work()
+        return close.completed()
 
     def _told(self, outcome: Outcome) -> Outcome:
         from leaklab.pytest_plugin.telling import tell
 
-        test = f"{self._item.nodeid}"
+        test = self._item.nodeid
         self.outcomes.append(outcome)
         tell(self._item, test, outcome)
         return outcome
@@ -95,25 +118,6 @@ def _settings(work: Any, options: Mapping[str, Any]) -> Settings:
     else:
         return settings
     return pytest.fail(f"leaklab: leak_check: {fault}", pytrace=False)
-
-
-def _checked(work: Work, units: int, allow: Mapping[str, float]) -> Outcome:
-    from leaklab.pytest_plugin.counting import Counting
-
-    counting = Counting(units)
-    with counting:
-        for _ in range(units):
-            work()
-            counting.look()
-    outcome = judged(counting.verdicts(), units, allow)
-    if outcome.verdict != LEAK:
-        return outcome
-    from leaklab.pytest_plugin.closer import CloseLook
-
-    with CloseLook(CLOSE_UNITS, outcome) as close:
-        for _ in range(CLOSE_UNITS):
-            work()
-    return close.completed()
 
 
 def _loop_is_running() -> bool:

@@ -9,6 +9,7 @@ from array import array
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from leaklab.pytest_plugin.inside import leaklab_origins
 from leaklab.pytest_plugin.inside.leaklab_origins import (
     child_pids,
     descriptors,
@@ -51,6 +52,7 @@ class Counting:
         if gc.get_freeze_count() == 0:
             gc.freeze()
             self._frozen = True
+        leaklab_origins.suspend(True)
         if not tracemalloc.is_tracing():
             tracemalloc.start()
             self._traces = True
@@ -62,6 +64,7 @@ class Counting:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        leaklab_origins.suspend(False)
         if self._traces:
             tracemalloc.stop()
         if self._frozen:

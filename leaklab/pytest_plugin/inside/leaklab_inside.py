@@ -90,7 +90,7 @@ class Repeater:
         def repeated(*args, **kwargs):
             self._begin()
             for _ in range(self.units):
-                with _Unit(item, kwargs) as own:
+                with Unit(item, kwargs) as own:
                     body(*args, **own)
                 self._end_unit()
             self._end()
@@ -102,7 +102,7 @@ class Repeater:
         async def repeated(*args, **kwargs):
             self._begin()
             for _ in range(self.units):
-                with _Unit(item, kwargs) as own:
+                with Unit(item, kwargs) as own:
                     await body(*args, **own)
                 self._end_unit()
             self._end()
@@ -131,7 +131,7 @@ class Repeater:
             self.left = [one for key, one in now.items() if key not in self._before]
 
 
-class _Unit:
+class Unit:
     """One call of a body, with what pytest gathers on the way dropped afterwards."""
 
     def __init__(self, item, arguments):
@@ -144,6 +144,11 @@ class _Unit:
         if "monkeypatch" in arguments:
             # One of its own: undone here, while what fixtures patched stays.
             self._patch = arguments["monkeypatch"] = pytest.MonkeyPatch()
+        self._logs = [
+            (handler, len(handler.records), handler.stream.tell())
+            for handler in logging.getLogger().handlers
+            if type(handler).__module__ == "_pytest.logging" and hasattr(handler, "records")
+        ]
         self._warnings = warnings.catch_warnings(record=True)
         self._warnings.__enter__()
         return arguments
@@ -152,9 +157,10 @@ class _Unit:
         self._warnings.__exit__(kind, error, traceback)
         if self._patch is not None:
             self._patch.undo()
-        for handler in logging.getLogger().handlers:
-            if type(handler).__module__ == "_pytest.logging" and hasattr(handler, "reset"):
-                handler.reset()
+        for handler, count, position in self._logs:
+            del handler.records[count:]
+            handler.stream.seek(position)
+            handler.stream.truncate()
         fixtures = getattr(self._item, "funcargs", {})
         for name in ("capsys", "capfd", "capsysbinary", "capfdbinary"):
             if name in fixtures:

@@ -80,6 +80,7 @@ def stack_here():
 # An audit hook cannot be taken out again, so there is one, for whoever listens now.
 _listeners: list = []
 _hooked = False
+_suspended = False
 
 
 def _listen(heard):
@@ -90,7 +91,15 @@ def _listen(heard):
         sys.addaudithook(_audited)
 
 
+def suspend(yes):
+    """Take no notes while the heap is measured: they would be growth themselves."""
+    global _suspended
+    _suspended = yes
+
+
 def _audited(event, args):
+    if _suspended:
+        return
     for heard in _listeners:
         heard(event, args)
 
