@@ -159,7 +159,8 @@ class Origins:
     def _noting_self(noted):
         def wrapping(original):
             def start(self, *args, **kwargs):
-                noted[self] = stack_here()
+                if not _suspended:
+                    noted[self] = stack_here()
                 return original(self, *args, **kwargs)
 
             return start
@@ -169,7 +170,8 @@ class Origins:
     def _noting_task(self, original):
         def create_task(loop, *args, **kwargs):
             task = original(loop, *args, **kwargs)
-            self._tasks[task] = stack_here()
+            if not _suspended:
+                self._tasks[task] = stack_here()
             return task
 
         return create_task
@@ -177,7 +179,8 @@ class Origins:
     def _noting_pid(self, original):
         def started(process, *args, **kwargs):
             result = original(process, *args, **kwargs)
-            self._children[getattr(process, "pid", None)] = stack_here()
+            if not _suspended:
+                self._children[getattr(process, "pid", None)] = stack_here()
             return result
 
         return started
@@ -185,7 +188,7 @@ class Origins:
     def _noting_fork(self, original):
         def fork():
             pid = original()
-            if pid:
+            if pid and not _suspended:
                 self._children[pid] = stack_here()
             return pid
 
@@ -194,6 +197,8 @@ class Origins:
     def _noting_pipe(self, original):
         def pipe():
             ends = original()
+            if _suspended:
+                return ends
             stack = stack_here()
             self._pipes.update((_link(end), stack) for end in ends)
             while len(self._pipes) > MOST_PATHS:
