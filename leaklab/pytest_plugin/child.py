@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,16 @@ class ChildResult:
 
 
 @dataclass(frozen=True)
+class Amount:
+    """How often a body is called: ``units`` times, and further up to ``most_units`` times while
+    all of them together take no more than ``seconds``."""
+
+    units: int
+    most_units: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class Child:
     """How tests of a session are repeated in interpreters of their own.
 
@@ -52,13 +62,13 @@ class Child:
     def record(
         self,
         item: pytest.Item,
-        units: int,
+        amount: Amount,
         passes: Sequence[str] = ("measure", "explain"),
         *,
         graphs: str = "never",
         origins: bool = False,
     ) -> tuple[Run, ChildResult]:
-        """Record ``units`` calls of a test's body, in each pass anew.
+        """Record calls of a test's body, in each pass anew.
 
         Returns the run and the first result that is no pass. Raises KeyboardInterrupt when the
         recording was interrupted: nothing of it runs any more then.
@@ -73,7 +83,7 @@ class Child:
                 {
                     "test": item.nodeid,
                     "file": str(item.path),
-                    "units": units,
+                    **asdict(amount),
                     "origins": origins,
                     "folder": str(results),
                 }
@@ -168,7 +178,7 @@ def _result(run: Run, folder: Path) -> ChildResult:
         return bad[0]
     passes = run.meta["passes"]
     if len(found) >= len(passes):
-        return found[0]
+        return min(found, key=lambda one: one.units)
     for entry in passes:
         ended = entry["signal"] or entry["exit_status"]
         if ended:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from leaklab.present.formatting import worth_showing
-from leaklab.pytest_plugin.child import Child, ChildResult, reproduction
+from leaklab.pytest_plugin.child import Amount, Child, ChildResult, reproduction
 from leaklab.pytest_plugin.outcome import INCONCLUSIVE, LEAK, Outcome, Site, judged
 from leaklab.pytest_plugin.settings import Settings, SettingsError, count_of, settings_of
 from leaklab.pytest_plugin.telling import is_known, tell
@@ -21,8 +21,12 @@ from leaklab.pytest_plugin.texts import made_text
 if TYPE_CHECKING:
     from leaklab.results.run import Run
 
-FIRST_UNITS = 60
-# Where nobody says how often: an undecided test is repeated up to so often, once.
+# Where nobody says how often: the first look. Starting an interpreter takes about the seconds.
+FIRST_LOOK = Amount(60, 200, 1.5)
+# What leaks at the first look has to leak at the second as well, with at least twice the units: a
+# queue or a cache that fills looks straight at first.
+SECOND_LOOK = Amount(120, 400, 4.0)
+# An undecided test is looked at once more where so many units would decide it.
 MOST_UNITS = 400
 # How many units are enough to see who makes what is left.
 ORIGIN_UNITS = 20
@@ -116,36 +120,45 @@ class Leaks:
 
     def _outcome(self, item: pytest.Item, settings: Settings) -> Outcome:
         fixed = settings.units or self._units
-        units = fixed or FIRST_UNITS
-        run, outcome = self._recorded(item, units, settings)
+        run, outcome = self._look(item, Amount(fixed) if fixed else FIRST_LOOK, settings)
         if fixed is None and outcome.verdict == INCONCLUSIVE:
-            needed = outcome.needed_units or MOST_UNITS
+            needed = outcome.needed_units or MOST_UNITS + 1
             if needed <= MOST_UNITS:
-                units = needed
-                run, outcome = self._recorded(item, units, settings)
+                run, outcome = self._look(item, Amount(needed), settings)
         if outcome.verdict != LEAK:
             return outcome
         outcome = replace(outcome, sites=sites_of(run), reason=run.verdict().reason)
         if is_known(item, item.nodeid, outcome):
             return outcome
-        if any(entry.resource.endswith("_bytes") for entry in outcome.grown):
+        if fixed is None:
+            again = replace(SECOND_LOOK, units=max(SECOND_LOOK.units, 2 * outcome.units))
+            run, outcome = self._look(item, again, settings, graphs="fork")
+            if outcome.verdict != LEAK:
+                return outcome
+            outcome = replace(outcome, sites=sites_of(run), reason=run.verdict().reason)
+        elif any(entry.resource.endswith("_bytes") for entry in outcome.grown):
             # Object graphs cost more than all the rest: only a leak is worth them.
             passes = ("explain",) if self._pages is None else ("measure", "explain")
-            run, _ = self._child.record(item, units, passes, graphs="fork")
+            run, _ = self._child.record(item, Amount(outcome.units), passes, graphs="fork")
+        return self._with_evidence(item, outcome, run)
+
+    def _with_evidence(self, item: pytest.Item, outcome: Outcome, run: Run) -> Outcome:
+        if any(entry.resource.endswith("_bytes") for entry in outcome.grown):
             outcome = replace(outcome, holders=holders_of(run))
         if any(entry.resource.endswith("_count") for entry in outcome.grown):
             outcome = replace(outcome, made=self._made(item))
-        again = reproduction(item, units, self._child.folder, self._child.python)
+        again = reproduction(item, outcome.units, self._child.folder, self._child.python)
         return replace(outcome, again=again, page=self._page(run))
 
-    def _recorded(self, item: pytest.Item, units: int, settings: Settings) -> tuple[Run, Outcome]:
-        run, result = self._child.record(item, units)
+    def _look(
+        self, item: pytest.Item, amount: Amount, settings: Settings, graphs: str = "never"
+    ) -> tuple[Run, Outcome]:
+        run, result = self._child.record(item, amount, graphs=graphs)
         _require(result)
-        verdict = run.verdict()
-        return run, judged(verdict.resources, units, settings.allow)
+        return run, judged(run.verdict().resources, result.units, settings.allow)
 
     def _made(self, item: pytest.Item) -> tuple[str, ...]:
-        _, result = self._child.record(item, ORIGIN_UNITS, ("measure",), origins=True)
+        _, result = self._child.record(item, Amount(ORIGIN_UNITS), ("measure",), origins=True)
         return tuple(made_text(row) for row in result.made)
 
     def _page(self, run: Run) -> str:

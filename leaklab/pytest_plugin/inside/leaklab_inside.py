@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import sys
+import time
 import warnings
 
 import pytest
@@ -55,11 +56,17 @@ UNREGISTERED = ("lfplugin", "nfplugin", "stepwiseplugin")
 
 
 class Repeater:
-    """Makes the body of every test run ``units`` times, each ended by a mark."""
+    """Makes the body of every test run ``units`` times, each ended by a mark.
 
-    def __init__(self, units):
+    And up to ``most_units`` times as long as that takes no more than ``seconds``.
+    """
+
+    def __init__(self, units, most_units=0, seconds=0.0):
         self.units = units
+        self.most_units = most_units
+        self.seconds = seconds
         self.done = 0
+        self._begun = 0.0
         self._origins = None
         self.left = []
 
@@ -89,7 +96,7 @@ class Repeater:
         @functools.wraps(body)
         def repeated(*args, **kwargs):
             self._begin()
-            for _ in range(self.units):
+            while self._goes_on():
                 with Unit(item, kwargs) as own:
                     body(*args, **own)
                 self._end_unit()
@@ -101,7 +108,7 @@ class Repeater:
         @functools.wraps(body)
         async def repeated(*args, **kwargs):
             self._begin()
-            for _ in range(self.units):
+            while self._goes_on():
                 with Unit(item, kwargs) as own:
                     await body(*args, **own)
                 self._end_unit()
@@ -117,6 +124,13 @@ class Repeater:
             os.environ.pop(probe.LATER_VARIABLE, None)
             probe.connect()
         self._before = self._origins.census() if self._origins else {}
+        self._begun = time.monotonic()
+
+    def _goes_on(self):
+        """Whether another unit is due: further ones are taken while they cost next to nothing."""
+        if self.done < self.units:
+            return True
+        return self.done < self.most_units and time.monotonic() - self._begun < self.seconds
 
     def _end_unit(self):
         self.done += 1
@@ -238,7 +252,7 @@ def pytest_configure(config):
         plugin = config.pluginmanager.getplugin(name)
         if plugin is not None:
             config.pluginmanager.unregister(plugin)
-    repeater = Repeater(request["units"])
+    repeater = Repeater(request["units"], request["most_units"], request["seconds"])
     if request["origins"]:
         repeater.note_origins()
     config.pluginmanager.register(repeater, "leaklab-repeater")
