@@ -21,7 +21,7 @@ def test_opening_and_showing_runs(leak_check: LeakCheck, tmp_path: Path) -> None
         run = ll.open(path)
         assert run._repr_html_() and str(run)
 
-    leak_check(show, units=25)
+    leak_check(show, units=20)
 
 
 def test_recordings(leak_check: LeakCheck, tmp_path: Path) -> None:
@@ -33,4 +33,4 @@ def test_recordings(leak_check: LeakCheck, tmp_path: Path) -> None:
             RecordOptions(command=[str(script)], passes=("measure",), store=str(tmp_path / "runs"))
         )
 
-    leak_check(record, units=25)
+    leak_check(record, units=20)
