@@ -75,7 +75,7 @@ def why_alive(one: Any, *, limit: int = 10, picture: str = "own") -> WhyAlive:
     from leaklab.object_graph.holders import held_by_native, holders_of, node_at
     from leaklab.object_graph.paths import path_tree
 
-    graph = ObjectGraph(_dump())
+    graph = ObjectGraph(dump_of_this_process())
     node = node_at(graph, id(one))
     dominator = immediate_dominators(graph)
     retained = retained_bytes(graph, dominator)
@@ -89,7 +89,8 @@ def why_alive(one: Any, *, limit: int = 10, picture: str = "own") -> WhyAlive:
     )
 
 
-def _dump() -> Any:
+def dump_of_this_process() -> Any:
+    """Return the object graph of this process, walked in a copy; LeaklabError without one."""
     from leaklab.object_graph.file import read_dump
     from leaklab.probe import graph
     from leaklab.recorder.graph import wait_dump
