@@ -1,0 +1,177 @@
+"""How often `leaklab audit` is right, rule by rule: over the catalogue, and over the corpus.
+
+    python benchmarks/audit_rates.py [--json FILE] [--no-corpus]
+
+Of each case every variant is audited as the source it runs (``variant_source``), so that the leak
+and its fix are two programs. A variant that its case declares a leak must have a candidate that is
+about it; one of role ``better_fix`` or ``control`` should have none. Likewise the corpus: its leaks
+against their healthy twins. Static alone; what a run then says of each is the state.
+
+A rule's precision here is the share of the programs it speaks up in that do leak; its recall the
+share of the leaking programs it speaks up in. A candidate counts as about the leak when it names
+the declared holder, or stands in the declared function.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import tempfile
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from leaklab.cases.catalogue import catalogue
+from leaklab.cases.variant_source import variant_source
+from leaklab.code_audit.find import find
+
+CORPUS = Path(__file__).with_name("corpus")
+
+
+def about(candidate, expectation, source):
+    """Whether a candidate is about what the case declares."""
+    holder, suspect = expectation.holder, expectation.suspect
+    if holder is None and suspect is None:
+        return True
+    words = {word.strip(".") for name in candidate.holders for word in name.split(" → ")}
+    words |= {(candidate.name or "").rpartition(":")[2]}
+    if holder is not None and any(word and (word in holder or holder in word) for word in words):
+        return True
+    functions = {candidate.function or ""} | {
+        node.name
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and any(node.lineno <= line <= node.end_lineno for line in candidate.lines)
+    }
+    return suspect is not None and any(name.rpartition(".")[2] == suspect for name in functions)
+
+
+def variants():
+    """Yield (case, variant, source, leaks?) of everything the catalogue runs."""
+    for case in catalogue().values():
+        if not case.runnable:
+            continue
+        source = case.target.read_text(encoding="utf-8")
+        for name, variant in case.variants.items():
+            leaks = variant.role == "before" or variant.expectation.verdict == "leak"
+            healthy = variant.role in ("better_fix", "control")
+            if leaks or healthy:
+                yield case, variant, variant_source(source, name), leaks
+
+
+def audit_text(text, folder):
+    path = Path(folder, "target.py")
+    path.write_text(text, encoding="utf-8")
+    return find([path]).candidates
+
+
+def catalogue_rows():
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for case, variant, source, leaks in variants():
+            found = audit_text(source, folder)
+            hits = [each for each in found if leaks and about(each, variant.expectation, source)]
+            rows.append(
+                {
+                    "case": case.id,
+                    "variant": variant.name,
+                    "role": variant.role,
+                    "leaks": leaks,
+                    "rules": sorted({each.rule for each in found}),
+                    "about": sorted({each.rule for each in hits}),
+                    "candidates": [
+                        f"{each.rule} {each.line} {each.name or each.text.strip()}" for each in found
+                    ],
+                }
+            )
+    return rows
+
+
+def corpus_rows():
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in ("leak", "healthy"):
+            for path in sorted(CORPUS.rglob("*.py")):
+                parts = path.relative_to(CORPUS).parts
+                if kind not in parts[0] and not path.stem.startswith(kind):
+                    continue
+                found = audit_text(path.read_text(encoding="utf-8"), folder)
+                rows.append(
+                    {
+                        "case": path.stem,
+                        "variant": kind,
+                        "role": kind,
+                        "leaks": kind == "leak",
+                        "rules": sorted({each.rule for each in found}),
+                        "about": sorted({each.rule for each in found}),
+                    }
+                )
+    return rows
+
+
+def rates(rows):
+    """Per rule: programs it spoke up in, of those the leaking ones, and the leaking ones in all."""
+    spoke, right = Counter(), Counter()
+    for row in rows:
+        for rule in row["rules"]:
+            spoke[rule] += 1
+            right[rule] += bool(row["leaks"])
+    leaking = sum(row["leaks"] for row in rows)
+    return [
+        {
+            "rule": rule,
+            "programs": spoke[rule],
+            "leaking": right[rule],
+            "precision": right[rule] / spoke[rule],
+            "recall": right[rule] / leaking if leaking else None,
+        }
+        for rule in sorted(spoke)
+    ]
+
+
+def report(title, rows):
+    print(f"\n{title}: {len(rows)} programs, {sum(row['leaks'] for row in rows)} leak")
+    for row in rates(rows):
+        print(
+            "  {rule:<9} in {programs:>3} programs, {leaking:>3} leak: "
+            "precision {precision:.2f}, recall {recall:.2f}".format(**row)
+        )
+    leaks = [row for row in rows if row["leaks"]]
+    healthy = [row for row in rows if not row["leaks"]]
+    found = sum(bool(row["about"]) for row in leaks)
+    print(f"  any rule: {found} of {len(leaks)} leaks have a candidate that is about them")
+    print(f"  {sum(bool(row['rules']) for row in healthy)} of {len(healthy)} healthy ones have any")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--no-corpus", action="store_true")
+    arguments = parser.parse_args()
+    rows = catalogue_rows()
+    report("catalogue", rows)
+    befores = [row for row in rows if row["role"] == "before"]
+    seen = sum(bool(row["about"]) for row in befores)
+    print(f"  befores: {seen} of {len(befores)} are candidates")
+    by_missing = defaultdict(list)
+    for row in rows:
+        if row["leaks"] and not row["about"]:
+            by_missing[row["case"]].append(f"{row['variant']} ({row['role']}) {row['candidates']}")
+    for case, names in by_missing.items():
+        print(f"  not raised: {case}: {', '.join(names)}")
+    if arguments.verbose:
+        for row in rows:
+            if not row["leaks"] and row["rules"]:
+                print(f"  healthy: {row['case']}/{row['variant']}: {row['candidates']}")
+    corpus = [] if arguments.no_corpus else corpus_rows()
+    if corpus:
+        report("corpus", corpus)
+    if arguments.json:
+        result = {"catalogue": rows, "rates": rates(rows)}
+        result |= {"corpus": corpus, "corpus_rates": rates(corpus)}
+        arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Which changes of a container are growth that nothing in the source bounds."""
+
+from __future__ import annotations
+
+import ast
+
+from leaklab.code_audit.containers import Change, Container
+from leaklab.code_audit.scopes import FUNCTIONS, Loop, Module
+
+
+def unbounded_growth(module: Module, container: Container) -> list[Change]:
+    """The places where a container grows with the work, without a limit around them."""
+    return [
+        change
+        for change in container.grows
+        if not is_guarded(module, container, change)
+        and grows_with_work(module, change)
+        and not is_registration(module, change)
+    ]
+
+
+def is_guarded(module: Module, container: Container, change: Change) -> bool:
+    """Whether a condition around it looks at the container's length, or at its being empty."""
+    for above in module.ancestors(change.node):
+        if isinstance(above, FUNCTIONS):
+            return False
+        if isinstance(above, (ast.If, ast.While, ast.IfExp)):
+            for part in ast.walk(above.test):
+                if _is_length(module, part, container) or _is_emptiness(module, part, container):
+                    return True
+    return False
+
+
+def _is_length(module: Module, node: ast.AST, container: Container) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "len"
+        and len(node.args) == 1
+        and module.spelled(node.args[0]) is not None
+        and str(module.spelled(node.args[0])).rpartition(".")[2] == container.name
+    )
+
+
+def _is_emptiness(module: Module, node: ast.AST, container: Container) -> bool:
+    return (
+        isinstance(node, ast.UnaryOp)
+        and isinstance(node.op, ast.Not)
+        and (module.spelled(node.operand) or "").rpartition(".")[2] == container.name
+    )
+
+
+def grows_with_work(module: Module, change: Change) -> bool:
+    """Whether it happens again and again, not once while the program starts."""
+    loop = module.loop_of(change.node)
+    if change.function is None:
+        return loop is not None and is_endless(module, loop)
+    if change.function.name in ("__init__", "__post_init__", "__new__", "__init_subclass__"):
+        return False
+    if module.runs_once(change.function):
+        return loop is not None and is_endless(module, loop)
+    return True
+
+
+def is_endless(module: Module, loop: Loop) -> bool:
+    """Whether a loop is over a stream or a count, not over a collection that is there already."""
+    if isinstance(loop, (ast.While, ast.AsyncFor)):
+        return True
+    called = module.dotted(loop.iter.func) if isinstance(loop.iter, ast.Call) else None
+    if called in ("range", "iter", "itertools.count", "itertools.repeat", "itertools.cycle"):
+        return True
+    outer = module.loop_of(loop)
+    return outer is not None and is_endless(module, outer)
+
+
+def is_registration(module: Module, change: Change) -> bool:
+    """Whether it is what a decorator does: it stores what it was given and returns it."""
+    function = change.function
+    if function is None:
+        return False
+    arguments = {argument.arg for argument in function.args.args} - {"self", "cls"}
+    returned = {
+        below.value.id
+        for below in ast.walk(function)
+        if isinstance(below, ast.Return) and isinstance(below.value, ast.Name)
+    }
+    statement = module.statement_of(change.node)
+    stored = {
+        below.id
+        for below in ast.walk(statement)
+        if isinstance(below, ast.Name) and isinstance(below.ctx, ast.Load)
+    }
+    if arguments & returned & stored:
+        return True
+    decorates = any(
+        function.name in {name for d in other.decorator_list for name in _names(d)}
+        for others in module.functions.values()
+        for other in others
+    )
+    return decorates or any(
+        function.name in {name for d in each.decorator_list for name in _names(d)}
+        for each in module.classes.values()
+    )
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)} | {
+        each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute)
+    }

@@ -1,0 +1,94 @@
+"""A container of a long-lived object that only ever grows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from leaklab.code_audit.containers import BOUNDED_TYPE, QUEUE, UNKNOWN, Container
+from leaklab.code_audit.growth import unbounded_growth
+from leaklab.code_audit.model import Candidate, Rule
+from leaklab.code_audit.project import Project
+from leaklab.code_audit.scopes import Module
+
+# Objects and attributes named like this are kept by somebody, as a rule.
+LASTING_CLASS = re.compile(
+    r"(cache|store|registry|manager|monitor|service|pool|server|session|tracker|limiter|client|"
+    r"handler|worker|scheduler|application|repository|middleware|broker|bus|hub)$",
+    re.IGNORECASE,
+)
+LASTING_ATTRIBUTE = re.compile(
+    r"(cache|memo|seen|history|histories|attempts|requests|metrics|counts?|times|buckets|sessions|"
+    r"clients|connections|subscribers|listeners|callbacks|handlers|pending|tasks|results|events|log)s?$",
+    re.IGNORECASE,
+)
+
+
+def check(module: Module, project: Project) -> Iterable[Candidate]:
+    """Yield attributes of long-lived objects that grow with the work and never shrink."""
+    for container in project.containers(module):
+        if container.scope != "instance" or container.kind in (BOUNDED_TYPE, QUEUE):
+            continue
+        if not _lasts(container, project):
+            continue
+        growth = unbounded_growth(module, container)
+        if container.kind == UNKNOWN:
+            growth = [change for change in growth if change.how == "a new key"]
+        if not growth or container.shrinks:
+            continue
+        first = growth[0]
+        yield module.candidate(
+            RULE.id,
+            RULE.title,
+            f"{container.path} grows in {module.qualname(first.function)} ({first.how}) and "
+            "nothing takes entries out",
+            container.node,
+            name=container.path,
+            lines=tuple(change.node for change in growth),
+            runs=tuple(change.node for change in growth),
+            watches=(module.watch(container.path),),
+            resources=("heap_bytes",),
+            holders=(f".{container.name}", container.path),
+        )
+
+
+def _lasts(container: Container, project: Project) -> bool:
+    assert container.owner is not None
+    if container.owner.name in project.long_lived_classes:
+        return True
+    named = LASTING_CLASS.search(container.owner.name)
+    return bool(named and LASTING_ATTRIBUTE.search(container.name))
+
+
+RULE = Rule(
+    id="LL002",
+    title="container of a long-lived object that only grows",
+    why=(
+        "An object that a module keeps, or that serves every request, keeps what its attributes "
+        "hold. A counter per path or a list of response times grows with the traffic."
+    ),
+    cases=("monitoring-store", "login-attempts", "client-cache", "size-estimator"),
+    bad="""
+class Monitor:
+    def __init__(self):
+        self.response_times = []
+
+    def record(self, seconds):
+        self.response_times.append(seconds)
+
+MONITOR = Monitor()
+""",
+    good="""
+from collections import deque
+
+class Monitor:
+    def __init__(self):
+        self.response_times = deque(maxlen=1000)
+
+    def record(self, seconds):
+        self.response_times.append(seconds)
+
+MONITOR = Monitor()
+""",
+    check=check,
+)
