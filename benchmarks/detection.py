@@ -31,10 +31,10 @@ from pathlib import Path
 import pandas as pd
 
 import leaklab
-from leaklab.record.options import RecordOptions
-from leaklab.record.recording import record_run
+from leaklab.recorder.options import RecordOptions
+from leaklab.recorder.recording import record_run
 from leaklab.store import open_run
-from leaklab.verdict import judge
+from leaklab.verdict.judge import judge
 
 CORPUS = Path(__file__).parent / "corpus"
 STORE = Path(__file__).parents[1] / "data" / "detection"

@@ -19,9 +19,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from leaklab.cases import Case, CaseSkipped, catalogue
-from leaklab.cases.expectations import kept_row
-from leaklab.cases.requirements import python_matches
+from leaklab.catalogue.expectations import kept_row
+from leaklab.catalogue.model import Case, catalogue
+from leaklab.catalogue.recording import CaseSkipped
+from leaklab.catalogue.requirements import python_matches
 
 PRODUCTION = ("measure", "graph")
 HEALTHY = ("control", "better_fix")

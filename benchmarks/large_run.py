@@ -25,11 +25,11 @@ LEAKING = 1_000
 
 JUDGE = """
 import json, resource, sys, time
-import leaklab.verdict
+import leaklab.verdict.judge
 from leaklab.store import open_run
 
 begun, cpu = time.monotonic(), time.process_time()
-verdict = leaklab.verdict.judge(open_run(sys.argv[1]))
+verdict = leaklab.verdict.judge.judge(open_run(sys.argv[1]))
 print(json.dumps({
     "seconds": time.monotonic() - begun,
     "cpu_seconds": time.process_time() - cpu,

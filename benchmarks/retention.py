@@ -95,7 +95,7 @@ def leaklab_right(folder: Path, paths: dict[str, str]) -> dict[str, bool]:
     """Say which holders leaklab names."""
     from test_graph_holders import found_paths
 
-    from leaklab.record.graph import wait_dump
+    from leaklab.recorder.graph import wait_dump
 
     dump = folder / "holders.dump"
     said = json.loads(run([sys.executable, str(SCENE), str(REPOSITORY), str(dump)]))
@@ -138,9 +138,9 @@ def sizes(folder: Path, counts: list[int], repetitions: int) -> None:
 
 def analyse(dump: str, pid: str) -> None:
     """In a process of its own: wait for a dump, analyse it, print what that took."""
-    from leaklab.analysis.graph_tables import dump_tables
-    from leaklab.record.graph import wait_dump
-    from leaklab.record.graph_file import read_dump
+    from leaklab.object_graph.file import read_dump
+    from leaklab.object_graph.tables import dump_tables
+    from leaklab.recorder.graph import wait_dump
 
     wait_dump(dump, int(pid), TIMEOUT_SECONDS)
     begun = time.perf_counter()
@@ -154,9 +154,9 @@ def analyse(dump: str, pid: str) -> None:
 
 def production(folder: Path, blocks: int, pairs: int) -> None:
     """Print what the pass with object graphs costs a web service, beside the bare service."""
-    from leaklab.record.options import RecordOptions
-    from leaklab.record.recording import record_run
-    from leaklab.run import Run
+    from leaklab.recorder.options import RecordOptions
+    from leaklab.recorder.recording import record_run
+    from leaklab.results.run import Run
     from leaklab.store import open_run
 
     target = folder / "service.py"

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from playwright.sync_api import Browser, TimeoutError, sync_playwright
 
-from leaklab.analysis.tree import AllocationTree
+from leaklab.findings.tree import AllocationTree
 from leaklab.plots import allocation_tree_html
 
 SIZES = (1_000, 10_000, 100_000)

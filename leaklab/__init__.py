@@ -6,23 +6,23 @@ this package loads the standard library only. Everything else is loaded when it 
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from leaklab.probe.marks import gauge, mark
+from leaklab.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from leaklab import plots
-    from leaklab.api import case, cases, compare, open, record, runs
+    from leaklab.catalogue.model import case
+    from leaklab.catalogue.model import catalogue as cases
     from leaklab.errors import LeaklabError, UsageError
     from leaklab.jupyter.scoreboard import scoreboard
     from leaklab.jupyter.study import study
-    from leaklab.run import Run
+    from leaklab.recordings import compare, open, record, runs
+    from leaklab.results.run import Run
     from leaklab.why_alive import why_alive
 
-__version__ = "0.1.0"
 
 __all__ = [
     "LeaklabError",
@@ -44,15 +44,15 @@ __all__ = [
 
 _HOMES = {
     "LeaklabError": "leaklab.errors",
-    "Run": "leaklab.run",
+    "Run": "leaklab.results.run",
     "UsageError": "leaklab.errors",
-    "case": "leaklab.api",
-    "cases": "leaklab.api",
-    "compare": "leaklab.api",
+    "case": "leaklab.catalogue.model",
+    "cases": "leaklab.catalogue.model:catalogue",
+    "compare": "leaklab.recordings",
     "load_ipython_extension": "leaklab.jupyter.extension",
-    "open": "leaklab.api",
-    "record": "leaklab.api",
-    "runs": "leaklab.api",
+    "open": "leaklab.recordings",
+    "record": "leaklab.recordings",
+    "runs": "leaklab.recordings",
     "scoreboard": "leaklab.jupyter.scoreboard",
     "study": "leaklab.jupyter.study",
     "why_alive": "leaklab.why_alive",
@@ -61,7 +61,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        value = getattr(import_module(_HOMES[name]), name)
+        module, _, own_name = _HOMES[name].partition(":")
+        value = getattr(import_module(module), own_name or name)
     elif name == "plots":
         value = import_module("leaklab.plots")
     else:
@@ -72,18 +73,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-class _Package(ModuleType):
-    """Keeps ``leaklab.record`` and ``leaklab.cases`` the functions of the public interface.
-
-    There are sub-packages of the same names, and importing one would otherwise put it in the
-    function's place. ``from leaklab.record.options import …`` works as everywhere.
-    """
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

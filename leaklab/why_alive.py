@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from leaklab.analysis.graph import ObjectGraph
-    from leaklab.analysis.graph_paths import PathTree
+    from leaklab.object_graph.graph import ObjectGraph
+    from leaklab.object_graph.paths import PathTree
 
 _LIMIT_SECONDS = 120.0
 
@@ -57,9 +57,9 @@ def why_alive(one: Any, *, limit: int = 10) -> WhyAlive:
     runs. Names you hold it by yourself (a notebook's variable) are among the answers. Raises
     LeaklabError when no copy can be made or the object is not found in it.
     """
-    from leaklab.analysis.graph import ObjectGraph
-    from leaklab.analysis.graph_dominators import immediate_dominators, retained_bytes
-    from leaklab.analysis.graph_paths import path_tree
+    from leaklab.object_graph.dominators import immediate_dominators, retained_bytes
+    from leaklab.object_graph.graph import ObjectGraph
+    from leaklab.object_graph.paths import path_tree
 
     graph = ObjectGraph(_dump())
     node = _node(graph, id(one))
@@ -78,9 +78,9 @@ def why_alive(one: Any, *, limit: int = 10) -> WhyAlive:
 
 
 def _dump() -> Any:
+    from leaklab.object_graph.file import read_dump
     from leaklab.probe import graph
-    from leaklab.record.graph import wait_dump
-    from leaklab.record.graph_file import read_dump
+    from leaklab.recorder.graph import wait_dump
 
     with Scratch("graph") as folder:
         path = Path(folder) / "graph.dump"
@@ -111,7 +111,7 @@ def _holders(
     import numpy as np
     import pandas as pd
 
-    from leaklab.analysis.graph_paths import path_texts, step_further
+    from leaklab.object_graph.paths import path_texts, step_further
 
     dump = graph.dump
     edges = [

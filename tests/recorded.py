@@ -6,8 +6,8 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from leaklab.record.options import RecordOptions
-from leaklab.record.recording import record_run
+from leaklab.recorder.options import RecordOptions
+from leaklab.recorder.recording import record_run
 from leaklab.store import RunData, open_run
 
 

@@ -2,7 +2,7 @@
 
     data = run(rss=leak(200, 20_000) + noise(200, 50_000), sites={"keep": leak(200, 1_000)})
 
-Shapes (leaklab.analysis.shapes) are arrays with one value per mark, or per sample without marks.
+Shapes (leaklab.verdict.shapes) are arrays with one value per mark, or per sample without marks.
 ``run`` turns them into a :class:`leaklab.store.RunData` with samples, snapshots, heap, stacks and
 frames.
 """
@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from leaklab.analysis.shapes import (
+from leaklab.store import RunData
+from leaklab.verdict.shapes import (
     Series,
     bounded,
     high_water,
@@ -28,7 +29,6 @@ from leaklab.analysis.shapes import (
     step,
     warm_up,
 )
-from leaklab.store import RunData
 
 __all__ = [
     "RunData",

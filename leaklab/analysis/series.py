@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from leaklab import resources
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -34,16 +36,6 @@ TEARDOWN_SHARE = 0.1
 # Measured at the explain pass, where the allocations are; everything else comes from the
 # measure pass, whose processes memray does not touch.
 HEAP = "heap_bytes"
-RESOURCES = (
-    "rss_bytes",
-    "heap_bytes",
-    "fd_count",
-    "socket_count",
-    "thread_count",
-    "task_count",
-    "child_count",
-)
-RESOURCE_PREFIXES = ("file_bytes:", "gauge:")
 
 
 def resource_names(data: RunData) -> list[str]:
@@ -51,8 +43,8 @@ def resource_names(data: RunData) -> list[str]:
     seen = set(data.samples["name"].dropna().unique()) if len(data.samples) else set()
     if len(data.snapshots):
         seen.add(HEAP)
-    names = [name for name in RESOURCES if name in seen]
-    for prefix in RESOURCE_PREFIXES:
+    names = [name for name in resources.judged_names() if name in seen]
+    for prefix in resources.family_prefixes():
         names += sorted(name for name in seen if str(name).startswith(prefix))
     return names
 

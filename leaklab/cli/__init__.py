@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _complain(error: object, status: int) -> int:
-    from leaklab.text import safe
+    from leaklab.present.text import safe
 
     print(f"leaklab: {safe(error)}", file=sys.stderr)
     return status
@@ -104,7 +104,7 @@ def _own_command(arguments: list[str], parsed: list[str] | None) -> list[str]:
 
 
 def _top_level(arguments: list[str]) -> int:
-    from leaklab import __version__
+    from leaklab.version import __version__
 
     lines = "\n".join(f"  {name:<12} {text}" for name, text in COMMANDS.items())
     parser = Parser(

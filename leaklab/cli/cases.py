@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from leaklab.cli import recording
 
 if TYPE_CHECKING:
-    from leaklab.cases import Case
+    from leaklab.catalogue.model import Case
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List the catalogue, or tell all about one case."""
-    from leaklab.cases import case, catalogue
+    from leaklab.catalogue.model import case, catalogue
 
     chosen = [case(arguments.case)] if arguments.case else list(catalogue().values())
     if arguments.json:
@@ -45,13 +45,13 @@ def _last_verdicts(store: str | None) -> dict[tuple[str, str], str]:
     where = store or default_store()
     if is_local(where) and not Path(os.fspath(where)).is_dir():
         return {}
-    from leaklab.overview import last_verdicts
+    from leaklab.results.overview import last_verdicts
 
     return last_verdicts(where)
 
 
 def _listing(cases: list[Case], latest: dict[tuple[str, str], str]) -> str:
-    from leaklab.text import safe, table
+    from leaklab.present.text import safe, table
 
     rows = [("case", "document", "claim", "variants and their last verdict", "title")]
     for one in cases:

@@ -29,9 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the outcome."""
-    from leaklab.api import compare, locate
-    from leaklab.run import plain
-    from leaklab.text import comparison_text
+    from leaklab.present.text import comparison_text
+    from leaklab.recordings import compare, locate
+    from leaklab.results.run import plain
 
     paths = [locate(text, arguments.store) for text in (arguments.before, arguments.after)]
     comparison = compare(*paths)

@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the run and print its folder."""
-    from leaklab.record.capture import import_capture
+    from leaklab.recorder.captures.capture import import_capture
 
     print(import_capture(arguments.capture, store=arguments.store, name=arguments.name))
     return 0

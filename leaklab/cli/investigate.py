@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaklab.cli import recording, report
-from leaklab.cli.values import count
 from leaklab.errors import UsageError
+from leaklab.quantities import count
 
 if TYPE_CHECKING:
-    from leaklab.run import Run
+    from leaklab.results.run import Run
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +86,8 @@ def _everything(arguments: argparse.Namespace) -> int:
 
 
 def _cases(arguments: argparse.Namespace) -> int:
-    from leaklab.cases import CaseSkipped, case
+    from leaklab.catalogue.model import case
+    from leaklab.catalogue.recording import CaseSkipped
     from leaklab.cli.progress import terminal_progress
 
     given: dict[str, Any] = {}
@@ -132,8 +133,8 @@ def _cases(arguments: argparse.Namespace) -> int:
 
 
 def _command(arguments: argparse.Namespace) -> int:
-    from leaklab.api import record
     from leaklab.cli.progress import terminal_progress
+    from leaklab.recordings import record
 
     recording.require_target(arguments)
     with terminal_progress() as progress:
@@ -151,7 +152,7 @@ def _command(arguments: argparse.Namespace) -> int:
             f"nothing has changed since {recorded.meta['created']}: that recording is shown; "
             "--fresh makes a new one"
         )
-    from leaklab.text import run_text
+    from leaklab.present.text import run_text
 
     print(run_text(recorded))
     print(f"report: {_own_report(recorded, arguments)}")
@@ -185,6 +186,6 @@ def _own_report(recorded: Run, arguments: argparse.Namespace) -> Path | str:
 
 
 def _print_summary(run: Run) -> None:
-    from leaklab.text import headline
+    from leaklab.present.text import headline
 
     print("\n".join(headline(run)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from leaklab.cli import recording
-from leaklab.cli.values import count, duration_seconds, names
 from leaklab.errors import UsageError
+from leaklab.quantities import count, duration_seconds, names
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -21,8 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Record, print the run's folder."""
-    from leaklab.api import record
     from leaklab.cli.progress import terminal_progress
+    from leaklab.recordings import record
 
     recording.require_target(arguments)
     with terminal_progress() as progress:

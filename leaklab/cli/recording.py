@@ -8,8 +8,8 @@ import stat
 import sys
 from typing import Any
 
-from leaklab.cli.values import assignment, count, duration_seconds, names, process_id, size_bytes
 from leaklab.errors import UsageError
+from leaklab.quantities import assignment, count, duration_seconds, names, process_id, size_bytes
 
 
 def add_recording_options(parser: argparse.ArgumentParser) -> None:
@@ -142,7 +142,7 @@ def add_fail_on_option(parser: argparse.ArgumentParser, text: str) -> None:
 
 
 def recording_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return what the user asked for as keyword arguments of :func:`leaklab.api.record`."""
+    """Return what the user asked for as keyword arguments of :func:`leaklab.recordings.record`."""
     given = {
         "python": arguments.python,
         "pid": arguments.pid,
@@ -220,7 +220,7 @@ def failure(meta: dict[str, Any]) -> str | None:
 
 def note(text: str) -> None:
     """Write a message for the user, apart from the results."""
-    from leaklab.text import safe
+    from leaklab.present.text import safe
 
     print(f"leaklab: {safe(text)}", file=sys.stderr)
 

@@ -10,7 +10,7 @@ from leaklab.cli import recording
 from leaklab.errors import LeaklabError, UsageError
 
 if TYPE_CHECKING:
-    from leaklab.run import Run
+    from leaklab.results.run import Run
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,7 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write a page for each run or case, print the paths."""
-    from leaklab.cases import catalogue
+    from leaklab.catalogue.model import catalogue
 
     folder = output_folder(arguments)
     for text in arguments.what:
@@ -61,8 +61,8 @@ def output_folder(arguments: argparse.Namespace) -> Path:
 
 
 def _open(text: str, store: str | None) -> Run:
-    from leaklab.api import locate
-    from leaklab.run import Run
+    from leaklab.recordings import locate
+    from leaklab.results.run import Run
     from leaklab.store import open_run
 
     return Run(open_run(locate(text, store)))
@@ -70,7 +70,7 @@ def _open(text: str, store: str | None) -> Run:
 
 def newest_runs(case_id: str, store: str | None) -> dict[str, Run]:
     """Return the newest run of each recorded variant of a case."""
-    from leaklab.cases import case
+    from leaklab.catalogue.model import case
 
     runs = {}
     for variant in case(case_id).variants:
@@ -95,7 +95,7 @@ def case_page(
     case_id: str, runs: dict[str, Run], folder: Path, arguments: argparse.Namespace
 ) -> Path:
     """Render the page of a case and the index that lists it."""
-    from leaklab.cases import case
+    from leaklab.catalogue.model import case
     from leaklab.report import read_entries, render_case, render_index
 
     page = render_case(case(case_id), runs, folder / "cases", confidential=arguments.confidential)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from leaklab.cli import recording
-from leaklab.cli.values import duration_seconds
 from leaklab.errors import UsageError
+from leaklab.quantities import duration_seconds
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

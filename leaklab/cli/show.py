@@ -19,14 +19,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the verdict and what it rests on."""
-    from leaklab.api import locate
-    from leaklab.run import Run, plain
+    from leaklab.present.text import run_text, type_text
+    from leaklab.recordings import locate
+    from leaklab.results.run import Run, plain
     from leaklab.store import open_run
-    from leaklab.text import run_text, type_text
 
     opened = Run(open_run(locate(arguments.run, arguments.store)))
     if arguments.object:
-        from leaklab.analysis.retention import holders_of_type
+        from leaklab.findings.retention import holders_of_type
 
         rows = plain(holders_of_type(opened.data, arguments.object).to_dict("records"))
         print(json.dumps(rows, indent=1) if arguments.json else type_text(arguments.object, rows))

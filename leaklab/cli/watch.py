@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from leaklab.cli.values import duration_seconds, process_id
+from leaklab.quantities import duration_seconds, process_id
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -22,7 +22,7 @@ from leaklab.errors import LeaklabError, UsageError
 from leaklab.jobs import parameters as cell
 from leaklab.jobs.execution import Progress, execute
 from leaklab.jobs.tasks import sources_digest
-from leaklab.run import VERDICT_MIME
+from leaklab.results.run import VERDICT_MIME
 
 VERDICT_SCHEMA = 1
 # What --fail-on may name. "unexpected": a case measured other than it declares.

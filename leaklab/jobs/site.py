@@ -53,7 +53,7 @@ def report_all(
     notebook that fails is shown as failed and stops nothing. Raises UsageError when `output_dir`
     is no local folder.
     """
-    from leaklab.cases.catalogue import catalogue
+    from leaklab.catalogue.model import catalogue
     from leaklab.report import read_entries, render_case, render_index
     from leaklab.report.site_index import CASES_FOLDER
 

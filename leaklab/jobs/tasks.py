@@ -25,10 +25,10 @@ _IMPORTS = (
     "pyarrow.parquet",
     "matplotlib.backends.backend_svg",
     "matplotlib.figure",
-    "leaklab.analysis.graph_tables",
-    "leaklab.cases.catalogue",
-    "leaklab.overview",
-    "leaklab.record.recording",
+    "leaklab.object_graph.tables",
+    "leaklab.catalogue.model",
+    "leaklab.results.overview",
+    "leaklab.recorder.recording",
     "leaklab.report",
 )
 
@@ -88,7 +88,7 @@ def plan(
     No `cases` means all that can be run, no `variants` all of a case. A parameter applies to the
     cases that have it. Raises UsageError for names nothing has and for values not allowed.
     """
-    from leaklab.cases.catalogue import case, catalogue
+    from leaklab.catalogue.model import case, catalogue
 
     if repetitions < 1:
         raise UsageError(f"repetitions: {repetitions}; allowed is 1 or more")

@@ -15,12 +15,13 @@ from leaklab.errors import LeaklabError
 
 def main() -> int:
     """Record the process named in the options until it hangs up."""
-    from leaklab.record.options import RecordOptions
-    from leaklab.record.recording import record_run
+    from leaklab.recorder.options import RecordOptions
+    from leaklab.recorder.recording import record_run
+    from leaklab.verdict.deciding import Decider
 
     options = json.load(sys.stdin)
     try:
-        print("run", record_run(RecordOptions(**options)))
+        print("run", record_run(RecordOptions(**options), decider=Decider))
     except LeaklabError as error:
         print("error", error)
         return 1

@@ -20,7 +20,7 @@ from leaklab.errors import LeaklabError
 from leaklab.scratch import Scratch
 
 if TYPE_CHECKING:
-    from leaklab.run import Run
+    from leaklab.results.run import Run
 
 START_SECONDS = 30.0
 END_SECONDS = 60.0
@@ -40,7 +40,7 @@ def record_cell(shell: Any, cell: str, options: dict[str, Any]) -> Run:
     going on in this process, or when the recorder fails.
     """
     from leaklab.probe import marks
-    from leaklab.run import Run
+    from leaklab.results.run import Run
     from leaklab.store import default_store, open_run
 
     for name, flag in CHILD_ONLY.items():

@@ -16,7 +16,7 @@ from leaklab.scratch import Scratch
 if TYPE_CHECKING:
     import argparse
 
-    from leaklab.run import Run
+    from leaklab.results.run import Run
 
 RESULT_NAME = "leaklab_run"
 OPTIONS = (
@@ -55,7 +55,7 @@ class LeaklabMagics(Magics):
         ``--child`` the cell runs in a fresh process, once for each pass: exact figures, limits, no
         shared variables.
         """
-        from leaklab.cli.values import duration_seconds, names, size_bytes
+        from leaklab.quantities import duration_seconds, names, size_bytes
 
         own, command = split_line(line)
         arguments = parse_argstring(self.leaklab, own)
@@ -135,7 +135,7 @@ def _read(reader: Any, text: str | None) -> Any:
 def _record_command(
     command: list[str], arguments: argparse.Namespace, options: dict[str, Any]
 ) -> Run:
-    from leaklab.api import record
+    from leaklab.recordings import record
 
     if arguments.child:
         raise LeaklabError("--child is for a cell: a script always runs in a process of its own")
@@ -145,7 +145,7 @@ def _record_command(
 
 
 def _record_cell_in_child(cell: str, options: dict[str, Any]) -> Run:
-    from leaklab.api import record
+    from leaklab.recordings import record
 
     with Scratch("cell") as folder:
         script = Path(folder, "cell.py")

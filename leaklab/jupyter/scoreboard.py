@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from leaklab.jupyter.table import Table, names_html, text_html
+from leaklab.present.table import Table, names_html, text_html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,7 @@ _FILTER = (
 
 
 class Scoreboard:
-    """Claims (rows of :func:`leaklab.cases.scoreboard`) beside what was measured.
+    """Claims (rows of :func:`leaklab.catalogue.scoreboard`) beside what was measured.
 
     `links` makes each case a link to its page in the report site.
     """
@@ -101,7 +101,7 @@ def scoreboard(*, document: str = "", store: str | None = None, links: bool = Fa
 
     `links`: cases become links to their pages, as they stand in the report site.
     """
-    from leaklab.cases.scoreboard import scoreboard as claims_table
+    from leaklab.catalogue.scoreboard import scoreboard as claims_table
 
     claims = claims_table(store)
     return Scoreboard(claims[claims["document"] == document] if document else claims, links=links)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import Any
 
-from leaklab.jupyter.table import text_html
+from leaklab.present.table import text_html
 
 _COLOURS = {"+": "rgba(0,158,115,.22)", "-": "rgba(213,94,0,.22)", "@": "rgba(127,127,127,.2)"}
 

@@ -12,21 +12,17 @@ from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import UsageError
-from leaklab.jupyter.representations import site_text
 from leaklab.jupyter.show import CodeDifference, figure, heading, say, show
-from leaklab.jupyter.table import Table
-from leaklab.run import VERDICT_MIME
+from leaklab.present import choices
+from leaklab.present.bundle import site_text
+from leaklab.present.choices import ROLES
+from leaklab.present.table import Table
+from leaklab.results.run import VERDICT_MIME
 
 if TYPE_CHECKING:
-    from leaklab.cases.catalogue import Case
-    from leaklab.run import Run
+    from leaklab.catalogue.model import Case
+    from leaklab.results.run import Run
 
-# Of several resources that leak, the first of each group is drawn large: exact counts, then memory.
-HEADLINES = (
-    ("file_bytes:", "fd_count", "thread_count", "child_count", "socket_count", "task_count"),
-    ("heap_bytes", "rss_bytes"),
-)
-ROLE_ORDER = ("before", "documented_fix", "better_fix", "control", "condition")
 SUSPECT_COUNT = 3
 LINE_COUNT = 5  # more lines in one figure cannot be told apart
 
@@ -47,7 +43,7 @@ class Study:
         fresh: bool = False,
         recorded: str = "",
     ) -> None:
-        from leaklab.cases.catalogue import catalogue
+        from leaklab.catalogue.model import catalogue
 
         found = catalogue()
         self.cases: dict[str, Case] = {
@@ -105,7 +101,7 @@ class Study:
         for case, runs in self._recorded_cases():
             names = headlines(runs)
             heading(case.title)
-            main = {v: run for v, run in runs.items() if case.variants[v].role in ROLE_ORDER[:3]}
+            main = {v: run for v, run in runs.items() if case.variants[v].role in ROLES[:3]}
             if resources:
                 for shown in _portions(main or runs, runs):
                     figure(plots.curves(shown, resources))
@@ -120,8 +116,8 @@ class Study:
     def lines(self) -> None:
         """The first allocation sites of every variant that leaks, and a figure of the worst."""
         from leaklab import plots
-        from leaklab.analysis.words import worth_showing
-        from leaklab.plots import units
+        from leaklab.present import units
+        from leaklab.present.formatting import worth_showing
 
         for case, runs in self._recorded_cases():
             rows = [
@@ -173,11 +169,11 @@ class Study:
 
     def fixes(self) -> None:
         """How the code of each fix differs from what it fixes, and what the comparison says."""
-        from leaklab.api import compare
-        from leaklab.cases.variant_source import code_difference
+        from leaklab.catalogue.variant_source import code_difference
+        from leaklab.recordings import compare
 
         for case, runs in self._recorded_cases():
-            steps = [v for role in ROLE_ORDER[:3] for v in runs if case.variants[v].role == role]
+            steps = [v for role in ROLES[:3] for v in runs if case.variants[v].role == role]
             source = case.target.read_text(encoding="utf-8")
             for before, after in pairwise(steps):
                 heading(f"{case.title}: {before} → {after}")
@@ -234,8 +230,8 @@ class Study:
 
     def _load(self, case: Case) -> None:
         """The newest run of each variant in the store `recorded`."""
-        from leaklab.api import find_recording
-        from leaklab.run import Run
+        from leaklab.recordings import find_recording
+        from leaklab.results.run import Run
         from leaklab.store import open_run
         from leaklab.store.location import filesystem
 
@@ -292,21 +288,11 @@ def study(
 
 def headlines(runs: Mapping[str, Run]) -> list[tuple[str, str]]:
     """The resources and roles figures of these runs show: the best of those that leak in one."""
-    leaking = {
-        (resource.name, resource.role)
-        for run in runs.values()
-        for resource in run.verdict().resources
-        if resource.verdict == "leak"
-    }
-    found = []
-    for group in HEADLINES:
-        named = [n for prefix in group for n in sorted(leaking) if n[0].startswith(prefix)]
-        found += named[:1]
-    return found or [("rss_bytes", "main")]
+    return choices.headlines(r for run in runs.values() for r in run.verdict().resources)
 
 
 def _order(case: Case, variant: str) -> tuple[int, int]:
-    return ROLE_ORDER.index(case.variants[variant].role), list(case.variants).index(variant)
+    return ROLES.index(case.variants[variant].role), list(case.variants).index(variant)
 
 
 def _portions(main: Mapping[str, Run], runs: Mapping[str, Run]) -> Iterator[list[Run]]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leaklab.analysis.series import resource_series
-from leaklab.analysis.words import interval_text
-from leaklab.plots import style, units
+from leaklab.plots import style
+from leaklab.present import units
+from leaklab.present.formatting import interval_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.patches import Patch, Rectangle
 
 from leaklab.errors import UsageError
-from leaklab.plots import style, units
+from leaklab.plots import style
 from leaklab.plots.icicle_layout import (
     METRICS,
     Layout,
@@ -22,6 +22,7 @@ from leaklab.plots.icicle_layout import (
     without_import_machinery,
 )
 from leaklab.plots.retained_tree import RETAINED_METRICS, retained_nodes
+from leaklab.present import units
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

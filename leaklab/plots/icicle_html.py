@@ -16,8 +16,8 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
-from leaklab.analysis.tree import AllocationTree
-from leaklab.plots import style, units
+from leaklab.findings.tree import AllocationTree
+from leaklab.plots import style
 from leaklab.plots.icicle import allocation_tree, default_metric, height_inches, tree_nodes
 from leaklab.plots.icicle_layout import (
     METRICS,
@@ -29,6 +29,7 @@ from leaklab.plots.icicle_layout import (
 )
 from leaklab.plots.retained_tree import RETAINED_METRICS, retained_nodes
 from leaklab.plots.tree_packing import clean_name, pack
+from leaklab.present import units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import pandas as pd
 
-    from leaklab.analysis.tree import AllocationTree
+    from leaklab.findings.tree import AllocationTree
     from leaklab.store import RunData
-    from leaklab.verdict import Verdict
+    from leaklab.verdict.judge import Verdict
 
 
 class RunLike(Protocol):

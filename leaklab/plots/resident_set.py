@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leaklab.analysis.rss import PARTS, REST, decomposition
-from leaklab.plots import style, units
+from leaklab.findings.rss import PARTS, REST, decomposition
+from leaklab.plots import style
 from leaklab.plots.growth_curve import axis_label
+from leaklab.present import units
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

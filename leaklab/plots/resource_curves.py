@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leaklab.analysis.series import resource_names, resource_series
-from leaklab.plots import style, units
+from leaklab.plots import style
 from leaklab.plots.growth_curve import as_runs, axis_label, common_unit, name_of, points
+from leaklab.present import units
+from leaklab.resources import is_memory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +63,7 @@ def interesting(runs: Sequence[RunLike]) -> list[str]:
     for run in runs:
         for name in resource_names(run.data):
             values = resource_series(run.data, name)["value"].dropna()
-            if name in ("rss_bytes", "heap_bytes") or not values.any():
+            if is_memory(name) or not values.any():
                 continue
             moves[name] = moves.get(name, False) or values.min() != values.max()
     moving = [name for name in moves if moves[name]]

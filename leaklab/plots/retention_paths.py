@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.patches import FancyBboxPatch
 
-from leaklab.plots import style, units
+from leaklab.plots import style
+from leaklab.present import units
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leaklab.analysis.suspects import site_series
-from leaklab.analysis.words import worth_showing
-from leaklab.plots import style, units
+from leaklab.plots import style
 from leaklab.plots.icicle_layout import place
+from leaklab.present import units
+from leaklab.present.formatting import worth_showing
+from leaklab.verdict.suspects import site_series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leaklab.analysis.evidence import WINDOW_COUNTS, weigh
-from leaklab.analysis.growth import BIN_COUNT, bin_edges, estimate, floors
-from leaklab.plots import style, units
+from leaklab.plots import style
+from leaklab.present import units
+from leaklab.verdict.evidence import WINDOW_COUNTS, weigh
+from leaklab.verdict.growth import BIN_COUNT, bin_edges, estimate, floors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-# The words of leaklab.analysis.evidence as verdicts, for their colours.
+# The words of leaklab.verdict.evidence as verdicts, for their colours.
 _VERDICTS = {"grows": "leak", "stopped": "bounded", "undecided": "inconclusive"}
 
 

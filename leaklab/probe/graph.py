@@ -8,7 +8,7 @@ target; only what dies with the threads a copy does not have (thread-locals, whe
 makes looking for them too dear) may have a destructor, which then has no descriptor to reach.
 ``dump_here`` does the same without a fork and stops the target meanwhile.
 
-The file is complete when it ends with a ``DONE`` chunk (``leaklab.record.graph`` reads it): then
+The file is complete when it ends with a ``DONE`` chunk (``leaklab.recorder.graph`` reads it): then
 the walk either succeeded or says why it did not. A walker that was killed, or ran into its limit
 in the middle of something, leaves a file without one.
 """

@@ -8,16 +8,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leaklab.plots import units
+from leaklab.present import units
 from leaklab.report import drawings
 from leaklab.report.code import code_css, highlighted_difference
 from leaklab.report.index_entry import index_entry
 from leaklab.report.pages import render, write_page
 from leaklab.report.run_view import run_view, table_rows
+from leaklab.resources import is_memory, judged_names
 
 if TYPE_CHECKING:
-    from leaklab.cases import Case
-    from leaklab.run import Run
+    from leaklab.catalogue.model import Case
+    from leaklab.results.run import Run
 
 _GROWTH_FIGURES = 3
 _COLUMNS = 5  # of a table that fits the page
@@ -76,7 +77,7 @@ def _resources(runs: Mapping[str, Run]) -> list[tuple[str, str]]:
         for entry in run.verdict().resources:
             key = (entry.name, entry.role)
             leaked[key] = leaked.get(key, False) or entry.verdict == "leak"
-    memory = (("rss_bytes", "main"), ("heap_bytes", "main"))
+    memory = {(name, "main") for name in judged_names() if is_memory(name)}
     # Gauges are the target's own account of what it keeps; they explain, but do not lead.
     return sorted(
         (key for key in leaked if leaked[key] or key in memory),
@@ -117,7 +118,7 @@ def _main_run(
     tree: Any = run
     fixed = runs[fix].tree(run.heap_role) if fix is not None else None
     if fixed is not None and len(run.tree().nodes) > 1 and len(fixed.nodes) > 1:
-        from leaklab.analysis.tree import difference
+        from leaklab.findings.tree import difference
 
         tree = difference(run.tree(), fixed)
     interactive, still = drawings.tree(tree) if len(run.tree().nodes) > 1 else ("", "")
@@ -148,7 +149,7 @@ def _checks(case: Case, runs: Mapping[str, Run]) -> list[dict[str, str]]:
 def _differences(case: Case) -> list[dict[str, Any]]:
     if not case.runnable:
         return []
-    from leaklab.cases.variant_source import code_difference
+    from leaklab.catalogue.variant_source import code_difference
 
     source = case.target.read_text(encoding="utf-8")
     roles = {name: variant.role for name, variant in case.variants.items()}

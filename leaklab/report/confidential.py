@@ -15,7 +15,7 @@ import pandas as pd
 from leaklab.store.schema import TABLES
 
 if TYPE_CHECKING:
-    from leaklab.run import Run
+    from leaklab.results.run import Run
 
 _KEPT = ("schema_version", "leaklab_version", "run_id", "name", "variant", "state", "created",
          "platform", "versions", "case")  # fmt: skip

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from leaklab import plots
-from leaklab.analysis.rss import decomposition
-from leaklab.analysis.words import worth_showing
-from leaklab.plots import resource_curves, retention_paths, style, suspect_sites, units
+from leaklab.findings.rss import decomposition
+from leaklab.plots import resource_curves, retention_paths, style, suspect_sites
 from leaklab.plots.growth_curve import name_of
+from leaklab.present import units
+from leaklab.present.formatting import worth_showing
 from leaklab.report.pages import markup
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leaklab.plots import style, units
+from leaklab.plots import style
+from leaklab.present import choices, units
 
 if TYPE_CHECKING:
-    from leaklab.cases import Case
-    from leaklab.run import Run
+    from leaklab.catalogue.model import Case
+    from leaklab.results.run import Run
 
 _WIDTH, _HEIGHT, _POINTS = 260, 60, 80
 
@@ -68,15 +69,7 @@ def index_entry(
 def _headline(case: Case, runs: Mapping[str, Run]) -> tuple[str, str] | None:
     """The resource and role to show a case by: what the before variant leaks, exact ones first."""
     first = sorted(runs, key=lambda name: case.variants[name].role != "before")
-    order = ("heap_bytes", "fd_count", "thread_count", "task_count", "child_count", "rss_bytes")
-    for name in first:
-        leaked = [r for r in runs[name].verdict().resources if r.verdict == "leak"]
-        if leaked:
-            chosen = min(leaked, key=lambda r: order.index(r.name) if r.name in order else 3.5)
-            return chosen.name, chosen.role
-    measured = [r.name for name in first for r in runs[name].verdict().resources]
-    named = next((name for name in order if name in measured), next(iter(measured), None))
-    return (named, "main") if named else None
+    return choices.headline([runs[name].verdict().resources for name in first])
 
 
 def _small_curves(runs: Mapping[str, Run], resource: str, role: str) -> str:

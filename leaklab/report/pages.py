@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import leaklab
+from leaklab.version import __version__
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -31,14 +31,14 @@ def _environment() -> Environment:
 
 def prose(text: str) -> Any:
     """Text as markup, with what stands between backticks as code."""
-    from leaklab.jupyter.table import text_html
+    from leaklab.present.table import text_html
 
     return markup(text_html(text))
 
 
 def breakable(name: str) -> Any:
     """A name as markup that a narrow column may break where its words end."""
-    from leaklab.jupyter.table import names_html
+    from leaklab.present.table import names_html
 
     return markup(names_html(name))
 
@@ -58,9 +58,7 @@ def markup(text: str) -> Any:
 def render(template: str, title: str, **values: Any) -> str:
     """A page as HTML text; every value is escaped unless it is markup."""
     page = _environment().get_template(template)
-    return page.render(
-        title=title, css=markup(text_of("page.css")), version=leaklab.__version__, **values
-    )
+    return page.render(title=title, css=markup(text_of("page.css")), version=__version__, **values)
 
 
 def write_page(path: str | Path, html: str) -> Path:

@@ -9,7 +9,7 @@ from leaklab.report.pages import render, write_page
 from leaklab.report.run_view import run_view
 
 if TYPE_CHECKING:
-    from leaklab.run import Run
+    from leaklab.results.run import Run
 
 
 def render_run(run: Run, out_path: str | Path, confidential: bool = False) -> Path:

@@ -7,16 +7,16 @@ import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from leaklab.analysis.words import kept_text, worth_showing
-from leaklab.plots import units
+from leaklab.present import units
+from leaklab.present.formatting import kept_text, worth_showing
 from leaklab.report import drawings
+from leaklab.resources import is_memory
 
 if TYPE_CHECKING:
     from leaklab.plots.protocol import RunLike
 
 _SUSPECT_COUNT = 10
 _GROWTH_FIGURES = 4
-_MEMORY = ("rss_bytes", "heap_bytes")
 _PATH_COUNT = 12
 _STACK_LIMIT = 30
 _OUTPUT_LIMIT = 20_000
@@ -56,7 +56,7 @@ def run_view(run: RunLike, *, figures: bool = True) -> dict[str, Any]:
 
 def _figures(run: RunLike, values: dict[str, Any]) -> dict[str, Any]:
     resources = run.verdict().resources
-    drawn = [(r.name, r.role) for r in resources if r.name in _MEMORY and r.role == "main"]
+    drawn = [(r.name, r.role) for r in resources if is_memory(r.name) and r.role == "main"]
     drawn += [(r.name, r.role) for r in resources if r.verdict == "leak" and r.role != "main"]
     has_heap = len(run.tree().nodes) > 1
     heap = run.verdict().resource("heap_bytes")

@@ -110,7 +110,7 @@ TABLES: dict[str, pa.Schema] = {
             ("retained_bytes", pa.int64()),
         ]
     ),
-    # The objects of a dump by path node (analysis/graph_paths.py); node and parent (-1 at a root)
+    # The objects of a dump by path node (object_graph/paths.py); node and parent (-1 at a root)
     # number the rows of one (process, dump, tree), parents first. tree: "path" (shortest paths from
     # the roots) or "dominator", where retained_bytes of children nest in their parent's. kind: of
     # the root. fingerprint: the same path and type in any dump, process or run.

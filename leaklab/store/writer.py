@@ -51,7 +51,7 @@ class RunWriter:
         is written in a temporary folder and uploaded when it is closed. Raises LeaklabError when
         the store cannot be written.
         """
-        from leaklab import __version__
+        from leaklab.version import __version__
 
         store = os.fspath(store)
         full = {

@@ -11,9 +11,9 @@ import synthetic as make
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from leaklab import plots, report
-from leaklab.analysis.tree import AllocationTree
-from leaklab.cases import catalogue
-from leaklab.run import Run
+from leaklab.catalogue.model import catalogue
+from leaklab.findings.tree import AllocationTree
+from leaklab.results.run import Run
 
 pytestmark = pytest.mark.browser
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from leaklab.cases import Case, case
-from leaklab.cases.services import start_service
+from leaklab.catalogue.model import Case, case
+from leaklab.catalogue.services import start_service
 
 pytestmark = pytest.mark.services
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from leaklab.cases import case
+from leaklab.catalogue.model import case
 
 RUNS = [
     ("http-clients", "before"),

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from leaklab.cases import case
-from leaklab.cases.expectations import kept_row
-from leaklab.cases.parameters import evaluate
+from leaklab.catalogue.expectations import kept_row
+from leaklab.catalogue.model import case
+from leaklab.catalogue.parameters import evaluate
 
 LEAKS = [
     ("ttl-client-cache", "before"),  # dict of the module

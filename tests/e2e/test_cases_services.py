@@ -14,16 +14,16 @@ from urllib.parse import parse_qs, urlsplit
 import psutil
 import pytest
 
-from leaklab.cases import services
-from leaklab.cases.catalogue import read_case
-from leaklab.cases.services import ServiceMissingError, missing_service, start_service
+from leaklab.catalogue import services
+from leaklab.catalogue.model import read_case
+from leaklab.catalogue.services import ServiceMissingError, missing_service, start_service
 
 psycopg2 = pytest.importorskip("psycopg2")
 redis = pytest.importorskip("redis")
 
 KILLED = """
 import os, signal, sys
-from leaklab.cases.services import start_service
+from leaklab.catalogue.services import start_service
 with start_service(sys.argv[1]) as environment:
     print(*environment.values(), flush=True)
     os.kill(os.getpid(), signal.SIGKILL)

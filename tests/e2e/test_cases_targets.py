@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from leaklab.cases import Case, catalogue
-from leaklab.cases.services import start_service
+from leaklab.catalogue.model import Case, catalogue
+from leaklab.catalogue.services import start_service
 
 CASES = [case for case in catalogue().values() if case.runnable]
 # Few units of work, so that what is tested is that it runs at all; not below what a target needs.

@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from leaklab.errors import LeaklabError
-from leaklab.record import heap
-from leaklab.record.heap import HeapReader, HeapStream, SourcePaths, StackTable
+from leaklab.recorder.heap import stream as heap
+from leaklab.recorder.heap.stream import HeapReader, HeapStream, SourcePaths, StackTable
 
 KEPT_BYTES = 1000
 

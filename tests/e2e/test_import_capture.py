@@ -10,11 +10,11 @@ import memray
 import pytest
 
 from leaklab.errors import LeaklabError, UsageError
-from leaklab.record import capture as reading
-from leaklab.record import capture_replay
-from leaklab.record.capture import import_capture
+from leaklab.recorder.captures import capture as reading
+from leaklab.recorder.captures import replay as capture_replay
+from leaklab.recorder.captures.capture import import_capture
 from leaklab.store import RunData, open_run
-from leaklab.verdict import judge
+from leaklab.verdict.judge import judge
 
 TARGET = """
 import os, sys, time

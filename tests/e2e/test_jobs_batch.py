@@ -21,8 +21,8 @@ RECORDING_COUNT = 50
 # One real recording of a tiny target, measure pass only, in a process of its own.
 RECORD = """
 import json, sys
-from leaklab.record.options import RecordOptions
-from leaklab.record.recording import record_run
+from leaklab.recorder.options import RecordOptions
+from leaklab.recorder.recording import record_run
 print(record_run(RecordOptions(command=["tiny.py"], name="tiny", variant=sys.argv[1],
                                store=sys.argv[2], passes=("measure",))))
 """

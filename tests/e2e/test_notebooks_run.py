@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from leaklab.cases.reference import PAIRS
+from leaklab.catalogue.reference import PAIRS
 from leaklab.jobs import notebook_parameters, run_notebook
 
 ROOT = Path(__file__).parents[2]
@@ -87,7 +87,7 @@ def test_a_run_that_is_there_is_shown_without_recording_again(tmp_path: Path) ->
 
 
 def test_the_scoreboard_lists_every_claim_without_any_run(tmp_path: Path) -> None:
-    from leaklab.cases import catalogue
+    from leaklab.catalogue.model import catalogue
 
     result = run_notebook(
         FOLDER / "90-scoreboard.ipynb", output_dir=tmp_path / "out", store=str(tmp_path / "empty")

@@ -20,11 +20,13 @@ import pytest
 import recorded
 
 from leaklab.errors import LeaklabError
-from leaklab.record import conversation, passes, processes
-from leaklab.record.channel import Connection, Listener
-from leaklab.record.heap import HeapReader, HeapStream
-from leaklab.record.switchboard import Switchboard
-from leaklab.record.target import BOOTSTRAP, CHANNEL_VARIABLE
+from leaklab.recorder import passes
+from leaklab.recorder.channel import Connection, Listener
+from leaklab.recorder.heap.stream import HeapReader, HeapStream
+from leaklab.recorder.probes import handlers as conversation
+from leaklab.recorder.probes.server import Switchboard
+from leaklab.recorder.processes import table as processes
+from leaklab.recorder.target import BOOTSTRAP, CHANNEL_VARIABLE
 from leaklab.store import RunData, open_run
 
 # So many that the target is still at work long after its recorder was killed.
@@ -46,8 +48,8 @@ WORK = f"""
 """
 RECORDER = """
     import sys
-    from leaklab.record.options import RecordOptions
-    from leaklab.record.recording import record_run
+    from leaklab.recorder.options import RecordOptions
+    from leaklab.recorder.recording import record_run
     print(record_run(RecordOptions(
         command=["target.py"], store="store", passes=sys.argv[1].split(","), graphs="never",
         stdin="inherit")))
@@ -775,8 +777,8 @@ def test_a_full_disk_ends_the_run_readably(tmp_path: Path) -> None:
         """
         import resource, signal, sys
         from leaklab.errors import LeaklabError
-        from leaklab.record.options import RecordOptions
-        from leaklab.record.recording import record_run
+        from leaklab.recorder.options import RecordOptions
+        from leaklab.recorder.recording import record_run
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
         try:
@@ -819,8 +821,8 @@ def test_a_clock_that_jumps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_what_a_target_prints_does_not_drive_the_terminal(tmp_path: Path) -> None:
     told: list[dict[str, Any]] = []
-    from leaklab.record.options import RecordOptions
-    from leaklab.record.recording import record_run
+    from leaklab.recorder.options import RecordOptions
+    from leaklab.recorder.recording import record_run
 
     recorded.script(
         tmp_path, "import time\nprint('\\x1b[2J\\x07evil', flush=True)\ntime.sleep(0.6)"

@@ -3,11 +3,11 @@
 import pytest
 
 from leaklab.errors import UsageError
-from leaklab.record.graph import GraphDumps
-from leaklab.record.options import RecordOptions
-from leaklab.record.passes import PassRecorder
-from leaklab.record.recording import record_run
-from leaklab.run import Run
+from leaklab.recorder.graph import GraphDumps
+from leaklab.recorder.options import RecordOptions
+from leaklab.recorder.passes import PassRecorder
+from leaklab.recorder.recording import record_run
+from leaklab.results.run import Run
 from leaklab.store import open_run
 
 CACHE = """

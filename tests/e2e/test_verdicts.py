@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import recorded
 
-from leaklab.analysis.rss import tried
-from leaklab.record.options import RecordOptions
-from leaklab.record.recording import record_run
+from leaklab.findings.rss import tried
+from leaklab.recorder.options import RecordOptions
+from leaklab.recorder.recording import record_run
 from leaklab.store import open_run
-from leaklab.verdict import Verdict, judge
+from leaklab.verdict.judge import Verdict, judge
 
 CORPUS = Path(__file__).parents[2] / "benchmarks" / "corpus"
 

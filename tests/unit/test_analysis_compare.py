@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import synthetic as s
 
-from leaklab.analysis.compare import compare
 from leaklab.errors import LeaklabError
+from leaklab.results.comparison import compare
 
 COUNT = 200
 

@@ -8,8 +8,8 @@ import synthetic as s
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leaklab.analysis.evidence import GROWS, STOPPED, UNDECIDED, weigh
-from leaklab.analysis.growth import estimate
+from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED, weigh
+from leaklab.verdict.growth import estimate
 
 COUNT = 200
 SEEDS = range(40)

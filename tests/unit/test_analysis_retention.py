@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import synthetic
 
-from leaklab.analysis.retention import COLUMNS, holders_of_type, retention
+from leaklab.findings.retention import COLUMNS, holders_of_type, retention
 from leaklab.store import RunData
 
 NODES = [

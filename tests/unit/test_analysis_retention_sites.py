@@ -2,7 +2,7 @@
 
 import pytest
 
-from leaklab.analysis.retention_sites import GroupGrowth, Line, Part, Site, match_growth
+from leaklab.findings.retention_sites import GroupGrowth, Line, Part, Site, match_growth
 
 SPAN = 30.0
 # Ten dicts with a key each go into a dict an iteration: 64 bytes a dict, 120 its table, 56 a key;

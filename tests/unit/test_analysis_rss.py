@@ -7,9 +7,9 @@ import math
 import pytest
 import synthetic as s
 
-from leaklab.analysis.resources import ResourceVerdict
-from leaklab.analysis.rss import MALLOC_FREE, REST, decomposition, kept_by_allocators
-from leaklab.analysis.time_left import smallest_limit, time_left
+from leaklab.findings.rss import MALLOC_FREE, REST, decomposition, kept_by_allocators
+from leaklab.verdict.resources import ResourceVerdict
+from leaklab.verdict.time_left import smallest_limit, time_left
 
 COUNT = 50
 MIB = 2**20

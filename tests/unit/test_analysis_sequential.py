@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import synthetic as s
 
-from leaklab.analysis.sequential import decide, looks
+from leaklab.verdict.sequential import decide, looks
 
 BUDGET = 400
 

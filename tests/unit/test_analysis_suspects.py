@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import synthetic as s
 
-from leaklab.analysis.known import known_growers
-from leaklab.analysis.suspects import site_series, suspects
+from leaklab.verdict.known import known_growers
+from leaklab.verdict.suspects import site_series, suspects
 
 COUNT = 100
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import synthetic as s
 
-from leaklab.analysis.tree import AllocationTree, allocation_tree, difference
+from leaklab.findings.tree import AllocationTree, allocation_tree, difference
 
 COUNT = 60
 

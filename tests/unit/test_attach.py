@@ -11,7 +11,7 @@ import pytest
 from interpreters import interpreter
 from memray.commands import attach as way_in
 
-from leaklab.record import attach
+from leaklab.recorder import attach
 
 
 @pytest.fixture

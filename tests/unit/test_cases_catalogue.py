@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from leaklab.cases import Case, catalogue
-from leaklab.cases.catalogue import FOLDER
-from leaklab.cases.scoreboard import PARTS
+from leaklab.catalogue.model import FOLDER, Case, catalogue
+from leaklab.catalogue.scoreboard import PARTS
 
 MECHANISMS = {
     "unpruned-json", "unbounded-caches", "size-and-eviction", "ttl-stores", "http-clients",

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from leaklab.cases.catalogue import FOLDER, case, read_case
-from leaklab.cases.parameters import Parameter, evaluate
-from leaklab.cases.requirements import missing_requirement, python_matches
+from leaklab.catalogue.model import FOLDER, case, read_case
+from leaklab.catalogue.parameters import Parameter, evaluate
+from leaklab.catalogue.requirements import missing_requirement, python_matches
 from leaklab.errors import LeaklabError, UsageError
 
 GOOD = """\

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from leaklab.cases.expectations import (
+from leaklab.catalogue.expectations import (
     Expectation,
     Kept,
     ResourceExpectation,

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import leaklab as ll
-from leaklab.cases.catalogue import case
-from leaklab.cases.expectations import kept_row
-from leaklab.cases.reference import (
+from leaklab.catalogue.expectations import kept_row
+from leaklab.catalogue.model import case
+from leaklab.catalogue.reference import (
     PAIRS,
     RETAINED_BYTES,
     SIZE_LIMIT_BYTES,

@@ -4,8 +4,8 @@ import textwrap
 
 import pytest
 
-from leaklab.cases.catalogue import catalogue
-from leaklab.cases.variant_source import code_difference, variant_source
+from leaklab.catalogue.model import catalogue
+from leaklab.catalogue.variant_source import code_difference, variant_source
 
 HEADER = """\
 import argparse

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from leaklab import text
 from leaklab.cli import COMMANDS, command_parser, main
-from leaklab.cli.values import duration_seconds, size_bytes
 from leaklab.errors import UsageError
+from leaklab.present import text
+from leaklab.quantities import duration_seconds, size_bytes
 from leaklab.store import RunWriter
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from leaklab import api
+from leaklab import recordings
 from leaklab.errors import LeaklabError
-from leaklab.fingerprint import fingerprint
+from leaklab.recorder.fingerprint import fingerprint
 from leaklab.store import RunWriter
 
 
@@ -93,7 +93,7 @@ def test_what_cannot_be_known_is_recorded_anew(
     assert taken(project, "uvicorn", "app:app") is None
     assert taken(project, "missing.py") is None
     assert taken(project, "-m", "app") is None
-    monkeypatch.setattr("leaklab.fingerprint.SOURCE_LIMIT_COUNT", 1)
+    monkeypatch.setattr("leaklab.recorder.fingerprint.SOURCE_LIMIT_COUNT", 1)
     assert taken(project) is None
 
 
@@ -105,13 +105,13 @@ def stored(store: Path, digest: str, state: str, run_id: str) -> str:
 
 
 def test_only_a_complete_equal_recording_is_found(tmp_path: Path) -> None:
-    assert api.find_recording(str(tmp_path), "serve", "before", "abc") is None
+    assert recordings.find_recording(str(tmp_path), "serve", "before", "abc") is None
     stored(tmp_path, "abc", "interrupted", "20260103T000000-aaaaaa")
-    assert api.find_recording(str(tmp_path), "serve", "before", "abc") is None
+    assert recordings.find_recording(str(tmp_path), "serve", "before", "abc") is None
     stored(tmp_path, "abc", "complete", "20260101T000000-aaaaaa")
     newest = stored(tmp_path, "abc", "complete", "20260102T000000-aaaaaa")
     stored(tmp_path, "abd", "complete", "20260104T000000-aaaaaa")
-    assert api.find_recording(str(tmp_path), "serve", "before", "abc") == newest
+    assert recordings.find_recording(str(tmp_path), "serve", "before", "abc") == newest
 
 
 def test_runs_are_located_by_path_name_and_id(
@@ -120,14 +120,14 @@ def test_runs_are_located_by_path_name_and_id(
     older = stored(tmp_path, "abc", "complete", "20260101T000000-aaaaaa")
     newer = stored(tmp_path, "abc", "complete", "20260102T000000-bbbbbb")
     monkeypatch.setenv("LEAKLAB_STORE", str(tmp_path))
-    assert api.locate(older) == older
-    assert api.locate(f"{older}/run.json") == older
-    assert api.locate("serve") == api.locate("serve/before") == newer
-    assert api.locate("20260101T000000-aaaaaa") == older
+    assert recordings.locate(older) == older
+    assert recordings.locate(f"{older}/run.json") == older
+    assert recordings.locate("serve") == recordings.locate("serve/before") == newer
+    assert recordings.locate("20260101T000000-aaaaaa") == older
     with pytest.raises(LeaklabError, match="no such run: nothing"):
-        api.locate("nothing")
+        recordings.locate("nothing")
 
 
 def test_an_unknown_option_is_named(tmp_path: Path) -> None:
     with pytest.raises(LeaklabError, match="unknown option: durations_seconds; allowed:"):
-        api.record("x.py", durations_seconds=3)
+        recordings.record("x.py", durations_seconds=3)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from leaklab.errors import LeaklabError
-from leaklab.record.graph import dump_outcome, wait_dump
-from leaklab.record.graph_file import read_dump
+from leaklab.object_graph.file import read_dump
+from leaklab.recorder.graph import dump_outcome, wait_dump
 
 REPOSITORY = Path(__file__).parents[2]
 

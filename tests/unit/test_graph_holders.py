@@ -9,10 +9,10 @@ import pytest
 from holder_paths import PATHS
 from interpreters import REPOSITORY, interpreter
 
-from leaklab.analysis.graph import ObjectGraph
-from leaklab.analysis.graph_paths import path_texts, path_tree
-from leaklab.record.graph import wait_dump
-from leaklab.record.graph_file import read_dump
+from leaklab.object_graph.file import read_dump
+from leaklab.object_graph.graph import ObjectGraph
+from leaklab.object_graph.paths import path_texts, path_tree
+from leaklab.recorder.graph import wait_dump
 
 SCENE = REPOSITORY / "tests" / "targets" / "graph_holders.py"
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")

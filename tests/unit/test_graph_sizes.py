@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from interpreters import REPOSITORY, interpreter
 
-from leaklab.analysis.graph import HeapDump, ObjectGraph, Root
-from leaklab.analysis.graph_dominators import immediate_dominators, retained_bytes
-from leaklab.record.graph import wait_dump
-from leaklab.record.graph_file import read_dump
+from leaklab.object_graph.dominators import immediate_dominators, retained_bytes
+from leaklab.object_graph.file import read_dump
+from leaklab.object_graph.graph import HeapDump, ObjectGraph, Root
+from leaklab.recorder.graph import wait_dump
 
 SCENE = Path(REPOSITORY) / "tests" / "targets" / "graph_sizes.py"
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import synthetic as s
 
-from leaklab.analysis.growth import estimate
-from leaklab.analysis.heap_study import study_heap
 from leaklab.store import RunData
-from leaklab.verdict import judge
+from leaklab.verdict.growth import estimate
+from leaklab.verdict.heap_study import study_heap
+from leaklab.verdict.judge import judge
 
 COUNT = 200
 

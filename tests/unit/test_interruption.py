@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from leaklab.record.interruption import PATIENCE_COUNT, Interruption
+from leaklab.recorder.interruption import PATIENCE_COUNT, Interruption
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from leaklab.jupyter import live
+from leaklab.present import live
 
 
 def event(seconds: float, rss_bytes: float | None, **more: Any) -> dict[str, Any]:

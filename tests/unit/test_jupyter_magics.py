@@ -7,7 +7,7 @@ import pytest
 from IPython.core.error import UsageError as MagicUsageError
 from IPython.core.interactiveshell import InteractiveShell
 
-from leaklab import api
+from leaklab import recordings
 from leaklab.jupyter import magics
 
 
@@ -27,7 +27,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]
         calls.append((target, options))
         return "the run"
 
-    monkeypatch.setattr(api, "record", record)
+    monkeypatch.setattr(recordings, "record", record)
     return calls
 
 

@@ -9,12 +9,12 @@ import synthetic
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from leaklab.cases.catalogue import Case
+from leaklab.catalogue.model import Case
 from leaklab.errors import UsageError
 from leaklab.jupyter.scoreboard import scoreboard
 from leaklab.jupyter.study import Study, headlines
-from leaklab.jupyter.table import Table
-from leaklab.run import VERDICT_MIME, Run
+from leaklab.present.table import Table
+from leaklab.results.run import VERDICT_MIME, Run
 
 
 def run_of(leaks: bool, **series: Any) -> Run:

@@ -14,15 +14,15 @@ LAYERS = {
     "leaklab": set(),
     "leaklab.probe.marks": set(),
     "leaklab.errors": set(),
-    "leaklab.cases": set(),
+    "leaklab.catalogue": set(),
     "leaklab.cli": set(),
-    "leaklab.text": set(),
+    "leaklab.present.text": set(),
     "leaklab.store.location": set(),
-    "leaklab.record.options": set(),
+    "leaklab.recorder.options": set(),
     "leaklab.store": DATA,
     # rustworkx: an object graph's dominators are worked out while it is recorded.
-    "leaklab.record.recording": DATA | {"psutil", "memray", "rustworkx"},
-    "leaklab.verdict": DATA | {"scipy"},
+    "leaklab.recorder.recording": DATA | {"psutil", "memray", "rustworkx"},
+    "leaklab.verdict.judge": DATA | {"scipy"},
     "leaklab.plots": DATA
     | {"scipy", "matplotlib", "mpl_toolkits", "PIL", "kiwisolver", "pyparsing", "cycler"}
     | {"packaging", "contourpy", "matplotlib_inline"},
@@ -85,8 +85,8 @@ def test_import_leaklab_is_small() -> None:
 
 def test_sub_packages_do_not_replace_the_public_calls() -> None:
     program = (
-        "import leaklab, leaklab.record.options, leaklab.cases.catalogue\n"
-        "from leaklab.record.options import RecordOptions\n"
+        "import leaklab, leaklab.recorder.options, leaklab.catalogue.model\n"
+        "from leaklab.recorder.options import RecordOptions\n"
         "assert callable(leaklab.record) and callable(leaklab.cases), leaklab.record\n"
         "assert leaklab.mark() is None and leaklab.gauge('x', 1) is None\n"
         "assert set(leaklab.__all__) <= set(dir(leaklab))\n"

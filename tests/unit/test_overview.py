@@ -9,8 +9,8 @@ import pytest
 import synthetic
 
 import leaklab as ll
-from leaklab import overview
-from leaklab.run import Run
+from leaklab.results import overview
+from leaklab.results.run import Run
 from leaklab.store import RunData, RunWriter, open_run
 
 

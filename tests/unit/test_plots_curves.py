@@ -7,8 +7,9 @@ import synthetic as make
 from matplotlib import pyplot
 
 from leaklab import plots
-from leaklab.plots import resource_curves, style, units
-from leaklab.run import Run
+from leaklab.plots import resource_curves, style
+from leaklab.present import units
+from leaklab.results.run import Run
 
 COUNT = 120
 

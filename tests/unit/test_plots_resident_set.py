@@ -6,7 +6,7 @@ import synthetic as make
 
 from leaklab import plots
 from leaklab.plots import style
-from leaklab.run import Run
+from leaklab.results.run import Run
 
 COUNT = 60
 

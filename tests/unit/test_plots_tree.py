@@ -11,10 +11,10 @@ import synthetic as make
 from pages import unpacked
 
 from leaklab import plots
-from leaklab.analysis.tree import AllocationTree
 from leaklab.errors import UsageError
+from leaklab.findings.tree import AllocationTree
 from leaklab.plots import icicle_layout, style, tree_packing
-from leaklab.run import Run
+from leaklab.results.run import Run
 
 HOSTILE = "</script><script>alert(1)</script>\"'&<!--\u202e\x00名"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leaklab.record import control_group
+from leaklab.recorder.processes import limits as control_group
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from leaklab.probe import marker
-from leaklab.record import heap_reader
-from leaklab.record.heap import SnapshotSchedule, SourcePaths, StackTable
+from leaklab.recorder.heap import reader as heap_reader
+from leaklab.recorder.heap.stream import SnapshotSchedule, SourcePaths, StackTable
 
 
 def test_reader_and_probe_agree_on_the_marker() -> None:

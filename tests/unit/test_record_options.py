@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from leaklab.errors import LeaklabError, UsageError
-from leaklab.record.command import resolve
-from leaklab.record.drive import drive_command
-from leaklab.record.options import RecordOptions
+from leaklab.recorder.command import resolve
+from leaklab.recorder.drive import drive_command
+from leaklab.recorder.options import RecordOptions
 
 
 @pytest.mark.parametrize(

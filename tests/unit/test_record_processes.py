@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from leaklab.probe import channel, marks
-from leaklab.record import output
-from leaklab.record.output import OutputFile
-from leaklab.record.processes import command_role
+from leaklab.recorder import output
+from leaklab.recorder.output import OutputFile
+from leaklab.recorder.processes.table import command_role
 
 
 @pytest.mark.parametrize(

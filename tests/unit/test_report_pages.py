@@ -9,10 +9,10 @@ import synthetic as make
 from pages import assert_self_contained, unpacked
 
 from leaklab import report
-from leaklab.cases import catalogue
+from leaklab.catalogue.model import catalogue
 from leaklab.report import run_view
 from leaklab.report.confidential import without_secrets
-from leaklab.run import Run
+from leaklab.results.run import Run
 
 COUNT = 120
 SECRETS = (

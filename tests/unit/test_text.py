@@ -6,9 +6,9 @@ import json
 
 import synthetic
 
-from leaklab.analysis.words import amount
-from leaklab.run import Run, plain
-from leaklab.text import quantity, run_text
+from leaklab.present.formatting import amount
+from leaklab.present.text import quantity, run_text
+from leaklab.results.run import Run, plain
 
 
 def leaking_run() -> Run:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from leaklab.analysis.evidence import GROWS, STOPPED, UNDECIDED, weigh
-from leaklab.analysis.growth import estimate
-from leaklab.analysis.shapes import HEALTHY, LEAKING, Series
 from leaklab.probe import session
-from leaklab.record.heap import SnapshotSchedule
-from leaklab.record.passes import FIRST_INTERVAL_SECONDS, SAMPLES_PER_FOLD
+from leaklab.recorder.heap.stream import SnapshotSchedule
+from leaklab.recorder.passes import FIRST_INTERVAL_SECONDS, SAMPLES_PER_FOLD
+from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED, weigh
+from leaklab.verdict.growth import estimate
+from leaklab.verdict.shapes import HEALTHY, LEAKING, Series
 
 MARK_COUNT = 20_000
 SECONDS_PER_MARK = 0.01

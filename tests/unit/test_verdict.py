@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import synthetic as s
 
-from leaklab.verdict import judge
+from leaklab.verdict.judge import judge
 
 COUNT = 200
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import synthetic as s
 
-from leaklab.verdict import judge
+from leaklab.verdict.judge import judge
 
 COUNT = 200
 

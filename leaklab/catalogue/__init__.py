@@ -1,0 +1,1 @@
+"""The documented leaks: claim, workload, expectation; recorded and checked by one call."""

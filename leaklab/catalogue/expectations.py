@@ -1,0 +1,255 @@
+"""What a case expects of a run, and the comparison with what was measured.
+
+Expectations never feed a verdict: the runs are judged first, then held against the declaration.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from leaklab.catalogue.parameters import Value, evaluate
+from leaklab.catalogue.reading import Table
+from leaklab.catalogue.requirements import parse_python_range, python_matches
+from leaklab.errors import LeaklabError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VERDICTS = ("leak", "bounded", "inconclusive")
+SUSPECTS_READ_COUNT = 3
+EXACT_RELATIVE = 1e-6  # floating point dust in the estimate of an exact count
+COLUMNS = ["variant", "resource", "expected", "measured", "ok", "note"]
+
+
+@dataclass(frozen=True)
+class ResourceExpectation:
+    """What one resource of one variant should do.
+
+    ``rate`` (per mark), ``last`` and ``at_most`` (bound of the last value) are numbers or
+    expressions over the parameters; ``tolerance`` is relative, 0 means exact. ``role`` names the
+    processes meant (None: the started one). Where the figure depends on the interpreter,
+    ``python`` says for which versions it is expected, and ``note`` why.
+    """
+
+    name: str
+    verdict: str | None
+    rate: str | float | None
+    last: str | float | None
+    at_most: str | float | None
+    tolerance: float
+    role: str | None
+    python: str | None
+    note: str
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What one variant's run should show: its verdict, who allocates, who keeps, and resources."""
+
+    verdict: str | None
+    suspect: str | None
+    holder: str | None
+    note: str
+    resources: tuple[ResourceExpectation, ...]
+
+
+def read_expectation(table: Table, parameters: Mapping[str, Value]) -> Expectation:
+    """A ``[variants.NAME.expect]`` table; expressions are tried on the default parameters."""
+    resources = tuple(
+        _read_resource(name, below, parameters)
+        for name, below in table.table("resources").tables().items()
+    )
+    verdict = table.choice("verdict", VERDICTS, default="") or None
+    expectation = Expectation(
+        verdict=verdict,
+        suspect=table.optional("suspect", str),
+        holder=table.optional("holder", str),
+        note=table.optional("note", str) or "",
+        resources=resources,
+    )
+    table.finish()
+    return expectation
+
+
+def _read_resource(name: str, table: Table, parameters: Mapping[str, Value]) -> ResourceExpectation:
+    figures: dict[str, str | float | None] = {}
+    for key in ("rate", "last", "at_most"):
+        figures[key] = table.raw(key)
+        if type(figures[key]) not in (int, float, str, type(None)):
+            raise table.error(key, f"ill-typed value {figures[key]!r}", "a number or an expression")
+        if figures[key] is not None:
+            try:
+                evaluate(figures[key], parameters)  # type: ignore[arg-type]
+            except LeaklabError as error:
+                raise table.error(key, str(error), "see the case's parameters") from None
+    tolerance = table.optional("tolerance", float) or 0.0
+    if not 0 <= tolerance < 1:
+        raise table.error("tolerance", f"out of range: {tolerance}", "a share from 0 to below 1")
+    python = table.optional("python", str)
+    if python is not None:
+        try:
+            parse_python_range(python)
+        except ValueError as error:
+            raise table.error("python", f"not a version range: {error}", "e.g. '>=3.12'") from None
+    resource = ResourceExpectation(
+        name=name,
+        verdict=table.choice("verdict", VERDICTS, default="") or None,
+        tolerance=tolerance,
+        role=table.optional("role", str),
+        python=python,
+        note=table.optional("note", str) or "",
+        **figures,
+    )
+    table.finish()
+    return resource
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a report says of a heap leak on one row: where allocated, kept by what, how fast.
+
+    ``functions`` is empty where no allocation site was found for what is kept; ``rate`` is in
+    bytes per ``unit``.
+    """
+
+    path: str
+    functions: tuple[str, ...]
+    rate: float
+    unit: str
+
+
+def kept_row(holder: str, run: Any) -> Kept | None:
+    """The first row of ``run.retention()`` whose path goes through ``holder``; None without one."""
+    paths = run.retention()
+    suspects = run.suspects()
+    sites = {
+        (role, int(rank)): str(function)
+        for role, rank, function in zip(
+            suspects["role"], suspects["rank"], suspects["function"], strict=True
+        )
+    }
+    for row in paths.to_dict("records"):
+        if holder in str(row["path"]):
+            found = [sites.get((row["role"], int(rank))) for rank in row["suspect_ranks"]]
+            functions = tuple(dict.fromkeys(name for name in found if name is not None))
+            return Kept(str(row["path"]), functions, float(row["rate"]), str(row["unit"]))
+    return None
+
+
+def check_run(
+    variant: str, expectation: Expectation, run: Any, parameters: Mapping[str, Value]
+) -> list[dict[str, Any]]:
+    """Rows (see `COLUMNS`) comparing one judged run with what its variant expects.
+
+    ``ok`` is None where the run did not measure the figure, or the expectation is for another
+    Python: nothing was refuted, nothing confirmed.
+    """
+    verdict = run.verdict()
+    rows = []
+    if expectation.verdict is not None:
+        ok = verdict.verdict == expectation.verdict
+        note = expectation.note or verdict.reason
+        rows.append(_row(variant, "verdict", expectation.verdict, verdict.verdict, ok, note))
+    traced = any(record.get("traced") for record in run.meta.get("passes", []))
+    if expectation.suspect is not None:
+        rows.append(_suspect_row(variant, expectation.suspect, run, traced))
+    if expectation.holder is not None:
+        rows.append(_holder_row(variant, expectation.holder, run))
+    for wanted in expectation.resources:
+        rows.extend(_resource_rows(variant, wanted, verdict, run.meta, parameters))
+    return rows
+
+
+def checked_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """The rows of `check_run` as a DataFrame; ``ok`` is a nullable boolean."""
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"ok": "boolean"})
+
+
+def _row(
+    variant: str, resource: str, expected: str, measured: str, ok: bool | None, note: str
+) -> dict[str, Any]:
+    return dict(zip(COLUMNS, (variant, resource, expected, measured, ok, note), strict=True))
+
+
+def _suspect_row(variant: str, wanted: str, run: Any, traced: bool) -> dict[str, Any]:
+    functions = list(run.suspects()["function"].head(SUSPECTS_READ_COUNT))
+    if not functions and not traced:
+        return _row(variant, "suspect", wanted, "", None, "the run was not traced")
+    return _row(
+        variant,
+        "suspect",
+        wanted,
+        ", ".join(functions),
+        wanted in functions,
+        f"first {SUSPECTS_READ_COUNT} suspects",
+    )
+
+
+def _holder_row(variant: str, wanted: str, run: Any) -> dict[str, Any]:
+    paths = [str(path) for path in run.retention()["path"]]
+    if not paths:
+        return _row(variant, "holder", wanted, "", None, "no object graph in the run")
+    found = next((path for path in paths if wanted in path), None)
+    return _row(variant, "holder", wanted, found or paths[0], found is not None, "retention path")
+
+
+def _resource_rows(
+    variant: str,
+    wanted: ResourceExpectation,
+    verdict: Any,
+    meta: Mapping[str, Any],
+    parameters: Mapping[str, Value],
+) -> list[dict[str, Any]]:
+    role = wanted.role or "main"
+    if not python_matches(wanted.python, _python_version(meta)):
+        note = f"expected on Python {wanted.python} only"
+        return [_row(variant, wanted.name, "", "", None, note)]
+    found = next((r for r in verdict.resources if r.name == wanted.name and r.role == role), None)
+    if found is None:
+        note = f"not measured in {role}"
+        return [_row(variant, wanted.name, wanted.verdict or "", "", None, note)]
+    rows = []
+    if wanted.verdict is not None:
+        rows.append(
+            _row(
+                variant,
+                wanted.name,
+                wanted.verdict,
+                found.verdict,
+                found.verdict == wanted.verdict,
+                wanted.note or found.reason,
+            )
+        )
+    for key in ("rate", "last", "at_most"):
+        expression = getattr(wanted, key)
+        if expression is not None:
+            measured = found.rate if key == "rate" else found.last
+            expected = evaluate(expression, parameters)
+            rows.append(_figure_row(variant, wanted, key, expected, measured))
+    return rows
+
+
+def _python_version(meta: Mapping[str, Any]) -> list[int]:
+    """The version of the interpreter that ran the target."""
+    found = (record.get("python") for record in meta.get("processes", []))
+    text = next(filter(None, found), None) or meta.get("versions", {}).get("python", "")
+    return [int(part) for part in re.findall(r"\d+", text)[:3]]
+
+
+def _figure_row(
+    variant: str, wanted: ResourceExpectation, key: str, expected: float, measured: float | None
+) -> dict[str, Any]:
+    name = f"{wanted.name} {key}"
+    allowed = f"{expected:,.6g}" + (f" ± {wanted.tolerance:.0%}" if wanted.tolerance else "")
+    if measured is None or math.isnan(measured):
+        return _row(variant, name, allowed, "", None, "not measured")
+    slack = max(wanted.tolerance, EXACT_RELATIVE) * abs(expected) or EXACT_RELATIVE
+    difference = measured - expected
+    ok = (difference if key == "at_most" else abs(difference)) <= slack
+    return _row(variant, name, allowed, f"{measured:,.6g}", ok, wanted.note)

@@ -1,0 +1,163 @@
+"""Recording a case: its target, in a scratch folder, with its services."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any, Protocol
+
+from leaklab.catalogue.requirements import missing_requirement
+from leaklab.errors import LeaklabError
+from leaklab.scratch import Scratch
+
+
+class Recordable(Protocol):
+    """What a case must offer to be recorded: `leaklab.catalogue.model.Case` does."""
+
+    @property
+    def id(self) -> Any:
+        """The case's name."""
+
+    @property
+    def variants(self) -> Any:
+        """By name."""
+
+    @property
+    def services(self) -> Any:
+        """The servers it needs."""
+
+    @property
+    def passes(self) -> Any:
+        """Which passes; None for the usual."""
+
+    @property
+    def collect(self) -> Any:
+        """When to collect garbage; None for the usual."""
+
+    @property
+    def watch_files(self) -> Any:
+        """Files whose size is followed."""
+
+    @property
+    def target(self) -> Any:
+        """The script."""
+
+    def variant(self, name: str) -> Any:
+        """Return the variant of that name."""
+
+    def variants_for(self, *, quick: bool) -> list[str]:
+        """Return the variants that a recording of the whole case takes."""
+
+    def values(self, given: Mapping[str, object], *, quick: bool = False) -> dict[str, Any]:
+        """Return all parameters with their values."""
+
+    def missing(self) -> str | None:
+        """Return why the case cannot run on this machine."""
+
+
+class CaseSkipped(LeaklabError):  # noqa: N818 - a skip is no failure of the case
+    """The case cannot run on this machine; ``str()`` is the reason."""
+
+
+def target_arguments(variant: str, values: Mapping[str, object]) -> list[str]:
+    """The command line of a target: the variant, then every parameter by name."""
+    arguments = [variant]
+    for name, value in values.items():
+        arguments += [f"--{name.replace('_', '-')}", str(value)]
+    return arguments
+
+
+def record_case(
+    case: Recordable,
+    variant: str | None,
+    given: Mapping[str, object],
+    *,
+    quick: bool,
+    how: Mapping[str, Any],
+) -> Any:
+    """See `Case.record`; ``how`` holds its arguments for `leaklab.recordings.record`."""
+    names = case.variants_for(quick=quick) if variant is None else [case.variant(variant).name]
+    values = case.values(given, quick=quick)
+    if how["python"] is None:
+        reason = case.missing()
+    else:
+        reason = missing_requirement((), case.services, None)
+    if reason is not None:
+        raise CaseSkipped(f"case {case.id} skipped: {reason}")
+    runs = {}
+    with ExitStack() as running:
+        services = _Services(case, running)
+        for name in names:
+            runs[name] = _record_variant(case, name, values, services, how)
+            if runs[name].meta["state"] == "interrupted":
+                break
+    return runs if variant is None else runs[variant]
+
+
+class _Services:
+    """The environment through which a target finds its services; they start when first asked for.
+
+    Most recordings are there already, and starting a database takes longer than reading a run.
+    """
+
+    def __init__(self, case: Recordable, running: ExitStack) -> None:
+        self._case = case
+        self._running = running
+        self._environment: dict[str, str] | None = None
+
+    def environment(self) -> Mapping[str, str]:
+        if self._environment is None:
+            self._environment = {}
+            for service in self._case.services:
+                self._environment.update(self._started(service))
+        return self._environment
+
+    def _started(self, service: str) -> Mapping[str, str]:
+        from leaklab.catalogue.services import ServiceMissingError, start_service
+
+        try:
+            return self._running.enter_context(start_service(service))
+        except ServiceMissingError as error:
+            raise CaseSkipped(f"case {self._case.id} skipped: {error}") from None
+
+
+def _record_variant(
+    case: Recordable,
+    name: str,
+    values: Mapping[str, object],
+    services: _Services,
+    how: Mapping[str, Any],
+) -> Any:
+    from leaklab import recordings
+
+    variant = case.variants[name]
+    chosen: dict[str, Any] = {
+        "passes": variant.passes or case.passes,
+        "collect": variant.collect or case.collect,
+        "python": how["python"],
+    }
+    # Targets write their files (and their litter) into a folder of their own.
+    with Scratch("case") as scratch:
+        target = str(case.target), target_arguments(name, values)
+        wanted = {
+            "name": case.id,
+            "variant": name,
+            "store": how["store"],
+            "case": {"id": case.id, "variant": name},
+            "parameters": dict(values),
+            "watch_files": case.watch_files,
+            "cwd": str(scratch),
+            **{option: value for option, value in chosen.items() if value is not None},
+        }
+        found = (
+            None
+            if how["fresh"]
+            else recordings.recorded(*target, **wanted, env=variant.environment)
+        )
+        if found is not None:
+            return found
+        environment = {**services.environment(), **variant.environment}
+        # Fresh: that there is none to be loaded is known by now.
+        return recordings.record(
+            *target, **wanted, env=environment, fresh=True, progress=how["progress"]
+        )

@@ -1,0 +1,64 @@
+"""What a case needs from this machine, and the reason when it is not there."""
+
+from __future__ import annotations
+
+import importlib.util
+import operator
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+COMPARISON = re.compile(r"\s*(>=|<=|==|>|<)\s*(\d+(?:\.\d+)*)\s*$")
+
+
+def parse_python_range(text: str) -> list[tuple[str, tuple[int, ...]]]:
+    """``">=3.12,<3.14"`` as comparisons. Raises ValueError with the part that is none."""
+    comparisons = []
+    for part in text.split(","):
+        match = COMPARISON.match(part)
+        if match is None:
+            raise ValueError(part)
+        comparisons.append((match[1], tuple(map(int, match[2].split(".")))))
+    return comparisons
+
+
+def python_matches(text: str | None, version: Sequence[int]) -> bool:
+    """Whether a Python version lies in the range; compared at the precision the range gives."""
+    return text is None or all(
+        COMPARISONS[sign](tuple(version[: len(wanted)]), wanted)
+        for sign, wanted in parse_python_range(text)
+    )
+
+
+def missing_requirement(
+    needs: Sequence[str], services: Sequence[str], python: str | None
+) -> str | None:
+    """Why a case with these needs cannot run here: one line with the way out; None if it can."""
+    if not python_matches(python, sys.version_info[:3]):
+        running = ".".join(map(str, sys.version_info[:3]))
+        return f"needs Python {python}: this is {running}"
+    absent = [name for name in needs if not _importable(name)]
+    if absent:
+        names = ", ".join(absent)
+        return f"needs modules that are not installed: {names}; pip install 'leaklab[cases]'"
+    if services:
+        # Imported here: most cases need no service, and the catalogue must stay cheap to list.
+        from leaklab.catalogue.services import missing_service
+
+        return next(filter(None, map(missing_service, services)), None)
+    return None
+
+
+def _importable(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # the parent package of a dotted name
+        return False

@@ -1,0 +1,1 @@
+"""What a judged run shows: the tree of its heap, what retains it, what allocators keep."""

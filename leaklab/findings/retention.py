@@ -1,0 +1,288 @@
+"""What keeps the growth alive: path nodes that grow from dump to dump, and where they come from.
+
+The path nodes of several dumps are matched by fingerprint. Where objects pile up, their number
+grows while the number of what holds them does not: that holder is the accumulation point, and
+everything that grows below it is one leak group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from leaklab.analysis.series import processes_of
+from leaklab.findings.retention_sites import GroupGrowth, Part, match_sites
+
+if TYPE_CHECKING:
+    from leaklab.store import RunData
+
+COLUMNS = (
+    "path",
+    "type",
+    "holder",
+    "accumulation_point",
+    "holder_type",
+    "count",
+    "growth_count",
+    "retained_bytes",
+    "growth_bytes",
+    "rate",
+    "unit",
+    "fingerprint",
+    "suspect_rank",
+    "suspect_ranks",
+    "confidence",
+    "evidence",
+    "role",
+)
+# Dumps before this share of the work show warm-up.
+_WARM_UP_SHARE = 0.2
+# Growth below this, over the run, matters to nobody.
+_MATERIAL_BYTES = 1024
+# A leak adds objects at every step of the work; a few more over a whole run are something else.
+_LEAST_PER_UNIT = 0.05
+# What hardly looks like a leak is told only where it gains this share of the largest group's bytes.
+_WEAK_SHARE = 0.2
+_PASSES = ("explain", "graph", "measure")
+
+
+@dataclass
+class _Group:
+    """What grows below one accumulation point: rows of the table of path nodes.
+
+    ``tops``: the members that do not hang below another member.
+    """
+
+    holder: int
+    members: list[int] = field(default_factory=list)
+    tops: list[int] = field(default_factory=list)
+
+
+def retention(data: RunData, *, role: str | None = None, limit: int = 20) -> pd.DataFrame:
+    """Return one row per leak group, the one that gained most bytes first.
+
+    Columns: path (of the objects that pile up), type (theirs), holder (the name in the source that
+    their path begins with), accumulation_point (path of what they pile up in) and holder_type (its
+    type), count and retained_bytes (at the last dump), growth_count and growth_bytes (since the
+    first dump after warm-up), rate (bytes per unit), unit ("iteration" or "second"), fingerprint
+    (the same leak in another run has the same one), suspect_rank and suspect_ranks (rows of
+    ``suspects`` of the same role that allocate it; null and empty where none matches), confidence
+    ("high", "medium", "low" or null), evidence (why, in words), role.
+
+    Of all roles, or of one: each through its first process with two complete dumps. Empty where
+    there is none.
+    """
+    roles = dict.fromkeys(
+        str(entry.get("role", "main")) for entry in data.meta.get("processes", ())
+    )
+    parts = [_of_role(data, one, limit) for one in roles if role in (None, one)]
+    rows = [row for part in parts for row in part]
+    rows.sort(key=lambda row: (row["_weak"], -row["growth_bytes"]))
+    return pd.DataFrame(rows[:limit], columns=list(COLUMNS))
+
+
+def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
+    growth = growth_by_path(data, role=role)
+    if growth is None:
+        return []
+    table, window, unit = growth
+    span = window[1] - window[0]
+    rows = [_row(table, group, span, unit) for group in _groups(table)]
+    least = max([_MATERIAL_BYTES, *(row["growth_bytes"] * _WEAK_SHARE for row in rows)])
+    rows = [
+        row for row in rows if row["growth_bytes"] >= (least if row["_weak"] else _MATERIAL_BYTES)
+    ]
+    rows.sort(key=lambda row: (row["_weak"], -row["growth_bytes"]))
+    rows = rows[:limit]
+    found = match_sites(data, [row["_growth"] for row in rows], window, role=role)
+    for row, match in zip(rows, found, strict=True):
+        row["role"] = role
+        row["suspect_ranks"] = list(match.ranks)
+        row["suspect_rank"] = match.ranks[0] if match.ranks else None
+        row["confidence"], row["evidence"] = match.confidence, match.evidence
+    return rows
+
+
+def holders_of_type(data: RunData, type_name: str, *, limit: int = 20) -> pd.DataFrame:
+    """Return where the objects of a type hang at the last dump, most retained bytes first.
+
+    ``type_name``: a part of the type's name. Columns: path, type, holder, count, growth_count,
+    retained_bytes, growth_bytes, rate (bytes per unit; null with one dump), unit. Empty without
+    dumps.
+    """
+    growth = growth_by_path(data)
+    if growth is None:
+        dumps = data.graph_dumps
+        complete = dumps[dumps["state"] == "complete"]
+        if not len(complete):
+            return pd.DataFrame()
+        last = complete.iloc[-1]
+        table = data.paths
+        table = table[
+            (table["tree"] == "path")
+            & (table["process"] == last["process"])
+            & (table["dump"] == last["dump"])
+        ].copy()
+        table["growth_count"] = table["growth_bytes"] = table["rate"] = table["unit"] = None
+    else:
+        table, window, unit = growth
+        table["rate"] = table["growth_bytes"] / (window[1] - window[0])
+        table["unit"] = unit
+    mine = table[table["type"].astype(str).str.contains(type_name, regex=False)]
+    mine = mine.sort_values("retained_bytes", ascending=False, kind="stable").head(limit)
+    mine = mine.assign(holder=mine["path"].astype(str).str.partition(" → ")[0])
+    columns = ["path", "type", "holder", "count", "growth_count", "retained_bytes"]
+    return mine[[*columns, "growth_bytes", "rate", "unit"]].reset_index(drop=True)
+
+
+def growth_by_path(
+    data: RunData, *, role: str = "main"
+) -> tuple[pd.DataFrame, tuple[float, float], str] | None:
+    """Return the path nodes of the last dump with their growth, from where to where, and in what.
+
+    Columns as the table ``paths`` of the last dump, plus growth_count, growth_shallow_bytes,
+    growth_bytes (retained), steady_count and steady_size (never fell from dump to dump). None with
+    fewer than two dumps.
+    """
+    chosen = _dumps(data, role)
+    if chosen is None:
+        return None
+    process, numbers, window, unit = chosen
+    paths = data.paths
+    paths = paths[(paths["process"] == process) & (paths["tree"] == "path")]
+    last = paths[paths["dump"] == numbers[-1]].reset_index(drop=True)
+    figures = _by_dump(paths, last["fingerprint"], numbers)
+    table = last.copy()
+    table["growth_count"] = figures["count"][:, -1] - figures["count"][:, 0]
+    table["growth_shallow_bytes"] = figures["shallow_bytes"][:, -1] - figures["shallow_bytes"][:, 0]
+    table["growth_bytes"] = figures["retained_bytes"][:, -1] - figures["retained_bytes"][:, 0]
+    table["steady_count"] = _steady(figures["count"])
+    table["steady_size"] = _steady(figures["shallow_bytes"])
+    return table, window, unit
+
+
+def _by_dump(
+    paths: pd.DataFrame, fingerprints: pd.Series[Any], numbers: list[int]
+) -> dict[str, np.ndarray]:
+    """Count and sizes of the path nodes: one array a figure, a row a node, a column a dump."""
+    # Different nodes may share a fingerprint: each has the sum of all of them.
+    codes, distinct = pd.factorize(paths["fingerprint"].astype(object))
+    column = pd.Index(numbers).get_indexer(pd.Index(paths["dump"]))
+    used = column >= 0
+    row = pd.Index(distinct).get_indexer(pd.Index(fingerprints.to_numpy(object)))
+    figures = {}
+    for name in ("count", "shallow_bytes", "retained_bytes"):
+        values = paths[name].to_numpy(dtype=float, na_value=0.0)[used]
+        places = codes[used] * len(numbers) + column[used]
+        sums = np.bincount(places, weights=values, minlength=len(distinct) * len(numbers))
+        figures[name] = sums.reshape(len(distinct), len(numbers))[row]
+    return figures
+
+
+def _dumps(data: RunData, role: str) -> tuple[int, list[int], tuple[float, float], str] | None:
+    """Choose the process and its dumps after warm-up; the marks or seconds they span."""
+    dumps = data.graph_dumps
+    if not len(dumps):
+        return None
+    complete = dumps[dumps["state"] == "complete"]
+    for pass_ in _PASSES:
+        for process in processes_of(data, role, pass_):
+            mine = complete[(complete["process"] == process) & (complete["pass"] == pass_)]
+            if len(mine) < 2:
+                continue
+            marks = mine["mark"].astype("Float64")
+            by_mark = marks.notna().all() and marks.nunique() > 1
+            position = (marks if by_mark else mine["time_seconds"]).to_numpy(dtype=float)
+            numbers = mine["dump"].to_numpy()
+            order = np.argsort(position, kind="stable")
+            position, numbers = position[order], numbers[order]
+            warm = position >= _WARM_UP_SHARE * position[-1]
+            if warm.sum() < 2:
+                warm[-2:] = True
+            position, numbers = position[warm], numbers[warm]
+            if position[-1] > position[0]:
+                unit = "iteration" if by_mark else "second"
+                window = float(position[0]), float(position[-1])
+                return process, numbers.tolist(), window, unit
+    return None
+
+
+def _steady(values: np.ndarray) -> np.ndarray:
+    """Whether each row (a path node, one column per dump) never fell, or seldom of many dumps."""
+    kept: np.ndarray = (np.diff(values, axis=1) >= 0).mean(axis=1)
+    return kept == 1 if values.shape[1] < 5 else kept >= 0.75
+
+
+def _groups(table: pd.DataFrame) -> Iterable[_Group]:
+    """Collect what grows below each accumulation point."""
+    parent = table["parent"].to_numpy()
+    own = (table["kind"] == "leaklab").to_numpy()
+    counts = table["growth_count"].to_numpy()
+    more = (counts > 0) & table["steady_count"].to_numpy(dtype=bool) & ~own
+    larger = table["growth_shallow_bytes"].to_numpy() >= _MATERIAL_BYTES
+    larger &= (counts == 0) & table["steady_size"].to_numpy(dtype=bool) & ~own
+    # Garbage that waits for the collector is one leak, whatever its cycles are made of.
+    garbage = np.flatnonzero((table["kind"] == "cycle").to_numpy() & (parent < 0)).tolist()
+    one_of = dict.fromkeys(garbage, garbage[0]) if garbage else {}
+    groups: dict[int, _Group] = {}
+    holder_of: dict[int, int] = {}
+    for node in np.flatnonzero(more).tolist():
+        above = int(parent[node])
+        # What multiplies somewhere below something that multiplies belongs to that one's group.
+        over = above
+        while over >= 0 and not more[over]:
+            over = int(parent[over])
+        if over >= 0:
+            holder_of[node] = holder_of[over]
+        else:
+            # A root that multiplies (threads, tasks) has no holder but itself.
+            holder = above if above >= 0 else node
+            holder_of[node] = one_of.get(holder, holder)
+        group = groups.setdefault(holder_of[node], _Group(holder_of[node]))
+        group.members.append(node)
+        if over < 0:
+            group.tops.append(node)
+    for node in np.flatnonzero(larger).tolist():
+        if node not in groups:  # grows in place; where objects pile up, it counts with them
+            groups[node] = _Group(node, [node], [node])
+    return groups.values()
+
+
+def _row(table: pd.DataFrame, group: _Group, span: float, unit: str) -> dict[str, Any]:
+    members, tops = set(group.members), group.tops
+    gains = table["growth_bytes"].to_numpy()
+    main = max(tops, key=lambda node: gains[node])
+    shallow = table["growth_shallow_bytes"].to_numpy()
+    retained = sum(max(0.0, float(gains[node])) for node in tops)
+    own = float(shallow[group.holder]) if group.holder not in members else 0.0
+    growth = max(retained + max(0.0, own), float(shallow[sorted(members)].sum()))
+    counts = table["growth_count"].to_numpy()
+    grown = [node for node in sorted(members | {group.holder}) if shallow[node] > 0]
+    parts = [
+        Part(float(shallow[node]) / span, float(counts[node]) / span, str(type_))
+        for node, type_ in zip(grown, table["type"].iloc[grown], strict=True)
+    ]
+    point = str(table["path"].iloc[group.holder])
+    kind = str(table["kind"].iloc[main])
+    return {
+        "path": str(table["path"].iloc[main]),
+        "type": str(table["type"].iloc[main]),
+        "holder": point.partition(" → ")[0],
+        "accumulation_point": point,
+        "holder_type": str(table["type"].iloc[group.holder]),
+        "count": int(table["count"].iloc[main]),
+        "growth_count": int(counts[main]),
+        "retained_bytes": int(table["retained_bytes"].iloc[main]),
+        "growth_bytes": int(growth),
+        "rate": growth / span,
+        "unit": unit,
+        "fingerprint": str(table["fingerprint"].iloc[main]),
+        "_growth": GroupGrowth(growth / span, tuple(parts)),
+        # What is no object of the target's own explains little, however large it is.
+        "_weak": kind in ("native", "cycle", "class")
+        or (counts[main] > 0 and counts[main] / span < _LEAST_PER_UNIT and unit == "iteration"),
+    }

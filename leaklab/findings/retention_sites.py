@@ -1,0 +1,400 @@
+"""Which allocation sites made what a leak group holds: by bytes and counts gained per unit of work.
+
+The tracer knows lines and no objects, the object graph knows objects and no lines; both know how
+many bytes each gained per mark. Agreement within a few per cent of figures that are exact to the
+byte seldom happens by chance; how sure it is depends on how many other pairs would fit as well.
+
+A holder is seldom the work of one line: its table, its keys and its values come from several, and
+CPython's free lists hand one line what another had allocated. One line also makes what several
+holders keep. So a group is held against whole sites first, alone and together, and what they do not
+fill is looked at object by object: what each line below a site gains beside what the objects of
+one path node, or of one type, do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leaklab.verdict.evidence import STOPPED
+from leaklab.verdict.heap_study import HeapStudy, SiteGrowth, study_heap
+from leaklab.verdict.suspects import FREE_LIST_SIZES
+
+if TYPE_CHECKING:
+    from leaklab.store import RunData
+
+# Two rates agree when they differ by at most this share: list and dict tables grow in steps.
+_CLOSE = 0.05
+_NEAR = 0.15
+# As many as the table of suspects has rows: a rank says which.
+_MOST_SITES = 20
+# Of a site, the lines that gain most; of a group, the path nodes and types that do, and those of
+# them that are looked for in pairs.
+_MOST_LINES = 64
+_MOST_PARTS = 64
+_MOST_PAIRED = 8
+# Shares: of a group, for a site to count at all and as the maker of some of its objects; of the
+# growth of all sites, for one that no group explains to be given to the leading group.
+_CRUMB = 0.01
+_PART = 0.1
+_LARGE = 0.25
+# What lines and objects must have in common: of a group's bytes, to be more than a guess; of those
+# of a site, for it to complete what others have made.
+_MOSTLY = 0.5
+
+
+@dataclass(frozen=True)
+class Part:
+    """Growth of one path node: bytes and objects per unit. No objects: it grows in place."""
+
+    rate: float
+    count: float
+    type: str = ""
+
+
+@dataclass(frozen=True)
+class GroupGrowth:
+    """Growth of a leak group: its rate in bytes per unit, and that of each of its path nodes."""
+
+    rate: float
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Match:
+    """Suspects (ranks) that allocate a group; confidence "high", "medium", "low" or None."""
+
+    ranks: tuple[int, ...]
+    confidence: str | None
+    evidence: str | None
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one line below a site gains: bytes and allocations per unit, and bytes in all."""
+
+    rate: float
+    count: float
+    gain: float
+
+
+@dataclass(frozen=True)
+class Site:
+    """A suspect: its rank, bytes per unit, and its lines. ``keeps_growing``: false where it is no
+    leak by itself, for being small, known or flat; what it made may be kept all the same."""
+
+    rank: int
+    rate: float
+    keeps_growing: bool = True
+    lines: tuple[Line, ...] = ()
+
+
+NOTHING = Match((), None, None)
+# What a line and the objects of a path node both gained: the nodes, bytes per unit, and the line as
+# (rank, number).
+_Common = tuple[frozenset[int], float, tuple[int, int]]
+# What lines are held against: growth of path nodes, and which of the group's they are.
+_Wanted = list[tuple[Part, frozenset[int]]]
+
+
+def match_sites(
+    data: RunData, groups: list[GroupGrowth], window: tuple[float, float], *, role: str = "main"
+) -> list[Match]:
+    """Return for each leak group the suspects whose growth it explains.
+
+    ``window``: the marks (or seconds) of the dumps between which the groups have grown.
+    """
+    return match_growth(groups, _sites(data, window, role), window[1] - window[0])
+
+
+def match_growth(groups: list[GroupGrowth], sites: list[Site], span: float) -> list[Match]:
+    """Return for each group the sites that made it, given the units in which the groups grew.
+
+    Sites that fill a group are that group's alone. Of any other site each line counts once.
+    """
+    left = sites
+    found = []
+    for group in groups:
+        match = _match(group, left, groups, span)
+        found.append(match)
+        left = [site for site in left if site.rank not in match.ranks]
+    spent: dict[tuple[int, int], float] = {}
+    for at, group in enumerate(groups):
+        if not found[at].ranks:
+            found[at] = _match_parts(group, left, span, spent)
+    total = _sum([site for site in sites if site.keeps_growing])
+    rest = {site.rank: site.rate for site in left if site.keeps_growing}
+    for (rank, _), rate in spent.items():
+        if rank in rest:
+            rest[rank] -= rate
+    large = [Site(rank, rate) for rank, rate in rest.items() if rate >= _LARGE * total]
+    main = next((at for at, group in enumerate(groups) if _leads(group, groups)), None)
+    if main is not None and large:
+        found[main] = _with_unexplained(found[main], large, groups[main])
+    return found
+
+
+def _sites(data: RunData, window: tuple[float, float], role: str) -> list[Site]:
+    """Return the suspects that gained between the very dumps, and what each of their lines did."""
+    if not len(data.snapshots):
+        return []
+    study = study_heap(data, role=role)
+    if study is None:
+        return []
+    x = study.timeline.x
+    start, end = (min(int(np.searchsorted(x, place)), len(x) - 1) for place in window)
+    if end <= start:
+        return []
+    entries = study.growing[:_MOST_SITES]
+    sites = []
+    for rank, (entry, lines) in enumerate(
+        zip(entries, _lines(study, entries, start, end), strict=True), start=1
+    ):
+        rate = float(entry.live[end] - entry.live[start]) / float(x[end] - x[start])
+        if rate > 0:
+            sites.append(Site(rank, rate, entry.evidence.verdict != STOPPED, lines))
+    return sites
+
+
+def _lines(
+    study: HeapStudy, entries: tuple[SiteGrowth, ...], start: int, end: int
+) -> list[tuple[Line, ...]]:
+    """Return for each site what its lines gained: the innermost frames, whoever called them."""
+    timeline, sites = study.timeline, study.sites
+    span = float(timeline.x[end] - timeline.x[start])
+    gain = timeline.live(end) - timeline.live(start)
+    count = timeline.live(end, count=True) - timeline.live(start, count=True)
+    bare = np.diff(sites.offsets) == 0
+    innermost = np.where(bare, -1, np.append(sites.flat, -1)[sites.offsets[:-1]])
+    found = []
+    for entry in entries:
+        mine = np.flatnonzero((sites.of_stack == entry.site) & (study.known == entry.known))
+        frames, of_stack = np.unique(innermost[mine], return_inverse=True)
+        gains = np.bincount(of_stack, weights=gain[mine], minlength=len(frames))
+        counts = np.bincount(of_stack, weights=count[mine], minlength=len(frames))
+        largest = np.argsort(-gains, kind="stable")[:_MOST_LINES]
+        found.append(
+            tuple(
+                Line(float(gains[at]) / span, float(counts[at]) / span, float(gains[at]))
+                for at in largest[gains[largest] > 0].tolist()
+            )
+        )
+    return found
+
+
+def _match(group: GroupGrowth, sites: list[Site], groups: list[GroupGrowth], span: float) -> Match:
+    """Match a group with the sites that gain together what it does."""
+    wanted = _wanted(group)
+    blocks = _blocks(group)
+    belongs = {site.rank for site in sites if _belongs(site, wanted, blocks, span)}
+    alike = [site for site in sites if _agree(site.rate, group.rate, _CLOSE)]
+    holders = sum(_agree(other.rate, group.rate, _CLOSE) for other in groups) - 1
+    others = [(holders, "holder"), (len(alike) - 1, "site")]
+    rivals = [
+        f"{count} other {name}{'s' if count > 1 else ''}" for count, name in others if count > 0
+    ]
+    alone = f", and so may {' and '.join(rivals)}" if rivals else ""
+    growing = _filling(group.rate, [site for site in sites if site.keeps_growing])
+    # By chance a few of many small sites fill what is missing, so each must be seen to belong.
+    filled = _filling(group.rate, [site for site in sites if site.rank in belongs], growing)
+    for filling in (filled, growing, alike[:1]):
+        if filling and _agree(_sum(filling), group.rate, _CLOSE):
+            leaks = filling[0].keeps_growing or filling[0].rank in belongs
+            sure = "high" if len(filling) == 1 and leaks and not rivals else "medium"
+            return _said(filling, sure, group, "they gain the same" + alone)
+    if growing and _agree(_sum(growing), group.rate, _NEAR):
+        sure = "low" if rivals else "medium"
+        return _said(growing, sure, group, "they gain about it" + alone)
+    return NOTHING
+
+
+def _filling(rate: float, sites: list[Site], chosen: list[Site] | None = None) -> list[Site]:
+    """Return ``chosen`` and the largest sites that together come nearest to ``rate``."""
+    chosen = list(chosen or ())
+    for site in sorted(sites, key=lambda site: -site.rate):
+        if site in chosen:
+            continue
+        missing = rate - _sum(chosen)
+        nearer = abs(missing - site.rate) < abs(missing)
+        if rate * _CRUMB <= site.rate <= missing + rate * _CLOSE and nearer:
+            chosen.append(site)
+    return chosen
+
+
+def _belongs(site: Site, wanted: _Wanted, blocks: dict[int, float], span: float) -> bool:
+    """Say whether most of what a site gained is what objects of the group did, or is made of.
+
+    Through a free list one line's objects take memory of several, so each may give a few blocks of
+    their sizes, and not all.
+    """
+    chosen = _chosen(_common(wanted, site, span), set(), set())
+    seen = {number for _, _, (_, number) in chosen}
+    explained = _rate(chosen)
+    for number, line in enumerate(site.lines):
+        most = blocks.get(round(line.rate / line.count), 0.0) if line.count > 0 else 0.0
+        if number not in seen and 0 < line.count <= most * (1 + _CLOSE):
+            explained += line.rate
+    return explained >= _MOSTLY * site.rate
+
+
+def _blocks(group: GroupGrowth) -> dict[int, float]:
+    """Return how many blocks of each size the group's objects may be made of, per unit."""
+    own_bytes = {name: size for size, name in FREE_LIST_SIZES.items()}
+    found: dict[int, float] = {}
+    for part in group.parts:
+        if part.count > 0:
+            whole = round(part.rate / part.count)
+            # A dict or a list is one block, its table is another.
+            own = own_bytes.get(part.type, whole)
+            for size in {whole, own, whole - own} - {0}:
+                found[size] = found.get(size, 0.0) + part.count
+    return found
+
+
+def _match_parts(
+    group: GroupGrowth, sites: list[Site], span: float, spent: dict[tuple[int, int], float]
+) -> Match:
+    """Match a group with the sites whose lines gain what some of its objects do.
+
+    ``spent``: the lines that made something already, with their rates; what is used is added.
+    """
+    wanted = _wanted(group)
+    common = {site.rank: _common(wanted, site, span) for site in sites}
+    parts: list[tuple[Site, float]] = []
+    taken: set[int] = set()
+    rivals = False
+    while common:
+        # The site that explains most first: what others would explain as well is likely its work.
+        tried = {rank: _chosen(found, taken, set(spent)) for rank, found in common.items()}
+        gained = {rank: _rate(chosen) for rank, chosen in tried.items()}
+        most = max(gained.values())
+        if most < _PART * group.rate:
+            break
+        # Where several explain as much of it, there is no saying which of them made it.
+        equals = [rank for rank, rate in gained.items() if rate >= most * (1 - _CLOSE)]
+        rivals |= len(equals) > 1
+        for rank in equals:
+            parts.extend((site, gained[rank]) for site in sites if site.rank == rank)
+            del common[rank]
+        for nodes, rate, place in tried[equals[0]]:
+            taken |= nodes
+            spent[place] = rate
+    if not parts:
+        return NOTHING
+    share = sum(explained for _, explained in parts) / group.rate
+    figures = " + ".join(f"{explained:,.0f} of {site.rate:,.0f}" for site, explained in parts)
+    evidence = (
+        f"allocated {figures}, held {group.rate:,.0f} bytes per unit: "
+        + ("each of them may have made" if rivals else "they gain")
+        + " what some of its objects do"
+    )
+    sure = "medium" if share >= _MOSTLY and not rivals else "low"
+    return Match(tuple(sorted(site.rank for site, _ in parts)), sure, evidence)
+
+
+def _wanted(group: GroupGrowth) -> _Wanted:
+    """What lines are held against, largest first: path nodes, those of a type together, pairs."""
+    wanted: _Wanted = [
+        (part, frozenset([number])) for number, part in enumerate(group.parts) if part.rate > 0
+    ]
+    wanted.sort(key=lambda one: -one[0].rate)
+    largest = [one for one in wanted if one[0].count > 0][:_MOST_PAIRED]
+    of_type: dict[str, _Wanted] = {}
+    for one in wanted:
+        if one[0].count > 0:
+            of_type.setdefault(one[0].type, []).append(one)
+    wanted += [_together(ones) for ones in of_type.values() if len(ones) > 1]
+    # A line makes an object and what hangs on it: as many of the one as of the other.
+    wanted += [
+        _together([one, other])
+        for one, other in combinations(largest, 2)
+        if one[0].type != other[0].type and _agree(one[0].count, other[0].count, _CLOSE)
+    ]
+    wanted.sort(key=lambda one: -one[0].rate)
+    return wanted[:_MOST_PARTS]
+
+
+def _together(ones: _Wanted) -> tuple[Part, frozenset[int]]:
+    whole = Part(sum(part.rate for part, _ in ones), sum(part.count for part, _ in ones))
+    return whole, frozenset().union(*(numbers for _, numbers in ones))
+
+
+def _common(wanted: _Wanted, site: Site, span: float) -> list[_Common]:
+    """Return what lines of a site and objects of a group both gained, largest first."""
+    rate, count, gain = (
+        np.array([(line.rate, line.count, line.gain) for line in site.lines], float)
+        .reshape(-1, 3)
+        .T
+    )
+    part_rate, part_count = (
+        np.array([(part.rate, part.count) for part, _ in wanted], float)
+        .reshape(-1, 2)
+        .T[:, :, None]
+    )
+    # An object takes one allocation or more.
+    enough = count >= part_count * (1 - _CLOSE)
+    same = abs(rate - part_rate) <= _CLOSE / 2 * np.maximum(rate, part_rate)
+    # A table grows in steps, which the last snapshot and the last dump may see at two marks; but
+    # both know its size to the byte.
+    step = np.rint(gain) == np.rint(part_rate * span)
+    makes = np.where(part_count > 0, enough & same, step)
+    return [
+        (wanted[at][1], min(wanted[at][0].rate, site.lines[number].rate), (site.rank, number))
+        for at, number in np.argwhere(makes).tolist()
+    ]
+
+
+def _chosen(common: list[_Common], taken: set[int], spent: set[tuple[int, int]]) -> list[_Common]:
+    """Return the largest of them that name each line and each path node once."""
+    nodes_left, lines_left = set(taken), set(spent)
+    chosen = []
+    for one in common:
+        nodes, _, place = one
+        if not nodes & nodes_left and place not in lines_left:
+            chosen.append(one)
+            nodes_left |= nodes
+            lines_left.add(place)
+    return chosen
+
+
+def _rate(common: list[_Common]) -> float:
+    return sum(rate for _, rate, _ in common)
+
+
+def _leads(group: GroupGrowth, groups: list[GroupGrowth]) -> bool:
+    return group.rate >= 0.5 * sum(other.rate for other in groups)
+
+
+def _with_unexplained(match: Match, large: list[Site], group: GroupGrowth) -> Match:
+    """Add what no object accounts for (native memory has no size that Python could tell)."""
+    why = "the only holder that grows"
+    if _sum(large) > group.rate:
+        why = f"more than its objects take; native memory, or {why}"
+    said = _said(large, "low", group, why)
+    evidence = (
+        f"{match.evidence}; {_figures(large)} besides: {why}" if match.ranks else said.evidence
+    )
+    ranks = {*match.ranks, *said.ranks}
+    # A site that is known to have made some of it is no guess for having made more besides.
+    sure = match.confidence if ranks == set(match.ranks) else "low"
+    return Match(tuple(sorted(ranks)), sure, evidence)
+
+
+def _said(sites: list[Site], confidence: str, group: GroupGrowth, why: str) -> Match:
+    evidence = f"allocated {_figures(sites)}, held {group.rate:,.0f} bytes per unit: {why}"
+    return Match(tuple(sorted(site.rank for site in sites)), confidence, evidence)
+
+
+def _figures(sites: list[Site]) -> str:
+    return " + ".join(f"{site.rate:,.0f}" for site in sites)
+
+
+def _agree(one: float, other: float, share: float) -> bool:
+    return abs(one - other) <= share * max(one, other)
+
+
+def _sum(sites: list[Site]) -> float:
+    return sum(site.rate for site in sites)

@@ -1,0 +1,1 @@
+"""Object graphs: dumps, dominators, paths from roots, tables; pure functions."""

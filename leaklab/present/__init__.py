@@ -1,0 +1,1 @@
+"""How amounts, rates and results look, as text and HTML."""

@@ -1,0 +1,91 @@
+"""Figures as words: amounts and rates with their units, for reasons, reports and figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from leaklab.resources import is_bytes, noun
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BYTE_SCALES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+_KEPT = ("interval_seconds", "mark_count", "measured_mark_count", "snapshot_count")
+# Samples that are further apart than this are worth a word.
+NOTABLE_SECONDS = 1.0
+# Of all growth: sites below would only distract.
+LEAST_SHOWN_SHARE = 0.005
+
+
+def worth_showing(suspects: pd.DataFrame) -> pd.DataFrame:
+    """The suspects without those that grow by next to nothing beside the others."""
+    shown = suspects[~(suspects["share"] < LEAST_SHOWN_SHARE)]
+    return shown if len(shown) else suspects.head(1)
+
+
+def amount(name: str, value: float, *, signed: bool = False) -> str:
+    """A value of a resource with its unit: "12.3 MiB", "+4 fds"."""
+    sign = "+" if signed and value > 0 else ""
+    if math.isnan(value):
+        return "unknown"
+    if is_bytes(name):
+        for scale, unit in BYTE_SCALES:
+            if abs(value) >= scale:
+                return f"{sign}{_figure(value / scale)} {unit}"
+        return f"{sign}{_figure(value)} B"
+    return f"{sign}{_figure(value)} {noun(name, value)}".rstrip()
+
+
+def rate_text(name: str, rate: float, unit: str) -> str:
+    """ "19.7 KiB per iteration", "1 fd per iteration"."""
+    return f"{amount(name, rate)} per {unit}"
+
+
+def interval_text(name: str, low: float, high: float) -> str:
+    """ "19.5 KiB to 19.9 KiB"; one figure where both ends read the same, "unknown" for none."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "unknown"
+    ends = amount(name, low), amount(name, high)
+    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
+def span_text(length: float, unit: str) -> str:
+    """ "200 iterations", "35 seconds"."""
+    if not math.isfinite(length):
+        return f"an unknown number of {unit}s"
+    figure = f"{math.ceil(length):,}" if unit == "iteration" else f"{length:.3g}"
+    return f"{figure} {unit}{'' if figure == '1' else 's'}"
+
+
+def kept_text(entry: Mapping[str, Any]) -> str:
+    """What a long pass has left out: "4,422 of 60,000 marks measured"; empty if nothing."""
+    kept = entry.get("kept")
+    kept = kept if isinstance(kept, Mapping) else {}
+    figures = (kept.get(name) for name in _KEPT)
+    interval, marks, measured, snapshots = (
+        figure if isinstance(figure, int | float) else 0 for figure in figures
+    )
+    parts = []
+    if measured < marks:
+        parts.append(f"{measured:,} of {marks:,} marks measured")
+    if entry.get("traced") and snapshots < marks:
+        parts.append(f"{snapshots:,} snapshots for {marks:,} marks")
+    if interval >= NOTABLE_SECONDS:
+        parts.append(f"samples up to {interval:.3g} s apart")
+    return ", ".join(parts)
+
+
+def _figure(value: float) -> str:
+    if math.isinf(value):
+        return "infinity" if value > 0 else "-infinity"
+    if value == round(value) and abs(value) < 1e6:
+        return f"{value:.0f}"
+    return three_digits(value)
+
+
+def three_digits(value: float) -> str:
+    """A figure to three digits, or whole: "0.125", "12.3", "1,235"; no thousands as 1e+03."""
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"

@@ -1,0 +1,95 @@
+"""What a result must offer to be shown: how it was worked out is not asked here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class ShownResource(Protocol):
+    """The verdict on one resource of one role; figures in the resource's own unit."""
+
+    name: Any
+    role: Any
+    verdict: Any
+    rate: Any
+    unit: Any
+    first: Any
+    last: Any
+    reason: Any
+
+
+class ShownVerdict(Protocol):
+    """The verdict on a run: one word, one sentence, and the same for each resource."""
+
+    @property
+    def verdict(self) -> str:
+        """``leak``, ``bounded`` or ``inconclusive``."""
+
+    @property
+    def reason(self) -> str:
+        """What the verdict rests on, in one sentence."""
+
+    @property
+    def resources(self) -> Sequence[Any]:
+        """A `ShownResource` for each resource and role."""
+
+    def resource(self, name: str, role: str = "main") -> Any:
+        """Return the entry of one resource, None where it was not measured."""
+
+
+class ShownComparison(Protocol):
+    """Two runs compared: the outcome, and a table by resource and one by site."""
+
+    @property
+    def outcome(self) -> str:
+        """``fixed``, ``improved``, ``unchanged``, ``worse`` or ``inconclusive``."""
+
+    @property
+    def reason(self) -> str:
+        """What the outcome rests on, in one sentence."""
+
+    @property
+    def resources(self) -> pd.DataFrame:
+        """One row per resource."""
+
+    @property
+    def sites(self) -> pd.DataFrame:
+        """One row per allocation site that leaks in either run."""
+
+
+class ShownRun(Protocol):
+    """A recorded run with what the analysis says of it."""
+
+    @property
+    def label(self) -> str:
+        """``name/variant``."""
+
+    @property
+    def path(self) -> str | None:
+        """Folder or URL; None for a run made in memory."""
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """run.json."""
+
+    def verdict(self) -> ShownVerdict:
+        """Return the verdict."""
+
+    def suspects(self) -> pd.DataFrame:
+        """Return the allocation sites that keep growing."""
+
+    def retention(self) -> pd.DataFrame:
+        """Return what keeps the growth alive."""
+
+    def kept_free(self) -> pd.DataFrame:
+        """Return what allocators keep free, and how to get it back."""
+
+    def tried(self) -> pd.DataFrame:
+        """Return what the passes that try allocator settings have brought."""
+
+    def time_left(self) -> Any:
+        """Return when the smallest limit is reached; None if it does not leak."""

@@ -1,0 +1,1 @@
+"""Captures that memray has written, read into runs."""

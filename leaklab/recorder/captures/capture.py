@@ -1,0 +1,296 @@
+"""memray capture files as runs: live bytes per stack over time."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shlex
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leaklab.errors import LeaklabError, UsageError
+from leaklab.recorder.captures.history import History, lifetimes, two_heaps
+from leaklab.recorder.captures.replay import (
+    LARGE_BYTES,
+    MEMORY_INTERVAL_SECONDS,
+    head,
+    memory_records,
+    replay,
+)
+from leaklab.recorder.heap.stream import StackTable
+from leaklab.recorder.sources import store_sources
+from leaklab.store import RunWriter, default_store
+
+if TYPE_CHECKING:
+    import memray
+
+# Points in time at which the heap is rebuilt: enough for a verdict, few enough that memray's
+# history of a capture of any length stays small.
+SNAPSHOT_COUNT = 200
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What a capture tells: (seconds, resident bytes) over time, and the heap at its snapshots."""
+
+    moments: list[tuple[float, int]]
+    heap_seconds: list[float]
+    history: History
+    note: str | None
+
+
+def import_capture(
+    capture: str | Path, *, store: str | None = None, name: str | None = None
+) -> str:
+    """Turn ``capture`` and its children's files (``capture.PID``) into a run; return its path.
+
+    A plain capture gives the live heap at up to ``SNAPSHOT_COUNT`` moments and the resident set
+    size beside it. An aggregated one has no history: it gives the heap at its high-water mark and
+    at the end, from which no verdict can be drawn.
+
+    Raises UsageError when there is no such file, LeaklabError when it is no capture of memray's.
+    """
+    path = Path(capture)
+    if not path.is_file():
+        raise UsageError(f"no capture file: {path}; allowed: a file written by `memray run`")
+    with _silence():
+        return _import(path, store or default_store(), name or path.stem)
+
+
+def _import(path: Path, store: str, name: str) -> str:
+    headers = [(file, _header(file)) for file in (path, *_children(path))]
+    writer = RunWriter.create(store, name, "capture", _meta(path, headers[0][1]))
+    stacks = StackTable()
+    state = "incomplete"
+    try:
+        processes = []
+        for number, (file, header) in enumerate(headers):
+            processes.append(_import_process(writer, stacks, number, file, header))
+        duration = max(process["ended_seconds"] or 0.0 for process in processes)
+        row = {**writer.meta["passes"][0], "duration_seconds": duration}
+        writer.update(processes=processes, passes=[row])
+        store_sources(writer, stacks)
+        state = "complete"
+    finally:
+        writer.close(state)
+    return writer.path
+
+
+def _children(path: Path) -> list[Path]:
+    """Return the files memray wrote for forked children: the same name and a pid."""
+    found = [file for file in path.parent.glob(f"{path.name}.*") if file.suffix[1:].isdecimal()]
+    return sorted(found, key=lambda file: int(file.suffix[1:]))
+
+
+def _header(path: Path) -> memray.Metadata:
+    """What the capture says of itself, from its first block; raises LeaklabError for no capture."""
+    import memray
+
+    # memray's reader reads what it opens to its end.
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(head(path))
+        file.flush()
+        try:
+            return memray.FileReader(file.name).metadata
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = str(error).strip() or type(error).__name__
+            raise LeaklabError(
+                f"not a capture file memray {version('memray')} can read: {path}; {reason}"
+            ) from None
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """memray says on stderr where a file ends in the middle of a record; the run says that."""
+    from memray._memray import set_log_level
+
+    set_log_level(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        set_log_level(logging.WARNING)
+
+
+def _meta(path: Path, header: memray.Metadata) -> dict[str, Any]:
+    return {
+        "command": {
+            "argv": _words(header.command_line),
+            "kind": "program",
+            "python": None,
+            "capture": path.name,
+        },
+        "parameters": {},
+        "options": {"native": header.has_native_traces, "passes": ["explain"]},
+        "versions": {"memray": version("memray")},
+        "created": header.start_time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "passes": [
+            {
+                "pass": "explain",
+                "started": header.start_time.isoformat(),
+                "duration_seconds": None,
+                "exit_status": None,
+                "signal": None,
+                "stopped_by": None,
+                "stdout_tail": "",
+                "stderr_tail": "",
+                "traced": True,
+                "why_untraced": None,
+            }
+        ],
+    }
+
+
+def _words(command_line: str) -> list[str]:
+    try:
+        return shlex.split(command_line)
+    except ValueError:
+        return command_line.split()
+
+
+def _import_process(
+    writer: RunWriter, stacks: StackTable, number: int, path: Path, header: memray.Metadata
+) -> dict[str, Any]:
+    content = _replayed(path, header, stacks) or _read(path, header, stacks)
+    if content.note is not None:
+        writer.event("import", f"{path.name}: {content.note}", process=number)
+    _write_series(writer, number, content.moments)
+    _write_heap(writer, stacks, number, content.heap_seconds, content.history)
+    return {
+        "process": number,
+        "pass": "explain",
+        "pid": header.pid,
+        "parent": 0 if number else None,
+        "role": "fork of main" if number else "main",
+        "argv": _words(header.command_line),
+        "python": None,
+        "mark_count": 0,
+        "started_seconds": 0.0,
+        "ended_seconds": content.moments[-1][0] if content.moments else None,
+        "exit_status": None,
+        "traced": True,
+        "note": content.note,
+    }
+
+
+def _replayed(path: Path, header: memray.Metadata, stacks: StackTable) -> _Content | None:
+    """Read a large capture the fast way; None for one that is small, or not fit for it."""
+    import memray
+
+    if header.file_format == memray.FileFormat.AGGREGATED_ALLOCATIONS:
+        return None
+    records = memory_records(path) if path.stat().st_size >= LARGE_BYTES else None
+    if records is None:
+        return None
+    note = _why_open(header, records[-1].seconds)
+    wanted = records[:: -(-len(records) // SNAPSHOT_COUNT)]
+    try:
+        found = replay(path, wanted, stacks, to_end=note is not None)
+    except LeaklabError:
+        return None  # memray's file reader may get further in what its stream reader dies of
+    if found is None:
+        return None
+    moments = [(record.seconds, record.rss_bytes) for record in wanted]
+    return _Content(moments, found.seconds, found.history, note)
+
+
+def _read(path: Path, header: memray.Metadata, stacks: StackTable) -> _Content:
+    """Read a capture with memray's reader: twice, but whatever its format and its heap are."""
+    import memray
+
+    reader = memray.FileReader(path, max_memory_records=SNAPSHOT_COUNT)
+    started = header.start_time.timestamp()
+    moments = [
+        (snapshot.time / 1000 - started, snapshot.rss) for snapshot in reader.get_memory_snapshots()
+    ]
+    end = moments[-1][0] if moments else 0.0
+    if header.file_format == memray.FileFormat.AGGREGATED_ALLOCATIONS:
+        end = end or header.end_time.timestamp() - started
+        note: str | None = "aggregated capture: no history, only the high-water mark and the end"
+        heap_seconds, history = [end, end], two_heaps(reader, stacks)
+    else:
+        note = _why_open(header, end)
+        heap_seconds = [seconds for seconds, _ in moments]
+        if note is not None:
+            heap_seconds.append(end + MEMORY_INTERVAL_SECONDS)
+        history = lifetimes(reader, stacks, len(heap_seconds))
+    reader.close()
+    return _Content(moments, heap_seconds, history, note)
+
+
+def _why_open(header: memray.Metadata, last_seconds: float) -> str | None:
+    """Why the capture goes on after its last sample; None where memray closed it.
+
+    Closing it, memray writes the end into the header; until then that is the start.
+    """
+    lasted = (header.end_time - header.start_time).total_seconds()
+    if lasted >= max(last_seconds, MEMORY_INTERVAL_SECONDS):
+        return None
+    return "the capture was not closed: the process was killed or still runs"
+
+
+def _write_series(writer: RunWriter, number: int, moments: list[tuple[float, int]]) -> None:
+    count = len(moments)
+    writer.append(
+        "samples",
+        {
+            "pass": ["explain"] * count,
+            "process": [number] * count,
+            "time_seconds": [seconds for seconds, _ in moments],
+            "quiescent": [False] * count,
+            "name": ["rss_bytes"] * count,
+            "value": [float(rss) for _, rss in moments],
+        },
+    )
+
+
+def _write_heap(
+    writer: RunWriter, stacks: StackTable, number: int, seconds: list[float], history: History
+) -> None:
+    """Write the snapshots of one process and what changed at each."""
+    import numpy as np
+
+    for table, rows in stacks.new_rows().items():
+        writer.append(table, rows)
+    order = np.argsort(history.snapshot, kind="stable")
+    bounds = np.searchsorted(history.snapshot[order], np.arange(len(seconds) + 1))
+    live: dict[int, tuple[int, int]] = {}
+    total_bytes = total_count = 0
+    for snapshot, moment in enumerate(seconds):
+        rows_here = order[bounds[snapshot] : bounds[snapshot + 1]]
+        stack = history.stack[rows_here].tolist()
+        size = history.live_bytes[rows_here].tolist()
+        count = history.allocation_count[rows_here].tolist()
+        for key, figures in zip(stack, zip(size, count, strict=True), strict=True):
+            old = live.pop(key, (0, 0))
+            total_bytes += figures[0] - old[0]
+            total_count += figures[1] - old[1]
+            if figures != (0, 0):
+                live[key] = figures
+        writer.append(
+            "heap",
+            {
+                "process": [number] * len(stack),
+                "snapshot": [snapshot] * len(stack),
+                "stack_id": stack,
+                "live_bytes": size,
+                "allocation_count": count,
+            },
+        )
+        writer.append(
+            "snapshots",
+            {
+                "pass": ["explain"],
+                "process": [number],
+                "snapshot": [snapshot],
+                "time_seconds": [moment],
+                "live_bytes": [total_bytes],
+                "allocation_count": [total_count],
+                "stack_count": [len(live)],
+                "exact": [True],
+                "quiescent": [False],
+            },
+        )

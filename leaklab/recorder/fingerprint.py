@@ -1,0 +1,87 @@
+"""When two recordings would be the same: same source, arguments, interpreter, packages, options."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+# Beyond this the folder is no small project, and reading it would take longer than is worth it:
+# such a target is always recorded anew.
+SOURCE_LIMIT_BYTES = 20_000_000
+SOURCE_LIMIT_COUNT = 2_000
+_SKIPPED = {"node_modules", "site-packages", "__pycache__", "data", "build", "dist"}
+
+
+def fingerprint(
+    argv: Sequence[str], python: str | None, folder: Path, options: Mapping[str, Any]
+) -> str | None:
+    """Return a digest of all that makes a recording what it is, or None if it cannot be known.
+
+    Source means every .py file in the folder of the script, so that an edited module beside it
+    counts too. None (record anew) for a program that is no Python script, or too large a folder.
+    """
+    script = folder / argv[0] if argv else None
+    if script is None or script.suffix != ".py" or not script.is_file():
+        return None
+    from leaklab.version import __version__
+
+    options = dict(options)
+    # Where leaklab's own services listen changes with every start and changes nothing measured.
+    options["env"] = {
+        key: value
+        for key, value in (options.get("env") or {}).items()
+        if not key.startswith("LEAKLAB_")
+    }
+    # An empty working folder is a scratch folder: its name says nothing about the recording.
+    if folder.is_dir() and not any(folder.iterdir()):
+        options.pop("cwd", None)
+    digest = hashlib.sha256()
+    known = {
+        "argv": list(argv),
+        "python": os.path.realpath(python or sys.executable),
+        "version": sys.version if python is None else None,
+        "leaklab": __version__,
+        "options": {key: options[key] for key in sorted(options)},
+        "packages": _installed(python),
+    }
+    digest.update(json.dumps(known, default=str).encode())
+    size = count = 0
+    for path in _sources(script.resolve().parent):
+        try:
+            content = path.read_bytes()
+        except OSError:
+            continue
+        size, count = size + len(content), count + 1
+        if size > SOURCE_LIMIT_BYTES or count > SOURCE_LIMIT_COUNT:
+            return None
+        digest.update(str(path).encode() + b"\0" + content)
+    return digest.hexdigest()[:32]
+
+
+def _sources(root: Path) -> Iterable[Path]:
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if name not in _SKIPPED
+            and not name.startswith(".")
+            and not Path(folder, name, "pyvenv.cfg").exists()
+        )
+        yield from (Path(folder, name) for name in sorted(files) if name.endswith(".py"))
+
+
+def _installed(python: str | None) -> list[str]:
+    """Names and versions of the installed packages, from the names of their metadata folders."""
+    if python is None:
+        folders = [Path(entry) for entry in sys.path if entry.endswith("site-packages")]
+    else:
+        prefix = Path(python).absolute().parent.parent
+        folders = sorted(prefix.glob("lib/python*/site-packages"))
+    return sorted(
+        entry.name for folder in folders for entry in folder.glob("*.dist-info") if entry.is_dir()
+    )

@@ -1,0 +1,1 @@
+"""The live heap of a target, read from memray's stream."""

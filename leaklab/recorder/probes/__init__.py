@@ -1,0 +1,1 @@
+"""What the recorder and the probes in the target's processes say to each other."""

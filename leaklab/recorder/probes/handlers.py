@@ -1,0 +1,471 @@
+"""What the recorder says to a probe: one conversation for each hello, mark and exit.
+
+Each is a generator that yields an answer and is sent the probe's next message. The target waits
+between the answers; after ``go`` it runs on, and what is left of the generator costs it nothing.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from leaklab.errors import LeaklabError
+from leaklab.recorder.graph import GraphDumps
+from leaklab.recorder.heap.stream import HeapReader, SourcePaths, StackTable
+from leaklab.recorder.options import RecordOptions
+from leaklab.recorder.processes.samples import Samples
+from leaklab.recorder.processes.table import Tracked
+from leaklab.store import RunWriter
+
+Steps = Generator[tuple[str, ...], dict[str, Any], None]
+SNAPSHOT_SECONDS = 10.0
+CONNECT_SECONDS = 5.0
+# Snapshots without marks: at first this far apart, later this share of the age of the process.
+IDLE_SNAPSHOT_SECONDS = 0.1
+IDLE_SNAPSHOT_SHARE = 0.01
+# Those at the probe's calls are exact, and a call may come a little early: from outside only where
+# so many were missed.
+EARLY_TICK = 0.5
+MISSED_TICKS = 5
+# Object graphs alone are taken far more rarely.
+GRAPH_TICK_SECONDS = 0.5
+# A process that will give marks still imports at this age: thousands of stacks for nothing.
+IDLE_AFTER_SECONDS = 1.0
+GO = ("go",)
+TRACE = ("trace",)
+UNTRACE = ("untrace",)
+HEAP_PASS = "explain"
+
+
+class Conversation:
+    """Conducts the conversations of one pass and stores what comes out of them."""
+
+    def __init__(
+        self,
+        options: RecordOptions,
+        pass_name: str,
+        writer: RunWriter,
+        samples: Samples,
+        clock: Callable[[], float],
+        stacks: StackTable,
+        working_folder: str,
+        source: Path | None,
+        capture_folder: Path | None,
+        graph_folder: Path,
+        expected_mark_counts: Mapping[str, int],
+        ticks: bool = False,
+    ) -> None:
+        self._options = options
+        self._phase = pass_name
+        self._writer = writer
+        self._samples = samples
+        self._clock = clock
+        self._stacks = stacks
+        self._working_folder = working_folder
+        self._source_folder = str(source.resolve().parent) if source else None
+        self._capture_folder = capture_folder
+        self._reader: HeapReader | None = None
+        #: the object graphs of this pass; None where it takes none
+        self.graphs: GraphDumps | None = None
+        self._expected_mark_counts = expected_mark_counts
+        self._ticks = ticks
+        self._copied: set[int] = set()
+        self._dumped: dict[str, Tracked] = {}
+        if options.takes_graphs(pass_name):
+            self.graphs = GraphDumps(pass_name, graph_folder, options.graph_limit_seconds)
+        self.stopping = False
+        #: live bytes of the snapshot taken last; None before the first
+        self.live_bytes: int | None = None
+
+    @property
+    def copying(self) -> bool:
+        """Whether a process is being copied: its children are not the target's then."""
+        return bool(self._copied)
+
+    @property
+    def traces(self) -> bool:
+        """Whether this pass traces the heap."""
+        return self._phase == HEAP_PASS
+
+    def begin(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps | None:
+        """Return the conversation ``message`` opens, None for one that needs no answer."""
+        kind = message["kind"]
+        if kind == "hello":
+            return self._hello(tracked)
+        if kind == "trace":
+            return self._trace(tracked, message)
+        if kind == "traced":
+            return self._traced(tracked)
+        if kind == "untraced":
+            return self._untraced(tracked, message)
+        if kind in ("mark", "exit"):
+            return self._mark(tracked, message)
+        if kind == "tick":
+            return self._tick(tracked, message)
+        if kind == "gauges":
+            self._samples.told(tracked, self._clock(), _gauges(message))
+        return None
+
+    def _hello(self, tracked: Tracked) -> Steps:
+        trace = self.traces and tracked.memray and not tracked.traced
+        if self.traces and not tracked.memray:
+            self.note_untraced(tracked, f"memray is not installed; {how_to_add(tracked)}")
+        tracked.ticks = self._ticks
+        tick_seconds = IDLE_SNAPSHOT_SECONDS if self.traces else GRAPH_TICK_SECONDS
+        yield (
+            "options",
+            f"ticks={tick_seconds if self._ticks else 0}",
+            f"trace={int(trace)}",
+            f"native={int(self._options.native)}",
+            f"python_allocators={int(self._options.python_allocators)}",
+            f"mark_share={self._options.mark_share}",
+            f"hooks={','.join(self._options.hooks)}",
+            f"graphs={self._options.graphs if self.graphs is not None else 0}",
+        )
+
+    def _trace(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
+        """Let the reader connect: the target's tracer waits for it and starts then."""
+        capture = None
+        if self._options.keep_capture and self._capture_folder is not None:
+            capture = self._capture_folder / f"capture-{tracked.heap_number}.bin"
+        try:
+            # What a reader that died was reading is lost; what starts now has another.
+            if self._reader is not None and not self._reader.is_alive:
+                self._reader.close()
+                self._reader = None
+            if self._reader is None:
+                self._reader = HeapReader()
+            paths = SourcePaths(
+                self._working_folder, [tracked.library or ""], source_folder=self._source_folder
+            )
+            port = int(message["port"])
+            tracked.heap = self._reader.open(port, self._stacks, paths, capture)
+        except (LeaklabError, OSError) as problem:
+            self.note_untraced(tracked, str(problem))
+            yield ("stop",)
+            return
+        yield GO
+
+    def _traced(self, tracked: Tracked) -> Steps:
+        why = None
+        if tracked.heap is None:
+            why = "nobody reads the stream"
+        else:
+            try:
+                if tracked.heap.connect(CONNECT_SECONDS) is None:
+                    why = "somebody else has connected to its stream"
+            except LeaklabError as problem:
+                why = str(problem)
+        if why is None:
+            tracked.traced = True
+            yield GO
+            return
+        if tracked.heap is not None:
+            tracked.heap.close()
+            tracked.heap = None
+            self.note_untraced(tracked, why)
+        elif tracked.note is None:
+            self.note_untraced(tracked, why)
+        yield ("stop",)
+
+    def _untraced(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
+        tracked.heap = None
+        self.note_untraced(tracked, str(message.get("why")))
+        yield GO
+
+    def note_untraced(self, tracked: Tracked, why: str) -> None:
+        """Say in the run why the heap of a process is not, or no longer, recorded."""
+        tracked.note = f"heap not traced: {why}"
+        self._writer.event(
+            "untraced",
+            tracked.note,
+            time_seconds=self._clock(),
+            process=tracked.heap_number,
+            **{"pass": self._phase},
+        )
+
+    def _mark(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
+        now = self._clock()
+        is_mark = message["kind"] == "mark"
+        # What comes after is the end of the interpreter, not the work of the target. Nor is the
+        # heap now that of the last mark: the locals of its functions are gone, and what it kept
+        # in them. So where marks were told, no snapshot is taken that would stand for one.
+        tracked.exiting = not is_mark
+        mark = int(message["mark"]) if is_mark else None
+        if is_mark:
+            tracked.mark_count = int(message["mark"])
+            tracked.told_mark_count += 1
+        elif isinstance(message.get("mark"), int):
+            # Lines of output may have counted as marks of their own.
+            tracked.mark_count = max(tracked.mark_count, message["mark"])
+        figures = {**message.get("figures", {}), **_gauges(message)}
+        snapshot = not self.stopping and self.snapshot_due(tracked, now, at_mark=is_mark)
+        quiescent = False
+        if self._phase == "trim":
+            trimmed = yield from self._trim(tracked, now, mark)
+            quiescent = trimmed is not None
+            figures.update(trimmed or {})
+        elif not self.stopping and is_mark and self._collects(tracked, message, now, snapshot):
+            done = yield ("collect",)
+            tracked.collect_schedule.spent(float(done.get("seconds") or 0.0), mark)
+            figures.update(done.get("figures", {}))
+            quiescent = True
+        self._samples.at_mark(
+            tracked,
+            now,
+            mark=mark,
+            quiescent=quiescent,
+            figures=figures,
+            reset_peak=self._options.pid is None,
+        )
+        if mark is not None and not self.stopping:
+            yield from self._graph(tracked, mark, now)
+        if snapshot:
+            yield from self._snapshot(tracked, now, mark, quiescent)
+        else:
+            yield self._last_word(tracked, now)
+
+    def _last_word(self, tracked: Tracked, now: float) -> tuple[str, ...]:
+        """Say what the probe is to do now: go on, or begin or end to trace for a while."""
+        end_seconds = tracked.window_end_seconds
+        if end_seconds is None or self.stopping or tracked.exiting:
+            return GO
+        if now >= end_seconds:
+            return UNTRACE if tracked.traced else GO
+        return GO if tracked.traced or tracked.note else TRACE
+
+    def _snapshot(self, tracked: Tracked, now: float, mark: int | None, quiescent: bool) -> Steps:
+        """Take an exact snapshot of a process that talks to us; ends in ``go``."""
+        tracked.barrier_count += 1
+        begun = time.monotonic()
+        yield ("barrier", str(tracked.barrier_count))
+        if tracked.heap is None:  # the reader was lost meanwhile
+            yield GO
+            return
+        try:
+            tracked.heap.take(tracked.barrier_count, SNAPSHOT_SECONDS)
+        except LeaklabError as problem:
+            tracked.heap = None
+            self.note_untraced(tracked, str(problem))
+            yield GO
+            return
+        held_seconds = time.monotonic() - begun
+        last_word = self._last_word(tracked, now)
+        yield last_word
+        self._store_snapshot(tracked, now, mark, quiescent, held_seconds, exact=True)
+        if last_word == UNTRACE and tracked.heap is not None:
+            tracked.traced = False
+            tracked.heap.close()
+            tracked.heap = None
+
+    def _graph(self, tracked: Tracked, mark: int | None, now: float) -> Steps:
+        """Let the target write its object graph, when one is due; ``mark`` where there are any."""
+        graphs = self.graphs
+        if graphs is None or not self._stands_for_role(tracked, graphs):
+            return
+        number = self._graph_number(tracked)
+        expected = self._expected_mark_counts.get(tracked.role)
+        if not graphs.due(number, mark, now, tracked.rss_bytes, expected):
+            return
+        path = graphs.path()
+        self._copied.add(tracked.process)
+        try:
+            done = yield ("graph", str(path), str(graphs.limit_seconds))
+        finally:
+            self._copied.discard(tracked.process)
+        graphs.taken(number, mark, now, path, done)
+
+    def _graph_number(self, tracked: Tracked) -> int:
+        """Return the process number of object graphs: in the graph pass they are not the heap's."""
+        return tracked.process if self._phase == "graph" else tracked.heap_number
+
+    def _stands_for_role(self, tracked: Tracked, graphs: GraphDumps) -> bool:
+        """Of the processes of a role one is dumped, as one is read (see analysis.retention).
+
+        Another one's turn comes when that has ended too soon for its growth to be seen.
+        """
+        chosen = self._dumped.setdefault(tracked.role, tracked)
+        # Its line ends with it; that it has ended is seen only when one looks.
+        over = chosen.ended_seconds is not None or chosen.connection is None
+        if over and graphs.count(self._graph_number(chosen)) < 2:
+            chosen = self._dumped[tracked.role] = tracked
+        return chosen is tracked
+
+    def _tick(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
+        """Answer the probe's thread in a process without marks: nothing waits but it."""
+        if self.stopping:
+            yield ("detach",)
+            return
+        now = self._clock()
+        figures = {**message.get("figures", {}), **_gauges(message)}
+        snapshot = self.snapshot_due(tracked, now, at_mark=False, at_tick=True)
+        collected = False
+        if snapshot and self._collects(tracked, message, now, snapshot=False):
+            done = yield ("collect",)
+            collected = bool(done.get("collected"))
+            # Where the main thread did not come to it, nobody was held up.
+            tracked.collect_schedule.spent(float(done["seconds"]) if collected else 0.0)
+            figures.update(done.get("figures", {}))
+        self._samples.told(tracked, now, figures)
+        if not tracked.told_mark_count:
+            yield from self._graph(tracked, None, now)
+        if snapshot and tracked.heap is not None:
+            yield from self._snapshot(tracked, now, None, collected)
+        else:
+            yield self._last_word(tracked, now)
+
+    def _trim(
+        self, tracked: Tracked, now: float, mark: int | None
+    ) -> Generator[tuple[str, ...], dict[str, Any], dict[str, Any] | None]:
+        """Let the target give free memory back before its figures are taken, when that is due.
+
+        Returns the figures of its allocator after that; None where it did not give back.
+        """
+        if mark is None or self.stopping or not tracked.snapshot_schedule.due(now, mark):
+            return None
+        done = yield ("trim",)
+        tracked.snapshot_schedule.spent(float(done.get("seconds") or 0.0), mark)
+        if "problem" in done:
+            tracked.note = f"free memory not given back: {done['problem']}"
+            return None
+        return dict(done.get("figures", {}))
+
+    def _collects(
+        self, tracked: Tracked, message: Mapping[str, Any], now: float, snapshot: bool
+    ) -> bool:
+        collect = self._options.collect
+        if collect == "never" or (collect == "auto" and not message.get("gc_enabled")):
+            return False
+        due = tracked.collect_schedule.due(now, tracked.mark_count or None)
+        return collect == "always" or snapshot or due
+
+    def snapshot_due(
+        self, tracked: Tracked, now: float, *, at_mark: bool, at_tick: bool = False
+    ) -> bool:
+        """Return whether the heap of a process should be looked at now."""
+        if tracked.heap is None or not tracked.traced or not tracked.heap.active:
+            return False
+        if tracked.window_end_seconds is not None and now >= tracked.window_end_seconds:
+            return True
+        if not at_mark:
+            age_seconds = now - tracked.started_seconds
+            pause = max(IDLE_SNAPSHOT_SECONDS, IDLE_SNAPSHOT_SHARE * age_seconds)
+            if at_tick:
+                pause *= EARLY_TICK
+            elif tracked.ticks:
+                pause *= MISSED_TICKS
+            if (
+                age_seconds < IDLE_AFTER_SECONDS
+                or tracked.told_mark_count
+                or now - tracked.last_snapshot_seconds < pause
+            ):
+                return False
+        expected = self._expected_mark_counts.get(tracked.role)
+        mark = tracked.mark_count if at_mark else None
+        return tracked.snapshot_schedule.due(now, mark, expected)
+
+    def idle_snapshot(self, tracked: Tracked, mark: int | None) -> None:
+        """Take a snapshot of a process that does not wait."""
+        assert tracked.heap is not None
+        now = self._clock()
+        begun = time.monotonic()
+        try:
+            tracked.heap.take(None, SNAPSHOT_SECONDS)
+        except LeaklabError as problem:
+            tracked.heap = None
+            self.note_untraced(tracked, str(problem))
+            return
+        held_seconds = time.monotonic() - begun
+        self._store_snapshot(tracked, now, mark, False, held_seconds, exact=False)
+
+    def check_streams(self, processes: Iterable[Tracked]) -> None:
+        """Look whether the streams are still read, where no snapshot is taken.
+
+        In the middle of a long unit of work nobody asks the reader, and a target whose stream is
+        full waits for it.
+        """
+        for tracked in processes:
+            if tracked.heap is None or not tracked.traced:
+                continue
+            try:
+                tracked.heap.check()
+            except LeaklabError as problem:
+                tracked.heap = None
+                self.note_untraced(tracked, str(problem))
+
+    def _store_snapshot(
+        self,
+        tracked: Tracked,
+        now: float,
+        mark: int | None,
+        quiescent: bool,
+        held_seconds: float,
+        *,
+        exact: bool,
+    ) -> None:
+        assert tracked.heap is not None
+        try:
+            found = tracked.heap.finish()
+            if exact and not found.exact and not tracked.heap.active:
+                raise LeaklabError("its stream has ended: the target has closed it")
+        except LeaklabError as problem:
+            tracked.heap = None
+            self.note_untraced(tracked, str(problem))
+            return
+        tracked.snapshot_schedule.spent(held_seconds, mark)
+        self.live_bytes = found.live_bytes
+        tracked.last_snapshot_seconds = self._clock()
+        snapshot = tracked.snapshot_count
+        tracked.snapshot_count += 1
+        for table, rows in self._stacks.new_rows().items():
+            self._writer.append(table, rows)
+        count = len(found.changed)
+        self._writer.append(
+            "heap",
+            {
+                "process": [tracked.heap_number] * count,
+                "snapshot": [snapshot] * count,
+                "stack_id": [row[0] for row in found.changed],
+                "live_bytes": [row[1] for row in found.changed],
+                "allocation_count": [row[2] for row in found.changed],
+            },
+        )
+        self._writer.append(
+            "snapshots",
+            {
+                "pass": [HEAP_PASS],
+                "process": [tracked.heap_number],
+                "snapshot": [snapshot],
+                "mark": [mark],
+                "time_seconds": [now],
+                "live_bytes": [found.live_bytes],
+                "allocation_count": [found.allocation_count],
+                "stack_count": [found.stack_count],
+                "cost_seconds": [held_seconds],
+                "exact": [found.exact],
+                "quiescent": [quiescent],
+            },
+        )
+
+    def close(self) -> None:
+        """End the reading of heaps."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        if self.graphs is not None:
+            self.graphs.close()
+
+
+def how_to_add(tracked: Tracked) -> str:
+    """Say which command gives the target's interpreter what tracing its heap needs."""
+    return f"add it with: {shlex.quote(tracked.executable or 'python')} -m pip install memray"
+
+
+def _gauges(message: Mapping[str, Any]) -> dict[str, float]:
+    gauges = message.get("gauges")
+    if not isinstance(gauges, dict):
+        return {}
+    return {f"gauge:{name}": value for name, value in gauges.items() if value is not None}

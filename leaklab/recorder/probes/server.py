@@ -1,0 +1,184 @@
+"""Who talks to the recorder: accepts probes, knows their processes, carries messages about."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from leaklab.recorder.channel import Connection, Listener
+from leaklab.recorder.probes.handlers import Conversation
+from leaklab.recorder.processes.samples import Samples
+from leaklab.recorder.processes.table import (
+    MAIN,
+    SHORT_LIVED,
+    ProcessTable,
+    Tracked,
+    command_role,
+    fork_role,
+)
+from leaklab.recorder.procfs import ProcessGoneError, command_line
+
+Note = Callable[[str, str, Tracked | None], None]
+
+
+class Switchboard:
+    """The lines to the probes of one pass, and the selector everything waits on."""
+
+    def __init__(
+        self,
+        channel: Path,
+        table: ProcessTable,
+        conversation: Conversation,
+        samples: Samples,
+        clock: Callable[[], float],
+        note: Note,
+    ) -> None:
+        self._table = table
+        self._conversation = conversation
+        self._samples = samples
+        self._clock = clock
+        self._note = note
+        self._listener = Listener(channel)
+        self.channel = str(channel)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._listener.socket, selectors.EVENT_READ, "listener")
+        self._end: int | None = None
+        #: whether any probe has ever connected
+        self.was_used = False
+
+    def watch_end_of(self, pid: int) -> None:
+        """Wake up when ``pid`` ends."""
+        with contextlib.suppress(OSError):
+            self._end = os.pidfd_open(pid)
+            self._selector.register(self._end, selectors.EVENT_READ, "ended")
+
+    def listen(self, timeout_seconds: float) -> None:
+        """Wait for messages at most this long, and deal with them."""
+        for key, _ in self._selector.select(timeout_seconds):
+            if key.data == "listener":
+                self._accept()
+            elif key.data == "ended":
+                # Once is enough to wake up: whoever wants the exit status asks for it.
+                self._selector.unregister(key.fileobj)
+            else:
+                self._hear(key.data)
+
+    def hang_up(self, connection: Connection | None) -> None:
+        """Close a line; the probe goes silent and its process goes on."""
+        if connection is None:
+            return
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(connection.socket)
+        connection.close()
+        tracked = self._table.get(connection.pid)
+        if tracked is not None and tracked.connection is connection:
+            tracked.connection = None
+            tracked.steps = None
+
+    def ended(self, tracked: Tracked) -> None:
+        """Note the end of a process, after what it said last was heard."""
+        if tracked.ended_seconds is not None:
+            return
+        if tracked.connection is not None:
+            while message := tracked.connection.receive():
+                if message["kind"] == "gauges":
+                    self._conversation.begin(tracked, message)
+            self.hang_up(tracked.connection)
+        if tracked.heap is not None:
+            tracked.heap.close()
+            tracked.heap = None
+        self._table.ended(tracked, self._clock())
+
+    def close(self) -> None:
+        """Close every line."""
+        for tracked in self._table.alive():
+            self._table.ended(tracked, self._clock())
+        for key in list(self._selector.get_map().values()):
+            if isinstance(key.data, Connection):
+                key.data.close()
+        self._listener.close()
+        self._selector.close()
+        if self._end is not None:
+            os.close(self._end)
+
+    def _accept(self) -> None:
+        connection = self._listener.accept()
+        if connection is not None:
+            self._selector.register(connection.socket, selectors.EVENT_READ, connection)
+
+    def _hear(self, connection: Connection) -> None:
+        message = connection.receive()
+        if message == {}:
+            return
+        if message is None:
+            self.hang_up(connection)
+            return
+        if message["kind"] == "hello":
+            self._greet(connection, message)
+        tracked = self._table.get(connection.pid)
+        if tracked is None or tracked.connection is not connection:
+            self.hang_up(connection)
+            return
+        try:
+            self._converse(connection, tracked, message)
+        except StopIteration:
+            tracked.steps = None
+        except ProcessGoneError:
+            self.ended(tracked)
+
+    def _converse(self, connection: Connection, tracked: Tracked, message: dict[str, Any]) -> None:
+        if message["kind"] == "done" and tracked.steps is not None:
+            answer = tracked.steps.send(message)
+        else:
+            tracked.steps = self._conversation.begin(tracked, message)
+            if tracked.steps is None:
+                return
+            answer = next(tracked.steps)
+        connection.answer(*answer)
+        if answer[0] in ("go", "options", "detach", "stop", "trace", "untrace"):
+            # What the recorder still has to do for this mark costs the target nothing.
+            next(tracked.steps)
+
+    def _greet(self, connection: Connection, message: dict[str, Any]) -> None:
+        """Learn which process talks, and as what: started, forked, or come back."""
+        now = self._clock()
+        pid = connection.pid
+        tracked = self._table.get(pid)
+        how = message.get("how")
+        if tracked is not None and how == "start" and tracked.python is not None:
+            # The same process, but another program: it called exec.
+            role = tracked.role if tracked.role == MAIN else None
+            self._note("exec", "the process started another program (exec)", tracked)
+            before = tracked
+            self._table.ended(tracked, now)
+            tracked = self._table.add(pid, now, before, role)
+        elif tracked is None:
+            parent = self._table.parent_of(pid) or self._table.main
+            tracked = self._table.add(pid, now, parent, SHORT_LIVED)
+        if tracked is None:
+            return
+        if tracked.connection not in (None, connection):
+            self.hang_up(tracked.connection)
+        self.was_used = True
+        if how == "fork" and tracked.python is None:
+            tracked.role = fork_role(self._table.parent_of(pid) or self._table.main)
+        if how == "start" and tracked.role != MAIN:
+            # It may have been seen between its fork and its exec.
+            tracked.role = command_role(command_line(pid))
+        tracked.connection = connection
+        tracked.argv = command_line(pid) or tracked.argv
+        tracked.python = str(message.get("python"))
+        tracked.library = str(message.get("library"))
+        if how == "attach":
+            self._table.give_heap_number(tracked)
+            tracked.note = f"attached after {now:.1f} s; allocations made before are not seen"
+            self._note("attached", tracked.note, tracked)
+        tracked.executable = str(message.get("executable"))
+        tracked.memray = message.get("memray") is True
+        if how != "again":
+            with contextlib.suppress(ProcessGoneError):
+                self._samples.by_interval(tracked, now, tracked.role == MAIN)

@@ -1,0 +1,141 @@
+"""Take the figures of a process and hand them to the store, row by row."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from leaklab.recorder.processes.table import Tracked
+from leaklab.store import RunWriter
+from leaklab.store.schema import TABLES
+
+# Figures that take long for a large process are taken at most this often, and less often if they
+# would otherwise cost more than this share of the recorder's time.
+SLOW_SECONDS = 1.0
+SLOW_SHARE = 0.01
+# Above this many descriptors, sockets are counted at the slow pace instead of at every mark.
+COUNTED_AT_MARKS = 512
+FLUSH_ROW_COUNT = 4096
+
+
+class Samples:
+    """Samples of one pass. Times are seconds since its start."""
+
+    def __init__(
+        self, writer: RunWriter, pass_name: str, watch_files: Sequence[str], cwd: str | None
+    ) -> None:
+        self._writer = writer
+        self._pass = pass_name
+        self._watched = {name: Path(cwd or "", name) for name in watch_files}
+        self._slow_due: dict[int, float] = {}
+        self._rows: dict[str, list[Any]] = {name: [] for name in TABLES["samples"].names}
+
+    def by_interval(self, tracked: Tracked, now: float, main: bool) -> None:
+        """Sample a process that does not wait; raises ProcessGoneError."""
+        values = self._basic(tracked)
+        if now >= self._slow_due.get(tracked.process, 0.0):
+            self._add_slow(tracked, values, now)
+            values.update(tracked.files.status())
+            # The peak belongs to marks, where it is reset.
+            values.pop("rss_peak_bytes", None)
+        if main:
+            values.update(self._file_sizes())
+        self._append(tracked, now, None, False, values)
+
+    def at_mark(
+        self,
+        tracked: Tracked,
+        now: float,
+        *,
+        mark: int | None,
+        quiescent: bool,
+        figures: Mapping[str, float],
+        reset_peak: bool,
+    ) -> None:
+        """Sample a process that waits; raises ProcessGoneError."""
+        values = self._basic(tracked)
+        values.update(tracked.files.status())
+        if reset_peak and not tracked.files.reset_peak():
+            values.pop("rss_peak_bytes", None)
+        children = tracked.files.child_pids()
+        values["child_count"] = None if children is None else len(children)
+        if (values["fd_count"] or 0) <= COUNTED_AT_MARKS:
+            values["socket_count"] = self._socket_count(tracked)
+        if now >= self._slow_due.get(tracked.process, 0.0):
+            self._add_slow(tracked, values, now)
+        values.update(figures)
+        values.update(self._file_sizes())
+        self._append(tracked, now, mark, quiescent, values)
+        tracked.measured_mark_count += mark is not None
+
+    def told(self, tracked: Tracked, now: float, values: Mapping[str, float]) -> None:
+        """Store figures the process sent without waiting."""
+        self._append(tracked, now, None, False, values)
+
+    def _basic(self, tracked: Tracked) -> dict[str, float | None]:
+        values = tracked.files.basic()
+        tracked.rss_bytes = int(values["rss_bytes"] or 0)
+        if values["fd_count"] is not None:
+            values["fd_count"] -= tracked.own_socket_count
+        if values["thread_count"] is not None:
+            # memray's own, and the probe's; either may not have started yet.
+            own_count = tracked.traced + tracked.ticks
+            values["thread_count"] = max(values["thread_count"] - own_count, 1)
+        return values
+
+    @staticmethod
+    def _socket_count(tracked: Tracked) -> int | None:
+        count = tracked.files.socket_count()
+        return None if count is None else count - tracked.own_socket_count
+
+    def _add_slow(self, tracked: Tracked, values: dict[str, float | None], now: float) -> None:
+        begun = time.perf_counter()
+        values["cpu_seconds"] = tracked.files.cpu_seconds()
+        values["uss_bytes"] = tracked.files.uss_bytes()
+        if "socket_count" not in values:
+            values["socket_count"] = self._socket_count(tracked)
+        if "child_count" not in values:
+            children = tracked.files.child_pids()
+            values["child_count"] = None if children is None else len(children)
+        cost_seconds = time.perf_counter() - begun
+        age_seconds = now - tracked.started_seconds
+        pause = max(min(SLOW_SECONDS, 0.1 + age_seconds / 20), cost_seconds / SLOW_SHARE)
+        self._slow_due[tracked.process] = now + max(pause, age_seconds / 2000)
+
+    def _file_sizes(self) -> dict[str, float | None]:
+        sizes: dict[str, float | None] = {}
+        for name, path in self._watched.items():
+            try:
+                sizes[f"file_bytes:{name}"] = path.stat().st_size
+            except OSError:
+                sizes[f"file_bytes:{name}"] = None
+        return sizes
+
+    def _append(
+        self,
+        tracked: Tracked,
+        now: float,
+        mark: int | None,
+        quiescent: bool,
+        values: Mapping[str, Any],
+    ) -> None:
+        measured = {name: value for name, value in values.items() if value is not None}
+        rows = self._rows
+        for _ in measured:
+            rows["process"].append(tracked.process)
+            rows["time_seconds"].append(now)
+            rows["mark"].append(mark)
+            rows["quiescent"].append(quiescent)
+        rows["name"].extend(measured)
+        rows["value"].extend(measured.values())
+        if len(rows["name"]) >= FLUSH_ROW_COUNT:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand the rows gathered so far to the writer."""
+        self._rows["pass"] = [self._pass] * len(self._rows["name"])
+        self._writer.append("samples", self._rows)
+        for values in self._rows.values():
+            values.clear()

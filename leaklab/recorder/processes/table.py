@@ -1,0 +1,260 @@
+"""The processes of a pass: which there are, what role each plays, what run.json says of them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Container, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from leaklab.recorder.channel import Connection
+from leaklab.recorder.heap.stream import HeapStream, SnapshotSchedule
+from leaklab.recorder.procfs import (
+    ProcessFiles,
+    ProcessGoneError,
+    child_pids,
+    command_line,
+    environment,
+    parent_pid,
+    session_of,
+)
+
+# A fork bomb must not become the recorder's: beyond this many, processes are only counted.
+PROCESS_LIMIT = 1000
+MAIN = "main"
+# What a process is called that was seen between its fork and its exec, and never again.
+SHORT_LIVED = "short-lived"
+
+
+@dataclass
+class Tracked:
+    """One process of the target, from the moment it was seen."""
+
+    process: int
+    pid: int
+    parent: int | None
+    role: str
+    argv: list[str]
+    files: ProcessFiles
+    started_seconds: float
+    collect_schedule: SnapshotSchedule
+    snapshot_schedule: SnapshotSchedule
+    connection: Connection | None = None
+    steps: Generator[tuple[str, ...], dict[str, Any], None] | None = None
+    heap: HeapStream | None = None
+    traced: bool = False
+    #: whether the probe has a thread of its own there (see session.py)
+    ticks: bool = False
+    #: when the tracing for a while is to end; None where there is none
+    window_end_seconds: float | None = None
+    python: str | None = None
+    library: str | None = None
+    executable: str | None = None
+    memray: bool = False
+    note: str | None = None
+    exiting: bool = False
+    mark_count: int = 0
+    told_mark_count: int = 0
+    measured_mark_count: int = 0
+    barrier_count: int = 0
+    snapshot_count: int = 0
+    last_snapshot_seconds: float = float("-inf")
+    rss_bytes: int = 0
+    ended_seconds: float | None = None
+    exit_status: int | None = None
+    #: number of this process in the pass its heap belongs to; another one only where series and
+    #: heap are recorded in one go: attached to, or traced for a while
+    heap_process: int | None = None
+
+    @property
+    def own_socket_count(self) -> int:
+        """Sockets in the process that are leaklab's: the channel and the heap stream."""
+        return int(self.connection is not None) + int(self.traced)
+
+    @property
+    def heap_number(self) -> int:
+        """The process number heap tables have."""
+        return self.process if self.heap_process is None else self.heap_process
+
+    def row(self, pass_name: str, process: int | None = None) -> dict[str, Any]:
+        """Return the entry of run.json."""
+        status = self.exit_status
+        return {
+            "process": self.process if process is None else process,
+            "pass": pass_name,
+            "pid": self.pid,
+            "parent": self.parent,
+            "role": self.role,
+            "argv": self.argv,
+            "python": self.python,
+            "mark_count": self.mark_count,
+            "started_seconds": self.started_seconds,
+            "ended_seconds": self.ended_seconds,
+            "exit_status": status if status is not None and status >= 0 else None,
+            "traced": self.traced,
+            "note": self.note,
+        }
+
+
+class ProcessTable:
+    """Finds and numbers the processes of one pass. Numbers go on from ``first_process``."""
+
+    def __init__(self, first_process: int, collect_share: float, snapshot_share: float) -> None:
+        self.all: list[Tracked] = []
+        self.overflow_count = 0
+        self._next_process = first_process
+        self._alive: dict[int, Tracked] = {}
+        self._number: dict[int | None, Tracked] = {}
+        self._collect_share = collect_share
+        self._snapshot_share = snapshot_share
+
+    @property
+    def main(self) -> Tracked:
+        """The process that was started (after an exec, what it became)."""
+        return next(p for p in reversed(self.all) if p.role == MAIN)
+
+    def give_heap_number(self, tracked: Tracked) -> None:
+        """Let the heap of a process belong to a pass of its own."""
+        if tracked.heap_process is None:
+            tracked.heap_process = self._next_process
+            self._next_process += 1
+
+    def rows(self, pass_name: str) -> list[dict[str, Any]]:
+        """Return the entries of run.json, in the order of the process numbers."""
+        rows = [tracked.row(pass_name) for tracked in self.all]
+        rows += [
+            tracked.row("explain", tracked.heap_process)
+            for tracked in self.all
+            if tracked.heap_process is not None
+        ]
+        return sorted(rows, key=lambda row: row["process"])
+
+    def kept(self) -> dict[str, int]:
+        """Say how much of what happened was kept: ever less of it, the longer a run is."""
+        return {
+            "mark_count": sum(tracked.mark_count for tracked in self.all),
+            "measured_mark_count": sum(tracked.measured_mark_count for tracked in self.all),
+            "snapshot_count": sum(tracked.snapshot_count for tracked in self.all),
+        }
+
+    def alive(self) -> list[Tracked]:
+        """Return the processes not known to have ended."""
+        return list(self._alive.values())
+
+    def get(self, pid: int) -> Tracked | None:
+        """Return the process that has ``pid`` now."""
+        return self._alive.get(pid)
+
+    def add(self, pid: int, now: float, parent: Tracked | None, role: str | None) -> Tracked | None:
+        """Start to follow ``pid``; None when it is gone already or there are too many."""
+        if len(self.all) >= PROCESS_LIMIT:
+            self.overflow_count += 1
+            return None
+        try:
+            # The main process has its entry even if it has ended by now.
+            files = ProcessFiles(pid, even_if_gone=role == MAIN)
+        except ProcessGoneError:
+            return None
+        argv = command_line(pid)
+        if not argv and role != MAIN:
+            # On its way out: its memory is gone already. (The main process may still be in the
+            # middle of its exec, when its arguments are not there yet.)
+            files.close()
+            return None
+        tracked = Tracked(
+            process=self._next_process,
+            pid=pid,
+            parent=parent.process if parent else None,
+            role=role or _role(argv, parent),
+            argv=argv,
+            files=files,
+            started_seconds=now,
+            collect_schedule=SnapshotSchedule(self._collect_share, started=now),
+            snapshot_schedule=SnapshotSchedule(self._snapshot_share, started=now),
+        )
+        self._next_process += 1
+        self.all.append(tracked)
+        self._number[tracked.process] = tracked
+        self._alive[pid] = tracked
+        return tracked
+
+    def ended(self, tracked: Tracked, now: float) -> None:
+        """Note that a process has ended."""
+        tracked.ended_seconds = now
+        tracked.files.close()
+        if tracked.connection is not None:
+            tracked.connection.close()
+            tracked.connection = None
+        if self._alive.get(tracked.pid) is tracked:
+            del self._alive[tracked.pid]
+
+    def discover(self, now: float) -> Iterator[Tracked]:
+        """Follow processes started by known ones that were not seen yet; yields them."""
+        todo = self.alive()
+        while todo:
+            parent = todo.pop()
+            if parent.role == SHORT_LIVED:
+                parent.argv = command_line(parent.pid) or parent.argv
+                parent.role = _role(parent.argv, self._number.get(parent.parent))
+            for pid in parent.files.child_pids() or ():
+                # The recorder itself may be a child of the process it was asked to watch.
+                if pid not in self._alive and pid != os.getpid():
+                    tracked = self.add(pid, now, parent, None)
+                    if tracked is not None:
+                        todo.append(tracked)
+                        yield tracked
+
+    def adopt_orphans(
+        self, now: float, main_pid: int, channel_path: str, walkers: Container[int]
+    ) -> None:
+        """Follow children of this very process that the target has left to it, but no walkers.
+
+        They are told from other children by the main process's session or by the channel in
+        their environment.
+        """
+        needle = channel_path.encode()
+        for pid in child_pids(os.getpid()) or ():
+            if pid in self._alive or pid == main_pid or pid in walkers:
+                continue
+            if session_of(pid) == main_pid or needle in environment(pid):
+                # A fork that its parent did not outlive has the parent's command line.
+                argv = command_line(pid)
+                former = next((known for known in reversed(self.all) if known.argv == argv), None)
+                self.add(pid, now, None, _role(argv, former))
+
+    def parent_of(self, pid: int) -> Tracked | None:
+        """Return the followed parent of ``pid``."""
+        parent = parent_pid(pid)
+        return None if parent is None else self._alive.get(parent)
+
+
+def fork_role(parent: Tracked | None) -> str:
+    """Return the role of a process that was forked from ``parent`` and runs the same program."""
+    return f"fork of {parent.role if parent else MAIN}"
+
+
+def command_role(argv: Sequence[str]) -> str:
+    """Return what a command line is called: the same for all workers of one kind."""
+    if not argv:
+        return "unknown"
+    text = " ".join(argv)
+    if match := re.search(r"from multiprocessing\.(\w+) import", text):
+        return f"multiprocessing {match[1]}"
+    words = [PurePath(argv[0]).name]
+    if words[0].startswith("python"):
+        words = ["python"]
+        rest = [part for part in argv[1:] if not part.startswith("-") or part in ("-m", "-c")]
+        if rest[:1] == ["-c"]:
+            words.append("-c")
+        elif rest:
+            words += ["-m", *rest[1:3]] if rest[0] == "-m" else [PurePath(rest[0]).name]
+    return re.sub(r"\d+", "N", " ".join(words))[:80]
+
+
+def _role(argv: Sequence[str], parent: Tracked | None) -> str:
+    if parent is not None and list(argv) == parent.argv:
+        # Forks of a process with a probe say so themselves.
+        return fork_role(parent) if parent.python is None else SHORT_LIVED
+    return command_role(argv)

@@ -1,0 +1,223 @@
+"""Record a run: each pass is the same command once more, into one run folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import resource
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from leaklab.errors import UsageError
+from leaklab.recorder.command import Command, resolve, running
+from leaklab.recorder.drive import drive_command
+from leaklab.recorder.heap.stream import StackTable
+from leaklab.recorder.interruption import Interruption
+from leaklab.recorder.options import RecordOptions
+from leaklab.recorder.passes import Decider, PassRecorder, PassResult
+from leaklab.recorder.processes import limits as control_group
+from leaklab.recorder.sources import store_sources
+from leaklab.recorder.stdin import Stdin
+from leaklab.scratch import Scratch
+from leaklab.store import RunWriter, default_store
+
+Progress = Callable[[dict[str, Any]], None]
+DeciderFactory = Callable[[str, float | None], Decider]
+
+# Of the environment only what changes how memory is used; never anything that may be a secret.
+_RECORDED_VARIABLES = (
+    "MALLOC_ARENA_MAX",
+    "MALLOC_TRIM_THRESHOLD_",
+    "PYTHONMALLOC",
+    "PYTHONOPTIMIZE",
+    "PYTHONHASHSEED",
+    "LD_PRELOAD",
+)
+_RECORDED_PACKAGES = ("memray", "psutil", "pyarrow")
+
+
+def record_run(
+    options: RecordOptions,
+    progress: Progress | None = None,
+    decider: DeciderFactory | None = None,
+) -> str:
+    """Record ``options.command`` and return the run's folder, or its URL in a remote store.
+
+    ``progress`` is called a few times a second with a dict: kind ("started", "figures", "note",
+    "ended"), pass, mark, time_seconds, rss_bytes, live_bytes (None where unmeasured), text.
+
+    ``decider`` makes what looks at the stored run now and then and says when it is decided
+    (`leaklab.verdict.deciding.Decider`); options that stop or trace by the verdict need it.
+
+    A run that was interrupted (SIGINT, SIGTERM) is closed in state "interrupted" and returned.
+    Raises LeaklabError when the command cannot be started or the store not written.
+    """
+    if decider is None and options.looks:
+        raise UsageError("no decider given for a recording that stops by its verdict; pass Decider")
+    if options.pid is None:
+        command = resolve(options.command, options.python, options.cwd)
+    else:
+        command = running(options.pid)
+    if options.drive is not None:
+        drive_command(options.drive, options.cwd)
+    store = options.store or default_store()
+    writer = RunWriter.create(
+        store, options.name or command.name, options.variant, _meta(options, command)
+    )
+    folder = Scratch("run")
+    stacks = StackTable()
+    state = "incomplete"
+    with Interruption() as interruption:
+        try:
+            state = _run_passes(
+                options, command, writer, folder, stacks, progress, interruption, decider
+            )
+            store_sources(writer, stacks)
+        finally:
+            folder.close()
+            writer.close(state)
+    return writer.path
+
+
+# What a pass adds to the environment of the target.
+_PASS_ENVIRONMENT = {"mmap": {"MALLOC_MMAP_THRESHOLD_": "65536"}}
+
+
+def _run_passes(
+    options: RecordOptions,
+    command: Command,
+    writer: RunWriter,
+    folder: Scratch,
+    stacks: StackTable,
+    progress: Progress | None,
+    interruption: Interruption,
+    decider: DeciderFactory | None,
+) -> str:
+    local = Path(writer.path) if "://" not in writer.path else folder.path
+    results: list[PassResult] = []
+    with contextlib.closing(Stdin(options, local / "stdin")) as stdin:
+        # A running process cannot be run again: series and heap are recorded in one go.
+        for name in options.passes if options.pid is None else ("measure",):
+            why_not = _why_not(name, results, options)
+            if why_not is not None:
+                writer.event("skipped", why_not, time_seconds=None, **{"pass": name})
+                _tell(progress, {"kind": "note", "pass": name, "text": why_not})
+                continue
+            if stdin.is_lost:
+                text = "no room for a copy of the input: this pass has none"
+                writer.event("stdin", text, time_seconds=None, **{"pass": name})
+            before = list(writer.meta["processes"])
+            environment = {**(options.env or {}), **_PASS_ENVIRONMENT.get(name, {})}
+            recorder = PassRecorder(
+                replace(options, env=environment),
+                command,
+                name,
+                writer,
+                folder.path,
+                local,
+                stacks,
+                stdin,
+                progress,
+                interruption,
+                expected_mark_counts=_expected_mark_counts(results),
+                ticks=_ticks(name, results, options),
+                decider=decider,
+            )
+            result = recorder.run()
+            results.append(result)
+            writer.update(
+                passes=[*writer.meta["passes"], *result.rows],
+                processes=[*before, *result.processes],
+            )
+            if interruption.count:
+                return "interrupted"
+    return "complete"
+
+
+def _why_not(name: str, results: list[PassResult], options: RecordOptions) -> str | None:
+    """Say why the explain pass cannot tell anything, from what the measure pass has seen."""
+    if name != "explain" or not results or results[0].why_no_heap is None:
+        return None
+    return f"explain pass skipped: {results[0].why_no_heap}"
+
+
+def _expected_mark_counts(results: list[PassResult]) -> dict[str, int]:
+    """Return how many marks to expect by role, where the pass before has come to its end."""
+    if not results or results[-1].rows[0]["stopped_by"] is not None:
+        return {}
+    return results[-1].told_mark_counts
+
+
+def _ticks(name: str, results: list[PassResult], options: RecordOptions) -> bool:
+    """Say whether the probe has to call now and then, because no marks are to be expected."""
+    if options.pid is not None or not (name == "explain" or options.takes_graphs(name)):
+        return False
+    return not any(result.told_mark_counts for result in results) if results else name == "graph"
+
+
+def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
+    versions: dict[str, str | None] = {"python": platform.python_version()}
+    for name in _RECORDED_PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    space = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return {
+        "command": {
+            "argv": list(options.command or command.argv),
+            "kind": command.kind,
+            "python": command.python,
+        },
+        "parameters": dict(options.parameters),
+        "options": {
+            "passes": list(options.passes),
+            "interval_seconds": options.interval_seconds,
+            "collect": options.collect,
+            "native": options.native,
+            "python_allocators": options.python_allocators,
+            "mark_on": list(options.mark_on),
+            "watch_files": list(options.watch_files),
+            "drive": options.drive,
+            "mark_share": options.mark_share,
+            "collect_share": options.collect_share,
+            "snapshot_share": options.snapshot_share,
+        },
+        "fingerprint": options.fingerprint,
+        "platform": {
+            "system": platform.system(),
+            "release": platform.release(),
+            "machine": platform.machine(),
+            "cpu_count": os.cpu_count(),
+            "memory_bytes": psutil.virtual_memory().total,
+            "implementation": sys.implementation.name,
+        },
+        "versions": versions,
+        "environment": {
+            name: value
+            for name in _RECORDED_VARIABLES
+            if (value := {**os.environ, **(options.env or {})}.get(name)) is not None
+        },
+        "limits": {
+            "duration_seconds": options.duration_seconds,
+            "memory_bytes": options.limit_memory_bytes,
+            "disk_bytes": options.limit_disk_bytes,
+            "cgroup_memory_bytes": control_group.limit_bytes(),
+            "address_space_bytes": None if space == resource.RLIM_INFINITY else space,
+        },
+        "case": dict(options.case) if options.case else None,
+    }
+
+
+def _tell(progress: Progress | None, event: dict[str, Any]) -> None:
+    if progress is not None:
+        progress(
+            {"mark": None, "time_seconds": None, "rss_bytes": None, "live_bytes": None, **event}
+        )

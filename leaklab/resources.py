@@ -1,0 +1,122 @@
+"""The resources that are recorded and judged, once: adding one is a row here and its probe.
+
+A probe stores samples under the row's name (`recorder.procfs` for what the kernel says,
+`probe.figures` for what the interpreter says); everything else, the verdict, words, figures, pages
+and tables, reads this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Resource:
+    """What is known of a resource beforehand.
+
+    kind: "level" goes up and down with what is held, "count" counts things exactly, "gauge" is a
+    figure of the user's own, "file" the size of a watched file. title: as figures call it. noun:
+    what a count counts, one and several. material: growth over a whole run, in the resource's own
+    unit, below which it does not matter or is not told from its own unrest; None where the resource
+    is stored and shown but not judged. source: where it is measured.
+    """
+
+    name: str
+    kind: str
+    title: str
+    source: str
+    material: float | None = None
+    noun: tuple[str, str] = ("", "")
+
+
+# In the order in which they are reported. A megabyte of resident memory comes and goes; an open
+# file does not.
+TABLE = (
+    Resource("rss_bytes", "level", "resident set size", "kernel", float(1 << 20)),
+    Resource("heap_bytes", "level", "live heap", "tracer", float(16 << 10)),
+    Resource("uss_bytes", "level", "unique set size", "kernel"),
+    Resource("rss_peak_bytes", "level", "peak resident set size per mark", "kernel"),
+    Resource("fd_count", "count", "open file descriptors", "kernel", 3.0, ("fd", "fds")),
+    Resource("socket_count", "count", "sockets", "kernel", 3.0, ("socket", "sockets")),
+    Resource("thread_count", "count", "threads", "kernel", 3.0, ("thread", "threads")),
+    Resource("task_count", "count", "asyncio tasks", "interpreter", 3.0, ("task", "tasks")),
+    Resource("child_count", "count", "child processes", "kernel", 3.0, ("child", "children")),
+)
+# Families, one member a file or a figure of the user's: ``file_bytes:PATH``, ``gauge:NAME``.
+FAMILIES = (
+    Resource("file_bytes", "file", "size of {}", "kernel", 1024.0),
+    Resource("gauge", "gauge", "{}", "user", 3.0),
+)
+_BY_NAME = {row.name: row for row in (*TABLE, *FAMILIES)}
+
+# What a run is shown by: exact counts tell more than memory, the exact heap more than resident.
+_BY_IMPORTANCE = (
+    "file_bytes", "fd_count", "thread_count", "child_count", "socket_count", "task_count",
+    "heap_bytes", "rss_bytes",
+)  # fmt: skip
+
+
+def find(name: str) -> Resource | None:
+    """Return the row of a resource, of its family for ``gauge:NAME``; None for an unknown one."""
+    return _BY_NAME.get(name.partition(":")[0])
+
+
+def judged_names() -> tuple[str, ...]:
+    """Return the resources that get a verdict, in the order in which they are reported."""
+    return tuple(row.name for row in TABLE if row.material is not None)
+
+
+def family_prefixes() -> tuple[str, ...]:
+    """Return what the members of each family begin with: ``file_bytes:``, ``gauge:``."""
+    return tuple(f"{row.name}:" for row in FAMILIES)
+
+
+def material(name: str) -> float:
+    """Return the growth over a run, in the resource's unit, below which it does not matter.
+
+    An unknown name counts as a gauge. Example: ``material("fd_count")`` is 3.0.
+    """
+    row = find(name) or _BY_NAME["gauge"]
+    return _BY_NAME["gauge"].material or 0.0 if row.material is None else row.material
+
+
+def is_bytes(name: str) -> bool:
+    """Return whether a resource is counted in bytes; a gauge says so by its name, as all do."""
+    kind, _, rest = name.partition(":")
+    return kind.endswith("_bytes") or (kind == "gauge" and rest.endswith("_bytes"))
+
+
+def is_memory(name: str) -> bool:
+    """Return whether a resource is a level of memory of the process."""
+    row = find(name)
+    return row is not None and row.kind == "level"
+
+
+def noun(name: str, value: float = 2.0) -> str:
+    """Return what a count counts: ``fds``, one ``fd``; nothing for bytes and gauges."""
+    row = find(name)
+    if row is not None:
+        return row.noun[0] if abs(value) == 1 else row.noun[1]
+    if ":" in name or not name.endswith("_count"):
+        return ""
+    word = name.removesuffix("_count").replace("_", " ")
+    return word if abs(value) == 1 else f"{word}s"
+
+
+def title(name: str) -> str:
+    """Return what a resource is called in a figure: ``open file descriptors``."""
+    family, _, member = name.partition(":")
+    row = find(name)
+    if row is None:
+        return noun(name) or name.replace("_", " ")
+    if family == "gauge":
+        return member.removesuffix("_bytes").replace("_", " ")
+    return row.title.format(member)
+
+
+def importance(name: str) -> int:
+    """Return the place of a resource among those to show a run by; the least is shown first."""
+    family = name.partition(":")[0]
+    if family in _BY_IMPORTANCE:
+        return _BY_IMPORTANCE.index(family)
+    return len(_BY_IMPORTANCE)

@@ -1,0 +1,1 @@
+"""Runs, comparisons and tables of runs: data that renders itself."""

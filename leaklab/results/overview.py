@@ -1,0 +1,136 @@
+"""One table over all runs of a store: run, resource, verdict. Queried with DuckDB.
+
+The verdict of a run is worked out once and kept beside it as ``verdict.json``, so that a store of
+thousands of runs is read in seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leaklab.errors import LeaklabError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from leaklab.results.run import Run
+
+_KEPT = "verdict.json"
+COLUMNS = (
+    "run", "name", "variant", "created", "state", "run_verdict", "resource", "role", "verdict",
+    "rate", "rate_low", "rate_high", "unit", "first", "last", "path",
+)  # fmt: skip
+
+_QUERY = """
+    SELECT run, name, variant, created, state, verdict AS run_verdict,
+           resource.name AS resource, resource.role AS role, resource.verdict AS verdict,
+           resource.rate AS rate, resource.rate_low AS rate_low, resource.rate_high AS rate_high,
+           resource.unit AS unit, resource.first AS first, resource.last AS last, path
+    FROM (SELECT * EXCLUDE (resources), unnest(resources) AS resource FROM summaries)
+    ORDER BY created, run, resource, role
+"""
+
+
+def runs_table(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+    """See :func:`leaklab.recordings.runs`."""
+    import pandas as pd
+
+    summaries = list(_summaries(str(store) if store else None))
+    rows = [resource for summary in summaries for resource in summary["resources"]]
+    if not rows:
+        return pd.DataFrame(columns=list(COLUMNS))
+    return _query(summaries)
+
+
+def _query(summaries: list[dict[str, Any]]) -> pd.DataFrame:
+    import duckdb
+    import pyarrow as pa
+
+    figures = ("rate", "rate_low", "rate_high", "first", "last")
+    texts = ("name", "role", "verdict", "unit")
+    resource = pa.struct(
+        [(name, pa.string()) for name in texts] + [(name, pa.float64()) for name in figures]
+    )
+    schema = pa.schema(
+        [
+            (name, pa.string())
+            for name in ("run", "name", "variant", "created", "state", "verdict", "path")
+        ]
+        + [("resources", pa.list_(resource))]
+    )
+    with duckdb.connect() as connection:
+        connection.register("summaries", pa.Table.from_pylist(summaries, schema=schema))
+        table: pd.DataFrame = connection.execute(_QUERY).df()
+    return table
+
+
+def _summaries(store: str | None) -> Any:
+    from leaklab.store import default_store
+    from leaklab.store.location import filesystem
+
+    store = store or default_store()
+    fs, root = filesystem(store)
+    root = root.rstrip("/")
+    for found in sorted(fs.glob(f"{root}/*/*/*/run.json")):
+        folder = str(found).removesuffix("/run.json")
+        path = store.rstrip("/") + folder[len(root) :]
+        try:
+            yield _summary(fs, folder, path)
+        except LeaklabError:
+            continue  # one damaged run must not hide the others
+
+
+@cache
+def _method() -> str:
+    """Digest of the code that judges: a verdict worked out by other code is worked out anew."""
+    package = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for part in ("analysis", "verdict"):
+        for path in sorted((package / part).rglob("*.*")):
+            if path.suffix != ".pyc":
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def keep_summary(run: Run) -> dict[str, Any]:
+    """Return what the table says of a run, and keep it beside the run for the next one who asks."""
+    from leaklab.store.location import filesystem
+
+    summary = {
+        "method": _method(),
+        "run": run.meta["run_id"],
+        "created": run.meta.get("created"),
+        **run.resources_json(),
+    }
+    if run.path and run.meta["state"] in ("complete", "interrupted"):
+        fs, folder = filesystem(run.path)
+        # A store that may only be read works too, more slowly.
+        with contextlib.suppress(OSError):
+            fs.pipe_file(f"{folder.rstrip('/')}/{_KEPT}", json.dumps(summary).encode())
+    return {**summary, "path": run.path}
+
+
+def _summary(fs: Any, folder: str, path: str) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError):
+        summary: dict[str, Any] = json.loads(fs.cat_file(f"{folder}/{_KEPT}"))
+        if summary.get("method") == _method():
+            return {**summary, "path": path}
+    from leaklab.results.run import Run
+    from leaklab.store import open_run
+
+    return keep_summary(Run(open_run(path)))
+
+
+def last_verdicts(store: str | os.PathLike[str]) -> dict[tuple[str, str], str]:
+    """Return the verdict of the newest complete run by (name, variant)."""
+    found = sorted(
+        (summary for summary in _summaries(str(store)) if summary["state"] == "complete"),
+        key=lambda summary: str(summary["created"]),
+    )
+    return {(str(s["name"]), str(s["variant"])): str(s["verdict"]) for s in found}

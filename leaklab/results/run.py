@@ -1,0 +1,226 @@
+"""A recorded run with what the analysis says of it, worked out when first asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from leaklab.findings.tree import AllocationTree
+    from leaklab.store import RunData
+    from leaklab.verdict.judge import ResourceVerdict, Verdict
+    from leaklab.verdict.time_left import TimeLeft
+
+VERDICT_MIME = "application/vnd.leaklab.verdict+json"
+SHOW_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One recorded run. Renders itself in a notebook; ``reused`` if it was not recorded anew."""
+
+    data: RunData
+    reused: bool = field(default=False)
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """run.json: command, parameters, versions, passes, processes, events."""
+        return self.data.meta
+
+    @property
+    def path(self) -> str | None:
+        """Folder or URL of the run; None for one made in memory."""
+        return self.data.path
+
+    @property
+    def label(self) -> str:
+        """What the run is called in figures and tables: ``name/variant``."""
+        variant = self.meta.get("variant")
+        return f"{self.meta['name']}/{variant}" if variant else str(self.meta["name"])
+
+    @cached_property
+    def _verdict(self) -> Verdict:
+        from leaklab.verdict.judge import judge
+
+        return judge(self.data)
+
+    @cached_property
+    def _retention(self) -> pd.DataFrame:
+        from leaklab.findings.retention import retention
+
+        return retention(self.data)
+
+    @cached_property
+    def _trees(self) -> dict[str, AllocationTree]:
+        return {}
+
+    @cached_property
+    def heap_role(self) -> str:
+        """The role whose heap grows; where none does "main", or one whose heap was recorded."""
+        from leaklab.analysis.heap import heap_timeline
+        from leaklab.analysis.series import roles
+
+        suspects = self._verdict.suspects
+        if len(suspects):
+            return str(suspects["role"].iloc[0])
+        recorded = (
+            role for role in roles(self.data, "explain") if heap_timeline(self.data, role=role)
+        )
+        return next(recorded, "main")
+
+    def verdict(self) -> Verdict:
+        """Return ``leak``, ``bounded`` or ``inconclusive``, for the run and each resource."""
+        return self._verdict
+
+    def suspects(self) -> pd.DataFrame:
+        """Return the allocation sites whose live bytes grow, worst first, and what retains them.
+
+        Columns as :func:`leaklab.verdict.suspects.suspects`; sizes are bytes, rates bytes per
+        iteration or second.
+        """
+        frame = self._verdict.suspects.copy()
+        if len(frame):
+            holders = self._holders(str(frame["role"].iloc[0]))
+            frame["retained_by"] = [holders.get(int(rank), []) for rank in frame["rank"]]
+        return frame
+
+    def retention(self) -> pd.DataFrame:
+        """Return the paths from a root to what grows; empty without object graphs."""
+        return self._retention.copy()
+
+    def tree(self, role: str | None = None) -> AllocationTree:
+        """Return the live heap of a role, by default `heap_role`, at the last snapshot."""
+        from leaklab.findings.tree import allocation_tree
+
+        role = role or self.heap_role
+        if role not in self._trees:
+            self._trees[role] = allocation_tree(self.data, role=role)
+        return self._trees[role]
+
+    def kept_free(self) -> pd.DataFrame:
+        """Return what allocators keep free: part, bytes, way_back; empty where nothing is known."""
+        from leaklab.findings.rss import kept_by_allocators
+
+        return kept_by_allocators(self.data)
+
+    def tried(self) -> pd.DataFrame:
+        """Return what the trim and mmap passes brought: way, rss_bytes, usual_bytes, verdicts."""
+        from leaklab.findings.rss import tried
+
+        return tried(self.data)
+
+    def time_left(self) -> TimeLeft | None:
+        """When resident memory reaches the smallest limit at its rate; None if it does not leak.
+
+        The limits looked at are those of the run: ``--limit-memory``, control group, RLIMIT_AS and
+        the machine's memory.
+        """
+        from leaklab.verdict.time_left import smallest_limit, time_left
+
+        limit = smallest_limit(self.meta)
+        resident = self.verdict().resource("rss_bytes")
+        return time_left(resident, *limit) if limit and resident else None
+
+    def resident(self) -> pd.DataFrame:
+        """Return resident memory in its parts over time; see :mod:`leaklab.findings.rss`."""
+        from leaklab.findings.rss import decomposition
+
+        return decomposition(self.data)
+
+    def _holders(self, role: str) -> dict[int, list[str]]:
+        """Retention paths by the rank of the suspect they keep alive."""
+        held: dict[int, list[str]] = {}
+        paths = self._retention
+        paths = paths[paths["role"] == role]
+        for ranks, path in zip(paths["suspect_ranks"], paths["path"], strict=True):
+            for rank in ranks:
+                held.setdefault(int(rank), []).append(str(path))
+        return held
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``leaklab show --json`` prints; a figure that was not measured is null."""
+        further = {
+            "retention": self.retention().to_dict("records"),
+            "events": self.meta["events"],
+        }
+        return {**self.verdict_json(), **plain(further)}
+
+    def verdict_json(self) -> dict[str, Any]:
+        """Return what a notebook job collects into verdict.json: `to_json` without the details."""
+        left = self.time_left()
+        further = {
+            "suspects": [_suspect_json(row) for row in self.suspects().to_dict("records")],
+            "time_left": asdict(left) if left else None,
+        }
+        return {
+            "schema_version": SHOW_SCHEMA_VERSION,
+            "run": self.path or self.meta["run_id"],
+            **self.resources_json(),
+            **plain(further),
+        }
+
+    def resources_json(self) -> dict[str, Any]:
+        """Return the verdict on the run and each resource; without suspects, so soon done."""
+        verdict = self.verdict()
+        result: dict[str, Any] = plain(
+            {
+                "name": self.meta["name"],
+                "variant": self.meta.get("variant"),
+                "state": self.meta["state"],
+                "verdict": verdict.verdict,
+                "reason": verdict.reason,
+                "resources": [_resource_json(resource) for resource in verdict.resources],
+            }
+        )
+        return result
+
+    def __str__(self) -> str:
+        from leaklab.present.text import run_text
+
+        return run_text(self)
+
+    def _repr_html_(self) -> str:
+        from leaklab.present.bundle import verdict_bundle
+
+        return str(verdict_bundle(self.verdict(), self.label)["text/html"])
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """Show the run; the JSON form is what a notebook job collects into verdict.json."""
+        return {
+            "text/plain": str(self),
+            "text/html": self._repr_html_(),
+            VERDICT_MIME: self.verdict_json(),
+        }
+
+
+def _resource_json(resource: ResourceVerdict) -> dict[str, Any]:
+    names = ("name", "verdict", "rate", "rate_low", "rate_high", "unit", "first", "last", "reason")
+    return {name: getattr(resource, name) for name in (*names, "role")}
+
+
+def _suspect_json(row: Mapping[Any, Any]) -> dict[str, Any]:
+    names = (
+        "rank", "function", "file", "line", "stack", "live_bytes", "growth_bytes", "rate", "share",
+        "fingerprint", "known", "role", "retained_by",
+    )  # fmt: skip
+    return {name: row.get(name) for name in names}
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` in JSON's own types: NaN and NA become null, numpy scalars numbers."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, int, bool)):
+        return value
+    return None if type(value).__name__ in ("NAType", "NaTType") else str(value)

@@ -1,0 +1,1 @@
+"""From series and heaps to a verdict."""

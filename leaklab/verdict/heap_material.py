@@ -1,0 +1,54 @@
+"""How much a site of the heap must gain before its growth matters."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from leaklab.analysis.heap import HeapTimeline
+from leaklab.verdict.evidence import MINIMUM_POINTS
+from leaklab.verdict.growth import Growth
+
+# Growth of one site below this, over the run: the interpreter itself warms up by as much (caches of
+# code, types and names), and it matters to nobody.
+SITE_MATERIAL_BYTES = 16384.0
+# Pools of small objects inside the interpreter fill for hundreds of iterations: growth by less
+# than a small object or two each time must come to more.
+SMALL_OBJECT_BYTES = 128.0
+SMALL_MATERIAL_BYTES = 24576.0
+# Libraries warm up for hundreds of calls, by more the more of them is loaded: in a short run growth
+# must come to this share of the heap, or to the largest that was met.
+SHORT_RUN = {"iteration": 200.0, "second": 60.0}
+WARM_UP_SHARE = 0.01
+WARM_UP_BYTES = 49152.0
+# It is no warm-up where this share of the intervals brings the same amount, within so much.
+SAME_SHARE = 0.8
+SAME_PACE = 0.05
+# Moments in the last half of a run at which a stack is looked at, to see whether it churns.
+SETTLED_COLUMNS = 6
+
+
+def material_bytes(growth: Growth, heap_bytes: float) -> float:
+    """Bytes that growth at this rate must come to in the run, in a heap this large, to matter."""
+    small = growth.unit == "iteration" and growth.rate < SMALL_OBJECT_BYTES
+    least = SMALL_MATERIAL_BYTES if small else SITE_MATERIAL_BYTES
+    if growth.span >= SHORT_RUN[growth.unit] or _same_each_time(growth):
+        return least
+    return max(least, min(WARM_UP_SHARE * heap_bytes, WARM_UP_BYTES))
+
+
+def settled_bytes(timeline: HeapTimeline) -> float:
+    """The part of the heap that does not come and go: a measure of how much code is loaded."""
+    columns = np.linspace(timeline.last_half, timeline.column_count - 1, SETTLED_COLUMNS)
+    seen = [timeline.live(column) for column in np.unique(columns.astype(int)).tolist()]
+    lowest, highest = np.minimum.reduce(seen), np.maximum.reduce(seen)
+    settled = float(lowest[lowest >= highest / 2].sum())
+    return min(settled, float(timeline.total()[timeline.last_half :].min()))
+
+
+def _same_each_time(growth: Growth) -> bool:
+    """Whether nearly every interval brings the same amount per unit: a warm-up does not."""
+    paces = np.diff(growth.y) / np.diff(growth.x)
+    if len(paces) < MINIMUM_POINTS:
+        return False
+    usual = float(np.median(paces))
+    return usual > 0 and float((abs(paces - usual) <= SAME_PACE * usual).mean()) >= SAME_SHARE

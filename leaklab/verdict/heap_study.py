@@ -1,0 +1,287 @@
+"""The heap of one role looked at site by site: which sites grow, and which of them leak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from leaklab.analysis.heap import HeapTimeline, heap_timeline
+from leaklab.analysis.series import processes_of
+from leaklab.analysis.sites import USER_ORIGINS, Sites, group_sites
+from leaklab.verdict.events import CLEAN_SHARE, given_back
+from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED, Evidence, weigh
+from leaklab.verdict.growth import BIN_COUNT, Growth, estimate, floors, last_regime
+from leaklab.verdict.heap_material import SITE_MATERIAL_BYTES, material_bytes, settled_bytes
+from leaklab.verdict.known import known_growers, known_of_stacks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from leaklab.store import RunData
+
+    Floats = NDArray[np.float64]
+
+# Sites looked at closely: enough for any report, few enough for a matrix of all snapshots.
+CANDIDATE_COUNT = 192
+SHRINKING_COUNT = 24
+# Without snapshots of this last share of the work the heap is not judged.
+UNCOVERED_SHARE = 0.25
+# A site that grows while others give back this share of it only took over their objects.
+MOVED_SHARE = 0.7
+# Stacks of one site, times snapshots, looked at one by one, at most; and the share of what some of
+# them gain that the floor of the others may lose.
+MOST_CELLS = 500_000
+REPLACED_SHARE = 0.1
+
+
+# What is there at so many snapshots in a row, of at least so many, is no matter of a moment.
+LOOKS = 3
+FEWEST_LOOKS = 16
+
+
+@dataclass(frozen=True)
+class SiteGrowth:
+    """One site over the run: where, how it grows, and what that is evidence for."""
+
+    site: int
+    known: int
+    growth: Growth
+    evidence: Evidence
+    live: Floats
+    count_growth: float
+
+    @property
+    def gain(self) -> float:
+        """Bytes gained from the baseline to the end."""
+        return float(self.growth.y[-1] - self.growth.y[0])
+
+    @property
+    def leaks(self) -> bool:
+        """Keeps growing, and is no known cache below its ceiling."""
+        if self.evidence.verdict != GROWS:
+            return False
+        return self.known < 0 or self.gain > known_growers()[self.known].ceiling_bytes
+
+
+@dataclass(frozen=True)
+class HeapStudy:
+    """The heap of one role, looked at site by site.
+
+    growing: sites that gained bytes, most telling first. known: the known grower of each stack, -1
+    without one; its stacks are a site of their own. total: growth of the whole heap.
+    moved: bytes that other sites gave back in the last half of the run, one object at a time, as
+    when theirs are replaced by those of the growing sites. missing_x: marks of the
+    work's end that no snapshot covers, where they are too many to judge; else 0.
+    """
+
+    role: str
+    timeline: HeapTimeline
+    sites: Sites
+    known: NDArray[np.int64]
+    baseline: int
+    growing: tuple[SiteGrowth, ...]
+    total: Growth
+    total_evidence: Evidence
+    moved: float
+    missing_x: float
+
+    @property
+    def leaking(self) -> tuple[SiteGrowth, ...]:
+        """Sites that keep growing; empty where others give back as much."""
+        return self._unless_moved([entry for entry in self.growing if entry.leaks])
+
+    @property
+    def undecided(self) -> tuple[SiteGrowth, ...]:
+        """Sites that may leak, for all that was recorded; empty where others give back as much."""
+        found = [entry for entry in self.growing if entry.evidence.verdict == UNDECIDED]
+        return self._unless_moved(found)
+
+    def _unless_moved(self, found: list[SiteGrowth]) -> tuple[SiteGrowth, ...]:
+        late = self.timeline.last_half
+        gained = sum(float(entry.live[-1] - entry.live[late]) for entry in found)
+        return tuple(found) if not self.moved or self.moved < MOVED_SHARE * gained else ()
+
+
+# A run's tables never change, and a page asks for the same study many times.
+_STUDIES: WeakKeyDictionary[RunData, dict[tuple[object, ...], HeapStudy | None]] = (
+    WeakKeyDictionary()
+)
+
+
+def study_heap(
+    data: RunData, *, role: str = "main", user_origins: tuple[str, ...] = USER_ORIGINS
+) -> HeapStudy | None:
+    """Study the heap of one role in the explain pass; None where none was recorded."""
+    known = _STUDIES.setdefault(data, {})
+    key = (role, user_origins)
+    if key not in known:
+        known[key] = _study(data, role, user_origins)
+    return known[key]
+
+
+def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy | None:
+    timeline = heap_timeline(data, role=role)
+    if timeline is None or timeline.column_count < 2:
+        return None
+    sites = group_sites(data.stacks, data.frames, timeline.stack_ids, user_origins=user_origins)
+    known = known_of_stacks(sites, sites.offsets)
+    # A known cache behind a user's line is a group of its own.
+    group = sites.of_stack * (len(known_growers()) + 1) + known + 1
+    distinct, inverse = np.unique(group, return_inverse=True)
+    of_stack = inverse.astype(np.int64)
+    baseline = baseline_column(timeline)
+    last = timeline.column_count - 1
+    change = timeline.live(last) - timeline.live(baseline)
+    gain = np.bincount(of_stack, weights=change, minlength=len(distinct)).astype(np.float64)
+    chosen = np.argsort(-gain, kind="stable")[:CANDIDATE_COUNT]
+    chosen = chosen[gain[chosen] > 0]
+    number = np.full(len(distinct), -1, np.int64)
+    number[chosen] = np.arange(len(chosen))
+    matrix = timeline.grouped(number[of_stack], len(chosen))
+    counts = timeline.grouped(number[of_stack], len(chosen), count=True)
+    total = timeline.total()
+    heap_bytes = settled_bytes(timeline)
+    growing = [
+        _site_growth(
+            timeline, divmod(int(distinct[at]), len(known_growers()) + 1), row, count, heap_bytes
+        )
+        for at, row, count in zip(chosen, matrix, counts, strict=True)
+    ]
+    growing = [
+        _without_passing(timeline, entry, np.flatnonzero(of_stack == at), heap_bytes)
+        for at, entry in zip(chosen, growing, strict=True)
+    ]
+    growing.sort(key=_telling)
+    whole, whole_evidence = _weighed(timeline, total, heap_bytes)
+    return HeapStudy(
+        role=role,
+        timeline=timeline,
+        sites=sites,
+        known=known,
+        baseline=baseline,
+        growing=tuple(growing),
+        total=whole,
+        total_evidence=whole_evidence,
+        moved=_moved(timeline, of_stack, gain),
+        missing_x=_missing(data, role, timeline),
+    )
+
+
+def _missing(data: RunData, role: str, timeline: HeapTimeline) -> float:
+    """Marks after the last snapshot, where they are more than a share of all."""
+    if timeline.unit != "iteration":
+        return 0.0
+    members = processes_of(data, role, "explain").values()
+    marks = sum(entry.get("mark_count") or 0 for entry in members)
+    missing = marks - float(timeline.x[-1])
+    return missing if missing > UNCOVERED_SHARE * marks else 0.0
+
+
+def _moved(timeline: HeapTimeline, of_stack: NDArray[np.int64], gain: Floats) -> float:
+    """Bytes given back in the last half by the sites that shrink as steadily as a leak grows.
+
+    They may fall ever more slowly: the fewer of them are left, the fewer can be replaced.
+    """
+    chosen = np.argsort(gain, kind="stable")[:SHRINKING_COUNT]
+    chosen = chosen[gain[chosen] < -SITE_MATERIAL_BYTES]
+    number = np.full(len(gain), -1, np.int64)
+    number[chosen] = np.arange(len(chosen))
+    moved = 0.0
+    for row in timeline.grouped(number[of_stack], len(chosen)):
+        shrinking = estimate(timeline.x, -row, unit=timeline.unit)
+        evidence = weigh(shrinking, material=SITE_MATERIAL_BYTES, one_of_many=True)
+        if evidence.verdict == GROWS or evidence.code in ("slowing", "levelled", "bent"):
+            moved += max(0.0, float(row[timeline.last_half] - row[-1]))
+    return moved
+
+
+def baseline_column(timeline: HeapTimeline) -> int:
+    """The column where warm-up of the role's whole heap ended, never in the last half."""
+    floor_x, floor_y = floors(timeline.x, timeline.total(), BIN_COUNT)
+    begin = floor_x[last_regime(floor_x, floor_y)]
+    column = int(np.searchsorted(timeline.x, begin))
+    return min(max(column, timeline.column_count // 10), timeline.column_count // 2)
+
+
+def _weighed(timeline: HeapTimeline, live: Floats, heap_bytes: float) -> tuple[Growth, Evidence]:
+    """How ``live`` (bytes by column) grows, in a heap this large, and what that is evidence for."""
+    growth = estimate(timeline.x, live, unit=timeline.unit)
+    evidence = weigh(
+        growth,
+        material=material_bytes(growth, heap_bytes),
+        whole_gain=float(live[-1] - live[0]),
+        one_of_many=True,
+    )
+    return growth, evidence
+
+
+def _site_growth(
+    timeline: HeapTimeline,
+    place: tuple[int, int],
+    live: Floats,
+    count: Floats,
+    heap_bytes: float,
+) -> SiteGrowth:
+    site, known = place[0], place[1] - 1
+    growth, evidence = _weighed(timeline, live, heap_bytes)
+    if known >= 0 and evidence.verdict != GROWS:
+        evidence = Evidence(STOPPED, "known", evidence.rising, evidence.windows)
+    begin = len(live) - len(growth.y)
+    return SiteGrowth(site, known, growth, evidence, live, float(count[-1] - count[begin]))
+
+
+def _without_passing(
+    timeline: HeapTimeline, entry: SiteGrowth, stacks: NDArray[np.int64], heap_bytes: float
+) -> SiteGrowth:
+    """The site judged by what stays, where what is in use only for a moment blurs it.
+
+    The two come from different stacks of one line: those that hardly ever give back are judged by
+    themselves, unless the others lose what these gain (an object may be replaced by one that was
+    allocated another way).
+    """
+    noisy = given_back(entry.growth.y) > CLEAN_SHARE
+    if entry.known >= 0 or entry.evidence.verdict == GROWS or not noisy:
+        return entry
+    if timeline.unit == "second" and entry.evidence.verdict == UNDECIDED:
+        entry = _without_moments(timeline, entry, heap_bytes)
+        if entry.evidence.verdict == GROWS:
+            return entry
+    size = len(stacks) * timeline.column_count
+    if entry.gain < SITE_MATERIAL_BYTES or len(stacks) < 2 or size > MOST_CELLS:
+        return entry
+    number = np.full(len(timeline.stack_ids), -1, np.int64)
+    number[stacks] = np.arange(len(stacks))
+    live = timeline.grouped(number, len(stacks))
+    moves = np.diff(live, axis=1)
+    taken, lost = moves.clip(min=0).sum(axis=1), -moves.clip(max=0).sum(axis=1)
+    stays = lost <= CLEAN_SHARE * taken
+    kept, passing, late = live[stays].sum(axis=0), live[~stays].sum(axis=0), timeline.last_half
+    sinks = passing[:late].min(initial=np.inf) - passing[late:].min()
+    if sinks > REPLACED_SHARE * (kept[-1] - kept[0]):
+        return entry
+    growth, evidence = _weighed(timeline, kept, heap_bytes)
+    return replace(entry, growth=growth, evidence=evidence) if evidence.verdict == GROWS else entry
+
+
+def _without_moments(timeline: HeapTimeline, entry: SiteGrowth, heap_bytes: float) -> SiteGrowth:
+    """The site judged by what is still there some snapshots later.
+
+    Without marks a snapshot may come in the middle of a unit of work, when a table is copied, say.
+    """
+    if timeline.column_count < FEWEST_LOOKS:
+        return entry
+    stays = np.lib.stride_tricks.sliding_window_view(entry.live, LOOKS).min(axis=1)
+    looked = timeline.until(len(stays))
+    growth, evidence = _weighed(looked, stays, heap_bytes)
+    # What was given back in between is not seen any more, so nothing may rest on that.
+    steady = evidence.verdict == GROWS and evidence.code == "steady"
+    return replace(entry, growth=growth, evidence=evidence) if steady else entry
+
+
+def _telling(entry: SiteGrowth) -> tuple[int, float]:
+    """Leaking sites first, then undecided, then the rest; within each by growth."""
+    order = 0 if entry.leaks else 2 if entry.evidence.verdict == STOPPED else 1
+    return (order, -entry.growth.total if order == 0 else -entry.gain)

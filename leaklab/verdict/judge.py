@@ -1,0 +1,245 @@
+"""Is it a leak? One verdict per resource and one for the run, each with its reason.
+
+``leak``: it keeps growing after warm-up. ``bounded``: it does not. ``inconclusive``: what was
+recorded does not decide it, and the reason says what would.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from leaklab.analysis.series import HEAP, resource_names, resource_series, roles
+from leaklab.present.formatting import rate_text, span_text
+from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
+from leaklab.verdict.growth import estimate
+from leaklab.verdict.heap_study import HeapStudy, study_heap
+from leaklab.verdict.resident import UNEXPLAINED_BYTES, reconcile
+from leaklab.verdict.resources import (
+    BOUNDED,
+    INCONCLUSIVE,
+    LEAK,
+    ResourceVerdict,
+    judge_series,
+    reason,
+    verdict_of,
+)
+from leaklab.verdict.suspects import describe, suspects_table
+
+if TYPE_CHECKING:
+    from leaklab.store import RunData
+
+__all__ = ["BOUNDED", "INCONCLUSIVE", "LEAK", "ResourceVerdict", "Verdict", "judge"]
+
+# Too few figures of these leave a run undecided.
+DECISIVE = ("rss_bytes", "heap_bytes")
+# From this many standard errors on the total's rate is clear of churn.
+CLEAR_STATISTIC = 20.0
+# A growing total is no leak when sites that do not leak make up this share of it.
+SETTLED_SHARE = 0.7
+# Resident memory has followed the heap when it took in this share of its growth.
+FOLLOWED_SHARE = 0.7
+# A helper process must be seen for this long after its start.
+HELPER_SECONDS = 10.0
+# An undecided site matters when it makes up this share of the heap's growth.
+UNDECIDED_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict on a run: its resources' verdicts, and the suspects behind them."""
+
+    verdict: str
+    reason: str
+    resources: tuple[ResourceVerdict, ...]
+    suspects: pd.DataFrame = field(repr=False, compare=False)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from leaklab.present.bundle import verdict_bundle
+
+        return verdict_bundle(self)
+
+    def resource(self, name: str, role: str = "main") -> ResourceVerdict | None:
+        """The verdict on one resource, or None where it was not measured."""
+        for entry in self.resources:
+            if entry.name == name and entry.role == role:
+                return entry
+        return None
+
+
+def judge(data: RunData) -> Verdict:
+    """Judge a recorded run. Never raises for a short or incomplete one: it is inconclusive."""
+    names = resource_names(data)
+    studies = {
+        role: study
+        for role in roles(data, "explain")
+        if (study := study_heap(data, role=role)) is not None
+    }
+    marked = any(entry.get("mark_count") for entry in data.meta.get("processes", ()))
+    heaps = {role: judge_heap(study) for role, study in studies.items()}
+    resources: list[ResourceVerdict] = []
+    for name in names:
+        if name == HEAP:
+            for role, entry in heaps.items():
+                if role != "main" and entry.unit == "second":
+                    series = resource_series(data, HEAP, role=role)
+                    entry = _of_helper(entry, series, marked)
+                resources.append(entry)
+            continue
+        for role in roles(data):
+            series = resource_series(data, name, role=role)
+            if not len(series):
+                continue
+            entry = judge_series(series)
+            if name == "rss_bytes" and role in heaps:
+                entry = reconcile(entry, series, heaps[role], studies[role], data)
+            if role != "main" and entry.unit == "second":
+                entry = _of_helper(entry, series, marked)
+            if name not in DECISIVE and len(series) < MINIMUM_POINTS:
+                # Task counts begin when asyncio is imported, perhaps at the very end.
+                entry = replace(entry, decides=False)
+            resources.append(entry)
+    resources = [
+        _settled_by_resident(entry, studies[entry.role], resources, data)
+        if entry.name == HEAP
+        else entry
+        for entry in resources
+    ]
+    worst = max(heaps, key=lambda role: (heaps[role].verdict == LEAK, heaps[role].rate), default="")
+    verdict, why = _of_run(tuple(resources), studies)
+    return Verdict(verdict, why, tuple(resources), suspects_table(studies.get(worst)))
+
+
+def _of_helper(entry: ResourceVerdict, series: pd.DataFrame, marked: bool) -> ResourceVerdict:
+    """A child without marks that was seen only shortly decides nothing.
+
+    Beside processes that mark it is a server or load generator, most often: its start looks like
+    growth, so it is judged once it was seen for long enough after that.
+    """
+    end_x = float(series["x"].iloc[-1])
+    enough = len(series) >= MINIMUM_POINTS
+    if enough and (not marked or end_x - entry.baseline_x >= HELPER_SECONDS):
+        return entry
+    why = f"was seen for {span_text(end_x, 'second')} in a child process: listed, not judged"
+    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=0.0, decides=False)
+
+
+def judge_heap(study: HeapStudy) -> ResourceVerdict:
+    """The verdict on the live heap of one role, from its sites and its total.
+
+    The heap leaks when a site keeps growing that nobody else's shrinking makes up for; churn of
+    other sites, however large, does not hide it. The rate is that of the whole heap where it is
+    clear, else that of the leaking sites together.
+    """
+    if study.missing_x > 0:
+        evidence = Evidence(UNDECIDED, "uncovered", more_x=study.missing_x)
+        why = reason(HEAP, study.total, evidence)
+        return verdict_of(HEAP, study.role, study.total, evidence, why)
+    leaking = study.leaking
+    unit, timeline = study.timeline.unit, study.timeline
+    if leaking:
+        together = np.sum([entry.live for entry in leaking], axis=0)
+        begin = float(min(entry.growth.baseline_x for entry in leaking))
+        growth = estimate(timeline.x, together, unit=unit, baseline_x=begin)
+        whole = estimate(timeline.x, timeline.total(), unit=unit, baseline_x=begin)
+        if whole.statistic >= CLEAR_STATISTIC and whole.rate > growth.rate:
+            # Churn does not blur the total: it has the small sites that leak too.
+            growth = whole
+        first = leaking[0]
+        place = describe(study.sites, int(study.sites.frame[first.site]))
+        others = f" and {len(leaking) - 1} more sites" if len(leaking) > 1 else ""
+        why = (
+            f"grew by {rate_text(HEAP, growth.rate, unit)} over {span_text(growth.span, unit)} "
+            f"after warm-up, allocated by {place['function']} ({place['file']}:{place['line']})"
+            f"{others}, and did not slow down"
+        )
+        return _with_curve(verdict_of(HEAP, study.role, growth, first.evidence, why), study)
+    growth, evidence = study.total, study.total_evidence
+    undecided = study.undecided
+    doubt = sum(entry.gain for entry in undecided)
+    doubtful = evidence.code == "unsteady" and not undecided
+    if (doubtful or evidence.verdict == GROWS) and _sites_settle(study):
+        evidence = Evidence(STOPPED, "settled", evidence.rising, evidence.windows)
+    if evidence.verdict == GROWS or not undecided:
+        why = reason(HEAP, growth, evidence)
+    elif doubt >= UNDECIDED_SHARE * max(growth.total, float(np.ptp(growth.y))):
+        most = max(undecided, key=lambda entry: entry.gain)
+        evidence = most.evidence
+        place = describe(study.sites, int(study.sites.frame[most.site]))
+        why = f"at {place['function']} ({place['file']}:{place['line']}) it " + reason(
+            HEAP, most.growth, evidence
+        )
+    else:
+        why = reason(HEAP, growth, evidence)
+    return _with_curve(verdict_of(HEAP, study.role, growth, evidence, why), study)
+
+
+def _settled_by_resident(
+    heap: ResourceVerdict, study: HeapStudy, resources: list[ResourceVerdict], data: RunData
+) -> ResourceVerdict:
+    """An undecided heap beside resident memory that followed it and has stopped.
+
+    Snapshots may be rare; resident memory is read at every mark. Where it took in what the heap
+    did, its end is the heap's.
+    """
+    resident = next(
+        (entry for entry in resources if (entry.name, entry.role) == ("rss_bytes", heap.role)), None
+    )
+    if heap.verdict != INCONCLUSIVE or resident is None or resident.verdict != BOUNDED:
+        return heap
+    if resident.unit != "iteration" or study.total.point_count < MINIMUM_POINTS:
+        return heap
+    series = resource_series(data, "rss_bytes", role=heap.role)
+    since = series[series["x"] >= heap.baseline_x]["value"].to_numpy()
+    gained = heap.last - heap.first
+    if gained < UNEXPLAINED_BYTES or since[-1] - since[0] < FOLLOWED_SHARE * gained:
+        return heap
+    why = f"{heap.reason}; but resident memory followed it and {resident.reason}"
+    return replace(heap, verdict=BOUNDED, reason=why, more_x=0.0)
+
+
+def _with_curve(entry: ResourceVerdict, study: HeapStudy) -> ResourceVerdict:
+    """First and last of the whole heap, as its curve shows them, whichever sites are judged."""
+    total, timeline = study.total.whole_y, study.timeline
+    begin = min(int(np.searchsorted(timeline.x, entry.baseline_x)), len(total) - 1)
+    return replace(entry, first=float(total[begin]), last=float(total[-1]))
+
+
+def _sites_settle(study: HeapStudy) -> bool:
+    """Whether a growing total is made of sites of which none keeps growing."""
+    settled = sum(
+        entry.gain
+        for entry in study.growing
+        if not entry.leaks and entry.evidence.verdict != UNDECIDED
+    )
+    return settled >= SETTLED_SHARE * study.total.total
+
+
+def _of_run(
+    resources: tuple[ResourceVerdict, ...], studies: dict[str, HeapStudy]
+) -> tuple[str, str]:
+    """A leak of any resource that decides is the run's."""
+    deciding = [entry for entry in resources if entry.decides]
+    if not deciding:
+        # Short-lived helpers are all that was seen.
+        deciding = [entry for entry in resources if not entry.name.startswith("gauge:")]
+    leaks = [entry for entry in deciding if entry.verdict == LEAK]
+    if leaks:
+        # The heap names the line: it speaks first.
+        leaks.sort(key=lambda entry: entry.name != HEAP)
+        text = f"{leaks[0].title} {leaks[0].reason}"
+        others = [entry.title for entry in leaks[1:]]
+        if others:
+            text += f"; {', '.join(others)} {'grows' if len(others) == 1 else 'grow'} too"
+        return LEAK, text
+    undecided = [entry for entry in deciding if entry.verdict == INCONCLUSIVE]
+    if undecided:
+        return INCONCLUSIVE, f"{undecided[0].title} {undecided[0].reason}"
+    if not deciding:
+        return INCONCLUSIVE, "nothing was measured; record the run again"
+    names = ", ".join(dict.fromkeys(entry.name for entry in deciding))
+    missing = "" if studies else "; the explain pass would judge the heap by allocation site"
+    return BOUNDED, f"nothing keeps growing after warm-up: {names}{missing}"

@@ -1,0 +1,112 @@
+"""Resident memory beside the exact heap: what confirms, what contradicts, and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leaklab.analysis.series import HEAP, MINIMUM_SETTLED, resource_series
+from leaklab.present.formatting import amount, rate_text
+from leaklab.verdict.evidence import STOPPED
+from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict, examine
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from leaklab.store import RunData
+    from leaklab.verdict.heap_study import HeapStudy
+
+# Resident growth that traced allocations do not explain must reach this to be called a leak, or
+# to leave a run undecided: allocators fragment by less.
+UNEXPLAINED_BYTES = float(2 << 20)
+# Resident growth counts as explained when the heap grew by at least this share of it.
+EXPLAINED_SHARE = 0.5
+# Warm-up is over after this share of a run, where growth goes on until its end.
+WARM_UP_SHARE = 0.25
+# A traced program needs at most so many times as long as an untraced one for the same work.
+SLOWEST_TRACED = 10.0
+
+
+def reconcile(
+    resident: ResourceVerdict,
+    series: pd.DataFrame,
+    heap: ResourceVerdict,
+    study: HeapStudy,
+    data: RunData,
+) -> ResourceVerdict:
+    """The verdict on a role's resident memory (``series``) in the light of that on its heap."""
+    if resident.unit != heap.unit or heap.verdict == INCONCLUSIVE:
+        return resident
+    if heap.verdict == LEAK:
+        if resident.verdict == LEAK:
+            return resident
+        return replace(
+            resident,
+            reason=f"{resident.reason}; the heap grew by {rate_text(HEAP, heap.rate, heap.unit)}, "
+            "which resident memory does not show yet: freed pages are used first",
+        )
+    if resident.verdict == BOUNDED:
+        return resident
+    if _explained(resident, series, study):
+        why: str | None = "the heap, which is exact, is bounded and explains it"
+    else:
+        why = _why_garbage(resident, data)
+    if why is not None:
+        return replace(resident, verdict=BOUNDED, more_x=0.0, reason=f"{resident.reason}; {why}")
+    if resident.verdict == LEAK:
+        return replace(
+            resident,
+            reason=f"{resident.reason}, and no traced allocation explains it (the heap is "
+            "bounded): memory taken behind the tracer's back, or fragmentation",
+        )
+    return resident
+
+
+def _explained(resident: ResourceVerdict, series: pd.DataFrame, study: HeapStudy) -> bool:
+    """Whether the heap grew with resident memory, since its baseline and in the later half.
+
+    One large reservation, of which an allocator then takes page after page, explains no growth
+    that came after it.
+    """
+    # Over the same part of the run, whatever the heap's own baseline is; a late change of pace must
+    # not make the growth before it disappear.
+    x, total = study.timeline.x, study.timeline.total()
+    own_x, own = series["x"].to_numpy(), series["value"].to_numpy()
+    begin_x = min(resident.baseline_x, own_x[0] + WARM_UP_SHARE * (own_x[-1] - own_x[0]))
+    begin = int(np.searchsorted(own_x, begin_x))
+    gained = resident.last - float(own[begin : begin + 1 + len(own) // 20].min())
+    since = min(int(np.searchsorted(x, begin_x)), len(x) - 1)
+    half = int(np.searchsorted(x, (x[since] + x[-1]) / 2))
+    return all(
+        part - float(total[-1] - total[first]) < max(UNEXPLAINED_BYTES, EXPLAINED_SHARE * part)
+        for first, part in ((since, gained), (half, gained / 2))
+    )
+
+
+def _why_garbage(resident: ResourceVerdict, data: RunData) -> str | None:
+    """Why memory that grows only where nobody collects garbage is no leak; None where it may be.
+
+    Without marks the untraced pass collects nothing and the explain pass does. Memory that is lost
+    is lost there too, behind the tracer's back or not; less of it where the pass was stopped
+    before the work was done, for the tracer slows it down.
+    """
+    heap = resource_series(data, HEAP, role=resident.role)
+    collected = resource_series(data, "rss_bytes", pass_="explain", role=resident.role)  # noqa: S106
+    by_time = {resident.unit, heap.attrs["unit"], collected.attrs["unit"]} == {"second"}
+    collection_count = int(heap["quiescent"].sum())
+    if not by_time or collection_count < MINIMUM_SETTLED:
+        return None
+    growth, evidence = examine(collected)
+    most = (1 - EXPLAINED_SHARE) * (resident.last - resident.first)
+    grown = growth.total
+    if any(entry.get("stopped_by") for entry in data.meta.get("passes", ())):
+        grown = SLOWEST_TRACED * growth.rate_high * growth.span
+    if evidence.verdict != STOPPED or grown > most:
+        return None
+    change = amount("rss_bytes", growth.last - growth.first, signed=True)
+    return (
+        f"but it changed by {change} in the explain pass, where garbage was collected "
+        f"{collection_count} times: what grew is garbage that waits for the collector"
+    )

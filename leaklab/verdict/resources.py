@@ -1,0 +1,120 @@
+"""One resource of one role judged by itself: growth, evidence, and the reason in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from leaklab.present.formatting import amount, interval_text, rate_text, span_text
+from leaklab.resources import material
+from leaklab.verdict.evidence import GROWS, STOPPED, Evidence, weigh
+from leaklab.verdict.growth import Growth, estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEAK, BOUNDED, INCONCLUSIVE = "leak", "bounded", "inconclusive"
+VERDICT_OF = {GROWS: LEAK, STOPPED: BOUNDED}
+
+
+@dataclass(frozen=True)
+class ResourceVerdict:
+    """The verdict on one resource of one role.
+
+    rate, rate_low, rate_high: per ``unit`` ("iteration" or "second"), after the baseline, with a
+    95 % interval; NaN where it could not be estimated. first, last: the resource's floor at the
+    baseline and at the end. reason: one sentence with the figures. more_x: how many more marks or
+    seconds would decide it, 0 where it is decided. decides: whether it counts for the run; gauges
+    do not (one may count requests), nor do helper processes that were seen only shortly.
+    """
+
+    name: str
+    verdict: str
+    rate: float
+    rate_low: float
+    rate_high: float
+    unit: str
+    first: float
+    last: float
+    reason: str
+    baseline_x: float
+    role: str = "main"
+    more_x: float = 0.0
+    decides: bool = True
+
+    @property
+    def title(self) -> str:
+        """Name, and the role where it is not the main one."""
+        return self.name if self.role == "main" else f"{self.name} of {self.role}"
+
+
+def judge_series(series: pd.DataFrame) -> ResourceVerdict:
+    """Judge one resource from :func:`leaklab.analysis.series.resource_series`."""
+    growth, evidence = examine(series)
+    name = series.attrs["name"]
+    return verdict_of(name, series.attrs["role"], growth, evidence, reason(name, growth, evidence))
+
+
+def examine(series: pd.DataFrame) -> tuple[Growth, Evidence]:
+    """Growth of a resource series, and what it is evidence for."""
+    values = series["value"].to_numpy()
+    growth = estimate(series["x"].to_numpy(), values, unit=series.attrs["unit"])
+    whole_gain = float(values[-1] - values[0]) if len(values) else 0.0
+    return growth, weigh(growth, material=material(series.attrs["name"]), whole_gain=whole_gain)
+
+
+def verdict_of(
+    name: str, role: str, growth: Growth, evidence: Evidence, why: str
+) -> ResourceVerdict:
+    """The verdict on a resource from its growth, its evidence and the reason in words."""
+    return ResourceVerdict(
+        name=name,
+        verdict=VERDICT_OF.get(evidence.verdict, INCONCLUSIVE),
+        rate=growth.rate,
+        rate_low=growth.rate_low,
+        rate_high=growth.rate_high,
+        unit=growth.unit,
+        first=growth.first,
+        last=growth.last,
+        reason=why,
+        baseline_x=growth.baseline_x,
+        role=role,
+        more_x=evidence.more_x,
+        decides=not name.startswith("gauge:"),
+    )
+
+
+def reason(name: str, growth: Growth, evidence: Evidence) -> str:
+    """One sentence, starting with a verb, with the figures the evidence rests on."""
+    span = span_text(growth.span, growth.unit)
+    rate = rate_text(name, growth.rate, growth.unit)
+    interval = interval_text(name, growth.rate_low, growth.rate_high)
+    change = amount(name, growth.y[-1] - growth.y[0], signed=True) if len(growth.y) else "unknown"
+    more = span_text(evidence.more_x, growth.unit)
+    windows = f"{evidence.rising} of {max(evidence.windows - 1, 0)}"
+    texts = {
+        "few": f"has only {growth.point_count} figures; record {more} more",
+        "uncovered": f"was looked at up to {span_text(growth.end_x, growth.unit)} only, while the "
+        f"work went on: {more} are missing",
+        "steady": f"grew by {rate} (95 %: {interval}) over {span} after warm-up, in {windows} "
+        "windows, and did not slow down",
+        "noisy": f"grew by {rate} (95 %: {interval}) over {span} after warm-up, out of its noise, "
+        "and did not slow down",
+        "events": f"grew in steps, by {rate} on average over {span}, and the steps keep coming",
+        "slowing": f"grew by {rate} over {span} but slows down: the second half grew at "
+        f"{100 * evidence.late_by_early:.0f} % of the first half's rate; record {more} more",
+        "levelled": f"levels off: {change} over {span} after warm-up, and about "
+        f"{amount(name, evidence.remaining)} more to come at this pace",
+        "flat": f"changed by {change} over {span} after warm-up and shows no trend",
+        "reached": f"changed by {change} over {span}, within what it had reached before",
+        "steps": f"rose by {change} in a few steps over {span} and stays there",
+        "small": f"changed by {change} over {span}, too little to matter",
+        "bent": f"grew by {change} over {span}, but hardly any more at the very end; record {more} "
+        "more",
+        "teeth": f"grew by {change} over {span}, as it did before and gave it back; record {more} "
+        "more",
+        "settled": f"changed by {change} over {span}, at sites of which none keeps growing beyond "
+        "what is known and bounded",
+        "unsteady": f"rose by {change} over {span}, but not steadily; record {more} more",
+    }
+    return texts[evidence.code]

@@ -1,0 +1,145 @@
+"""Suspects: the allocation sites whose live bytes keep growing after the baseline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from leaklab.analysis.sites import USER_ORIGINS, Sites, site_fingerprint
+from leaklab.verdict.heap_study import HeapStudy, SiteGrowth, study_heap
+from leaklab.verdict.known import known_growers
+
+if TYPE_CHECKING:
+    from leaklab.store import RunData
+
+COLUMNS = (
+    "rank",
+    "function",
+    "file",
+    "line",
+    "stack",
+    "live_bytes",
+    "growth_bytes",
+    "rate",
+    "rate_low",
+    "rate_high",
+    "unit",
+    "share",
+    "evidence",
+    "fingerprint",
+    "known",
+    "note",
+    "role",
+    "retained_by",
+)
+
+
+def suspects(
+    data: RunData,
+    *,
+    role: str = "main",
+    limit: int = 20,
+    user_origins: tuple[str, ...] = USER_ORIGINS,
+) -> pd.DataFrame:
+    """Sites whose live bytes grew after the baseline, those that keep growing first.
+
+    Columns: rank (from 1), function, file, line, stack (list of {function, file, line}, most
+    recent call first), live_bytes (at the last snapshot), growth_bytes (since the baseline), rate
+    with rate_low and rate_high (bytes per unit), unit, share (of the growth of all leaking sites,
+    or of all growing ones where none leaks), evidence (grows, stopped, undecided), fingerprint,
+    known (why the growth is expected, or None), note (what to be careful about, or None), role,
+    retained_by (filled by the retention analysis). Empty where no heap was recorded.
+    """
+    study = study_heap(data, role=role, user_origins=user_origins)
+    return suspects_table(study, limit=limit)
+
+
+def suspects_table(study: HeapStudy | None, *, limit: int = 20) -> pd.DataFrame:
+    """The table of :func:`suspects` from a study that was already made."""
+    if study is None:
+        return pd.DataFrame({name: [] for name in COLUMNS})
+    counted = study.leaking or study.growing
+    whole = sum(entry.gain for entry in counted if entry.gain > 0)
+    rows = [_row(study, entry, whole) for entry in study.growing[:limit]]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame["rank"] = np.arange(1, len(frame) + 1)
+    frame["role"] = study.role
+    return frame
+
+
+def site_series(data: RunData, fingerprint: str, *, role: str = "main") -> pd.DataFrame:
+    """Live bytes over the snapshots (columns x, live_bytes) of the suspects with a fingerprint."""
+    study = study_heap(data, role=role)
+    if study is None:
+        return pd.DataFrame({"x": [], "live_bytes": []})
+    mine = [
+        entry.live
+        for entry in study.growing
+        if site_fingerprint(study.sites, _largest_stack(study, entry), entry.site) == fingerprint
+    ]
+    live = np.sum(mine, axis=0) if mine else np.zeros(study.timeline.column_count)
+    return pd.DataFrame({"x": study.timeline.x, "live_bytes": live})
+
+
+def _largest_stack(study: HeapStudy, entry: SiteGrowth) -> int:
+    """The stack of the site that holds most at the end: it stands for the site."""
+    members = np.flatnonzero(study.sites.of_stack == entry.site)
+    live = study.timeline.live(study.timeline.column_count - 1)
+    return int(members[np.argmax(live[members])])
+
+
+def _row(study: HeapStudy, entry: SiteGrowth, whole: float) -> dict[str, Any]:
+    sites = study.sites
+    stack = _largest_stack(study, entry)
+    known = known_growers()[entry.known] if entry.known >= 0 else None
+    return {
+        **describe(sites, int(sites.frame[entry.site])),
+        "stack": [describe(sites, int(row)) for row in sites.rows(stack)],
+        "live_bytes": int(entry.live[-1]),
+        "growth_bytes": int(entry.gain),
+        "rate": entry.growth.rate,
+        "rate_low": entry.growth.rate_low,
+        "rate_high": entry.growth.rate_high,
+        "unit": entry.growth.unit,
+        "share": entry.gain / whole if whole else 0.0,
+        "evidence": entry.evidence.verdict,
+        "fingerprint": site_fingerprint(sites, stack, entry.site),
+        "known": f"{known.name}: {known.reason}" if known else None,
+        "note": free_list_note(entry),
+        "retained_by": [],
+    }
+
+
+# Sizes of objects that CPython keeps in free lists, with their collector header (3.9-3.14).
+FREE_LIST_SIZES = {64: "dict", 56: "list", 24: "float"}
+
+
+def free_list_note(entry: SiteGrowth) -> str | None:
+    """A warning where the growth may belong to another line.
+
+    CPython reuses dict, list and float objects through free lists without telling the tracer: an
+    object that leaks can be charged to the line that allocated and freed one before it.
+    """
+    if entry.count_growth < 1:
+        return None
+    kind = FREE_LIST_SIZES.get(round(entry.gain / entry.count_growth))
+    if kind is None:
+        return None
+    return (
+        f"these are {kind} objects, which CPython recycles: another line that makes a {kind} "
+        "may be the one that keeps it"
+    )
+
+
+def describe(sites: Sites, row: int) -> dict[str, Any]:
+    """Function, file and line of a frame row; of a stack without frames, that it has none."""
+    if row < 0:
+        return {"function": "(no Python frame)", "file": "", "line": 0}
+    frames = sites.frames
+    return {
+        "function": str(frames["function"].iat[row]),
+        "file": str(frames["file"].iat[row]),
+        "line": int(frames["line"].iloc[row]),
+    }
