@@ -21,8 +21,8 @@ import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from leaklab.cases.catalogue import catalogue
-from leaklab.cases.variant_source import variant_source
+from leaklab.catalogue import catalogue
+from leaklab.catalogue.variant_source import variant_source
 from leaklab.code_audit.find import find
 
 CORPUS = Path(__file__).with_name("corpus")

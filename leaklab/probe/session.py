@@ -24,6 +24,8 @@ MAIN_THREAD_SECONDS = 0.2
 RECONNECT_COUNT = 20
 TRACE_START_SECONDS = 30.0
 PORT_TRIES = 5
+# A message has to fit into one packet.
+LINES_AT_ONCE = 500
 
 
 class Session:
@@ -33,6 +35,7 @@ class Session:
         self._marks = marks_module
         self._channel = Channel(path)
         self._options = {}
+        self._watched = None
         self._reset()
 
     def _reset(self):
@@ -80,6 +83,8 @@ class Session:
             self._options = dict(field.split("=", 1) for field in reply[1:] if "=" in field)
             if self._options.get("graphs", "0") != "0":
                 self._prepare_graphs()
+            if self._options.get("watch") and self._watched is None:
+                self._watch(self._options["watch"])
             opened = self._begin_ticks(float(self._options.get("ticks", "0")))
             try:
                 if self._options.get("trace") == "1" and not self._traced:
@@ -199,10 +204,11 @@ class Session:
             "mark": self._count,
             "time": begun,
             "gc_enabled": gc.isenabled(),
-            "gauges": dict(self._gauges),
+            "gauges": self._readings(),
             "figures": figures(),
         }
         try:
+            self._tell_lines()
             reply = self._channel.ask(message)
             # What is asked for beyond the figures is spaced by the recorder, by its own cost.
             cost_seconds = time.monotonic() - begun
@@ -219,6 +225,33 @@ class Session:
             self._told_count += 1
             self._space(time.monotonic(), cost_seconds)
         return reply[0] != "detach"
+
+    def _watch(self, path):
+        """Begin to read what an audit has named; the target runs on whatever comes of it."""
+        try:
+            from .watched import Watched
+
+            self._watched = Watched(path)
+        except Exception:
+            self._watched = None
+
+    def _readings(self):
+        """The gauges of the target's own, and those that an audit has asked for."""
+        if self._watched is None:
+            return dict(self._gauges)
+        return {**self._watched.read(), **self._gauges}
+
+    def _tell_lines(self):
+        """Say which of the lines that an audit asks for have run since it was said last."""
+        lines = self._watched.lines if self._watched is not None else None
+        if lines is None:
+            return
+        for file, numbers in lines.news().items():
+            for start in range(0, len(numbers), LINES_AT_ONCE):
+                part = numbers[start : start + LINES_AT_ONCE]
+                self._channel.send(
+                    {"kind": "lines", "file": file, "lines": part, "grain": lines.grain}
+                )
 
     def _space(self, now, cost_seconds):
         """Decide when the next mark is told: they may cost a small share of the target's time."""

@@ -18,6 +18,7 @@ from leaklab.recorder.heap.stream import HeapReader, SourcePaths, StackTable
 from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.processes.samples import Samples
 from leaklab.recorder.processes.table import Tracked
+from leaklab.recorder.watching import note_lines, watch_file
 from leaklab.store import RunWriter
 
 Steps = Generator[tuple[str, ...], dict[str, Any], None]
@@ -76,6 +77,9 @@ class Conversation:
         self._dumped: dict[str, Tracked] = {}
         if options.takes_graphs(pass_name):
             self.graphs = GraphDumps(pass_name, graph_folder, options.graph_limit_seconds)
+        self._watch_file = watch_file(
+            graph_folder, options.watch_containers, options.watch_lines
+        )
         self.stopping = False
         #: live bytes of the snapshot taken last; None before the first
         self.live_bytes: int | None = None
@@ -107,6 +111,8 @@ class Conversation:
             return self._tick(tracked, message)
         if kind == "gauges":
             self._samples.told(tracked, self._clock(), _gauges(message))
+        if kind == "lines":
+            note_lines(self._writer, message)
         return None
 
     def _hello(self, tracked: Tracked) -> Steps:
@@ -124,6 +130,7 @@ class Conversation:
             f"mark_share={self._options.mark_share}",
             f"hooks={','.join(self._options.hooks)}",
             f"graphs={self._options.graphs if self.graphs is not None else 0}",
+            f"watch={self._watch_file or ''}",
         )
 
     def _trace(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:

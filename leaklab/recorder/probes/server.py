@@ -85,7 +85,7 @@ class Switchboard:
             return
         if tracked.connection is not None:
             while message := tracked.connection.receive():
-                if message["kind"] == "gauges":
+                if message["kind"] in ("gauges", "lines"):
                     self._conversation.begin(tracked, message)
             self.hang_up(tracked.connection)
         if tracked.heap is not None:
