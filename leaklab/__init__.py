@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from leaklab import plots
     from leaklab.catalogue.model import case
     from leaklab.catalogue.model import catalogue as cases
+    from leaklab.code_audit.audit import audit
     from leaklab.errors import LeaklabError, UsageError
     from leaklab.jupyter.scoreboard import scoreboard
     from leaklab.jupyter.study import study
@@ -28,6 +29,7 @@ __all__ = [
     "LeaklabError",
     "Run",
     "UsageError",
+    "audit",
     "case",
     "cases",
     "compare",
@@ -46,6 +48,7 @@ _HOMES = {
     "LeaklabError": "leaklab.errors",
     "Run": "leaklab.results.run",
     "UsageError": "leaklab.errors",
+    "audit": "leaklab.code_audit.audit",
     "case": "leaklab.catalogue.model",
     "cases": "leaklab.catalogue.model:catalogue",
     "compare": "leaklab.recordings",

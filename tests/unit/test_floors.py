@@ -23,6 +23,7 @@ FLOORS = (
     ("findings",),
     ("results", "plots", "recorder"),
     ("recordings", "why_alive"),
+    ("code_audit",),
     ("catalogue",),
     ("report",),
     ("jobs", "jupyter", "watch", "doctor"),
@@ -33,6 +34,7 @@ FLOORS = (
 LATE = {
     "analysis": "pandas' own parts and scipy are loaded by the analysis that needs them",
     "catalogue": "listing cases loads neither a recorder nor a server",
+    "code_audit": "source alone is audited without pandas, a recorder or a run",
     "cli": "`leaklab --help` loads no command but the one that was asked for",
     "doctor": "it says what is missing, so it cannot need it",
     "findings": "scipy and rustworkx are loaded by the finding that needs them",
