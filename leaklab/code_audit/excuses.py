@@ -38,9 +38,9 @@ def of_line(line: str, number: int) -> list[Excuse]:
     return found
 
 
-def find(known: Known, candidate: Candidate, lines: tuple[int, ...] = ()) -> Excuse | None:
+def find(known: Known, candidate: Candidate) -> Excuse | None:
     """The excuse that holds for a candidate: at one of its lines and, for noqa, of its rule."""
-    for line in (*candidate.lines, *lines):
+    for line in candidate.lines:
         for excuse in known.get(line, ()):
             codes = excuse.text.split()
             if excuse.kind != "noqa" or candidate.rule in codes:

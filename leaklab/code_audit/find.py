@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
+import ast
+import contextlib
+import gc
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from leaklab.code_audit import excuses, ruff
-from leaklab.code_audit.model import Candidate, Findings, Note
+from leaklab.code_audit.model import Candidate, Findings, Note, Rule
 from leaklab.code_audit.project import Project
 from leaklab.code_audit.rules import all_rules
 from leaklab.code_audit.scopes import Module
@@ -23,44 +25,61 @@ def find(paths: Paths, *, public: bool = True) -> Findings:
     ``public``: whether ruff's rules are asked too. Raises UsageError for a path that does not
     exist. Files that do not parse, generated ones and others left out are in the notes.
     """
-    sources: list[Source] = []
-    notes: list[Note] = []
-    for path in python_files(paths):
-        found = read_source(path)
-        if isinstance(found, Note):
-            notes.append(found)
-        else:
-            sources.append(found)
-    own, modules = audit_sources(sources)
-    theirs: Iterable[Candidate] = ()
-    if public:
-        theirs, more = ruff.candidates(modules)
-        notes += more
+    files = list(python_files(paths))
+    rows, notes = ruff.findings(files) if public else ({}, [])
+    project, rules = Project(), all_rules()
+    candidates: list[Candidate] = []
+    digests: dict[str, str] = {}
+    line_count = 0
+    with _collector_at_rest():
+        for path in files:
+            source = read_source(path)
+            if isinstance(source, Note):
+                notes.append(source)
+                continue
+            candidates += audit_module(Module(source), project, rules, rows.get(source.path, ()))
+            digests[source.file] = source.digest
+            line_count += source.text.count("\n")
     return Findings(
-        candidates=tuple(in_order(without_doubles([*own, *theirs]))),
+        candidates=tuple(in_order(without_doubles(filter(project.is_candidate, candidates)))),
         notes=tuple(notes),
-        file_count=len(sources),
-        line_count=sum(source.text.count("\n") for source in sources),
-        digests={
-            source.file: hashlib.sha256(source.text.encode("utf-8", "replace")).hexdigest()
-            for source in sources
-        },
+        file_count=len(digests),
+        line_count=line_count,
+        digests=digests,
     )
 
 
-def audit_sources(sources: Iterable[Source]) -> tuple[list[Candidate], list[Module]]:
-    """Run the own rules over parsed files; returns the candidates and the modules."""
-    project = Project(Module(source) for source in sources)
-    rules = all_rules()
-    found = []
-    for module in project.modules:
-        known = excuses.of_module(module)
-        for rule in rules:
-            found += [
-                replace(candidate, excuse=excuses.find(known, candidate))
-                for candidate in rule.check(module, project)
-            ]
-    return found, list(project.modules)
+@contextlib.contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Syntax trees are many objects and no cycles: looking through them takes most of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def audit_module(
+    module: Module, project: Project, rules: Iterable[Rule], rows: Iterable[ruff.Row] = ()
+) -> list[Candidate]:
+    """The candidates of one module: by the own rules, and what ruff says of it."""
+    project.enter(module)
+    found = [candidate for rule in rules for candidate in rule.check(module, project)]
+    found += ruff.candidates(module, rows)
+    if not found:
+        return []
+    known = excuses.of_module(module)
+    return [replace(each, excuse=excuses.find(known, each)) for each in found]
+
+
+def audit_text(text: str, file: str = "module.py") -> list[Candidate]:
+    """The candidates of one text by the own rules, as if it were a whole code base."""
+    source = Source(file, file, text, ast.parse(text), "")
+    project = Project()
+    found = audit_module(Module(source), project, all_rules())
+    return in_order(without_doubles(filter(project.is_candidate, found)))
 
 
 def without_doubles(candidates: Iterable[Candidate]) -> list[Candidate]:

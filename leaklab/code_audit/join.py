@@ -124,13 +124,9 @@ def how_to_drive(candidate: Candidate) -> str:
     """How a recording would reach the candidate's line."""
     if candidate.function is None:
         return "record a command that runs this file"
-    # A notebook or an unnamed place has no module to wrap a function of.
-    module = (candidate.name or "").partition(":")[0]
-    if not module and candidate.file.endswith(".py"):
-        module = candidate.file.removesuffix(".py").replace("/", ".").rpartition(".")[2]
     return (
         f"drive {candidate.function}: a load that calls it (--drive), each call a mark with "
-        f"`--mark-on call:{module}:{candidate.function}`"
+        f"`--mark-on call:{candidate.module}:{candidate.function}`"
     )
 
 

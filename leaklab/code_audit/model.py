@@ -58,6 +58,10 @@ class Candidate:
         What it is about, as ``module:object`` ("app.cache:PAGES"); None for a bare place.
     function:
         The function that has to run for it to matter; None at the top level.
+    module:
+        The dotted name of the module.
+    text:
+        The source line.
     lines:
         All lines of the file that belong to it: where the thing is made and where it grows.
     run_lines:
@@ -68,6 +72,9 @@ class Candidate:
         Resources that grow if it is a leak ("fd_count", "thread_count"...).
     holders:
         Names under which an object graph would show what keeps the growth.
+    if_kept, unless_kept:
+        A class: it is a candidate only if (or unless) a module keeps an instance of that; known
+        once all files were read.
     state, evidence:
         Open until a run was looked at; then what the run says and why.
     """
@@ -82,12 +89,15 @@ class Candidate:
     cell: int | None = None
     name: str | None = None
     function: str | None = None
+    module: str = ""
     text: str = ""
     lines: tuple[int, ...] = ()
     run_lines: tuple[int, ...] = ()
     watches: tuple[Watch, ...] = ()
     resources: tuple[str, ...] = ()
     holders: tuple[str, ...] = ()
+    if_kept: str | None = None
+    unless_kept: str | None = None
     excuse: Excuse | None = None
     state: str = OPEN
     evidence: str = ""

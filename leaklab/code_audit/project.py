@@ -1,63 +1,85 @@
-"""What rules may know of the whole code base: the modules, and what is made at their top level."""
+"""What rules may know beyond one module: the classes of which the code base keeps an instance."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
-from functools import cached_property
 
 from leaklab.code_audit.containers import Containers
+from leaklab.code_audit.model import Candidate
 from leaklab.code_audit.scopes import Module
 
 
 class Project:
-    """All modules of one audit."""
+    """The code base, read one module at a time: no more than one tree is held."""
 
-    def __init__(self, modules: Iterable[Module]) -> None:
-        self.modules = tuple(modules)
-        self._containers: dict[Module, Containers] = {}
+    def __init__(self) -> None:
+        self._module: Module | None = None
+        self._containers: Containers | None = None
+        self._kept: set[str] = set()
+        self._bases: dict[str, set[str]] = {}
+
+    def enter(self, module: Module) -> None:
+        """Go on to the next module."""
+        self._module, self._containers = module, None
+        self._kept |= kept_classes(module)
+        for node in module.nodes(ast.ClassDef):
+            named = {(module.dotted(base) or "").rpartition(".")[2] for base in node.bases}
+            self._bases.setdefault(node.name, set()).update(named)
 
     def containers(self, module: Module) -> Containers:
-        """The containers of a module, worked out once."""
-        if module not in self._containers:
-            self._containers[module] = Containers(module)
-        return self._containers[module]
+        """The containers of the module at hand, worked out once."""
+        if self._containers is None or module is not self._module:
+            self._module, self._containers = module, Containers(module)
+        return self._containers
 
-    @cached_property
-    def long_lived_classes(self) -> frozenset[str]:
-        """Bare names of classes of which a module or a class keeps an instance."""
-        found: set[str] = set()
-        for module in self.modules:
-            for node in (*module.nodes(ast.Assign), *module.nodes(ast.AnnAssign)):
-                value = node.value
-                if not isinstance(value, ast.Call):
-                    continue
-                function = module.function_of(node)
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                kept = function is None or any(
-                    isinstance(target, ast.Name) and not module.is_local(target.id, function)
-                    for target in targets
-                )
-                # An attribute of an application lives as long as that does.
-                kept = kept or any(
-                    (module.spelled(target) or "").startswith(("app.", "self.app.", "cls."))
-                    for target in targets
-                )
-                name = module.dotted(value.func)
-                if kept and name:
-                    found.add(name.rpartition(".")[2])
-        return self._with_bases(found)
+    def is_candidate(self, candidate: Candidate) -> bool:
+        """Whether it still is one, now that every module was read."""
+        kept = self.long_lived_classes()
+        if candidate.if_kept is not None and candidate.if_kept not in kept:
+            return False
+        return candidate.unless_kept is None or candidate.unless_kept not in kept
 
-    def _with_bases(self, names: set[str]) -> frozenset[str]:
-        bases: dict[str, set[str]] = {}
-        for module in self.modules:
-            for node in module.nodes(ast.ClassDef):
-                named = {(module.dotted(base) or "").rpartition(".")[2] for base in node.bases}
-                bases.setdefault(node.name, set()).update(named)
-        wanted, todo = set(names), list(names)
+    def long_lived_classes(self) -> set[str]:
+        """Bare names of classes, and their bases, of which something lasting has an instance."""
+        wanted, todo = set(self._kept), list(self._kept)
         while todo:
-            for base in bases.get(todo.pop(), ()):
+            for base in self._bases.get(todo.pop(), ()):
                 if base and base not in wanted:
                     wanted.add(base)
                     todo.append(base)
-        return frozenset(wanted)
+        return wanted
+
+
+def kept_classes(module: Module) -> set[str]:
+    """Bare names of what a module calls to make something it keeps: classes, most of them."""
+    found: set[str] = set()
+    aliases: dict[str, str] = {}
+    for node in (*module.nodes(ast.Assign), *module.nodes(ast.AnnAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        function = module.function_of(node)
+        for target, value in _pairs(targets, node.value):
+            name = module.dotted(value.func) if isinstance(value, ast.Call) else None
+            if isinstance(target, ast.Name) and isinstance(value, ast.Name) and function is None:
+                aliases[target.id] = value.id
+            elif name and _lasts(module, target, function):
+                found.add(name.rpartition(".")[2])
+    return found | {aliases[name] for name in found if name in aliases}
+
+
+def _pairs(targets: list[ast.expr], value: ast.expr | None) -> list[tuple[ast.expr, ast.expr]]:
+    found = []
+    for target in targets:
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+            found += list(zip(target.elts, value.elts, strict=False))
+        elif value is not None:
+            found.append((target, value))
+    return found
+
+
+def _lasts(module: Module, target: ast.expr, function: ast.AST | None) -> bool:
+    """Whether a target outlives the call: a module's name, a global, an application's state."""
+    if function is None:
+        return True
+    if isinstance(target, ast.Name):
+        return not module.is_local(target.id, module.function_of(target))
+    return (module.spelled(target) or "").startswith(("app.", "self.app.", "cls."))

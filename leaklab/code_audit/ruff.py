@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from leaklab.code_audit import excuses
 from leaklab.code_audit.model import Candidate, Note
 from leaklab.code_audit.scopes import Module
 
@@ -33,6 +32,11 @@ PUBLIC = {
     "PLW1509": ("preexec_fn in a threaded program", ("child_count",)),
 }
 TIMEOUT_SECONDS = 300.0
+MISSING = (
+    "ruff is not installed: only the own rules were looked at; `pip install leaklab[audit]` adds "
+    "the public ones"
+)
+Row = dict[str, Any]
 
 
 def executable() -> str | None:
@@ -44,37 +48,34 @@ def executable() -> str | None:
     return str(beside) if beside.exists() else shutil.which("ruff")
 
 
-def candidates(modules: Sequence[Module]) -> tuple[list[Candidate], list[Note]]:
-    """What ruff raises in these modules; a note where it is missing or fails.
+def findings(files: Sequence[Path]) -> tuple[dict[str, list[Row]], list[Note]]:
+    """What ruff raises in these files, by resolved path; a note where it is missing or fails.
 
     The project's own configuration and its ``noqa`` comments are not followed: an excuse is told
     with the candidate, and a run says whether it holds.
     """
     program = executable()
     if program is None:
-        return [], [
-            Note(
-                "ruff is not installed: only the own rules were looked at; "
-                "`pip install leaklab[audit]` adds the public ones"
-            )
-        ]
-    if not modules:
-        return [], []
-    by_path = {module.source.path: module for module in modules}
+        return {}, [Note(MISSING)]
+    if not files:
+        return {}, []
     try:
-        rows = _ask(program, list(by_path))
+        rows = _ask(program, [str(file.resolve()) for file in files])
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        return [], [Note(f"ruff failed, only the own rules were looked at: {error}")]
-    found = []
-    known = {path: excuses.of_module(module) for path, module in by_path.items()}
+        return {}, [Note(f"ruff failed, only the own rules were looked at: {error}")]
+    found: dict[str, list[Row]] = {}
     for row in rows:
-        module = by_path.get(str(Path(row["filename"]).resolve()))
-        if module is not None and row.get("code") in PUBLIC:
-            found += _candidate(module, row, known[module.source.path])
+        if row.get("code") in PUBLIC:
+            found.setdefault(str(row["filename"]), []).append(row)
     return found, []
 
 
-def _ask(program: str, paths: list[str]) -> list[dict[str, Any]]:
+def candidates(module: Module, rows: Iterable[Row]) -> list[Candidate]:
+    """The candidates that ruff's findings in a module stand for."""
+    return [each for row in rows for each in _candidate(module, row)]
+
+
+def _ask(program: str, paths: list[str]) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         # As an argument file: a code base has more files than a command line has room for.
         listing = Path(folder, "files.txt")
@@ -107,7 +108,7 @@ def _ask(program: str, paths: list[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def _candidate(module: Module, row: dict[str, Any], known: excuses.Known) -> Iterable[Candidate]:
+def _candidate(module: Module, row: Row) -> Iterable[Candidate]:
     rule = row["code"]
     title, resources = PUBLIC[rule]
     line = _line_of(module, row)
@@ -115,18 +116,12 @@ def _candidate(module: Module, row: dict[str, Any], known: excuses.Known) -> Ite
     if node is None:
         return
     names = _names(module, node, rule)
-    found = module.candidate(
-        rule,
-        title,
-        str(row["message"]),
-        node,
-        resources=resources,
-        **names,
-    )
-    yield replace(found, excuse=excuses.find(known, found, (line,)))
+    found = module.candidate(rule, title, str(row["message"]), node, resources=resources, **names)
+    # The comment that excuses it stands where ruff sees it: at a decorator, for one.
+    yield replace(found, lines=tuple(sorted({*found.lines, line})))
 
 
-def _line_of(module: Module, row: dict[str, Any]) -> int:
+def _line_of(module: Module, row: Row) -> int:
     line = int(row["location"]["row"])
     cells = module.source.cells
     if cells is None or row.get("cell") is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +41,7 @@ def check_same_source(run: Run, digests: Mapping[str, str]) -> Files:
     """
     files = Files(digests)
     _refuse_other_program(run, files)
-    _refuse_changed_files(run, files)
+    _refuse_changed_files(run, files, digests)
     for row in _rows(run.data.sources):
         file = files.find(str(row["file"]))
         if file is None or file.endswith(".ipynb"):
@@ -57,16 +56,12 @@ def check_same_source(run: Run, digests: Mapping[str, str]) -> Files:
     return files
 
 
-def _refuse_changed_files(run: Run, files: Files) -> None:
+def _refuse_changed_files(run: Run, files: Files, digests: Mapping[str, str]) -> None:
     watched = run.meta.get("watched") or {}
     for name, digest in (watched.get("digests") or {}).items():
         file = files.find(name)
         if file is not None:
-            try:
-                now = hashlib.sha256(Path(file).read_bytes()).hexdigest()
-            except OSError:
-                continue
-            if now != digest:
+            if digests[file] != digest:
                 raise LeaklabError(
                     f"the run is of an older source: {file} has changed since; record it again"
                 )

@@ -18,6 +18,8 @@ Loop = ast.For | ast.AsyncFor | ast.While
 Node = TypeVar("Node", bound=ast.AST)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
+# Shared by all trees, and asked for by nobody.
+_CONTEXTS = (ast.Load, ast.Store, ast.Del)
 # Conventional names of what a program calls once, at its start or end.
 ONCE_NAMES = re.compile(
     r"^_*(main|cli|setup|set_up|configure|config|init|initiali[sz]e|install|bootstrap|startup|"
@@ -37,12 +39,19 @@ class Module:
         self.parents: dict[ast.AST, ast.AST] = {}
         self._by_type: dict[type[ast.AST], list[ast.AST]] = defaultdict(list)
         stack: list[ast.AST] = [self.tree]
+        parents, by_type = self.parents, self._by_type
         while stack:
             node = stack.pop()
-            self._by_type[type(node)].append(node)
-            children = list(ast.iter_child_nodes(node))
+            by_type[type(node)].append(node)
+            children = [
+                child
+                for field in node._fields
+                for value in (getattr(node, field, None),)
+                for child in (value if type(value) is list else (value,))
+                if isinstance(child, ast.AST) and type(child) not in _CONTEXTS
+            ]
             for child in children:
-                self.parents[child] = node
+                parents[child] = node
             stack.extend(reversed(children))
 
     def nodes(self, *kinds: type[Node]) -> Iterator[Node]:
@@ -110,9 +119,11 @@ class Module:
 
     def function_of(self, node: ast.AST) -> Function | None:
         """The function it stands in; None at the top level of module or class."""
-        for above in self.ancestors(node):
+        above = self.parents.get(node)
+        while above is not None:
             if isinstance(above, FUNCTIONS):
                 return above
+            above = self.parents.get(above)
         return None
 
     def class_of(self, node: ast.AST) -> ast.ClassDef | None:
@@ -277,6 +288,8 @@ class Module:
         watches: tuple[Watch, ...] = (),
         resources: tuple[str, ...] = (),
         holders: tuple[str, ...] = (),
+        if_kept: str | None = None,
+        unless_kept: str | None = None,
     ) -> Candidate:
         """A candidate at ``node``; ``lines`` belong to it, of ``runs`` one has to run."""
         first = getattr(node, "lineno", 1)
@@ -296,12 +309,15 @@ class Module:
             cell=cell,
             name=f"{self.name}:{name}" if name else None,
             function=self.qualname(function),
+            module=self.name,
             text=self.text_lines[first - 1] if first <= len(self.text_lines) else "",
             lines=tuple(sorted(numbers)),
             run_lines=tuple(sorted({_line(each) for each in (runs or (node,))})),
             watches=watches,
             resources=resources,
             holders=holders,
+            if_kept=if_kept,
+            unless_kept=unless_kept,
         )
 
 

@@ -19,7 +19,8 @@ LASTING_CLASS = re.compile(
 )
 LASTING_ATTRIBUTE = re.compile(
     r"(cache|memo|seen|history|histories|attempts|requests|metrics|counts?|times|buckets|sessions|"
-    r"clients|connections|subscribers|listeners|callbacks|handlers|pending|tasks|results|events|log)s?$",
+    r"clients|connections|subscribers|listeners|callbacks|handlers|pending|tasks|results|events|log|"
+    r"entries|items|data|store)s?$",
     re.IGNORECASE,
 )
 
@@ -28,8 +29,6 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
     """Yield attributes of long-lived objects that grow with the work and never shrink."""
     for container in project.containers(module):
         if container.scope != "instance" or container.kind in (BOUNDED_TYPE, QUEUE):
-            continue
-        if not _lasts(container, project):
             continue
         growth = unbounded_growth(module, container)
         if container.kind == UNKNOWN:
@@ -49,15 +48,18 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
             watches=(module.watch(container.path),),
             resources=("heap_bytes",),
             holders=(f".{container.name}", container.path),
+            if_kept=None if is_named_lasting(container) else _class(container),
         )
 
 
-def _lasts(container: Container, project: Project) -> bool:
-    assert container.owner is not None
-    if container.owner.name in project.long_lived_classes:
-        return True
-    named = LASTING_CLASS.search(container.owner.name)
+def is_named_lasting(container: Container) -> bool:
+    """Whether class and attribute are called as things are that somebody keeps."""
+    named = LASTING_CLASS.search(_class(container))
     return bool(named and LASTING_ATTRIBUTE.search(container.name))
+
+
+def _class(container: Container) -> str:
+    return container.owner.name if container.owner is not None else ""
 
 
 RULE = Rule(

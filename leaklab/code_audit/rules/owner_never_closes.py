@@ -24,10 +24,7 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
         owner = module.class_of(node)
         if owner is None or module.spelled(target.value) != "self":
             continue
-        if is_closed(module, target.attr) or (
-            # One for the whole program, that a module keeps, ends with it.
-            owner.name in project.long_lived_classes
-        ):
+        if is_closed(module, target.attr):
             continue
         path = f"{module.qualname(owner)}.{target.attr}"
         yield module.candidate(
@@ -39,6 +36,8 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
             name=path,
             resources=thing.resources,
             holders=(f".{target.attr}",),
+            # One for the whole program, that a module keeps, ends with it.
+            unless_kept=owner.name,
         )
 
 

@@ -15,17 +15,16 @@ LATER = ("call_later", "call_at")
 
 def check(module: Module, project: Project) -> Iterable[Candidate]:
     """Yield calls that arm a timer with the very function they stand in, never cancelled."""
-    cancelled = any(method == "cancel" for _, method in module.attribute_calls)
+    if any(method == "cancel" for _, method in module.attribute_calls):
+        return
+    helpers = _making_timers(module)
     for call, called in module.calls:
-        function = module.function_of(call)
-        if function is None or cancelled or not _arms(module, call, called):
+        name = (called or "").rpartition(".")[2]
+        if called not in TIMERS and name not in helpers and _method(call) not in LATER:
             continue
-        itself = [
-            argument
-            for argument in (*call.args, *(each.value for each in call.keywords))
-            if (module.spelled(argument) or "").removeprefix("self.") == function.name
-        ]
-        if itself:
+        function = module.function_of(call)
+        arguments = (*call.args, *(each.value for each in call.keywords))
+        if function is not None and any(_is(module, each, function.name) for each in arguments):
             yield module.candidate(
                 RULE.id,
                 RULE.title,
@@ -38,17 +37,18 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
             )
 
 
-def _arms(module: Module, call: ast.Call, called: str | None) -> bool:
-    if called in TIMERS or getattr(call.func, "attr", None) in LATER:
-        return True
-    # A function of the module that makes the timer.
-    for helper in module.functions.get((called or "").rpartition(".")[2], ()):
-        if any(
-            isinstance(below, ast.Call) and module.dotted(below.func) in TIMERS
-            for below in ast.walk(helper)
-        ):
-            return True
-    return False
+def _making_timers(module: Module) -> set[str]:
+    """Names of the module's own functions that make a timer."""
+    makers = (module.function_of(call) for call, called in module.calls if called in TIMERS)
+    return {maker.name for maker in makers if maker is not None}
+
+
+def _method(call: ast.Call) -> str | None:
+    return getattr(call.func, "attr", None)
+
+
+def _is(module: Module, argument: ast.expr, name: str) -> bool:
+    return (module.spelled(argument) or "").removeprefix("self.") == name
 
 
 RULE = Rule(

@@ -32,8 +32,6 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
             call,
             name=container.path,
             runs=(call,),
-            watches=(module.watch(container.path),),
-            holders=(container.path,),
         )
 
 
