@@ -21,7 +21,7 @@ import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from leaklab.catalogue import catalogue
+from leaklab.catalogue.model import catalogue
 from leaklab.catalogue.variant_source import variant_source
 from leaklab.code_audit.find import find
 
@@ -80,7 +80,8 @@ def catalogue_rows():
                     "rules": sorted({each.rule for each in found}),
                     "about": sorted({each.rule for each in hits}),
                     "candidates": [
-                        f"{each.rule} {each.line} {each.name or each.text.strip()}" for each in found
+                        f"{each.rule} {each.line} {each.name or each.text.strip()}"
+                        for each in found
                     ],
                 }
             )

@@ -52,9 +52,7 @@ def audit(
         run = record_watched(findings, command, **options)
     elif options:
         raise UsageError(f"only with a command to record: {sorted(options)[0]}")
-    result = Audit(
-        findings.candidates, findings.notes, findings.file_count, findings.line_count
-    )
+    result = Audit(findings.candidates, findings.notes, findings.file_count, findings.line_count)
     if run is not None:
         result = joined(result, findings, run)
     if baseline is not None:

@@ -140,7 +140,7 @@ class Containers:
                 path = f"{self.module.qualname(owner)}.{target.id}" if owner else target.id
                 scope = "class" if owner else "module"
                 self._add(Container(path, scope, kind, node, owner))
-            elif function is not None and _is_self_attribute(target):
+            elif function is not None and isinstance(target, ast.Attribute) and _is_self(target):
                 owner = self.module.class_of(function)
                 if kind is None and function.name == "__init__" and _is_parameter(value, function):
                     kind = UNKNOWN
@@ -306,12 +306,8 @@ class Containers:
         container.shrinks.append(self._change(node, "bound anew"))
 
 
-def _is_self_attribute(target: ast.expr) -> bool:
-    return (
-        isinstance(target, ast.Attribute)
-        and isinstance(target.value, ast.Name)
-        and target.value.id == "self"
-    )
+def _is_self(target: ast.Attribute) -> bool:
+    return isinstance(target.value, ast.Name) and target.value.id == "self"
 
 
 def _is_parameter(value: ast.expr | None, function: Function) -> bool:

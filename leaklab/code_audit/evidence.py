@@ -102,7 +102,7 @@ class RunEvidence:
         for row in self._run.suspects().to_dict("records"):
             if not _grows(row):
                 continue
-            stack = list(row.get("stack") or []) + [row]
+            stack = [*(row.get("stack") or ()), row]
             places = {
                 (file, int(frame["line"]))
                 for frame in stack

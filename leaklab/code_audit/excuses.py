@@ -8,7 +8,9 @@ from leaklab.code_audit.model import Candidate, Excuse
 from leaklab.code_audit.scopes import Module
 
 BOUNDED_BECAUSE = re.compile(r"#\s*leaklab:\s*bounded because\s+(?P<why>.+)", re.IGNORECASE)
-NOQA = re.compile(r"#\s*noqa(?::\s*(?P<codes>[A-Z][A-Z0-9]*(?:[,\s]+[A-Z]+[0-9]+)*))?", re.IGNORECASE)
+NOQA = re.compile(
+    r"#\s*noqa(?::\s*(?P<codes>[A-Z][A-Z0-9]*(?:[,\s]+[A-Z]+[0-9]+)*))?", re.IGNORECASE
+)
 
 Known = dict[int, list[Excuse]]
 

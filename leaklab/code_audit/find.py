@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from leaklab.code_audit import excuses, ruff
-from leaklab.code_audit.model import Candidate, Findings, Note, Rule
+from leaklab.code_audit.model import Candidate, Findings, Note
 from leaklab.code_audit.project import Project
+from leaklab.code_audit.rule import Rule
 from leaklab.code_audit.rules import all_rules
 from leaklab.code_audit.scopes import Module
 from leaklab.code_audit.sources import Source, python_files, read_source

@@ -1,4 +1,4 @@
-"""Each candidate's state by a recorded run: confirmed, bounded, refuted, not exercised, undecided."""
+"""Each candidate's state by a run: confirmed, bounded, refuted, not exercised, undecided."""
 
 from __future__ import annotations
 
@@ -130,9 +130,7 @@ def how_to_drive(candidate: Candidate) -> str:
     )
 
 
-def _by_resources(
-    candidate: Candidate, known: RunEvidence, rivals: Mapping[str, int]
-) -> State:
+def _by_resources(candidate: Candidate, known: RunEvidence, rivals: Mapping[str, int]) -> State:
     """It ran, and neither a gauge nor a stack speaks of it: the figures of the process do."""
     measured = []
     doubts = []
@@ -145,7 +143,10 @@ def _by_resources(
             if entry.verdict == "leak" and name != HEAP:
                 grew = f"{entry.name} grows by {rate_text(entry.name, entry.rate, entry.unit)}"
                 if rivals.get(name, 0) == 1:
-                    return CONFIRMED, f"{grew}, and of all candidates that ran only this takes of it"
+                    return (
+                        CONFIRMED,
+                        f"{grew}, and of all candidates that ran only this takes of it",
+                    )
                 doubts.append(f"{grew}; {rivals.get(name, 0)} candidates that ran take of it")
             elif entry.verdict == "inconclusive":
                 doubts.append(f"{entry.name} {entry.reason}")
@@ -169,7 +170,9 @@ def _with_excuse(candidate: Candidate) -> Candidate:
     excuse = candidate.excuse
     if excuse is None:
         return candidate
-    words = f"`# noqa: {excuse.text}`" if excuse.kind == "noqa" else f"“bounded because {excuse.text}”"
+    words = (
+        f"`# noqa: {excuse.text}`" if excuse.kind == "noqa" else f"“bounded because {excuse.text}”"
+    )
     if candidate.state == CONFIRMED:
         held = "did not hold"
     elif candidate.state in (BOUNDED, REFUTED):

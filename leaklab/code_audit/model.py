@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from leaklab.code_audit.project import Project
-    from leaklab.code_audit.scopes import Module
+from typing import Any
 
 #: before a run was looked at
 OPEN = "open"
@@ -141,23 +136,6 @@ class Candidate:
             "in_baseline": self.in_baseline,
             "fingerprint": self.fingerprint,
         }
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule: what it looks for, why that matters, and examples that are its tests.
-
-    ``cases`` are the items of the catalogue that show it; ``bad`` is source that must raise it,
-    ``good`` source that must not. ``check`` yields candidates for one module.
-    """
-
-    id: str
-    title: str
-    why: str
-    cases: tuple[str, ...]
-    bad: str
-    good: str
-    check: Callable[[Module, Project], Iterable[Candidate]]
 
 
 @dataclass(frozen=True)

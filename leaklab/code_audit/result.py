@@ -103,7 +103,9 @@ class Audit:
     def __str__(self) -> str:
         parts = [str(self._rows())] if self.candidates else []
         parts += [self.summary()]
-        parts += [safe(f"note: {n.file}: {n.text}" if n.file else f"note: {n.text}") for n in self.notes]
+        parts += [
+            safe(f"note: {n.file}: {n.text}" if n.file else f"note: {n.text}") for n in self.notes
+        ]
         return "\n".join(parts)
 
     def _repr_html_(self) -> str:

@@ -129,9 +129,7 @@ def _line_of(module: Module, row: Row) -> int:
     # ruff counts all cells; ours are the code cells. Lines inside the cell are the same.
     numbers = sorted({cell for cell, _ in cells})
     wanted = _code_cell(module, int(row["cell"]), numbers)
-    return next(
-        (number for number, place in enumerate(cells, 1) if place == (wanted, line)), line
-    )
+    return next((number for number, place in enumerate(cells, 1) if place == (wanted, line)), line)
 
 
 def _code_cell(module: Module, cell: int, numbers: list[int]) -> int:
@@ -140,7 +138,7 @@ def _code_cell(module: Module, cell: int, numbers: list[int]) -> int:
     return sum(kind == "code" for kind in kinds[:cell])
 
 
-def _node_at(module: Module, line: int, rule: str) -> ast.AST | None:
+def _node_at(module: Module, line: int, rule: str) -> Any:
     """The node a finding is about: the function for B019, else a call or statement of the line."""
     if rule == "B019":
         for node in module.nodes(ast.FunctionDef, ast.AsyncFunctionDef):

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from leaklab.code_audit.model import BOUNDED, CONFIRMED, REFUTED, Candidate, Rule
+from leaklab.code_audit.model import BOUNDED, CONFIRMED, REFUTED, Candidate
 from leaklab.code_audit.ruff import PUBLIC
+from leaklab.code_audit.rule import Rule
 from leaklab.version import __version__
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

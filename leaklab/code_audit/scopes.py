@@ -8,14 +8,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from leaklab.code_audit.model import Candidate, Watch
 from leaklab.code_audit.sources import Source
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Loop = ast.For | ast.AsyncFor | ast.While
-Node = TypeVar("Node", bound=ast.AST)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 # Shared by all trees, and asked for by nobody.
@@ -54,10 +53,10 @@ class Module:
                 parents[child] = node
             stack.extend(reversed(children))
 
-    def nodes(self, *kinds: type[Node]) -> Iterator[Node]:
+    def nodes(self, *kinds: type[ast.AST]) -> Iterator[Any]:
         """Yield all nodes of these types, in source order for each type."""
         for kind in kinds:
-            yield from self._by_type[kind]  # type: ignore[misc]
+            yield from self._by_type[kind]
 
     @cached_property
     def name(self) -> str:
@@ -148,12 +147,6 @@ class Module:
             return node
         return next(above for above in self.ancestors(node) if isinstance(above, ast.stmt))
 
-    def within(self, node: ast.AST, *kinds: type[Node]) -> Iterator[Node]:
-        """Yield nodes of these types below ``node`` (not in order)."""
-        for below in ast.walk(node):
-            if isinstance(below, kinds):
-                yield below
-
     def qualname(self, node: ast.AST | None) -> str | None:
         """``Class.method`` for a function or class; None for None."""
         if node is None:
@@ -169,7 +162,7 @@ class Module:
         """Functions and methods by their bare name."""
         found: dict[str, list[Function]] = defaultdict(list)
         for node in self.nodes(ast.FunctionDef, ast.AsyncFunctionDef):
-            found[node.name].append(node)  # type: ignore[arg-type]
+            found[node.name].append(node)
         return found
 
     @cached_property
@@ -210,7 +203,9 @@ class Module:
                 found.add((name or "", node.func.attr))
         return found
 
-    def runs_once(self, function: Function | None, _seen: frozenset[Function] = frozenset()) -> bool:
+    def runs_once(
+        self, function: Function | None, _seen: frozenset[Function] = frozenset()
+    ) -> bool:
         """Whether a function runs once in the life of the program, as far as the source shows.
 
         The top level does; so does a function that only the top level, or what runs once, calls

@@ -115,9 +115,7 @@ def read_source(path: Path) -> Source | Note:
     except (SyntaxError, ValueError, LookupError, UnicodeError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         return Note(f"does not parse: {reason}", file)
-    return Source(
-        file, str(path.resolve()), text, tree, hashlib.sha256(raw).hexdigest(), cells
-    )
+    return Source(file, str(path.resolve()), text, tree, hashlib.sha256(raw).hexdigest(), cells)
 
 
 def display_path(path: Path) -> str:

@@ -25,7 +25,7 @@ class _Slotted:
     __slots__ = ("slot",)
 
 
-_MEMBER = type(_Slotted.slot)
+_MEMBER = type(_Slotted.__dict__["slot"])
 _GETSET = type(type.__dict__["__dict__"])
 
 # (module the type comes from, its name): the attributes that lead to what is counted. A module

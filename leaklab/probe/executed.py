@@ -98,7 +98,7 @@ class ExecutedLines:
 
 def _codes(names):
     """Yield the code of functions and methods that a module's names lead to, nested ones too."""
-    seen, todo = set(), [value for value in list(names.values())]
+    seen, todo = set(), list(names.values())
     while todo:
         value = todo.pop()
         if id(value) in seen:

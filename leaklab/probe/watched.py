@@ -106,10 +106,10 @@ class Watched:
                 continue
             if file not in self._files:
                 self._files[file] = os.path.realpath(file)
-            if self._files[file] in wanted:
-                # The program's own file may be imported under a second name as well.
-                if name == "__main__" or self._files[file] not in self._modules:
-                    self._modules[self._files[file]] = names
+            known = self._files[file] in self._modules
+            # The program's own file may be imported under a second name as well.
+            if self._files[file] in wanted and (name == "__main__" or not known):
+                self._modules[self._files[file]] = names
 
     def _search_instances(self):
         """Find the objects whose attributes are read: those of modules, at times all others."""

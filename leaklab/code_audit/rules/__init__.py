@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from leaklab.code_audit.model import Rule
+from leaklab.code_audit.rule import Rule
 
 # One module each; a rule is added by its file and its name here.
 _MODULES = (

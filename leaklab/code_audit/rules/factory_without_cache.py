@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from leaklab.code_audit.model import Candidate, Rule
+from leaklab.code_audit.model import Candidate
 from leaklab.code_audit.project import Project
+from leaklab.code_audit.rule import Rule
 from leaklab.code_audit.rules.made_per_call import kept_in
 from leaklab.code_audit.scopes import Function, Module
 from leaklab.code_audit.things import CLOSING, SHARED, THINGS
@@ -86,7 +87,9 @@ def _ends_well(module: Module, call: ast.Call) -> bool:
         return True
     if isinstance(above, ast.Assign) and function is not None:
         names = [each.id for each in above.targets if isinstance(each, ast.Name)]
-        return any((name, closing) in module.attribute_calls for name in names for closing in CLOSING)
+        return any(
+            (name, closing) in module.attribute_calls for name in names for closing in CLOSING
+        )
     return False
 
 

@@ -6,11 +6,19 @@ import ast
 from collections.abc import Iterable
 
 from leaklab.code_audit.containers import SHRINKING
-from leaklab.code_audit.model import Candidate, Rule
+from leaklab.code_audit.model import Candidate
 from leaklab.code_audit.project import Project
+from leaklab.code_audit.rule import Rule
 from leaklab.code_audit.scopes import Module, is_constant
 
-LOADING = ("json.load", "json.loads", "yaml.safe_load", "pickle.load", "pickle.loads", "tomllib.load")
+LOADING = (
+    "json.load",
+    "json.loads",
+    "yaml.safe_load",
+    "pickle.load",
+    "pickle.loads",
+    "tomllib.load",
+)
 SAVING = ("json.dump", "json.dumps", "yaml.safe_dump", "yaml.dump", "pickle.dump", "pickle.dumps")
 
 
@@ -62,7 +70,7 @@ def _prunes(module: Module) -> bool:
         for node in module.nodes(kind):
             if any(each.ifs for each in node.generators):
                 return True
-    if any(True for _ in module.nodes(ast.Delete) if _deletes_entry(_)):
+    if any(_deletes_entry(node) for node in module.nodes(ast.Delete)):
         return True
     return any(method in SHRINKING and method != "flush" for _, method in module.attribute_calls)
 
@@ -75,8 +83,8 @@ RULE = Rule(
     id="LL023",
     title="file that is rewritten and never pruned",
     why=(
-        "An entry per user and day and no retention: the file grows for ever, and every load brings "
-        "all of it into memory, a peak that watching the heap does not show."
+        "An entry per user and day and no retention: the file grows for ever, and every load "
+        "brings all of it into memory, a peak that watching the heap does not show."
     ),
     cases=("unpruned-json",),
     bad="""

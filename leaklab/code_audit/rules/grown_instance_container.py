@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from leaklab.code_audit.containers import BOUNDED_TYPE, QUEUE, UNKNOWN, Container
 from leaklab.code_audit.growth import unbounded_growth
-from leaklab.code_audit.model import Candidate, Rule
+from leaklab.code_audit.model import Candidate
 from leaklab.code_audit.project import Project
+from leaklab.code_audit.rule import Rule
 from leaklab.code_audit.scopes import Module
 
 # Objects and attributes named like this are kept by somebody, as a rule.

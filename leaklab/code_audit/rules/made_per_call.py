@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from leaklab.code_audit.model import Candidate, Rule
+from leaklab.code_audit.model import Candidate
 from leaklab.code_audit.project import Project
+from leaklab.code_audit.rule import Rule
 from leaklab.code_audit.scopes import Function, Module
 from leaklab.code_audit.things import CLOSING, THINGS
 
@@ -18,7 +19,7 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
         if thing is None or called == "subprocess.Popen":
             continue
         function = module.function_of(call)
-        if function is None or module.runs_once(function) and module.loop_of(call) is None:
+        if function is None or (module.runs_once(function) and module.loop_of(call) is None):
             continue
         if is_handled(module, call, function):
             continue
@@ -71,9 +72,9 @@ def _target_handled(module: Module, target: ast.expr, function: Function) -> boo
                 return True
             if below.func.attr in _KEEPING and any(_is(arg, name) for arg in below.args):
                 kept = True
-        elif isinstance(below, ast.withitem) and _mentions(below.context_expr, name):
-            return True
-        elif isinstance(below, (ast.Return, ast.Yield)) and _hands_on(below.value, name):
+        elif (isinstance(below, ast.withitem) and _mentions(below.context_expr, name)) or (
+            isinstance(below, (ast.Return, ast.Yield)) and _hands_on(below.value, name)
+        ):
             return True
         elif isinstance(below, ast.Assign) and _is(below.value, name) and below.targets != [target]:
             if not all(isinstance(each, (ast.Name, ast.Subscript)) for each in below.targets):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from leaklab.code_audit.model import Candidate, Rule
+from leaklab.code_audit.model import Candidate
 from leaklab.code_audit.project import Project
+from leaklab.code_audit.rule import Rule
 from leaklab.code_audit.scopes import Function, Module
 
 # what borrows: what gives back
@@ -24,8 +25,12 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
             continue
         if _given_back(module, function, PAIRS[method]):
             continue
-        base = call.func.value  # type: ignore[attr-defined]
-        path = base.id if isinstance(base, ast.Name) and not module.is_local(base.id, function) else None
+        base = call.func.value
+        path = (
+            base.id
+            if isinstance(base, ast.Name) and not module.is_local(base.id, function)
+            else None
+        )
         yield module.candidate(
             RULE.id,
             RULE.title,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from leaklab.code_audit.model import Candidate, Rule, Watch
+from leaklab.code_audit.model import Candidate, Watch
 from leaklab.code_audit.project import Project
+from leaklab.code_audit.rule import Rule
 from leaklab.code_audit.scopes import Module, is_constant, keyword
 
 # method or function: what takes it back
@@ -50,8 +51,8 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
         yield module.candidate(
             RULE.id,
             RULE.title,
-            f"{what}() in {module.qualname(function)} registers once more at each call, and nothing "
-            "takes it back",
+            f"{what}() in {module.qualname(function)} registers once more at each call, and "
+            "nothing takes it back",
             call,
             name=what if _receiver_path(module, call) else None,
             runs=(call,),
@@ -119,8 +120,8 @@ RULE = Rule(
     id="LL008",
     title="registration at every call",
     why=(
-        "A handler, listener, job or callback stays with what it was registered at, with everything "
-        "it refers to. Registered per request it is one more each time."
+        "A handler, listener, job or callback stays with what it was registered at, with "
+        "everything it refers to. Registered per request it is one more each time."
     ),
     cases=("scheduler-jobs", "lingering-schedulers", "prometheus-labels"),
     bad="""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from leaklab.code_audit.model import Candidate, Rule
+from leaklab.code_audit.model import Candidate
 from leaklab.code_audit.project import Project
+from leaklab.code_audit.rule import Rule
 from leaklab.code_audit.scopes import Function, Module, keyword
 
 
@@ -38,9 +39,7 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
 
 def _has_arguments(node: Function) -> bool:
     arguments = node.args
-    return bool(
-        arguments.args or arguments.kwonlyargs or arguments.vararg or arguments.posonlyargs
-    )
+    return bool(arguments.args or arguments.kwonlyargs or arguments.vararg or arguments.posonlyargs)
 
 
 def is_unbounded_cache(module: Module, decorator: ast.expr) -> bool:

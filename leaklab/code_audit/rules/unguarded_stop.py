@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from leaklab.code_audit.model import Candidate, Rule
+from leaklab.code_audit.model import Candidate
 from leaklab.code_audit.project import Project
+from leaklab.code_audit.rule import Rule
 from leaklab.code_audit.scopes import Module
 
 STOPPING = ("stop", "close", "shutdown", "cleanup", "terminate")
@@ -17,7 +18,9 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
 
     Only in modules that know threads, and where no subclass of the module adds the lock.
     """
-    if not any(name.partition(".")[0] in ("threading", "concurrent") for name in module.imports.values()):
+    if not any(
+        name.partition(".")[0] in ("threading", "concurrent") for name in module.imports.values()
+    ):
         return
     for node in module.nodes(ast.FunctionDef):
         owner = module.parent(node)
@@ -33,8 +36,8 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
                         yield module.candidate(
                             RULE.id,
                             RULE.title,
-                            f"{module.qualname(node)} looks at {flag} and then sets it: two threads "
-                            "both get through",
+                            f"{module.qualname(node)} looks at {flag} and then sets it: two "
+                            "threads both get through",
                             test,
                             runs=(test,),
                         )

@@ -6,8 +6,9 @@ import ast
 from collections.abc import Iterable
 
 from leaklab.code_audit.containers import SHRINKING
-from leaklab.code_audit.model import Candidate, Rule
+from leaklab.code_audit.model import Candidate
 from leaklab.code_audit.project import Project
+from leaklab.code_audit.rule import Rule
 from leaklab.code_audit.rules.endless_worker import TASKS, THREADS, _workers
 from leaklab.code_audit.scopes import Function, Module
 

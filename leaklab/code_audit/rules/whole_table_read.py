@@ -6,11 +6,14 @@ import ast
 import re
 from collections.abc import Iterable
 
-from leaklab.code_audit.model import Candidate, Rule
+from leaklab.code_audit.model import Candidate
 from leaklab.code_audit.project import Project
+from leaklab.code_audit.rule import Rule
 from leaklab.code_audit.scopes import Module
 
-LIMITED = re.compile(r"\b(where|limit|fetch first|count\(|sum\(|avg\(|max\(|min\(|group by|pragma)", re.I)
+LIMITED = re.compile(
+    r"\b(where|limit|fetch first|count\(|sum\(|avg\(|max\(|min\(|group by|pragma)", re.I
+)
 SELECTS = re.compile(r"^\s*select\b.*\bfrom\b", re.I | re.S)
 
 

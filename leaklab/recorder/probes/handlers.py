@@ -77,9 +77,7 @@ class Conversation:
         self._dumped: dict[str, Tracked] = {}
         if options.takes_graphs(pass_name):
             self.graphs = GraphDumps(pass_name, graph_folder, options.graph_limit_seconds)
-        self._watch_file = watch_file(
-            graph_folder, options.watch_containers, options.watch_lines
-        )
+        self._watch_file = watch_file(graph_folder, options.watch_containers, options.watch_lines)
         self.stopping = False
         #: live bytes of the snapshot taken last; None before the first
         self.live_bytes: int | None = None
