@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab.code_audit.baseline import mark_known, read_baseline
 from leaklab.code_audit.find import find
+from leaklab.code_audit.kept import keep_audit
 from leaklab.code_audit.model import Findings
 from leaklab.code_audit.result import Audit
 from leaklab.errors import UsageError
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from leaklab.results.run import Run
 
 PathLike = str | os.PathLike[str]
-AUDIT_FILE = "audit.json"
 
 
 def audit(
@@ -69,19 +68,8 @@ def joined(result: Audit, findings: Findings, run: Run | PathLike) -> Audit:
     opened = open_run(run) if isinstance(run, str | os.PathLike) else run
     candidates = join(findings.candidates, opened, findings.digests)
     result = replace(result, candidates=candidates, run=opened.path or opened.label)
-    keep(result, opened)
+    keep_audit(opened.path, result.to_json())
     return result
-
-
-def keep(result: Audit, run: Run) -> None:
-    """Keep the audit beside the run, for its page; a run that cannot be written has none."""
-    if run.path is None or "://" in run.path or not Path(run.path).is_dir():
-        return
-    try:
-        text = json.dumps(result.to_json(), indent=1)
-        Path(run.path, AUDIT_FILE).write_text(text + "\n", encoding="utf-8")
-    except OSError:
-        return
 
 
 def record_watched(findings: Findings, command: Sequence[str], **options: Any) -> Run:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab.code_audit.model import Candidate
 from leaklab.code_audit.same_source import Files
+from leaklab.verdict.resources import LEAK, VERDICT_OF
 
 if TYPE_CHECKING:
     from leaklab.results.run import Run
@@ -46,8 +47,10 @@ class RunEvidence:
             for line in lines
         }
         self.in_stacks = self._places_of_frames()
-        self.suspects = self._suspects()
-        self.groups = self._groups()
+        # In a run that does not leak, sites and groups that gain a little are no evidence.
+        leaks = self.verdict.verdict == LEAK
+        self.suspects = self._suspects() if leaks else []
+        self.groups = self._groups() if leaks else []
 
     def resource(self, name: str) -> ResourceVerdict | None:
         """The verdict on a resource, of whichever role leaks first; None where unmeasured."""
@@ -128,5 +131,5 @@ class RunEvidence:
 
 
 def _grows(row: dict[Any, Any]) -> bool:
-    rate = row.get("rate")
-    return rate is not None and rate == rate and float(rate) > 0
+    """Whether a suspect was judged to keep growing, and not only gained something."""
+    return VERDICT_OF.get(str(row.get("evidence"))) == LEAK

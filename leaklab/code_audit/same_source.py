@@ -19,18 +19,35 @@ class Files:
 
     def __init__(self, files: Iterable[str]) -> None:
         self._by_suffix: dict[str, list[str]] = {}
-        for file in files:
+        self._known: dict[str, str | None] = {}
+        self._files = frozenset(files)
+        for file in self._files:
             parts = Path(file).resolve().parts
             for start in range(1, len(parts)):
                 self._by_suffix.setdefault("/".join(parts[start:]), []).append(file)
 
     def find(self, name: str) -> str | None:
-        """The audited file a run calls ``name``; None where none or several may be meant."""
-        found = self._by_suffix.get(name.lstrip("/"), ())
-        if len(found) == 1:
-            return found[0]
-        here = str(Path(name).resolve())
-        return next((file for file in found if str(Path(file).resolve()) == here), None)
+        """The audited file a run calls ``name``; None where none or several may be meant.
+
+        A whole path may be that of another machine or folder: the longest end of it, folder and
+        file at least, that is an audited file's counts.
+        """
+        if name not in self._known:
+            self._known[name] = self._look_for(name)
+        return self._known[name]
+
+    def _look_for(self, name: str) -> str | None:
+        if name in self._files:
+            return name
+        parts = name.lstrip("/").split("/")
+        for start in range(len(parts) - 1 if name.startswith("/") else 1):
+            found = self._by_suffix.get("/".join(parts[start:]), ())
+            if len(found) == 1:
+                return found[0]
+            if found:
+                here = str(Path(name).resolve())
+                return next((file for file in found if str(Path(file).resolve()) == here), None)
+        return None
 
 
 def check_same_source(run: Run, digests: Mapping[str, str]) -> Files:

@@ -214,7 +214,7 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
             "address_space_bytes": None if space == resource.RLIM_INFINITY else space,
         },
         "case": dict(options.case) if options.case else None,
-        "watched": watched_meta(options.watch_containers, options.watch_lines),
+        "watched": watched_meta(options.watch_containers, options.watch_lines, options.cwd),
     }
 
 

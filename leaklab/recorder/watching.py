@@ -39,31 +39,46 @@ def watch_file(folder: Path, containers: Sequence[str], lines: Sequence[str]) ->
     return path
 
 
-def watched_meta(containers: Sequence[str], lines: Sequence[str]) -> dict[str, Any] | None:
-    """What run.json keeps: the gauges, the files with their digests, and the lines that ran."""
+def watched_meta(
+    containers: Sequence[str], lines: Sequence[str], folder: str | None
+) -> dict[str, Any] | None:
+    """What run.json keeps: the gauges, the files with their digests, and the lines that ran.
+
+    Files are called as in the run's other tables: relative to the working folder.
+    """
     if not containers and not lines:
         return None
     files = {entry.split("\t")[1] for entry in containers}
     files |= {entry.rpartition(":")[0] for entry in lines}
     return {
         "gauges": [entry.split("\t")[0] for entry in containers],
-        "digests": {file: digest for file in sorted(files) if (digest := _digest(file))},
+        "digests": {
+            _called(file, folder): digest for file in sorted(files) if (digest := _digest(file))
+        },
         "line_grain": None,
         "executed": {},
     }
 
 
-def note_lines(writer: RunWriter, message: Mapping[str, Any]) -> None:
+def note_lines(writer: RunWriter, message: Mapping[str, Any], folder: str | None) -> None:
     """Keep the lines that a probe says have run."""
     watched = writer.meta.get("watched")
     file, lines = message.get("file"), message.get("lines")
     if not isinstance(watched, dict) or not isinstance(file, str) or not isinstance(lines, list):
         return
+    file = _called(file, folder)
     known = set(watched["executed"].get(file, ()))
     known.update(line for line in lines if isinstance(line, int))
     watched["executed"][file] = sorted(known)
     watched["line_grain"] = message.get("grain")
     writer.update(watched=watched)
+
+
+def _called(file: str, folder: str | None) -> str:
+    try:
+        return Path(file).relative_to(Path(folder or ".").resolve()).as_posix()
+    except ValueError:
+        return file
 
 
 def _digest(file: str) -> str | None:

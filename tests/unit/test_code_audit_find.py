@@ -46,11 +46,16 @@ def test_links_in_a_circle_end_and_each_file_counts_once(tmp_path):
 
 
 def test_cells_of_a_notebook_are_audited_at_their_place(tmp_path):
+    made = {"metadata": {}, "outputs": [], "execution_count": None}
     cells = [
-        {"cell_type": "markdown", "source": "text"},
-        {"cell_type": "code", "source": ["%load_ext leaklab\n", "PAGES = {}\n"]},
-        {"cell_type": "code", "source": "%%bash\nls"},
-        {"cell_type": "code", "source": "def page(n):\n    PAGES[n] = 1\n    open(n).read()"},
+        {"cell_type": "markdown", "source": "text", "metadata": {}},
+        {"cell_type": "code", **made, "source": ["%load_ext leaklab\n", "PAGES = {}\n"]},
+        {"cell_type": "code", **made, "source": "%%bash\nls"},
+        {
+            "cell_type": "code",
+            **made,
+            "source": "def page(n):\n    PAGES[n] = 1\n    open(n)",
+        },
     ]
     (tmp_path / "book.ipynb").write_text(
         json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})

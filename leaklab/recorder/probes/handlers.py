@@ -110,7 +110,7 @@ class Conversation:
         if kind == "gauges":
             self._samples.told(tracked, self._clock(), _gauges(message))
         if kind == "lines":
-            note_lines(self._writer, message)
+            note_lines(self._writer, message, self._working_folder)
         return None
 
     def _hello(self, tracked: Tracked) -> Steps:
