@@ -84,7 +84,7 @@ def recorder_digest() -> str:
     """Of all that a recording depends on: the code that records, the workloads, the Python."""
     package = Path(leaklab.__file__).parent
     digest = hashlib.sha256(sys.version.encode())
-    for folder in (package / "probe", package / "record", package / "store", CORPUS):
+    for folder in (package / "probe", package / "recorder", package / "store", CORPUS):
         for path in sorted(folder.rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from leaklab.jupyter.study import study
     from leaklab.recordings import compare, open, record, runs
     from leaklab.results.run import Run
+    from leaklab.verdict.judge_series import judge_series
     from leaklab.why_alive import why_alive
 
 
@@ -34,6 +35,7 @@ __all__ = [
     "cases",
     "compare",
     "gauge",
+    "judge_series",
     "mark",
     "open",
     "plots",
@@ -52,6 +54,7 @@ _HOMES = {
     "case": "leaklab.catalogue.model",
     "cases": "leaklab.catalogue.model:catalogue",
     "compare": "leaklab.recordings",
+    "judge_series": "leaklab.verdict.judge_series",
     "load_ipython_extension": "leaklab.jupyter.extension",
     "open": "leaklab.recordings",
     "record": "leaklab.recordings",

@@ -173,7 +173,6 @@ def _optional_packages() -> list[Finding]:
     found = [
         _package("objgraph", "object pictures", "pip install objgraph"),
         _package("rustworkx", "retained sizes", "pip install rustworkx"),
-        _package("duckdb", "one table over all runs", "pip install duckdb"),
         _package("distributed", "batches on a cluster", cluster),
         _package("s3fs", "stores in a bucket", s3),
     ]

@@ -121,10 +121,10 @@ def find_recording(
     store: str, name: str, variant: str | None, digest: str | None = None
 ) -> str | None:
     """Return the newest complete run, with fingerprint ``digest`` if given; None without one."""
-    from leaklab.store.location import filesystem, safe_name
+    from leaklab.store.location import below, filesystem, safe_name
 
     fs, root = filesystem(store)
-    folder = "/".join((root.rstrip("/"), safe_name(name), safe_name(variant or "default")))
+    folder = below(root, safe_name(name), safe_name(variant or "default"))
     try:
         entries = sorted(fs.ls(folder, detail=False), reverse=True)
     except (FileNotFoundError, NotADirectoryError):
@@ -155,7 +155,7 @@ def open(path: str | os.PathLike[str]) -> Run:  # noqa: A001 (ll.open is its nam
 def locate(text: str, store: str | None = None) -> str:
     """Return the path of the run that ``text`` means; see :func:`open`."""
     from leaklab.store import default_store
-    from leaklab.store.location import filesystem, is_local
+    from leaklab.store.location import archive_of, below, filesystem, is_local
 
     path = text.rstrip("/")
     if not is_local(path) or (Path(path) / "run.json").exists():
@@ -164,16 +164,16 @@ def locate(text: str, store: str | None = None) -> str:
         return str(Path(path).parent)
     where = str(store or default_store())
     fs, root = filesystem(where)
-    roots = [(where, fs, f"{root.rstrip('/')}/{path}")]
-    if Path(path).is_dir():
+    roots = [(where, fs, below(root, path))]
+    if Path(path).is_dir() or archive_of(path):
         roots.append((path, *filesystem(path)))
     found = [
-        str(hit)
-        for _, system, folder in roots
-        for pattern in ("/run.json", "/*/run.json", "/*/*/run.json")
-        for hit in system.glob(folder + pattern)
+        below(archive_of(given) or "", str(hit))
+        for given, system, folder in roots
+        for depth in range(4)
+        for hit in system.glob(below(folder, *"*" * depth, "run.json"))
     ]
-    found += [str(hit) for hit in fs.glob(f"{root.rstrip('/')}/*/*/{path}/run.json")]
+    found += [str(hit) for hit in fs.glob(below(root, "*", "*", path, "run.json"))]
     if found:
         newest = max(found, key=lambda hit: hit.rsplit("/", 2)[-2])
         return newest.removesuffix("/run.json") if is_local(where) else _url(where, root, newest)
@@ -183,7 +183,10 @@ def locate(text: str, store: str | None = None) -> str:
 
 
 def _url(store: str, root: str, hit: str) -> str:
-    return store.rstrip("/") + hit.removesuffix("/run.json")[len(root.rstrip("/")) :]
+    from leaklab.store.location import below
+
+    inside = hit.removesuffix("/run.json")[len(root.rstrip("/")) :]
+    return below(store, inside.lstrip("/"))
 
 
 def compare(before: Run | str, after: Run | str) -> Comparison:

@@ -192,7 +192,7 @@ def work_end(values: Floats) -> int:
         return len(values)
     moves = np.diff(values[-tail - 1 :])
     largest = int(np.argmin(moves))
-    if -moves[largest] < TEARDOWN_SHARE * float(np.ptp(values)):
+    if -moves[largest] <= TEARDOWN_SHARE * float(np.ptp(values)):
         return len(values)
     return len(values) - tail + largest
 

@@ -1,9 +1,10 @@
 """Small recorded pairs, one a mechanism: what notebooks can show where nothing can be recorded.
 
-``python -m leaklab.catalogue.reference FOLDER [MECHANISM…]`` records them (``data/reference``).
-They are ordinary runs without a trace of the machine that made them: file names are relative as in
-every run, and what run.json holds of commands and folders is reduced to names. Of the object graphs
-only what grows or holds much is kept, with what leads to it; of heaps, those that are marked.
+``python -m leaklab.catalogue.reference FILE.zip [MECHANISM…]`` records them
+(``data/reference.zip``, a store in one file). They are ordinary runs without a trace of the machine
+that made them: file names are relative as in every run, and what run.json holds of commands and
+folders is reduced to names. Of the object graphs only what grows or holds much is kept, with what
+leads to it; of heaps, those that are marked.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 import shutil
 import sys
 import tempfile
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,12 +52,33 @@ PAIRS = {
 }
 
 
-def record_references(folder: Path, mechanisms: Sequence[str]) -> int:
-    """Record the pairs of these mechanisms into the store ``folder``; the bytes of the whole store.
+def record_references(archive: Path, mechanisms: Sequence[str]) -> int:
+    """Record the pairs of these mechanisms into the store ``archive``; returns its size in bytes.
 
     A pair replaces the one that is there once both of its runs are made. Raises `LeaklabError` when
-    the store becomes larger than it may.
+    the store becomes larger than it may; the archive is then left as it was.
     """
+    with tempfile.TemporaryDirectory() as unpacked:
+        folder = Path(unpacked)
+        if archive.exists():
+            shutil.unpack_archive(archive, folder)
+        size_bytes = _record_into(folder, mechanisms)
+        _pack(folder, archive)
+    return size_bytes
+
+
+def _pack(folder: Path, archive: Path) -> None:
+    """Write what is in the folder into one file, in one order and without times: no idle change."""
+    whole = archive.with_suffix(".partial")
+    with zipfile.ZipFile(whole, "w") as file:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            method = zipfile.ZIP_DEFLATED if path.suffix == ".json" else zipfile.ZIP_STORED
+            entry = zipfile.ZipInfo(path.relative_to(folder).as_posix())
+            file.writestr(entry, path.read_bytes(), compress_type=method)
+    whole.replace(archive)
+
+
+def _record_into(folder: Path, mechanisms: Sequence[str]) -> int:
     for mechanism in mechanisms:
         pair = PAIRS[mechanism]
         with tempfile.TemporaryDirectory() as scratch:
@@ -185,13 +208,13 @@ def _pack_numbers(path: Path) -> None:
 def main(arguments: list[str]) -> None:
     """The command line: the folder of the store, then mechanisms (none: all)."""
     if not arguments:
-        raise UsageError("no folder; give one, e.g. data/reference")
-    folder, mechanisms = Path(arguments[0]), arguments[1:] or list(PAIRS)
+        raise UsageError("no archive; give one, e.g. data/reference.zip")
+    archive, mechanisms = Path(arguments[0]), arguments[1:] or list(PAIRS)
     for name in mechanisms:
         if name not in PAIRS:
             raise UsageError(f"unknown mechanism: {name}; allowed: {', '.join(PAIRS)}")
-    size_bytes = record_references(folder, mechanisms)
-    print(f"{2 * len(mechanisms)} runs recorded; {folder} holds {size_bytes} bytes")
+    size_bytes = record_references(archive, mechanisms)
+    print(f"{2 * len(mechanisms)} runs recorded; {archive} holds {size_bytes} bytes")
 
 
 if __name__ == "__main__":

@@ -3,34 +3,60 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import threading
+import time
 
+from leaklab.errors import UsageError
 from leaklab.quantities import duration_seconds, process_id
+
+_LOOPBACK = "127.0.0.1"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("pid", metavar="PID", type=process_id, help="the process to follow")
+    parser.add_argument(
+        "pid", metavar="PID", nargs="*", type=process_id, help="the processes to follow"
+    )
+    parser.add_argument(
+        "--command",
+        metavar="PATTERN",
+        dest="pattern",
+        help="follow what has this in its command line",
+    )
     parser.add_argument(
         "--interval",
         metavar="DURATION",
         type=duration_seconds,
-        default=1.0,
-        help="time between lines (default: 1s)",
+        help="time between looks (default: 1s; 5s with --metrics)",
     )
     parser.add_argument(
         "--duration", metavar="DURATION", type=duration_seconds, help="stop after this"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line, for scripts")
+    parser.add_argument(
+        "--metrics",
+        metavar="HOST:PORT",
+        help="serve metrics for Prometheus there (a port alone: on loopback) and store a run",
+    )
+    parser.add_argument("--store", metavar="URL", help="where the run goes (default: data/runs)")
+    parser.add_argument("--name", metavar="NAME", help="what the run is called (default: watch)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the process's figures until it ends, the time is over, or Ctrl-C."""
-    from leaklab.watch import lines
+    """Print or serve the figures of the processes until they end, the time is over, or Ctrl-C."""
+    if not arguments.pid and arguments.pattern is None:
+        raise UsageError("nothing to follow; give a PID, or --command PATTERN")
+    if arguments.metrics is not None:
+        return _serve(arguments)
+    if arguments.pattern is not None or len(arguments.pid) != 1:
+        raise UsageError("several processes are followed as metrics; add --metrics HOST:PORT")
+    from leaklab.watch.terminal import lines
 
     try:
         for line in lines(
-            arguments.pid,
-            interval_seconds=arguments.interval,
+            arguments.pid[0],
+            interval_seconds=arguments.interval or 1.0,
             duration_seconds=arguments.duration,
             as_json=arguments.json,
         ):
@@ -38,3 +64,50 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         pass
     return 0
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from leaklab.recorder.interruption import Interruption
+    from leaklab.store import default_store
+    from leaklab.watch.follow import Follower
+    from leaklab.watch.metrics import serve
+    from leaklab.watch.record import Recorder
+
+    host, port = _address(arguments.metrics)
+    step = arguments.interval or 5.0
+    follower = Follower(arguments.pid, arguments.pattern, step_seconds=step)
+    server, port = serve(follower, host, port)
+    what = arguments.pattern or " ".join(map(str, arguments.pid))
+    recorder = Recorder(arguments.store or default_store(), arguments.name or "watch", what)
+    print(f"leaklab: metrics at http://{host}:{port}/metrics", file=sys.stderr, flush=True)
+    state = "complete"
+    begun, due = time.monotonic(), time.monotonic()
+    pause = threading.Event()
+    try:
+        with Interruption() as interruption:
+            while not interruption.count:
+                recorder.look(follower, follower.look())
+                follower.judge()
+                over = arguments.duration is not None
+                if over and time.monotonic() - begun >= arguments.duration:
+                    break
+                if not follower.lives and arguments.pattern is None:
+                    break  # what was named has ended; a pattern may come back
+                # From one plan, so that a slow look does not push all later ones back.
+                due = max(due + step, time.monotonic())
+                while not interruption.count and (left := due - time.monotonic()) > 0:
+                    pause.wait(min(left, 0.2))
+            state = "interrupted" if interruption.count else "complete"
+    finally:
+        server.shutdown()
+        server.server_close()
+        path = recorder.close(state)
+    print(path)
+    return 0
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or not 0 <= int(port) < 65536:
+        raise UsageError(f"no address for metrics: {text}; give HOST:PORT, such as 127.0.0.1:9477")
+    return host.strip("[]") or _LOOPBACK, int(port)

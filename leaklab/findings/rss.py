@@ -13,7 +13,7 @@ import pandas as pd
 
 from leaklab.analysis.heap import HeapTimeline, heap_timeline
 from leaklab.analysis.series import resource_series
-from leaklab.verdict.resources import judge_series
+from leaklab.verdict.resources import judge_resource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,8 +129,8 @@ def tried(data: RunData, *, role: str = "main") -> pd.DataFrame:
                 "rss_bytes": rss,
                 "usual_bytes": before,
                 "given_back_bytes": before - rss,
-                "verdict": judge_series(trial).verdict,
-                "usual_verdict": judge_series(usual).verdict,
+                "verdict": judge_resource(trial).verdict,
+                "usual_verdict": judge_resource(usual).verdict,
             }
         )
     columns = ["pass", "way", "rss_bytes", "usual_bytes", "given_back_bytes"]

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 BYTE_SCALES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
+# Longer spans than this are told in minutes, hours and days, and rates by the hour or day.
+LONG_SECONDS = 1_000.0
+_HOUR, _DAY = 3_600.0, 86_400.0
+_PACES = ((_DAY, "day"), (_HOUR, "hour"))
+
 _KEPT = ("interval_seconds", "mark_count", "measured_mark_count", "snapshot_count")
 # Samples that are further apart than this are worth a word.
 NOTABLE_SECONDS = 1.0
@@ -39,24 +44,42 @@ def amount(name: str, value: float, *, signed: bool = False) -> str:
     return f"{sign}{_figure(value)} {noun(name, value)}".rstrip()
 
 
-def rate_text(name: str, rate: float, unit: str) -> str:
-    """ "19.7 KiB per iteration", "1 fd per iteration"."""
-    return f"{amount(name, rate)} per {unit}"
+def pace(unit: str, span: float = 0.0) -> tuple[float, str]:
+    """Return how many units of x a rate is told by, and the word for it.
+
+    By seconds a run of hours grows by too little each to be read: told by the hour or day.
+    """
+    if unit == "second" and span > LONG_SECONDS:
+        return next((size, word) for size, word in _PACES if span >= size or size == _HOUR)
+    return 1.0, unit
 
 
-def interval_text(name: str, low: float, high: float) -> str:
+def rate_text(name: str, rate: float, unit: str, span: float = 0.0) -> str:
+    """ "19.7 KiB per iteration", "1 fd per iteration"; "11.9 MiB per day" for a long span."""
+    size, word = pace(unit, span)
+    return f"{amount(name, rate * size)} per {word}"
+
+
+def interval_text(
+    name: str, low: float, high: float, unit: str = "iteration", span: float = 0.0
+) -> str:
     """ "19.5 KiB to 19.9 KiB"; one figure where both ends read the same, "unknown" for none."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return "unknown"
-    ends = amount(name, low), amount(name, high)
+    size = pace(unit, span)[0]
+    ends = amount(name, low * size), amount(name, high * size)
     return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 
 def span_text(length: float, unit: str) -> str:
-    """ "200 iterations", "35 seconds"."""
+    """ "200 iterations", "35 seconds", "3.5 hours", "12 days"."""
     if not math.isfinite(length):
         return f"an unknown number of {unit}s"
-    figure = f"{math.ceil(length):,}" if unit == "iteration" else f"{length:.3g}"
+    if unit == "second" and length > LONG_SECONDS:
+        sizes = ((_DAY, "day"), (_HOUR, "hour"), (60.0, "minute"))
+        size, unit = next(((size, word) for size, word in sizes if length >= 2 * size))
+        length /= size
+    figure = f"{math.ceil(length):,}" if unit == "iteration" else three_digits(length)
     return f"{figure} {unit}{'' if figure == '1' else 's'}"
 
 

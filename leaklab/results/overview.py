@@ -1,4 +1,4 @@
-"""One table over all runs of a store: run, resource, verdict. Queried with DuckDB.
+"""One table over all runs of a store: run, resource, verdict.
 
 The verdict of a run is worked out once and kept beside it as ``verdict.json``, so that a store of
 thousands of runs is read in seconds.
@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,14 +28,8 @@ COLUMNS = (
     "rate", "rate_low", "rate_high", "unit", "first", "last", "path",
 )  # fmt: skip
 
-_QUERY = """
-    SELECT run, name, variant, created, state, verdict AS run_verdict,
-           resource.name AS resource, resource.role AS role, resource.verdict AS verdict,
-           resource.rate AS rate, resource.rate_low AS rate_low, resource.rate_high AS rate_high,
-           resource.unit AS unit, resource.first AS first, resource.last AS last, path
-    FROM (SELECT * EXCLUDE (resources), unnest(resources) AS resource FROM summaries)
-    ORDER BY created, run, resource, role
-"""
+_OF_RUN = ("run", "name", "variant", "created", "state")
+_OF_RESOURCE = ("role", "verdict", "rate", "rate_low", "rate_high", "unit", "first", "last")
 
 
 def runs_table(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
@@ -42,44 +37,42 @@ def runs_table(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     import pandas as pd
 
     summaries = list(_summaries(str(store) if store else None))
-    rows = [resource for summary in summaries for resource in summary["resources"]]
+    rows = list(_rows(summaries))
     if not rows:
         return pd.DataFrame(columns=list(COLUMNS))
-    return _query(summaries)
+    frame = pd.DataFrame(rows)[list(COLUMNS)]
+    figures = ["rate", "rate_low", "rate_high", "first", "last"]
+    frame[figures] = frame[figures].astype(float)
+    order = ["created", "run", "resource", "role"]
+    return frame.sort_values(order, kind="stable", ignore_index=True)
 
 
-def _query(summaries: list[dict[str, Any]]) -> pd.DataFrame:
-    import duckdb
-    import pyarrow as pa
-
-    figures = ("rate", "rate_low", "rate_high", "first", "last")
-    texts = ("name", "role", "verdict", "unit")
-    resource = pa.struct(
-        [(name, pa.string()) for name in texts] + [(name, pa.float64()) for name in figures]
-    )
-    schema = pa.schema(
-        [
-            (name, pa.string())
-            for name in ("run", "name", "variant", "created", "state", "verdict", "path")
-        ]
-        + [("resources", pa.list_(resource))]
-    )
-    with duckdb.connect() as connection:
-        connection.register("summaries", pa.Table.from_pylist(summaries, schema=schema))
-        table: pd.DataFrame = connection.execute(_QUERY).df()
-    return table
+def _rows(summaries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """One row per run and resource; what a summary lacks is null."""
+    for summary in summaries:
+        of_run = {
+            name: summary.get(name) for name in ("run", "name", "variant", "created", "state")
+        }
+        for entry in summary["resources"]:
+            yield {
+                **of_run,
+                **{name: entry.get(name) for name in _OF_RESOURCE},
+                "run_verdict": summary.get("verdict"),
+                "resource": entry.get("name"),
+                "path": summary.get("path"),
+            }
 
 
 def _summaries(store: str | None) -> Any:
     from leaklab.store import default_store
-    from leaklab.store.location import filesystem
+    from leaklab.store.location import below, filesystem
 
     store = store or default_store()
     fs, root = filesystem(store)
     root = root.rstrip("/")
-    for found in sorted(fs.glob(f"{root}/*/*/*/run.json")):
+    for found in sorted(fs.glob(below(root, "*", "*", "*", "run.json"))):
         folder = str(found).removesuffix("/run.json")
-        path = store.rstrip("/") + folder[len(root) :]
+        path = below(store, folder[len(root) :].lstrip("/"))
         try:
             yield _summary(fs, folder, path)
         except LeaklabError:
@@ -111,7 +104,7 @@ def keep_summary(run: Run) -> dict[str, Any]:
     if run.path and run.meta["state"] in ("complete", "interrupted"):
         fs, folder = filesystem(run.path)
         # A store that may only be read works too, more slowly.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             fs.pipe_file(f"{folder.rstrip('/')}/{_KEPT}", json.dumps(summary).encode())
     return {**summary, "path": run.path}
 

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,17 @@ def new_run_id() -> str:
 
 
 def filesystem(path: str) -> tuple[Any, str]:
-    """Return the fsspec file system of ``path`` (a folder or a URL) and the path inside it."""
+    """Return the fsspec file system of ``path`` (a folder or a URL) and the path inside it.
+
+    A zip archive is read as a folder of its content: ``runs.zip``, ``runs.zip/name/variant/ID``.
+    """
     import fsspec.core
 
+    archive = archive_of(os.fspath(path))
+    if archive is not None:
+        from fsspec.implementations.zip import ZipFileSystem
+
+        return ZipFileSystem(archive, skip_instance_cache=True), path[len(archive) :].strip("/")
     try:
         fs, inside = fsspec.core.url_to_fs(os.fspath(path))
     except ImportError as error:
@@ -55,6 +64,18 @@ def filesystem(path: str) -> tuple[Any, str]:
     except ValueError as error:
         raise UsageError(f"not a folder or a known URL: {path}; {error}") from None
     return fs, str(inside)
+
+
+def below(root: str, *parts: str) -> str:
+    """Return the path of what lies below ``root``, which is empty for an archive as a whole."""
+    return "/".join((root.rstrip("/"), *parts)) if root else "/".join(parts)
+
+
+def archive_of(path: str) -> str | None:
+    """Return the zip archive that ``path`` leads into, None where there is none."""
+    head, found, rest = path.partition(".zip")
+    inside = found and rest[:1] in ("", "/") and zipfile.is_zipfile(head + found)
+    return head + found if inside else None
 
 
 def is_local(path: str) -> bool:

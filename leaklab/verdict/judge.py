@@ -23,7 +23,7 @@ from leaklab.verdict.resources import (
     INCONCLUSIVE,
     LEAK,
     ResourceVerdict,
-    judge_series,
+    judge_resource,
     reason,
     verdict_of,
 )
@@ -93,7 +93,7 @@ def judge(data: RunData) -> Verdict:
             series = resource_series(data, name, role=role)
             if not len(series):
                 continue
-            entry = judge_series(series)
+            entry = judge_resource(series)
             if name == "rss_bytes" and role in heaps:
                 entry = reconcile(entry, series, heaps[role], studies[role], data)
             if role != "main" and entry.unit == "second":
@@ -152,7 +152,8 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
         place = describe(study.sites, int(study.sites.frame[first.site]))
         others = f" and {len(leaking) - 1} more sites" if len(leaking) > 1 else ""
         why = (
-            f"grew by {rate_text(HEAP, growth.rate, unit)} over {span_text(growth.span, unit)} "
+            f"grew by {rate_text(HEAP, growth.rate, unit, growth.span)} over "
+            f"{span_text(growth.span, unit)} "
             f"after warm-up, allocated by {place['function']} ({place['file']}:{place['line']})"
             f"{others}, and did not slow down"
         )

@@ -21,9 +21,11 @@ VERDICT_OF = {GROWS: LEAK, STOPPED: BOUNDED}
 class ResourceVerdict:
     """The verdict on one resource of one role.
 
-    rate, rate_low, rate_high: per ``unit`` ("iteration" or "second"), after the baseline, with a
-    95 % interval; NaN where it could not be estimated. first, last: the resource's floor at the
-    baseline and at the end. reason: one sentence with the figures. more_x: how many more marks or
+    rate, rate_low, rate_high: per ``unit`` ("iteration" or "second"), with a 95 % interval; NaN
+    where it could not be estimated. excluded: the largest growth per unit that the series does not
+    exclude (95 %); NaN where it cannot be told. first, last: the resource's floor at the baseline
+    and at the end. peak: the highest figure of the last quarter of the run, where a process that
+    leaks meets its limit. reason: one sentence with the figures. more_x: how many more marks or
     seconds would decide it, 0 where it is decided. decides: whether it counts for the run; gauges
     do not (one may count requests), nor do helper processes that were seen only shortly.
     """
@@ -41,6 +43,8 @@ class ResourceVerdict:
     role: str = "main"
     more_x: float = 0.0
     decides: bool = True
+    excluded: float = float("nan")
+    peak: float = float("nan")
 
     @property
     def title(self) -> str:
@@ -48,7 +52,7 @@ class ResourceVerdict:
         return self.name if self.role == "main" else f"{self.name} of {self.role}"
 
 
-def judge_series(series: pd.DataFrame) -> ResourceVerdict:
+def judge_resource(series: pd.DataFrame) -> ResourceVerdict:
     """Judge one resource from :func:`leaklab.analysis.series.resource_series`."""
     growth, evidence = examine(series)
     name = series.attrs["name"]
@@ -81,14 +85,22 @@ def verdict_of(
         role=role,
         more_x=evidence.more_x,
         decides=not name.startswith("gauge:"),
+        excluded=max(growth.rate_high, 0.0),
+        peak=_peak(growth),
     )
+
+
+def _peak(growth: Growth) -> float:
+    """The highest figure of the last quarter of the run; NaN without any."""
+    late = growth.whole_x >= growth.end_x - growth.run_span / 4
+    return float(growth.whole_y[late].max()) if late.any() else float("nan")
 
 
 def reason(name: str, growth: Growth, evidence: Evidence) -> str:
     """One sentence, starting with a verb, with the figures the evidence rests on."""
     span = span_text(growth.span, growth.unit)
-    rate = rate_text(name, growth.rate, growth.unit)
-    interval = interval_text(name, growth.rate_low, growth.rate_high)
+    rate = rate_text(name, growth.rate, growth.unit, growth.span)
+    interval = interval_text(name, growth.rate_low, growth.rate_high, growth.unit, growth.span)
     change = amount(name, growth.y[-1] - growth.y[0], signed=True) if len(growth.y) else "unknown"
     more = span_text(evidence.more_x, growth.unit)
     windows = f"{evidence.rising} of {max(evidence.windows - 1, 0)}"

@@ -68,11 +68,13 @@ def smallest_limit(meta: dict[str, Any]) -> tuple[float, str] | None:
 def time_left(entry: ResourceVerdict, limit: float, limit_name: str) -> TimeLeft | None:
     """When a leaking resource reaches ``limit`` if it goes on at its rate.
 
-    None where the resource does not leak. Zero where it is already there.
+    Counted from the peak of the last quarter of the run: that is where a process dies, however low
+    it falls in between. None where the resource does not leak. Zero where it is already there.
     """
     if entry.verdict != LEAK or not entry.rate > 0:
         return None
-    room = max(limit - entry.last, 0.0)
+    peak = entry.last if math.isnan(entry.peak) else max(entry.peak, entry.last)
+    room = max(limit - peak, 0.0)
     slow = max(entry.rate_low, 0.0)
     return TimeLeft(
         name=entry.name,

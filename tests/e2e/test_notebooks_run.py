@@ -25,7 +25,7 @@ def test_there_is_a_notebook_for_every_mechanism_with_a_reference() -> None:
 def test_a_mechanism_can_be_read_where_nothing_can_be_recorded(path: Path, tmp_path: Path) -> None:
     result = run_notebook(
         path,
-        {"recorded": str(ROOT / "data" / "reference")},
+        {"recorded": str(ROOT / "data" / "reference.zip")},
         output_dir=tmp_path / "out",
         store=str(tmp_path / "store"),
     )

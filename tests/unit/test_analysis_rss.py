@@ -73,3 +73,12 @@ def test_the_limit_that_is_met_first_counts() -> None:
     meta = {"limits": {"memory_bytes": 900, "cgroup_memory_bytes": 400}, "platform": {}}
     assert smallest_limit(meta) == (400.0, "limit of the control group")
     assert smallest_limit({"limits": {"memory_bytes": None}}) is None
+
+
+def test_time_left_starts_from_where_processes_die() -> None:
+    left = time_left(entry(peak=150.0 * MIB), 200.0 * MIB, "--limit-memory")
+    floor = time_left(entry(), 200.0 * MIB, "--limit-memory")
+    assert left is not None
+    assert floor is not None
+    assert left.left == pytest.approx(50 * MIB / entry().rate)
+    assert left.left < floor.left

@@ -20,8 +20,18 @@ from leaklab.catalogue.reference import (
     _reduce_paths,
     _without_folders,
 )
+from leaklab.recordings import find_recording
+from leaklab.store.location import filesystem
 
-REFERENCE = Path(__file__).parents[2] / "data" / "reference"
+REFERENCE = Path(__file__).parents[2] / "data" / "reference.zip"
+
+
+def reference(name: str, variant: str) -> str:
+    found = find_recording(str(REFERENCE), name, variant)
+    assert found is not None
+    return found
+
+
 RUNS = [(pair.case, variant) for pair in PAIRS.values() for variant in pair[1:]]
 
 
@@ -76,13 +86,15 @@ def test_what_grows_or_holds_much_stays_with_what_leads_to_it(tmp_path: Path) ->
 
 @pytest.mark.parametrize(("name", "variant"), RUNS)
 def test_every_reference_run_opens_and_shows_what_its_case_expects(name: str, variant: str) -> None:
-    (folder,) = (REFERENCE / name / variant).iterdir()
-    run = ll.open(folder)
+    run = ll.open(reference(name, variant))
     assert run.meta["state"] == "complete"
     assert len(run.data.samples) > 0
     expected = case(name).variant(variant).expectation.verdict
     assert run.verdict().verdict == expected
-    assert not re.search(r'"/|/home/|/root/|/tmp/|/work/', (folder / "run.json").read_text())
+    fs, folder = filesystem(str(run.path))
+    assert not re.search(
+        r'"/|/home/|/root/|/tmp/|/work/', fs.cat_file(f"{folder}/run.json").decode()
+    )
 
 
 HEAP_LEAKS = [
@@ -96,10 +108,9 @@ HEAP_LEAKS = [
 def test_the_report_s_row_of_a_heap_leak_says_what_its_case_declares(
     name: str, variant: str
 ) -> None:
-    (folder,) = (REFERENCE / name / variant).iterdir()
     expected = case(name).variant(variant).expectation
     assert expected.holder is not None
-    kept = kept_row(expected.holder, ll.open(folder))
+    kept = kept_row(expected.holder, ll.open(reference(name, variant)))
     assert kept is not None
     assert expected.suspect in kept.functions
     assert kept.rate > 0
@@ -129,3 +140,16 @@ def test_only_heaps_of_processes_that_mark_are_kept(tmp_path: Path) -> None:
 
 def test_they_are_small() -> None:
     assert sum(path.stat().st_size for path in REFERENCE.rglob("*")) < SIZE_LIMIT_BYTES
+
+
+def test_an_archive_is_a_store(tmp_path: Path) -> None:
+    table = ll.runs(REFERENCE)
+    assert set(table["name"]) == {pair.case for pair in PAIRS.values()}
+    path = table["path"].iloc[0]
+    assert ll.open(path).verdict().verdict == table["run_verdict"].iloc[0]
+    inside = f"{REFERENCE}/unbounded-cache/before"
+    assert ll.open(inside).meta["variant"] == "before"
+    assert ll.compare(inside, f"{REFERENCE}/unbounded-cache/better_fix").outcome == "fixed"
+    (tmp_path / "not.zip").write_text("no archive")
+    with pytest.raises(ll.LeaklabError, match=r"no such run|not a run"):
+        ll.open(tmp_path / "not.zip")

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 # conda-forge's name → the package index's name, where they differ.
 NAMES = {
     "matplotlib-base": "matplotlib",
+    "prometheus_client": "prometheus-client",
     "psycopg2": "psycopg2-binary",
-    "python-duckdb": "duckdb",
     "redis-py": "redis",
 }
 

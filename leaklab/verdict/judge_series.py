@@ -1,0 +1,64 @@
+"""Judge any series of figures: no run, no recording, two arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from leaklab.errors import UsageError
+from leaklab.verdict.resources import ResourceVerdict, judge_resource
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+UNITS = ("second", "iteration")
+
+
+def judge_series(
+    x: ArrayLike, y: ArrayLike, *, resource: str = "rss_bytes", unit: str = "second"
+) -> ResourceVerdict:
+    """Judge whether a series keeps growing.
+
+    x: places of the looks, not decreasing, in ``unit`` ("second" or "iteration"). y: the figure at
+    each, in the unit of ``resource`` (bytes for ``*_bytes``, counts else), which says how much
+    growth matters: "rss_bytes", "heap_bytes", "fd_count", "socket_count", "thread_count",
+    "task_count", "child_count", "file_bytes:PATH", "gauge:NAME". NaN is left out.
+
+    Returns verdict ("leak", "bounded", "inconclusive"), rate with its 95 % interval rate_low to
+    rate_high and excluded (the largest growth not excluded), all per unit of x, reason, and more_x
+    (how much longer to record until it would be decided). Raises `UsageError` for arrays of
+    different length, x that decreases, or an unknown unit.
+
+    >>> judge_series(range(100), [1e6 + 5e4 * k for k in range(100)]).verdict
+    'leak'
+    """
+    x_values, y_values = _arrays(x, y)
+    if unit not in UNITS:
+        raise UsageError(f"unknown unit: {unit}; allowed: {', '.join(UNITS)}")
+    series = pd.DataFrame({"x": x_values, "value": y_values})
+    series.attrs.update({"unit": unit, "name": resource, "role": "main"})
+    return judge_resource(series)
+
+
+def _arrays(x: ArrayLike, y: ArrayLike) -> tuple[Any, Any]:
+    """Both as floats, without what is not a number."""
+    try:
+        x_values, y_values = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"x and y are not numbers: {error}; give two arrays of floats") from None
+    if x_values.ndim != 1 or x_values.shape != y_values.shape:
+        raise UsageError(
+            f"x and y differ: shapes {x_values.shape} and {y_values.shape}; "
+            "give two one-dimensional arrays of the same length"
+        )
+    known = np.isfinite(x_values) & np.isfinite(y_values)
+    x_values, y_values = x_values[known], y_values[known]
+    if (np.diff(x_values) < 0).any():
+        place = int(np.argmax(np.diff(x_values) < 0))
+        raise UsageError(
+            f"x decreases: {x_values[place]:g} is followed by {x_values[place + 1]:g}; "
+            "sort both arrays by x"
+        )
+    return x_values, y_values

@@ -1,0 +1,1 @@
+"""Running processes followed from outside: as text in a terminal, as metrics for Prometheus."""

@@ -1,0 +1,82 @@
+"""What was followed, stored as a run that opens like any other, also after a kill."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from leaklab.store import RunWriter
+
+if TYPE_CHECKING:
+    from leaklab.watch.follow import Follower, Life
+
+# A figure is stored where its life keeps it as a point; so a year takes little more than a day.
+_PASS = "measure"  # noqa: S105
+
+
+class Recorder:
+    """Appends looks to a run in ``store``; each is on disk before the next."""
+
+    def __init__(self, store: str, name: str, command: str) -> None:
+        self._begun = time.time()
+        row = {"pass": _PASS, "started": None, "exit_status": None, "traced": False}
+        self.writer = RunWriter.create(
+            store,
+            name,
+            "watch",
+            {
+                "command": {"argv": [command], "kind": "watched"},
+                "passes": [row],
+                "options": {"passes": [_PASS]},
+            },
+        )
+        self._kept: dict[tuple[int, str], float] = {}
+        self._rows: dict[int, dict[str, Any]] = {}
+
+    def look(self, follower: Follower, seen: list[tuple[Life, dict[str, float]]]) -> None:
+        """Store the figures that became points of their series, and who there is."""
+        columns: dict[str, list[Any]] = {
+            name: [] for name in ("pass", "process", "time_seconds", "quiescent", "name", "value")
+        }
+        for life, figures in seen:
+            self._rows.setdefault(life.number, _row(life, self._begun))
+            for name, value in figures.items():
+                series = life.series[name]
+                if self._kept.get((life.number, name)) == series.seconds[-1]:
+                    continue
+                self._kept[life.number, name] = series.seconds[-1]
+                row = (
+                    _PASS,
+                    life.number,
+                    max(life.started + series.seconds[-1] - self._begun, 0.0),
+                )
+                for column, cell in zip(columns, (*row, False, name, value), strict=True):
+                    columns[column].append(cell)
+        alive = {life.number for life in follower.lives.values()}
+        self._kept = {key: value for key, value in self._kept.items() if key[0] in alive}
+        if columns["value"]:
+            self.writer.append("samples", columns)
+        rows = list(self._rows.values())
+        if len(rows) != len(self.writer.meta["processes"]):
+            self.writer.update(processes=rows)
+        self.writer.flush()
+
+    def close(self, state: str = "complete") -> str:
+        """Close the run and return its path."""
+        self.writer.close(state)
+        return self.writer.path
+
+
+def _row(life: Life, begun: float) -> dict[str, Any]:
+    return {
+        "process": life.number,
+        "pass": _PASS,
+        "pid": life.process.pid,
+        "parent": None,
+        "role": "main" if life.slot.startswith("main") else f"worker {life.slot}",
+        "mark_count": 0,
+        "started_seconds": max(life.started - begun, 0.0),
+        "ended_seconds": None,
+        "exit_status": None,
+        "traced": False,
+    }

@@ -1,0 +1,142 @@
+"""Following processes from outside: even series in constant memory, slots, verdicts, metrics."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from leaklab.errors import LeaklabError
+from leaklab.store import open_run
+from leaklab.watch import control_group
+from leaklab.watch.follow import Follower
+from leaklab.watch.metrics import Collector
+from leaklab.watch.record import Recorder
+from leaklab.watch.series import EvenSeries
+
+SLEEPER = "import sys; print('up', flush=True); sys.stdin.read()"
+PARENT = (
+    "import subprocess, sys\n"
+    "children = []\n"
+    "for line in sys.stdin:\n"
+    "    if line.strip() == 'more':\n"
+    f"        children.append(subprocess.Popen([sys.executable, '-c', {SLEEPER!r}],\n"
+    "                        stdin=subprocess.PIPE, stdout=subprocess.PIPE))\n"
+    "        children[-1].stdout.readline()\n"
+    "    else:\n"
+    "        children[0].stdin.close(); children.pop(0).wait()\n"
+    "    print('done', flush=True)\n"
+    "for child in children:\n"
+    "    child.stdin.close(); child.wait()\n"
+)
+
+
+@pytest.fixture
+def parent() -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(10)
+
+
+def told(process: subprocess.Popen[str], word: str) -> None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(word + "\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "done\n"
+
+
+def test_a_year_of_looks_takes_constant_memory_and_stays_even() -> None:
+    series = EvenSeries(5.0, most_points=100)
+    for second in range(0, 400_000, 5):
+        series.add(float(second), float(second))
+    assert 50 <= len(series.seconds) <= 101
+    steps = np.diff(series.seconds)
+    assert set(steps) == {series.step_seconds}
+    assert series.peak == 399_995.0
+
+
+def test_a_recycled_worker_takes_the_slot_of_the_one_before(parent: subprocess.Popen[str]) -> None:
+    told(parent, "more")
+    told(parent, "more")
+    follower = Follower([parent.pid])
+    assert {life.slot for life, _ in follower.look()} == {"main", "1", "2"}
+    first = follower.lives["1"].process.pid
+    told(parent, "fewer")
+    told(parent, "more")
+    follower.look()
+    assert set(follower.lives) == {"main", "1", "2"}
+    assert follower.lives["1"].process.pid != first
+    assert follower.restart_counts == {"main": 0, "1": 1, "2": 0}
+
+
+def test_a_growing_life_is_judged_and_told_as_metrics(parent: subprocess.Popen[str]) -> None:
+    follower = Follower([parent.pid])
+    follower.look()
+    life = follower.lives["main"]
+    life.series["rss_bytes"] = grown(rate=50_000.0)
+    life.series["fd_count"] = grown(rate=0.0)
+    follower.judge()
+    registry = CollectorRegistry()
+    registry.register(Collector(follower))
+    text = generate_latest(registry).decode()
+    assert 'leaklab_verdict{resource="rss_bytes",verdict="leak",worker="main"} 1.0' in text
+    assert 'leaklab_verdict{resource="fd_count",verdict="leak",worker="main"} 0.0' in text
+    low = registry.get_sample_value(
+        "leaklab_growth_per_second_low", {"resource": "rss_bytes", "worker": "main"}
+    )
+    high = registry.get_sample_value(
+        "leaklab_growth_per_second_high", {"resource": "rss_bytes", "worker": "main"}
+    )
+    assert low is not None
+    assert high is not None
+    assert low <= 50_000.0 <= high
+    assert str(parent.pid) not in text
+
+
+def grown(rate: float) -> EvenSeries:
+    series = EvenSeries(5.0)
+    for second in range(0, 1000, 5):
+        series.add(float(second), 50e6 + rate * second)
+    return series
+
+
+def test_what_was_followed_is_a_run_even_after_a_kill(
+    parent: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    clock = [time.time()]
+    follower = Follower([parent.pid], step_seconds=1.0, clock=lambda: clock[0])
+    recorder = Recorder(str(tmp_path), "service", "a service")
+    for _ in range(20):
+        clock[0] += 1.0
+        recorder.look(follower, follower.look())
+    # Not closed: as a kill -9 would leave it.
+    data = open_run(recorder.writer.path)
+    assert data.meta["state"] == "incomplete"
+    resident = data.samples[data.samples["name"] == "rss_bytes"]
+    assert len(resident) == 20
+    assert open_run(recorder.close()).meta["state"] == "complete"
+
+
+def test_bad_requests_are_one_line() -> None:
+    with pytest.raises(LeaklabError, match="no such process: 4194000"):
+        Follower([4_194_000])
+    with pytest.raises(LeaklabError, match="no process with this in its command line"):
+        Follower(pattern="no process has this in its command line")
+
+
+def test_the_control_group_tells_what_it_knows(parent: subprocess.Popen[str]) -> None:
+    known = control_group.memory(parent.pid)
+    assert set(known) <= {"current", "peak", "limit", "anonymous", "page_cache"}
+    assert all(value >= 0 for value in known.values())
+    assert control_group.memory(4_194_000) == {}
