@@ -67,7 +67,8 @@ class Container:
     """A container of a module, a class or the instances of a class.
 
     ``path`` is its dotted name inside the module ("PAGES", "Cache.entries"); ``scope`` is
-    "module", "class" or "instance".
+    "module", "class" or "instance"; ``handed_in``: the module's containers that a constructor is
+    given for it.
     """
 
     path: str
@@ -77,6 +78,7 @@ class Container:
     owner: ast.ClassDef | None = None
     grows: list[Change] = field(default_factory=list)
     shrinks: list[Change] = field(default_factory=list)
+    handed_in: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -116,6 +118,7 @@ class Containers:
         self._aliases: dict[Function, dict[str, Container]] = {}
         self._define()
         self._follow_rebinding()
+        self._find_handed_in()
         self._find_aliases()
         self._find_changes()
 
@@ -180,6 +183,19 @@ class Containers:
                         if isinstance(made, ast.Lambda):
                             return made.body
         return value
+
+    def _find_handed_in(self) -> None:
+        """``Client(CACHE)`` that keeps its argument: the attribute is that container."""
+        unknown = [each for each in self if each.kind == UNKNOWN and each.owner is not None]
+        if not unknown:
+            return
+        for call, called in self.module.calls:
+            given = [each.id for each in call.args if isinstance(each, ast.Name)]
+            known = [name for name in given if name in self.by_path]
+            for container in unknown:
+                if container.owner is not None and called == container.owner.name and known:
+                    container.handed_in += known
+                    container.kind = self.by_path[known[0]].kind
 
     def _find_aliases(self) -> None:
         """Locals that are another name of a container: ``cache = self._cache``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from leaklab.code_audit.containers import Change, Container
 from leaklab.code_audit.scopes import FUNCTIONS, Loop, Module
@@ -16,7 +17,54 @@ def unbounded_growth(module: Module, container: Container) -> list[Change]:
         if not is_guarded(module, container, change)
         and grows_with_work(module, change)
         and not is_registration(module, change)
+        and not has_few_keys(change)
     ]
+
+
+# What these name has a handful of values, whatever the traffic.
+FEW_VALUES = re.compile(
+    r"(^|_)(route|endpoint|method|status|status_code|code|kind|type|level|weekday|hour|__name__|"
+    r"__class__)$"
+)
+
+
+def has_few_keys(change: Change) -> bool:
+    """Whether a new key is one of a few: a status, a type, a remainder."""
+    node = change.node
+    key: ast.expr | None = node.slice if isinstance(node, ast.Subscript) else None
+    if isinstance(node, ast.Call) and change.how in ("add", "setdefault") and node.args:
+        key = node.args[0]
+    if isinstance(key, ast.BinOp):
+        return isinstance(key.op, ast.Mod)
+    if isinstance(key, ast.Call):
+        return isinstance(key.func, ast.Name) and key.func.id in ("type", "bool")
+    name = getattr(key, "attr", None) or getattr(key, "id", None)
+    return bool(name and FEW_VALUES.search(name))
+
+
+def lasting_shrinks(module: Module, container: Container) -> tuple[list[Change], list[str]]:
+    """What takes entries out, and the cleaning functions among it that the module never calls.
+
+    Those count only where another module calls them.
+    """
+    called, uncalled = [], []
+    for change in container.shrinks:
+        name = change.function.name if change.function is not None else ""
+        if CLEANING.search(name) and not module.references(name):
+            uncalled.append(name)
+        else:
+            called.append(change)
+    return called, uncalled
+
+
+CLEANING = re.compile(r"(clean|prune|expire|evict|purge|sweep|trim|shrink|drop_old|remove_old)")
+
+
+def nothing_shrinks(uncalled: list[str]) -> str:
+    """How a message says that entries stay."""
+    if not uncalled:
+        return "nothing takes entries out"
+    return f"nothing calls {uncalled[0]}(), which would take entries out"
 
 
 def is_guarded(module: Module, container: Container, change: Change) -> bool:

@@ -70,6 +70,8 @@ class Candidate:
     if_kept, unless_kept:
         A class: it is a candidate only if (or unless) a module keeps an instance of that; known
         once all files were read.
+    if_uncalled:
+        Functions: it is a candidate only while no file mentions any of them.
     state, evidence:
         Open until a run was looked at; then what the run says and why.
     """
@@ -93,6 +95,7 @@ class Candidate:
     holders: tuple[str, ...] = ()
     if_kept: str | None = None
     unless_kept: str | None = None
+    if_uncalled: tuple[str, ...] = ()
     excuse: Excuse | None = None
     state: str = OPEN
     evidence: str = ""

@@ -6,7 +6,7 @@ import ast
 
 from leaklab.code_audit.containers import Containers
 from leaklab.code_audit.model import Candidate
-from leaklab.code_audit.scopes import Module
+from leaklab.code_audit.scopes import Module, pairs
 
 
 class Project:
@@ -16,12 +16,14 @@ class Project:
         self._module: Module | None = None
         self._containers: Containers | None = None
         self._kept: set[str] = set()
+        self._mentioned: set[str] = set()
         self._bases: dict[str, set[str]] = {}
 
     def enter(self, module: Module) -> None:
         """Go on to the next module."""
         self._module, self._containers = module, None
         self._kept |= kept_classes(module)
+        self._mentioned |= module.mentioned()
         for node in module.nodes(ast.ClassDef):
             named = {(module.dotted(base) or "").rpartition(".")[2] for base in node.bases}
             self._bases.setdefault(node.name, set()).update(named)
@@ -34,6 +36,8 @@ class Project:
 
     def is_candidate(self, candidate: Candidate) -> bool:
         """Whether it still is one, now that every module was read."""
+        if any(name in self._mentioned for name in candidate.if_uncalled):
+            return False
         kept = self.long_lived_classes()
         if candidate.if_kept is not None and candidate.if_kept not in kept:
             return False
@@ -57,23 +61,13 @@ def kept_classes(module: Module) -> set[str]:
     for node in (*module.nodes(ast.Assign), *module.nodes(ast.AnnAssign)):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         function = module.function_of(node)
-        for target, value in _pairs(targets, node.value):
+        for target, value in pairs(targets, node.value) if node.value is not None else ():
             name = module.dotted(value.func) if isinstance(value, ast.Call) else None
             if isinstance(target, ast.Name) and isinstance(value, ast.Name) and function is None:
                 aliases[target.id] = value.id
             elif name and _lasts(module, target, function):
                 found.add(name.rpartition(".")[2])
     return found | {aliases[name] for name in found if name in aliases}
-
-
-def _pairs(targets: list[ast.expr], value: ast.expr | None) -> list[tuple[ast.expr, ast.expr]]:
-    found = []
-    for target in targets:
-        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-            found += list(zip(target.elts, value.elts, strict=False))
-        elif value is not None:
-            found.append((target, value))
-    return found
 
 
 def _lasts(module: Module, target: ast.expr, function: ast.AST | None) -> bool:

@@ -21,7 +21,7 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _CONTEXTS = (ast.Load, ast.Store, ast.Del)
 # Conventional names of what a program calls once, at its start or end.
 ONCE_NAMES = re.compile(
-    r"^_*(main|cli|setup|set_up|configure|config|init|initiali[sz]e|install|bootstrap|startup|"
+    r"^(?!__)_*(main|cli|setup|set_up|configure|config|init|initiali[sz]e|install|bootstrap|startup|"
     r"on_startup|lifespan|create_app|make_app|build_app|ready|shutdown|on_shutdown|includeme|"
     r"load_ipython_extension|pytest_\w+|setUp\w*|tearDown\w*|register_commands|__init_subclass__)"
     r"(_\w+)?$"
@@ -186,6 +186,32 @@ class Module:
             found[each.attr].append(each)
         return found
 
+    def mentioned(self) -> set[str]:
+        """Every name and attribute that is read in the module."""
+        return set(self._references)
+
+    def instances_of(self, owner: ast.ClassDef) -> list[str]:
+        """Names of the module that hold an instance of a class of it."""
+        found = []
+        for node in self.nodes(ast.Assign):
+            if isinstance(node.value, ast.Call) and self.function_of(node) is None:
+                called = self.dotted(node.value.func) or ""
+                called = self.class_aliases.get(called, called)
+                if called == owner.name:
+                    found += [each.id for each in node.targets if isinstance(each, ast.Name)]
+        return found
+
+    @cached_property
+    def class_aliases(self) -> dict[str, str]:
+        """Other names that the module gives its classes: ``CACHE_CLASS = LimitedCache``."""
+        found = {}
+        for node in self.nodes(ast.Assign):
+            for target, value in pairs(node.targets, node.value):
+                if isinstance(target, ast.Name) and isinstance(value, ast.Name):
+                    if value.id in self.classes:
+                        found[target.id] = value.id
+        return found
+
     def references(self, name: str) -> list[ast.AST]:
         """Where a name is read, as a name or as an attribute."""
         return self._references.get(name, [])
@@ -285,6 +311,7 @@ class Module:
         holders: tuple[str, ...] = (),
         if_kept: str | None = None,
         unless_kept: str | None = None,
+        if_uncalled: tuple[str, ...] = (),
     ) -> Candidate:
         """A candidate at ``node``; ``lines`` belong to it, of ``runs`` one has to run."""
         first = getattr(node, "lineno", 1)
@@ -313,11 +340,23 @@ class Module:
             holders=holders,
             if_kept=if_kept,
             unless_kept=unless_kept,
+            if_uncalled=if_uncalled,
         )
 
 
 def _line(node: ast.AST) -> int:
     return int(getattr(node, "lineno", 1))
+
+
+def pairs(targets: list[ast.expr], value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """What an assignment binds to what, tuples taken apart."""
+    found: list[tuple[ast.expr, ast.expr]] = []
+    for target in targets:
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+            found += zip(target.elts, value.elts, strict=False)
+        else:
+            found.append((target, value))
+    return found
 
 
 def keyword(call: ast.Call, *names: str) -> ast.expr | None:

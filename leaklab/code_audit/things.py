@@ -14,10 +14,11 @@ CLOSING = frozenset(
 
 @dataclass(frozen=True)
 class Thing:
-    """A kind of resource: what it is, and which figures of the process grow with it."""
+    """A kind of resource: what it is, which figures of the process grow with it, what holds it."""
 
     kind: str
     resources: tuple[str, ...]
+    holders: tuple[str, ...] = ()
 
 
 _CLIENT = Thing("client", ("fd_count", "heap_bytes"))
@@ -26,7 +27,7 @@ _ENGINE = Thing("engine", ("fd_count", "heap_bytes"))
 _POOL = Thing("connection pool", ("fd_count", "heap_bytes"))
 _CONNECTION = Thing("connection", ("fd_count", "heap_bytes"))
 _EXECUTOR = Thing("executor", ("thread_count", "child_count", "heap_bytes"))
-_SCHEDULER = Thing("scheduler", ("thread_count", "heap_bytes"))
+_SCHEDULER = Thing("scheduler", ("thread_count", "heap_bytes"), ("APScheduler",))
 
 THINGS = {
     "httpx.Client": _CLIENT,

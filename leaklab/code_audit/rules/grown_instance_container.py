@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from leaklab.code_audit.containers import BOUNDED_TYPE, QUEUE, UNKNOWN, Container
-from leaklab.code_audit.growth import unbounded_growth
+from leaklab.code_audit.growth import lasting_shrinks, nothing_shrinks, unbounded_growth
 from leaklab.code_audit.model import Candidate
 from leaklab.code_audit.project import Project
 from leaklab.code_audit.rule import Rule
@@ -32,23 +32,25 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
         if container.scope != "instance" or container.kind in (BOUNDED_TYPE, QUEUE):
             continue
         growth = unbounded_growth(module, container)
-        if container.kind == UNKNOWN:
+        if container.kind == UNKNOWN or container.handed_in:
             growth = [change for change in growth if change.how == "a new key"]
-        if not growth or container.shrinks:
+        shrinks, uncalled = lasting_shrinks(module, container)
+        if not growth or shrinks:
             continue
         first = growth[0]
         yield module.candidate(
             RULE.id,
             RULE.title,
             f"{container.path} grows in {module.qualname(first.function)} ({first.how}) and "
-            "nothing takes entries out",
+            f"{nothing_shrinks(uncalled)}",
             container.node,
             name=container.path,
             lines=tuple(change.node for change in growth),
             runs=tuple(change.node for change in growth),
             watches=(module.watch(container.path),),
             resources=("heap_bytes",),
-            holders=(f".{container.name}", container.path),
+            holders=(f".{container.name}", container.path, *_names_of(module, container)),
+            if_uncalled=tuple(uncalled),
             if_kept=None if is_named_lasting(container) else _class(container),
         )
 
@@ -57,6 +59,12 @@ def is_named_lasting(container: Container) -> bool:
     """Whether class and attribute are called as things are that somebody keeps."""
     named = LASTING_CLASS.search(_class(container))
     return bool(named and LASTING_ATTRIBUTE.search(container.name))
+
+
+def _names_of(module: Module, container: Container) -> list[str]:
+    """Names of the module under which the container is kept: its objects, or itself handed in."""
+    assert container.owner is not None
+    return [*module.instances_of(container.owner), *container.handed_in]
 
 
 def _class(container: Container) -> str:

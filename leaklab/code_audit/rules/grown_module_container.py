@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from leaklab.code_audit.containers import BOUNDED_TYPE, QUEUE
-from leaklab.code_audit.growth import unbounded_growth
+from leaklab.code_audit.growth import lasting_shrinks, nothing_shrinks, unbounded_growth
 from leaklab.code_audit.model import Candidate
 from leaklab.code_audit.project import Project
 from leaklab.code_audit.rule import Rule
@@ -18,14 +18,15 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
         if container.scope == "instance" or container.kind in (BOUNDED_TYPE, QUEUE):
             continue
         growth = unbounded_growth(module, container)
-        if not growth or container.shrinks:
+        shrinks, uncalled = lasting_shrinks(module, container)
+        if not growth or shrinks:
             continue
         first = growth[0]
         where = module.qualname(first.function) or "the top level"
         yield module.candidate(
             RULE.id,
             RULE.title,
-            f"{container.path} grows in {where} ({first.how}) and nothing takes entries out",
+            f"{container.path} grows in {where} ({first.how}) and {nothing_shrinks(uncalled)}",
             container.node,
             name=container.path,
             lines=tuple(change.node for change in growth),
@@ -33,6 +34,7 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
             watches=(module.watch(container.path),),
             resources=("heap_bytes",),
             holders=(container.path,),
+            if_uncalled=tuple(uncalled),
         )
 
 

@@ -36,7 +36,7 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
             node,
             name=path,
             resources=thing.resources,
-            holders=(f".{target.attr}",),
+            holders=(f".{target.attr}", *thing.holders),
             # One for the whole program, that a module keeps, ends with it.
             unless_kept=owner.name,
         )
