@@ -1,6 +1,6 @@
 """How often `leaklab audit` is right, rule by rule: over the catalogue, and over the corpus.
 
-    python benchmarks/audit_rates.py [--json FILE] [--no-corpus]
+    python benchmarks/audit_rates.py [--json FILE] [--no-corpus] [--joined CASE...]
 
 Of each case every variant is audited as the source it runs (``variant_source``), so that the leak
 and its fix are two programs. A variant that its case declares a leak must have a candidate that is
@@ -10,6 +10,9 @@ against their healthy twins. Static alone; what a run then says of each is the s
 A rule's precision here is the share of the programs it speaks up in that do leak; its recall the
 share of the leaking programs it speaks up in. A candidate counts as about the leak when it names
 the declared holder, or stands in the declared function.
+
+``--joined`` records the leak and the better fix of the named cases with what the audit wants to
+know, and says which candidates are confirmed: of a leak those about it, of a fix none.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import shutil
 import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -135,6 +139,61 @@ def corpus_rows():
     return rows
 
 
+def joined_rows(case_ids):
+    """Audit whole targets with recordings: the states of all candidates by case and variant."""
+    import leaklab as ll
+    from leaklab.catalogue.recording import target_arguments
+
+    rows = []
+    for case_id in case_ids:
+        case = catalogue()[case_id]
+        values = case.values({}, quick=True)
+        for name, variant in case.variants.items():
+            if variant.role not in ("before", "better_fix") or case.missing():
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                # The audited program is what the variant runs, as the static rates have it.
+                target = Path(folder, "cases", case_id, "target.py")
+                target.parent.mkdir(parents=True)
+                source = running_source(case.target.read_text(encoding="utf-8"), name)
+                target.write_text(source, encoding="utf-8")
+                shutil.copytree(case.target.parents[2] / "catalogue", f"{folder}/catalogue")
+                found = ll.audit(
+                    target,
+                    command=[str(target), *target_arguments(name, values)[1:]],
+                    passes=variant.passes or case.passes or ("measure", "explain"),
+                    watch_files=case.watch_files,
+                    env=dict(variant.environment),
+                    cwd=folder,
+                    store=f"{folder}/runs",
+                    progress=lambda event: None,
+                )
+            confirmed = [each for each in found.candidates if each.state == "confirmed"]
+            rows.append(
+                {
+                    "case": case_id,
+                    "variant": name,
+                    "role": variant.role,
+                    "states": found.counts(),
+                    "confirmed": [
+                        {
+                            "rule": each.rule,
+                            "line": each.line,
+                            "name": each.name,
+                            "evidence": each.evidence,
+                            "about": about(each, variant.expectation, source),
+                        }
+                        for each in confirmed
+                    ],
+                }
+            )
+            print(f"  {case_id}/{name}: {found.counts()}")
+            for each in rows[-1]["confirmed"]:
+                mark = "" if each["about"] else " (NOT what the case declares)"
+                print(f"    {each['rule']} line {each['line']}: {each['evidence']}{mark}")
+    return rows
+
+
 def rates(rows):
     """Per rule: programs it spoke up in, of those the leaking ones, and the leaking ones in all."""
     spoke, right = Counter(), Counter()
@@ -174,7 +233,19 @@ def main():
     parser.add_argument("--json", type=Path)
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--no-corpus", action="store_true")
+    parser.add_argument("--joined", nargs="+", default=(), metavar="CASE")
     arguments = parser.parse_args()
+    if arguments.joined:
+        rows = joined_rows(arguments.joined)
+        leaks = [row for row in rows if row["role"] == "before"]
+        right = sum(any(each["about"] for each in row["confirmed"]) for row in leaks)
+        fixes = [row for row in rows if row["role"] == "better_fix"]
+        wrong = sum(bool(row["confirmed"]) for row in fixes)
+        print(f"{right} of {len(leaks)} leaks have a confirmed candidate that is about them")
+        print(f"{wrong} of {len(fixes)} better fixes have a confirmed one")
+        if arguments.json:
+            arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        return
     rows = catalogue_rows()
     report("catalogue", rows)
     befores = [row for row in rows if row["role"] == "before"]

@@ -22,6 +22,7 @@ class ExecutedLines:
         self._news = {}
         #: "lines", "functions" (whether a line's function ran several times) or "nothing"
         self.grain = "nothing"
+        self.told = False
         if hasattr(sys, "monitoring"):
             self._monitor()
         elif hasattr(self._monitor.__code__, "_co_code_adaptive"):

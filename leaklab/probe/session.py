@@ -246,8 +246,11 @@ class Session:
         lines = self._watched.lines if self._watched is not None else None
         if lines is None:
             return
-        for file, numbers in lines.news().items():
-            for start in range(0, len(numbers), LINES_AT_ONCE):
+        # The first time also where none ran, so that it is known that this is told.
+        news = lines.news() or ({} if lines.told else {"": []})
+        lines.told = True
+        for file, numbers in news.items():
+            for start in range(0, len(numbers) or 1, LINES_AT_ONCE):
                 part = numbers[start : start + LINES_AT_ONCE]
                 self._channel.send(
                     {"kind": "lines", "file": file, "lines": part, "grain": lines.grain}

@@ -66,10 +66,11 @@ def note_lines(writer: RunWriter, message: Mapping[str, Any], folder: str | None
     file, lines = message.get("file"), message.get("lines")
     if not isinstance(watched, dict) or not isinstance(file, str) or not isinstance(lines, list):
         return
-    file = _called(file, folder)
-    known = set(watched["executed"].get(file, ()))
-    known.update(line for line in lines if isinstance(line, int))
-    watched["executed"][file] = sorted(known)
+    if lines:
+        file = _called(file, folder)
+        known = set(watched["executed"].get(file, ()))
+        known.update(line for line in lines if isinstance(line, int))
+        watched["executed"][file] = sorted(known)
     watched["line_grain"] = message.get("grain")
     writer.update(watched=watched)
 
