@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import re
 import shutil
 import tempfile
 from collections import Counter, defaultdict
@@ -118,24 +119,29 @@ def catalogue_rows():
 
 
 def corpus_rows():
+    """The labelled programs of the corpus; a leak is right when its declared function is named."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for kind in ("leak", "healthy"):
-            for path in sorted(CORPUS.rglob("*.py")):
-                parts = path.relative_to(CORPUS).parts
-                if kind not in parts[0] and not path.stem.startswith(kind):
-                    continue
-                found = audit_text(path.read_text(encoding="utf-8"), folder)
-                rows.append(
-                    {
-                        "case": path.stem,
-                        "variant": kind,
-                        "role": kind,
-                        "leaks": kind == "leak",
-                        "rules": sorted({each.rule for each in found}),
-                        "about": sorted({each.rule for each in found}),
-                    }
-                )
+        for path in sorted(CORPUS.glob("*.py")):
+            text = path.read_text(encoding="utf-8")
+            label = re.search(r"^# label: (\w+)", text, re.MULTILINE)
+            if label is None:
+                continue
+            found = audit_text(text, folder)
+            rows.append(
+                {
+                    "case": path.stem,
+                    "variant": label[1],
+                    "role": label[1],
+                    "leaks": label[1] == "leak",
+                    "rules": sorted({each.rule for each in found}),
+                    "about": sorted({each.rule for each in found}) if label[1] == "leak" else [],
+                    "candidates": [
+                        f"{each.rule} {each.line} {each.name or each.text.strip()}"
+                        for each in found
+                    ],
+                }
+            )
     return rows
 
 
@@ -157,7 +163,7 @@ def joined_rows(case_ids):
                 target.parent.mkdir(parents=True)
                 source = running_source(case.target.read_text(encoding="utf-8"), name)
                 target.write_text(source, encoding="utf-8")
-                shutil.copytree(case.target.parents[2] / "catalogue", f"{folder}/catalogue")
+                shutil.copy(case.target.parents[1] / "loopback.py", f"{folder}/cases")
                 found = ll.audit(
                     target,
                     command=[str(target), *target_arguments(name, values)[1:]],
@@ -264,6 +270,9 @@ def main():
     corpus = [] if arguments.no_corpus else corpus_rows()
     if corpus:
         report("corpus", corpus)
+        for row in corpus if arguments.verbose else ():
+            if bool(row["rules"]) != row["leaks"]:
+                print(f"  {row['case']} ({row['variant']}): {row['candidates']}")
     if arguments.json:
         result = {"catalogue": rows, "rates": rates(rows)}
         result |= {"corpus": corpus, "corpus_rates": rates(corpus)}

@@ -94,7 +94,7 @@ def kind_of(module: Module, value: ast.AST | None) -> str | None:
         return None
     called = module.dotted(value.func) or ""
     if called.rpartition(".")[2] in BOUNDED_NAMES:
-        return BOUNDED_TYPE
+        return PLAIN if _is_endless(_size(value)) else BOUNDED_TYPE
     kind = CONSTRUCTORS.get(called)
     if kind == DEQUE and (keyword(value, "maxlen") is not None or len(value.args) > 1):
         return BOUNDED_TYPE
@@ -103,9 +103,18 @@ def kind_of(module: Module, value: ast.AST | None) -> str | None:
     return kind
 
 
+def _size(call: ast.Call) -> ast.expr | None:
+    return keyword(call, "maxsize") or (call.args[0] if call.args else None)
+
+
 def _has_size(call: ast.Call) -> bool:
-    size = keyword(call, "maxsize") or (call.args[0] if call.args else None)
+    size = _size(call)
     return size is not None and not (isinstance(size, ast.Constant) and size.value in (0, None))
+
+
+def _is_endless(size: ast.expr | None) -> bool:
+    """``float("inf")``, ``math.inf`` or None as a limit."""
+    return size is not None and ast.unparse(size) in ("None", "float('inf')", "math.inf")
 
 
 class Containers:

@@ -35,7 +35,9 @@ def has_few_keys(change: Change) -> bool:
     if isinstance(node, ast.Call) and change.how in ("add", "setdefault") and node.args:
         key = node.args[0]
     if isinstance(key, ast.BinOp):
-        return isinstance(key.op, ast.Mod)
+        # The remainder of a number; after a text the sign formats.
+        left = key.left.value if isinstance(key.left, ast.Constant) else None
+        return isinstance(key.op, ast.Mod) and not isinstance(left, str)
     if isinstance(key, ast.Call):
         return isinstance(key.func, ast.Name) and key.func.id in ("type", "bool")
     name = getattr(key, "attr", None) or getattr(key, "id", None)

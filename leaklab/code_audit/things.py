@@ -78,6 +78,8 @@ THINGS = {
     "apscheduler.schedulers.background.BackgroundScheduler": _SCHEDULER,
     "apscheduler.schedulers.asyncio.AsyncIOScheduler": _SCHEDULER,
     "urllib.request.build_opener": Thing("opener", ("heap_bytes",)),
+    "matplotlib.pyplot.figure": Thing("figure", ("heap_bytes",), ("Gcf.figs",)),
+    "matplotlib.pyplot.subplots": Thing("figure", ("heap_bytes",), ("Gcf.figs",)),
     "subprocess.Popen": Thing("process", ("child_count", "fd_count")),
     "selenium.webdriver.Chrome": Thing("browser", ("child_count", "fd_count")),
     "selenium.webdriver.Firefox": Thing("browser", ("child_count", "fd_count")),

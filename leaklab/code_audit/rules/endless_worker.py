@@ -25,6 +25,17 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
         is_task = (called or "").rpartition(".")[2] in TASKS
         if not (is_thread or is_task) or (is_task and cancelled):
             continue
+        event = _event_of(module, keyword(call, "target")) if is_thread else None
+        if event is not None and (event, "set") not in module.attribute_calls:
+            yield module.candidate(
+                RULE.id,
+                RULE.title,
+                f"{module.qualname(starter)} starts a thread that waits for {event}, which nobody "
+                "sets",
+                call,
+                runs=(call,),
+                resources=("thread_count", "heap_bytes"),
+            )
         for worker in _workers(module, call, is_thread):
             loop = endless_loop(module, worker)
             if loop is None:
@@ -52,6 +63,13 @@ def _workers(module: Module, call: ast.Call, is_thread: bool) -> Iterator[Functi
         target = first.func if isinstance(first, ast.Call) else first
     name = (module.spelled(target) or "").rpartition(".")[2] if target is not None else ""
     yield from module.functions.get(name, ())
+
+
+def _event_of(module: Module, target: ast.expr | None) -> str | None:
+    """The last name of ``event`` where the thread only runs ``event.wait``."""
+    if isinstance(target, ast.Attribute) and target.attr == "wait":
+        return (module.spelled(target.value) or "").rpartition(".")[2] or None
+    return None
 
 
 def endless_loop(module: Module, worker: Function) -> ast.While | None:

@@ -31,7 +31,7 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
             call,
             runs=(call,),
             resources=thing.resources,
-            holders=tuple(kept_in(module, call, function)),
+            holders=(*kept_in(module, call, function), *thing.holders),
         )
 
 
@@ -59,6 +59,8 @@ _KEEPING = ("append", "add", "put", "put_nowait", "setdefault", "appendleft", "i
 
 
 def _target_handled(module: Module, target: ast.expr, function: Function) -> bool:
+    if isinstance(target, ast.Tuple):  # figure, axes = plt.subplots()
+        target = target.elts[0]
     if not isinstance(target, ast.Name):
         # An attribute is its owner's (LL006), an entry of a container that container's (LL001).
         return True
@@ -68,6 +70,9 @@ def _target_handled(module: Module, target: ast.expr, function: Function) -> boo
     kept = False
     for below in ast.walk(function):
         if isinstance(below, ast.Call) and isinstance(below.func, ast.Attribute):
+            # ``plt.close(figure)``, ``os.close(descriptor)``
+            if below.func.attr in CLOSING and any(_is(arg, name) for arg in below.args):
+                return True
             if below.func.attr in CLOSING and module.spelled(below.func.value) == name:
                 return True
             if below.func.attr in _KEEPING and any(_is(arg, name) for arg in below.args):

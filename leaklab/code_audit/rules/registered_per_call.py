@@ -75,7 +75,8 @@ def _undone_by(module: Module, call: ast.Call, called: str | None) -> tuple[str,
         return REGISTERING[method]
     if method == "connect" and call.args and isinstance(call.args[0], (ast.Name, ast.Attribute)):
         base = (module.spelled(call.func.value) or "").rpartition(".")[2].lower()
-        if any(base.endswith(name) for name in SIGNAL_NAMES):
+        strongly = is_constant(keyword(call, "weak"))
+        if strongly or any(base.endswith(name) for name in SIGNAL_NAMES):
             return ("disconnect",)
     return None
 

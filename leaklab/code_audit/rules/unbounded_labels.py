@@ -57,6 +57,9 @@ def is_open(value: ast.expr) -> bool:
         return any(
             is_open(part.value) for part in value.values if isinstance(part, ast.FormattedValue)
         )
+    if isinstance(value, ast.BinOp):
+        # "client-%d" % number, "client-" + name
+        return is_open(value.right) or is_open(value.left)
     if isinstance(value, ast.Call):
         named = isinstance(value.func, ast.Name) and value.func.id in ("str", "repr", "format")
         return named and any(is_open(each) for each in value.args)
