@@ -11,6 +11,9 @@ A rule's precision here is the share of the programs it speaks up in that do lea
 share of the leaking programs it speaks up in. A candidate counts as about the leak when it names
 the declared holder, or stands in the declared function.
 
+``--write`` stores the rates and what was raised where the package reads them, with the states of
+earlier ``--joined ... --json FILE`` runs (``--states FILE...``).
+
 ``--joined`` records the leak and the better fix of the named cases with what the audit wants to
 know, and says which candidates are confirmed: of a leak those about it, of a fix none.
 """
@@ -220,6 +223,40 @@ def rates(rows):
     ]
 
 
+# Why no rule can see a leak that the catalogue has, or should not.
+NOT_RAISED = {
+    "react-effects": "JavaScript; the audit reads Python",
+    "dependency-caches": "what grows is inside logging and warnings, not in this code",
+    "login-attempts": "the cleanup is there; what it does not bound shows only when it runs",
+}
+
+
+def stored(rows, corpus, states):
+    """What the package keeps: rates by source and rule, and what was raised by case and variant."""
+    cases = {}
+    for row in rows:
+        entry = {"role": row["role"], "leaks": row["leaks"], "about": row["about"]}
+        cases.setdefault(row["case"], {})[row["variant"]] = entry
+    for row in states:
+        entry = cases[row["case"]][row["variant"]]
+        entry["states"] = row["states"]
+        entry["confirmed"] = sorted(
+            {each["rule"] for each in row["confirmed"] if each["about"] or not entry["leaks"]}
+        )
+    sources = {"catalogue": rows, "corpus": corpus}
+    found = {
+        name: {
+            "programs": len(every),
+            "leaking": sum(row["leaks"] for row in every),
+            "leaks_raised": sum(bool(row["about"]) for row in every if row["leaks"]),
+            "healthy_raised": sum(bool(row["rules"]) for row in every if not row["leaks"]),
+            "rules": rates(every),
+        }
+        for name, every in sources.items()
+    }
+    return {"rates": found, "not_raised": NOT_RAISED, "cases": cases}
+
+
 def report(title, rows):
     print(f"\n{title}: {len(rows)} programs, {sum(row['leaks'] for row in rows)} leak")
     for row in rates(rows):
@@ -240,6 +277,8 @@ def main():
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--no-corpus", action="store_true")
     parser.add_argument("--joined", nargs="+", default=(), metavar="CASE")
+    parser.add_argument("--write", type=Path, metavar="FILE")
+    parser.add_argument("--states", type=Path, nargs="+", default=(), metavar="FILE")
     arguments = parser.parse_args()
     if arguments.joined:
         rows = joined_rows(arguments.joined)
@@ -273,6 +312,10 @@ def main():
         for row in corpus if arguments.verbose else ():
             if bool(row["rules"]) != row["leaks"]:
                 print(f"  {row['case']} ({row['variant']}): {row['candidates']}")
+    if arguments.write:
+        states = [row for path in arguments.states for row in json.loads(path.read_text())]
+        text = json.dumps(stored(rows, corpus, states), indent=1)
+        arguments.write.write_text(text + "\n", encoding="utf-8")
     if arguments.json:
         result = {"catalogue": rows, "rates": rates(rows)}
         result |= {"corpus": corpus, "corpus_rates": rates(corpus)}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from leaklab.catalogue.model import case
     from leaklab.catalogue.model import catalogue as cases
     from leaklab.code_audit.audit import audit
+    from leaklab.code_audit.rates import audit_rates
     from leaklab.errors import LeaklabError, UsageError
     from leaklab.jupyter.scoreboard import scoreboard
     from leaklab.jupyter.study import study
@@ -31,6 +32,7 @@ __all__ = [
     "Run",
     "UsageError",
     "audit",
+    "audit_rates",
     "case",
     "cases",
     "compare",
@@ -51,6 +53,7 @@ _HOMES = {
     "Run": "leaklab.results.run",
     "UsageError": "leaklab.errors",
     "audit": "leaklab.code_audit.audit",
+    "audit_rates": "leaklab.code_audit.rates",
     "case": "leaklab.catalogue.model",
     "cases": "leaklab.catalogue.model:catalogue",
     "compare": "leaklab.recordings",
