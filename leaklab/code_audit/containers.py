@@ -249,6 +249,14 @@ class Containers:
     def _find_changes(self) -> None:
         for call in self.module.nodes(ast.Call):
             self._change_by_call(call)
+        for node in self.module.nodes(ast.Attribute):
+            # ``task.add_done_callback(TASKS.discard)``: handed on to be called.
+            call = self.module.parent(node)
+            called = isinstance(call, ast.Call) and call.func is node
+            if node.attr in SHRINKING and not called:
+                container = self.find(node.value, node)
+                if container is not None:
+                    container.shrinks.append(self._change(node, node.attr))
         for node in self.module.nodes(ast.Subscript):
             self._change_by_subscript(node)
         for each in self.module.nodes(ast.AugAssign):

@@ -117,3 +117,56 @@ def test_fingerprint_survives_moved_lines():
     (after,) = raised("\n\n# moved\n" + text, "LL001")
     assert before.line != after.line
     assert before.fingerprint == after.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        (
+            "import asyncio\nTASKS = set()\ndef start(work):\n"
+            "    task = asyncio.create_task(work())\n    TASKS.add(task)\n"
+            "    task.add_done_callback(TASKS.discard)\n",
+            "LL001",
+        ),
+        (
+            "COUNTS = {}\ndef count(response):\n    COUNTS[response.status_code] = 1\n",
+            "LL001",
+        ),
+        (
+            "import socket\ndef connect(address):\n"
+            "    link = socket.create_connection(address, 5)\n    link.close()\n",
+            "LL021",
+        ),
+        (
+            "import matplotlib.pyplot as plt\ndef chart():\n    figure = plt.figure()\n"
+            "    figure.savefig('x')\n    plt.close(figure)\n",
+            "LL005",
+        ),
+        (
+            "import queue\nclass Connection:\n    def __init__(self):\n"
+            "        self.inbox = queue.Queue()\n",
+            "LL003",
+        ),
+    ],
+)
+def test_idioms_that_take_back_are_no_candidates(text, rule):
+    assert not raised(text, rule)
+
+
+def test_a_cleanup_that_nobody_calls_does_not_count():
+    text = """
+STORE = {}
+def put(key):
+    STORE[key] = 1
+def prune():
+    STORE.clear()
+"""
+    (found,) = raised(text, "LL001")
+    assert "nothing calls prune()" in found.message
+    assert not raised(text + "def serve():\n    prune()\n", "LL001")
+
+
+def test_a_cache_with_an_endless_limit_has_none():
+    text = "from cachetools import LRUCache\nC = LRUCache({})\ndef f(k):\n    C[k] = 1\n"
+    assert raised(text.format("float('inf')"), "LL001")
+    assert not raised(text.format("100"), "LL001")

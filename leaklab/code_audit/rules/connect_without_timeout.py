@@ -23,6 +23,8 @@ TIMEOUTS = {
     "urllib.request.urlopen": "timeout",
     "redis.Redis": "socket_timeout",
 }
+# how many positional arguments come before the limit, where it is one
+POSITIONS = {"socket.create_connection": 1, "urllib.request.urlopen": 2}
 
 
 def check(module: Module, project: Project) -> Iterable[Candidate]:
@@ -45,6 +47,8 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
 
 def _limits(module: Module, call: ast.Call, word: str) -> bool:
     if any(each.arg == word for each in call.keywords):
+        return True
+    if len(call.args) > POSITIONS.get(module.dotted(call.func) or "", len(call.args)):
         return True
     dynamic = any(each.arg is None for each in call.keywords)
     texts = [arg.value for arg in call.args if isinstance(arg, ast.Constant)]

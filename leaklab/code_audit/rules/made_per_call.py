@@ -75,6 +75,9 @@ def _target_handled(module: Module, target: ast.expr, function: Function) -> boo
                 return True
             if below.func.attr in CLOSING and module.spelled(below.func.value) == name:
                 return True
+            # ``super().__init__(pool)``: the base class is its owner
+            if below.func.attr == "__init__" and any(_is(arg, name) for arg in below.args):
+                return True
             if below.func.attr in _KEEPING and any(_is(arg, name) for arg in below.args):
                 kept = True
         elif (isinstance(below, ast.withitem) and _mentions(below.context_expr, name)) or (

@@ -23,7 +23,6 @@ REGISTERING: dict[str, tuple[str, ...] | None] = {
     "set_function": ("remove", "clear"),
     "subscribe": ("unsubscribe",),
     "register_callback": ("unregister_callback", "deregister_callback"),
-    "add_callback": ("remove_callback",),
     "add_reader": ("remove_reader",),
 }
 FUNCTIONS: dict[str, tuple[str, ...] | None] = {
@@ -45,6 +44,8 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
         function = module.function_of(call)
         if function is None or module.runs_once(function):
             continue
+        if isinstance(module.parent(call), ast.withitem):
+            continue  # a context manager that takes it back
         if _replaces(call) or any(_is_called(module, name) for name in undo):
             continue
         what = module.spelled(call.func) or getattr(call.func, "attr", "it")

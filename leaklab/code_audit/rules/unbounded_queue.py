@@ -30,6 +30,10 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
                 watches=(module.watch(container.path),),
                 resources=("heap_bytes",),
                 holders=(container.path,),
+                # A queue of one short connection holds little; one that is kept does not.
+                if_kept=container.owner.name
+                if container.owner and container.scope == "instance"
+                else None,
             )
     for node in module.nodes(ast.Assign):
         function = module.function_of(node)
