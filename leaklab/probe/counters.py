@@ -51,9 +51,15 @@ _LIBRARIES = (
 )
 
 
+_PLAIN = dict(_LENGTHS)
+
+
 def size_of(value):
     """Return how many entries ``value`` holds; None where that is not known."""
     kind = type(value)
+    length = _PLAIN.get(kind)
+    if length is not None:
+        return length(value)
     if kind is _MEMO:
         return _MEMO.cache_info(value).currsize
     line = lineage(kind)

@@ -18,8 +18,11 @@ from .counters import attribute, exit_callbacks, lineage, size_of
 FIRST_SEARCH = 2
 SEARCH_FACTOR = 4
 SEARCH_SHARE = 0.005
-# What reading may cost of the time.
+# What readings may cost of the time, and what the first ones may in any case. Telling a reading
+# costs about as much again as taking it.
 READ_SHARE = 0.005
+FREE_SECONDS = 0.01
+TELLING_FACTOR = 2.0
 INSTANCE_LIMIT = 100
 
 
@@ -59,19 +62,23 @@ class Watched:
     def read(self):
         """Return the readings by gauge; a container that is not there (yet) is left out."""
         begun = time.monotonic()
+        looked = begun
         # Above its share the last readings would stand for new ones: none are given then.
-        if self._spent_seconds > 0.05 + READ_SHARE * (begun - self._begun_seconds):
+        if self._spent_seconds > FREE_SECONDS + READ_SHARE * (begun - self._begun_seconds):
             return {}
         self._read_count += 1
         try:
             self._find_modules()
             self._search_instances()
-            return {gauge: size for gauge, size in map(self._one, self._wanted) if size is not None}
+            # Looking for things happens now and then, and has a limit of its own.
+            looked = time.monotonic()
+            found = dict(map(self._one, self._wanted))
+            return {gauge: size for gauge, size in found.items() if size is not None}
         except Exception:
             # Another thread changed a dictionary in the middle; the next mark reads again.
             return {}
         finally:
-            self._spent_seconds += time.monotonic() - begun
+            self._spent_seconds += TELLING_FACTOR * (time.monotonic() - looked)
 
     def _one(self, wanted):
         gauge, file, path = wanted
@@ -81,6 +88,8 @@ class Watched:
         if names is None:
             return gauge, None
         value = names.get(path[0])
+        if len(path) == 1:
+            return gauge, size_of(value)
         for position, name in enumerate(path[1:], start=1):
             if not isinstance(value, type):
                 value = None if value is None else attribute(value, name)
@@ -128,7 +137,7 @@ class Watched:
             return
         self._next_search *= SEARCH_FACTOR
         begun = time.monotonic()
-        if self._search_seconds <= 0.05 + SEARCH_SHARE * (begun - self._begun_seconds):
+        if self._search_seconds <= FREE_SECONDS + SEARCH_SHARE * (begun - self._begun_seconds):
             self._keep(gc.get_objects(), wanted)
             self._search_seconds += time.monotonic() - begun
 
