@@ -91,6 +91,12 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         help="how long the target is left alone afterwards (default: 2s)",
     )
+    when.add_argument(
+        "--drive-port",
+        type=count,
+        metavar="PORT",
+        help="the service's port, where the target listens on several (default: the likely one)",
+    )
     limits = parser.add_argument_group("limits")
     limits.add_argument(
         "--duration", type=duration_seconds, metavar="DURATION", help="stop each pass after this"
@@ -157,6 +163,7 @@ def recording_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "drive": arguments.drive,
         "drive_round_count": arguments.drive_rounds,
         "drive_idle_seconds": arguments.drive_idle,
+        "drive_port": arguments.drive_port,
         "echo": arguments.echo or None,
         "stdin": "inherit" if arguments.command else None,
         "env": dict(arguments.env) or None,
@@ -220,7 +227,7 @@ def failure(meta: dict[str, Any]) -> str | None:
 
 def note(text: str) -> None:
     """Write a message for the user, apart from the results."""
-    from leaklab.present.text import safe
+    from leaklab.present.terminal import safe
 
     print(f"leaklab: {safe(text)}", file=sys.stderr)
 

@@ -8,13 +8,14 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.recorder.ports import ServicePort
 
 # A server is ready when it listens; anything else when all of it has slept for a while. A start
 # under tracing on a busy machine may take long.
@@ -58,6 +59,7 @@ class Drive:
         idle_seconds: float,
         cwd: str | None,
         tell: Callable[[str, str], None],
+        port: int | None = None,
     ) -> None:
         self._command = command
         self._rounds = rounds
@@ -69,14 +71,18 @@ class Drive:
         self._idle_since: float | None = None
         self._poll_due = 0.0
         self._busy = (0.0, 0.0)
-        self._port: int | None = None
+        self._port = ServicePort(port)
+        self._given_port = port
 
-    def step(self, now: float, pids: Iterable[int]) -> bool:
-        """Go on; returns True once the last phase is over."""
+    def step(self, now: float, pids: Iterable[int], own_ports: Collection[int] = ()) -> bool:
+        """Go on; returns True once the last phase is over.
+
+        ``own_ports`` are those of the recording itself: nothing of the target's.
+        """
         if self._idle_since is not None:
             return now - self._idle_since >= self._idle_seconds
         if self._process is None:
-            if now >= self._poll_due and self._ready(now, list(pids)):
+            if now >= self._poll_due and self._ready(now, list(pids), own_ports):
                 self._start(now)
             return False
         status = self._process.poll()
@@ -107,10 +113,12 @@ class Drive:
         phase = "work" if self._started_count else "warm-up"
         if self._started_count < 2:
             self._tell("phase", phase)
+        if not self._started_count:
+            self._tell_port()
         self._started_count += 1
         env = dict(os.environ)
-        if self._port is not None:
-            env[PORT_VARIABLE] = str(self._port)
+        if self._port.chosen is not None:
+            env[PORT_VARIABLE] = str(self._port.chosen)
         is_file = self._command[1:2] == ["-c"] and self._command[2] == _CALL_DRIVE
         try:
             self._process = subprocess.Popen(
@@ -134,25 +142,23 @@ class Drive:
         text = (self._process.stderr.read() or b"").decode("utf-8", "replace").strip()
         return text.splitlines()[-1][:300] if text else "it said nothing"
 
-    def _ready(self, now: float, pids: list[int]) -> bool:
+    def _tell_port(self) -> None:
+        chosen, others = self._port.chosen, self._port.others
+        if others and self._given_port is None:
+            rest = ", ".join(map(str, others))
+            text = f"load goes to port {chosen}; the target listens on {rest} too: --drive-port"
+            self._tell("port", text)
+
+    def _ready(self, now: float, pids: list[int], own_ports: Collection[int]) -> bool:
         self._poll_due = now + READY_POLL_SECONDS
-        before, self._port = self._port, _listening_port(pids)
+        listens = self._port.settled(now, pids, own_ports)
         busy_seconds, asleep = _activity(pids)
         if not asleep or busy_seconds - self._busy[1] > 0.01:
             self._busy = (now, busy_seconds)
         quiet = now - self._busy[0] > QUIET_SECONDS
-        # Seen twice: a tracer listens for a moment as well, when it starts.
-        listens = self._port is not None and self._port == before
+        # Whoever has named a port waits for that one; else what sleeps without a port is ready.
+        quiet = quiet and self._given_port is None and self._port.chosen is None
         return listens or quiet or now > READY_SECONDS
-
-
-def _listening_port(pids: list[int]) -> int | None:
-    for pid in pids:
-        with contextlib.suppress(psutil.Error):
-            for connection in psutil.Process(pid).net_connections(kind="tcp"):
-                if connection.status == psutil.CONN_LISTEN:
-                    return int(connection.laddr.port)
-    return None
 
 
 def _activity(pids: list[int]) -> tuple[float, bool]:

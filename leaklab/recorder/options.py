@@ -62,7 +62,8 @@ class RecordOptions:
         A command, or a Python file with a ``drive()`` or ``drive(phase)`` function, that puts the
         target under load. It is run ``drive_round_count`` times: once to warm up, then as work;
         then the target is left alone for ``drive_idle_seconds`` and stopped. A server's port is
-        in the environment variable LEAKLAB_TARGET_PORT.
+        in the environment variable LEAKLAB_TARGET_PORT: ``drive_port`` if it is given, else the
+        most likely of those the target listens on.
     pid:
         A running process to watch. With "explain" among the passes its heap is traced as well
         where it can be attached to; it is let go at the end.
@@ -109,6 +110,7 @@ class RecordOptions:
     drive: str | None = None
     drive_round_count: int = 4
     drive_idle_seconds: float = 2.0
+    drive_port: int | None = None
     pid: int | None = None
     channel: str | None = None
     echo: bool = False
@@ -155,6 +157,10 @@ class RecordOptions:
                 "use a folder as the store, or --duration"
             )
         check_watches(self.watch_containers, self.watch_lines)
+        if self.drive_port is not None and not 0 < self.drive_port < 65536:
+            raise UsageError(f"no port: {self.drive_port}; allowed: 1 to 65535")
+        if self.drive_port is not None and self.drive is None:
+            raise UsageError(f"a port without a drive: {self.drive_port}; add --drive COMMAND")
         if self.cwd is not None and not Path(self.cwd).is_dir():
             raise UsageError(f"no such working folder: {self.cwd}; name one that exists")
 

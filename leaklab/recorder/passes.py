@@ -151,6 +151,7 @@ class PassRecorder:
                 options.drive_idle_seconds,
                 options.cwd,
                 lambda kind, text: self._event(kind, text, None),
+                options.drive_port,
             )
 
     def _now(self) -> float:
@@ -212,7 +213,7 @@ class PassRecorder:
         self._check_limits(now)
         if self._drive is not None and not self._target.stopping:
             pids = [tracked.pid for tracked in self._table.alive()]
-            if self._drive.step(now, pids):
+            if self._drive.step(now, pids, self._conversation.stream_ports):
                 self._stop("drive", "stopped after the drive")
 
     def _decide(self, now: float) -> None:

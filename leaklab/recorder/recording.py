@@ -187,6 +187,7 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
             "mark_on": list(options.mark_on),
             "watch_files": list(options.watch_files),
             "drive": options.drive,
+            "drive_port": options.drive_port,
             "mark_share": options.mark_share,
             "collect_share": options.collect_share,
             "snapshot_share": options.snapshot_share,

@@ -16,6 +16,7 @@ from leaklab.errors import LeaklabError
 from leaklab.recorder.graph import GraphDumps
 from leaklab.recorder.heap.stream import HeapReader, SourcePaths, StackTable
 from leaklab.recorder.options import RecordOptions
+from leaklab.recorder.probes.origins import OriginLog
 from leaklab.recorder.processes.samples import Samples
 from leaklab.recorder.processes.table import Tracked
 from leaklab.recorder.watching import note_lines, watch_file
@@ -69,6 +70,8 @@ class Conversation:
         self._source_folder = str(source.resolve().parent) if source else None
         self._capture_folder = capture_folder
         self._reader: HeapReader | None = None
+        # Where tracers wait for their reader: no ports of the service.
+        self.stream_ports: set[int] = set()
         #: the object graphs of this pass; None where it takes none
         self.graphs: GraphDumps | None = None
         self._expected_mark_counts = expected_mark_counts
@@ -78,6 +81,11 @@ class Conversation:
         if options.takes_graphs(pass_name):
             self.graphs = GraphDumps(pass_name, graph_folder, options.graph_limit_seconds)
         self._watch_file = watch_file(graph_folder, options.watch_containers, options.watch_lines)
+        self._origins: OriginLog | None = None
+        if self.traces:
+            folders = self._working_folder, self._source_folder
+            share = options.snapshot_share
+            self._origins = OriginLog(pass_name, writer, stacks, *folders, share)
         self.stopping = False
         #: live bytes of the snapshot taken last; None before the first
         self.live_bytes: int | None = None
@@ -117,6 +125,8 @@ class Conversation:
         trace = self.traces and tracked.memray and not tracked.traced
         if self.traces and not tracked.memray:
             self.note_untraced(tracked, f"memray is not installed; {how_to_add(tracked)}")
+        if self._origins is not None:
+            self._origins.begin(tracked)
         tracked.ticks = self._ticks
         tick_seconds = IDLE_SNAPSHOT_SECONDS if self.traces else GRAPH_TICK_SECONDS
         yield (
@@ -129,6 +139,7 @@ class Conversation:
             f"hooks={','.join(self._options.hooks)}",
             f"graphs={self._options.graphs if self.graphs is not None else 0}",
             f"watch={self._watch_file or ''}",
+            f"origins={int(self._origins is not None and self._origins.expects(tracked))}",
         )
 
     def _trace(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
@@ -147,6 +158,7 @@ class Conversation:
                 self._working_folder, [tracked.library or ""], source_folder=self._source_folder
             )
             port = int(message["port"])
+            self.stream_ports.add(port)
             tracked.heap = self._reader.open(port, self._stacks, paths, capture)
         except (LeaklabError, OSError) as problem:
             self.note_untraced(tracked, str(problem))
@@ -228,6 +240,8 @@ class Conversation:
         )
         if mark is not None and not self.stopping:
             yield from self._graph(tracked, mark, now)
+        if is_mark and not self.stopping:
+            yield from self._look_at_origins(tracked, now, mark)
         if snapshot:
             yield from self._snapshot(tracked, now, mark, quiescent)
         else:
@@ -317,10 +331,18 @@ class Conversation:
         self._samples.told(tracked, now, figures)
         if not tracked.told_mark_count:
             yield from self._graph(tracked, None, now)
+        if not tracked.told_mark_count and now - tracked.started_seconds > IDLE_AFTER_SECONDS:
+            yield from self._look_at_origins(tracked, now, None)
         if snapshot and tracked.heap is not None:
             yield from self._snapshot(tracked, now, None, collected)
         else:
             yield self._last_word(tracked, now)
+
+    def _look_at_origins(self, tracked: Tracked, now: float, mark: int | None) -> Steps:
+        """Ask which call made what is open, when that is due."""
+        if self._origins is not None:
+            expected = self._expected_mark_counts.get(tracked.role)
+            yield from self._origins.look(tracked, now, mark, expected)
 
     def _trim(
         self, tracked: Tracked, now: float, mark: int | None
