@@ -11,7 +11,7 @@ from leaklab.code_audit.model import CONFIRMED, OPEN, STATES, Candidate, Note
 from leaklab.code_audit.rules import all_rules
 from leaklab.code_audit.sarif import sarif
 from leaklab.present.table import Table
-from leaklab.present.text import safe
+from leaklab.present.terminal import safe
 
 if TYPE_CHECKING:
     import pandas as pd
