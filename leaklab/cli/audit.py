@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ def _fail_on(text: str) -> tuple[str, ...]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Audit, print what was found."""
+    from leaklab.cli.progress import terminal_progress
     from leaklab.code_audit.audit import audit
     from leaklab.code_audit.baseline import write_baseline
 
@@ -55,17 +57,20 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("an audit records a command of its own: --pid; give it after --")
     if arguments.run and arguments.command:
         raise UsageError("both --run and a command; give one of them")
-    found = audit(
-        arguments.paths,
-        _located(arguments),
-        baseline=arguments.baseline,
-        **(_to_record(arguments) if arguments.command else {}),
-    )
+    with terminal_progress() if arguments.command else nullcontext() as progress:
+        found = audit(
+            arguments.paths,
+            _located(arguments),
+            baseline=arguments.baseline,
+            **(_to_record(arguments, progress) if arguments.command else {}),
+        )
     if arguments.sarif:
         _write(Path(arguments.sarif), json.dumps(found.to_sarif(), indent=1) + "\n")
     if arguments.write_baseline:
         write_baseline(Path(arguments.write_baseline), found.candidates)
     print(json.dumps(found.to_json(), indent=1) if arguments.json else found)
+    if arguments.command and _failed(str(found.run)):
+        return 1
     return 3 if arguments.fail_on and found.confirmed() else 0
 
 
@@ -77,14 +82,24 @@ def _located(arguments: argparse.Namespace) -> str | None:
     return locate(arguments.run, arguments.store)
 
 
-def _to_record(arguments: argparse.Namespace) -> dict[str, Any]:
+def _failed(path: str) -> bool:
+    """Say how the recorded program failed, if it did."""
+    from leaklab.recordings import open as open_run
+
+    failed = recording.failure(open_run(path).meta)
+    if failed:
+        recording.note(f"{failed}; the run is kept: {path}")
+    return bool(failed)
+
+
+def _to_record(arguments: argparse.Namespace, progress: Any) -> dict[str, Any]:
     return {
         "command": arguments.command,
         "name": arguments.name,
         "variant": arguments.variant,
         "store": arguments.store,
         "fresh": arguments.fresh or recording.has_input(),
-        "progress": recording.silent,
+        "progress": progress or recording.silent,
         **recording.recording_options(arguments),
     }
 

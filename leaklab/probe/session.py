@@ -7,6 +7,7 @@ import sys
 import time
 
 from . import marks, recycled
+from .audited import readings, tell_lines, watched_by
 from .channel import Channel, ChannelError
 from .figures import figures, malloc_figures, trim
 
@@ -24,8 +25,6 @@ MAIN_THREAD_SECONDS = 0.2
 RECONNECT_COUNT = 20
 TRACE_START_SECONDS = 30.0
 PORT_TRIES = 5
-# A message has to fit into one packet.
-LINES_AT_ONCE = 500
 
 
 class Session:
@@ -85,7 +84,7 @@ class Session:
             if self._options.get("graphs", "0") != "0":
                 self._prepare_graphs()
             if self._options.get("watch") and self._watched is None:
-                self._watch(self._options["watch"])
+                self._watched = watched_by(self._options["watch"])
             if self._options.get("origins") == "1":
                 self._listen_for_origins()
             opened = self._begin_ticks(float(self._options.get("ticks", "0")))
@@ -211,11 +210,11 @@ class Session:
             "mark": self._count,
             "time": begun,
             "gc_enabled": gc.isenabled(),
-            "gauges": self._readings(),
+            "gauges": readings(self._watched, self._gauges),
             "figures": figures(),
         }
         try:
-            self._tell_lines()
+            tell_lines(self._watched, self._channel)
             reply = self._channel.ask(message)
             # What is asked for beyond the figures is spaced by the recorder, by its own cost.
             cost_seconds = time.monotonic() - begun
@@ -232,36 +231,6 @@ class Session:
             self._told_count += 1
             self._space(time.monotonic(), cost_seconds)
         return reply[0] != "detach"
-
-    def _watch(self, path):
-        """Begin to read what an audit has named; the target runs on whatever comes of it."""
-        try:
-            from .watched import Watched
-
-            self._watched = Watched(path)
-        except Exception:
-            self._watched = None
-
-    def _readings(self):
-        """The gauges of the target's own, and those that an audit has asked for."""
-        if self._watched is None:
-            return dict(self._gauges)
-        return {**self._watched.read(), **self._gauges}
-
-    def _tell_lines(self):
-        """Say which of the lines that an audit asks for have run since it was said last."""
-        lines = self._watched.lines if self._watched is not None else None
-        if lines is None:
-            return
-        # The first time also where none ran, so that it is known that this is told.
-        news = lines.news() or ({} if lines.told else {"": []})
-        lines.told = True
-        for file, numbers in news.items():
-            for start in range(0, len(numbers) or 1, LINES_AT_ONCE):
-                part = numbers[start : start + LINES_AT_ONCE]
-                self._channel.send(
-                    {"kind": "lines", "file": file, "lines": part, "grain": lines.grain}
-                )
 
     def _space(self, now, cost_seconds):
         """Decide when the next mark is told: they may cost a small share of the target's time."""
