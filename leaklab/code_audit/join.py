@@ -116,7 +116,7 @@ def _not_run(candidate: Candidate, known: RunEvidence, ran: bool | None) -> Stat
         )
     never = "its line never ran"
     if known.line_grain == "functions":
-        never = "its function did not run, or only a few times (before Python 3.12 no more is told)"
+        never = "its function was not seen to run (before Python 3.12 a few calls go unseen)"
     return NOT_EXERCISED, f"{never}; {how_to_drive(candidate)}"
 
 
@@ -124,10 +124,8 @@ def how_to_drive(candidate: Candidate) -> str:
     """How a recording would reach the candidate's line."""
     if candidate.function is None:
         return "record a command that runs this file"
-    return (
-        f"drive {candidate.function}: a load that calls it (--drive), each call a mark with "
-        f"`--mark-on call:{candidate.module}:{candidate.function}`"
-    )
+    call = f"{candidate.module}:{candidate.function}"
+    return f"drive {candidate.function} by a load (--drive), or --mark-on call:{call}"
 
 
 def _by_resources(candidate: Candidate, known: RunEvidence, rivals: Mapping[str, int]) -> State:
