@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from leaklab import plots
     from leaklab.catalogue.model import case
     from leaklab.catalogue.model import catalogue as cases
+    from leaklab.code_audit.audit import audit
+    from leaklab.code_audit.rates import audit_rates
     from leaklab.errors import LeaklabError, UsageError
     from leaklab.jupyter.scoreboard import scoreboard
     from leaklab.jupyter.study import study
@@ -30,6 +32,8 @@ __all__ = [
     "LeaklabError",
     "Run",
     "UsageError",
+    "audit",
+    "audit_rates",
     "case",
     "cases",
     "compare",
@@ -52,6 +56,8 @@ _HOMES = {
     "LeaklabError": "leaklab.errors",
     "Run": "leaklab.results.run",
     "UsageError": "leaklab.errors",
+    "audit": "leaklab.code_audit.audit",
+    "audit_rates": "leaklab.code_audit.rates",
     "case": "leaklab.catalogue.model",
     "cases": "leaklab.catalogue.model:catalogue",
     "compare": "leaklab.recordings",

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from leaklab.catalogue.model import Case, catalogue
+from leaklab.code_audit.rates import raised
 from leaklab.present.choices import ROLES
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ PARTS = {
 }
 COLUMNS = [
     "document", "system", "section", "claim", "verdict", "why", "case", "title", "mechanism",
-    "runnable", *ROLES, "as_expected", "recorded",
+    "runnable", *ROLES, "as_expected", "recorded", "audit",
 ]  # fmt: skip
 
 
@@ -67,8 +68,9 @@ def scoreboard(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     untestable), why; case, title, mechanism, runnable; one column for each role of a variant
     (before, documented_fix, better_fix, control, condition) with the measured verdicts, "name
     verdict" where a role has several variants; as_expected: whether all recorded variants got the
-    verdict their case declares; recorded: how many of its variants have a run. Null where nothing
-    was recorded.
+    verdict their case declares; recorded: how many of its variants have a run; audit: whether
+    `leaklab audit` raises the case's leak, by which rules, and what a run said of it ("LL001
+    confirmed"). Null where nothing was recorded.
     """
     import pandas as pd
 
@@ -108,6 +110,7 @@ def _row(case: Case, claim: Any, measured: dict[str, str]) -> dict[str, Any]:
         "recorded": f"{sum(map(len, by_role.values()))} of {len(case.variants)}"
         if case.runnable
         else None,
+        "audit": raised(case.id),
     }
 
 

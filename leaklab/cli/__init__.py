@@ -18,6 +18,7 @@ COMMANDS = {
     "show": "verdict, resources, suspects and retention of a run",
     "compare": "does the fix work: the rates of two runs, before and after",
     "report": "render runs or cases as self-contained HTML",
+    "audit": "what may leak in a code base, and what a run says of each place",
     "cases": "the catalogue of documented leaks",
     "run": "execute a notebook as a strict papermill job",
     "jobs": "record many cases at once, on this machine or a dask cluster",

@@ -24,7 +24,8 @@ _CELL = (
 )
 # Share of the width in per cent: reasons are the longest. Narrow screens scroll.
 _COLUMNS = {
-    "document": 11, "claim": 24, "the claim is": 12, "case": 11, "measured": 15, "because": 27,
+    "document": 10, "claim": 22, "the claim is": 11, "case": 10, "measured": 13, "audit": 10,
+    "because": 24,
 }  # fmt: skip
 _TABLE = "table-layout:fixed;width:100%;min-width:60em;max-width:none;"
 # Works in a notebook's output and in a page alike, without a script of its own.
@@ -83,16 +84,18 @@ class Scoreboard:
 
     def _texts(self, row: dict[str, Any]) -> tuple[str, ...]:
         place = f"{row['document']}, {row['section']}"
-        return place, row["claim"], row["verdict"], row["case"], measured(row), row["why"]
+        raised = row.get("audit")
+        audit = raised if isinstance(raised, str) else "no code"
+        return place, row["claim"], row["verdict"], row["case"], measured(row), audit, row["why"]
 
     def _html_row(self, row: dict[str, Any]) -> str:
-        place, claim, verdict, case, figures, why = self._texts(row)
+        place, claim, verdict, case, figures, audit, why = self._texts(row)
         place, claim, why, figures = *map(text_html, (place, claim, why)), names_html(figures)
         if self.links:
             case = f'<a href="../cases/{case}.html">{case}</a>'
         colour = _COLOURS.get(row["verdict"], "inherit")
         verdict = f'<b style="color:{colour}">{verdict}</b>'
-        cells = (place, claim, verdict, case, figures, why)
+        cells = (place, claim, verdict, case, figures, text_html(audit), why)
         return "<tr>" + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells) + "</tr>"
 
 

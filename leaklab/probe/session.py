@@ -7,6 +7,7 @@ import sys
 import time
 
 from . import marks, recycled
+from .audited import readings, tell_lines, watched_by
 from .channel import Channel, ChannelError
 from .figures import figures, malloc_figures, trim
 from .pacing import Pacing
@@ -35,6 +36,7 @@ class Session:
         self._marks = marks_module
         self._channel = Channel(path)
         self._options = {}
+        self._watched = None
         self._origins = None
         self._reset()
 
@@ -83,6 +85,8 @@ class Session:
             self._options = dict(field.split("=", 1) for field in reply[1:] if "=" in field)
             if self._options.get("graphs", "0") != "0":
                 self._prepare_graphs()
+            if self._options.get("watch") and self._watched is None:
+                self._watched = watched_by(self._options["watch"])
             if self._options.get("origins") == "1":
                 self._listen_for_origins()
             opened = self._begin_ticks(float(self._options.get("ticks", "0")))
@@ -238,10 +242,11 @@ class Session:
             "step": self._pacing.step_count if self._pacing is not None else 1,
             "time": begun,
             "gc_enabled": gc.isenabled(),
-            "gauges": dict(self._gauges),
+            "gauges": readings(self._watched, self._gauges),
             "figures": figures(),
         }
         try:
+            tell_lines(self._watched, self._channel)
             reply = self._channel.ask(message)
             # What is asked for beyond the figures is spaced by the recorder, by its own cost.
             cost_seconds = time.monotonic() - begun

@@ -18,6 +18,8 @@ class RecordKeywords(TypedDict, total=False):
     limit_memory_bytes: int | None
     limit_disk_bytes: int | None
     watch_files: Sequence[str]
+    watch_containers: Sequence[str]
+    watch_lines: Sequence[str]
     parameters: Mapping[str, Any]
     collect: str
     graphs: str

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from leaklab.errors import UsageError
+from leaklab.recorder.watching import check_watches
 
 PASSES = ("measure", "explain", "graph", "trim", "mmap")
 GRAPH_PASSES = ("explain", "graph")
@@ -46,6 +47,11 @@ class RecordOptions:
         The target is stopped when the run takes more than this on disk.
     watch_files:
         Files whose sizes are recorded, relative to the working folder.
+    watch_containers:
+        Containers to read at marks, each ``GAUGE<tab>FILE<tab>PATH``: the length of what PATH
+        names in the module of FILE becomes the gauge.
+    watch_lines:
+        ``FILE:LINE`` each: whether the line ran is noted in run.json.
     collect:
         "auto": gc.collect() at marks within a small share of the time, unless the target has
         switched gc off; "always": at each told mark; "never".
@@ -90,6 +96,8 @@ class RecordOptions:
     limit_memory_bytes: int | None = None
     limit_disk_bytes: int | None = None
     watch_files: Sequence[str] = ()
+    watch_containers: Sequence[str] = ()
+    watch_lines: Sequence[str] = ()
     store: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     collect: str = "auto"
@@ -152,6 +160,7 @@ class RecordOptions:
                 f"a run in a remote store cannot be looked at: {self.store}; "
                 "use a folder as the store, or --duration"
             )
+        check_watches(self.watch_containers, self.watch_lines)
         if self.drive_port is not None and not 0 < self.drive_port < 65536:
             raise UsageError(f"no port: {self.drive_port}; allowed: 1 to 65535")
         if self.drive_port is not None and self.drive is None:

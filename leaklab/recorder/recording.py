@@ -25,6 +25,7 @@ from leaklab.recorder.passes import Decider, PassRecorder, PassResult
 from leaklab.recorder.processes import limits as control_group
 from leaklab.recorder.sources import store_sources
 from leaklab.recorder.stdin import Stdin
+from leaklab.recorder.watching import watched_meta
 from leaklab.scratch import Scratch
 from leaklab.store import RunWriter, default_store
 
@@ -214,6 +215,7 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
             "address_space_bytes": None if space == resource.RLIM_INFINITY else space,
         },
         "case": dict(options.case) if options.case else None,
+        "watched": watched_meta(options.watch_containers, options.watch_lines, options.cwd),
     }
 
 

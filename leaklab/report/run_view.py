@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from leaklab.present import units
 from leaklab.present.formatting import kept_text, worth_showing
 from leaklab.report import drawings
+from leaklab.report.audit_view import audit_view
 from leaklab.resources import is_memory
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def run_view(run: RunLike, *, figures: bool = True) -> dict[str, Any]:
         "facts": list(_facts(meta)),
         "events": [_event(entry) for entry in meta.get("events") or ()],
         "outputs": list(_outputs(meta)),
+        "audit": audit_view(run.data.path),
     }
     return values | _figures(run, values) if figures else values
 

@@ -25,6 +25,7 @@ FLOORS = (
     ("recordings", "objgraph_picture"),
     ("why_alive",),
     ("kernel_audit",),
+    ("code_audit",),
     ("catalogue",),
     ("report",),
     ("jobs", "jupyter", "pytest_plugin", "watch", "doctor"),
@@ -36,6 +37,7 @@ FLOORS = (
 LATE = {
     "analysis": "pandas' own parts and scipy are loaded by the analysis that needs them",
     "catalogue": "listing cases loads neither a recorder nor a server",
+    "code_audit": "source alone is audited without pandas, a recorder or a run",
     "cli": "`leaklab --help` loads no command but the one that was asked for",
     "doctor": "it says what is missing, so it cannot need it",
     "findings": "scipy and rustworkx are loaded by the finding that needs them",

@@ -20,6 +20,7 @@ from leaklab.recorder.probes.origins import OriginLog
 from leaklab.recorder.processes.looks import IDLE_SNAPSHOT_SECONDS
 from leaklab.recorder.processes.samples import Samples
 from leaklab.recorder.processes.table import Tracked
+from leaklab.recorder.watching import note_lines, watch_file
 from leaklab.store import RunWriter
 
 Steps = Generator[tuple[str, ...], dict[str, Any], None]
@@ -75,6 +76,7 @@ class Conversation:
         self._dumped: dict[str, Tracked] = {}
         if options.takes_graphs(pass_name):
             self.graphs = GraphDumps(pass_name, graph_folder, options.graph_limit_seconds)
+        self._watch_file = watch_file(graph_folder, options.watch_containers, options.watch_lines)
         self._origins: OriginLog | None = None
         if self.traces:
             folders = self._working_folder, self._source_folder
@@ -115,6 +117,8 @@ class Conversation:
         """Take in a message that wants no answer; another conversation may go on meanwhile."""
         if message["kind"] == "gauges":
             self._samples.told(tracked, self._clock(), _gauges(message))
+        elif message["kind"] == "lines":
+            note_lines(self._writer, message, self._working_folder)
         elif message["kind"] == "work-end":
             told = message.get("time")
             late_seconds = time.monotonic() - told if isinstance(told, float) else 0.0
@@ -137,6 +141,7 @@ class Conversation:
             f"mark_share={self._options.mark_share}",
             f"hooks={','.join(self._options.hooks)}",
             f"graphs={self._options.graphs if self.graphs is not None else 0}",
+            f"watch={self._watch_file or ''}",
             f"origins={int(self._origins is not None and self._origins.expects(tracked))}",
         )
 

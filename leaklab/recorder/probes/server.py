@@ -23,7 +23,7 @@ from leaklab.recorder.processes.table import (
 from leaklab.recorder.procfs import ProcessGoneError, command_line
 
 # Nobody waits for an answer to these.
-UNANSWERED = ("gauges", "work-end")
+UNANSWERED = ("gauges", "lines", "work-end")
 Note = Callable[[str, str, Tracked | None], None]
 
 

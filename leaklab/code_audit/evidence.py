@@ -1,0 +1,135 @@
+"""What a run says that bears on candidates: gauges, growing lines, holders, lines that ran."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from leaklab.code_audit.model import Candidate
+from leaklab.code_audit.same_source import Files
+from leaklab.verdict.resources import LEAK, VERDICT_OF
+
+if TYPE_CHECKING:
+    from leaklab.results.run import Run
+    from leaklab.verdict.resources import ResourceVerdict
+
+Place = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Growth:
+    """One growing suspect or leak group: its words, and the places of its stack."""
+
+    text: str
+    places: frozenset[Place]
+    holders: tuple[str, ...]
+
+
+class RunEvidence:
+    """The evidence of one run, looked up once for all candidates."""
+
+    def __init__(self, run: Run, files: Files) -> None:
+        self._run = run
+        self._files = files
+        self.verdict = run.verdict()
+        self._resources: dict[str, ResourceVerdict] = {}
+        for entry in self.verdict.resources:
+            known = self._resources.get(entry.name)
+            if known is None or (entry.verdict == "leak" and known.verdict != "leak"):
+                self._resources[entry.name] = entry
+        watched = run.meta.get("watched") or {}
+        #: "lines", "functions" or None: how far it is known what ran
+        self.line_grain = watched.get("line_grain")
+        self._executed = {
+            (file, line)
+            for name, lines in (watched.get("executed") or {}).items()
+            if (file := files.find(name)) is not None
+            for line in lines
+        }
+        self.in_stacks = self._places_of_frames()
+        # In a run that does not leak, sites and groups that gain a little are no evidence.
+        leaks = self.verdict.verdict == LEAK
+        self.suspects = self._suspects() if leaks else []
+        self.groups = self._groups() if leaks else []
+
+    def resource(self, name: str) -> ResourceVerdict | None:
+        """The verdict on a resource, of whichever role leaks first; None where unmeasured."""
+        return self._resources.get(name)
+
+    def files_growing(self) -> list[ResourceVerdict]:
+        """Verdicts on watched files."""
+        return [each for name, each in self._resources.items() if name.startswith("file_bytes:")]
+
+    def gauge(self, candidate: Candidate) -> ResourceVerdict | None:
+        """The verdict on the reading of what a candidate names; the worst of several."""
+        found = [
+            entry
+            for watch in candidate.watches
+            if (entry := self._resources.get(f"gauge:{watch.gauge}")) is not None
+        ]
+        return min(found, key=lambda entry: entry.verdict != "leak", default=None)
+
+    def when_reached(self, entry: ResourceVerdict) -> tuple[float, float] | None:
+        """The most a gauge came to, and the mark or second at which it first did."""
+        from leaklab.analysis.series import resource_series
+
+        series = resource_series(self._run.data, entry.name, role=entry.role)
+        if not len(series):
+            return None
+        most = float(series["value"].max())
+        return most, float(series[series["value"] == most]["x"].iloc[0])
+
+    def ran(self, candidate: Candidate) -> bool | None:
+        """Whether one of its lines ran; None where the run does not tell."""
+        places = {(candidate.file, line) for line in candidate.run_lines}
+        if places & (self._executed | self.in_stacks):
+            return True
+        entry = self.gauge(candidate)
+        if entry is not None and entry.last > 0:
+            return True
+        return False if self.line_grain in ("lines", "functions") else None
+
+    def _places_of_frames(self) -> set[Place]:
+        frames = self._run.data.frames
+        if not len(frames):
+            return set()
+        own = frames[frames["origin"] == "target"]
+        return {
+            (file, int(line))
+            for name, line in zip(own["file"], own["line"], strict=True)
+            if line == line and (file := self._files.find(str(name))) is not None
+        }
+
+    def _suspects(self) -> list[Growth]:
+        found = []
+        for row in self._run.suspects().to_dict("records"):
+            if not _grows(row):
+                continue
+            stack = [*(row.get("stack") or ()), row]
+            places = {
+                (file, int(frame["line"]))
+                for frame in stack
+                if frame.get("line") == frame.get("line")
+                and frame.get("line") is not None
+                and (file := self._files.find(str(frame.get("file")))) is not None
+            }
+            text = f"{row['function']} ({row['file']}:{row['line']})"
+            held = tuple(str(path) for path in row.get("retained_by") or ())
+            found.append(Growth(text, frozenset(places), held))
+        return found
+
+    def _groups(self) -> list[Growth]:
+        return [
+            Growth(
+                f"{row['growth_count']:.0f} more {row['type']} held by {row['holder']}",
+                frozenset(),
+                tuple(str(row[key]) for key in ("holder", "path", "accumulation_point")),
+            )
+            for row in self._run.retention().to_dict("records")
+            if row["growth_bytes"] > 0 or row["growth_count"] > 0
+        ]
+
+
+def _grows(row: dict[Any, Any]) -> bool:
+    """Whether a suspect was judged to keep growing, and not only gained something."""
+    return VERDICT_OF.get(str(row.get("evidence"))) == LEAK

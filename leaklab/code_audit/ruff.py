@@ -1,0 +1,169 @@
+"""The public rules, as ruff finds them: chosen for what they are worth against leaks."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from leaklab.code_audit.model import Candidate, Note
+from leaklab.code_audit.scopes import Module
+
+# rule: (title, resources that grow if it is right). Left out on purpose: RUF012 (mutable class
+# attributes; most are constants, and LL001 sees those that grow), PLW0603 (global statements),
+# ASYNC21x and ASYNC25x (they block the loop, which costs time and not memory).
+PUBLIC = {
+    "B019": ("lru_cache or cache on a method keeps the instance", ("heap_bytes",)),
+    "B006": ("mutable default argument", ("heap_bytes",)),
+    "B039": ("mutable default of a ContextVar", ("heap_bytes",)),
+    "SIM115": ("file opened without a context manager", ("fd_count",)),
+    "RUF006": ("task whose reference is dropped", ("task_count",)),
+    "S113": ("request without a timeout", ("thread_count", "fd_count")),
+    "ASYNC116": ("sleep of more than a day in a task", ("task_count",)),
+    "ASYNC220": ("process started in a coroutine", ("child_count", "fd_count")),
+    "PLW1509": ("preexec_fn in a threaded program", ("child_count",)),
+}
+TIMEOUT_SECONDS = 300.0
+MISSING = (
+    "ruff is not installed: only the own rules were looked at; `pip install leaklab[audit]` adds "
+    "the public ones"
+)
+Row = dict[str, Any]
+
+
+def executable() -> str | None:
+    """The ruff of this environment, else the one on the path; None without one."""
+    beside = Path(sysconfig.get_path("scripts")) / "ruff"
+    if beside.exists():
+        return str(beside)
+    beside = Path(sys.executable).parent / "ruff"
+    return str(beside) if beside.exists() else shutil.which("ruff")
+
+
+def findings(files: Sequence[Path]) -> tuple[dict[str, list[Row]], list[Note]]:
+    """What ruff raises in these files, by resolved path; a note where it is missing or fails.
+
+    The project's own configuration and its ``noqa`` comments are not followed: an excuse is told
+    with the candidate, and a run says whether it holds.
+    """
+    program = executable()
+    if program is None:
+        return {}, [Note(MISSING)]
+    if not files:
+        return {}, []
+    try:
+        rows = _ask(program, [str(file.resolve()) for file in files])
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        return {}, [Note(f"ruff failed, only the own rules were looked at: {error}")]
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.get("code") in PUBLIC:
+            found.setdefault(str(row["filename"]), []).append(row)
+    return found, []
+
+
+def candidates(module: Module, rows: Iterable[Row]) -> list[Candidate]:
+    """The candidates that ruff's findings in a module stand for."""
+    return [each for row in rows for each in _candidate(module, row)]
+
+
+def _ask(program: str, paths: list[str]) -> list[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        # As an argument file: a code base has more files than a command line has room for.
+        listing = Path(folder, "files.txt")
+        listing.write_text("\n".join(paths), encoding="utf-8")
+        done = subprocess.run(
+            [
+                program,
+                "check",
+                "--isolated",
+                "--no-cache",
+                "--quiet",
+                "--ignore-noqa",
+                "--exit-zero",
+                "--no-respect-gitignore",
+                "--output-format=json",
+                f"--select={','.join(PUBLIC)}",
+                f"@{listing}",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            cwd=folder,
+            check=False,
+        )
+    if not done.stdout.strip():
+        raise ValueError((done.stderr.strip().splitlines() or ["no answer"])[-1])
+    rows = json.loads(done.stdout)
+    if not isinstance(rows, list):
+        raise ValueError("its answer is no list")
+    return rows
+
+
+def _candidate(module: Module, row: Row) -> Iterable[Candidate]:
+    rule = row["code"]
+    title, resources = PUBLIC[rule]
+    line = _line_of(module, row)
+    node = _node_at(module, line, rule)
+    if node is None:
+        return
+    names = _names(module, node, rule)
+    found = module.candidate(rule, title, str(row["message"]), node, resources=resources, **names)
+    # The comment that excuses it stands where ruff sees it: at a decorator, for one.
+    yield replace(found, lines=tuple(sorted({*found.lines, line})))
+
+
+def _line_of(module: Module, row: Row) -> int:
+    line = int(row["location"]["row"])
+    cells = module.source.cells
+    if cells is None or row.get("cell") is None:
+        return line
+    # ruff counts all cells; ours are the code cells. Lines inside the cell are the same.
+    numbers = sorted({cell for cell, _ in cells})
+    wanted = _code_cell(module, int(row["cell"]), numbers)
+    return next((number for number, place in enumerate(cells, 1) if place == (wanted, line)), line)
+
+
+def _code_cell(module: Module, cell: int, numbers: list[int]) -> int:
+    document = json.loads(Path(module.source.path).read_bytes())
+    kinds = [each.get("cell_type") for each in document.get("cells", ())]
+    return sum(kind == "code" for kind in kinds[:cell])
+
+
+def _node_at(module: Module, line: int, rule: str) -> Any:
+    """The node a finding is about: the function for B019, else a call or statement of the line."""
+    if rule == "B019":
+        for node in module.nodes(ast.FunctionDef, ast.AsyncFunctionDef):
+            if any(each.lineno == line for each in node.decorator_list) or node.lineno == line:
+                return node
+    for call in module.nodes(ast.Call):
+        if call.lineno == line:
+            return call
+    for kind in (ast.FunctionDef, ast.AsyncFunctionDef, ast.Assign, ast.Expr, ast.Return):
+        for statement in module.nodes(kind):
+            if statement.lineno <= line <= (statement.end_lineno or line):
+                return statement
+    return None
+
+
+def _names(module: Module, node: ast.AST, rule: str) -> dict[str, Any]:
+    if rule == "B019" and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        path = module.qualname(node) or node.name
+        return {
+            "name": path,
+            "watches": (module.watch(path),),
+            "holders": (f"{path} → cache", path),
+            "lines": tuple(node.decorator_list),
+            "runs": tuple(node.body[:1]),
+        }
+    if rule == "B006" and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return {"runs": tuple(node.body[:1])}
+    return {"runs": (node,)}

@@ -1,0 +1,34 @@
+"""What an audit asks of a session: readings beside its gauges, and word of lines that have run."""
+
+# A message has to fit into one packet.
+LINES_AT_ONCE = 500
+
+
+def watched_by(path):
+    """Return what reads the containers listed in a file; None where that cannot be."""
+    try:
+        from .watched import Watched
+
+        return Watched(path)
+    except Exception:
+        # The target runs on without the readings.
+        return None
+
+
+def readings(watched, gauges):
+    """Return the gauges of the target's own, and those that an audit has asked for."""
+    return dict(gauges) if watched is None else {**watched.read(), **gauges}
+
+
+def tell_lines(watched, channel):
+    """Say which of the lines that an audit asks for have run since it was said last."""
+    lines = watched.lines if watched is not None else None
+    if lines is None:
+        return
+    # The first time also where none ran, so that it is known that this is told.
+    news = lines.news() or ({} if lines.told else {"": []})
+    lines.told = True
+    for file, numbers in news.items():
+        for start in range(0, len(numbers) or 1, LINES_AT_ONCE):
+            part = numbers[start : start + LINES_AT_ONCE]
+            channel.send({"kind": "lines", "file": file, "lines": part, "grain": lines.grain})

@@ -1,0 +1,156 @@
+"""The probe's readings of named containers: no code of the target's runs for them."""
+
+import collections
+import functools
+import queue
+import subprocess
+import textwrap
+
+import pytest
+
+from leaklab.probe.counters import attribute, size_of
+from tests.interpreters import REPOSITORY, interpreter
+
+
+class Hostile(dict):
+    def __len__(self):
+        raise AssertionError("code of the target ran")
+
+    def __getattribute__(self, name):
+        raise AssertionError("code of the target ran")
+
+
+class Slotted:
+    __slots__ = ("rows", "unset")
+
+    def __init__(self):
+        self.rows = [1, 2]
+
+
+class Lazy:
+    @property
+    def rows(self):
+        raise AssertionError("code of the target ran")
+
+
+def filled_memo():
+    @functools.lru_cache(maxsize=8)
+    def double(number):
+        return 2 * number
+
+    for number in range(20):
+        double(number)
+    return double
+
+
+def filled_queue():
+    found = queue.Queue()
+    found.put(1)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({1: 1}, 1),
+        ([1, 2], 2),
+        ({1, 2, 3}, 3),
+        (collections.deque([1]), 1),
+        (collections.OrderedDict(a=1), 1),
+        (collections.Counter("abc"), 3),
+        (collections.UserDict(a=1), 1),
+        (filled_memo(), 8),
+        (filled_queue(), 1),
+        (object(), None),
+        ("text", None),
+        (5, None),
+    ],
+)
+def test_sizes(value, expected):
+    assert size_of(value) == expected
+
+
+def test_a_container_that_lies_about_its_length_is_asked_past_it():
+    assert size_of(Hostile(a=1, b=2)) == 2
+
+
+def test_attributes_are_read_and_never_worked_out():
+    assert attribute(Slotted(), "rows") == [1, 2]
+    assert attribute(Slotted(), "unset") is None
+    assert attribute(Lazy(), "rows") is None
+    assert attribute(Hostile(), "anything") is None
+
+
+def test_a_pool_of_sqlalchemy_tells_its_own_count():
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    from sqlalchemy.pool import QueuePool
+
+    engine = sqlalchemy.create_engine("sqlite://", poolclass=QueuePool)
+    with engine.connect():
+        assert size_of(engine) == 1
+    assert size_of(engine) == 0
+    engine.dispose()
+
+
+PROGRAM = """
+import sys
+sys.path.insert(0, {repository!r})
+from leaklab.probe.watched import Watched
+watched = Watched({listing!r})
+import app
+first = watched.read()
+for number in range(30):
+    app.work(number)
+app.KEPT = app.Store()
+app.KEPT.put(1)
+print(sorted(watched.read().items()))
+news = watched.lines.news().values()
+print(watched.lines.grain, sorted(line for lines in news for line in lines))
+"""
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.11", "3.12", "3.13"])
+def test_readings_and_lines_on_every_interpreter(version, tmp_path):
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"no CPython {version} here")
+    app = tmp_path / "app.py"
+    app.write_text(
+        textwrap.dedent(
+            """
+            ROWS = []
+            class Store:
+                def __init__(self):
+                    self.entries = {}
+                def put(self, key):
+                    self.entries[key] = 1
+            def work(number):
+                ROWS.append(number)
+            def never(number):
+                ROWS.append(number)
+            """
+        )
+    )
+    listing = tmp_path / "watched.tsv"
+    file = app.resolve()
+    listing.write_text(
+        f"read\tapp:ROWS\t{file}\tROWS\nread\tapp:Store.entries\t{file}\tStore.entries\n"
+        f"read\tapp:GONE\t{file}\tGONE\nline\t{file}\t9,11\n"
+    )
+    (tmp_path / "program.py").write_text(
+        PROGRAM.format(repository=str(REPOSITORY), listing=str(listing))
+    )
+    done = subprocess.run(
+        [python, str(tmp_path / "program.py")], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    readings, lines = done.stdout.splitlines()
+    assert readings == "[('app:ROWS', 30), ('app:Store.entries', 1)]"
+    expected = {"3.9": "nothing []", "3.11": "functions [9]"}
+    assert lines == expected.get(version, "lines [9]")
+
+
+def test_a_list_that_is_gone_reads_nothing(tmp_path):
+    from leaklab.probe.watched import Watched
+
+    assert Watched(str(tmp_path / "missing")).read() == {}
