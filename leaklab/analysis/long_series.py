@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leaklab.analysis.series import processes_of, resource_series, untraced_pass, work_end
+from leaklab.resources import is_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +35,7 @@ IDLE_SHARE = 0.1
 LEAST_IDLE_SHARE = 0.05
 PAUSES = 2.0
 _LEAST_FIGURES = 3
+LONE_SHARE = 0.5
 
 
 def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame:
@@ -42,7 +44,8 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
     By time only: lives of a process that was restarted are joined by age, so that x is the age in
     seconds; an end without work is cut off; what comes again every day (or week) is taken away.
     ``attrs``: without, what was taken out, in words; course, half the range of the daily course, 0
-    where there is none; now, where the last of several lives stands, NaN for one life.
+    where there is none; now, where the last of several lives stands, NaN for one life; like, the
+    resource whose material growth counts, for memory under a name of its own.
     """
     series = resource_series(data, name, role=role)
     without: list[str] = []
@@ -70,6 +73,9 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
             series = _frame(x, y)
             series.attrs.update(attrs)
     series.attrs.update(without=without, course=course, now=now)
+    judged = (data.meta.get("import") or {}).get("judged") or ()
+    if name in judged and is_bytes(name):
+        series.attrs["like"] = "rss_bytes"
     return series
 
 
@@ -110,7 +116,8 @@ def joined_by_age(lives: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
     """Return one course by age: at each age the mean change of the lives that reached it.
 
     Changes are joined, not levels: lives that end sooner, or start higher, make no step. The first
-    value is the mean of theirs; x is the age in seconds, evenly spaced.
+    value is the mean of theirs; x is the age in seconds, evenly spaced, up to the second longest
+    life where the longest has less than half of all time to itself.
     """
     steps = np.concatenate([np.diff(seconds) for seconds, _ in lives])
     steps = steps[steps > 0]
@@ -120,7 +127,12 @@ def joined_by_age(lives: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
         place = (seconds - seconds[0]) / step
         grid = np.arange(round(float(place[-1])) + 1)
         courses.append(np.interp(grid, place, values))
-    length = max(len(course) for course in courses)
+    lengths = sorted(len(course) for course in courses)
+    # Ages that one life alone has reached tell less than what several did alike, unless most of the
+    # time is theirs.
+    alone = lengths[-1] - lengths[-2] if len(lengths) > 1 else 0
+    length = lengths[-2] if 0 < alone <= LONE_SHARE * sum(lengths) else lengths[-1]
+    courses = [course[:length] for course in courses]
     change, count = np.zeros(length), np.zeros(length)
     for course in courses:
         change[1 : len(course)] += np.diff(course)

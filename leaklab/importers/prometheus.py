@@ -79,7 +79,6 @@ def read(source: Source, options: Options) -> Reading:
         place.cuts = _cuts(place, lines)
     members = _members(places, wanted, started)
     _add_cpu(members, places, lines, started)
-    resources = known.judged(wanted)
     cautions = {m.resource: m.caution for m in wanted.values() if m.caution}
     left_out = sorted(
         {line.metric for line in lines if _is_counter(line) and line.metric not in wanted}
@@ -92,9 +91,7 @@ def read(source: Source, options: Options) -> Reading:
         members=members,
         started=started,
         notes=notes,
-        judged=resources or tuple(m.resource for m in wanted.values() if ":" in m.resource)
-        if not any(":" not in m.resource for m in wanted.values())
-        else (),
+        judged=known.judged(wanted),
         cautions=cautions,
         limits=_limits(lines),
         siblings=len({member.role for member in members}) > 1,

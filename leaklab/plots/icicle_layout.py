@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from leaklab.errors import UsageError
-from leaklab.present.formatting import place_text
+from leaklab.present.formatting import line_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -218,4 +218,4 @@ def node_label(node: Any) -> str:
 
 def place(node: Any) -> str:
     """``file:line`` of a call; nothing where there is no file."""
-    return place_text(str(node.file or ""), int(node.line or 0))
+    return line_text(str(node.file or ""), int(node.line or 0))

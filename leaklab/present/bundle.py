@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from leaklab.present.formatting import place_text
+from leaklab.present.formatting import line_text
 from leaklab.present.table import Table
-from leaklab.present.text import quantity, rate
+from leaklab.present.terminal import quantity
+from leaklab.present.text import rate
 
 if TYPE_CHECKING:
     from leaklab.present.protocol import ShownComparison, ShownVerdict
@@ -65,7 +66,7 @@ def comparison_bundle(comparison: ShownComparison) -> dict[str, Any]:
 
 def site_text(row: Mapping[Any, Any]) -> str:
     """Where something was allocated: ``build_page (cache.py:14)``."""
-    place = f" ({place_text(row['file'], row['line'])})" if row["file"] else ""
+    place = f" ({line_text(row['file'], row['line'])})" if row["file"] else ""
     return f"{row['function']}{place}"
 
 

@@ -29,8 +29,11 @@ LEAST_SHOWN_SHARE = 0.005
 
 
 def worth_showing(suspects: pd.DataFrame) -> pd.DataFrame:
-    """The suspects without those that grow by next to nothing beside the others."""
-    shown = suspects[~(suspects["share"] < LEAST_SHOWN_SHARE)]
+    """The suspects without those that grow by next to nothing beside the others.
+
+    Nor with those that do not leak (they have no share) beside others that do.
+    """
+    shown = suspects[suspects["share"] >= LEAST_SHOWN_SHARE]
     return shown if len(shown) else suspects.head(1)
 
 
@@ -57,7 +60,7 @@ def pace(unit: str, span: float = 0.0) -> tuple[float, str]:
     return 1.0, unit
 
 
-def place_text(file: str, line: int) -> str:
+def line_text(file: str, line: int) -> str:
     """Where a line is: "app/cache.py:14", in a notebook "In [4], line 5"; "" without a file."""
     if not file or not line:
         return file
@@ -79,6 +82,13 @@ def interval_text(
     size = pace(unit, span)[0]
     ends = amount(name, low * size), amount(name, high * size)
     return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
+def place_text(place: Mapping[str, Any]) -> str:
+    """ "load (app.py:14)"; the function alone where no file is known."""
+    if not place["file"]:
+        return str(place["function"])
+    return f"{place['function']} ({line_text(place['file'], place['line'])})"
 
 
 def span_text(length: float, unit: str) -> str:

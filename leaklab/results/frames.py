@@ -11,7 +11,7 @@ from leaklab.analysis.heap import heap_timeline
 from leaklab.analysis.series import HEAP, resource_names, resource_series
 from leaklab.analysis.sites import Sites, group_sites
 from leaklab.errors import UsageError
-from leaklab.present.formatting import place_text
+from leaklab.present.formatting import line_text
 from leaklab.verdict.resources import examine
 from leaklab.verdict.suspects import describe
 
@@ -115,7 +115,7 @@ def _keys_of_stacks(sites: Sites, stack_ids: Any, by: str) -> pd.DataFrame:
 
 
 def _call(place: dict[str, Any]) -> str:
-    return f"{place['function']} ({place_text(place['file'], place['line'])})"
+    return f"{place['function']} ({line_text(place['file'], place['line'])})"
 
 
 def graph_frame(data: RunData, dump: int | None, process: int | None) -> pd.DataFrame:

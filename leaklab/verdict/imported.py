@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from leaklab import resources as known
 from leaklab.analysis.series import processes_of, untraced_pass
 from leaklab.present.formatting import amount
 from leaklab.verdict.evidence import MINIMUM_POINTS
-from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict
+from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict, judge_resource
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +22,19 @@ LIVED_LONGER = 2.0
 _AGGREGATED = (
     "was recorded with --aggregate, which keeps no history of it; record without --aggregate"
 )
+
+
+def judge_long(series: pd.DataFrame) -> ResourceVerdict:
+    """Judge a resource from :func:`leaklab.analysis.long_series.long_series`.
+
+    Memory under a name of its own is judged as resident memory is.
+    """
+    name, like = series.attrs["name"], series.attrs.get("like")
+    if like is None:
+        return explained(judge_resource(series), series)
+    alike = series.copy(deep=False)
+    alike.attrs.update(name=like)
+    return explained(replace(judge_resource(alike), name=name, decides=False), series)
 
 
 def explained(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
@@ -55,14 +67,6 @@ def deciding(
         return entry
     if entry.role != "main" and len(series) < MINIMUM_POINTS:
         return entry
-    gained = entry.last - entry.first
-    if (
-        entry.verdict == LEAK
-        and known.is_bytes(entry.name)
-        and gained < known.material("rss_bytes")
-    ):
-        why = f"changed by {amount(entry.name, gained, signed=True)}, too little to matter"
-        entry = replace(entry, verdict=BOUNDED, reason=why, more_x=0.0)
     return replace(entry, decides=True)
 
 

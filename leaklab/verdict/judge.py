@@ -18,14 +18,13 @@ from leaklab.present.formatting import place_text, rate_text, span_text
 from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
 from leaklab.verdict.growth import estimate
 from leaklab.verdict.heap_study import HeapStudy, study_heap
-from leaklab.verdict.imported import deciding, explained, with_cautions
+from leaklab.verdict.imported import deciding, judge_long, with_cautions
 from leaklab.verdict.resident import UNEXPLAINED_BYTES, reconcile
 from leaklab.verdict.resources import (
     BOUNDED,
     INCONCLUSIVE,
     LEAK,
     ResourceVerdict,
-    judge_resource,
     reason,
     verdict_of,
 )
@@ -106,9 +105,9 @@ def judge(data: RunData) -> Verdict:
             continue
         for role in roles(data):
             series = long_series(data, name, role=role)
-            if not len(series):
+            if not len(series) or _never_there(name, series):
                 continue
-            entry = explained(judge_resource(series), series)
+            entry = judge_long(series)
             if name == "rss_bytes" and role in heaps:
                 entry = reconcile(entry, series, heaps[role], studies[role], data)
             if role != "main" and entry.unit == "second":
@@ -126,7 +125,18 @@ def judge(data: RunData) -> Verdict:
     resources = with_cautions(data, resources)
     worst = max(heaps, key=lambda role: (heaps[role].verdict == LEAK, heaps[role].rate), default="")
     verdict, why = _of_run(tuple(resources), bool(studies) or "import" in data.meta)
-    return Verdict(verdict, why, tuple(resources), suspects_table(studies.get(worst)))
+    return Verdict(verdict, why, tuple(resources), suspects_table(data, studies.get(worst)))
+
+
+def reconsidered(verdict: Verdict, resources: tuple[ResourceVerdict, ...]) -> Verdict:
+    """Return the verdict on a run whose resources, its heap among them, were judged anew."""
+    found, why = _of_run(resources, complete=True)
+    return replace(verdict, verdict=found, reason=why, resources=resources)
+
+
+def _never_there(name: str, series: pd.DataFrame) -> bool:
+    """Whether a program has imported asyncio, and that is all: no task was ever seen."""
+    return name == "task_count" and not series["value"].any()
 
 
 def _of_helper(entry: ResourceVerdict, series: pd.DataFrame, marked: bool) -> ResourceVerdict:
@@ -166,11 +176,12 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
             growth = whole
         first = leaking[0]
         place = describe(study.sites, int(study.sites.frame[first.site]))
-        others = f" and {len(leaking) - 1} more sites" if len(leaking) > 1 else ""
+        more = len(leaking) - 1
+        others = f" and {more} more site{'s' if more > 1 else ''}" if more else ""
         why = (
             f"grew by {rate_text(HEAP, growth.rate, unit, growth.span)} over "
-            f"{span_text(growth.span, unit)} "
-            f"after warm-up, allocated by {_place(place)}{others}, and did not slow down"
+            f"{span_text(growth.span, unit)} after warm-up, allocated by {place_text(place)}"
+            f"{others}, and did not slow down"
         )
         return _with_curve(verdict_of(HEAP, study.role, growth, first.evidence, why), study)
     growth, evidence = study.total, study.total_evidence
@@ -185,7 +196,7 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
         most = max(undecided, key=lambda entry: entry.gain)
         evidence = most.evidence
         place = describe(study.sites, int(study.sites.frame[most.site]))
-        why = f"at {_place(place)} it " + reason(HEAP, most.growth, evidence)
+        why = f"at {place_text(place)} it " + reason(HEAP, most.growth, evidence)
     else:
         why = reason(HEAP, growth, evidence)
     return _with_curve(verdict_of(HEAP, study.role, growth, evidence, why), study)
@@ -255,7 +266,3 @@ def _of_run(resources: tuple[ResourceVerdict, ...], complete: bool) -> tuple[str
     names = ", ".join(dict.fromkeys(entry.name for entry in deciding))
     missing = "" if complete else "; the explain pass would judge the heap by allocation site"
     return BOUNDED, f"nothing keeps growing after warm-up: {names}{missing}"
-
-
-def _place(place: dict[str, Any]) -> str:
-    return f"{place['function']} ({place_text(place['file'], place['line'])})"

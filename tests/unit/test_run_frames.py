@@ -64,7 +64,7 @@ def test_heap_refuses_another_grouping_and_a_run_without_one(run: Run) -> None:
 def test_suspects_and_verdict_as_rows(run: Run) -> None:
     suspects = run.suspects()
     assert suspects["package"].iloc[0] == "target"
-    assert "text" in suspects
+    assert "source" in suspects
     frame = run.verdict().frame().set_index("resource")
     assert frame.loc["heap_bytes", "verdict"] == "leak"
     assert frame.loc["fd_count", "rate"] == 0
