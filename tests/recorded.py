@@ -9,6 +9,7 @@ from typing import Any
 from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.recording import record_run
 from leaklab.store import RunData, open_run
+from leaklab.verdict.deciding import Decider
 
 
 def script(folder: Path, source: str, name: str = "target.py") -> Path:
@@ -29,7 +30,7 @@ def record(folder: Path, source: str | Path, *arguments: str, **options: Any) ->
         store=str(folder / "store"),
         **options,
     )
-    return open_run(record_run(settings))
+    return open_run(record_run(settings, decider=Decider))
 
 
 def record_program(folder: Path, command: list[str], **options: Any) -> RunData:
@@ -39,7 +40,7 @@ def record_program(folder: Path, command: list[str], **options: Any) -> RunData:
     settings = RecordOptions(
         command=command, cwd=str(folder), store=str(folder / "store"), **options
     )
-    return open_run(record_run(settings))
+    return open_run(record_run(settings, decider=Decider))
 
 
 def values(run: RunData, name: str, *, process: int | None = None) -> list[float]:

@@ -88,7 +88,7 @@ def place_text(place: Mapping[str, Any]) -> str:
     """ "load (app.py:14)"; the function alone where no file is known."""
     if not place["file"]:
         return str(place["function"])
-    return f"{place['function']} ({line_text(place['file'], place['line'])})"
+    return f"{place['function']} ({line_text(str(place['file']), place['line'])})"
 
 
 def span_text(length: float, unit: str) -> str:

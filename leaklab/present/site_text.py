@@ -31,11 +31,8 @@ def place_text(row: Row) -> str:
         return "where it was made is not known"
     if not isinstance(file, str) or not file:
         return safe(function)
-    place = f"{safe(function)}  {safe(file)}"
     known = isinstance(line, int | float) and math.isfinite(line) and line > 0
-    if not known or line is None:
-        return place
-    return f"{safe(function)}  {safe(line_text(file, int(line)))}"
+    return f"{safe(function)}  {safe(line_text(file, int(line) if known and line else 0))}"
 
 
 def suspect_lines(run: ShownRun) -> Iterator[str]:

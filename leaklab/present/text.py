@@ -6,6 +6,7 @@ reaches the terminal that a terminal could obey.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -174,15 +175,8 @@ def type_text(name: str, paths: Sequence[Mapping[Any, Any]]) -> str:
     return "\n".join(lines) or f"nothing is known of what keeps {safe(name)} alive"
 
 
-def _verdict_text(row: Mapping[Any, Any], which: str) -> str:
-    verdict = safe(row[f"{which}_verdict"])
-    if verdict in ("bounded", "not measured"):
-        return verdict
-    return f"{verdict} {quantity(row[f'{which}_rate'], str(row['name']))}/{row['unit']}"
-
-
 def _grows(row: Mapping[Any, Any]) -> bool:
-    return not {"bounded", "not measured"} & {row["before_verdict"], row["after_verdict"]}
+    return "bounded" not in (row["before_verdict"], row["after_verdict"])
 
 
 def comparison_text(comparison: ShownComparison) -> str:
@@ -195,8 +189,8 @@ def comparison_text(comparison: ShownComparison) -> str:
             (
                 safe(name),
                 safe(row["outcome"]),
-                _verdict_text(row, "before"),
-                _verdict_text(row, "after"),
+                _side(row, "before"),
+                _side(row, "after"),
                 # Of what does not grow there is no rate to compare.
                 quantity(row["ratio"]) if _grows(row) else "-",
                 safe(row["reason"]),
@@ -214,3 +208,11 @@ def comparison_text(comparison: ShownComparison) -> str:
             for row in sites[:10]
         ]
     return "\n".join(lines)
+
+
+def _side(row: Mapping[Any, Any], which: str) -> str:
+    """Verdict and rate of one of the two runs; a verdict alone where there is no growth."""
+    verdict, rate_ = safe(row[f"{which}_verdict"]), row[f"{which}_rate"]
+    if verdict == "bounded" or math.isnan(rate_):
+        return verdict
+    return f"{verdict} {quantity(rate_, str(row['name']))}/{row['unit']}"

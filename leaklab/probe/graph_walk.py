@@ -442,6 +442,11 @@ class _Walk:
                 parts.append((held, number("default " + text(name))))
         return parts
 
+    def _write_bounds(self, facts, part):
+        found = bounds_of(facts.kind, part, facts.dictionary, self._copy)
+        if found:
+            self._out.json(b"BNDS", [[id(one), text(name), *rest] for one, name, *rest in found])
+
     def _write_native(self):
         """Write the blocks of memory that arrays hold as nodes, and the edges to them."""
         addresses, sizes = self._native.nodes()
@@ -455,11 +460,6 @@ class _Walk:
         owners, counts, targets = self._native.edges()
         header = _EDGE.pack(len(owners), len(targets), label)
         self._out.chunk(b"EDGE", header, owners, counts, targets)
-
-    def _write_bounds(self, facts, part):
-        found = bounds_of(facts.kind, part, facts.dictionary, self._copy)
-        if found:
-            self._out.json(b"BNDS", [[id(one), text(name), *rest] for one, name, *rest in found])
 
     def _write_roots(self, found):
         number = self._texts.number

@@ -93,16 +93,17 @@ class Run:
     def suspects(self) -> pd.DataFrame:
         """Return the allocation sites whose live bytes grow, worst first, and what retains them.
 
-        Columns as :func:`leaklab.verdict.suspects.suspects`, source (text of the line, None where
-        it was not kept), and package (whose the line is: "target", "stdlib" or an installed
-        package's name); sizes are bytes, rates bytes per iteration or second.
+        Columns as :func:`leaklab.verdict.suspects.suspects`, and package (whose the line is:
+        "target", "stdlib" or an installed package's name) and source (text of the line, None where
+        it was not kept); sizes are bytes, rates bytes per iteration or second. Lists are in the
+        columns stack and retained_by only.
 
         >>> run.suspects()[["function", "package", "source", "growth_bytes"]]
         """
         from leaklab.results.frames import package_of
 
         frame = self._with_source(self._verdict.suspects)
-        frame["package"] = [package_of(str(file)) for file in frame["file"]]
+        frame["package"] = [package_of(file) for file in frame["file"]]
         if len(frame):
             holders = self._holders(str(frame["role"].iloc[0]))
             frame["retained_by"] = [holders.get(int(rank), []) for rank in frame["rank"]]
