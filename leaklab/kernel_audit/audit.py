@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _SHOWN_COUNT = 12
 # Holdings below this share of what was seen are counted, not listed.
 _LEAST_SHARE = 0.002
+# Changes below this share of the largest are in .frame() only.
+_LEAST_CHANGE = 0.01
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -176,9 +178,11 @@ class KernelDifference:
         return frame.astype({"cell": "Int64", "bytes": "int64"})
 
     def _table(self) -> Table:
+        least = _LEAST_CHANGE * max((abs(size) for size, _ in self.changes), default=0)
         rows = [
             (amount("heap_bytes", size, signed=True), one.text(), one.line if size > 0 else "")
             for size, one in self.changes[:_SHOWN_COUNT]
+            if abs(size) >= least
         ]
         return Table(["change", "what is held", "the line that frees it"], rows, numbers=["change"])
 
