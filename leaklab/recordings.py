@@ -265,7 +265,7 @@ def is_evidence(text: str) -> bool:
 
 
 def _to_stderr(text: str) -> None:
-    from leaklab.present.text import safe
+    from leaklab.present.terminal import safe
 
     print(f"leaklab: {safe(text)}", file=sys.stderr)
 

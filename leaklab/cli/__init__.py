@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _complain(error: object, status: int) -> int:
-    from leaklab.present.text import safe
+    from leaklab.present.terminal import safe
 
     print(f"leaklab: {safe(error)}", file=sys.stderr)
     return status

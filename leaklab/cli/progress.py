@@ -17,7 +17,7 @@ def terminal_progress() -> Iterator[Callable[..., None] | None]:
     from rich.console import Console
     from rich.text import Text
 
-    from leaklab.present.text import quantity, safe
+    from leaklab.present.terminal import quantity, safe
 
     console = Console(stderr=True)
     with console.status("starting") as status:

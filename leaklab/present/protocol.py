@@ -82,8 +82,14 @@ class ShownRun(Protocol):
     def suspects(self) -> pd.DataFrame:
         """Return the allocation sites that keep growing."""
 
+    def origins(self) -> pd.DataFrame:
+        """Return the lines that made what grows in number."""
+
     def retention(self) -> pd.DataFrame:
         """Return what keeps the growth alive."""
+
+    def reserved(self) -> tuple[float, float] | None:
+        """Return bytes of the heap that are only reserved, and resident bytes; None for none."""
 
     def kept_free(self) -> pd.DataFrame:
         """Return what allocators keep free, and how to get it back."""

@@ -23,6 +23,11 @@ def own(numbers):
     os.close, os.closerange = (close, closerange) if _own else (_close, _closerange)
 
 
+def own_numbers():
+    """Return the descriptors that are protected."""
+    return set(_own)
+
+
 def close(fd):
     """Close a file descriptor."""
     if fd in _own and _is_own(fd):

@@ -33,6 +33,7 @@ class Session:
         self._marks = marks_module
         self._channel = Channel(path)
         self._options = {}
+        self._origins = None
         self._reset()
 
     def _reset(self):
@@ -80,6 +81,8 @@ class Session:
             self._options = dict(field.split("=", 1) for field in reply[1:] if "=" in field)
             if self._options.get("graphs", "0") != "0":
                 self._prepare_graphs()
+            if self._options.get("origins") == "1":
+                self._listen_for_origins()
             opened = self._begin_ticks(float(self._options.get("ticks", "0")))
             try:
                 if self._options.get("trace") == "1" and not self._traced:
@@ -179,6 +182,8 @@ class Session:
 
     def release(self):
         """End the tracing and the connection."""
+        if self._origins is not None:
+            self._origins.stop()
         self._untrace()
         self._channel.drop()
 
@@ -189,6 +194,8 @@ class Session:
             return
         self._channel.drop()
         self._reset()
+        if self._origins is not None:
+            self._origins.after_fork()
         if not self.open("fork"):
             self._marks.attach(None)
 
@@ -249,6 +256,8 @@ class Session:
                 from . import tracing
 
                 tracing.barrier(int(reply[1]))
+            elif reply[0] == "origins":
+                done["found"] = self._look_at_origins(begin=reply[1] == "begin")
             elif reply[0] == "graph":
                 done["result"] = self._dump_graph(reply[1], float(reply[2]))
         except ChannelError:
@@ -278,6 +287,24 @@ class Session:
 
         dump = graph.dump_here if self._options.get("graphs") == "here" else graph.dump_by_fork
         return dump(path, limit_seconds=limit_seconds)
+
+    def _listen_for_origins(self):
+        if self._origins is None:
+            from .origin_looks import OriginLooks
+
+            self._origins = OriginLooks()
+
+    def _look_at_origins(self, begin):
+        """Return what is open and which call made it, or the next part of that."""
+        self._listen_for_origins()
+        if not begin:
+            return self._origins.next_part()
+        own = {self._channel.number}
+        if self._traced:
+            from . import descriptors
+
+            own |= descriptors.own_numbers()
+        return self._origins.look(own, self._channel.number)
 
     def _recover(self):
         """Connect again where the target closed our descriptor; else go on without recording."""

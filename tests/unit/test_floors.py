@@ -26,6 +26,7 @@ FLOORS = (
     ("catalogue",),
     ("report",),
     ("jobs", "jupyter", "watch", "doctor"),
+    ("door",),
     ("cli",),
     ("__main__",),
 )
@@ -49,6 +50,7 @@ LATE = {
     "results": "a run is opened before anybody asks for its verdict",
     "store": "pyarrow and fsspec are loaded by the store that needs them",
     "verdict": "scipy is loaded by the estimate that needs it",
+    "door": "nothing that the service does not need is loaded into it",
     "watch": "psutil is loaded once there is a process to follow",
     "why_alive": "the walk needs no pandas in the process that it walks",
     "": "`import leaklab` costs a program under investigation next to nothing",

@@ -122,6 +122,7 @@ class Samples:
         values: Mapping[str, Any],
     ) -> None:
         measured = {name: value for name, value in values.items() if value is not None}
+        tracked.counts.see(measured)
         rows = self._rows
         for _ in measured:
             rows["process"].append(tracked.process)
