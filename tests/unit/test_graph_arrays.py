@@ -11,7 +11,7 @@ import pytest
 from leaklab.object_graph.dominators import immediate_dominators, retained_bytes
 from leaklab.object_graph.graph import ObjectGraph
 from leaklab.object_graph.holders import node_at
-from leaklab.why_alive import _dump
+from leaklab.why_alive import dump_of_this_process
 
 
 class Undisturbed(np.ndarray):
@@ -74,7 +74,7 @@ def scene():
 @pytest.fixture(scope="module")
 def measured():
     objects, expected = scene()
-    graph = ObjectGraph(_dump())
+    graph = ObjectGraph(dump_of_this_process())
     retained = retained_bytes(graph, immediate_dominators(graph))
     sizes = {name: int(retained[node_at(graph, id(one))]) for name, one in objects.items()}
     return sizes, expected
