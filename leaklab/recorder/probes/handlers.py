@@ -109,6 +109,8 @@ class Conversation:
             return self._tick(tracked, message)
         if kind == "gauges":
             self._samples.told(tracked, self._clock(), _gauges(message))
+        if kind == "let go":
+            self._note_let_go(tracked, message)
         return None
 
     def _hello(self, tracked: Tracked) -> Steps:
@@ -178,6 +180,17 @@ class Conversation:
         tracked.heap = None
         self.note_untraced(tracked, str(message.get("why")))
         yield GO
+
+    def _note_let_go(self, tracked: Tracked, message: Mapping[str, Any]) -> None:
+        """Say in the run that the probe has gone silent, and why."""
+        tracked.note = str(message.get("why"))
+        self._writer.event(
+            "let-go",
+            tracked.note,
+            time_seconds=self._clock(),
+            process=tracked.process,
+            **{"pass": self._phase},
+        )
 
     def note_untraced(self, tracked: Tracked, why: str) -> None:
         """Say in the run why the heap of a process is not, or no longer, recorded."""
