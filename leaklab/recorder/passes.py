@@ -115,7 +115,7 @@ class PassRecorder:
             self._now,
             stacks,
             options.cwd or working_folder(options.pid),
-            command.source if command.kind != "program" else None,
+            command.source,
             output_folder,
             socket_folder,
             expected_mark_counts,

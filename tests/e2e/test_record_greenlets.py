@@ -128,7 +128,9 @@ def test_a_script_that_patches_everything(tmp_path: Path) -> None:
     assert set(run.graph_dumps["state"]) == {"complete"}
 
 
-@pytest.mark.parametrize("marks", [IN_THE_SAME_THREAD, IN_ANOTHER_THREAD], ids=["same-thread", "another-thread"])
+@pytest.mark.parametrize(
+    "marks", [IN_THE_SAME_THREAD, IN_ANOTHER_THREAD], ids=["same-thread", "another-thread"]
+)
 def test_a_lost_mark_lets_the_target_go(tmp_path: Path, marks: str) -> None:
     source = SWITCHES.replace("    {marks}\n", marks)
     run = recorded.record(tmp_path, source, duration_seconds=20)
