@@ -39,7 +39,7 @@ class Session:
     def _reset(self):
         self._lock = allocate_lock()
         self._owner = None
-        self._watchdog = Watchdog(self._CALLS)
+        self._watchdog = Watchdog((Session._mark.__code__, Session.tick.__code__))
         self._count = 0
         self._told_count = 0
         self._gauges = {}
@@ -407,6 +407,3 @@ class Session:
             if done.acquire(timeout=0.1):
                 return True
         return False
-
-
-Session._CALLS = (Session._mark.__code__, Session.tick.__code__)
