@@ -50,6 +50,7 @@ class Session:
         self._traced = False
         self._ticking = False
         self._collection = None
+        self._malloc = None
         # See recycled.py.
         self._held = []
         self._spare = None
@@ -78,10 +79,10 @@ class Session:
             )
             if reply[0] != "options":
                 return False
-            self._malloc = malloc_figures()
             self._options = dict(field.split("=", 1) for field in reply[1:] if "=" in field)
-            if self._options.get("graphs", "0") != "0":
-                self._prepare_graphs()
+            # What likely ends at once is spared all that is not needed for it.
+            if self._options.get("later") != "1":
+                self._prepare()
             opened = self._begin_ticks(float(self._options.get("ticks", "0")))
             try:
                 if self._options.get("trace") == "1" and not self._traced:
@@ -271,6 +272,8 @@ class Session:
 
     def _obey(self, reply, kind):
         """Do what the recorder asks for at a mark; returns the message that says it is done."""
+        if self._malloc is None:
+            self._prepare()
         begun = monotonic()
         done = {"kind": "done", "what": reply[0]}
         # However large the heap is.
@@ -308,7 +311,11 @@ class Session:
             self._collection = MainThreadCollection()
         return self._collection.run(MAIN_THREAD_SECONDS)
 
-    def _prepare_graphs(self):
+    def _prepare(self):
+        """Import what marks and dumps need, before the target is measured."""
+        self._malloc = malloc_figures()
+        if self._options.get("graphs", "0") == "0":
+            return
         from . import graph
 
         try:

@@ -129,6 +129,7 @@ def _run_passes(
                 progress,
                 interruption,
                 expected_mark_counts=_expected_mark_counts(results),
+                short_counts=results[-1].short_counts if results else {},
                 ticks=_ticks(name, results, options),
                 decider=decider,
             )
@@ -225,9 +226,11 @@ def _with_next_pass(progress: Progress | None, options: RecordOptions) -> Progre
         return None
     names = list(options.passes) if options.pid is None else ["measure"]
     following = dict(zip(names, [*names[1:], ""], strict=True))
-    return lambda event: progress(
-        {**event, "next_pass": following.get(event.get("pass") or "", "")}
-    )
+
+    def tell(event: dict[str, Any]) -> None:
+        progress({**event, "next_pass": following.get(event.get("pass") or "", "")})
+
+    return tell
 
 
 def _tell(progress: Progress | None, event: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from leaklab.recorder.graph import GraphDumps
 from leaklab.recorder.heap.stream import HeapReader, SourcePaths, StackTable
 from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.processes.samples import Samples
-from leaklab.recorder.processes.table import Tracked
+from leaklab.recorder.processes.table import SHORT_SECONDS, Tracked
 from leaklab.store import RunWriter
 
 Steps = Generator[tuple[str, ...], dict[str, Any], None]
@@ -57,6 +57,7 @@ class Conversation:
         graph_folder: Path,
         expected_mark_counts: Mapping[str, int],
         ticks: bool = False,
+        many_short: Callable[[str], bool] = lambda role: False,
     ) -> None:
         self._options = options
         self._phase = pass_name
@@ -74,6 +75,7 @@ class Conversation:
         self.graphs: GraphDumps | None = None
         self._expected_mark_counts = expected_mark_counts
         self._ticks = ticks
+        self._many_short = many_short
         self._copied: set[int] = set()
         self._dumped: dict[str, Tracked] = {}
         if options.takes_graphs(pass_name):
@@ -117,12 +119,16 @@ class Conversation:
         trace = self.traces and tracked.memray and not tracked.traced
         if self.traces and not tracked.memray:
             self.note_untraced(tracked, f"memray is not installed; {how_to_add(tracked)}")
-        tracked.ticks = self._ticks
+        tracked.trace_later = trace and self._many_short(tracked.role)
+        tracked.ticks = self._ticks or tracked.trace_later
         tick_seconds = IDLE_SNAPSHOT_SECONDS if self.traces else GRAPH_TICK_SECONDS
+        if not self._ticks:
+            tick_seconds = SHORT_SECONDS if tracked.trace_later else 0
         yield (
             "options",
-            f"ticks={tick_seconds if self._ticks else 0}",
-            f"trace={int(trace)}",
+            f"ticks={tick_seconds}",
+            f"trace={int(trace and not tracked.trace_later)}",
+            f"later={int(tracked.trace_later)}",
             f"native={int(self._options.native)}",
             f"python_allocators={int(self._options.python_allocators)}",
             f"mark_share={self._options.mark_share}",
@@ -247,7 +253,13 @@ class Conversation:
     def _last_word(self, tracked: Tracked, now: float) -> tuple[str, ...]:
         """Say what the probe is to do now: go on, or begin or end to trace for a while."""
         end_seconds = tracked.window_end_seconds
-        if end_seconds is None or self.stopping or tracked.exiting:
+        if self.stopping or tracked.exiting:
+            return GO
+        if tracked.trace_later:
+            old = now - tracked.started_seconds >= SHORT_SECONDS
+            tracked.trace_later = not (old or tracked.told_mark_count)
+            return GO if tracked.trace_later else TRACE
+        if end_seconds is None:
             return GO
         if now >= end_seconds:
             return UNTRACE if tracked.traced else GO

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from leaklab.recorder.processes.table import Tracked
+from leaklab.recorder.processes.table import MAIN, SHORT_SECONDS, Tracked
 from leaklab.store import RunWriter
 from leaklab.store.schema import TABLES
 
@@ -122,6 +122,43 @@ class Samples:
         values: Mapping[str, Any],
     ) -> None:
         measured = {name: value for name, value in values.items() if value is not None}
+        young = tracked.role != MAIN and now - tracked.started_seconds < SHORT_SECONDS
+        if mark is None and young:
+            waiting = tracked.young_samples = tracked.young_samples or []
+            waiting.append((now, quiescent, measured))
+            return
+        self._store_young(tracked)
+        self._store(tracked, now, mark, quiescent, measured)
+
+    def _store_young(self, tracked: Tracked) -> None:
+        waiting, tracked.young_samples = tracked.young_samples or [], None
+        for now, quiescent, measured in waiting:
+            self._store(tracked, now, None, quiescent, measured)
+
+    def ended(self, tracked: Tracked, told_as: Tracked) -> None:
+        """Store what is left of a process; where it is told as another, its highest figures only.
+
+        So the series of a command that is called again and again has one point a call.
+        """
+        if told_as is tracked:
+            self._store_young(tracked)
+            return
+        waiting, tracked.young_samples = tracked.young_samples or [], None
+        highest: dict[str, float] = {}
+        for _, _, measured in waiting:
+            for name, value in measured.items():
+                highest[name] = max(value, highest.get(name, value))
+        if highest:
+            self._store(told_as, waiting[-1][0], None, False, highest)
+
+    def _store(
+        self,
+        tracked: Tracked,
+        now: float,
+        mark: int | None,
+        quiescent: bool,
+        measured: Mapping[str, Any],
+    ) -> None:
         rows = self._rows
         for _ in measured:
             rows["process"].append(tracked.process)
