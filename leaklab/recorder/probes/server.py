@@ -97,7 +97,7 @@ class Switchboard:
     def close(self) -> None:
         """Close every line."""
         for tracked in self._table.alive():
-            self._samples.ended(tracked, tracked)
+            self._samples.ended(tracked)
             self._table.ended(tracked, self._clock())
         for key in list(self._selector.get_map().values()):
             if isinstance(key.data, Connection):
@@ -157,7 +157,7 @@ class Switchboard:
             self._note("exec", "the process started another program (exec)", tracked)
             before = tracked
             self._table.ended(tracked, now)
-            self._samples.ended(tracked, tracked)
+            self._samples.ended(tracked)
             tracked = self._table.add(pid, now, before, role)
         elif tracked is None:
             parent = self._table.parent_of(pid) or self._table.main

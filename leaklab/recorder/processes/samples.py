@@ -135,12 +135,12 @@ class Samples:
         for now, quiescent, measured in waiting:
             self._store(tracked, now, None, quiescent, measured)
 
-    def ended(self, tracked: Tracked, told_as: Tracked) -> None:
-        """Store what is left of a process; where it is told as another, its highest figures only.
+    def ended(self, tracked: Tracked, one_of: Tracked | None = None) -> None:
+        """Store what is left of a process; of one of many short ones its highest figures only.
 
         So the series of a command that is called again and again has one point a call.
         """
-        if told_as is tracked:
+        if one_of is None:
             self._store_young(tracked)
             return
         waiting, tracked.young_samples = tracked.young_samples or [], None
@@ -149,7 +149,7 @@ class Samples:
             for name, value in measured.items():
                 highest[name] = max(value, highest.get(name, value))
         if highest:
-            self._store(told_as, waiting[-1][0], None, False, highest)
+            self._store(one_of, waiting[-1][0], None, False, highest)
 
     def _store(
         self,

@@ -216,8 +216,8 @@ class ProcessTable:
         """Return whether a new process of ``role`` is likely to end within a second."""
         return role != MAIN and self.short_counts[role] >= FEW_SHORT
 
-    def fold(self, tracked: Tracked) -> Tracked:
-        """Return the entry that stands for a process which has ended: another's for a short one.
+    def fold(self, tracked: Tracked) -> Tracked | None:
+        """Return the entry that stands for one short process of many; None where it stands alone.
 
         A script that calls a command some hundred times is told by one row for the command.
         """
@@ -225,10 +225,12 @@ class ProcessTable:
             short = tracked.ended_seconds - tracked.started_seconds < SHORT_SECONDS
             self.short_counts[tracked.role] += short
         if not tracked.is_short or tracked.heap_process is not None or tracked not in self.all:
-            return tracked
+            return None
         first = self._first_short.setdefault(tracked.role, tracked)
-        if first is tracked or self.short_counts[tracked.role] <= FEW_SHORT:
-            return tracked
+        if self.short_counts[tracked.role] <= FEW_SHORT:
+            return None
+        if first is tracked:
+            return first
         first.process_count += tracked.process_count
         first.ended_seconds = tracked.ended_seconds
         self.all.remove(tracked)
