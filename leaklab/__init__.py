@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from leaklab.errors import LeaklabError, UsageError
     from leaklab.jupyter.scoreboard import scoreboard
     from leaklab.jupyter.study import study
-    from leaklab.recordings import compare, open, record, runs
+    from leaklab.recordings import compare, from_series, open, read, record, runs
     from leaklab.results.run import Run
     from leaklab.verdict.judge_series import judge_series
     from leaklab.why_alive import why_alive
@@ -32,11 +32,13 @@ __all__ = [
     "case",
     "cases",
     "compare",
+    "from_series",
     "gauge",
     "judge_series",
     "mark",
     "open",
     "plots",
+    "read",
     "record",
     "runs",
     "scoreboard",
@@ -51,9 +53,11 @@ _HOMES = {
     "case": "leaklab.catalogue.model",
     "cases": "leaklab.catalogue.model:catalogue",
     "compare": "leaklab.recordings",
+    "from_series": "leaklab.recordings",
     "judge_series": "leaklab.verdict.judge_series",
     "load_ipython_extension": "leaklab.jupyter.extension",
     "open": "leaklab.recordings",
+    "read": "leaklab.recordings",
     "record": "leaklab.recordings",
     "runs": "leaklab.recordings",
     "scoreboard": "leaklab.jupyter.scoreboard",

@@ -33,6 +33,18 @@ def examine() -> list[Finding]:
     return [finding for check in _CHECKS for finding in check()]
 
 
+def _this_interpreter() -> list[Finding]:
+    """Say of this interpreter what it is known to do with memory by itself."""
+    import sysconfig
+
+    from leaklab.analysis.interpreters import advisories
+
+    version = platform.python_version()
+    free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    rows = advisories(version, free_threaded=free_threaded, environment=os.environ)
+    return [Finding(row.name, False, row.text(version), row.do) for row in rows]
+
+
 def _package(
     module: str, serves: str, how: str, *, name: str = "", required: bool = False
 ) -> Finding:
@@ -243,6 +255,7 @@ def _other_pythons() -> list[str]:
 
 _CHECKS: tuple[Callable[[], list[Finding]], ...] = (
     _required,
+    _this_interpreter,
     _kernel,
     _attach,
     _programs,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +153,123 @@ def open(path: str | os.PathLike[str]) -> Run:  # noqa: A001 (ll.open is its nam
     return Run(open_run(locate(os.fspath(path))))
 
 
+def read(
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002 (the name of the option)
+    time: str | None = None,
+    values: Sequence[str] = (),
+    unit: str | None = None,
+    group: str | None = None,
+    line: str | None = None,
+    limit_bytes: float | None = None,
+    name: str | None = None,
+    variant: str | None = None,
+    trust_pickle: bool = False,
+) -> Run:
+    """Read the figures another tool has written as a run in memory; nothing is stored.
+
+    Takes a CSV, TSV or JSON lines of one's own, an answer of Prometheus, a CSV of Grafana, what
+    mprof, psrecord, pidstat, top, ps and docker stats write, a memray capture or page, or with
+    ``line`` any log; plain or gzip, known by content. ``time``, ``values`` ("COL" or
+    "COL=rss_bytes") and ``group`` name columns, ``unit`` the unit of memory where nothing says it,
+    ``limit_bytes`` what the process may grow to. Raises UsageError for a file that is not read,
+    with its name and the way out::
+
+        run = ll.read("mprofile.dat", limit_bytes=512 << 20)
+        run.verdict()
+    """
+    return _read_file(
+        path,
+        None,
+        format=format,
+        limit_bytes=limit_bytes,
+        name=name,
+        variant=variant,
+        time=time,
+        values=values,
+        unit=unit,
+        group=group,
+        line=line,
+        trust_pickle=trust_pickle,
+    )
+
+
+def from_series(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    unit: str = "second",
+    name: str = "series",
+    limit_bytes: float | None = None,
+) -> Run:
+    """Make a run in memory of figures that exist: (x, values) of one process by resource.
+
+    ``unit`` is that of x: "second" or "iteration". Resources are named as leaklab names them:
+    rss_bytes, fd_count, gauge:NAME and so on; a gauge given here is judged. Raises UsageError for
+    sequences that differ in length::
+
+        run = ll.from_series({"rss_bytes": (seconds, values)}, unit="second")
+    """
+    from leaklab.importers.files import from_series as data_of
+    from leaklab.results.run import Run
+
+    return Run(data_of(series, unit=unit, name=name, limit_bytes=limit_bytes))
+
+
+def open_or_read(text: str, store: str | None = None, **how: Any) -> Run:
+    """Return the run that ``text`` means, or what a file of this name tells, kept nowhere.
+
+    ``how``: as in :func:`read`, for a file. What was understood of it goes to stderr in one line.
+    """
+    from leaklab.results.run import Run
+    from leaklab.store import open_run
+
+    if is_evidence(text):
+        return _read_file(text, _to_stderr, **how)
+    return Run(open_run(locate(text, store)))
+
+
+def _read_file(
+    path: str | os.PathLike[str],
+    say: Callable[[str], None] | None,
+    *,
+    format: str | None = None,  # noqa: A002 (the name of the option)
+    limit_bytes: float | None = None,
+    name: str | None = None,
+    variant: str | None = None,
+    **options: Any,
+) -> Run:
+    from leaklab.importers.files import read_file
+    from leaklab.importers.reading import Options
+    from leaklab.results.run import Run
+
+    options["values"] = tuple(options.get("values") or ())
+    data = read_file(
+        Path(path),
+        Options(**options),
+        form=format,
+        name=name,
+        variant=variant,
+        limit_bytes=limit_bytes,
+        say=say,
+    )
+    return Run(data)
+
+
+def is_evidence(text: str) -> bool:
+    """Return whether ``text`` names a file that is no run's and no archive of runs."""
+    from leaklab.store.location import archive_of
+
+    path = Path(text)
+    return path.is_file() and path.name != "run.json" and not archive_of(text)
+
+
+def _to_stderr(text: str) -> None:
+    from leaklab.present.terminal import safe
+
+    print(f"leaklab: {safe(text)}", file=sys.stderr)
+
+
 def locate(text: str, store: str | None = None) -> str:
     """Return the path of the run that ``text`` means; see :func:`open`."""
     from leaklab.store import default_store
@@ -179,6 +297,8 @@ def locate(text: str, store: str | None = None) -> str:
         return newest.removesuffix("/run.json") if is_local(where) else _url(where, root, newest)
     if Path(path).is_dir():
         return path  # open_run says what is wrong with it
+    if is_evidence(text):
+        raise LeaklabError(f"a file, no run: {text}; `leaklab import {text}` makes a run of it")
     raise LeaklabError(f"no such run: {text}; give a run folder, or a name that is in {where}")
 
 
@@ -192,16 +312,30 @@ def _url(store: str, root: str, hit: str) -> str:
 def compare(before: Run | str, after: Run | str) -> Comparison:
     """Does the fix work: rates of every resource and site, before and after.
 
-    Takes runs or their paths. Raises LeaklabError when the two may not be compared.
+    Takes runs, their paths, or files that :func:`read` takes. Raises LeaklabError when the two may
+    not be compared.
     """
     from leaklab.results.comparison import compare as compare_data
 
-    one, other = _run(before), _run(after)
+    one, other = pair(before, after)
     return compare_data(one.data, other.data, (one.verdict(), other.verdict()))
 
 
-def _run(run: Run | str) -> Run:
-    return open(run) if isinstance(run, str | os.PathLike) else run
+def pair(
+    before: Run | str, after: Run | str, store: str | None = None, **how: Any
+) -> tuple[Run, Run]:
+    """Return two runs that are to be compared; a file is read under the name of the other one.
+
+    Files have no name of a workload: naming two of them says that they are of one. ``how``: as in
+    :func:`read`, for files.
+    """
+    given = [os.fspath(x) if isinstance(x, str | os.PathLike) else x for x in (before, after)]
+    runs = [
+        open_or_read(x, store) if isinstance(x, str) and not is_evidence(x) else x for x in given
+    ]
+    how["name"] = next((str(x.meta["name"]) for x in runs if not isinstance(x, str)), "files")
+    one, other = (open_or_read(x, store, **how) if isinstance(x, str) else x for x in runs)
+    return one, other
 
 
 def runs(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:

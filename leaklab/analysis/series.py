@@ -61,8 +61,11 @@ def processes_of(data: RunData, role: str, pass_: str) -> dict[int, dict[str, An
 def untraced_pass(data: RunData) -> str:
     """The pass whose series are judged: its processes ran without the tracer.
 
-    The measure pass; where there was none, the pass with object graphs.
+    The measure pass; where there was none, the pass with object graphs. A capture of memray has
+    one pass only, and what is in it was traced.
     """
+    if (data.meta.get("command") or {}).get("capture"):
+        return "explain"
     passes = {entry.get("pass") for entry in data.meta.get("processes", ())}
     return "graph" if "graph" in passes and "measure" not in passes else "measure"
 

@@ -178,6 +178,8 @@ def case(case_id: str) -> Case:
         known = sorted(path.parent.name for path in FOLDER.glob("*/case.toml"))
         near = get_close_matches(case_id, known, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "leaklab cases lists them"
+        if Path(case_id).is_file():
+            hint = f"it is a file: `leaklab show {case_id}` reads it, after -- it is run"
         raise UsageError(f"unknown case: {case_id}; {hint}")
     return read_case(path.parent)
 

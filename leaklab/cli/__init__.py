@@ -22,10 +22,10 @@ COMMANDS = {
     "run": "execute a notebook as a strict papermill job",
     "jobs": "record many cases at once, on this machine or a dask cluster",
     "watch": "follow a running process in the terminal",
-    "import": "turn a memray capture file into a run",
+    "import": "turn a capture, a series or a log of another tool into a run",
     "doctor": "what this machine can and cannot record, and how to get it",
 }
-_MODULES = {"run": "run_notebook", "import": "import_capture"}
+_MODULES = {"run": "run_notebook", "import": "import_files"}
 
 EXIT_STATUS = "exit status: 0 done, 1 failed, 2 wrong usage, 3 what --fail-on names was found"
 
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _complain(error: object, status: int) -> int:
-    from leaklab.present.text import safe
+    from leaklab.present.terminal import safe
 
     print(f"leaklab: {safe(error)}", file=sys.stderr)
     return status

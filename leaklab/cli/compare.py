@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from leaklab.cli import recording
+from leaklab.cli import reading, recording
 from leaklab.errors import UsageError
 
 OUTCOMES = ("fixed", "improved", "unchanged", "worse", "inconclusive")
@@ -13,8 +13,8 @@ OUTCOMES = ("fixed", "improved", "unchanged", "worse", "inconclusive")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("before", metavar="BEFORE", help="run before the fix")
-    parser.add_argument("after", metavar="AFTER", help="run with the fix")
+    parser.add_argument("before", metavar="BEFORE", help="run, or file of figures, before the fix")
+    parser.add_argument("after", metavar="AFTER", help="run, or file of figures, with the fix")
     parser.add_argument("--json", action="store_true", help="as JSON, for scripts")
     parser.add_argument(
         "--fail-on",
@@ -25,21 +25,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "inconclusive; leak means unchanged and worse",
     )
     recording.add_store_option(parser)
+    reading.add_reading_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the outcome."""
     from leaklab.present.text import comparison_text
-    from leaklab.recordings import compare, locate
+    from leaklab.recordings import compare, pair
     from leaklab.results.run import plain
 
-    paths = [locate(text, arguments.store) for text in (arguments.before, arguments.after)]
-    comparison = compare(*paths)
+    runs = pair(
+        arguments.before,
+        arguments.after,
+        arguments.store,
+        **reading.reading_options(arguments),
+    )
+    comparison = compare(*runs)
     if arguments.json:
         document = {
             "schema_version": 1,
-            "before": paths[0],
-            "after": paths[1],
+            "before": runs[0].path or arguments.before,
+            "after": runs[1].path or arguments.after,
             "outcome": comparison.outcome,
             "reason": comparison.reason,
             "resources": comparison.resources.to_dict("records"),

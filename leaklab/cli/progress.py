@@ -71,7 +71,7 @@ class LineProgress:
 
 
 def _line(event: dict[str, Any], *, with_text: bool) -> str:
-    from leaklab.present.text import quantity, safe
+    from leaklab.present.terminal import quantity, safe
 
     name = event.get("pass") or ""
     parts = [f"{name} pass"]

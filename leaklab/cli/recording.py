@@ -227,6 +227,6 @@ def failure(meta: dict[str, Any]) -> str | None:
 
 def note(text: str) -> None:
     """Write a message for the user, apart from the results."""
-    from leaklab.present.text import safe
+    from leaklab.present.terminal import safe
 
     print(f"leaklab: {safe(text)}", file=sys.stderr)

@@ -5,26 +5,30 @@ from __future__ import annotations
 import argparse
 import json
 
-from leaklab.cli import recording
+from leaklab.cli import reading, recording
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("run", metavar="RUN", help="run folder or URL, name/variant, or run id")
+    parser.add_argument(
+        "run",
+        metavar="RUN",
+        help="run folder or URL, name/variant, run id, or a file as `leaklab import` takes",
+    )
     parser.add_argument("--json", action="store_true", help="as JSON, for scripts")
     parser.add_argument("--object", metavar="TYPE", help="what keeps objects of this type alive")
     recording.add_fail_on_option(parser, "leak, inconclusive")
     recording.add_store_option(parser)
+    reading.add_reading_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the verdict and what it rests on."""
     from leaklab.present.text import run_text, type_text
-    from leaklab.recordings import locate
-    from leaklab.results.run import Run, plain
-    from leaklab.store import open_run
+    from leaklab.recordings import open_or_read
+    from leaklab.results.run import plain
 
-    opened = Run(open_run(locate(arguments.run, arguments.store)))
+    opened = open_or_read(arguments.run, arguments.store, **reading.reading_options(arguments))
     if arguments.object:
         from leaklab.findings.retention import holders_of_type
 

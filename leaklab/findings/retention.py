@@ -16,6 +16,7 @@ import pandas as pd
 
 from leaklab.analysis.series import processes_of
 from leaklab.findings.retention_sites import GroupGrowth, Part, match_sites
+from leaklab.verdict.heap_study import study_heap
 
 if TYPE_CHECKING:
     from leaklab.store import RunData
@@ -92,6 +93,8 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
     table, window, unit = growth
     span = window[1] - window[0]
     rows = [_row(table, group, span, unit) for group in _groups(table)]
+    if _imports_may_show(data, role, window, unit):
+        rows = [row for row in rows if row["type"] != "module"]
     least = max([_MATERIAL_BYTES, *(row["growth_bytes"] * _WEAK_SHARE for row in rows)])
     rows = [
         row for row in rows if row["growth_bytes"] >= (least if row["_weak"] else _MATERIAL_BYTES)
@@ -105,6 +108,11 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
         row["suspect_rank"] = match.ranks[0] if match.ranks else None
         row["confidence"], row["evidence"] = match.confidence, match.evidence
     return rows
+
+
+def _imports_may_show(data: RunData, role: str, window: tuple[float, float], unit: str) -> bool:
+    """Whether the first graph was taken before warm-up had ended, for want of another one."""
+    return window[0] < _warm_up_end(data, role, unit, "explain")
 
 
 def holders_of_type(data: RunData, type_name: str, *, limit: int = 20) -> pd.DataFrame:
@@ -148,7 +156,7 @@ def growth_by_path(
     growth_bytes (retained), steady_count and steady_size (never fell from dump to dump). None with
     fewer than two dumps.
     """
-    chosen = _dumps(data, role)
+    chosen = dumps_after_warm_up(data, role)
     if chosen is None:
         return None
     process, numbers, window, unit = chosen
@@ -183,7 +191,9 @@ def _by_dump(
     return figures
 
 
-def _dumps(data: RunData, role: str) -> tuple[int, list[int], tuple[float, float], str] | None:
+def dumps_after_warm_up(
+    data: RunData, role: str
+) -> tuple[int, list[int], tuple[float, float], str] | None:
     """Choose the process and its dumps after warm-up; the marks or seconds they span."""
     dumps = data.graph_dumps
     if not len(dumps):
@@ -200,15 +210,27 @@ def _dumps(data: RunData, role: str) -> tuple[int, list[int], tuple[float, float
             numbers = mine["dump"].to_numpy()
             order = np.argsort(position, kind="stable")
             position, numbers = position[order], numbers[order]
-            warm = position >= _WARM_UP_SHARE * position[-1]
+            unit = "iteration" if by_mark else "second"
+            begin = _warm_up_end(data, role, unit, pass_)
+            warm = position >= max(begin, _WARM_UP_SHARE * position[-1])
             if warm.sum() < 2:
                 warm[-2:] = True
             position, numbers = position[warm], numbers[warm]
             if position[-1] > position[0]:
-                unit = "iteration" if by_mark else "second"
                 window = float(position[0]), float(position[-1])
                 return process, numbers.tolist(), window, unit
     return None
+
+
+def _warm_up_end(data: RunData, role: str, unit: str, pass_: str) -> float:
+    """Where the verdict sees the end of warm-up, in marks or seconds; 0 where it cannot be told."""
+    study = study_heap(data, role=role)
+    # Seconds of another pass are not those of the heap's.
+    if study is None or study.timeline.unit != unit:
+        return 0.0
+    if unit == "second" and pass_ != "explain":  # noqa: S105
+        return 0.0
+    return float(study.timeline.x[study.baseline])
 
 
 def _steady(values: np.ndarray) -> np.ndarray:

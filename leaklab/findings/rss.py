@@ -76,7 +76,8 @@ def decomposition(data: RunData, *, role: str = "main") -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "x": np.tile(x, len(PARTS)),
-            "part": np.repeat(list(PARTS), len(x)),
+            # As objects: of a year of figures each text would be written out in full.
+            "part": np.repeat(np.array(list(PARTS), dtype=object), len(x)),
             "bytes": np.concatenate([parts[name] for name in PARTS]),
         }
     )

@@ -45,6 +45,7 @@ class _Reader:
         self._texts: list[str] = []
         self._types: list[tuple[int, int, int]] = []
         self._roots: list[tuple[str, str, int, int]] = []
+        self._bounds: list[tuple[int, str, int, int]] = []
         self.meta: dict[str, Any] = {}
         self.done: dict[str, Any] = {}
         place = len(_MAGIC)
@@ -67,6 +68,8 @@ class _Reader:
                 self._types.append(tuple(body))
             elif tag == b"ROOT":
                 self._roots.extend(map(tuple, body))
+            elif tag == b"BNDS":
+                self._bounds.extend(map(tuple, body))
             elif tag == b"META":
                 self.meta = body
             elif tag == b"DONE":
@@ -137,6 +140,15 @@ class _Reader:
             type_names=type_names,
             type_node=index.of(type_addresses),
             roots=roots,
+            bounds=[
+                (int(node), *rest)
+                for (_, *rest), node in zip(
+                    self._bounds,
+                    index.of(np.array([row[0] for row in self._bounds], dtype="u8")),
+                    strict=True,
+                )
+                if node >= 0
+            ],
             walk_seconds=float(self.done["seconds"]),
             meta=self.meta,
         )

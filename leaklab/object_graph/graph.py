@@ -29,7 +29,9 @@ class Root:
 class HeapDump:
     """One dump as arrays. Nodes: ``address`` (sorted), ``type`` (index into ``type_names``),
     ``size_bytes`` (shallow), ``reference_count`` (negative where unknown), ``name`` (index into
-    ``texts`` or negative). Edges: ``source``, ``target`` (node indices), ``label`` (text index)."""
+    ``texts`` or negative). Edges: ``source``, ``target`` (node indices), ``label`` (text index).
+    ``bounds``: node, attribute, bound and number held of containers that are made to hold so many
+    at most."""
 
     address: np.ndarray
     type: np.ndarray
@@ -43,6 +45,7 @@ class HeapDump:
     type_names: list[str]
     type_node: np.ndarray
     roots: list[Root]
+    bounds: list[tuple[Any, ...]] = field(default_factory=list)
     walk_seconds: float = 0.0
     meta: dict[str, Any] = field(default_factory=dict)
 

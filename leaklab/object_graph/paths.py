@@ -167,7 +167,9 @@ def root_text(root: Root) -> str:
     if root.kind == "thread":
         return f"thread {_ROOT_NUMBER.sub('#', root.name)}: {root.label}()"
     if root.kind == "task":
-        return f"task {root.name}()"
+        # One that was given a name of its own may have its number in it.
+        named = root.name if root.name.endswith("()") else _ROOT_NUMBER.sub("#", root.name)
+        return f"task {named}"
     if root.kind == "context":
         return root.name or "context"
     if root.kind == "native":

@@ -11,6 +11,7 @@ from leaklab.object_graph.paths import (
     PathTree,
     dominator_tree,
     path_table,
+    path_texts,
     path_tree,
     retained_by_path,
     retained_by_type,
@@ -21,11 +22,13 @@ _MOST_DOMINATORS = 3_000
 
 
 def dump_tables(dump: HeapDump, *, with_dominators: bool = True) -> dict[str, pd.DataFrame]:
-    """Return the tables ``objects`` and ``paths`` of one dump, without process and dump number.
+    """Return the tables ``objects``, ``paths`` and ``bounds`` of one dump, without its numbers.
 
     ``objects``: type, count, shallow_bytes, retained_bytes. ``paths``: see graph_paths.path_table,
     with ``tree`` "path" (shortest paths) and, unless told not to, "dominator" (retained sizes that
-    nest: a third of the work, to be drawn and not compared).
+    nest: a third of the work, to be drawn and not compared). ``bounds``: path and type of the
+    objects whose containers hold so many at most, attribute, count (of such objects), bound_count
+    and held_count (of all of them together).
     """
     graph = ObjectGraph(dump)
     dominator = immediate_dominators(graph)
@@ -41,7 +44,26 @@ def dump_tables(dump: HeapDump, *, with_dominators: bool = True) -> dict[str, pd
     return {
         "objects": _objects(graph, retained_by_type(graph, retained, dominator)),
         "paths": table,
+        "bounds": _bounds(paths),
     }
+
+
+def _bounds(paths: PathTree) -> pd.DataFrame:
+    """Sum up the bounds of the objects at each path node."""
+    columns = ["path", "type", "attribute", "count", "bound_count", "held_count"]
+    sums: dict[tuple[int, str], list[int]] = {}
+    for node, attribute, bound, held in paths.graph.dump.bounds:
+        place = int(paths.node_of[node])
+        if place >= 0:
+            one = sums.setdefault((place, str(attribute)), [0, 0, 0])
+            for at, value in enumerate((1, int(bound), int(held))):
+                one[at] += value
+    texts = path_texts(paths, np.array([place for place, _ in sums], dtype="i8"))
+    rows = [
+        (texts[place].path, texts[place].type, attribute, *values)
+        for (place, attribute), values in sums.items()
+    ]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _sums_below(tree: PathTree) -> np.ndarray:

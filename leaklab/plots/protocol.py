@@ -29,6 +29,9 @@ class RunLike(Protocol):
     def suspects(self) -> pd.DataFrame:
         """The allocation sites that keep growing."""
 
+    def origins(self) -> pd.DataFrame:
+        """The lines that made what grows in number."""
+
     def retention(self) -> pd.DataFrame:
         """What keeps the growth alive."""
 

@@ -7,7 +7,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from leaklab.present.table import Table
-from leaklab.present.text import quantity, rate
+from leaklab.present.terminal import quantity
+from leaklab.present.text import rate
 
 if TYPE_CHECKING:
     from leaklab.present.protocol import ShownComparison, ShownVerdict

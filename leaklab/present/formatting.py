@@ -26,8 +26,11 @@ LEAST_SHOWN_SHARE = 0.005
 
 
 def worth_showing(suspects: pd.DataFrame) -> pd.DataFrame:
-    """The suspects without those that grow by next to nothing beside the others."""
-    shown = suspects[~(suspects["share"] < LEAST_SHOWN_SHARE)]
+    """The suspects without those that grow by next to nothing beside the others.
+
+    Nor with those that do not leak (they have no share) beside others that do.
+    """
+    shown = suspects[suspects["share"] >= LEAST_SHOWN_SHARE]
     return shown if len(shown) else suspects.head(1)
 
 
@@ -69,6 +72,13 @@ def interval_text(
     size = pace(unit, span)[0]
     ends = amount(name, low * size), amount(name, high * size)
     return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
+def place_text(place: Mapping[str, Any]) -> str:
+    """ "load (app.py:14)"; the function alone where no file is known."""
+    if not place["file"]:
+        return str(place["function"])
+    return f"{place['function']} ({place['file']}:{place['line']})"
 
 
 def span_text(length: float, unit: str) -> str:

@@ -82,14 +82,23 @@ class ShownRun(Protocol):
     def suspects(self) -> pd.DataFrame:
         """Return the allocation sites that keep growing."""
 
+    def origins(self) -> pd.DataFrame:
+        """Return the lines that made what grows in number."""
+
     def retention(self) -> pd.DataFrame:
         """Return what keeps the growth alive."""
+
+    def reserved(self) -> tuple[float, float] | None:
+        """Return bytes of the heap that are only reserved, and resident bytes; None for none."""
 
     def kept_free(self) -> pd.DataFrame:
         """Return what allocators keep free, and how to get it back."""
 
     def tried(self) -> pd.DataFrame:
         """Return what the passes that try allocator settings have brought."""
+
+    def notes(self) -> list[str]:
+        """Return what to know beside the verdict, a sentence each."""
 
     def time_left(self) -> Any:
         """Return when the smallest limit is reached; None if it does not leak."""

@@ -6,48 +6,27 @@ reaches the terminal that a terminal could obey.
 
 from __future__ import annotations
 
-import math
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leaklab.present.formatting import amount, kept_text, three_digits, worth_showing
-from leaklab.resources import is_bytes
+from leaklab.present.formatting import kept_text
+from leaklab.present.site_text import origin_lines, place_text, retention_lines, suspect_lines
+from leaklab.present.terminal import quantity, safe
 
 if TYPE_CHECKING:
     from leaklab.present.protocol import ShownComparison, ShownResource, ShownRun
 
-SHOWN_SUSPECT_COUNT = 5
-SHOWN_PATH_COUNT = 5
 SHOWN_EVENT_COUNT = 5
 KEPT_FREE_SHARE = 0.2
 
 
-def safe(text: object) -> str:
-    """Return ``text`` in one line, with what a terminal would obey written as an escape.
-
-    Control characters (C0, C1, so every escape sequence), line separators and the marks that turn
-    the direction of text around become ``\\x1b`` and the like.
-    """
-    return "".join(
-        char
-        if unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
-        else char.encode("unicode_escape").decode("ascii")
-        for char in str(text)
-    )
-
-
-def quantity(value: float | None, resource: str = "") -> str:
-    """Return a figure with its unit: ``20.2 kB``, ``0.25``; ``-`` if it was not measured."""
-    if value is None or not math.isfinite(value):
-        return "-"
-    if resource and is_bytes(resource):
-        return amount(resource, value)
-    return f"{value:,.0f}" if value == round(value) else three_digits(value)
-
-
 def rate(resource: ShownResource) -> str:
-    """Return a resource's growth rate with its unit; ``-`` where none could be estimated."""
+    """Return a resource's growth rate with its unit; ``-`` for one that does not grow.
+
+    What is bounded has changed by so much over so long a time, but has no rate to go on with.
+    """
+    if resource.verdict == "bounded":
+        return "-"
     text = quantity(resource.rate, resource.name)
     return text if text == "-" else f"{text}/{resource.unit}"
 
@@ -80,11 +59,12 @@ def run_text(run: ShownRun) -> str:
     left = run.time_left()
     if left is not None:
         lines.append(f"  {safe(left)}")
+    lines += [f"  note: {safe(note)}" for note in run.notes()]
     lines += _kept_free_lines(run)
-    suspects = run.suspects()
-    shown = worth_showing(suspects).head(SHOWN_SUSPECT_COUNT)
-    lines += _suspect_lines(shown.to_dict("records"))
-    lines += _retention_lines(run.retention().head(SHOWN_PATH_COUNT).to_dict("records"))
+    lines += origin_lines(run)
+    lines += suspect_lines(run)
+    lines += retention_lines(run)
+    lines += _next_lines(run)
     return "\n".join(lines)
 
 
@@ -93,12 +73,30 @@ def headline(run: ShownRun) -> list[str]:
     verdict = run.verdict()
     lines = [f"{safe(run.label)}: {verdict.verdict}", f"  {safe(verdict.reason)}"]
     if verdict.verdict == "leak":
-        first = run.suspects().head(3).to_dict("records")
-        lines += [
-            f"  {row['rank']}. {safe(row['function'])}  {safe(row['file'])}:{row['line']}"
-            for row in first
+        heap_leaks = any(r.name == "heap_bytes" and r.verdict == "leak" for r in verdict.resources)
+        first = [] if heap_leaks else [line for line in origin_lines(run) if line[2:3].isdigit()]
+        lines += first[:3] or [
+            f"  {row['rank']}. {place_text(row)}"
+            for row in run.suspects().head(3).to_dict("records")
         ]
     return lines
+
+
+def _next_lines(run: ShownRun) -> Iterable[str]:
+    """What to record to get line and holder, after figures that cannot name them."""
+    verdict = run.verdict()
+    if "import" not in run.meta or verdict.verdict == "bounded" or len(run.suspects()):
+        return
+    yield ""
+    if any(r.unit == "second" and r.verdict == "leak" for r in verdict.resources):
+        yield (
+            "  by time, not by unit of work: traffic may explain it; a count of requests beside it "
+            "tells (--value COL=mark)"
+        )
+    yield (
+        "  next: leaklab record --pid PID --passes graph --traced-window 10s --duration 1h   "
+        "names the line and what holds it"
+    )
 
 
 def _name(resource: ShownResource) -> str:
@@ -138,6 +136,13 @@ def _ending(entry: dict[str, Any]) -> str:
 def _kept_free_lines(run: ShownRun) -> Iterable[str]:
     """What allocators keep free, where it is much: not a leak, and how to get it back."""
     resident = run.verdict().resource("rss_bytes")
+    reserved = run.reserved()
+    if reserved is not None:
+        yield (
+            f"  heap_bytes: {quantity(reserved[0], 'heap_bytes')} of it is address space that was "
+            "reserved and is hardly used: resident memory is "
+            f"{quantity(reserved[1], 'rss_bytes')}"
+        )
     for row in run.kept_free().to_dict("records"):
         if resident is not None and row["bytes"] > KEPT_FREE_SHARE * resident.last:
             yield (
@@ -151,49 +156,6 @@ def _kept_free_lines(run: ShownRun) -> Iterable[str]:
             f"{quantity(row['usual_bytes'], 'rss_bytes')} ({row['verdict']}, was "
             f"{row['usual_verdict']})"
         )
-
-
-def _suspect_lines(suspects: Sequence[Mapping[Any, Any]]) -> Iterable[str]:
-    if not suspects:
-        return
-    yield ""
-    yield "  suspects: where what stays is allocated"
-    for row in suspects:
-        share = row["share"]
-        share_text = "" if share is None or math.isnan(share) else f", {share:.0%} of the growth"
-        per = row.get("unit") or "iteration"
-        yield (
-            f"  {row['rank']}. {safe(row['function'])}  {safe(row['file'])}:{row['line']}  "
-            f"{quantity(row['rate'], 'heap_bytes')}/{per}, "
-            f"{quantity(row['live_bytes'], 'heap_bytes')} live{share_text}"
-        )
-        if isinstance(row.get("known"), str):
-            yield f"     known: {safe(row['known'])}"
-        for path in row.get("retained_by") or ():
-            yield f"     kept by {safe(path)}"
-        callers = [
-            f"{safe(frame['function'])} {safe(frame['file'])}:{frame['line']}"
-            for frame in row.get("stack") or ()
-        ]
-        if len(callers) > 1:
-            yield f"     called from {' < '.join(callers[1:4])}"
-
-
-def _retention_lines(paths: Sequence[Mapping[Any, Any]]) -> Iterable[str]:
-    if not paths:
-        return
-    yield ""
-    yield "  retained by: what keeps it alive"
-    for row in paths:
-        per = (
-            "" if row["rate"] is None else f", {quantity(row['rate'], 'heap_bytes')}/{row['unit']}"
-        )
-        yield (
-            f"  {safe(row['accumulation_point'])} ({safe(row['holder_type'])}) holds "
-            f"{quantity(row['count'])} {safe(row['type'])}: {quantity(row['growth_count'])} more, "
-            f"{quantity(row['retained_bytes'], 'heap_bytes')} retained{per}"
-        )
-        yield f"     as {safe(row['path'])}"
 
 
 def type_text(name: str, paths: Sequence[Mapping[Any, Any]]) -> str:
@@ -212,6 +174,17 @@ def type_text(name: str, paths: Sequence[Mapping[Any, Any]]) -> str:
     return "\n".join(lines) or f"nothing is known of what keeps {safe(name)} alive"
 
 
+def _verdict_text(row: Mapping[Any, Any], which: str) -> str:
+    verdict = safe(row[f"{which}_verdict"])
+    if verdict == "bounded":
+        return verdict
+    return f"{verdict} {quantity(row[f'{which}_rate'], str(row['name']))}/{row['unit']}"
+
+
+def _grows(row: Mapping[Any, Any]) -> bool:
+    return "bounded" not in (row["before_verdict"], row["after_verdict"])
+
+
 def comparison_text(comparison: ShownComparison) -> str:
     """Return what ``leaklab compare`` prints: outcome, resources, sites that went and came."""
     lines = [str(comparison.outcome), f"  {safe(comparison.reason)}"]
@@ -222,9 +195,10 @@ def comparison_text(comparison: ShownComparison) -> str:
             (
                 safe(name),
                 safe(row["outcome"]),
-                f"{safe(row['before_verdict'])} {quantity(row['before_rate'], name)}/{row['unit']}",
-                f"{safe(row['after_verdict'])} {quantity(row['after_rate'], name)}/{row['unit']}",
-                quantity(row["ratio"]),
+                _verdict_text(row, "before"),
+                _verdict_text(row, "after"),
+                # Of what does not grow there is no rate to compare.
+                quantity(row["ratio"]) if _grows(row) else "-",
                 safe(row["reason"]),
             )
         )
@@ -234,8 +208,8 @@ def comparison_text(comparison: ShownComparison) -> str:
     if sites:
         lines += ["", "  sites"]
         lines += [
-            f"  {safe(row['outcome'])}: {safe(row['function'])}  {safe(row['file'])}:{row['line']}"
-            f"  {quantity(row['before_rate'], 'heap_bytes')} to "
+            f"  {safe(row['outcome'])}: {place_text(row)}  "
+            f"{quantity(row['before_rate'], 'heap_bytes')} to "
             f"{quantity(row['after_rate'], 'heap_bytes')}"
             for row in sites[:10]
         ]

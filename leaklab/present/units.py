@@ -50,7 +50,9 @@ def rate_text(resource: str, rate: float | None, unit: str) -> str:
 
 
 def share_text(share: float) -> str:
-    """A share as whole per cent; what is small is not called nothing."""
+    """A share as whole per cent; what is small is not called nothing, what has none is "-"."""
+    if not math.isfinite(share):
+        return "-"
     return "under 1 %" if 0 < share < 0.01 else f"{share * 100:.0f} %"
 
 

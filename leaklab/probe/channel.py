@@ -62,6 +62,11 @@ class Channel:
         except OSError:
             return False
 
+    @property
+    def number(self):
+        """Its descriptor, -1 without one."""
+        return -1 if self._socket is None else self._socket.fileno()
+
     def send(self, message):
         """Send one message without waiting for an answer; raises ChannelError."""
         if not self.intact:

@@ -32,6 +32,11 @@ def own(numbers):
             setattr(os, name, ours)
 
 
+def own_numbers():
+    """Return the descriptors that are protected."""
+    return set(_own)
+
+
 def close(fd):
     """Close a file descriptor."""
     if fd in _own and _is_own(fd):

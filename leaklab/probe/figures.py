@@ -14,9 +14,9 @@ def figures():
         "gc_collected_count": sum(stats["collected"] for stats in gc.get_stats()),
         "allocated_blocks_count": sys.getallocatedblocks(),
     }
-    tasks = _task_count()
+    tasks = pending_tasks()
     if tasks is not None:
-        found["task_count"] = tasks
+        found["task_count"] = len(tasks)
     return found
 
 
@@ -73,20 +73,20 @@ def trim():
     ctypes.CDLL(None).malloc_trim(0)
 
 
-def _task_count():
-    """Count the asyncio tasks that are not done, of all loops; None without asyncio."""
+def pending_tasks():
+    """Return the asyncio tasks that are not done, of all loops; None without asyncio."""
     tasks = sys.modules.get("asyncio.tasks")
     if tasks is None:
         return None
     try:
         if sys.version_info >= (3, 14):
             loops = _loops()
-            return sum(len(tasks.all_tasks(loop)) for loop in loops) if loops else None
+            return [task for loop in loops for task in tasks.all_tasks(loop)] if loops else None
         if sys.version_info >= (3, 12):
             known = list(tasks._scheduled_tasks) + list(tasks._eager_tasks)
         else:
             known = list(tasks._all_tasks)
-        return sum(not task.done() for task in known)
+        return [task for task in known if not task.done()]
     except Exception:
         # Half-imported, or another thread changed the set meanwhile.
         return None

@@ -5,12 +5,12 @@ import gc
 import signal
 import sys
 import threading
-import types
 from contextvars import Context, copy_context
 from itertools import compress
 from operator import ne
 
 from .graph_types import attributes_of, frame_function, mro_of, text, type_name
+from .task_names import coroutine_name, own_name
 
 _THREAD_DICT = threading.Thread.__dict__["__dict__"].__get__
 
@@ -116,7 +116,7 @@ def _root_kind(kind):
 
 
 def _pending_coroutine(task):
-    """Return the name of what a task runs, None when it is done."""
+    """Return the name of a task, or of what it runs with "()"; None when it is done."""
     bases = mro_of(type(task))
     for place, base in enumerate(bases):
         if type_name(base) == "_asyncio.Task":
@@ -124,16 +124,13 @@ def _pending_coroutine(task):
             state = next(each["_state"] for each in fields if "_state" in each)
             if state.__get__(task) != "PENDING":
                 return None
-            coroutine = attributes_of(base)["_coro"].__get__(task)
-            if isinstance_exact(coroutine, types.CoroutineType, types.GeneratorType):
-                return text(coroutine.__qualname__)
-            return type_name(type(coroutine))
-    return "task"
-
-
-def isinstance_exact(one, *kinds):
-    """Say whether the real type of ``one`` is one of ``kinds``."""
-    return any(type(one) is kind for kind in kinds)
+            attributes = attributes_of(base)
+            name = text(own_name(attributes["get_name"](task)))
+            if name:
+                return name
+            coroutine = attributes["_coro"].__get__(task)
+            return (text(coroutine_name(coroutine)) or type_name(type(coroutine))) + "()"
+    return "task()"
 
 
 def _exit_callbacks(objects):

@@ -12,6 +12,8 @@ The file: ``LLGRAPH1``, then chunks of a four-letter tag, a length (8 bytes) and
   at the end), then source addresses (u64), edges per source (u32), target addresses (u64) and
   labels (i32).
 - ``ROOT`` JSON list of [kind, name, address, label].
+- ``BNDS`` JSON list of [address, attribute, bound, held]: containers that hold so many at most (see
+  graph_bounds).
 
 Numbers are in the machine's byte order. Labels say what an edge means: ``.name`` an attribute,
 ``[name]`` a value under a short textual key, ``value``, ``key``, ``item``, ``local x``,
@@ -29,6 +31,7 @@ from contextvars import Context
 from itertools import chain, filterfalse
 
 from . import graph_types
+from .graph_bounds import bounds_of
 from .graph_output import KeyLabels, Output, Texts
 from .graph_roots import find_roots
 from .graph_types import InlineBytes, TypeFacts, frame_function, text
@@ -171,6 +174,8 @@ class _Walk:
             sizes = self._sizes(facts, part)
             walk(facts, part, sizes)
             self._nodes(facts, part, sizes, counts)
+            if tracked and facts.way in ("instance", "general", "sequence"):
+                self._write_bounds(facts, part)
         self._tell_texts()
 
     # Nodes
@@ -425,6 +430,11 @@ class _Walk:
             for name, held in dict.items(one.__kwdefaults__):
                 parts.append((held, number("default " + text(name))))
         return parts
+
+    def _write_bounds(self, facts, part):
+        found = bounds_of(facts.kind, part, facts.dictionary, self._copy)
+        if found:
+            self._out.json(b"BNDS", [[id(one), text(name), *rest] for one, name, *rest in found])
 
     def _write_roots(self, found):
         number = self._texts.number

@@ -34,6 +34,7 @@ class Session:
         self._marks = marks_module
         self._channel = Channel(path)
         self._options = {}
+        self._origins = None
         self._reset()
 
     def _reset(self):
@@ -208,6 +209,8 @@ class Session:
 
     def release(self):
         """End the tracing and the connection."""
+        if self._origins is not None:
+            self._origins.stop()
         self._untrace()
         self._channel.drop()
 
@@ -218,6 +221,8 @@ class Session:
             return
         self._channel.drop()
         self._reset()
+        if self._origins is not None:
+            self._origins.after_fork()
         if not self.open("fork"):
             self._marks.attach(None)
 
@@ -293,6 +298,8 @@ class Session:
                 from . import tracing
 
                 tracing.barrier(int(reply[1]))
+            elif reply[0] == "origins":
+                done["found"] = self._look_at_origins(begin=reply[1] == "begin")
             elif reply[0] == "graph":
                 done["result"] = self._dump_graph(reply[1], float(reply[2]))
         except ChannelError:
@@ -314,6 +321,8 @@ class Session:
     def _prepare(self):
         """Import what marks and dumps need, before the target is measured."""
         self._malloc = malloc_figures()
+        if self._options.get("origins") == "1":
+            self._listen_for_origins()
         if self._options.get("graphs", "0") == "0":
             return
         from . import graph
@@ -328,6 +337,24 @@ class Session:
 
         dump = graph.dump_here if self._options.get("graphs") == "here" else graph.dump_by_fork
         return dump(path, limit_seconds=limit_seconds)
+
+    def _listen_for_origins(self):
+        if self._origins is None:
+            from .origin_looks import OriginLooks
+
+            self._origins = OriginLooks()
+
+    def _look_at_origins(self, begin):
+        """Return what is open and which call made it, or the next part of that."""
+        self._listen_for_origins()
+        if not begin:
+            return self._origins.next_part()
+        own = {self._channel.number}
+        if self._traced:
+            from . import descriptors
+
+            own |= descriptors.own_numbers()
+        return self._origins.look(own, self._channel.number)
 
     def _recover(self):
         """Connect again where the target closed our descriptor; else go on without recording."""

@@ -38,8 +38,10 @@ def without_secrets(run: Run) -> Run:
     tables = {name: data.table(name) for name in TABLES if name != "sources"}
     tables["frames"] = _frames(tables["frames"])
     tables["samples"] = _samples(tables["samples"])
+    tables["origins"] = tables["origins"].assign(subject=None)
     if "paths" in tables:
         tables["paths"] = _paths(tables["paths"])
+        tables["bounds"] = _bounds(tables["bounds"])
     redacted = type(data).from_tables(_meta(data.meta), **tables)
     return replace(run, data=redacted)
 
@@ -84,7 +86,12 @@ def _samples(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def _paths(paths: pd.DataFrame) -> pd.DataFrame:
-    def blank(text: object) -> object:
-        return _QUOTED.sub("…", text) if isinstance(text, str) else text
+    return paths.assign(step=paths["step"].map(_blank), path=paths["path"].map(_blank))
 
-    return paths.assign(step=paths["step"].map(blank), path=paths["path"].map(blank))
+
+def _bounds(bounds: pd.DataFrame) -> pd.DataFrame:
+    return bounds.assign(path=bounds["path"].map(_blank))
+
+
+def _blank(text: object) -> object:
+    return _QUOTED.sub("…", text) if isinstance(text, str) else text

@@ -44,6 +44,7 @@ def run_view(run: RunLike, *, figures: bool = True) -> dict[str, Any]:
         "notes": list(_notes(meta)),
         "resources": [_resource(entry) for entry in verdict.resources],
         "suspects": suspects,
+        "origins": _origins(run),
         "no_suspects": _why_no_suspects(run),
         "retention": paths,
         "no_retention": _why_no_retention(run),
@@ -77,7 +78,10 @@ def _resource(entry: Any) -> dict[str, str]:
     return {
         "title": units.title(entry.name, entry.role),
         "verdict": entry.verdict,
-        "rate": units.rate_text(entry.name, entry.rate, entry.unit),
+        # What does not grow has no rate to go on with.
+        "rate": "-"
+        if entry.verdict == "bounded"
+        else units.rate_text(entry.name, entry.rate, entry.unit),
         "first": units.value_text(entry.name, entry.first),
         "last": units.value_text(entry.name, entry.last),
         "reason": entry.reason,
@@ -91,9 +95,9 @@ def _suspect(run: RunLike, row: dict[str, Any]) -> dict[str, Any]:
         "place": _place(row),
         "rate": units.rate_text("heap_bytes", row["rate"], row.get("unit") or "iteration"),
         "share": units.share_text(row["share"]),
-        "known": row.get("known") or "",
-        "retained_by": list(row.get("retained_by") or ())[:3],
-        "source": _source_line(run, str(row["file"]), int(row["line"])),
+        "known": _text(row.get("known")),
+        "retained_by": _holders(run, row)[:3],
+        "source": _text(row.get("source")),
         "stack": [
             {"function": frame["function"], "place": _place(frame)}
             for frame in list(row["stack"])[:_STACK_LIMIT]
@@ -101,10 +105,50 @@ def _suspect(run: RunLike, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _source_line(run: RunLike, file: str, line: int) -> str:
-    sources = run.data.sources
-    found = sources[(sources["file"] == file) & (sources["line"] == line)]["text"]
-    return str(found.iloc[0]).strip() if len(found) else ""
+def _origins(run: RunLike) -> list[dict[str, Any]]:
+    """The lines that made what is counted and leaks."""
+    leaking = {(r.name, r.role) for r in run.verdict().resources if r.verdict == "leak"}
+    leaking |= {("fd_count", role) for name, role in leaking if name == "socket_count"}
+    rows = table_rows(run.origins())
+    return [_origin(row) for row in rows if (row["resource"], row["role"]) in leaking]
+
+
+def _holders(run: RunLike, row: dict[str, Any]) -> list[str]:
+    """What keeps a suspect alive; what is only possible is called so."""
+    paths = table_rows(run.retention())
+    doubtful = {
+        str(path["path"])
+        for path in paths
+        if path["confidence"] == "low" and path["role"] == row["role"]
+    }
+    return [
+        f"perhaps {path}" if path in doubtful else str(path)
+        for path in row.get("retained_by") or ()
+    ]
+
+
+_HOW = {
+    "made": "",
+    "alike": "perhaps: other lines open a file of that name too",
+    "runs": "where it runs or waits; which call made it is not known",
+}
+
+
+def _origin(row: dict[str, Any]) -> dict[str, Any]:
+    """One line that made what is counted and grows, as a suspect is shown."""
+    return {
+        "rank": row["rank"],
+        "function": _text(row["function"]) or "not known",
+        "place": _place(row),
+        "rate": f"{units.rate_text(row['resource'], row['rate'], row['unit'])} ({row['kind']})",
+        "share": units.share_text(row["share"]),
+        "known": ". ".join(filter(None, (_HOW.get(_text(row["how"])), _text(row["subject"])))),
+        "retained_by": [],
+        "source": _text(row.get("source")),
+        "stack": [
+            {"function": frame["function"], "place": _place(frame)} for frame in row["stack"]
+        ],
+    }
 
 
 def _path(row: dict[str, Any], lines: dict[Any, str]) -> dict[str, Any]:
@@ -193,7 +237,12 @@ def table_rows(frame: Any) -> list[dict[str, Any]]:
 
 
 def _place(row: dict[str, Any]) -> str:
-    return f"{row['file']}:{row['line']}" if row.get("file") else ""
+    return f"{row['file']}:{int(row['line'])}" if _text(row.get("file")) else ""
+
+
+def _text(value: object) -> str:
+    """A text, or "" for what pandas has instead of one."""
+    return value.strip() if isinstance(value, str) else ""
 
 
 def _whole(value: Any) -> str:

@@ -20,6 +20,9 @@ FIXED, IMPROVED, UNCHANGED, WORSE = "fixed", "improved", "unchanged", "worse"
 NOTABLE_RATIO = 1.25
 
 
+# What a file of another tool does not say cannot be held against it.
+_PERHAPS_UNKNOWN = ("interpreter", "platform")
+
 SITE_COLUMNS = (
     "fingerprint",
     "function",
@@ -94,6 +97,8 @@ def refuse_incomparable(before: dict[str, Any], after: dict[str, Any]) -> None:
         ("platform", lambda meta: (meta.get("platform") or {}).get("system")),
     ):
         one, other = found(before), found(after)
+        if key in _PERHAPS_UNKNOWN and None in (one, other):
+            continue
         if one != other:
             raise LeaklabError(
                 f"the runs may not be compared: {key} differs: {one} and {other}; "

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from leaklab.resources import is_bytes
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -47,13 +49,24 @@ class Run:
     def _verdict(self) -> Verdict:
         from leaklab.verdict.judge import judge
 
-        return judge(self.data)
+        verdict = judge(self.data)
+        if verdict.verdict != "leak" or not len(self.data.bounds):
+            return verdict
+        from leaklab.findings.filling import settled
+
+        return settled(self.data, verdict, self._retention)
 
     @cached_property
     def _retention(self) -> pd.DataFrame:
         from leaklab.findings.retention import retention
 
         return retention(self.data)
+
+    @cached_property
+    def _origins(self) -> pd.DataFrame:
+        from leaklab.findings.origins import origins
+
+        return origins(self.data)
 
     @cached_property
     def _trees(self) -> dict[str, AllocationTree]:
@@ -80,10 +93,10 @@ class Run:
     def suspects(self) -> pd.DataFrame:
         """Return the allocation sites whose live bytes grow, worst first, and what retains them.
 
-        Columns as :func:`leaklab.verdict.suspects.suspects`; sizes are bytes, rates bytes per
-        iteration or second.
+        Columns as :func:`leaklab.verdict.suspects.suspects`, and source (text of the line, None
+        where it was not kept); sizes are bytes, rates bytes per iteration or second.
         """
-        frame = self._verdict.suspects.copy()
+        frame = self._with_source(self._verdict.suspects)
         if len(frame):
             holders = self._holders(str(frame["role"].iloc[0]))
             frame["retained_by"] = [holders.get(int(rank), []) for rank in frame["rank"]]
@@ -93,6 +106,26 @@ class Run:
         """Return the paths from a root to what grows; empty without object graphs."""
         return self._retention.copy()
 
+    def origins(self) -> pd.DataFrame:
+        """Return the lines that made the descriptors, threads, children and tasks that pile up.
+
+        Columns as :func:`leaklab.findings.origins.origins`, rates in pieces per iteration or
+        second, and source (text of the line). Empty without an explain pass.
+        """
+        return self._with_source(self._origins)
+
+    def _with_source(self, frame: pd.DataFrame) -> pd.DataFrame:
+        sources = self.data.sources
+        texts = dict(
+            zip(zip(sources["file"], sources["line"], strict=True), sources["text"], strict=True)
+        )
+        found: list[Any] = [
+            texts.get(place) for place in zip(frame["file"], frame["line"], strict=True)
+        ]
+        with_source = frame.copy()
+        with_source["source"] = found
+        return with_source
+
     def tree(self, role: str | None = None) -> AllocationTree:
         """Return the live heap of a role, by default `heap_role`, at the last snapshot."""
         from leaklab.findings.tree import allocation_tree
@@ -101,6 +134,12 @@ class Run:
         if role not in self._trees:
             self._trees[role] = allocation_tree(self.data, role=role)
         return self._trees[role]
+
+    def reserved(self) -> tuple[float, float] | None:
+        """Return bytes of the heap that are mapped and hardly used, and resident bytes, or None."""
+        from leaklab.verdict.reservations import reserved_at_end
+
+        return reserved_at_end(self.data)
 
     def kept_free(self) -> pd.DataFrame:
         """Return what allocators keep free: part, bytes, way_back; empty where nothing is known."""
@@ -114,6 +153,20 @@ class Run:
 
         return tried(self.data)
 
+    def notes(self) -> list[str]:
+        """Return what to know beside the verdict: interpreters that grow by themselves, stop-gaps.
+
+        One sentence each; empty for most runs. Stop-gaps are settings that keep a leaking service
+        below its limit until it is mended (`leaklab.findings.stop_gap`).
+        """
+        from leaklab.analysis.interpreters import of_run
+        from leaklab.findings.stop_gap import stop_gaps
+        from leaklab.verdict.time_left import smallest_limit
+
+        resources = self.verdict().resources
+        gaps = stop_gaps(self.meta, resources, smallest_limit(self.meta))
+        return [*of_run(self.meta), *(f"until it is mended, {gap}" for gap in gaps)]
+
     def time_left(self) -> TimeLeft | None:
         """When resident memory reaches the smallest limit at its rate; None if it does not leak.
 
@@ -123,8 +176,14 @@ class Run:
         from leaklab.verdict.time_left import smallest_limit, time_left
 
         limit = smallest_limit(self.meta)
-        resident = self.verdict().resource("rss_bytes")
+        resident = self.verdict().resource("rss_bytes") or self._imported_memory()
         return time_left(resident, *limit) if limit and resident else None
+
+    def _imported_memory(self) -> ResourceVerdict | None:
+        """What an imported run rests on, where it is memory under a name of its own."""
+        judged = (self.meta.get("import") or {}).get("judged") or ()
+        named = (self.verdict().resource(name) for name in judged if is_bytes(name))
+        return next((entry for entry in named if entry is not None), None)
 
     def resident(self) -> pd.DataFrame:
         """Return resident memory in its parts over time; see :mod:`leaklab.findings.rss`."""
@@ -155,6 +214,7 @@ class Run:
         left = self.time_left()
         further = {
             "suspects": [_suspect_json(row) for row in self.suspects().to_dict("records")],
+            "origins": self.origins().to_dict("records"),
             "time_left": asdict(left) if left else None,
         }
         return {
@@ -206,7 +266,7 @@ def _resource_json(resource: ResourceVerdict) -> dict[str, Any]:
 def _suspect_json(row: Mapping[Any, Any]) -> dict[str, Any]:
     names = (
         "rank", "function", "file", "line", "stack", "live_bytes", "growth_bytes", "rate", "share",
-        "fingerprint", "known", "role", "retained_by",
+        "fingerprint", "known", "role", "retained_by", "group", "source",
     )  # fmt: skip
     return {name: row.get(name) for name in names}
 

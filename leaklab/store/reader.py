@@ -83,6 +83,11 @@ class RunData:
         return self.table("sources")
 
     @property
+    def origins(self) -> pd.DataFrame:
+        """Which calls made the descriptors, threads, children and tasks that were there."""
+        return self.table("origins")
+
+    @property
     def graph_dumps(self) -> pd.DataFrame:
         """Object graph dumps, one row each."""
         return self.table("graph_dumps")
@@ -91,6 +96,11 @@ class RunData:
     def objects(self) -> pd.DataFrame:
         """Objects by type and dump."""
         return self.table("objects")
+
+    @property
+    def bounds(self) -> pd.DataFrame:
+        """Containers that hold so many at most, by dump, and how many they hold."""
+        return self.table("bounds")
 
     @property
     def paths(self) -> pd.DataFrame:

@@ -77,6 +77,24 @@ TABLES: dict[str, pa.Schema] = {
             ("origin", pa.string()),
         ]
     ),
+    # Which call made what was open, running or waiting at a look: so many of one kind and one stack
+    # (null where it is not known). kind: file, socket, pipe, thread, child, task, or what the
+    # kernel calls another descriptor. how the stack is known: made (by that call), alike (by that
+    # call or another one that opens a file of that name), runs (who made it is not known: what a
+    # thread runs, where a task waits). subject: one of them (path, ends of a socket, a name).
+    "origins": pa.schema(
+        [
+            ("pass", pa.string()),
+            ("process", pa.int32()),
+            ("time_seconds", pa.float64()),
+            ("mark", pa.int64()),
+            ("kind", pa.string()),
+            ("stack_id", pa.int64()),
+            ("how", pa.string()),
+            ("count", pa.int64()),
+            ("subject", pa.string()),
+        ]
+    ),
     # Text of the target's source lines that appear in stacks, so that a run that was moved can
     # still show them.
     "sources": pa.schema([("file", pa.string()), ("line", pa.int32()), ("text", pa.string())]),
@@ -108,6 +126,21 @@ TABLES: dict[str, pa.Schema] = {
             ("count", pa.int64()),
             ("shallow_bytes", pa.int64()),
             ("retained_bytes", pa.int64()),
+        ]
+    ),
+    # Containers of a dump that are made to hold so many at most, by path and type of the object
+    # that has the bound. attribute: of that object, "" where it is the container. bound_count and
+    # held_count: of all such objects together, ``count`` of them.
+    "bounds": pa.schema(
+        [
+            ("process", pa.int32()),
+            ("dump", pa.int32()),
+            ("path", pa.string()),
+            ("type", pa.string()),
+            ("attribute", pa.string()),
+            ("count", pa.int64()),
+            ("bound_count", pa.int64()),
+            ("held_count", pa.int64()),
         ]
     ),
     # The objects of a dump by path node (object_graph/paths.py); node and parent (-1 at a root)

@@ -282,6 +282,6 @@ def _without_moments(timeline: HeapTimeline, entry: SiteGrowth, heap_bytes: floa
 
 
 def _telling(entry: SiteGrowth) -> tuple[int, float]:
-    """Leaking sites first, then undecided, then the rest; within each by growth."""
+    """Leaking sites first, by rate; then undecided ones, then the rest, by growth."""
     order = 0 if entry.leaks else 2 if entry.evidence.verdict == STOPPED else 1
-    return (order, -entry.growth.total if order == 0 else -entry.gain)
+    return (order, -entry.growth.rate if order == 0 else -entry.gain)

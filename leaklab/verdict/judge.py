@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from leaklab.analysis.long_series import long_series
 from leaklab.analysis.series import HEAP, resource_names, resource_series, roles
-from leaklab.present.formatting import rate_text, span_text
+from leaklab.present.formatting import place_text, rate_text, span_text
 from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
 from leaklab.verdict.growth import estimate
 from leaklab.verdict.heap_study import HeapStudy, study_heap
+from leaklab.verdict.imported import deciding, judge_long, with_cautions
 from leaklab.verdict.resident import UNEXPLAINED_BYTES, reconcile
 from leaklab.verdict.resources import (
     BOUNDED,
     INCONCLUSIVE,
     LEAK,
     ResourceVerdict,
-    judge_resource,
     reason,
     verdict_of,
 )
@@ -90,10 +91,10 @@ def judge(data: RunData) -> Verdict:
                 resources.append(entry)
             continue
         for role in roles(data):
-            series = resource_series(data, name, role=role)
-            if not len(series):
+            series = long_series(data, name, role=role)
+            if not len(series) or _never_there(name, series):
                 continue
-            entry = judge_resource(series)
+            entry = judge_long(series)
             if name == "rss_bytes" and role in heaps:
                 entry = reconcile(entry, series, heaps[role], studies[role], data)
             if role != "main" and entry.unit == "second":
@@ -101,16 +102,28 @@ def judge(data: RunData) -> Verdict:
             if name not in DECISIVE and len(series) < MINIMUM_POINTS:
                 # Task counts begin when asyncio is imported, perhaps at the very end.
                 entry = replace(entry, decides=False)
-            resources.append(entry)
+            resources.append(deciding(data.meta, entry, series))
     resources = [
         _settled_by_resident(entry, studies[entry.role], resources, data)
         if entry.name == HEAP
         else entry
         for entry in resources
     ]
+    resources = with_cautions(data, resources)
     worst = max(heaps, key=lambda role: (heaps[role].verdict == LEAK, heaps[role].rate), default="")
-    verdict, why = _of_run(tuple(resources), studies)
-    return Verdict(verdict, why, tuple(resources), suspects_table(studies.get(worst)))
+    verdict, why = _of_run(tuple(resources), bool(studies) or "import" in data.meta)
+    return Verdict(verdict, why, tuple(resources), suspects_table(data, studies.get(worst)))
+
+
+def reconsidered(verdict: Verdict, resources: tuple[ResourceVerdict, ...]) -> Verdict:
+    """Return the verdict on a run whose resources, its heap among them, were judged anew."""
+    found, why = _of_run(resources, complete=True)
+    return replace(verdict, verdict=found, reason=why, resources=resources)
+
+
+def _never_there(name: str, series: pd.DataFrame) -> bool:
+    """Whether a program has imported asyncio, and that is all: no task was ever seen."""
+    return name == "task_count" and not series["value"].any()
 
 
 def _of_helper(entry: ResourceVerdict, series: pd.DataFrame, marked: bool) -> ResourceVerdict:
@@ -150,11 +163,11 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
             growth = whole
         first = leaking[0]
         place = describe(study.sites, int(study.sites.frame[first.site]))
-        others = f" and {len(leaking) - 1} more sites" if len(leaking) > 1 else ""
+        more = len(leaking) - 1
+        others = f" and {more} more site{'s' if more > 1 else ''}" if more else ""
         why = (
             f"grew by {rate_text(HEAP, growth.rate, unit, growth.span)} over "
-            f"{span_text(growth.span, unit)} "
-            f"after warm-up, allocated by {place['function']} ({place['file']}:{place['line']})"
+            f"{span_text(growth.span, unit)} after warm-up, allocated by {place_text(place)}"
             f"{others}, and did not slow down"
         )
         return _with_curve(verdict_of(HEAP, study.role, growth, first.evidence, why), study)
@@ -170,9 +183,7 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
         most = max(undecided, key=lambda entry: entry.gain)
         evidence = most.evidence
         place = describe(study.sites, int(study.sites.frame[most.site]))
-        why = f"at {place['function']} ({place['file']}:{place['line']}) it " + reason(
-            HEAP, most.growth, evidence
-        )
+        why = f"at {place_text(place)} it " + reason(HEAP, most.growth, evidence)
     else:
         why = reason(HEAP, growth, evidence)
     return _with_curve(verdict_of(HEAP, study.role, growth, evidence, why), study)
@@ -219,10 +230,8 @@ def _sites_settle(study: HeapStudy) -> bool:
     return settled >= SETTLED_SHARE * study.total.total
 
 
-def _of_run(
-    resources: tuple[ResourceVerdict, ...], studies: dict[str, HeapStudy]
-) -> tuple[str, str]:
-    """A leak of any resource that decides is the run's."""
+def _of_run(resources: tuple[ResourceVerdict, ...], complete: bool) -> tuple[str, str]:
+    """A leak of any resource that decides is the run's. ``complete``: no other pass would tell."""
     deciding = [entry for entry in resources if entry.decides]
     if not deciding:
         # Short-lived helpers are all that was seen.
@@ -242,5 +251,5 @@ def _of_run(
     if not deciding:
         return INCONCLUSIVE, "nothing was measured; record the run again"
     names = ", ".join(dict.fromkeys(entry.name for entry in deciding))
-    missing = "" if studies else "; the explain pass would judge the heap by allocation site"
+    missing = "" if complete else "; the explain pass would judge the heap by allocation site"
     return BOUNDED, f"nothing keeps growing after warm-up: {names}{missing}"

@@ -8,8 +8,11 @@ import numpy as np
 import pandas as pd
 
 from leaklab.analysis.sites import USER_ORIGINS, Sites, site_fingerprint
+from leaklab.present.formatting import amount
 from leaklab.verdict.heap_study import HeapStudy, SiteGrowth, study_heap
 from leaklab.verdict.known import known_growers
+from leaklab.verdict.reservations import reserved_bytes
+from leaklab.verdict.suspect_groups import calls_to, groups
 
 if TYPE_CHECKING:
     from leaklab.store import RunData
@@ -33,6 +36,7 @@ COLUMNS = (
     "note",
     "role",
     "retained_by",
+    "group",
 )
 
 
@@ -47,26 +51,61 @@ def suspects(
 
     Columns: rank (from 1), function, file, line, stack (list of {function, file, line}, most
     recent call first), live_bytes (at the last snapshot), growth_bytes (since the baseline), rate
-    with rate_low and rate_high (bytes per unit), unit, share (of the growth of all leaking sites,
-    or of all growing ones where none leaks), evidence (grows, stopped, undecided), fingerprint,
+    with rate_low and rate_high (bytes per unit), unit, share (of what leaking sites gained,
+    each after its warm-up; NaN for one that does not leak beside others that do; where none leaks,
+    of what all growing ones gained), evidence (grows, stopped, undecided), fingerprint,
     known (why the growth is expected, or None), note (what to be careful about, or None), role,
-    retained_by (filled by the retention analysis). Empty where no heap was recorded.
+    retained_by (filled by the retention analysis), group (of sites that belong to one leak: the
+    rank of the first and the call they share, {rank, function, file, line}; None for a site that
+    stands alone). Empty where no heap was recorded.
     """
     study = study_heap(data, role=role, user_origins=user_origins)
-    return suspects_table(study, limit=limit)
+    return suspects_table(data, study, limit=limit)
 
 
-def suspects_table(study: HeapStudy | None, *, limit: int = 20) -> pd.DataFrame:
+def suspects_table(data: RunData, study: HeapStudy | None, *, limit: int = 20) -> pd.DataFrame:
     """The table of :func:`suspects` from a study that was already made."""
     if study is None:
         return pd.DataFrame({name: [] for name in COLUMNS})
-    counted = study.leaking or study.growing
+    reserved = reserved_bytes(data, study)
+    leaking = study.leaking
+    # What is only reserved is no growth of the heap, unless ever more of it is.
+    counted = leaking or [entry for entry in study.growing if entry.site not in reserved]
     whole = sum(entry.gain for entry in counted if entry.gain > 0)
-    rows = [_row(study, entry, whole) for entry in study.growing[:limit]]
+    shared = {id(entry) for entry in counted}
+    shown = study.growing[:limit]
+    rows = []
+    for entry in shown:
+        row = _row(study, entry)
+        row["share"] = entry.gain / whole if whole and id(entry) in shared else float("nan")
+        if entry.site in reserved:
+            row["note"] = (
+                f"{amount('heap_bytes', reserved[entry.site])} of it is address space that was "
+                "reserved and is hardly used: resident memory did not follow"
+            )
+        rows.append(row)
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame["rank"] = np.arange(1, len(frame) + 1)
     frame["role"] = study.role
+    # Where nothing leaks, what grows a little has nothing in common.
+    among = [entry for entry in shown if leaking and id(entry) in shared]
+    frame["group"] = pd.Series(_grouped(study, among, len(shown)), dtype=object)
     return frame
+
+
+def _grouped(
+    study: HeapStudy, leaking: list[SiteGrowth], count: int
+) -> list[dict[str, Any] | None]:
+    """The group of each row; leaking sites come first."""
+    calls = [calls_to(study.sites, one.site, _largest_stack(study, one)) for one in leaking]
+    found = groups(calls, [one.growth.rate for one in leaking])
+    rows: list[dict[str, Any] | None] = [
+        None
+        if group is None
+        else {"rank": group[0] + 1} | dict(zip(("function", "file", "line"), group[1], strict=True))
+        for group in found
+    ]
+    return rows + [None] * (count - len(rows))
 
 
 def site_series(data: RunData, fingerprint: str, *, role: str = "main") -> pd.DataFrame:
@@ -90,7 +129,7 @@ def _largest_stack(study: HeapStudy, entry: SiteGrowth) -> int:
     return int(members[np.argmax(live[members])])
 
 
-def _row(study: HeapStudy, entry: SiteGrowth, whole: float) -> dict[str, Any]:
+def _row(study: HeapStudy, entry: SiteGrowth) -> dict[str, Any]:
     sites = study.sites
     stack = _largest_stack(study, entry)
     known = known_growers()[entry.known] if entry.known >= 0 else None
@@ -103,7 +142,6 @@ def _row(study: HeapStudy, entry: SiteGrowth, whole: float) -> dict[str, Any]:
         "rate_low": entry.growth.rate_low,
         "rate_high": entry.growth.rate_high,
         "unit": entry.growth.unit,
-        "share": entry.gain / whole if whole else 0.0,
         "evidence": entry.evidence.verdict,
         "fingerprint": site_fingerprint(sites, stack, entry.site),
         "known": f"{known.name}: {known.reason}" if known else None,

@@ -9,6 +9,8 @@ from typing import Any
 from leaklab.present.formatting import amount, span_text
 from leaklab.verdict.resources import LEAK, ResourceVerdict
 
+MACHINE = "memory of the machine"
+
 
 @dataclass(frozen=True)
 class TimeLeft:
@@ -59,7 +61,7 @@ def smallest_limit(meta: dict[str, Any]) -> tuple[float, str] | None:
         (limits.get("memory_bytes"), "--limit-memory"),
         (limits.get("cgroup_memory_bytes"), "limit of the control group"),
         (limits.get("address_space_bytes"), "RLIMIT_AS"),
-        (platform.get("memory_bytes"), "memory of the machine"),
+        (platform.get("memory_bytes"), MACHINE),
     ]
     found = [(float(value), name) for value, name in known if value]
     return min(found) if found else None

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import psutil
 
 from leaklab.errors import LeaklabError
-from leaklab.present.text import quantity, safe
+from leaklab.present.terminal import quantity, safe
 
 HEADING = (
     f"{'time':>8}  {'resident':>10}  {'change':>10}  {'fds':>6}  {'threads':>7}  {'children':>8}"

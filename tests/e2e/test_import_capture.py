@@ -138,7 +138,13 @@ def test_an_aggregated_capture_has_heaps_but_no_verdict(tmp_path: Path) -> None:
     data = imported(record(tmp_path, "--aggregate"), tmp_path)
     assert "no history" in data.meta["processes"][0]["note"]
     assert data.snapshots["live_bytes"].iloc[0] > 59 * 100_000
-    assert judge(data).verdict == "inconclusive"
+    verdict = judge(data)
+    heap = verdict.resource("heap_bytes")
+    assert heap is not None
+    assert heap.verdict == "inconclusive"
+    assert "record without --aggregate" in heap.reason
+    # Resident memory has a history all the same.
+    assert verdict.resource("rss_bytes") is not None
 
 
 def test_a_foreign_file_and_a_missing_one_get_one_line(tmp_path: Path) -> None:

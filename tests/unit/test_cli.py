@@ -52,7 +52,7 @@ def status_and_error(capsys: pytest.CaptureFixture[str], *arguments: str) -> tup
         (["compare", "a", "b", "--fail-on", "bad"], "unknown outcome: bad"),
         (["run", "nowhere.ipynb"], "no such notebook"),
         (["watch", "x"], "not a process id"),
-        (["import", "nowhere.bin"], "no capture file"),
+        (["import", "nowhere.bin"], "no such file"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(

@@ -102,6 +102,8 @@ def test_airflow_dag() -> None:
             check_leaklab_command(shlex.split(text.split("|")[0])[1:])
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted(path for path in FOLDER.rglob("*") if path.is_file()), ids=lambda path: path.name
+)
 def test_no_example_names_a_machine_of_ours(path: Path) -> None:
     assert not re.search(r"/(work|root|tmp)/", path.read_text())

@@ -7,7 +7,8 @@ import json
 import synthetic
 
 from leaklab.present.formatting import amount
-from leaklab.present.text import quantity, run_text
+from leaklab.present.terminal import quantity
+from leaklab.present.text import run_text
 from leaklab.results.run import Run, plain
 
 

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 # Points in time at which the heap is rebuilt: enough for a verdict, few enough that memray's
 # history of a capture of any length stays small.
 SNAPSHOT_COUNT = 200
+# memray samples resident memory every 10 ms and once more when it closes a capture. A file whose
+# samples end this much before its header says was cut, however busy the machine was.
+LEAST_MISSING_SECONDS = 0.2
+MISSING_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,16 @@ class _Content:
 
 
 def import_capture(
-    capture: str | Path, *, store: str | None = None, name: str | None = None
+    capture: str | Path,
+    *,
+    store: str | None = None,
+    name: str | None = None,
+    variant: str | None = "capture",
+    limits: dict[str, float] | None = None,
 ) -> str:
     """Turn ``capture`` and its children's files (``capture.PID``) into a run; return its path.
+
+    ``variant`` and ``limits`` (as in run.json: memory_bytes) are kept with the run.
 
     A plain capture gives the live heap at up to ``SNAPSHOT_COUNT`` moments and the resident set
     size beside it. An aggregated one has no history: it gives the heap at its high-water mark and
@@ -58,12 +69,23 @@ def import_capture(
     if not path.is_file():
         raise UsageError(f"no capture file: {path}; allowed: a file written by `memray run`")
     with _silence():
-        return _import(path, store or default_store(), name or path.stem)
+        headers = [(file, _header(file)) for file in (path, *_children(path))]
+        meta = {**_meta(path, headers[0][1]), "limits": limits or {}}
+        where = store or default_store()
+        return _import(headers, RunWriter.create(where, name or path.stem, variant, meta))
 
 
-def _import(path: Path, store: str, name: str) -> str:
-    headers = [(file, _header(file)) for file in (path, *_children(path))]
-    writer = RunWriter.create(store, name, "capture", _meta(path, headers[0][1]))
+def can_read(capture: Path) -> bool:
+    """Return whether the memray that is installed can read ``capture``."""
+    try:
+        with _silence():
+            _header(capture)
+    except LeaklabError:
+        return False
+    return True
+
+
+def _import(headers: list[tuple[Path, memray.Metadata]], writer: RunWriter) -> str:
     stacks = StackTable()
     state = "incomplete"
     try:
@@ -154,6 +176,8 @@ def _words(command_line: str) -> list[str]:
 def _import_process(
     writer: RunWriter, stacks: StackTable, number: int, path: Path, header: memray.Metadata
 ) -> dict[str, Any]:
+    import memray
+
     content = _replayed(path, header, stacks) or _read(path, header, stacks)
     if content.note is not None:
         writer.event("import", f"{path.name}: {content.note}", process=number)
@@ -173,6 +197,7 @@ def _import_process(
         "exit_status": None,
         "traced": True,
         "note": content.note,
+        "aggregated": header.file_format == memray.FileFormat.AGGREGATED_ALLOCATIONS,
     }
 
 
@@ -209,7 +234,10 @@ def _read(path: Path, header: memray.Metadata, stacks: StackTable) -> _Content:
     end = moments[-1][0] if moments else 0.0
     if header.file_format == memray.FileFormat.AGGREGATED_ALLOCATIONS:
         end = end or header.end_time.timestamp() - started
-        note: str | None = "aggregated capture: no history, only the high-water mark and the end"
+        note: str | None = (
+            "aggregated capture: no history, only the high-water mark and the end; record without "
+            "--aggregate for a verdict"
+        )
         heap_seconds, history = [end, end], two_heaps(reader, stacks)
     else:
         note = _why_open(header, end)
@@ -227,6 +255,12 @@ def _why_open(header: memray.Metadata, last_seconds: float) -> str | None:
     Closing it, memray writes the end into the header; until then that is the start.
     """
     lasted = (header.end_time - header.start_time).total_seconds()
+    missing = lasted - last_seconds
+    if missing > max(LEAST_MISSING_SECONDS, MISSING_SHARE * lasted):
+        return (
+            f"the file is cut off: its figures end after {last_seconds:.3g} of {lasted:.3g} "
+            "seconds; copy it again"
+        )
     if lasted >= max(last_seconds, MEMORY_INTERVAL_SECONDS):
         return None
     return "the capture was not closed: the process was killed or still runs"

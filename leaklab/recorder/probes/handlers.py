@@ -16,6 +16,7 @@ from leaklab.errors import LeaklabError
 from leaklab.recorder.graph import GraphDumps
 from leaklab.recorder.heap.stream import HeapReader, SourcePaths, StackTable
 from leaklab.recorder.options import RecordOptions
+from leaklab.recorder.probes.origins import OriginLog
 from leaklab.recorder.processes.samples import Samples
 from leaklab.recorder.processes.table import SHORT_SECONDS, Tracked
 from leaklab.store import RunWriter
@@ -80,6 +81,11 @@ class Conversation:
         self._dumped: dict[str, Tracked] = {}
         if options.takes_graphs(pass_name):
             self.graphs = GraphDumps(pass_name, graph_folder, options.graph_limit_seconds)
+        self._origins: OriginLog | None = None
+        if self.traces:
+            folders = self._working_folder, self._source_folder
+            share = options.snapshot_share
+            self._origins = OriginLog(pass_name, writer, stacks, *folders, share)
         self.stopping = False
         #: live bytes of the snapshot taken last; None before the first
         self.live_bytes: int | None = None
@@ -119,6 +125,8 @@ class Conversation:
         trace = self.traces and tracked.memray and not tracked.traced
         if self.traces and not tracked.memray:
             self.note_untraced(tracked, f"memray is not installed; {how_to_add(tracked)}")
+        if self._origins is not None:
+            self._origins.begin(tracked)
         tracked.trace_later = trace and self._many_short(tracked.role)
         tracked.ticks = self._ticks or tracked.trace_later
         tick_seconds = IDLE_SNAPSHOT_SECONDS if self.traces else GRAPH_TICK_SECONDS
@@ -134,6 +142,7 @@ class Conversation:
             f"mark_share={self._options.mark_share}",
             f"hooks={','.join(self._options.hooks)}",
             f"graphs={self._options.graphs if self.graphs is not None else 0}",
+            f"origins={int(self._origins is not None and self._origins.expects(tracked))}",
         )
 
     def _trace(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
@@ -245,6 +254,8 @@ class Conversation:
         )
         if mark is not None and not self.stopping:
             yield from self._graph(tracked, mark, now)
+        if is_mark and not self.stopping:
+            yield from self._look_at_origins(tracked, now, mark)
         if snapshot:
             yield from self._snapshot(tracked, now, mark, quiescent)
         else:
@@ -340,10 +351,18 @@ class Conversation:
         self._samples.told(tracked, now, figures)
         if not tracked.told_mark_count:
             yield from self._graph(tracked, None, now)
+        if not tracked.told_mark_count and now - tracked.started_seconds > IDLE_AFTER_SECONDS:
+            yield from self._look_at_origins(tracked, now, None)
         if snapshot and tracked.heap is not None:
             yield from self._snapshot(tracked, now, None, collected)
         else:
             yield self._last_word(tracked, now)
+
+    def _look_at_origins(self, tracked: Tracked, now: float, mark: int | None) -> Steps:
+        """Ask which call made what is open, when that is due."""
+        if self._origins is not None:
+            expected = self._expected_mark_counts.get(tracked.role)
+            yield from self._origins.look(tracked, now, mark, expected)
 
     def _trim(
         self, tracked: Tracked, now: float, mark: int | None

@@ -122,6 +122,7 @@ class Samples:
         values: Mapping[str, Any],
     ) -> None:
         measured = {name: value for name, value in values.items() if value is not None}
+        tracked.counts.see(measured)
         young = tracked.role != MAIN and now - tracked.started_seconds < SHORT_SECONDS
         if mark is None and young:
             waiting = tracked.young_samples = tracked.young_samples or []

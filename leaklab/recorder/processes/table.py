@@ -6,12 +6,13 @@ import os
 import re
 from collections import Counter
 from collections.abc import Container, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
 from leaklab.recorder.channel import Connection
 from leaklab.recorder.heap.stream import HeapStream, SnapshotSchedule
+from leaklab.recorder.processes.counts import RisingCounts
 from leaklab.recorder.procfs import (
     ProcessFiles,
     ProcessGoneError,
@@ -46,6 +47,7 @@ class Tracked:
     started_seconds: float
     collect_schedule: SnapshotSchedule
     snapshot_schedule: SnapshotSchedule
+    counts: RisingCounts = field(default_factory=RisingCounts)
     connection: Connection | None = None
     steps: Generator[tuple[str, ...], dict[str, Any], None] | None = None
     heap: HeapStream | None = None
@@ -112,6 +114,7 @@ class Tracked:
             "ended_seconds": self.ended_seconds,
             "exit_status": status if status is not None and status >= 0 else None,
             "traced": self.traced,
+            "rising": self.counts.rising,
             "note": self.note,
             "process_count": self.process_count,
         }

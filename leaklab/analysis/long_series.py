@@ -1,0 +1,228 @@
+"""What hides growth in a long series, taken out before it is judged: restarts, the course of the
+day, and an idle end. Each only where the recording itself tells it."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from leaklab.analysis.series import processes_of, resource_series, untraced_pass, work_end
+from leaklab.resources import is_bytes
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from leaklab.store import RunData
+
+    Floats = NDArray[np.float64]
+
+DAY_SECONDS = 86_400.0
+WEEK_SECONDS = 7 * DAY_SECONDS
+# A course is known once it was seen so many times from end to end.
+LEAST_PERIODS = 3
+BINS = 48
+LEAST_FIGURES_A_PERIOD = 12
+# The course seen in every other period must be that of the rest, or it is chance.
+LEAST_AGREEMENT = 0.5
+CPU = "gauge:cpu_percent"
+# Below this share of its usual use of the processor a process is idle.
+IDLE_SHARE = 0.1
+# An idle end this long, and twice as long as any pause before it, is no pause.
+LEAST_IDLE_SHARE = 0.05
+PAUSES = 2.0
+_LEAST_FIGURES = 3
+LONE_SHARE = 0.5
+
+
+def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame:
+    """Return a resource of a role as it is judged; see :func:`resource_series` for the columns.
+
+    By time only: lives of a process that was restarted are joined by age, so that x is the age in
+    seconds; an end without work is cut off; what comes again every day (or week) is taken away.
+    ``attrs``: without, what was taken out, in words; course, half the range of the daily course, 0
+    where there is none; now, where the last of several lives stands, NaN for one life; like, the
+    resource whose material growth counts, for memory under a name of its own.
+    """
+    series = resource_series(data, name, role=role)
+    without: list[str] = []
+    course, now = 0.0, math.nan
+    if series.attrs["unit"] == "second" and len(series) >= _LEAST_FIGURES:
+        x, y = (series[key].to_numpy(np.float64) for key in ("x", "value"))
+        lives = successive_lives(data, name, role)
+        if len(lives) > 1:
+            x, y = joined_by_age(lives)
+            now = float(lives[-1][1][-1])
+            without.append(f"by age over {len(lives)} lives")
+        else:
+            busy = busy_count(x, *_cpu(data, role)) if name != CPU else len(x)
+            if busy < len(x):
+                x, y = x[:busy], y[:busy]
+                without.append("without the idle end")
+        for period, word in ((WEEK_SECONDS, "weekly"), (DAY_SECONDS, "daily")):
+            found = recurring(x, y, period)
+            if found is not None:
+                y = y - found
+                course = max(course, float(np.ptp(found)) / 2)
+                without.append(f"beyond the {word} course")
+        if without:
+            attrs = dict(series.attrs)
+            series = _frame(x, y)
+            series.attrs.update(attrs)
+    series.attrs.update(without=without, course=course, now=now)
+    judged = (data.meta.get("import") or {}).get("judged") or ()
+    if name in judged and is_bytes(name):
+        series.attrs["like"] = "rss_bytes"
+    return series
+
+
+def _frame(x: Floats, y: Floats) -> pd.DataFrame:
+    import pandas as pd
+
+    missing = np.full(len(x), np.nan)
+    columns = {"x": x, "time_seconds": x, "mark": missing, "value": y}
+    return pd.DataFrame({**columns, "quiescent": np.zeros(len(x), bool)})
+
+
+def successive_lives(data: RunData, name: str, role: str) -> list[tuple[Floats, Floats]]:
+    """Return (seconds, values) of each process of a role where one followed the other.
+
+    Only of imported figures, whose file told the restarts; empty where processes of the role ran
+    beside each other, which are summed instead.
+    """
+    if "import" not in data.meta:
+        return []
+    members = processes_of(data, role, untraced_pass(data))
+    samples = data.samples
+    samples = samples[samples["name"].eq(name) & samples["process"].isin(list(members))]
+    lives: list[tuple[Floats, Floats]] = []
+    for _, rows in samples.groupby("process", sort=False):
+        rows = rows[rows["value"].notna()].sort_values("time_seconds", kind="stable")
+        if len(rows):
+            x, y = (rows[key].to_numpy(np.float64) for key in ("time_seconds", "value"))
+            lives.append((x, y))
+    lives = [(x[: work_end(y)], y[: work_end(y)]) for x, y in lives]
+    lives.sort(key=lambda life: float(life[0][0]))
+    for earlier, later in pairwise(lives):
+        if later[0][0] <= earlier[0][-1]:
+            return []
+    return lives
+
+
+def joined_by_age(lives: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
+    """Return one course by age: at each age the mean change of the lives that reached it.
+
+    Changes are joined, not levels: lives that end sooner, or start higher, make no step. The first
+    value is the mean of theirs; x is the age in seconds, evenly spaced, up to the second longest
+    life where the longest has less than half of all time to itself.
+    """
+    steps = np.concatenate([np.diff(seconds) for seconds, _ in lives])
+    steps = steps[steps > 0]
+    step = float(np.median(steps)) if len(steps) else 1.0
+    courses = []
+    for seconds, values in lives:
+        place = (seconds - seconds[0]) / step
+        grid = np.arange(round(float(place[-1])) + 1)
+        courses.append(np.interp(grid, place, values))
+    lengths = sorted(len(course) for course in courses)
+    # Ages that one life alone has reached tell less than what several did alike, unless most of the
+    # time is theirs.
+    alone = lengths[-1] - lengths[-2] if len(lengths) > 1 else 0
+    length = lengths[-2] if 0 < alone <= LONE_SHARE * sum(lengths) else lengths[-1]
+    courses = [course[:length] for course in courses]
+    change, count = np.zeros(length), np.zeros(length)
+    for course in courses:
+        change[1 : len(course)] += np.diff(course)
+        count[1 : len(course)] += 1
+    first = float(np.mean([course[0] for course in courses]))
+    joined: Floats = first + np.cumsum(change / np.maximum(count, 1))
+    age: Floats = step * np.arange(length, dtype=np.float64)
+    return age, joined
+
+
+def recurring(x: Floats, y: Floats, period: float) -> Floats | None:
+    """Return the course that comes again each ``period`` seconds, at x; None where none is seen.
+
+    From three whole periods on: the median, by time of the period, of the distance from the mean
+    of the period around. It has no trend in it, so taking it away leaves a leak as it is.
+    """
+    if len(x) < LEAST_PERIODS * LEAST_FIGURES_A_PERIOD:
+        return None
+    # The last figure stands for the time up to the next one; the ends may miss one bin.
+    covered = (x[-1] - x[0]) * len(x) / (len(x) - 1)
+    if covered < (LEAST_PERIODS - 1 / BINS) * period:
+        return None
+    figures_a_period = len(x) * period / covered
+    bins = int(min(BINS, figures_a_period / 2)) // 2 * 2
+    if figures_a_period < LEAST_FIGURES_A_PERIOD or bins < 2:
+        return None
+    width = period / bins
+    place = ((x - x[0]) / width).astype(int)
+    count = np.bincount(place)
+    sums = np.bincount(place, weights=y)
+    seen = count > 0
+    cells = np.arange(len(count))
+    level = np.interp(cells, cells[seen], sums[seen] / count[seen])
+    window = np.full(bins + 1, 1.0 / bins)
+    window[[0, -1]] /= 2
+    half = bins // 2
+    distance = level[half:-half] - np.convolve(level, window, mode="valid")
+    phase = cells[half:-half] % bins
+    turn = cells[half:-half] // bins
+    known = seen[half:-half]
+    course = _by_phase(distance, phase, known, bins)
+    halves = [_by_phase(distance, phase, known & (turn % 2 == odd), bins) for odd in (0, 1)]
+    if course is None or halves[0] is None or halves[1] is None or not np.ptp(course):
+        return None
+    if min(float(np.std(part)) for part in halves if part is not None) == 0:
+        return None
+    if float(np.corrcoef(halves[0], halves[1])[0, 1]) < LEAST_AGREEMENT:
+        return None
+    course = course - course.mean()
+    centre = (np.arange(bins) + 0.5) * width
+    result: Floats = np.interp((x - x[0]) % period, centre, course, period=period)
+    return result
+
+
+def _by_phase(
+    distance: Floats, phase: NDArray[Any], known: NDArray[np.bool_], bins: int
+) -> Floats | None:
+    """The median distance by time of the period; None where some of it was never seen."""
+    result = np.full(bins, np.nan)
+    for number in range(bins):
+        rows = distance[known & (phase == number)]
+        if len(rows):
+            result[number] = np.median(rows)
+    missing = ~np.isfinite(result)
+    if missing.mean() > 1 / 4:
+        return None
+    where = np.arange(bins)
+    filled: Floats = np.interp(where, where[~missing], result[~missing], period=bins)
+    return filled
+
+
+def _cpu(data: RunData, role: str) -> tuple[Floats, Floats]:
+    series = resource_series(data, CPU, role=role)
+    if series.attrs["unit"] != "second":
+        return np.empty(0), np.empty(0)
+    return series["x"].to_numpy(np.float64), series["value"].to_numpy(np.float64)
+
+
+def busy_count(x: Floats, seconds: Floats, cpu: Floats) -> int:
+    """Return how many of the points x lie before an idle end, told by the use of the processor.
+
+    All of them where the processor's use is not known, or the process worked up to the end.
+    """
+    usual = float(np.quantile(cpu, 0.75)) if len(cpu) else 0.0
+    busy = np.flatnonzero(cpu > IDLE_SHARE * usual)
+    if usual <= 0 or len(busy) < _LEAST_FIGURES:
+        return len(x)
+    last = float(seconds[busy[-1]])
+    idle = float(seconds[-1]) - last
+    longest = float(np.max(np.diff(seconds[busy])))
+    if idle < LEAST_IDLE_SHARE * (seconds[-1] - seconds[0]) or idle < PAUSES * longest:
+        return len(x)
+    return int(np.searchsorted(x, last, side="right"))

@@ -1,0 +1,58 @@
+"""``leaklab import``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from leaklab.cli import reading, recording
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="CSV, TSV, JSON lines; Prometheus JSON, Grafana CSV; mprof, psrecord, pidstat, top, "
+        "ps, docker stats; memray captures (children's files beside them too) and pages; dumps of "
+        "tracemalloc; log lines with --line; any of them as gzip",
+    )
+    reading.add_reading_options(parser)
+    parser.add_argument("--name", help="name of the run (the file's, without its ending)")
+    parser.add_argument("--variant", help="variant, for example before or after")
+    parser.add_argument("--json", action="store_true", help="print the verdict as JSON instead")
+    recording.add_fail_on_option(parser, "leak, inconclusive")
+    recording.add_store_option(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write a run for each file and print its folder; what was understood goes to stderr."""
+    from leaklab.importers.files import import_files
+    from leaklab.importers.reading import Options
+    from leaklab.recordings import open as open_run
+    from leaklab.store import default_store
+
+    given = reading.reading_options(arguments)
+    form, limit_bytes = given.pop("format"), given.pop("limit_bytes")
+    folders = import_files(
+        [Path(name) for name in arguments.files],
+        Options(**given),
+        form=form,
+        name=arguments.name,
+        variant=arguments.variant,
+        limit_bytes=limit_bytes,
+        store=arguments.store or default_store(),
+        say=recording.note,
+    )
+    failed = False
+    for folder in folders:
+        if arguments.json or arguments.fail_on:
+            opened = open_run(folder)
+            failed = failed or opened.verdict().verdict in arguments.fail_on
+            if arguments.json:
+                print(json.dumps(opened.to_json(), indent=1), flush=True)
+                continue
+        print(folder, flush=True)
+    return 3 if failed else 0

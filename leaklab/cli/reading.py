@@ -1,0 +1,50 @@
+"""The options that say how a file of another tool is read."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from leaklab.quantities import size_bytes
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Add every option that says what is in a file."""
+    group = parser.add_argument_group("how a file of another tool is read")
+    group.add_argument("--format", metavar="NAME", help="read it as this, whatever it looks like")
+    group.add_argument("--time", metavar="COL", help="column of times, or of iterations")
+    group.add_argument(
+        "--value",
+        action="append",
+        default=[],
+        metavar="COL[=NAME]",
+        help="column to judge, as rss_bytes, fd_count, gauge:NAME … or as mark, a count of units "
+        "of work (repeatable)",
+    )
+    group.add_argument("--unit", metavar="UNIT", help="of memory, if nothing says it: MiB, KB …")
+    group.add_argument("--group", metavar="COL", help="column that tells processes apart")
+    group.add_argument(
+        "--line", metavar="REGEX", help=r"log lines: 'RSS=(?P<rss>[\d.]+) MB' takes out a figure"
+    )
+    group.add_argument(
+        "--limit", type=size_bytes, metavar="SIZE", help="what it may grow to, for the time left"
+    )
+    group.add_argument(
+        "--trust-pickle",
+        action="store_true",
+        help="load pickles (dumps of tracemalloc): runs whatever is in them",
+    )
+
+
+def reading_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what the user said as keyword arguments of :func:`leaklab.recordings.read`."""
+    return {
+        "format": arguments.format,
+        "time": arguments.time,
+        "values": tuple(arguments.value),
+        "unit": arguments.unit,
+        "group": arguments.group,
+        "line": arguments.line,
+        "limit_bytes": arguments.limit,
+        "trust_pickle": arguments.trust_pickle,
+    }

@@ -1,0 +1,22 @@
+"""A door into a running service: what it holds and what grows, without a debugger or a tracer.
+
+`leaklab.door.asgi.LeakDoor(app)` and `leaklab.door.wsgi.LeakDoor(app)` wrap an application;
+`leaklab.door.open()` is for what speaks no HTTP. Standard library alone in the service: graphs are
+walked in a copy of the process and analysed by a process of its own.
+"""
+
+from __future__ import annotations
+
+from leaklab.door.keeper import Keeper, keeper
+
+__all__ = ["Keeper", "open"]
+
+
+def open(folder: str | None = None) -> Keeper:  # noqa: A001 (leaklab.door.open is its name)
+    """Open the door of this process: it keeps its figures and answers to ``folder``.
+
+    For a Celery worker, a cron job, an asyncio program: whoever runs as the same user asks with
+    ``python -m leaklab.door FOLDER``. Call it in each process, after a fork; calling it again does
+    nothing. Raises LeaklabError where the folder is not private.
+    """
+    return keeper(folder)

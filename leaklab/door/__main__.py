@@ -1,0 +1,52 @@
+"""Ask at a door that has no HTTP: ``python -m leaklab.door FOLDER [graph PID]``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from leaklab.door import analysis
+from leaklab.door import folder as store
+from leaklab.errors import LeaklabError, UsageError
+
+
+def main(words: list[str]) -> int:
+    """Print the status of a service's workers, or take a look at what one holds."""
+    if len(words) not in (1, 3) or (len(words) == 3 and words[1] != "graph"):
+        raise UsageError("how to ask: python -m leaklab.door FOLDER [graph PID]")
+    folder = Path(words[0])
+    if not folder.is_dir():
+        raise LeaklabError(f"no such folder: {folder}; the service was given it, or made it")
+    if len(words) == 1:
+        print(json.dumps(analysis.status(folder), indent=1))
+        return 0
+    return _look(folder, words[2])
+
+
+def _look(folder: Path, word: str) -> int:
+    pid = int(word) if word.isdecimal() else -1
+    if pid not in store.workers(folder):
+        known = ", ".join(map(str, store.workers(folder))) or "none"
+        raise LeaklabError(f"no such worker: {word}; there are: {known}")
+    if not store.begin_look(folder):
+        raise LeaklabError("another look is under way: one at a time; try again later")
+    result = folder / f"graph-{pid}.json"
+    store.write(result, {"state": "asked"})
+    store.write(folder / f"request-{pid}.json", {"asked": time.time()})
+    until = time.monotonic() + store.LOOK_SECONDS
+    while time.monotonic() < until:
+        found = store.read(result)
+        if found.get("state") in ("complete", "failed", "refused"):
+            print(json.dumps(found, indent=1))
+            return 0 if found["state"] == "complete" else 1
+        time.sleep(0.1)  # another process's file: there is nothing to be woken by
+    raise LeaklabError(f"no answer of worker {pid} in {store.LOOK_SECONDS:g} s; is it alive?")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except LeaklabError as problem:
+        sys.exit(f"leaklab: {problem}")

@@ -1,0 +1,137 @@
+"""Judges what workers have left and reads their graphs, in a process beside the service.
+
+``python -m leaklab.door.analysis FOLDER`` prints verdicts as JSON; ``… DUMP WALKER RESULT HELD``
+waits for the walker of a dump, analyses it and leaves the answer in RESULT.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from leaklab.door import folder as store
+from leaklab.errors import LeaklabError
+
+HOLDER_COUNT = 20
+FEWEST_POINTS = 10
+_WAIT_SECONDS = 100.0
+
+
+def status(folder: Path) -> dict[str, Any]:
+    """Return each worker's verdict, resources and cost; ``verdict`` is the worst of them."""
+    workers = [_worker(pid, left, folder) for pid, left in sorted(store.workers(folder).items())]
+    said = [worker["verdict"] for worker in workers]
+    worst = next((v for v in ("leak", "inconclusive", "bounded") if v in said), "inconclusive")
+    return {"verdict": worst, "workers": workers}
+
+
+def _worker(pid: int, left: dict[str, Any], folder: Path) -> dict[str, Any]:
+    from leaklab.verdict.judge_series import judge_series
+
+    resources = []
+    for name, series in left.get("series", {}).items():
+        seconds, values = series["seconds"], series["values"]
+        row = {"name": name, "last": values[-1], "peak": series["peak"], "verdict": "inconclusive"}
+        if len(seconds) < FEWEST_POINTS:
+            row["reason"] = f"{len(seconds)} figures so far; {FEWEST_POINTS} are needed"
+        else:
+            entry = judge_series(seconds, values, resource=name)
+            row |= {"verdict": entry.verdict, "reason": entry.reason}
+            for key in ("rate", "rate_low", "rate_high"):
+                value = getattr(entry, key)
+                row[f"{key}_per_second"] = value if math.isfinite(value) else None
+        resources.append(row)
+    said = [row["verdict"] for row in resources]
+    age = float(left.get("age_seconds") or 0.0)
+    graph = store.read(folder / f"graph-{pid}.json")
+    return {
+        "worker": pid,
+        "age_seconds": age,
+        "verdict": next((v for v in ("leak", "bounded") if v in said), "inconclusive"),
+        "resources": resources,
+        "holders": graph.get("holders", [])[:3],
+        "held_seconds": left.get("held_seconds"),
+        "overhead_ratio": float(left.get("spent_seconds") or 0.0) / max(age, 1.0),
+    }
+
+
+def look(dump: Path, walker: int, result: Path, held_seconds: float) -> None:
+    """Leave what a worker holds in ``result``: the largest holders, what grew since the last look.
+
+    Only names of types and of places (module, attribute); no values, no paths, no source.
+    """
+    before = store.read(result.with_suffix(".last"))
+    try:
+        from leaklab.object_graph.file import read_dump
+        from leaklab.object_graph.tables import dump_tables
+        from leaklab.recorder.graph import wait_dump
+
+        wait_dump(dump, walker, _WAIT_SECONDS)
+        tables = dump_tables(read_dump(dump), with_dominators=False)
+    except (LeaklabError, OSError, ValueError, MemoryError) as error:
+        reason = str(error) or type(error).__name__
+        store.write(result, {"state": "failed", "reason": reason})
+        return
+    finally:
+        dump.unlink(missing_ok=True)
+    rows = _holders(tables["paths"], before.get("counts") or {})
+    counts = {row.pop("fingerprint"): [row["count"], row["retained_bytes"]] for row in rows}
+    store.write(result.with_suffix(".last"), {"counts": counts})
+    ranked = sorted(rows, key=lambda row: (row["growth_bytes"] or 0, row["retained_bytes"]))[::-1]
+    objects = tables["objects"].head(HOLDER_COUNT)
+    store.write(
+        result,
+        {
+            "state": "complete",
+            "held_seconds": held_seconds,
+            "object_count": int(tables["objects"]["count"].sum()),
+            "compared": bool(before),
+            "holders": ranked[:HOLDER_COUNT],
+            "types": [
+                {"type": str(t), "count": int(c), "retained_bytes": int(r)}
+                for t, c, r in zip(
+                    objects["type"], objects["count"], objects["retained_bytes"], strict=True
+                )
+            ],
+        },
+    )
+
+
+def _holders(paths: Any, before: dict[str, Any]) -> list[dict[str, Any]]:
+    """Path nodes of the target's own that hold much, with their growth where it is known."""
+    own = paths[(paths["tree"] == "path") & (paths["kind"] != "leaklab")]
+    own = own.sort_values("retained_bytes", ascending=False).head(50 * HOLDER_COUNT)
+    rows = []
+    for row in own.to_dict("records"):
+        was = before.get(str(row["fingerprint"]))
+        count, retained = int(row["count"]), int(row["retained_bytes"])
+        rows.append(
+            {
+                "fingerprint": str(row["fingerprint"]),
+                "path": str(row["path"]),
+                "type": str(row["type"]),
+                "count": count,
+                "retained_bytes": retained,
+                "growth_count": count - was[0] if was else None,
+                "growth_bytes": retained - was[1] if was else None,
+            }
+        )
+    return rows
+
+
+def main(words: Sequence[str]) -> int:
+    """Run one of the two."""
+    if len(words) == 1:
+        print(json.dumps(status(Path(words[0]))))
+        return 0
+    dump, walker, result, held = words
+    look(Path(dump), int(walker), Path(result), float(held))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,71 @@
+"""The door for ASGI applications: uvicorn, hypercorn, gunicorn with uvicorn's workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from leaklab.door.gate import Answer, Gate
+from leaklab.door.keeper import FIGURE_SECONDS
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class LeakDoor:
+    """Wrap an ASGI application: ``app = LeakDoor(app, token=…)``; see `leaklab.door.gate.Gate`.
+
+    Shut without a token and without ``loopback=True``: then it only hands requests on. ``GET
+    /leaklab`` answers with verdicts on every worker, ``POST /leaklab/graph?worker=PID`` takes a
+    look at what one holds, ``GET`` of the same has the answer.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        token: str | None = None,
+        loopback: bool = False,
+        path: str = "/leaklab",
+        folder: str | None = None,
+        figure_seconds: float = FIGURE_SECONDS,
+    ) -> None:
+        self._app = app
+        self._gate = Gate(path, token, loopback, folder, figure_seconds)
+        self._begun = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what is the door's; hand everything else to the application."""
+        if not self._begun:
+            self._begun = True
+            self._gate.begin()
+        if scope["type"] != "http" or not self._gate.is_mine(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        headers = {
+            key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
+        }
+        client = (scope.get("client") or ("",))[0]
+        if self._gate.admits(headers, client):
+            query = scope.get("query_string", b"").decode("latin-1")
+            # In a thread: the event loop goes on serving while figures are judged.
+            answer = await asyncio.to_thread(
+                self._gate.answer, scope["method"], scope["path"], query
+            )
+        else:
+            answer = Answer(401, {"error": "no token; bring Authorization: Bearer TOKEN"})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": [
+                    (b"content-type", b"application/json"),
+                    (b"cache-control", b"no-store"),
+                    (b"content-length", str(len(answer.body)).encode()),
+                ],
+            }
+        )
+        await send({"type": "http.response.body", "body": answer.body})

@@ -1,0 +1,106 @@
+"""The private folder in which the workers of one service leave their figures and requests."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import stat
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from leaklab.errors import LeaklabError
+
+FOLDER_VARIABLE = "LEAKLAB_DOOR_FOLDER"
+# A look that was begun so long ago is over, whatever became of it.
+LOOK_SECONDS = 120.0
+
+
+def service_folder(given: str | None = None) -> Path:
+    """Return the folder that the workers of this service share, made if it is not there.
+
+    Named by ``given``, $LEAKLAB_DOOR_FOLDER, or by what workers have in common: their parent, their
+    command line and their user. Raises LeaklabError for one that others may write into.
+    """
+    named = given or os.environ.get(FOLDER_VARIABLE)
+    if named:
+        path = Path(named)
+    else:
+        known = f"{os.getppid()} {os.getuid()} {sys.argv}".encode()
+        name = f"leaklab-door-{os.getuid()}-{hashlib.sha256(known).hexdigest()[:16]}"
+        path = Path(tempfile.gettempdir()) / name
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700, parents=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise LeaklabError(f"not a private folder: {path}; give one of yours with mode 700")
+    return path
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file whole or not at all; a full disk loses it, nothing else."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(json.dumps(content), encoding="utf-8")
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a JSON file; empty where there is none, or it is no object."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def workers(folder: Path) -> dict[int, dict[str, Any]]:
+    """Return what each living worker has left, by process id; forget those that have gone."""
+    found = {}
+    for path in sorted(folder.glob("worker-*.json")):
+        content = read(path)
+        pid = content.get("pid")
+        if isinstance(pid, int) and _is(pid, content.get("started_ticks")):
+            found[pid] = content
+        else:
+            for left in folder.glob(f"*-{path.stem.removeprefix('worker-')}.*"):
+                left.unlink(missing_ok=True)
+    return found
+
+
+def begin_look(folder: Path) -> bool:
+    """Claim the one look that may be under way in a service; False while another one is."""
+    lock = folder / "look.lock"
+    with contextlib.suppress(OSError):
+        if time.time() - lock.stat().st_mtime > LOOK_SECONDS:
+            lock.unlink(missing_ok=True)
+    try:
+        os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError:
+        return False
+    return True
+
+
+def end_look(folder: Path) -> None:
+    """Let the next look begin."""
+    (folder / "look.lock").unlink(missing_ok=True)
+
+
+def started_ticks(pid: int) -> int | None:
+    """Return when a process began, in the kernel's ticks: with the id, its only sure name."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return int(text.rpartition(")")[2].split()[19])
+
+
+def _is(pid: int, ticks: object) -> bool:
+    return started_ticks(pid) == ticks is not None

@@ -1,0 +1,145 @@
+"""What runs in each worker: one thread that keeps its figures and answers requests for a graph."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from leaklab.door import folder as store
+from leaklab.probe.figures import figures as interpreter_figures
+from leaklab.watch.series import EvenSeries
+
+FIGURE_SECONDS = 10.0
+REQUEST_SECONDS = 1.0
+# Copying the process for a graph may hold it up for this share of the time since it began.
+PAUSE_SHARE = 0.01
+FREE_PAUSE_SECONDS = 0.5
+WALK_SECONDS = 90.0
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+_keepers: dict[int, Keeper] = {}
+
+
+def keeper(folder: str | None = None, figure_seconds: float = FIGURE_SECONDS) -> Keeper:
+    """Return this process's keeper, begun at the first call; a forked child gets one of its own."""
+    found = _keepers.get(os.getpid())
+    if found is None:
+        _keepers.clear()  # a parent's thread does not live on in its child
+        found = _keepers[os.getpid()] = Keeper(store.service_folder(folder), figure_seconds)
+    return found
+
+
+class Keeper:
+    """Figures of this process, evenly spaced in constant memory, left in the service's folder."""
+
+    def __init__(self, folder: Path, figure_seconds: float = FIGURE_SECONDS) -> None:
+        self.folder = folder
+        self._figure_seconds = figure_seconds
+        self.pid = os.getpid()
+        self.held_seconds = 0.0
+        self.spent_seconds = 0.0
+        self._begun = time.monotonic()
+        self._series: dict[str, EvenSeries] = {}
+        self._ended = threading.Event()
+        self.figures()
+        self._thread = threading.Thread(target=self._run, name="leaklab-door", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread and remove what this worker has left."""
+        self._ended.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join(5)
+        for path in self.folder.glob(f"*-{self.pid}.*"):
+            path.unlink(missing_ok=True)
+
+    def figures(self) -> None:
+        """Take the figures of this moment and leave all that are kept."""
+        begun = time.thread_time()
+        age = time.monotonic() - self._begun
+        for name, value in _figures().items():
+            self._series.setdefault(name, EvenSeries(self._figure_seconds)).add(age, value)
+        self.spent_seconds += time.thread_time() - begun
+        content: dict[str, Any] = {
+            "pid": self.pid,
+            "started_ticks": store.started_ticks(self.pid),
+            "age_seconds": age,
+            "held_seconds": self.held_seconds,
+            "spent_seconds": self.spent_seconds,
+            "series": {
+                name: {"seconds": one.seconds, "values": one.values, "peak": one.peak}
+                for name, one in self._series.items()
+            },
+        }
+        store.write(self.folder / f"worker-{self.pid}.json", content)
+
+    def _run(self) -> None:
+        due = time.monotonic() + self._figure_seconds
+        request = self.folder / f"request-{self.pid}.json"
+        while not self._ended.wait(min(REQUEST_SECONDS, self._figure_seconds)):
+            if request.exists():
+                request.unlink(missing_ok=True)
+                self.graph()
+            if time.monotonic() >= due:
+                due = time.monotonic() + self._figure_seconds
+                self.figures()
+
+    def graph(self) -> None:
+        """Walk the object graph in a copy of this process and have it analysed elsewhere."""
+        result = self.folder / f"graph-{self.pid}.json"
+        allowed = FREE_PAUSE_SECONDS + PAUSE_SHARE * (time.monotonic() - self._begun)
+        try:
+            if self.held_seconds >= allowed:
+                text = (
+                    f"the pause budget is used up: held {self.held_seconds:.3f} s; try again later"
+                )
+                store.write(result, {"state": "refused", "reason": text})
+                return
+            store.write(result, {"state": "walking"})
+            self._walk(result)
+        except Exception as error:
+            reason = str(error) or type(error).__name__
+            store.write(result, {"state": "failed", "reason": reason})
+        finally:
+            store.end_look(self.folder)
+
+    def _walk(self, result: Path) -> None:
+        from leaklab.probe import graph
+
+        dump = self.folder / f"dump-{self.pid}.graph"
+        dump.unlink(missing_ok=True)
+        done = graph.dump_by_fork(str(dump), limit_seconds=WALK_SECONDS)
+        self.held_seconds += done["pause_seconds"]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("LEAKLAB_")}
+        with contextlib.suppress(OSError):
+            dump.chmod(0o600)
+        words = [str(dump), str(done["pid"]), str(result), str(done["pause_seconds"])]
+        subprocess.run(
+            [sys.executable, "-m", "leaklab.door.analysis", *words],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=WALK_SECONDS + 30,
+            check=False,
+        )
+
+
+def _figures() -> dict[str, float]:
+    """The resources of this process that cost next to nothing to ask for."""
+    found = {"thread_count": float(threading.active_count() - 1)}
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
+        found["rss_bytes"] = float(int(fields[1]) * _PAGE_BYTES)
+    with contextlib.suppress(OSError):
+        found["fd_count"] = float(sum(1 for _ in Path("/proc/self/fd").iterdir()) - 1)
+    tasks = interpreter_figures().get("task_count")
+    if tasks is not None:
+        found["task_count"] = float(tasks)
+    return found

@@ -1,0 +1,137 @@
+"""Growth inside a container that holds so many at most, and is not full yet: no leak so far.
+
+A cache of a thousand entries grows as steadily as a leak until it is full. The object graph knows
+such containers; where they hold what grows, only a longer run can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from leaklab.findings.retention import dumps_after_warm_up
+from leaklab.present.formatting import rate_text, span_text
+from leaklab.verdict.evidence import GROWS
+from leaklab.verdict.judge import INCONCLUSIVE, LEAK, ResourceVerdict, Verdict, reconsidered
+from leaklab.verdict.suspects import suspects
+
+if TYPE_CHECKING:
+    from leaklab.store import RunData
+
+COLUMNS = ("path", "type", "attribute", "bound_count", "held_count", "rate", "unit", "more_x")
+# A container accounts for the growth where it holds this share of it, or where all lines that leak
+# allocate for it but for the rest of this.
+_MOSTLY = 0.7
+_LEFT_SHARE = 0.2
+
+
+def filling(data: RunData, *, role: str = "main") -> pd.DataFrame:
+    """Return the containers that grow towards a bound which they have not reached.
+
+    Columns: path and type (of the object with the bound), attribute (which of its containers, ""
+    for itself), bound_count and held_count (entries, at the last dump), rate (entries per unit),
+    unit ("iteration" or "second"), more_x (units until it is full). Empty without object graphs.
+    """
+    chosen = dumps_after_warm_up(data, role)
+    bounds = data.bounds
+    if chosen is None or not len(bounds):
+        return pd.DataFrame(columns=list(COLUMNS))
+    process, numbers, (begin, end), unit = chosen
+    mine = bounds[bounds["process"] == process]
+    keys = ["path", "type", "attribute", "count", "bound_count"]
+    first, last = (
+        mine[mine["dump"] == number].groupby(keys, as_index=False)["held_count"].sum()
+        for number in (numbers[0], numbers[-1])
+    )
+    # Where there are more such objects than before, it is they that pile up.
+    both = last.merge(first, on=keys, suffixes=("", "_before"))
+    both = both[
+        (both["held_count"] > both["held_count_before"])
+        & (both["held_count"] < both["bound_count"])
+    ]
+    rates = (both["held_count"] - both["held_count_before"]) / (end - begin)
+    more = (both["bound_count"] - both["held_count"]) / rates
+    table: pd.DataFrame = both.assign(rate=rates, unit=unit, more_x=more)
+    return table[list(COLUMNS)].reset_index(drop=True)
+
+
+def settled(data: RunData, verdict: Verdict, retention: pd.DataFrame) -> Verdict:
+    """Return the verdict, inconclusive where all growth is inside containers that still fill.
+
+    ``retention``: as :func:`leaklab.findings.retention.retention` returns it for the same run.
+    """
+    if not len(data.bounds):
+        return verdict
+    changed: list[ResourceVerdict] = []
+    explained: dict[str, ResourceVerdict] = {}
+    for entry in verdict.resources:
+        if entry.name == "heap_bytes" and entry.verdict == LEAK:
+            found = _inside(data, entry, retention)
+            if found is not None:
+                explained[entry.role] = found
+                entry = found
+        changed.append(entry)
+    if not explained:
+        return verdict
+    resources = [
+        _follows(entry, explained[entry.role])
+        if entry.name == "rss_bytes" and entry.role in explained
+        else entry
+        for entry in changed
+    ]
+    return reconsidered(verdict, tuple(resources))
+
+
+def _inside(
+    data: RunData, heap: ResourceVerdict, retention: pd.DataFrame
+) -> ResourceVerdict | None:
+    """The heap's verdict where containers that fill hold what grows; None where they do not."""
+    containers = filling(data, role=heap.role).to_dict("records")
+    groups = retention[retention["role"] == heap.role].to_dict("records")
+    held = [(group, _container(group, containers)) for group in groups]
+    inside = [(group, one) for group, one in held if one is not None]
+    if not inside:
+        return None
+    rate = sum(float(group["rate"]) for group, _ in inside)
+    elsewhere = {rank for group, one in held if one is None for rank in group["suspect_ranks"]}
+    # A line that is only possible may as well have made what is kept elsewhere.
+    sure = [group for group, _ in inside if group["confidence"] in ("high", "medium")]
+    ranks = {rank for group in sure for rank in group["suspect_ranks"]} - elsewhere
+    leaking = suspects(data, role=heap.role)
+    leaking = leaking[leaking["evidence"] == GROWS]
+    left = leaking[~leaking["rank"].isin(ranks)]["rate"].sum()
+    if rate < _MOSTLY * heap.rate and left > _LEFT_SHARE * leaking["rate"].sum():
+        return None
+    first = inside[0][1]
+    more = max(float(one["more_x"]) for _, one in inside)
+    name = f"{first['path']}.{first['attribute']}".rstrip(".")
+    why = (
+        f"grew by {rate_text('heap_bytes', heap.rate, heap.unit)} inside {name} ({first['type']}), "
+        f"which holds {first['held_count']:,} of {first['bound_count']:,} at most: that decides "
+        f"nothing before it is full; record {span_text(more, first['unit'])} more"
+    )
+    return replace(heap, verdict=INCONCLUSIVE, reason=why, more_x=more)
+
+
+def _container(
+    group: Mapping[Any, Any], containers: Sequence[Mapping[Any, Any]]
+) -> Mapping[Any, Any] | None:
+    """The container that what a group piles up in is, or lies in."""
+    point = str(group["accumulation_point"])
+    for one in containers:
+        place = f"{one['path']}.{one['attribute']}".rstrip(".")
+        if point == place or point.startswith((f"{place} → ", f"{place}[")):
+            return one
+    return None
+
+
+def _follows(resident: ResourceVerdict, heap: ResourceVerdict) -> ResourceVerdict:
+    """Resident memory that grows no faster than what fills the container."""
+    same = resident.unit == heap.unit and _MOSTLY * resident.rate <= heap.rate
+    if resident.verdict != LEAK or not same:
+        return resident
+    why = f"follows the heap, which {heap.reason}"
+    return replace(resident, verdict=INCONCLUSIVE, reason=why, more_x=heap.more_x)

@@ -1,0 +1,168 @@
+"""Which call made the descriptors, threads, children and tasks that stay.
+
+The counterpart of suspects for what is counted instead of measured in bytes: one row per line of
+the target's own code that made what is there more and more of.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from leaklab.analysis.series import as_floats, processes_of
+from leaklab.analysis.sites import Sites, group_sites, site_fingerprint
+from leaklab.verdict.suspects import describe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from leaklab.store import RunData
+
+    Floats = NDArray[np.float64]
+
+COLUMNS = (
+    "rank",
+    "resource",
+    "kind",
+    "how",
+    "function",
+    "file",
+    "line",
+    "stack",
+    "count",
+    "growth_count",
+    "rate",
+    "unit",
+    "share",
+    "subject",
+    "confidence",
+    "fingerprint",
+    "role",
+)
+# What is neither a thread nor a process nor a task is a descriptor.
+RESOURCE_OF_KIND = {"thread": "thread_count", "child": "child_count", "task": "task_count"}
+DESCRIPTORS = "fd_count"
+CONFIDENCE = {"made": "high", "runs": "medium", "alike": "low"}
+# Looks before this share of the work show warm-up.
+_WARM_UP_SHARE = 0.2
+_FEWEST_LOOKS = 4
+
+
+def origins(data: RunData, *, role: str | None = None, limit: int = 20) -> pd.DataFrame:
+    """Return the lines that made what grows in number, by resource, fastest growth first.
+
+    Columns: rank (from 1, within the resource), resource (fd_count, thread_count, child_count,
+    task_count), kind (file, socket, pipe, thread, ...), how (``made`` by this line; ``alike``: by
+    this line or another one that opens a file of that name; ``runs``: what a thread runs or where a
+    task waits, as who made it is not known), function, file, line, stack (list of {function, file,
+    line}, most recent call first; null fields where nothing is known), count (at the last look),
+    growth_count (since warm-up), rate (per unit), unit ("iteration" or "second"), share (of what
+    the resource gained, 0 to 1), subject (path, ends of a socket or name of the newest one),
+    confidence (high, medium, low; null without a line), fingerprint, role.
+
+    Of all roles, or of one. Empty where the heap was not recorded: only that pass looks at it.
+
+    >>> import leaklab
+    >>> leaklab.load("runs/service").origins()[["function", "line", "rate"]]  # doctest: +SKIP
+    """
+    if not len(data.origins):
+        return pd.DataFrame(columns=list(COLUMNS))
+    roles = dict.fromkeys(
+        str(entry.get("role", "main")) for entry in data.meta.get("processes", ())
+    )
+    rows = [row for one in roles if role in (None, one) for row in _of_role(data, one, limit)]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    # A number or nothing: as floats they would be printed with a point.
+    frame["line"] = pd.Series([row["line"] for row in rows], dtype=object)
+    return frame
+
+
+def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
+    looks = data.origins
+    looks = looks[looks["process"].isin(list(processes_of(data, role, "explain")))]
+    if not len(looks):
+        return []
+    ids = np.unique(looks["stack_id"].dropna().to_numpy(np.int64))
+    sites = group_sites(data.stacks, data.frames, ids)
+    code = np.searchsorted(ids, looks["stack_id"].fillna(0).to_numpy(np.int64))
+    known = looks["stack_id"].notna().to_numpy()
+    looks = looks.assign(
+        resource=[RESOURCE_OF_KIND.get(str(kind), DESCRIPTORS) for kind in looks["kind"]],
+        code=np.where(known, code, -1),
+        site=np.where(known, sites.of_stack[np.minimum(code, len(ids) - 1)], -1)
+        if len(ids)
+        else -1,
+    )
+    rows = []
+    for resource, entries in looks.groupby("resource", sort=False):
+        found = [
+            row
+            for _, mine in entries.groupby(["kind", "site"], sort=False)
+            if (row := _row(looks, mine, sites)) is not None
+        ]
+        whole = sum(row["growth_count"] for row in found)
+        found.sort(key=lambda row: (-row["growth_count"], str(row["file"]), row["line"] or 0))
+        for rank, row in enumerate(found[:limit], start=1):
+            rows.append(
+                row
+                | {
+                    "rank": rank,
+                    "resource": str(resource),
+                    "share": row["growth_count"] / whole,
+                    "role": role,
+                }
+            )
+    return rows
+
+
+def _row(looks: pd.DataFrame, mine: pd.DataFrame, sites: Sites) -> dict[str, Any] | None:
+    """One kind of thing made at one site; None where there are not ever more of it."""
+    growth, span, unit, last = 0.0, 0.0, "second", 0.0
+    for process, entries in mine.groupby("process"):
+        x, unit = _positions(looks[looks["process"] == process])
+        counts = entries.groupby("time_seconds")["count"].sum().reindex(x.index, fill_value=0)
+        values = counts.to_numpy(float)
+        begin = int(np.searchsorted(x.to_numpy(), _WARM_UP_SHARE * x.iloc[-1]))
+        if len(values) < _FEWEST_LOOKS or begin >= len(values) - 1:
+            continue
+        middle = (begin + len(values)) // 2
+        last += values[-1]
+        if values[-1] > values[middle] > values[begin]:
+            growth += values[-1] - values[begin]
+            span = max(span, float(x.iloc[-1] - x.iloc[begin]))
+    if growth <= 0 or span <= 0:
+        return None
+    # Calls that open the same file are told apart after the first look: most of them tell.
+    newest = mine[mine["time_seconds"] == mine["time_seconds"].iloc[-1]]
+    newest = newest.loc[newest["count"].idxmax()]
+    code = int(newest["code"])
+    place = (
+        describe(sites, int(sites.frame[int(newest["site"])]))
+        if code >= 0
+        else {"function": None, "file": None, "line": None}
+    )
+    how = str(newest["how"]) if code >= 0 else None
+    return {
+        "kind": str(newest["kind"]),
+        "how": how,
+        **place,
+        "stack": [describe(sites, int(row)) for row in sites.rows(code)] if code >= 0 else [],
+        "count": int(last),
+        "growth_count": int(growth),
+        "rate": growth / span,
+        "unit": unit,
+        "subject": (newest["subject"] or None) if isinstance(newest["subject"], str) else None,
+        "confidence": CONFIDENCE.get(how or ""),
+        "fingerprint": site_fingerprint(sites, code, int(newest["site"])) if code >= 0 else None,
+    }
+
+
+def _positions(looks: pd.DataFrame) -> tuple[pd.Series[Any], str]:
+    """Where the looks of a process lie: marks if it gives any, else seconds; by time."""
+    points = looks.drop_duplicates("time_seconds").set_index("time_seconds")["mark"].sort_index()
+    marks = as_floats(points)
+    if np.isfinite(marks).all():
+        return pd.Series(marks, index=points.index), "iteration"
+    return pd.Series(points.index.to_numpy(float), index=points.index), "second"

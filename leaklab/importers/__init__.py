@@ -1,0 +1,1 @@
+"""Figures that other tools have written, as runs: one module a format, found by content."""

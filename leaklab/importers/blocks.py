@@ -1,0 +1,157 @@
+"""Tables printed again and again by a loop: a heading, its rows, perhaps a line with the time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leaklab.importers.members import members
+from leaklab.importers.reading import Member
+from leaklab.importers.times import times_of
+from leaklab.importers.units import cell
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+# Of a whole system's processes, so many of the largest are kept.
+LARGEST_COUNT = 10
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_ZONE = re.compile(r"\s+[A-Z]{2,5}(?=\s+\d{4}\s*$)")
+_TIME_LINES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"\d{4}-\d\d-\d\d[T ]\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?",
+        r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\s+[A-Z][a-z]{2}\s+\d+\s+\d\d:\d\d:\d\d.*\d{4}",
+        r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\s+\d+\s+[A-Z][a-z]{2}\s+\d{4}\s+\d\d:\d\d:\d\d",
+        r"^\s*1\d{9}(?:\.\d+)?\s*$",
+        r"\b\d{1,2}:\d\d:\d\d(?:\s*[AP]M)?\b",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: which printing of the table it is in, the time said last, and its cells by name."""
+
+    block: int
+    time: str | None
+    cells: dict[str, str]
+
+
+def clean(text: str) -> str:
+    """Return ``text`` without what only moves a terminal's cursor."""
+    return _ESCAPES.sub("", text)
+
+
+def time_in(line: str) -> str | None:
+    """Return the time that a line says, None for none."""
+    for pattern in _TIME_LINES:
+        match = pattern.search(line)
+        if match is not None:
+            return _ZONE.sub("", match[0])
+    return None
+
+
+def rows_of(
+    text: str,
+    is_heading: Callable[[list[str]], bool],
+    split: Callable[[str, int], list[str]],
+    is_row: Callable[[dict[str, str]], bool],
+) -> list[Row]:
+    """Return the rows below each heading; other lines may say the time.
+
+    ``split(line, count)`` cuts a line into ``count`` cells or fewer, for the heading 0.
+    """
+    rows: list[Row] = []
+    heading: list[str] = []
+    block, time = -1, None
+    for line in clean(text).splitlines():
+        words = split(line, 0)
+        if is_heading(words):
+            heading, block = words, block + 1
+            continue
+        cells = split(line, len(heading)) if heading else []
+        row = dict(zip(heading, cells, strict=False))
+        if len(cells) == len(heading) and heading and is_row(row):
+            rows.append(Row(block, time, row))
+        else:
+            time = time_in(line) or time
+    return rows
+
+
+def members_of(
+    rows: list[Row],
+    columns: dict[str, tuple[str, int]],
+    *,
+    name: str | None,
+    pid: str | None,
+    kept: str,
+) -> tuple[list[Member], float | None, list[str]]:
+    """Return the processes in ``rows``, the epoch of second 0 where known, and notes.
+
+    columns: resource and scale by heading. name: the heading that tells roles apart; pid: the one
+    that tells the processes of a role. kept: the resource by which the largest roles are kept.
+    """
+    import pandas as pd
+
+    count = len(rows)
+    values: dict[str, Floats] = {}
+    for heading, (resource, scale) in columns.items():
+        figures = np.full(count, np.nan)
+        for number, row in enumerate(rows):
+            figures[number] = _figure(row.cells.get(heading, ""), scale)
+        values[resource] = figures
+    notes, started, marks = [], None, None
+    if all(row.time for row in rows):
+        times = times_of("time", pd.Series([row.time for row in rows]))
+        seconds, started = times.seconds, times.started
+    else:
+        notes.append("no times beside the figures: counted by printing, so rates are per printing")
+        seconds = np.full(count, np.nan)
+        marks = np.array([row.block + 1 for row in rows], np.float64)
+    group = np.array([_role(row.cells.get(name or "", "main")) for row in rows], object)
+    names = list(dict.fromkeys(group.tolist()))
+    size = {n: float(np.nanmax(values[kept][group == n], initial=0.0)) for n in names}
+    if any(size.values()):
+        # Threads of the kernel have no memory of their own.
+        keep = np.isin(group, [n for n in names if size[n] > 0])
+        values = {resource: np.where(keep, column, np.nan) for resource, column in values.items()}
+    if len(names) > LARGEST_COUNT:
+        largest = sorted(names, key=lambda n: -size[n])[:LARGEST_COUNT]
+        notes.append(f"kept: the {LARGEST_COUNT} largest of {len(names)} commands")
+        keep = np.isin(group, largest)
+        values = {resource: np.where(keep, column, np.nan) for resource, column in values.items()}
+    life = None
+    if pid is not None:
+        life = np.array([_figure(row.cells.get(pid, ""), 1) for row in rows])
+    return members(seconds, values, group=group, life=life, marks=marks), started, notes
+
+
+def _role(command: str) -> str:
+    """A command as the name of a role: its program and what it runs, without paths and options."""
+    words = command.split()
+    if len(words) < 2:
+        return command
+    said = [word for word in words[1:] if not word.startswith("-")]
+    return " ".join(PurePosixPath(word).name or word for word in (words[0], *said[:1]))[:60]
+
+
+def _figure(text: str, scale: int) -> float:
+    """A cell as a figure: in its own unit where it says one, else times ``scale``."""
+    try:
+        figure, unit = cell(text)
+    except ValueError:
+        return float("nan")
+    return figure if unit else figure * scale
+
+
+def words(line: str, count: int) -> list[str]:
+    """Split a line at spaces; the last of ``count`` cells takes the rest, as a command does."""
+    return line.split(None, count - 1) if count else line.split()

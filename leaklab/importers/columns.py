@@ -1,0 +1,122 @@
+"""What a column of a table is, by its name: the words people use, as data."""
+
+from __future__ import annotations
+
+import re
+
+from leaklab.importers.units import unit_in_name, words_of
+
+TIME_WORDS = (
+    "timestamp", "time", "datetime", "date", "ts", "seconds", "secs", "sec", "elapsed", "when",
+    "@timestamp", "t", "clock", "minutes", "hours", "ms",
+)  # fmt: skip
+MARK_WORDS = (
+    "iteration", "iterations", "iter", "mark", "marks", "chunk", "batch", "request", "requests",
+    "step", "epoch", "round", "call", "calls", "cycle", "n", "i", "count", "index", "loop", "run",
+)  # fmt: skip
+GROUP_WORDS = (
+    "container", "pod", "instance", "service", "host", "hostname", "worker", "process", "command",
+    "comm", "cmd", "name", "replica", "node", "container_name", "role",
+)  # fmt: skip
+PID_WORDS = ("pid", "tgid")
+START_WORDS = (("process", "start"), ("started",), ("start", "time"), ("container", "id"))
+
+# What leaklab itself calls a resource, by any of these words.
+RESOURCES = {
+    "rss_bytes": ("rss", "resident", "rsz"),
+    "fd_count": ("fd", "fds", "nfds", "descriptors"),
+    "socket_count": ("socket", "sockets"),
+    "thread_count": ("thread", "threads", "nlwp", "nthreads"),
+    "task_count": ("tasks",),
+    "child_count": ("children",),
+}
+# A figure that is another one than what the process has now.
+_NOT_NOW = frozenset(
+    (
+        "max", "maxrss", "peak", "limit", "soft", "hard", "avg", "mean", "delta", "diff", "hwm",
+        "percent", "pct", "%", "system", "available", "free", "id", "ident",
+    )
+)  # fmt: skip
+MEMORY_WORDS = frozenset(
+    (
+        "mem", "memory", "vms", "vsz", "virt", "vsize", "uss", "pss", "heap", "working", "wset",
+        "cache", "swap", "shr", "shared", "external", "buffers", "used", "usage", "rss", "resident",
+        "maxrss", "ram", "private",
+    )
+)  # fmt: skip
+PRIMARY_WORDS = frozenset(
+    ("mem", "memory", "uss", "pss", "heap", "working", "wset", "used", "usage", "ram", "private")
+)
+CPU_WORDS = frozenset(("cpu", "pcpu"))
+# Who writes these columns gives bytes: Node's process.memoryUsage().
+NODE_COLUMNS = frozenset(("rss", "heapTotal", "heapUsed"))
+
+
+def resource_of(column: str) -> str | None:
+    """Return the resource of leaklab that a column holds, None where it is something else."""
+    words = words_of(column)
+    if _NOT_NOW & set(words):
+        return None
+    for resource, names in RESOURCES.items():
+        if any(word in names for word in words):
+            return resource
+    return None
+
+
+def is_memory(column: str) -> bool:
+    """Return whether a column holds an amount of memory; a share of it ("mem %") is none."""
+    words = set(words_of(column))
+    return bool(words & MEMORY_WORDS) and not words & {"percent", "pct", "%", "count", *CPU_WORDS}
+
+
+def is_primary(column: str) -> bool:
+    """Return whether growth of this memory is worth a verdict, where there is nothing better."""
+    words = set(words_of(column))
+    return is_memory(column) and bool(words & PRIMARY_WORDS) and not words & _NOT_NOW
+
+
+def is_cpu(column: str) -> bool:
+    """Return whether a column holds the use of the processor."""
+    return bool(set(words_of(column)) & CPU_WORDS)
+
+
+def is_start(column: str) -> bool:
+    """Return whether a column tells one life of a process from the next."""
+    words = words_of(column)
+    return any(all(word in words for word in wanted) for wanted in START_WORDS)
+
+
+def is_time(column: str) -> bool:
+    """Return whether a column holds times, of whatever else."""
+    words = set(words_of(column))
+    return bool(words & {"timestamp", "datetime", "epoch", "time", "date"})
+
+
+def is_counter(column: str) -> bool:
+    """Return whether a column is a counter by Prometheus' own rule for names."""
+    return column.split("{")[0].endswith(("_total", "_sum", "_bucket", "_created"))
+
+
+def named(columns: list[str], wanted: tuple[str, ...]) -> str | None:
+    """Return the first column that is called so, in the order of ``wanted``; None for none."""
+    by_words = {"_".join(words_of(column)): column for column in reversed(columns)}
+    for name in wanted:
+        if name in by_words:
+            return by_words[name]
+    for name in wanted:
+        for column in columns:
+            words = words_of(column)
+            if len(name) > 2 and words and (words[0] == name or words[-1] == name):
+                return column
+    return None
+
+
+def gauge_name(column: str, in_bytes: bool) -> str:
+    """Return the name under which a figure of the user's own is kept: ``gauge:heapUsed_bytes``."""
+    name = re.sub(r"\W+", "_", column.strip()).strip("_") or "value"
+    if in_bytes:
+        parts = name.split("_")
+        if len(parts) > 1 and unit_in_name(parts[-1]):
+            parts = parts[:-1]
+        name = "_".join((*parts, "bytes"))
+    return f"gauge:{name}"

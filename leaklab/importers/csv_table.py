@@ -1,0 +1,98 @@
+"""CSV, TSV and the like: a heading, and one row of figures a moment."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+from leaklab.errors import LeaklabError
+from leaklab.importers.columns import TIME_WORDS
+from leaklab.importers.reading import Options, Reading, Source
+from leaklab.importers.table import read_table
+from leaklab.importers.units import words_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAME = "csv"
+_SEPARATORS = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons", "|": "table with bars"}
+_EMPTY = ["null", "undefined", "-", "None", "NaN", "nan", ""]
+
+
+def recognise(source: Source) -> bool:
+    """Return whether the first lines have the same number of fields, two or more."""
+    return _separator(source) is not None
+
+
+def read(source: Source, options: Options) -> Reading:
+    """Read the columns that are known by name, or that the options name."""
+    separator = _separator(source) or ","
+    frame = frame_of(source, separator)
+    return read_table(frame, options, title=_SEPARATORS[separator], path=source.path)
+
+
+def _separator(source: Source) -> str | None:
+    lines = [line for line in source.first_lines[:30] if line.strip() and line[0] != "#"]
+    if len(lines) == 1:
+        fields = re.split(r"[,;\t|]", lines[0])
+        heading = len(fields) > 1 and words_of(fields[0]) and words_of(fields[0])[0] in TIME_WORDS
+        return lines[0][len(fields[0])] if heading else None
+    if not lines:
+        return None
+    for separator in _SEPARATORS:
+        counts = [line.count(separator) for line in lines]
+        if (
+            counts[0]
+            and not _same_words(lines)
+            and sum(count == counts[0] for count in counts) >= 0.9 * len(counts)
+        ):
+            return separator
+    # Fields in quotes may hold the separator themselves.
+    return "," if lines[0].count(",") and '"' in "".join(lines[1:]) else None
+
+
+def frame_of(source: Source, separator: str) -> pd.DataFrame:
+    """Read a table as columns of figures and texts; LeaklabError for a broken one."""
+    import pandas as pd
+
+    first = next(line for line in source.first_lines if line.strip() and line[0] != "#")
+    plain = all(_is_figure(field) for field in first.split(separator))
+    options: dict[str, Any] = {
+        "sep": separator,
+        "comment": "#" if source.first_lines[0].startswith("#") else None,
+        "na_values": _EMPTY,
+        "keep_default_na": True,
+        "skipinitialspace": True,
+        "index_col": False,
+        "on_bad_lines": "skip",
+        "low_memory": False,
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            frame: pd.DataFrame = pd.read_csv(
+                StringIO(source.text), header=None if plain else 0, **options
+            )
+        except (ValueError, pd.errors.ParserError) as error:
+            raise LeaklabError(
+                f"damaged table: {source.path}; {str(error).splitlines()[0]}"
+            ) from None
+    if plain:
+        frame.columns = [str(number) for number in range(1, len(frame.columns) + 1)]
+    return frame.loc[:, [str(name) != "" for name in frame.columns]]
+
+
+def _same_words(lines: list[str]) -> bool:
+    """Whether the lines say the same words with other figures: a log, without a heading."""
+    first, second = (re.sub(r"[\d.+-]+", "0", line) for line in lines[:2])
+    return first == second and re.search(r"[A-Za-z]", first) is not None
+
+
+def _is_figure(field: str) -> bool:
+    try:
+        float(field.strip().strip('"'))
+    except ValueError:
+        return False
+    return True

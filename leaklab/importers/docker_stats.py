@@ -1,0 +1,102 @@
+"""What ``docker stats`` prints, in a loop or as JSON lines: memory and CPU of containers."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from leaklab.errors import LeaklabError
+from leaklab.importers import blocks
+from leaklab.importers.metrics import DOCKER
+from leaklab.importers.reading import Options, Reading, Source
+from leaklab.importers.units import cell
+
+NAME = "docker-stats"
+_GAP = re.compile(r"\s{2,}")
+
+
+def recognise(source: Source) -> bool:
+    """Return whether there is a heading of docker's, or one of its JSON objects."""
+    if b'"MemUsage"' in source.head and b'"CPUPerc"' in source.head:
+        return True
+    return any(_is_heading(_split(line, 0)) for line in source.first_lines[:20])
+
+
+def _is_heading(words: list[str]) -> bool:
+    return any(word.startswith("MEM USAGE") for word in words)
+
+
+def _split(line: str, count: int) -> list[str]:
+    return [part for part in _GAP.split(blocks.clean(line).strip()) if part]
+
+
+def read(source: Source, options: Options) -> Reading:
+    """Read memory and CPU of each container; the limit is the smallest one said."""
+    rows = _json_rows(source.text) if b'"MemUsage"' in source.head else _table_rows(source.text)
+    if not rows:
+        raise LeaklabError(f"docker stats without containers: {source.path}; record longer")
+    columns = {"memory": (DOCKER.resource, 1), "cpu": ("gauge:cpu_percent", 1)}
+    found, started, notes = blocks.members_of(
+        rows, columns, name="name", pid=None, kept=DOCKER.resource
+    )
+    limits = [limit for row in rows if (limit := _bytes(row.cells["limit"])) is not None]
+    return Reading(
+        title="docker stats",
+        understood=f"{len(rows):,} rows of {len(found)} containers, MEM USAGE in its own units as "
+        f"{DOCKER.resource}",
+        members=found,
+        started=started,
+        notes=notes,
+        judged=(DOCKER.resource,),
+        cautions={DOCKER.resource: DOCKER.caution or ""},
+        limits={"cgroup_memory_bytes": min(limits)} if limits else {},
+        siblings=False,
+    )
+
+
+def _bytes(text: str) -> float | None:
+    try:
+        figure, unit = cell(text)
+    except ValueError:
+        return None
+    return figure if unit and figure > 0 else None
+
+
+def _row(block: int, time: str | None, name: str, usage: str, cpu: str) -> blocks.Row:
+    used, _, limit = usage.partition("/")
+    cells = {"name": name, "memory": used.strip(), "limit": limit.strip(), "cpu": cpu}
+    return blocks.Row(block, time, cells)
+
+
+def _usage(row: dict[str, str]) -> str:
+    return next((text for name, text in row.items() if name.startswith("MEM USAGE")), "")
+
+
+def _table_rows(text: str) -> list[blocks.Row]:
+    rows = []
+    for row in blocks.rows_of(text, _is_heading, _split, lambda row: "/" in _usage(row)):
+        usage = _usage(row.cells)
+        name = row.cells.get("NAME") or row.cells.get("CONTAINER ID") or "container"
+        rows.append(_row(row.block, row.time, name, usage, row.cells.get("CPU %", "")))
+    return rows
+
+
+def _json_rows(text: str) -> list[blocks.Row]:
+    rows: list[blocks.Row] = []
+    time: str | None = None
+    seen: dict[str, int] = {}
+    for line in blocks.clean(text).splitlines():
+        begin = line.find("{")
+        found = blocks.time_in(line[:begin] if begin >= 0 else line)
+        time = found or time
+        if begin < 0:
+            continue
+        try:
+            entry = json.loads(line[begin:])
+        except ValueError:
+            continue
+        name = str(entry.get("Name") or entry.get("Container"))
+        seen[name] = seen.get(name, -1) + 1
+        usage, cpu = str(entry.get("MemUsage", "")), str(entry.get("CPUPerc", ""))
+        rows.append(_row(seen[name], time, name, usage, cpu))
+    return rows

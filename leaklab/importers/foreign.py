@@ -1,0 +1,105 @@
+"""Files of tools whose content gives no verdict: named for what they are, with the way out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from leaklab.importers.reading import Source
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A format that is not read. what: its name in words; way_out: what to export instead."""
+
+    what: str
+    way_out: str
+    recognise: Callable[[Source], bool]
+
+
+_RSS = "export process_resident_memory_bytes over time instead"
+_RECORD = "record with `leaklab record -- COMMAND` instead"
+
+
+def _starts(*heads: bytes) -> Callable[[Source], bool]:
+    return lambda source: source.head.startswith(heads)
+
+
+def _holds(*needles: bytes) -> Callable[[Source], bool]:
+    return lambda source: all(needle in source.head for needle in needles)
+
+
+def _is_pprof(source: Source) -> bool:
+    """A profile is a gzip of a protobuf whose first field is a ValueType of two string numbers."""
+    begin = source.head[:12]
+    return begin.startswith(b"\x0a") and len(begin) > 6 and begin[1] <= 8 and begin[2] == 0x08
+
+
+FOREIGN = (
+    Foreign("a program (ELF)", _RECORD, _starts(b"\x7fELF")),
+    Foreign("a parquet file", "a run is a folder: `leaklab show FOLDER`", _starts(b"PAR1")),
+    Foreign("a ZIP archive", "unpack it and name the files in it", _starts(b"PK\x03\x04")),
+    Foreign("a zstd archive", "unpack it (unzstd) and name the file", _starts(b"\x28\xb5\x2f\xfd")),
+    Foreign("a profile of pprof (Go), without figures over time", _RSS, _is_pprof),
+    Foreign(
+        "a heap snapshot of V8 (Chrome, Node), without figures over time",
+        "log process.memoryUsage() every few seconds as JSON lines and import those",
+        _holds(b'"snapshot"', b'"meta"', b'"node_fields"'),
+    ),
+    Foreign(
+        "a profile of massif (valgrind)",
+        "its figures are of a program 20 times slowed down: log its resident memory "
+        "(psrecord, pidstat -r) and import that",
+        _holds(b"desc:", b"snapshot=", b"mem_heap_B="),
+    ),
+    Foreign(
+        "a profile of heaptrack",
+        "print it (heaptrack_print) or log resident memory with pidstat -r and import that",
+        lambda source: bool(re.match(rb"v [0-9a-f]+ [0-9a-f]+\n", source.head[:64])),
+    ),
+    Foreign(
+        "a heap profile of jemalloc or gperftools, without figures over time",
+        _RSS,
+        lambda source: source.head.startswith((b"heap_v2/", b"heap profile:")),
+    ),
+    Foreign(
+        "a memory snapshot of torch.cuda (a pickle)",
+        "it is of the graphics card: open it with pytorch.org/memory_viz, or log "
+        "torch.cuda.memory_allocated() as JSON lines and import those",
+        lambda source: source.head[:1] == b"\x80" and b"segments" in source.head,
+    ),
+    Foreign(
+        "a profile of Scalene",
+        "it holds averages by line, no figures over time; " + _RECORD,
+        _holds(b'"n_python_malloc_mb"'),
+    ),
+    Foreign(
+        "a profile of py-spy (speedscope)",
+        "it is of time, not of memory; " + _RECORD,
+        _holds(b"speedscope", b'"profiles"'),
+    ),
+    Foreign(
+        "stacks of a flame graph (py-spy raw), of time or of one moment",
+        _RECORD,
+        lambda source: _is_folded(source),
+    ),
+    Foreign(
+        "an output of memray stats or table, without figures over time",
+        "import the capture itself, or its `memray flamegraph --temporal` page",
+        lambda source: (
+            source.head.lstrip().startswith(b'{"total_num_allocations"')
+            or source.head.startswith(b"Allocator,")
+        ),
+    ),
+)
+
+
+def _is_folded(source: Source) -> bool:
+    lines = [line for line in source.first_lines[:20] if line.strip()]
+    return bool(lines) and all(re.fullmatch(r"\S.*;.* \d+", line) for line in lines)
+
+
+def name_of(source: Source) -> Foreign | None:
+    """Return what the file is where leaklab knows it and does not read it, else None."""
+    return next((entry for entry in FOREIGN if entry.recognise(source)), None)

@@ -1,0 +1,82 @@
+"""Log lines out of which a regular expression takes figures."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from leaklab.errors import UsageError
+from leaklab.importers.reading import Options, Reading, Source
+from leaklab.importers.table import read_table
+from leaklab.importers.units import unit_in_name
+
+NAME = "lines"
+_DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?")
+_CLOCK = re.compile(r"\b\d\d:\d\d:\d\d(?:[.,]\d+)?\b")
+_UNIT_AFTER = re.compile(r"\s*\(?([KMG]i?B|bytes)\b", re.IGNORECASE)
+
+
+def recognise(source: Source) -> bool:
+    """Return False: without --line nothing says where the figures are."""
+    return False
+
+
+def read(source: Source, options: Options) -> Reading:
+    """Read the named groups of ``--line`` as columns; the time is a group, or stands in the line.
+
+    A line without a time is counted: the axis is then matches, one by one.
+    """
+    import pandas as pd
+
+    if not options.line:
+        raise UsageError(
+            f"log lines need --line: {source.path}; for example "
+            r"--line 'RSS=(?P<rss>[\d.]+) ?MB'"
+        )
+    try:
+        pattern = re.compile(options.line)
+    except re.error as error:
+        raise UsageError(f"not a regular expression: {options.line}; {error}") from None
+    if not pattern.groups:
+        raise UsageError(f"no group in --line: {options.line}; write (?P<rss>...) around a figure")
+    rows = []
+    for line in source.text.splitlines():
+        match = pattern.search(line)
+        if match is not None:
+            rows.append(_row(match, line))
+    if not rows:
+        raise UsageError(f"no line matches: {options.line} in {source.path}; mind the escapes")
+    frame = pd.DataFrame(rows)
+    if "timestamp" in frame and frame["timestamp"].isna().any():
+        frame = frame.drop(columns="timestamp")
+    axes = {"time", "timestamp", "ts", "date", "seconds", "elapsed", "iteration"}
+    if options.time is None and not axes & set(frame.columns):
+        frame["iteration"] = np.arange(1, len(frame) + 1)
+    return read_table(frame, options, title="log lines", path=source.path)
+
+
+def _row(match: re.Match[str], line: str) -> dict[str, object]:
+    named = match.groupdict()
+    row: dict[str, object] = {}
+    if named:
+        for name, text in named.items():
+            row[name] = _with_unit(text, line[match.end(name) :])
+    else:
+        row["rss"] = _with_unit(match[1], line[match.end(1) :])
+    if not {"time", "timestamp", "ts"} & set(row):
+        found = _DATE.search(line) or _CLOCK.search(line)
+        row["timestamp"] = found[0].replace(",", ".") if found else None
+    return row
+
+
+def _with_unit(text: str | None, after: str) -> str | None:
+    """A figure with the unit that stands behind it in the line: as people write it, by 1024."""
+    unit = _UNIT_AFTER.match(after)
+    if text is None or unit is None:
+        return text
+    scale = unit_in_name(unit[1]) or 1
+    try:
+        return f"{float(text) * scale:.0f} B"
+    except ValueError:
+        return text

@@ -1,0 +1,83 @@
+"""Rows of figures as processes: grouped by label, split into lives where restarts are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from leaklab.importers.reading import Member, Series
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+# More than these in one file are no replicas of a service but a whole system.
+LARGEST_GROUP_COUNT = 200
+
+
+def members(
+    seconds: Floats,
+    values: Mapping[str, Floats],
+    *,
+    group: NDArray[Any] | None = None,
+    life: NDArray[Any] | None = None,
+    marks: Floats | None = None,
+) -> list[Member]:
+    """Return the processes that rows tell of.
+
+    seconds, marks and each of ``values`` (by resource) have one entry a row, NaN where the row
+    tells nothing. ``group``: the label of each row, one role each. ``life``: what changes when a
+    process is replaced (its pid, start time, container id); lives of one role are one process each.
+    """
+    labels = np.zeros(len(seconds), int) if group is None else np.asarray(group)
+    found: list[Member] = []
+    names = list(dict.fromkeys(labels.tolist()))
+    for name in names:
+        mine = labels == name
+        role = "main" if len(names) == 1 else str(name)
+        keys = np.asarray(life)[mine] if life is not None else np.zeros(int(mine.sum()), int)
+        rows = np.flatnonzero(mine)
+        for key in dict.fromkeys(keys.tolist()):
+            found += _member(role, key, rows[keys == key], seconds, values, marks, life is not None)
+    return found
+
+
+def _member(
+    role: str,
+    key: Any,
+    rows: NDArray[Any],
+    seconds: Floats,
+    values: Mapping[str, Floats],
+    marks: Floats | None,
+    keyed: bool,
+) -> list[Member]:
+    series = []
+    for name, column in values.items():
+        kept = rows[np.isfinite(column[rows])]
+        if marks is not None:
+            kept = kept[np.isfinite(marks[kept])]
+        else:
+            kept = kept[np.isfinite(seconds[kept])]
+        if len(kept):
+            at = None if marks is None else marks[kept]
+            series.append(Series(name, seconds[kept], column[kept], at))
+    pid = int(key) if keyed and isinstance(key, int | float) and 0 < key < 1 << 22 else None
+    return [Member(role, tuple(series), pid)] if series else []
+
+
+def lives_of_clock(seconds: Floats) -> tuple[Floats, NDArray[Any] | None]:
+    """Split rows whose time starts again (runs appended to one file, an uptime that falls).
+
+    Returns seconds that go on, and the number of each row's life (None for one life).
+    """
+    steps = np.diff(seconds, prepend=seconds[:1])
+    again = steps < 0
+    if not again.any():
+        return seconds, None
+    usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 1.0
+    life = np.cumsum(again)
+    shift = np.where(again, usual - steps, 0.0)
+    return seconds + np.cumsum(shift), life

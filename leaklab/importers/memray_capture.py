@@ -1,0 +1,108 @@
+"""memray capture files: handed to the recorder's reader, or named with what reads them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leaklab.errors import LeaklabError, UsageError
+
+if TYPE_CHECKING:
+    from leaklab.store import RunData
+
+Say = Callable[[str], None]
+
+_MAGIC = b"memray\x00"
+_LZ4_FRAME = b"\x04\x22\x4d\x18"
+# A format of capture files, and a release of memray that reads and writes it: each was tried.
+_RELEASES = {9: "1.6.0", 10: "1.10.0", 11: "1.18.0", 12: "1.19.1", 13: "1.20.0"}
+
+
+def recognise(head: bytes) -> bool:
+    """Return whether a file begins as captures do, plain or compressed, whatever follows."""
+    return head.startswith((_MAGIC, _LZ4_FRAME))
+
+
+def format_version(path: Path) -> int | None:
+    """Return the version of the file format in the header; None where it is cut off before."""
+    from leaklab.recorder.captures.replay import head
+
+    begin = head(path)[: len(_MAGIC) + 4]
+    if len(begin) < len(_MAGIC) + 4:
+        return None
+    if not begin.startswith(_MAGIC):
+        raise UsageError(
+            f"an LZ4 archive, no capture of memray: {path}; unpack it (lz4 -d) and name the file"
+        )
+    return int(struct.unpack("=i", begin[len(_MAGIC) :])[0])
+
+
+def stored(
+    path: Path,
+    store: str,
+    name: str | None,
+    variant: str | None,
+    limit_bytes: float | None,
+    say: Say,
+) -> str:
+    """Write a capture and its children's files as a run and return its folder."""
+    from leaklab.recorder.captures.capture import import_capture
+
+    _check(path)
+    limits = {"memory_bytes": limit_bytes} if limit_bytes else {}
+    folder = import_capture(
+        path, store=store, name=name, variant=variant or "capture", limits=limits
+    )
+    say(f"{path.name}: memray capture, live heap and rss_bytes over time")
+    return folder
+
+
+def in_memory(
+    path: Path,
+    folder: str,
+    name: str | None,
+    variant: str | None,
+    limit_bytes: float | None,
+    say: Say,
+) -> RunData:
+    """Return a capture as a run in memory; ``folder`` is for what is written on the way."""
+    from leaklab.store import RunData, open_run
+    from leaklab.store.schema import TABLES
+
+    data = open_run(stored(path, folder, name, variant, limit_bytes, say))
+    tables: dict[str, Any] = {table: data.arrow(table) for table in TABLES}
+    return RunData(data.meta, None, lambda table: tables[table])
+
+
+def _check(path: Path) -> None:
+    """Raise LeaklabError, with the way out, for a capture that the memray here cannot read."""
+    from importlib.metadata import version
+
+    found = format_version(path)
+    here = version("memray")
+    if found is None:
+        raise LeaklabError(
+            f"a memray capture cut off before its first figures: {path}; copy or record it anew"
+        )
+    known = next((number for number, release in _RELEASES.items() if release == here), None)
+    if found == known or _readable(path):
+        return
+    release = _RELEASES.get(found)
+    if release is None:
+        raise LeaklabError(
+            f"a memray capture of format {found}, which memray {here} cannot read: {path}; install "
+            "the memray that wrote it and import the page of its `memray flamegraph --temporal`"
+        )
+    raise LeaklabError(
+        f"a memray capture of format {found}, as memray {release} writes it, which memray {here} "
+        f"cannot read: {path}; in a fresh environment run `pip install memray=={release} && memray "
+        "flamegraph --temporal -o page.html CAPTURE`, then `leaklab import page.html`"
+    )
+
+
+def _readable(path: Path) -> bool:
+    from leaklab.recorder.captures.capture import can_read
+
+    return can_read(path)

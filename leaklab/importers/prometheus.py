@@ -1,0 +1,315 @@
+"""Answers of Prometheus' query_range: one process a series, with its restarts and limit."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from leaklab.errors import LeaklabError, UsageError
+from leaklab.importers import metrics as known
+from leaklab.importers.metrics import Metric
+from leaklab.importers.reading import Member, Options, Reading, Series, Source
+from leaklab.importers.units import unit_option
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+NAME = "prometheus"
+# These change when a container is replaced in its place; all others tell places apart.
+_IDENTITY = frozenset(("__name__", "id", "container_id", "uid", "image", "image_id", "name"))
+# What a deployment appends to its name for each pod.
+_POD = re.compile(r"(-[0-9a-f]{6,10})?-[a-z0-9]{5}$")
+_PLACES = ("pod", "container", "instance", "job", "namespace")
+
+
+@dataclass
+class _Line:
+    """One series of the answer: its labels, epoch seconds and values."""
+
+    labels: dict[str, str]
+    seconds: Floats
+    values: Floats
+
+    @property
+    def metric(self) -> str:
+        return self.labels.get("__name__", "value")
+
+    @property
+    def place(self) -> tuple[tuple[str, str], ...]:
+        return tuple(sorted((k, v) for k, v in self.labels.items() if k not in _IDENTITY))
+
+
+@dataclass
+class _Place:
+    """The series of one process or container, and the moments at which it was replaced."""
+
+    labels: dict[str, str]
+    lines: list[_Line] = field(default_factory=list)
+    cuts: list[float] = field(default_factory=list)
+
+
+def recognise(source: Source) -> bool:
+    """Return whether the file is an answer of Prometheus' query interface."""
+    head = source.head[:4096]
+    return b'"resultType"' in head and b'"result"' in head
+
+
+def read(source: Source, options: Options) -> Reading:
+    """Read an answer with a matrix. Counters are refused: they grow in healthy processes too."""
+    lines = list(_lines(source))
+    if not lines:
+        raise UsageError(
+            f"an answer without figures: {source.path}; the query matched nothing: see whether the "
+            "metric exists at that time"
+        )
+    wanted = _wanted(lines, options, source.path)
+    judged = [line for line in lines if line.metric in wanted]
+    started = min(float(line.seconds[0]) for line in judged)
+    places = _places(judged)
+    for place in places:
+        place.cuts = _cuts(place, lines)
+    members = _members(places, wanted, started)
+    _add_cpu(members, places, lines, started)
+    cautions = {m.resource: m.caution for m in wanted.values() if m.caution}
+    left_out = sorted(
+        {line.metric for line in lines if _is_counter(line) and line.metric not in wanted}
+        - set(known.CPU_COUNTERS)
+    )
+    notes = [f"left out, as counters only grow: {', '.join(left_out[:5])}"] if left_out else []
+    return Reading(
+        title="Prometheus",
+        understood=_understood(wanted, judged, members),
+        members=members,
+        started=started,
+        notes=notes,
+        judged=known.judged(wanted),
+        cautions=cautions,
+        limits=_limits(lines),
+        siblings=len({member.role for member in members}) > 1,
+    )
+
+
+def _understood(wanted: Mapping[str, Metric], lines: list[_Line], members: list[Member]) -> str:
+    names = ", ".join(f"{name} as {metric.resource}" for name, metric in wanted.items())
+    count = sum(len(line.values) for line in lines)
+    roles = len({member.role for member in members})
+    each = f", one process for each of {roles} label sets" if roles > 1 else ""
+    return f"{count:,} figures, {names}{each}"
+
+
+def _lines(source: Source) -> Iterable[_Line]:
+    decoder, text, place = json.JSONDecoder(), source.text, 0
+    # Answers to several queries may stand one after another in one file.
+    while place < len(text):
+        rest = re.compile(r"\s*").match(text, place)
+        place = rest.end() if rest else place
+        if place >= len(text):
+            break
+        try:
+            answer, place = decoder.raw_decode(text, place)
+        except ValueError as error:
+            raise LeaklabError(f"damaged JSON: {source.path}; {error}; export it again") from None
+        yield from _of_answer(answer, source.path)
+
+
+def _of_answer(answer: Any, path: Path) -> Iterable[_Line]:
+    data = answer.get("data", answer) if isinstance(answer, dict) else {}
+    if isinstance(answer, dict) and answer.get("status") == "error":
+        raise UsageError(f"an error of Prometheus: {path}; {answer.get('error')}")
+    if data.get("resultType") != "matrix":
+        raise UsageError(
+            f"one moment only ({data.get('resultType')}): {path}; ask /api/v1/query_range with "
+            "start, end and step"
+        )
+    for row in data.get("result") or ():
+        values = row.get("values") or ()
+        if len(values):
+            table = np.array([(float(t), _figure(v)) for t, v in values], np.float64)
+            finite = np.isfinite(table[:, 1])
+            if finite.any():
+                yield _Line(dict(row.get("metric") or {}), table[finite, 0], table[finite, 1])
+
+
+def _figure(text: Any) -> float:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def _is_counter(line: _Line) -> bool:
+    return line.metric.endswith(("_total", "_sum", "_count", "_bucket", "_created"))
+
+
+def _wanted(lines: list[_Line], options: Options, path: Path) -> dict[str, Metric]:
+    """The metrics that are read, as what."""
+    names = list(dict.fromkeys(line.metric for line in lines))
+    if options.values:
+        asked = dict(text.partition("=")[::2] for text in options.values)
+        for name in asked:
+            if name not in names:
+                raise UsageError(f"no metric {name}: {path}; there are {', '.join(names[:10])}")
+        return {name: Metric(resource or f"gauge:{name}", 0) for name, resource in asked.items()}
+    found = {name: known.METRICS[name] for name in names if name in known.METRICS}
+    if found:
+        return found
+    beside = (*known.START_TIMES, *known.LIMITS)
+    others = [name for name in names if name not in beside]
+    plain = [name for name in others if not name.endswith(("_total", "_sum", "_bucket", "_count"))]
+    if others and not plain:
+        raise UsageError(
+            f"only counters: {path}; {others[0]} never falls, so it grows in a healthy process "
+            "too: export a gauge such as process_resident_memory_bytes, or rate(...)"
+        )
+    own = [name for name in plain if name.endswith("_bytes")]
+    if own:
+        return {name: Metric(f"gauge:{name}", 1) for name in own[:1]}
+    if options.unit:
+        unit_option(options.unit)
+        return {name: Metric(f"gauge:{name}_bytes", 1) for name in plain[:1]}
+    raise UsageError(
+        f"no metric of memory that is known: {path}; name one with --value NAME=rss_bytes, of "
+        f"{', '.join(names[:10])}"
+    )
+
+
+def _places(lines: list[_Line]) -> list[_Place]:
+    """The series by the place they are of; pods that follow each other are one place."""
+    found: dict[tuple[tuple[str, str], ...], _Place] = {}
+    for line in lines:
+        place = found.setdefault(line.place, _Place(dict(line.place)))
+        place.lines.append(line)
+    by_owner: dict[tuple[tuple[str, str], ...], list[_Place]] = {}
+    for place in found.values():
+        owner = {key: value for key, value in place.labels.items() if key != "instance"}
+        if "pod" in owner:
+            owner["pod"] = _POD.sub("", owner["pod"])
+            by_owner.setdefault(tuple(sorted(owner.items())), []).append(place)
+        else:
+            by_owner.setdefault(line_key(place), []).append(place)
+    result: list[_Place] = []
+    for key, group in by_owner.items():
+        if len(group) > 1 and _follow(group):
+            lines_of = [line for place in group for line in place.lines]
+            result.append(_Place(dict(key), lines_of))
+        else:
+            result += group
+    return result
+
+
+def line_key(place: _Place) -> tuple[tuple[str, str], ...]:
+    """Return the labels of a place as a key."""
+    return tuple(sorted(place.labels.items()))
+
+
+def _follow(group: list[_Place]) -> bool:
+    """Whether each of the places begins when the one before it has ended."""
+    spans = sorted(
+        (
+            min(float(line.seconds[0]) for line in place.lines),
+            max(float(line.seconds[-1]) for line in place.lines),
+        )
+        for place in group
+    )
+    return all(later[0] > earlier[1] for earlier, later in pairwise(spans))
+
+
+def _cuts(place: _Place, lines: list[_Line]) -> list[float]:
+    """When the process was replaced: from the metric of its start time, where that is there."""
+    for name in known.START_TIMES:
+        cuts: list[float] = []
+        for line in lines:
+            if line.metric == name and _same_place(line.labels, place.labels):
+                changed = np.flatnonzero(np.abs(np.diff(line.values)) > 1.0) + 1
+                cuts += [float(line.seconds[row]) for row in changed]
+        if cuts:
+            return sorted(set(cuts))
+    return []
+
+
+def _same_place(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    return all(one[key] == other[key] for key in _PLACES if key in one and key in other)
+
+
+def _members(places: list[_Place], wanted: Mapping[str, Metric], started: float) -> list[Member]:
+    names = _labels(places)
+    members: list[Member] = []
+    for place, role in zip(places, names, strict=True):
+        # A container that was replaced has another id: a line of its own.
+        lives: dict[tuple[int, str], list[Series]] = {}
+        for line in place.lines:
+            identity = "|".join(
+                line.labels.get(key, "") for key in ("id", "container_id", "uid", "pod", "name")
+            )
+            number = np.searchsorted(np.array(place.cuts), line.seconds, side="right")
+            for life in np.unique(number).tolist():
+                rows = number == life
+                lives.setdefault((life, identity), []).append(
+                    Series(
+                        wanted[line.metric].resource,
+                        line.seconds[rows] - started,
+                        line.values[rows],
+                    )
+                )
+        members += [Member(role, tuple(series)) for series in lives.values()]
+    return members
+
+
+def _labels(places: list[_Place]) -> list[str]:
+    """The shortest label of each place that tells it from the others; "main" for a single one."""
+    if len(places) == 1:
+        return ["main"]
+    for key in ("pod", "instance", "container", "job", "name"):
+        values = [place.labels.get(key, "") for place in places]
+        if len(set(values)) == len(values) and all(values):
+            return values
+    differing = [
+        key
+        for key in dict.fromkeys(key for place in places for key in place.labels)
+        if len({place.labels.get(key) for place in places}) > 1
+    ]
+    texts = [" ".join(place.labels.get(key, "") for key in differing).strip() for place in places]
+    return [text or f"series {number}" for number, text in enumerate(texts, 1)]
+
+
+def _add_cpu(
+    members: list[Member], places: list[_Place], lines: list[_Line], started: float
+) -> None:
+    """Add the use of the processor of each role, from its counter: it tells idle from full."""
+    names = _labels(places)
+    for place, role in zip(places, names, strict=True):
+        for line in lines:
+            if line.metric not in known.CPU_COUNTERS or len(line.values) < 2:
+                continue
+            if not _same_place(line.labels, place.labels):
+                continue
+            steps = np.diff(line.values) / np.maximum(np.diff(line.seconds), 1e-9)
+            good = steps >= 0
+            series = Series(
+                "gauge:cpu_percent", line.seconds[1:][good] - started, 100.0 * steps[good]
+            )
+            row = next((n for n, member in enumerate(members) if member.role == role), None)
+            if row is not None and good.any():
+                old = members[row]
+                members[row] = Member(old.role, (*old.series, series), old.pid, old.argv)
+            break
+
+
+def _limits(lines: list[_Line]) -> dict[str, float]:
+    found = [
+        float(line.values[-1])
+        for line in lines
+        if line.metric in known.LIMITS
+        and line.labels.get("resource", "memory") == "memory"
+        and 0 < line.values[-1] < known.NO_LIMIT_BYTES
+    ]
+    return {"cgroup_memory_bytes": min(found)} if found else {}

@@ -1,0 +1,147 @@
+"""What a reader of a format is given, and what it hands back."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+from leaklab.errors import LeaklabError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+HEAD_BYTES = 1 << 16
+_GZIP = b"\x1f\x8b"
+# Characters that no text has, beyond a few that got in by mistake.
+_STRANGE = "\ufffd\x01\x02\x03\x04\x05\x06\x0e\x0f\x10\x11\x12\x13\x14\x15\x16"
+LARGEST_STRANGE_SHARE = 0.02
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user says of a file: the options of ``leaklab import``.
+
+    time, values ("COL" or "COL=resource"), group: columns. unit: of the figures judged ("MiB").
+    line: regular expression for log lines. trust_pickle: whether a pickle may be loaded, which
+    runs what is in it.
+    """
+
+    time: str | None = None
+    values: tuple[str, ...] = ()
+    unit: str | None = None
+    group: str | None = None
+    line: str | None = None
+    trust_pickle: bool = False
+
+
+class Source:
+    """One file: its first bytes and its content, unpacked where it is a gzip."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.zipped = False
+        with path.open("rb") as file:
+            self.zipped = file.read(2) == _GZIP
+        try:
+            with self.open() as file:
+                self.head = file.read(HEAD_BYTES)
+        except (OSError, EOFError, zlib.error) as error:
+            raise LeaklabError(f"cannot be read: {path}; {error}; copy it again") from None
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """Open the content."""
+        if self.zipped:
+            with gzip.open(self.path, "rb") as unpacked:
+                yield unpacked  # type: ignore[misc]
+            return
+        with self.path.open("rb") as file:
+            yield file
+
+    @cached_property
+    def text(self) -> str:
+        """The whole content as text."""
+        try:
+            with self.open() as file:
+                return file.read().decode("utf-8-sig", "replace")
+        except (OSError, EOFError, zlib.error) as error:
+            raise LeaklabError(f"cannot be read: {self.path}; {error}; copy it again") from None
+
+    @cached_property
+    def first_lines(self) -> list[str]:
+        """The first lines as text, without the last of them, which may be cut; none of a binary."""
+        text = self.head.decode("utf-8-sig", "replace")
+        strange = sum(text.count(char) for char in _STRANGE)
+        if "\x00" in text or strange > LARGEST_STRANGE_SHARE * len(text):
+            return []
+        lines = text.splitlines()
+        return lines[:-1] if len(self.head) == HEAD_BYTES else lines
+
+
+@dataclass(frozen=True)
+class Series:
+    """One figure of one process: name as leaklab names resources; seconds or marks, and values.
+
+    seconds are from the start of the file; marks are how many units of work had ended (None where
+    the file does not say).
+    """
+
+    name: str
+    seconds: Floats
+    values: Floats
+    marks: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Member:
+    """One process, pod or container; one life of it where the file tells restarts."""
+
+    role: str
+    series: tuple[Series, ...]
+    pid: int | None = None
+    argv: tuple[str, ...] = ()
+
+
+@dataclass
+class Reading:
+    """What a file was understood to be.
+
+    title: the format in words. understood: what was read as what, for the user. started: epoch
+    seconds of second 0, None where the file has no such times. judged: resources the verdict rests
+    on where none is one of leaklab's own. cautions: what a resource holds besides, by name, and
+    what to export instead. siblings: the members are replicas of one service. limits: as in
+    run.json.
+    """
+
+    title: str
+    understood: str
+    members: list[Member]
+    started: float | None = None
+    notes: list[str] = field(default_factory=list)
+    judged: tuple[str, ...] = ()
+    cautions: dict[str, str] = field(default_factory=dict)
+    limits: dict[str, float] = field(default_factory=dict)
+    siblings: bool = False
+    tables: dict[str, Any] = field(default_factory=dict)
+
+
+class Format(Protocol):
+    """A format: a module with these three."""
+
+    NAME: str
+    recognise: Callable[[Source], bool]
+    read: Callable[[Source, Options], Reading]
+
+
+def refuse(path: Path, what: str, way_out: str) -> UsageError:
+    """Return the error that names what a file is and what to do."""
+    return UsageError(f"{what}: {path}; {way_out}")

@@ -1,0 +1,84 @@
+"""The formats that can be read, in the order in which they are tried, and how a file finds its."""
+
+from __future__ import annotations
+
+import stat
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from leaklab.errors import LeaklabError, UsageError
+from leaklab.importers.foreign import name_of
+from leaklab.importers.reading import Options, Reading, Source, refuse
+
+# By the name that --format takes. Each module has recognise(source) and read(source, options);
+# those that are sure of what they see come before those that guess.
+FORMATS = {
+    "memray-page": "memray_page",
+    "tracemalloc": "tracemalloc_dumps",
+    "mprof": "mprof",
+    "psrecord": "psrecord",
+    "pidstat": "pidstat",
+    "top": "top_batch",
+    "ps": "ps_loop",
+    "docker-stats": "docker_stats",
+    "prometheus": "prometheus",
+    "grafana": "grafana",
+    "jsonl": "json_lines",
+    "csv": "csv_table",
+    "lines": "log_lines",
+}
+MEMRAY = "memray"
+NAMES = (MEMRAY, *FORMATS)
+
+
+def check(path: Path) -> None:
+    """Raise UsageError where there is no regular file to read, and say what there is instead."""
+    text = str(path)
+    if text == "-":
+        raise UsageError("standard input cannot be read twice: -; save it to a file first")
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise refuse(path, "no such file", "name a file with figures, or a capture") from None
+    except OSError as error:
+        raise LeaklabError(f"cannot be read: {path}; {error.strerror}") from None
+    if stat.S_ISDIR(mode):
+        raise refuse(path, "a folder, no file", "name the files in it; `leaklab show` takes runs")
+    if not stat.S_ISREG(mode):
+        raise refuse(path, "a pipe or device, no file", "save what comes from it to a file first")
+    if path.stat().st_size == 0:
+        raise refuse(path, "an empty file", "nothing was written to it; record again")
+
+
+def find(source: Source, name: str | None = None) -> Any:
+    """Return the module of the format, by ``name`` or by the content; UsageError for neither."""
+    if name is not None:
+        if name not in FORMATS:
+            raise UsageError(f"unknown format: {name}; allowed: {', '.join(NAMES)}")
+        return import_module(f"leaklab.importers.{FORMATS[name]}")
+    foreign = name_of(source)
+    if foreign is not None:
+        raise refuse(source.path, foreign.what, foreign.way_out)
+    for module_name in FORMATS.values():
+        module = import_module(f"leaklab.importers.{module_name}")
+        if module.recognise(source):
+            return module
+    raise refuse(
+        source.path,
+        "not a format that is known",
+        "take figures out of its lines with --line REGEX, or name its format with --format",
+    )
+
+
+def read(path: Path, options: Options, name: str | None = None) -> Reading:
+    """Read one file of figures; the Reading says what was understood."""
+    check(path)
+    source = Source(path)
+    if not source.head:
+        raise refuse(path, "an empty file", "nothing was written to it; record again")
+    module = find(source, name if name or not options.line else "lines")
+    reading: Reading = module.read(source, options)
+    if source.zipped:
+        reading.title += " (gzip)"
+    return reading

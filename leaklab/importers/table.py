@@ -1,0 +1,345 @@
+"""A table of one's own (CSV, JSON lines, log lines) as figures of processes.
+
+Columns are known by their names; a unit comes from the name, from the cells or from ``--unit`` and
+is refused where none of them says it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from leaklab.errors import UsageError
+from leaklab.importers import columns as known
+from leaklab.importers.members import lives_of_clock, members
+from leaklab.importers.metrics import METRICS, Metric, judged
+from leaklab.importers.reading import Options, Reading
+from leaklab.importers.times import times_of
+from leaklab.importers.units import cell, unit_in_name, unit_name, unit_option, words_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+LARGEST_GAUGE_COUNT = 20
+_LEAST_GROWTH_ROWS = 3
+
+
+@dataclass
+class _Chosen:
+    """Values by resource, what was understood of each column, and what was left out."""
+
+    values: dict[str, Floats] = field(default_factory=dict)
+    understood: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    judged: list[str] = field(default_factory=list)
+    marks: Floats | None = None
+    marks_name: str = ""
+    metrics: dict[str, Metric] = field(default_factory=dict)
+
+
+def read_table(frame: pd.DataFrame, options: Options, *, title: str, path: Path) -> Reading:
+    """Return what a table tells. Raises UsageError naming the option that would help."""
+    names = [str(name) for name in frame.columns]
+    frame = frame.set_axis(names, axis=1)
+    for wanted in (options.time, options.group, *(v.partition("=")[0] for v in options.values)):
+        if wanted is not None and wanted not in names:
+            raise UsageError(f"no column {wanted}: {path}; there are {', '.join(names[:20])}")
+    if len(frame) < _LEAST_GROWTH_ROWS:
+        raise UsageError(f"only {len(frame)} rows of figures: {path}; a course needs 10 or more")
+    time_name, mark_name = _axes(names, options)
+    chosen = _choose(frame, options, path, {time_name, mark_name})
+    if chosen.marks is None and mark_name:
+        chosen.marks, chosen.marks_name = _figures(frame[mark_name], mark_name, path), mark_name
+    if time_name is None and chosen.marks is None:
+        raise UsageError(
+            f"no column of times or iterations: {path}; name one with --time COL of "
+            f"{', '.join(names[:20])}"
+        )
+    seconds, started = np.full(len(frame), np.nan), None
+    if time_name is not None:
+        times = times_of(time_name, frame[time_name])
+        seconds, started = times.seconds, times.started
+    group, group_name = _group(frame, options, seconds)
+    life, life_name = _life(frame, names)
+    if time_name is not None and group is None and life is None and started is None:
+        seconds, life = lives_of_clock(seconds)
+        life_name = f"{time_name}, which starts again" if life is not None else ""
+    found = members(seconds, chosen.values, group=group, life=life, marks=chosen.marks)
+    if not found:
+        raise UsageError(f"no figures in {', '.join(chosen.values)}: {path}; every cell is empty")
+    axis = chosen.marks_name or time_name
+    parts = [f"{len(frame):,} rows by {axis}", *chosen.understood]
+    parts += [f"one process for each {group_name} ({len(found)})"] if group_name else []
+    parts += [f"restarts by {life_name}"] if life_name else []
+    return Reading(
+        title=title,
+        understood=", ".join(parts),
+        members=found,
+        started=started,
+        notes=chosen.notes,
+        judged=tuple(chosen.judged),
+        siblings=bool(group_name),
+        cautions={m.resource: m.caution for m in chosen.metrics.values() if m.caution},
+    )
+
+
+def _axes(names: list[str], options: Options) -> tuple[str | None, str | None]:
+    """The column of times, and that of iterations where there is none of times."""
+    if options.time:
+        is_mark = "_".join(words_of(options.time)) in known.MARK_WORDS
+        return (None, options.time) if is_mark else (options.time, None)
+    taken = {value.partition("=")[0] for value in options.values}
+    free = [name for name in names if name not in taken]
+    time_name = known.named(free, known.TIME_WORDS)
+    if time_name is not None and known.is_start(time_name):
+        time_name = None
+    mark_name = None
+    if time_name is None:
+        simple = {"_".join(words_of(name)): name for name in reversed(free)}
+        mark_name = next((simple[word] for word in known.MARK_WORDS if word in simple), None)
+    return time_name, mark_name
+
+
+def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | None]) -> _Chosen:
+    chosen = _Chosen()
+    for text in options.values:
+        _asked(frame, text, options, path, chosen)
+    if any(not text.endswith("=mark") for text in options.values):
+        return chosen
+    axes = {*axes, chosen.marks_name}
+    names = [
+        str(name)
+        for name in frame.columns
+        if name not in axes and name != options.group and _numeric(frame[name])
+    ]
+    node = set(frame.columns) >= known.NODE_COLUMNS
+    for name in names:
+        metric = METRICS.get(name.split("{")[0])
+        if metric is not None and metric.resource not in chosen.values:
+            _take(frame, name, metric.resource, options, path, chosen, 1)
+            chosen.metrics[name] = metric
+    names = [name for name in names if name not in chosen.metrics]
+    chosen.judged += judged(chosen.metrics)
+    own = [name for name in names if known.resource_of(name)]
+    for name in own:
+        resource = known.resource_of(name) or ""
+        if resource not in chosen.values:
+            _take(frame, name, resource, options, path, chosen, 1 if node else None)
+    names = [name for name in names if name in own or not known.is_time(name)]
+    rest = [name for name in names if name not in own and not known.is_counter(name)]
+    counters = [name for name in names if name not in own and known.is_counter(name)]
+    if counters:
+        chosen.notes.append(
+            f"left out, as counters only grow: {', '.join(counters[:5])}; where one counts the "
+            f"work done, --value {counters[0]}=mark gives rates by it"
+        )
+    primary = [] if chosen.values else [name for name in rest if known.is_primary(name)][:1]
+    if not chosen.values and not primary:
+        plain = [name for name in rest if not known.is_start(name)]
+        if len(plain) != 1 and not (plain and known.is_memory(plain[0])):
+            raise UsageError(_nothing_known(path, names, counters, frame))
+        primary = plain[:1]
+    for name in primary:
+        chosen.judged.append(_gauge(frame, name, options, path, chosen, must=True))
+    for name in rest[:LARGEST_GAUGE_COUNT]:
+        if name not in primary and words_of(name)[-1:] not in (["pid"], ["id"]):
+            _gauge(frame, name, options, path, chosen, must=False)
+    return chosen
+
+
+def _nothing_known(path: Path, names: list[str], counters: list[str], frame: pd.DataFrame) -> str:
+    if counters and len(counters) == len(names):
+        return (
+            f"only counters: {path}; {counters[0]} never falls, so it grows in a healthy process "
+            "too: export its rate, or a gauge such as process_resident_memory_bytes"
+        )
+    there = ", ".join(str(name) for name in list(frame.columns)[:20])
+    return (
+        f"no column of memory that is known: {path}; name one with --value COL=rss_bytes, of "
+        f"{there}"
+    )
+
+
+def _asked(frame: pd.DataFrame, text: str, options: Options, path: Path, chosen: _Chosen) -> None:
+    """Take a column that ``--value COL`` or ``--value COL=RESOURCE`` names."""
+    name, _, resource = text.partition("=")
+    if resource == "mark":
+        chosen.marks, chosen.marks_name = _figures(frame[name], name, path), name
+        chosen.understood.append(f"{name} as marks")
+        return
+    resource = resource or known.resource_of(name) or ""
+    allowed = (*known.RESOURCES, "heap_bytes")
+    if not resource:
+        chosen.judged.append(_gauge(frame, name, options, path, chosen, must=True))
+    elif resource in allowed:
+        _take(frame, name, resource, options, path, chosen, None)
+    elif resource.startswith(("gauge:", "file_bytes:")):
+        _take(frame, name, resource, options, path, chosen, None)
+        chosen.judged.append(resource)
+    else:
+        raise UsageError(
+            f"unknown resource: {resource}; allowed: {', '.join(known.RESOURCES)}, gauge:NAME, mark"
+        )
+
+
+def _take(
+    frame: pd.DataFrame,
+    name: str,
+    resource: str,
+    options: Options,
+    path: Path,
+    chosen: _Chosen,
+    scale: int | None,
+) -> None:
+    if not resource.split(":")[0].endswith("_bytes") and not resource.endswith("_bytes"):
+        chosen.values[resource] = _figures(frame[name], name, path)
+        chosen.understood.append(f"{name} as {resource}")
+        return
+    figures, found = _bytes(frame, name, options, path, scale)
+    if found is None:
+        raise _no_unit(frame, name, path)
+    chosen.values[resource] = figures
+    chosen.understood.append(f"{name} in {unit_name(found)} as {resource}")
+
+
+def _gauge(
+    frame: pd.DataFrame, name: str, options: Options, path: Path, chosen: _Chosen, *, must: bool
+) -> str:
+    """Take a column under its own name; one of memory needs a unit where it is the one judged."""
+    if known.is_memory(name):
+        given = options if must or unit_in_name(name) is None else Options()
+        figures, found = _bytes(frame, name, given, path, 1 if _is_node(frame) else None)
+        if found is None and must:
+            raise _no_unit(frame, name, path)
+        resource = known.gauge_name(name, found is not None)
+        chosen.values[resource] = figures
+        if must and found is not None:
+            chosen.understood.append(f"{name} in {unit_name(found)} as {resource}")
+        return resource
+    resource = "gauge:cpu_percent" if known.is_cpu(name) else known.gauge_name(name, False)
+    chosen.values.setdefault(resource, _figures(frame[name], name, path))
+    if must:
+        chosen.understood.append(f"{name} as {resource}")
+    return resource
+
+
+def _is_node(frame: pd.DataFrame) -> bool:
+    return set(frame.columns) >= known.NODE_COLUMNS
+
+
+def _no_unit(frame: pd.DataFrame, name: str, path: Path) -> UsageError:
+    first = frame[name].dropna()
+    shown = first.iloc[0] if len(first) else "nothing"
+    return UsageError(
+        f"no unit for column {name}: {shown} in {path}; say it with --unit bytes, KiB, MiB or MB"
+    )
+
+
+def _bytes(
+    frame: pd.DataFrame, name: str, options: Options, path: Path, scale: int | None
+) -> tuple[Floats, int | None]:
+    """The figures of a column of memory in bytes, and what unit they were in (None: unknown)."""
+    figures, in_cell = _cells(frame[name], name, path)
+    if in_cell is not None:
+        return figures, in_cell
+    found = unit_option(options.unit) if options.unit else unit_in_name(name) or scale
+    return (figures, None) if found is None else (figures * found, found)
+
+
+def _figures(column: pd.Series[Any], name: str, path: Path) -> Floats:
+    return _cells(column, name, path)[0]
+
+
+def _cells(column: pd.Series[Any], name: str, path: Path) -> tuple[Floats, int | None]:
+    """The figures of a column, and the unit its cells say."""
+    import pandas as pd
+
+    if column.dtype.kind in "iuf":
+        return column.to_numpy(np.float64), None
+    if column.dtype.kind == "b":
+        return column.to_numpy(np.float64), None
+    figures = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, copy=True)
+    unit = None
+    for row in np.flatnonzero(~np.isfinite(figures) & column.notna().to_numpy()):
+        try:
+            figures[row], said = cell(column.iloc[row])
+        except ValueError:
+            raise UsageError(
+                f"not a figure in column {name}, row {row + 1}: {column.iloc[row]!r} in {path}; "
+                "remove it, or name another column with --value COL"
+            ) from None
+        unit = said or unit
+    return figures, unit
+
+
+def _numeric(column: pd.Series[Any]) -> bool:
+    """Whether a column holds figures, perhaps with units, for the most part."""
+    import pandas as pd
+
+    if column.dtype.kind in "iuf":
+        return bool(column.notna().any())
+    if column.dtype.kind == "b" or not column.notna().any():
+        return False
+    some = column.dropna().iloc[:50]
+    good = 0
+    for value in some:
+        if isinstance(value, dict | list):
+            return False
+        with contextlib.suppress(ValueError):
+            good += bool(pd.notna(cell(value)[0]))
+    # One that is no figure among many is said, not passed over.
+    return good > len(some) / 2
+
+
+def _group(
+    frame: pd.DataFrame, options: Options, seconds: Floats
+) -> tuple[NDArray[Any] | None, str]:
+    """The label of each row, where several processes share the table."""
+    name = options.group
+    if name is None:
+        names = [str(column) for column in frame.columns]
+        candidates = [n for n in names if "_".join(words_of(n)) in known.GROUP_WORDS]
+        name = next((n for n in candidates if frame[n].nunique() > 1), None)
+        if name is None:
+            # Pids that are there at the same time are processes; one after another they are lives.
+            pids = [n for n in names if "_".join(words_of(n)) in known.PID_WORDS]
+            name = next((n for n in pids if _at_once(frame[n], seconds)), None)
+    if name is None:
+        return None, ""
+    labels = frame[name].astype("string").fillna("unnamed").to_numpy(object)
+    if options.group is None and frame[name].nunique() > len(frame) / _LEAST_GROWTH_ROWS:
+        return None, ""
+    return labels, name
+
+
+def _at_once(column: pd.Series[Any], seconds: Floats) -> bool:
+    """Whether several values of a column are seen over the same stretch of time."""
+    spans = []
+    for value in column.dropna().unique():
+        rows = np.flatnonzero((column == value).to_numpy())
+        spans.append((seconds[rows[0]], seconds[rows[-1]]))
+    spans.sort()
+    return any(later[0] < earlier[1] for earlier, later in pairwise(spans))
+
+
+def _life(frame: pd.DataFrame, names: list[str]) -> tuple[NDArray[Any] | None, str]:
+    """What changes when a process is replaced: start time, container id, pid, uptime."""
+    for name in names:
+        if known.is_start(name) and 1 <= frame[name].nunique() <= max(len(frame) / 3, 1):
+            return frame[name].astype("string").fillna("").to_numpy(object), name
+    for name in names:
+        if "uptime" in words_of(name) and _numeric(frame[name]):
+            falls = np.diff(frame[name].to_numpy(np.float64), prepend=-np.inf) < 0
+            return np.cumsum(falls), name
+    for name in names:
+        if "_".join(words_of(name)) in known.PID_WORDS and frame[name].nunique() > 1:
+            return frame[name].to_numpy(), name
+    return None, ""

@@ -1,0 +1,108 @@
+"""Columns of times as seconds: epoch in any unit, dates, times of day, or time that has passed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from leaklab.errors import UsageError
+from leaklab.importers.units import words_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+# From this on a plain figure is an epoch, in seconds, milli-, micro- or nanoseconds.
+_EPOCHS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3), (5e8, 1.0))
+_PASSED = {
+    "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "millis": 1e-3, "milliseconds": 1e-3,
+    "min": 60.0, "mins": 60.0, "minutes": 60.0, "minute": 60.0,
+    "h": 3600.0, "hours": 3600.0, "hour": 3600.0, "hrs": 3600.0, "day": 86400.0, "days": 86400.0,
+}  # fmt: skip
+_TIME_OF_DAY = re.compile(r"\s*(\d{1,2}):(\d\d)(?::(\d\d(?:[.,]\d+)?))?\s*([AaPp][Mm])?\s*")
+_DAY_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds since the first row (NaN for an empty cell), and the epoch of that, where known."""
+
+    seconds: Floats
+    started: float | None
+
+
+def times_of(name: str, column: pd.Series[Any]) -> Times:
+    """Read a column of times. Raises UsageError where it is none, with a cell of it."""
+    import pandas as pd
+
+    figures = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    known = np.isfinite(figures)
+    if known.any() and known.sum() >= 0.9 * column.notna().sum():
+        return _from_figures(name, figures)
+    text = column.astype("string").str.strip()
+    first = str(text.dropna().iloc[0]) if text.notna().any() else ""
+    if _TIME_OF_DAY.fullmatch(first):
+        return Times(_from_zero(times_of_day(list(text))), None)
+    parsed = _dates(text)
+    known = parsed.notna().to_numpy()
+    if not first or known.sum() < 0.9 * text.notna().sum():
+        raise UsageError(f"no times in column {name}: {first!r}; name the column with --time COL")
+    epoch = np.full(len(parsed), np.nan)
+    epoch[known] = parsed[known].dt.as_unit("ns").astype("int64").to_numpy() / 1e9
+    return _since(epoch)
+
+
+def _dates(text: pd.Series[Any]) -> pd.Series[Any]:
+    import pandas as pd
+
+    for form in ("ISO8601", "mixed"):
+        try:
+            parsed = pd.to_datetime(text, format=form, utc=True, errors="coerce")
+        except (ValueError, TypeError, OverflowError):
+            continue
+        if parsed.notna().sum() >= 0.9 * text.notna().sum():
+            return parsed
+    return pd.Series(pd.NaT, index=text.index, dtype="datetime64[ns, UTC]")
+
+
+def _from_figures(name: str, figures: Floats) -> Times:
+    middle = float(np.nanmedian(figures))
+    for least, scale in _EPOCHS:
+        if middle >= least:
+            return _since(figures * scale)
+    words = words_of(name)
+    scale = next((_PASSED[word] for word in reversed(words) if word in _PASSED), 1.0)
+    return Times(_from_zero(figures * scale), None)
+
+
+def _from_zero(seconds: Floats) -> Floats:
+    finite = seconds[np.isfinite(seconds)]
+    return seconds - finite[0] if len(finite) else seconds
+
+
+def _since(epoch: Floats) -> Times:
+    first = float(np.nanmin(epoch))
+    return Times(epoch - first, first)
+
+
+def times_of_day(texts: list[Any]) -> Floats:
+    """Return seconds from times of day ("23:59:50"), one day more whenever they fall by hours."""
+    seconds = np.full(len(texts), np.nan)
+    day, last = 0.0, 0.0
+    for row, text in enumerate(texts):
+        match = _TIME_OF_DAY.fullmatch(str(text))
+        if match is None:
+            continue
+        hour = int(match[1]) % 12 + 12 * (match[4].lower() == "pm") if match[4] else int(match[1])
+        value = hour * 3600 + int(match[2]) * 60 + float((match[3] or "0").replace(",", "."))
+        # A clock that is set, or an hour of winter time, is no new day.
+        if value + day < last - _DAY_SECONDS / 4:
+            day += _DAY_SECONDS
+        last = max(last, value + day)
+        seconds[row] = value + day
+    return seconds

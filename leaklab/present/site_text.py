@@ -1,0 +1,194 @@
+"""Where it grows, as text for a terminal: lines that allocate, calls that open, what retains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from leaklab.present.formatting import worth_showing
+from leaklab.present.terminal import quantity, safe
+from leaklab.resources import noun
+
+if TYPE_CHECKING:
+    from leaklab.present.protocol import ShownRun
+
+SHOWN_SUSPECT_COUNT = 5
+SHOWN_PART_COUNT = 3
+SHOWN_CALLER_COUNT = 3
+SHOWN_HOLDER_COUNT = 3
+SHOWN_PATH_COUNT = 5
+SHOWN_ORIGIN_COUNT = 5
+LEAST_ORIGIN_SHARE = 0.05
+
+Row = Mapping[Any, Any]
+
+
+def place_text(row: Row) -> str:
+    """Return function, file and line of a row: ``load  app.py:14``; only what is known of them."""
+    function, file, line = (row.get(name) for name in ("function", "file", "line"))
+    if not isinstance(function, str):
+        return "where it was made is not known"
+    if not isinstance(file, str) or not file:
+        return safe(function)
+    place = f"{safe(function)}  {safe(file)}"
+    known = isinstance(line, int | float) and math.isfinite(line) and line > 0
+    return f"{place}:{int(line)}" if known and line is not None else place
+
+
+def suspect_lines(run: ShownRun) -> Iterator[str]:
+    """Yield the lines that allocate what stays: one row a leak, with its parts below it.
+
+    Nothing where the heap is bounded while something else leaks: then they are not to blame.
+    """
+    suspects = run.suspects()
+    if not len(suspects) or _is_innocent(run, str(suspects["role"].iloc[0])):
+        return
+    leaks = _by_group(worth_showing(suspects).to_dict("records"))[:SHOWN_SUSPECT_COUNT]
+    paths = run.retention().to_dict("records")
+    yield ""
+    yield "  suspects: where what stays is allocated"
+    for parts in leaks:
+        yield from _leak_lines(parts, paths)
+
+
+def _is_innocent(run: ShownRun, role: str) -> bool:
+    verdict = run.verdict()
+    heap = verdict.resource("heap_bytes", role)
+    leaks = any(resource.verdict == "leak" for resource in verdict.resources)
+    return leaks and heap is not None and heap.verdict == "bounded"
+
+
+def _by_group(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows of one leak together, in the order of their first, which is the largest."""
+    leaks: dict[int, list[Row]] = {}
+    for row in rows:
+        group = row.get("group")
+        first = int(group["rank"]) if isinstance(group, Mapping) else int(row["rank"])
+        leaks.setdefault(first, []).append(row)
+    return list(leaks.values())
+
+
+def _leak_lines(parts: Sequence[Row], paths: Sequence[Row]) -> Iterator[str]:
+    row = parts[0]
+    per = row.get("unit") or "iteration"
+    shares = [part["share"] for part in parts if _is_number(part["share"])]
+    share_text = f", {sum(shares):.0%} of the growth" if shares else ""
+    rate = sum(part["rate"] for part in parts)
+    live = sum(part["live_bytes"] for part in parts)
+    yield (
+        f"  {row['rank']}. {place_text(row)}  {quantity(rate, 'heap_bytes')}/{per}, "
+        f"{quantity(live, 'heap_bytes')} live{share_text}"
+    )
+    yield from _source_lines(row)
+    for part in parts[1 : 1 + SHOWN_PART_COUNT]:
+        yield f"     with {place_text(part)}  {quantity(part['rate'], 'heap_bytes')}/{per}"
+    if len(parts) > 1 + SHOWN_PART_COUNT:
+        yield f"     with {len(parts) - 1 - SHOWN_PART_COUNT} more lines reached through one call"
+    for name in ("known", "note"):
+        if isinstance(row.get(name), str):
+            yield f"     {name}: {safe(row[name])}"
+    yield from _holder_lines(parts, paths)
+    yield from _caller_lines(row)
+
+
+def _holder_lines(parts: Sequence[Row], paths: Sequence[Row]) -> Iterator[str]:
+    """Yield what keeps it alive; what is only possible is called so."""
+    ranks = {(part["role"], int(part["rank"])) for part in parts}
+    shown = 0
+    for path in paths:
+        mine = any((path["role"], int(rank)) in ranks for rank in path["suspect_ranks"])
+        if mine and shown < SHOWN_HOLDER_COUNT:
+            shown += 1
+            doubt = "perhaps " if path["confidence"] == "low" else ""
+            yield f"     {doubt}kept by {path_text(path['path'])}"
+
+
+def path_text(path: object) -> str:
+    """Return a retention path for a sentence that says already that something is held."""
+    return safe(str(path).removeprefix("held by "))
+
+
+def _caller_lines(row: Row) -> Iterator[str]:
+    """Yield who called the row's own line; what that line calls is no news."""
+    places = [place_text(frame) for frame in row.get("stack") or ()]
+    own = place_text(row)
+    callers = places[places.index(own) + 1 :] if own in places else places[1:]
+    if callers:
+        shown = (place.replace("  ", " ") for place in callers[:SHOWN_CALLER_COUNT])
+        yield f"     called from {' < '.join(shown)}"
+
+
+def _source_lines(row: Row) -> Iterator[str]:
+    if isinstance(row.get("source"), str) and row["source"].strip():
+        yield f"     | {safe(row['source'].strip())}"
+
+
+def origin_lines(run: ShownRun) -> Iterator[str]:
+    """Yield the lines that made what is counted and leaks: descriptors, threads, tasks, children.
+
+    Only of resources whose verdict is a leak.
+    """
+    leaking = {(r.name, r.role) for r in run.verdict().resources if r.verdict == "leak"}
+    # A socket is a descriptor, and told among them.
+    leaking |= {("fd_count", role) for name, role in leaking if name == "socket_count"}
+    rows = [
+        row
+        for row in run.origins().to_dict("records")
+        if (row["resource"], row["role"]) in leaking and row["share"] >= LEAST_ORIGIN_SHARE
+    ]
+    if not rows:
+        return
+    yield ""
+    yield "  origins: which call made what stays"
+    for number, row in enumerate(rows[:SHOWN_ORIGIN_COUNT], start=1):
+        yield from _origin_lines(number, row)
+
+
+def _origin_lines(number: int, row: Row) -> Iterator[str]:
+    what = _kind_text(row)
+    yield (
+        f"  {number}. {place_text(row)}  {quantity(row['rate'])} {what}/{row['unit']}, "
+        f"{quantity(row['count'])} there, {row['share']:.0%} of the new "
+        f"{noun(row['resource'])}"
+    )
+    yield from _source_lines(row)
+    if row["how"] == "alike":
+        yield "     perhaps: other lines open a file of that name too"
+    elif row["how"] == "runs":
+        made = "what the thread runs" if row["kind"] == "thread" else "where the task waits"
+        yield f"     {made}; which call made it is not known"
+    if isinstance(row.get("subject"), str) and row["subject"]:
+        yield f"     the newest: {safe(row['subject'])}"
+    yield from _caller_lines(row)
+
+
+def _kind_text(row: Row) -> str:
+    kind = safe(row["kind"])
+    one = _is_number(row["rate"]) and row["rate"] == 1
+    if kind == "child":
+        return "child" if one else "children"
+    return kind if one else f"{kind}s"
+
+
+def retention_lines(run: ShownRun) -> Iterator[str]:
+    """Yield what keeps alive what grows: holder, how many more, how large, and the path to them."""
+    paths = run.retention().head(SHOWN_PATH_COUNT).to_dict("records")
+    if not paths:
+        return
+    yield ""
+    yield "  retained by: what keeps it alive"
+    for row in paths:
+        per = (
+            "" if row["rate"] is None else f", {quantity(row['rate'], 'heap_bytes')}/{row['unit']}"
+        )
+        yield (
+            f"  {path_text(row['accumulation_point'])} ({safe(row['holder_type'])}) holds "
+            f"{quantity(row['count'])} {safe(row['type'])}: {quantity(row['growth_count'])} more, "
+            f"{quantity(row['retained_bytes'], 'heap_bytes')} retained{per}"
+        )
+        yield f"     as {path_text(row['path'])}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

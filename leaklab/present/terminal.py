@@ -1,0 +1,32 @@
+"""Single words for a terminal: names of the target made harmless, figures with their units."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+
+from leaklab.present.formatting import amount, three_digits
+from leaklab.resources import is_bytes
+
+
+def safe(text: object) -> str:
+    """Return ``text`` in one line, with what a terminal would obey written as an escape.
+
+    Control characters (C0, C1, so every escape sequence), line separators and the marks that turn
+    the direction of text around become ``\\x1b`` and the like.
+    """
+    return "".join(
+        char
+        if unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        else char.encode("unicode_escape").decode("ascii")
+        for char in str(text)
+    )
+
+
+def quantity(value: float | None, resource: str = "") -> str:
+    """Return a figure with its unit: ``20.2 kB``, ``0.25``; ``-`` if it was not measured."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    if resource and is_bytes(resource):
+        return amount(resource, value)
+    return f"{value:,.0f}" if value == round(value) else three_digits(value)

@@ -1,0 +1,200 @@
+"""The door in real servers: verdicts on all workers, what one holds, nobody in without a token."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TOKEN = "a token that nobody guesses"
+ASGI = """
+    import sys
+    from leaklab.door.asgi import LeakDoor
+
+    class Session:
+        def __init__(self):
+            self.body = bytearray(20_000)
+
+    SESSIONS = []
+
+    async def service(scope, receive, send):
+        if scope["type"] == "lifespan":
+            while True:
+                message = await receive()
+                await send({"type": message["type"] + ".complete"})
+                if message["type"] == "lifespan.shutdown":
+                    return
+        if scope["path"] == "/leak":
+            SESSIONS.append(Session())
+        body = b"heavy" if "pandas" in sys.modules or "numpy" in sys.modules else b"ok"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    app = LeakDoor(service, folder=FOLDER, figure_seconds=0.1)
+"""
+WSGI = """
+    import sys
+    from leaklab.door.wsgi import LeakDoor
+
+    class Session:
+        def __init__(self):
+            self.body = bytearray(20_000)
+
+    SESSIONS = []
+
+    def service(environ, start_response):
+        if environ["PATH_INFO"] == "/leak":
+            SESSIONS.append(Session())
+        start_response("200 OK", [])
+        return [b"heavy" if "pandas" in sys.modules or "numpy" in sys.modules else b"ok"]
+
+    app = LeakDoor(service, folder=FOLDER, figure_seconds=0.1)
+"""
+SERVERS = {
+    "uvicorn": (ASGI, ["uvicorn", "app:app", "--workers", "2", "--log-level", "warning"]),
+    "gunicorn": (WSGI, ["gunicorn", "app:app", "--workers", "2", "--preload"]),
+    "gthread": (WSGI, ["gunicorn", "app:app", "--workers", "2", "-k", "gthread", "--threads", "2"]),
+}
+
+
+class Service:
+    def __init__(self, port: int, folder: Path, process: subprocess.Popen[bytes]) -> None:
+        self.port, self.folder, self.process = port, folder, process
+
+    def ask(self, path: str, method: str = "GET", token: str | None = TOKEN) -> tuple[int, Any]:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
+        if token is not None:
+            request.add_header("Authorization", f"Bearer {token}")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                body = answer.read()
+                return answer.status, json.loads(body) if body[:1] == b"{" else body
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+    def look(self, worker: int) -> dict[str, Any]:
+        until = time.monotonic() + 60
+        while (said := self.ask(f"/leaklab/graph?worker={worker}", "POST"))[0] == 409:
+            assert time.monotonic() < until  # the look before is being cleared away
+            time.sleep(0.2)
+        assert said[0] == 202, said
+        while time.monotonic() < until:
+            found: dict[str, Any] = self.ask(f"/leaklab/graph?worker={worker}")[1]
+            if found["state"] in ("complete", "failed", "refused"):
+                return found
+            time.sleep(0.2)  # as whoever asks over HTTP has to
+        raise AssertionError(found)
+
+
+@contextlib.contextmanager
+def serving(name: str, tmp_path: Path) -> Iterator[Service]:
+    source, words = SERVERS[name]
+    folder = tmp_path / "door"
+    (tmp_path / "app.py").write_text(textwrap.dedent(source).replace("FOLDER", repr(str(folder))))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    bind = ["--port", str(port)] if name == "uvicorn" else ["--bind", f"127.0.0.1:{port}"]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *words, *bind],
+            cwd=tmp_path,
+            env={**os.environ, "LEAKLAB_DOOR_TOKEN": TOKEN},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    service = Service(port, folder, process)
+    try:
+        until = time.monotonic() + 30
+        while time.monotonic() < until and process.poll() is None:
+            with contextlib.suppress(OSError):
+                service.ask("/")
+                break
+            time.sleep(0.05)
+        yield service
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_worker_says_what_leaks_and_what_holds_it(name: str, tmp_path: Path) -> None:
+    with serving(name, tmp_path) as service:
+        workers: set[int] = set()
+        until = time.monotonic() + 60
+        while len(workers) < 2 and time.monotonic() < until:
+            service.ask("/leak")
+            workers = {int(path.stem.split("-")[1]) for path in service.folder.glob("worker-*")}
+        assert len(workers) == 2
+        worker = min(workers)
+        first = service.look(worker)
+        assert first["state"] == "complete", first
+        assert not first["compared"]
+        for _ in range(200):
+            assert service.ask("/leak")[1] == b"ok"  # no worker has loaded the analysis
+        second = service.look(worker)
+        assert second["compared"]
+        grown = next(row for row in second["holders"] if "SESSIONS" in row["path"])
+        assert grown["growth_bytes"] > 20_000 * 10
+        assert second["held_seconds"] < 0.5
+        assert str(tmp_path) not in json.dumps(second)
+        status, said = service.ask("/leaklab")
+        assert status == 200
+        assert {row["worker"] for row in said["workers"]} == workers
+        assert said["answered_by"] in workers
+        (mine,) = (row for row in said["workers"] if row["worker"] == worker)
+        assert {row["name"] for row in mine["resources"]} >= {"rss_bytes", "fd_count"}
+
+
+@pytest.mark.slow
+def test_nobody_is_let_in_without_the_token(tmp_path: Path) -> None:
+    with serving("gunicorn", tmp_path) as service:
+        for token in (None, "", "another token altogether"):
+            for method, path in (
+                ("GET", "/leaklab"),
+                ("POST", "/leaklab/graph"),
+                ("GET", "/leaklab/graph?worker=1"),
+            ):
+                assert service.ask(path, method, token)[0] == 401
+        for query in ("worker=../../etc", "worker=1", "worker=-1", "worker=" + "9" * 400, "x=1"):
+            assert service.ask(f"/leaklab/graph?{query}", "POST")[0] == 404
+        assert service.ask("/leaklab/../etc")[0] == 404
+        assert service.ask("/leaklabels")[1] == b"ok"
+        assert list(service.folder.glob("request-*")) == []
+        assert service.folder.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.slow
+def test_a_worker_killed_in_the_middle_of_a_look_leaves_no_copy(tmp_path: Path) -> None:
+    with serving("gunicorn", tmp_path) as service:
+        service.ask("/leak")
+        service.ask("/leaklab")
+        worker = int(next(service.folder.glob("worker-*")).stem.split("-")[1])
+        assert service.ask(f"/leaklab/graph?worker={worker}", "POST")[0] == 202
+        os.kill(worker, signal.SIGKILL)
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            _, said = service.ask("/leaklab")
+            if worker not in {row["worker"] for row in said["workers"]}:
+                break
+            time.sleep(0.2)
+        assert not list(service.folder.glob(f"*-{worker}.*"))
+        assert service.ask("/leak")[0] == 200

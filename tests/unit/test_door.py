@@ -1,0 +1,134 @@
+"""The door by itself: when it is shut, whom it lets in, what it asks of its folder."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from leaklab.door import folder as store
+from leaklab.door.analysis import status
+from leaklab.door.gate import Gate
+from leaklab.errors import LeaklabError, UsageError
+
+TOKEN = "0123456789abcdef"
+
+
+def gate(token: str | None = TOKEN, *, loopback: bool = False) -> Gate:
+    return Gate("/leaklab", token, loopback, None, 10.0)
+
+
+def test_a_door_without_a_token_is_shut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LEAKLAB_DOOR_TOKEN", raising=False)
+    shut = gate(None)
+    assert not shut.is_open
+    assert not shut.is_mine("/leaklab")
+    shut.begin()  # starts nothing
+    monkeypatch.setenv("LEAKLAB_DOOR_TOKEN", TOKEN)
+    assert gate(None).is_open
+
+
+def test_who_is_let_in() -> None:
+    door = gate()
+    assert door.admits({"authorization": f"Bearer {TOKEN}"}, "10.1.2.3")
+    assert not door.admits({"authorization": f"Bearer {TOKEN}x"}, "127.0.0.1")
+    assert not door.admits({"authorization": f"Basic {TOKEN}"}, "127.0.0.1")
+    assert not door.admits({"authorization": "Bearer tökén"}, "127.0.0.1")
+    assert not door.admits({}, "127.0.0.1")
+    near = gate(None, loopback=True)
+    assert near.admits({}, "127.0.0.1")
+    assert near.admits({}, "::1")
+    assert not near.admits({}, "10.1.2.3")
+    assert not near.admits({"x-forwarded-for": "10.1.2.3"}, "127.0.0.1")
+
+
+def test_a_token_that_can_be_guessed_is_refused() -> None:
+    with pytest.raises(UsageError, match="a token that could be guessed: 6 characters"):
+        gate("secret")
+
+
+def test_the_folder_is_private(tmp_path: Path) -> None:
+    made = store.service_folder(str(tmp_path / "made"))
+    assert made.stat().st_mode & 0o777 == 0o700
+    (tmp_path / "open").mkdir(mode=0o755)
+    with pytest.raises(LeaklabError, match="not a private folder"):
+        store.service_folder(str(tmp_path / "open"))
+    (tmp_path / "link").symlink_to(made)
+    with pytest.raises(LeaklabError, match="not a private folder"):
+        store.service_folder(str(tmp_path / "link"))
+
+
+def test_one_look_at_a_time(tmp_path: Path) -> None:
+    assert store.begin_look(tmp_path)
+    assert not store.begin_look(tmp_path)
+    store.end_look(tmp_path)
+    assert store.begin_look(tmp_path)
+
+
+def test_workers_are_judged_by_what_they_have_left(tmp_path: Path) -> None:
+    import os
+
+    series = {
+        "seconds": [10.0 * k for k in range(60)],
+        "values": [5e7 + 4e6 * k for k in range(60)],
+        "peak": 5e7 + 4e6 * 59,
+    }
+    pid = os.getpid()
+    left = {
+        "pid": pid,
+        "started_ticks": store.started_ticks(pid),
+        "age_seconds": 600.0,
+        "held_seconds": 0.0,
+        "spent_seconds": 0.6,
+        "series": {"rss_bytes": series},
+    }
+    store.write(tmp_path / f"worker-{pid}.json", left)
+    # Another process has got the number of a worker that is gone.
+    store.write(tmp_path / "worker-1.json", {**left, "pid": 1, "started_ticks": -1})
+    said = status(tmp_path)
+    assert said["verdict"] == "leak"
+    (worker,) = said["workers"]
+    assert worker["overhead_ratio"] == pytest.approx(0.001)
+    (resource,) = worker["resources"]
+    assert resource["rate_low_per_second"] <= 4e5 <= resource["rate_high_per_second"]
+    assert not (tmp_path / "worker-1.json").exists()
+
+
+def test_a_program_without_http_is_asked_through_its_folder(tmp_path: Path) -> None:
+    program = (
+        "import sys, leaklab.door\n"
+        "class Kept: pass\n"
+        "HELD = [Kept() for _ in range(5000)]\n"
+        f"leaklab.door.open({str(tmp_path / 'door')!r})\n"
+        "print('open', flush=True)\n"
+        "sys.stdin.read()\n"
+        "assert 'pandas' not in sys.modules and 'numpy' not in sys.modules\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as worker:
+        assert worker.stdout is not None
+        assert worker.stdin is not None
+        assert worker.stdout.readline() == "open\n"
+        asked = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "leaklab.door",
+                str(tmp_path / "door"),
+                "graph",
+                str(worker.pid),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        worker.stdin.close()
+        assert worker.wait(20) == 0
+    assert asked.returncode == 0, asked.stderr
+    holders = json.loads(asked.stdout)["holders"]
+    assert any(row["path"].startswith("__main__.HELD") for row in holders)

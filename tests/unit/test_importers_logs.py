@@ -1,0 +1,199 @@
+"""Files of mprof, psrecord, pidstat, top, ps and docker, and log lines, as each tool writes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import leaklab as ll
+from leaklab.errors import UsageError
+from leaklab.results.run import Run
+
+EVIDENCE = Path(__file__).parents[1] / "evidence"
+MIB = 1 << 20
+
+
+def rate(run: Run, name: str = "rss_bytes", role: str = "main") -> float:
+    entry = run.verdict().resource(name, role)
+    assert entry is not None
+    return entry.rate
+
+
+def notes(run: Run) -> str:
+    return " ".join(event["text"] for event in run.meta["events"])
+
+
+def test_calls_in_an_mprof_file_are_marks() -> None:
+    run = ll.read(EVIDENCE / "mprof_calls.dat")
+    assert run.verdict().verdict == "leak"
+    assert run.verdict().resources[0].unit == "iteration"
+    assert rate(run) == pytest.approx(1e6, rel=0.01)  # 1 MB a call
+    assert "25 calls of __main__.work" in notes(run)
+
+
+def test_children_in_an_mprof_file_are_processes() -> None:
+    run = ll.read(EVIDENCE / "mprof_child.dat")
+    roles = [process["role"] for process in run.meta["processes"]]
+    assert roles[0] == "main"
+    assert roles[1].startswith("child ")
+    assert rate(run, role=roles[1]) == pytest.approx(400_000 / 0.0306, rel=0.1)
+
+
+def test_runs_in_one_mprof_file_are_lives() -> None:
+    run = ll.read(EVIDENCE / "mprof_three_runs.dat")
+    assert len(run.meta["processes"]) == 3
+    assert "3 runs in one file" in notes(run)
+    assert "2 restarts cut out" in notes(run)
+
+
+def test_the_last_zero_of_mprof_is_no_figure(tmp_path: Path) -> None:
+    lines = [f"MEM {50 + n} {1.7e9 + n:.4f}" for n in range(20)]
+    path = tmp_path / "mprofile.dat"
+    path.write_text("\n".join(["CMDLINE python a.py", *lines, "MEM 0.000000 1700000020.0000"]))
+    assert ll.read(path).data.samples["value"].min() == 50 * MIB
+
+
+def test_psrecord() -> None:
+    run = ll.read(EVIDENCE / "psrecord_leaky.log")
+    assert run.verdict().verdict == "leak"
+    assert rate(run) == pytest.approx(400_000 / 0.0306, rel=0.1)
+    run = ll.read(EVIDENCE / "psrecord_gunicorn.log")
+    assert run.data.samples["value"].iloc[0] == pytest.approx(227.293 * MIB)
+    assert run.verdict().resource("gauge:cpu_percent") is not None
+
+
+PIDSTAT = """Linux 6.1.0 (host)  03/01/24  _x86_64_  (4 CPU)
+
+{heading}
+{rows}
+Average:     1000      1234      0.00      0.00  123456   45678   0.56  python
+"""
+
+
+@pytest.mark.parametrize("form", ["24", "12", "-h"])
+def test_pidstat(tmp_path: Path, form: str) -> None:
+    columns = "UID       PID  minflt/s  majflt/s     VSZ     RSS   %MEM  Command"
+    rows = []
+    for n in range(30):
+        hour, minute = divmod(10 * 60 + n, 60)
+        clock = {
+            "24": f"{hour:02}:{minute:02}:00",
+            "12": f"{hour:02}:{minute:02}:00 AM",
+            "-h": f" {1_700_000_000 + 60 * n}",
+        }[form]
+        rows.append(f"{clock}  1000  1234  0.00  0.00  500000  {100_000 + 1024 * n}  0.5  python")
+    head = {"24": "10:00:00", "12": "10:00:00 AM", "-h": "# Time "}[form]
+    path = tmp_path / "pidstat.txt"
+    path.write_text(PIDSTAT.format(heading=f"{head}  {columns}", rows="\n".join(rows)))
+    run = ll.read(path)
+    assert run.verdict().verdict == "leak"
+    assert rate(run) == pytest.approx(MIB / 60, rel=0.01)
+    assert run.meta["processes"][0]["pid"] == 1234
+
+
+def test_top_as_it_prints_here(tmp_path: Path) -> None:
+    path = tmp_path / "top.txt"
+    with path.open("w") as out:
+        top = ["top", "-b", "-d", "0.1", "-n", "3", "-w", "200"]
+        subprocess.run(top, stdout=out, timeout=30, check=True)
+    run = ll.read(path)
+    # The figures are those of this machine; only their form is known.
+    assert run.verdict().resources
+    assert run.data.samples["name"].isin(["rss_bytes", "gauge:cpu_percent"]).all()
+
+
+def test_top_of_one_process(tmp_path: Path) -> None:
+    block = """top - {hour:02}:{minute:02}:00 up 10 days,  1:02,  1 user,  load average: 0.1
+Tasks:   1 total,   1 running,   0 sleeping,   0 stopped,   0 zombie
+MiB Mem :  24105.6 total,  20916.4 free,   1194.2 used,   2298.2 buff/cache
+
+    PID USER      PR  NI    VIRT    RES    SHR S  %CPU  %MEM     TIME+ COMMAND
+   1234 me        20   0  843452 {res}  34952 R 100.0   2.8   0:13.67 python
+"""
+    text = "\n".join(
+        block.format(hour=10 + n // 60, minute=n % 60, res=res)
+        for n, res in enumerate([100_000 + 1024 * n for n in range(30)])
+    )
+    path = tmp_path / "top.txt"
+    path.write_text(text)
+    run = ll.read(path)
+    assert rate(run) == pytest.approx(MIB / 60, rel=0.01)
+    path.write_text(text.replace(" 100000 ", " 1.5g "))
+    assert ll.read(path).data.samples["value"].max() == 1.5 * (1 << 30)
+
+
+def test_a_loop_over_ps_of_a_real_process(tmp_path: Path) -> None:
+    target = "k=[]\nfor n in range(12): input(); k.append(bytearray(2 << 20)); print(n, flush=True)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", target], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    lines = []
+    for number in range(12):
+        process.stdin.write("\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        lines.append(time.strftime("%a %b %d %H:%M:%S UTC %Y", time.gmtime(1.7e9 + 60 * number)))
+        ps = ["ps", "-o", "pid,rss,nlwp,comm", "-p", str(process.pid)]
+        lines.append(subprocess.run(ps, capture_output=True, text=True, check=True).stdout)
+    process.communicate()
+    path = tmp_path / "ps.log"
+    path.write_text("\n".join(lines))
+    run = ll.read(path)
+    assert rate(run) == pytest.approx(2 * MIB / 60, rel=0.05)
+    assert run.verdict().resource("thread_count") is not None
+    path.write_text("\n".join(line for line in lines if "UTC" not in line))
+    assert run.meta["processes"][0]["pid"] == process.pid
+    assert ll.read(path).verdict().resources[0].unit == "iteration"
+
+
+DOCKER = (
+    "CONTAINER ID   NAME      CPU %     MEM USAGE / LIMIT   MEM %     NET I/O    BLOCK I/O   PIDS"
+)
+
+
+def test_docker_stats_as_a_table_and_as_json(tmp_path: Path) -> None:
+    table, objects = [], []
+    for n in range(30):
+        used = f"{100 + n}MiB / 1GiB"
+        moment = f"2024-03-01 10:{n:02}:00"
+        table += [
+            moment,
+            "\x1b[2J\x1b[H" + DOCKER,
+            f"f3b1c2d4e5f6   web       0.05%     {used}     9.8%      1kB / 0B   0B / 0B     12",
+        ]
+        entry = {"Name": "web", "CPUPerc": "0.05%", "MemUsage": used, "PIDs": "12"}
+        objects.append(f"{moment} {json.dumps(entry)}")
+    for name, lines in (("table", table), ("json", objects)):
+        path = tmp_path / name
+        path.write_text("\n".join(lines))
+        run = ll.read(path)
+        assert rate(run, "gauge:docker_memory_usage_bytes") == pytest.approx(MIB / 60, rel=0.02)
+        assert run.meta["limits"] == {"cgroup_memory_bytes": 1 << 30}
+        assert run.verdict().verdict == "inconclusive"  # it holds page cache
+        assert "page cache" in run.verdict().reason
+
+
+def test_log_lines_by_a_regular_expression(tmp_path: Path) -> None:
+    run = ll.read(
+        EVIDENCE / "arrow_log.txt", line=r"Chunk: (?P<iteration>\d+); RSS: (?P<rss_mb>[\d.]+)"
+    )
+    assert run.verdict().verdict == "leak"
+    assert run.verdict().resources[0].unit == "iteration"
+    path = tmp_path / "app.log"
+    path.write_text(
+        "\n".join(
+            f"2024-03-01 10:{n:02}:00,123 INFO Memory: RSS={90.5 + n} MB\nnoise" for n in range(40)
+        )
+    )
+    run = ll.read(path, line=r"RSS=([\d.]+) MB")
+    assert rate(run) == pytest.approx(MIB / 60, rel=0.01)
+    for line, message in (("RSS=(", "not a regular"), ("RSS", "no group"), ("(x+)", "no line")):
+        with pytest.raises(UsageError, match=message):
+            ll.read(path, line=line)

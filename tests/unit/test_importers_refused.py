@@ -1,0 +1,79 @@
+"""What cannot be read is named for what it is, in one line, with what to do; no run is left."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+
+from leaklab.cli import main
+
+CONTENT = {
+    "empty": (b"", "an empty file"),
+    "empty.gz": (gzip.compress(b""), "an empty file"),
+    "random": (bytes(range(255, 0, -1)) * 20, "not a format that is known"),
+    "text": (b"hello\nworld\n", "--line REGEX"),
+    "elf": (b"\x7fELF\x02\x01\x01" + bytes(60), "a program (ELF)"),
+    "zip": (b"PK\x03\x04" + bytes(60), "a ZIP archive"),
+    "heapsnapshot": (b'{"snapshot":{"meta":{"node_fields":["type"]}}}', "V8"),
+    "massif": (b"desc: -\ncmd: ./a\nsnapshot=0\nmem_heap_B=0\n", "massif"),
+    "heaptrack": (b"v 10400 3\nX ./a\n", "heaptrack"),
+    "jeprof": (b"heap_v2/524288\n  t*: 1: 2 [0: 0]\n", "jemalloc"),
+    "scalene": (b'{"files": {"a.py": {"lines": [{"n_python_malloc_mb": 1}]}}}', "Scalene"),
+    "speedscope": (
+        b'{"$schema":"https://www.speedscope.app/file-format-schema.json","profiles":[]}',
+        "py-spy",
+    ),
+    "folded": (b"main;work (a.py:3) 12\nmain;idle (a.py:9) 3\n", "flame graph"),
+    "torch": (pickle.dumps({"segments": [], "device_traces": []}), "torch.cuda"),
+    "pprof.gz": (gzip.compress(b"\n\x04\x08\x01\x10\x02\n\x04\x08\x03\x10\x04" * 20), "pprof"),
+    "cut.gz": (gzip.compress(os.urandom(5000))[:2000], "cannot be read"),
+}
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    status = main(arguments)
+    error = capsys.readouterr().err
+    assert status in (1, 2)
+    assert error.count("\n") == 1, error
+    assert error.startswith("leaklab: ")
+    return error
+
+
+@pytest.mark.parametrize("name", CONTENT)
+def test_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    content, said = CONTENT[name]
+    path = tmp_path / name
+    path.write_bytes(content)
+    store = tmp_path / "store"
+    error = complaint(capsys, "import", str(path), "--store", str(store))
+    assert said in error
+    assert str(path) in error
+    assert ";" in error  # what to do
+    assert not store.exists()
+    assert said in complaint(capsys, "show", str(path))
+
+
+def test_what_is_no_file_is_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for name, said in (
+        (str(tmp_path), "a folder"),
+        (str(tmp_path / "missing"), "no such file"),
+        (str(tmp_path / "fifo"), "a pipe or device"),
+        (os.devnull, "a pipe or device"),
+        ("-", "standard input"),
+    ):
+        assert said in complaint(capsys, "import", name)
+    assert "unknown format: x" in complaint(capsys, "import", __file__, "--format", "x")
+
+
+def test_commands_that_take_runs_name_the_one_that_takes_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "figures.csv"
+    path.write_text("time,rss_mb\n1,2\n")
+    assert "leaklab import" in complaint(capsys, "report", str(path))
+    assert "leaklab show" in complaint(capsys, "investigate", str(path))

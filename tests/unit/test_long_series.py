@@ -1,0 +1,122 @@
+"""Long series: restarts joined by age, the daily course taken out, an idle end cut off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from leaklab.analysis.long_series import (
+    DAY_SECONDS,
+    busy_count,
+    joined_by_age,
+    long_series,
+    recurring,
+)
+from leaklab.importers.members import members
+from leaklab.importers.reading import Reading
+from leaklab.importers.run import in_memory, run_meta
+from leaklab.store import RunData
+from leaklab.verdict.judge import judge
+
+MIB = float(1 << 20)
+
+
+def clock(days: float) -> Any:
+    return np.arange(0, days * DAY_SECONDS, 120.0)
+
+
+def of_day(seconds: Any, range_: float) -> Any:
+    return range_ / 2 * np.sin(2 * np.pi * (seconds / DAY_SECONDS + 0.3))
+
+
+def imported(seconds: Any, mib: Any, life: Any = None) -> RunData:
+    reading = Reading("x", "x", members(seconds, {"rss_bytes": mib * MIB}, life=life))
+    return in_memory(reading, run_meta(reading, "x", None, None))
+
+
+def noise(count: int, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).normal(0, 3, count)
+
+
+@pytest.mark.parametrize("days", [3, 7])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_growth_below_a_daily_course_is_seen_from_three_days_on(days: int, seed: int) -> None:
+    seconds = clock(days)
+    course = 400 + of_day(seconds, 90) + noise(len(seconds), seed)
+    healthy = judge(imported(seconds, course)).verdict
+    assert healthy == "bounded" or (days == 3 and healthy == "inconclusive")
+    entry = judge(imported(seconds, course + 12 * seconds / DAY_SECONDS)).resources[0]
+    assert entry.verdict == "leak"
+    assert entry.rate * DAY_SECONDS == pytest.approx(12 * MIB, rel=0.15)
+    assert "beyond the daily course (±4" in entry.reason
+
+
+def test_no_course_is_found_where_none_comes_again() -> None:
+    seconds = clock(5)
+    for values in (
+        noise(len(seconds)),
+        seconds / DAY_SECONDS,
+        80 * ((seconds % 18_000) / 18_000),
+        np.where(seconds > 2.5 * DAY_SECONDS, 50.0, 0.0),
+        np.full(len(seconds), 7.0),
+    ):
+        assert recurring(seconds, values, DAY_SECONDS) is None
+    known = of_day(seconds, 20)
+    found = recurring(seconds, known + seconds / DAY_SECONDS + noise(len(seconds)), DAY_SECONDS)
+    assert found is not None
+    assert np.abs(found - known).max() < 1.5
+    assert recurring(clock(2), of_day(clock(2), 20), DAY_SECONDS) is None
+
+
+@pytest.mark.parametrize("days", [2, 7])
+def test_a_process_that_is_killed_at_its_limit_leaks(days: int) -> None:
+    seconds = clock(days)
+    age = seconds % (31 * 3600.0)
+    values = 300 + 724 * age / (31 * 3600.0) + noise(len(seconds))
+    whole = judge(imported(seconds, values))
+    known = judge(imported(seconds, values, life=seconds // (31 * 3600.0)))
+    assert known.verdict == "leak"
+    assert known.resources[0].rate == pytest.approx(724 * MIB / (31 * 3600.0), rel=0.05)
+    assert days == 2 or whole.verdict != "leak"  # what a guess would have had to find
+
+
+def test_warm_up_after_each_restart_is_no_leak() -> None:
+    seconds = clock(6)
+    age = seconds % DAY_SECONDS
+    values = 300 + 80 * (1 - np.exp(-age / 3600)) + noise(len(seconds))
+    verdict = judge(imported(seconds, values, life=seconds // DAY_SECONDS))
+    assert verdict.verdict == "bounded"
+
+
+def test_lives_are_joined_by_their_changes() -> None:
+    long = (np.arange(0.0, 80, 10), np.arange(100.0, 180, 10))
+    short = (np.array([90.0, 100]), np.array([500.0, 520]))
+    age, values = joined_by_age([long, short])
+    assert age.tolist() == list(range(0, 80, 10))
+    # The mean of the two starts, and no step where the short one ends.
+    assert values.tolist() == [300, 315, 325, 335, 345, 355, 365, 375]
+    # Ages that one of several alone has reached are left out.
+    age, values = joined_by_age([long, long, (long[0][:5], long[1][:5]), (long[0], long[1] + 7)])
+    assert len(age) == 8
+    age, values = joined_by_age([long, (long[0][:5], long[1][:5])])
+    assert age.tolist() == [0, 10, 20, 30, 40]
+
+
+def test_processes_beside_each_other_are_summed_not_joined() -> None:
+    seconds = np.repeat(np.arange(0.0, 600, 10), 2)
+    data = imported(seconds, np.full(120, 10.0), life=np.tile([1, 2], 60))
+    series = long_series(data, "rss_bytes")
+    assert series["value"].iloc[-1] == 20 * MIB
+    assert series.attrs["without"] == []
+
+
+def test_an_idle_end_is_told_from_a_pause() -> None:
+    seconds = np.arange(0.0, 1000, 10)
+    busy = np.where(seconds < 700, 80.0, 0.5)
+    assert busy_count(seconds, seconds, busy) == 70
+    assert busy_count(seconds, seconds, np.full(100, 80.0)) == 100
+    pauses = np.where(seconds % 500 < 200, 80.0, 0.5)  # it ends in one of its pauses
+    assert busy_count(seconds, seconds, pauses) == 100
+    assert busy_count(seconds, np.empty(0), np.empty(0)) == 100

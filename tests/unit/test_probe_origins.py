@@ -1,0 +1,69 @@
+"""Which call made what is open, running or waiting, as the probe tells it on each CPython."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from interpreters import REPOSITORY, interpreter
+
+from leaklab.probe.origins import MOST_NOTES, UNKNOWN, OriginHook, Stacks
+
+SCENE = REPOSITORY / "tests" / "targets" / "origin_looks.py"
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.11", "3.12", "3.13", "3.14"])
+def test_everything_that_stays_is_told_with_the_call_that_made_it(version):
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"no CPython {version} on this machine")
+    done = subprocess.run(
+        [python, "-W", "ignore", str(SCENE), str(REPOSITORY)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    told = {
+        what: [(how, count) for how, count, _ in found]
+        for what, found in json.loads(done.stdout).items()
+    }
+    # The second call that opens the same file is found out at the first look, then told apart.
+    assert told["file keep_shared"] == [("made", 3)]
+    assert told["file use_shared"] == [("alike", 1)]
+    assert told["file keep_single"] == [("made", 4)]
+    assert told["socket connect"] == [("made", 4)]
+    assert told["pipe start_child"] == [("made", 4)]
+    assert told["child start_child"] == [("made", 4)]
+    assert told["child fork_child"] == [("made", 4)]
+    # Before Python 3.12 nothing reports the start of a thread.
+    started = version not in ("3.9", "3.10", "3.11")
+    assert told["thread start_thread" if started else "thread wait_for"] == [
+        ("made" if started else "runs", 4)
+    ]
+    assert ("runs", 3) in told["task wait"]
+    # A look keeps no call of the target's alive, where nothing is ever collected.
+    assert told["left"] == []
+
+
+def test_what_is_remembered_is_bounded_and_the_same_call_is_one_stack():
+    stacks = Stacks()
+    frame = sys._getframe()
+    assert stacks.of_call(frame) == stacks.of_call(frame) == stacks.number(*stacks.all[0])
+    code = frame.f_code
+    numbers = [stacks.number([code], [line]) for line in range(5000)]
+    assert len(stacks.all) < 5000 and numbers[-1] == UNKNOWN
+    hook = OriginHook()
+    for number in range(2 * MOST_NOTES):
+        hook("open", (f"/tmp/{number}", "r", 0))
+    assert len(hook.notes.opened) == MOST_NOTES
+
+
+def test_the_hook_never_stops_a_call_whatever_it_is_told():
+    hook = OriginHook()
+    for event in ("open", "socket.__new__", "_thread.start_new_thread", "subprocess.Popen"):
+        hook(event, ())
+        hook(event, (object(), None, 0))
+    hook.active = False
+    hook("open", ("/tmp/x", "r", 0))
+    assert not hook.notes.opened
