@@ -50,3 +50,19 @@ def values(run: RunData, name: str, *, process: int | None = None) -> list[float
     if process is not None:
         rows = rows[rows["process"] == process]
     return [float(value) for value in rows.sort_values("time_seconds")["value"]]
+
+
+def growing_line(run: RunData, role: str) -> tuple[str, str]:
+    """Function and file of the allocation that grew most in the processes of a role."""
+    numbers = [
+        process["process"]
+        for process in run.meta["processes"]
+        if process["role"] == role and process["pass"] == "explain"
+    ]
+    heap = run.heap[run.heap["process"].isin(numbers)]
+    growth = heap.groupby(["process", "stack_id"])["live_bytes"].agg(
+        lambda values: values.iloc[-1] - values.iloc[0]
+    )
+    stack = run.stacks.set_index("stack_id").loc[growth.groupby("stack_id").sum().idxmax()]
+    frame = run.frames.set_index("frame_id").loc[stack["frame_ids"][0]]
+    return frame["function"], frame["file"]

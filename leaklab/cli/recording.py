@@ -234,7 +234,3 @@ def note(text: str) -> None:
     from leaklab.present.terminal import safe
 
     print(f"leaklab: {safe(text)}", file=sys.stderr)
-
-
-def silent(event: dict[str, Any]) -> None:
-    """Show no progress: stderr is no terminal."""

@@ -83,6 +83,8 @@ class PassResult:
     why_no_heap: str | None
     #: by role, the most marks one of its processes has told
     told_mark_counts: dict[str, int]
+    #: by role, how many processes have ended within a second
+    short_counts: dict[str, int]
 
 
 class PassRecorder:
@@ -106,6 +108,7 @@ class PassRecorder:
         interruption: Interruption,
         *,
         expected_mark_counts: Mapping[str, int],
+        short_counts: Mapping[str, int],
         ticks: bool = False,
         decider: Callable[[str, float | None], Decider] | None = None,
     ) -> None:
@@ -117,7 +120,9 @@ class PassRecorder:
         self._begun = time.monotonic()
         self._before = list(writer.meta["processes"])
         self._written_process_count = 0
-        self._table = ProcessTable(len(self._before), options.collect_share, options.snapshot_share)
+        first_process = max((row["process"] for row in self._before), default=-1) + 1
+        self._table = ProcessTable(first_process, options.collect_share, options.snapshot_share)
+        self._table.short_counts.update(short_counts)
         self._samples = Samples(writer, name, options.watch_files, options.cwd)
         heap_pass = "explain" if options.pid and "explain" in options.passes else name
         self._conversation = Conversation(
@@ -128,11 +133,12 @@ class PassRecorder:
             self._now,
             stacks,
             options.cwd or working_folder(options.pid),
-            command.source if command.kind != "program" else None,
+            command.source,
             output_folder,
             socket_folder,
             expected_mark_counts,
             ticks,
+            many_short=self._table.many_short,
         )
         channel = Path(options.channel) if options.channel else socket_folder / f"{name}.sock"
         self._switchboard = Switchboard(
@@ -496,6 +502,7 @@ class PassRecorder:
             processes=self._table.rows(self._name),
             why_no_heap=self._why_no_heap(),
             told_mark_counts=told,
+            short_counts=dict(self._table.short_counts),
         )
 
     def _looks(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from leaklab.probe import session
+from leaklab.probe import session, watchdog
 from leaklab.recorder.passes import FIRST_INTERVAL_SECONDS, interval_seconds
 from leaklab.recorder.processes.looks import Looks
 from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED, weigh
@@ -22,7 +22,7 @@ SHAPES = {**HEALTHY, **LEAKING}
 
 
 class Clock:
-    """Stands in for the module ``time`` of the probe."""
+    """Stands in for the clock of the probe."""
 
     now = 0.0
 
@@ -74,7 +74,9 @@ def sampled_marks(count: int) -> Iterator[int]:
 @pytest.fixture(params=["marks told", "samples", "cheap snapshots", "dear snapshots"])
 def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> NDArray[np.int64]:
     clock = Clock()
-    monkeypatch.setattr(session, "time", clock)
+    for module in (session, watchdog):
+        if hasattr(module, "monotonic"):
+            monkeypatch.setattr(module, "monotonic", clock.monotonic)
     chosen = {
         "marks told": lambda: told_marks(MARK_COUNT, clock),
         "samples": lambda: sampled_marks(MARK_COUNT),

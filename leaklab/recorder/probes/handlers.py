@@ -19,7 +19,7 @@ from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.probes.origins import OriginLog
 from leaklab.recorder.processes.looks import IDLE_SNAPSHOT_SECONDS
 from leaklab.recorder.processes.samples import Samples
-from leaklab.recorder.processes.table import Tracked
+from leaklab.recorder.processes.table import SHORT_SECONDS, Tracked
 from leaklab.recorder.watching import note_lines, watch_file
 from leaklab.store import RunWriter
 
@@ -55,6 +55,7 @@ class Conversation:
         graph_folder: Path,
         expected_mark_counts: Mapping[str, int],
         ticks: bool = False,
+        many_short: Callable[[str], bool] = lambda role: False,
     ) -> None:
         self._options = options
         self._phase = pass_name
@@ -72,6 +73,7 @@ class Conversation:
         self.graphs: GraphDumps | None = None
         self._expected_mark_counts = expected_mark_counts
         self._ticks = ticks
+        self._many_short = many_short
         self._copied: set[int] = set()
         self._dumped: dict[str, Tracked] = {}
         if options.takes_graphs(pass_name):
@@ -119,6 +121,8 @@ class Conversation:
             self._samples.told(tracked, self._clock(), _gauges(message))
         elif message["kind"] == "lines":
             note_lines(self._writer, message, self._working_folder)
+        elif message["kind"] == "let go":
+            self._note_let_go(tracked, message)
         elif message["kind"] == "work-end":
             told = message.get("time")
             late_seconds = time.monotonic() - told if isinstance(told, float) else 0.0
@@ -130,12 +134,16 @@ class Conversation:
             self.note_untraced(tracked, f"memray is not installed; {how_to_add(tracked)}")
         if self._origins is not None:
             self._origins.begin(tracked)
-        tracked.ticks = self._ticks
+        tracked.trace_later = trace and self._many_short(tracked.role)
+        tracked.ticks = self._ticks or tracked.trace_later
         tick_seconds = IDLE_SNAPSHOT_SECONDS if self.traces else GRAPH_TICK_SECONDS
+        if not self._ticks:
+            tick_seconds = SHORT_SECONDS if tracked.trace_later else 0
         yield (
             "options",
-            f"ticks={tick_seconds if self._ticks else 0}",
-            f"trace={int(trace)}",
+            f"ticks={tick_seconds}",
+            f"trace={int(trace and not tracked.trace_later)}",
+            f"later={int(tracked.trace_later)}",
             f"native={int(self._options.native)}",
             f"python_allocators={int(self._options.python_allocators)}",
             f"mark_share={self._options.mark_share}",
@@ -198,6 +206,17 @@ class Conversation:
         tracked.heap = None
         self.note_untraced(tracked, str(message.get("why")))
         yield GO
+
+    def _note_let_go(self, tracked: Tracked, message: Mapping[str, Any]) -> None:
+        """Say in the run that the probe has gone silent, and why."""
+        tracked.note = str(message.get("why"))
+        self._writer.event(
+            "let-go",
+            tracked.note,
+            time_seconds=self._clock(),
+            process=tracked.process,
+            **{"pass": self._phase},
+        )
 
     def note_untraced(self, tracked: Tracked, why: str) -> None:
         """Say in the run why the heap of a process is not, or no longer, recorded."""
@@ -262,7 +281,13 @@ class Conversation:
     def _last_word(self, tracked: Tracked, now: float) -> tuple[str, ...]:
         """Say what the probe is to do now: go on, or begin or end to trace for a while."""
         end_seconds = tracked.window_end_seconds
-        if end_seconds is None or self.stopping or tracked.exiting:
+        if self.stopping or tracked.exiting:
+            return GO
+        if tracked.trace_later:
+            old = now - tracked.started_seconds >= SHORT_SECONDS
+            tracked.trace_later = not (old or tracked.told_mark_count)
+            return GO if tracked.trace_later else TRACE
+        if end_seconds is None:
             return GO
         if now >= end_seconds:
             return UNTRACE if tracked.traced else GO

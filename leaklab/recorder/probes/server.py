@@ -23,7 +23,7 @@ from leaklab.recorder.processes.table import (
 from leaklab.recorder.procfs import ProcessGoneError, command_line
 
 # Nobody waits for an answer to these.
-UNANSWERED = ("gauges", "lines", "work-end")
+UNANSWERED = ("gauges", "let go", "lines", "work-end")
 Note = Callable[[str, str, Tracked | None], None]
 
 
@@ -94,10 +94,12 @@ class Switchboard:
             tracked.heap.close()
             tracked.heap = None
         self._table.ended(tracked, self._clock())
+        self._samples.ended(tracked, self._table.fold(tracked))
 
     def close(self) -> None:
         """Close every line."""
         for tracked in self._table.alive():
+            self._samples.ended(tracked)
             self._table.ended(tracked, self._clock())
         for key in list(self._selector.get_map().values()):
             if isinstance(key.data, Connection):
@@ -160,6 +162,7 @@ class Switchboard:
             self._note("exec", "the process started another program (exec)", tracked)
             before = tracked
             self._table.ended(tracked, now)
+            self._samples.ended(tracked)
             tracked = self._table.add(pid, now, before, role)
         elif tracked is None:
             parent = self._table.parent_of(pid) or self._table.main

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Container, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -26,6 +27,10 @@ from leaklab.recorder.procfs import (
 # A fork bomb must not become the recorder's: beyond this many, processes are only counted.
 PROCESS_LIMIT = 1000
 MAIN = "main"
+# Whatever ends sooner can hardly leak: where many of a kind do, none of them is traced at once,
+# and they are one row (see `ProcessTable.fold`).
+SHORT_SECONDS = 1.0
+FEW_SHORT = 3
 # What a process is called that was seen between its fork and its exec, and never again.
 SHORT_LIVED = "short-lived"
 
@@ -73,6 +78,12 @@ class Tracked:
     #: number of this process in the pass its heap belongs to; another one only where series and
     #: heap are recorded in one go: attached to, or traced for a while
     heap_process: int | None = None
+    #: whether its tracing waits for its first mark, or for it to live for a second
+    trace_later: bool = False
+    #: how many processes the row stands for: short ones of its role are folded into it
+    process_count: int = 1
+    #: samples not yet stored, of one too young to be known as more than short-lived
+    young_samples: list[Any] | None = None
 
     @property
     def work_ended_seconds(self) -> float | None:
@@ -99,6 +110,13 @@ class Tracked:
         """The process number heap tables have."""
         return self.process if self.heap_process is None else self.heap_process
 
+    @property
+    def is_short(self) -> bool:
+        """Whether it has ended within a second, without marks."""
+        if self.role == MAIN or self.ended_seconds is None or self.mark_count or self.traced:
+            return False
+        return self.ended_seconds - self.started_seconds < SHORT_SECONDS
+
     def row(self, pass_name: str, process: int | None = None) -> dict[str, Any]:
         """Return the entry of run.json."""
         status = self.exit_status
@@ -119,6 +137,7 @@ class Tracked:
             "looks": self.looks.row(),
             "rising": self.counts.rising,
             "note": self.note,
+            "process_count": self.process_count,
         }
 
 
@@ -133,6 +152,9 @@ class ProcessTable:
         self._number: dict[int | None, Tracked] = {}
         self._collect_share = collect_share
         self._snapshot_share = snapshot_share
+        #: by role, how many have ended within a second
+        self.short_counts: Counter[str] = Counter()
+        self._first_short: dict[str, Tracked] = {}
 
     @property
     def main(self) -> Tracked:
@@ -218,6 +240,34 @@ class ProcessTable:
             tracked.connection = None
         if self._alive.get(tracked.pid) is tracked:
             del self._alive[tracked.pid]
+
+    def many_short(self, role: str) -> bool:
+        """Return whether a new process of ``role`` is likely to end within a second."""
+        return role != MAIN and self.short_counts[role] >= FEW_SHORT
+
+    def fold(self, tracked: Tracked) -> Tracked | None:
+        """Return the entry that stands for one short process of many; None where it stands alone.
+
+        A script that calls a command some hundred times is told by one row for the command.
+        """
+        if tracked.role != MAIN and tracked.ended_seconds is not None and not tracked.mark_count:
+            short = tracked.ended_seconds - tracked.started_seconds < SHORT_SECONDS
+            self.short_counts[tracked.role] += short
+        if not tracked.is_short or tracked.heap_process is not None or tracked not in self.all:
+            return None
+        first = self._first_short.setdefault(tracked.role, tracked)
+        if self.short_counts[tracked.role] <= FEW_SHORT:
+            return None
+        if first is tracked:
+            return first
+        first.process_count += tracked.process_count
+        first.ended_seconds = tracked.ended_seconds
+        self.all.remove(tracked)
+        self._number[tracked.process] = first
+        for other in self.all:
+            if other.parent == tracked.process:
+                other.parent = first.process
+        return first
 
     def discover(self, now: float) -> Iterator[Tracked]:
         """Follow processes started by known ones that were not seen yet; yields them."""
