@@ -210,7 +210,7 @@ def test_leak_check_has_three_outcomes(suite: pytest.Pytester) -> None:
             "  test_checked.py:* work keeps * KiB per call",
             "      KEPT.append(bytearray(2000))",
             "  held by test_checked.KEPT → list item → bytearray",
-            "leaklab: leak: 1 fd per call stay, 20 calls",
+            "leaklab: leak: 1 fd per call*, 20 calls",
             "  descriptor: 1 per call, made at test_checked.py:* <lambda>: *",
             "  task: 1 per call, made at test_checked.py:* work: *",
             "leaklab: leak_check: allow: 'fds'; allowed: *",
