@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from leaklab.code_audit.audit import audit
     from leaklab.code_audit.rates import audit_rates
     from leaklab.errors import LeaklabError, UsageError
+    from leaklab.holders import why_alive
     from leaklab.jupyter.scoreboard import scoreboard
     from leaklab.jupyter.study import study
     from leaklab.kernel_audit.audit import kernel
     from leaklab.recordings import compare, from_series, open, read, record, runs
     from leaklab.results.run import Run
     from leaklab.verdict.judge_series import judge_series
-    from leaklab.why_alive import why_alive
 
 
 __all__ = [
@@ -71,7 +71,7 @@ _HOMES = {
     "runs": "leaklab.recordings",
     "scoreboard": "leaklab.jupyter.scoreboard",
     "study": "leaklab.jupyter.study",
-    "why_alive": "leaklab.why_alive",
+    "why_alive": "leaklab.holders",
 }
 
 

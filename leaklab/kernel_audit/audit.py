@@ -20,7 +20,7 @@ from leaklab.scratch import Scratch
 if TYPE_CHECKING:
     import pandas as pd
 
-    from leaklab.why_alive import WhyAlive
+    from leaklab.holders import WhyAlive
 
 _SHOWN_COUNT = 12
 # Holdings below this share of what was seen are counted, not listed.
@@ -95,7 +95,7 @@ class KernelAudit:
         """
         import pandas as pd
 
-        from leaklab.why_alive import WhyAlive
+        from leaklab.holders import WhyAlive
 
         answer = ask([str(self._folder.path), str(id(one)), str(limit)])
         kind = type(one)

@@ -22,7 +22,7 @@ def running_frames():
     """
     packages = (
         __name__.rpartition(".")[0],
-        "leaklab.why_alive",
+        "leaklab.holders",
         "leaklab.objgraph_picture",
         "leaklab.kernel_audit",
     )

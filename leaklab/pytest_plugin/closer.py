@@ -118,9 +118,9 @@ def function_at(file: str, line: int) -> str:
 
 def _paths() -> pd.DataFrame | None:
     """A row per path of this process's objects; None where it cannot be copied."""
+    from leaklab.holders import dump_of_this_process
     from leaklab.object_graph.graph import ObjectGraph
     from leaklab.object_graph.paths import path_table, path_tree
-    from leaklab.why_alive import dump_of_this_process
 
     try:
         tree = path_tree(ObjectGraph(dump_of_this_process()))

@@ -23,7 +23,7 @@ FLOORS = (
     ("findings",),
     ("results", "plots", "recorder", "importers"),
     ("recordings", "objgraph_picture"),
-    ("why_alive",),
+    ("holders",),
     ("kernel_audit",),
     ("code_audit",),
     ("catalogue",),
@@ -59,7 +59,7 @@ LATE = {
     "verdict": "scipy is loaded by the estimate that needs it",
     "door": "nothing that the service does not need is loaded into it",
     "watch": "psutil is loaded once there is a process to follow",
-    "why_alive": "the walk needs no pandas in the process that it walks",
+    "holders": "the walk needs no pandas in the process that it walks",
     "": "`import leaklab` costs a program under investigation next to nothing",
 }
 
@@ -158,5 +158,5 @@ def test_every_floor_is_lived_on() -> None:
 
 
 def test_sub_packages_have_other_names_than_public_calls() -> None:
-    shared = {name for name in leaklab.__all__ if name in MODULES} - {"plots", "why_alive"}
+    shared = {name for name in leaklab.__all__ if name in MODULES} - {"plots"}
     assert not shared, f"both a module and a public call: {sorted(shared)}"

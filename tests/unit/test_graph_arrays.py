@@ -8,10 +8,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from leaklab.holders import dump_of_this_process
 from leaklab.object_graph.dominators import immediate_dominators, retained_bytes
 from leaklab.object_graph.graph import ObjectGraph
 from leaklab.object_graph.holders import node_at
-from leaklab.why_alive import dump_of_this_process
 
 
 class Undisturbed(np.ndarray):
