@@ -56,6 +56,18 @@ def process_id(text: str) -> int:
     return int(text)
 
 
+def share(text: str) -> float:
+    """Read a share: ``90%`` or ``0.9``."""
+    figure = text.strip().removesuffix("%")
+    try:
+        value = float(figure) / (100 if text.strip().endswith("%") else 1)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise UsageError(f"not a share: {text}; such as 90% is allowed, above 0 and up to 100%")
+    return value
+
+
 def count(text: str) -> int:
     """Read a number of at least 1."""
     if not text.isdecimal() or int(text) < 1:

@@ -24,9 +24,10 @@ COMMANDS = {
     "jobs": "record many cases at once, on this machine or a dask cluster",
     "watch": "follow a running process in the terminal",
     "import": "turn a capture, a series or a log of another tool into a run",
+    "post-mortem": "how a run ended, and what held what",
     "doctor": "what this machine can and cannot record, and how to get it",
 }
-_MODULES = {"run": "run_notebook", "import": "import_files"}
+_MODULES = {"run": "run_notebook", "import": "import_files", "post-mortem": "post_mortem"}
 
 EXIT_STATUS = "exit status: 0 done, 1 failed, 2 wrong usage, 3 what --fail-on names was found"
 

@@ -10,7 +10,15 @@ from functools import partial
 from typing import Any
 
 from leaklab.errors import UsageError
-from leaklab.quantities import assignment, count, duration_seconds, names, process_id, size_bytes
+from leaklab.quantities import (
+    assignment,
+    count,
+    duration_seconds,
+    names,
+    process_id,
+    share,
+    size_bytes,
+)
 
 
 def add_recording_options(parser: argparse.ArgumentParser) -> None:
@@ -103,6 +111,12 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
         "--duration", type=duration_seconds, metavar="DURATION", help="stop each pass after this"
     )
     limits.add_argument(
+        "--graph-at",
+        type=share,
+        metavar="SHARE",
+        help="take an object graph when memory reaches this share of its limit, such as 90%%",
+    )
+    limits.add_argument(
         "--limit-memory", type=size_bytes, metavar="SIZE", help="stop the target at this much RSS"
     )
     limits.add_argument(
@@ -160,6 +174,7 @@ def recording_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "interval_seconds": arguments.interval,
         "duration_seconds": arguments.duration,
         "limit_memory_bytes": arguments.limit_memory,
+        "graph_at_share": arguments.graph_at,
         "limit_disk_bytes": arguments.limit_disk,
         "watch_files": tuple(arguments.watch_file) or None,
         "mark_on": tuple(arguments.mark_on) or None,

@@ -92,11 +92,20 @@ class GraphDumps:
     ``folder`` takes the files (tens of bytes per object); they are removed as they are read.
     ``limit_seconds`` bounds one walk. Which dumps a growth needs is known only at the end (one
     after warm-up, one between, the last), unless an earlier pass tells; so there are more of them
-    at first, ever further apart, and most are dropped unread.
+    at first, ever further apart, and most are dropped unread. ``at_bytes``: resident memory from
+    which a process is looked at once more, because it is near its limit.
     """
 
-    def __init__(self, pass_name: str, folder: str | Path, limit_seconds: float) -> None:
+    def __init__(
+        self,
+        pass_name: str,
+        folder: str | Path,
+        limit_seconds: float,
+        at_bytes: float | None = None,
+    ) -> None:
         self.limit_seconds = limit_seconds
+        self._at_bytes = at_bytes
+        self._near_limit: set[int] = set()
         self._pass = pass_name
         self._production = pass_name == "graph"
         self._folder = Path(folder)
@@ -118,6 +127,11 @@ class GraphDumps:
         At this ``mark``, where there are any; an earlier pass may tell how many are to be expected.
         A copy that is walked grows to about the size of the process, ``rss_bytes``.
         """
+        near_limit = self._at_bytes is not None and rss_bytes >= self._at_bytes
+        if near_limit and process not in self._near_limit:
+            # It may be killed at any moment: once, whatever it costs.
+            self._near_limit.add(process)
+            return True
         mine = [one for one in self._dumps if one.process == process]
         planned: list[float] = []
         if mark is not None:

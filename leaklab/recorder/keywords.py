@@ -16,6 +16,7 @@ class RecordKeywords(TypedDict, total=False):
     interval_seconds: float | None
     duration_seconds: float | None
     limit_memory_bytes: int | None
+    graph_at_share: float | None
     limit_disk_bytes: int | None
     watch_files: Sequence[str]
     watch_containers: Sequence[str]

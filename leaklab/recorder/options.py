@@ -43,6 +43,9 @@ class RecordOptions:
         The target is stopped after this long, in each pass.
     limit_memory_bytes:
         The target is stopped when its processes together hold more than this.
+    graph_at_share:
+        An object graph is taken once more when a process holds this share of its smallest limit
+        (``limit_memory_bytes``, control group, RLIMIT_AS, the machine's memory).
     limit_disk_bytes:
         The target is stopped when the run takes more than this on disk.
     watch_files:
@@ -94,6 +97,7 @@ class RecordOptions:
     interval_seconds: float | None = None
     duration_seconds: float | None = None
     limit_memory_bytes: int | None = None
+    graph_at_share: float | None = None
     limit_disk_bytes: int | None = None
     watch_files: Sequence[str] = ()
     watch_containers: Sequence[str] = ()
@@ -165,6 +169,8 @@ class RecordOptions:
             raise UsageError(f"no port: {self.drive_port}; allowed: 1 to 65535")
         if self.drive_port is not None and self.drive is None:
             raise UsageError(f"a port without a drive: {self.drive_port}; add --drive COMMAND")
+        if self.graph_at_share is not None and not 0 < self.graph_at_share <= 1:
+            raise UsageError(f"graph at a share out of range: {self.graph_at_share}; up to 100%")
         if self.cwd is not None and not Path(self.cwd).is_dir():
             raise UsageError(f"no such working folder: {self.cwd}; name one that exists")
 

@@ -17,6 +17,7 @@ from leaklab.recorder.graph import GraphDumps
 from leaklab.recorder.heap.stream import HeapReader, SourcePaths, StackTable
 from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.probes.origins import OriginLog
+from leaklab.recorder.processes.limits import graph_at_bytes
 from leaklab.recorder.processes.looks import IDLE_SNAPSHOT_SECONDS
 from leaklab.recorder.processes.samples import Samples
 from leaklab.recorder.processes.table import SHORT_SECONDS, Tracked
@@ -77,7 +78,9 @@ class Conversation:
         self._copied: set[int] = set()
         self._dumped: dict[str, Tracked] = {}
         if options.takes_graphs(pass_name):
-            self.graphs = GraphDumps(pass_name, graph_folder, options.graph_limit_seconds)
+            self.graphs = GraphDumps(
+                pass_name, graph_folder, options.graph_limit_seconds, graph_at_bytes(options)
+            )
         self._watch_file = watch_file(graph_folder, options.watch_containers, options.watch_lines)
         self._origins: OriginLog | None = None
         if self.traces:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import resource
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from leaklab.recorder.options import RecordOptions
 
 _ROOT = Path("/sys/fs/cgroup")
 _OWN = Path("/proc/self/cgroup")
@@ -16,6 +22,24 @@ def limit_bytes() -> int | None:
     # Version 1 says "no limit" with a number beyond any machine's memory.
     limits = [int(text) for text in texts if text.isdigit() and int(text) < 1 << 60]
     return min(limits, default=None)
+
+
+def graph_at_bytes(options: RecordOptions) -> float | None:
+    """Return the resident memory at which a last object graph is due; None where none is asked for.
+
+    A share of the smallest limit there is: the one given, the control group's, RLIMIT_AS, the
+    machine's memory.
+    """
+    if options.graph_at_share is None:
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    known = [
+        options.limit_memory_bytes,
+        limit_bytes(),
+        None if soft == resource.RLIM_INFINITY else soft,
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+    ]
+    return options.graph_at_share * min(float(limit) for limit in known if limit)
 
 
 def oom_kill_count() -> int:
