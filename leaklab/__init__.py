@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from leaklab.code_audit.audit import audit
     from leaklab.code_audit.rates import audit_rates
     from leaklab.errors import LeaklabError, UsageError
+    from leaklab.holders import why_alive
     from leaklab.jupyter.scoreboard import scoreboard
     from leaklab.jupyter.study import study
+    from leaklab.kernel_audit.audit import kernel
     from leaklab.recordings import compare, from_series, open, read, record, runs
     from leaklab.results.run import Run
     from leaklab.verdict.judge_series import judge_series
-    from leaklab.why_alive import why_alive
 
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "from_series",
     "gauge",
     "judge_series",
+    "kernel",
     "mark",
     "open",
     "plots",
@@ -61,6 +63,7 @@ _HOMES = {
     "compare": "leaklab.recordings",
     "from_series": "leaklab.recordings",
     "judge_series": "leaklab.verdict.judge_series",
+    "kernel": "leaklab.kernel_audit.audit",
     "load_ipython_extension": "leaklab.jupyter.extension",
     "open": "leaklab.recordings",
     "read": "leaklab.recordings",
@@ -68,7 +71,7 @@ _HOMES = {
     "runs": "leaklab.recordings",
     "scoreboard": "leaklab.jupyter.scoreboard",
     "study": "leaklab.jupyter.study",
-    "why_alive": "leaklab.why_alive",
+    "why_alive": "leaklab.holders",
 }
 
 
@@ -85,4 +88,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, "__version__", "__doc__"})

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.recorder.keywords import RecordKeywords
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +33,7 @@ def record(
     store: str | os.PathLike[str] | None = None,
     fresh: bool = False,
     progress: Any = None,
-    **options: Any,
+    **options: Unpack[RecordKeywords],
 ) -> Run:
     """Record ``target`` and return the run.
 
@@ -44,6 +46,7 @@ def record(
     LeaklabError when the recording failed; a target that fails is a run like any other.
     Without ``progress``, a Jupyter kernel shows a growing curve and a notebook job logs lines.
     """
+    from leaklab.present.live import notebook_progress, say_loaded
     from leaklab.recorder.recording import record_run
     from leaklab.results.run import Run
     from leaklab.store import open_run
@@ -52,13 +55,15 @@ def record(
     settings, run_name = _settings(target, args, name, variant, store, options)
     found = None if fresh else _recorded(settings, run_name)
     if found is not None:
+        say_loaded(found.label, str(found.meta.get("created") or ""))
         return found
     if progress is not None:
         return Run(open_run(str(record_run(settings, progress, Decider))))
-    from leaklab.present.live import notebook_progress
-
     with notebook_progress("/".join(filter(None, (run_name, variant)))) as shown:
-        return Run(open_run(str(record_run(settings, shown, Decider))))
+        run = Run(open_run(str(record_run(settings, shown, Decider))))
+        if shown is not None and run.meta["state"] == "interrupted":
+            raise KeyboardInterrupt  # it is stored; the cells below would take it for a whole one
+    return run
 
 
 def recorded(
@@ -68,7 +73,7 @@ def recorded(
     name: str | None = None,
     variant: str | None = None,
     store: str | os.PathLike[str] | None = None,
-    **options: Any,
+    **options: Unpack[RecordKeywords],
 ) -> Run | None:
     """Return the run that `record` would load with these arguments, None if it would make one."""
     return _recorded(*_settings(target, args, name, variant, store, options))
@@ -348,3 +353,23 @@ def runs(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     from leaklab.results.overview import runs_table
 
     return runs_table(store)
+
+
+def _spelled_out(call: Any) -> inspect.Signature:
+    """Return a call's signature with each option by name: help and completion show no others."""
+    signature = inspect.signature(call)
+    own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    named = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=getattr(kind, "__forward_arg__", kind),
+        )
+        for name, kind in RecordKeywords.__annotations__.items()
+    ]
+    return signature.replace(parameters=[*own, *named])
+
+
+for _call in (record, recorded):
+    _call.__signature__ = _spelled_out(_call)  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ from typing import Any
 from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.recording import record_run
 from leaklab.store import RunData, open_run
+from leaklab.verdict.deciding import Decider
 
 
 def script(folder: Path, source: str, name: str = "target.py") -> Path:
@@ -29,7 +30,7 @@ def record(folder: Path, source: str | Path, *arguments: str, **options: Any) ->
         store=str(folder / "store"),
         **options,
     )
-    return open_run(record_run(settings))
+    return open_run(record_run(settings, decider=Decider))
 
 
 def record_program(folder: Path, command: list[str], **options: Any) -> RunData:
@@ -39,7 +40,7 @@ def record_program(folder: Path, command: list[str], **options: Any) -> RunData:
     settings = RecordOptions(
         command=command, cwd=str(folder), store=str(folder / "store"), **options
     )
-    return open_run(record_run(settings))
+    return open_run(record_run(settings, decider=Decider))
 
 
 def values(run: RunData, name: str, *, process: int | None = None) -> list[float]:
@@ -49,3 +50,19 @@ def values(run: RunData, name: str, *, process: int | None = None) -> list[float
     if process is not None:
         rows = rows[rows["process"] == process]
     return [float(value) for value in rows.sort_values("time_seconds")["value"]]
+
+
+def growing_line(run: RunData, role: str) -> tuple[str, str]:
+    """Function and file of the allocation that grew most in the processes of a role."""
+    numbers = [
+        process["process"]
+        for process in run.meta["processes"]
+        if process["role"] == role and process["pass"] == "explain"
+    ]
+    heap = run.heap[run.heap["process"].isin(numbers)]
+    growth = heap.groupby(["process", "stack_id"])["live_bytes"].agg(
+        lambda values: values.iloc[-1] - values.iloc[0]
+    )
+    stack = run.stacks.set_index("stack_id").loc[growth.groupby("stack_id").sum().idxmax()]
+    frame = run.frames.set_index("frame_id").loc[stack["frame_ids"][0]]
+    return frame["function"], frame["file"]

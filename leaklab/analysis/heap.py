@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from leaklab.analysis.looks import evenly
 from leaklab.analysis.series import (
     as_flags,
     as_floats,
@@ -21,6 +22,7 @@ from leaklab.analysis.series import (
     summed,
     work_end,
 )
+from leaklab.analysis.work import within_work
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,16 +122,28 @@ def _timeline(data: RunData, role: str) -> HeapTimeline | None:
         return None
     members = processes_of(data, role, "explain")
     snapshots = snapshots[snapshots["process"].isin(list(members))]
+    snapshots = snapshots[within_work(snapshots, members)]
     if not len(snapshots):
         return None
     snapshots = snapshots.sort_values("time_seconds", kind="stable")
     marks = as_floats(snapshots["mark"])
     time_seconds = as_floats(snapshots["time_seconds"])
     exact = as_flags(snapshots["exact"])
-    settled = exact & as_flags(snapshots["quiescent"])
-    selected, unit = choose_points(marks, exact, settled, time_seconds)
-    x = time_seconds[selected]
+    collected = as_flags(snapshots["quiescent"])
+    selected, unit = choose_points(marks, exact, collected, time_seconds)
     process = snapshots["process"].to_numpy(np.int64)
+    if unit == "iteration":
+        even = evenly(marks[selected], process[selected], members, "snapshot_step")
+    else:
+        even = evenly(
+            time_seconds[selected],
+            process[selected],
+            members,
+            "snapshot_step_seconds",
+            since_start=True,
+        )
+    selected[selected] = even
+    x = time_seconds[selected]
     if unit == "iteration":
         x = summed(process[selected], x, np.nan_to_num(marks[selected]), {})
     columns = _columns(process, snapshots["snapshot"].to_numpy(np.int64), selected)

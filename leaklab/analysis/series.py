@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from leaklab import resources
+from leaklab.analysis.looks import evenly, unmixed
+from leaklab.analysis.work import within_work
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,6 +111,7 @@ def resource_series(
     if len(points):
         keep = points["pass"].eq(pass_) & points["process"].isin(list(members))
         points = points[keep & points["value"].notna()]
+        points = points[within_work(points, members)]
     if not len(points):
         return _frame(np.empty(0), np.empty(0), np.empty(0), np.empty(0), np.empty(0, bool)).pipe(
             _labelled, "second", name, role, pass_
@@ -116,10 +119,9 @@ def resource_series(
     points = points.sort_values("time_seconds", kind="stable")
     marks = as_floats(points["mark"])
     quiescent = as_flags(points["quiescent"])
-    exact = as_flags(points["exact"]) if name == HEAP else quiescent
-    selected, unit = choose_points(
-        marks, exact, exact & quiescent, as_floats(points["time_seconds"])
-    )
+    exact = as_flags(points["exact"]) if name == HEAP else np.ones(len(points), bool)
+    selected, unit = choose_points(marks, exact, quiescent, as_floats(points["time_seconds"]))
+    selected[selected] = _even(points[selected], quiescent[selected], unit, members, name)
     points, marks, quiescent = points[selected], marks[selected], quiescent[selected]
     time_seconds = as_floats(points["time_seconds"])
     process = points["process"].to_numpy()
@@ -135,18 +137,19 @@ def resource_series(
 
 def choose_points(
     marks: Floats,
-    preferred: NDArray[np.bool_],
-    settled: NDArray[np.bool_],
+    exact: NDArray[np.bool_],
+    collected: NDArray[np.bool_],
     time_seconds: Floats,
 ) -> tuple[NDArray[np.bool_], str]:
     """Which figures to judge by, and the unit of x they give.
 
-    The preferred ones of those taken at marks (after a collection, or exact snapshots: they have
-    no collection sawtooth in them), then all taken at marks. By time the ``settled`` ones (exact
-    and after a collection) where they cover the run, else all of them.
+    The ``exact`` ones of those taken at marks, either all right after a collection (``collected``:
+    there is no collection sawtooth in them) or all without one, then any taken at marks. By time
+    those that are exact and after a collection where they cover the run, else all of them.
     """
     at_mark = np.isfinite(marks)
-    for candidate in (at_mark & preferred, at_mark):
+    settled = exact & collected
+    for candidate in (*unmixed(at_mark & exact, collected, marks), at_mark & exact, at_mark):
         reached = marks[candidate]
         if len(np.unique(reached)) >= MINIMUM_FIGURES and reached.max() >= MINIMUM_MARKS:
             return candidate, "iteration"
@@ -158,6 +161,27 @@ def choose_points(
         if gaps.max() <= SETTLED_GAP * (ends[1] - ends[0]):
             return settled, "second"
     return timed, "second"
+
+
+def _even(
+    points: pd.DataFrame,
+    quiescent: NDArray[np.bool_],
+    unit: str,
+    members: dict[int, dict[str, Any]],
+    name: str,
+) -> NDArray[np.bool_]:
+    """Which of the chosen points are evenly spaced (see leaklab.analysis.looks)."""
+    process = points["process"].to_numpy()
+    if unit == "second":
+        step = "snapshot_step_seconds" if name == HEAP else "sample_step_seconds"
+        time_seconds = as_floats(points["time_seconds"])
+        return evenly(time_seconds, process, members, step, since_start=True)
+    marks = as_floats(points["mark"])
+    if name == HEAP:
+        return evenly(marks, process, members, "snapshot_step")
+    if quiescent.all():
+        return evenly(marks, process, members, "collection_step", "snapshot_step", "mark_step")
+    return evenly(marks, process, members, "mark_step")
 
 
 def summed(

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from leaklab.present.formatting import CELL_PREFIX
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -59,7 +61,7 @@ def group_sites(
 ) -> Sites:
     """Sites of the stacks with these ids (sorted); unknown ids count as stacks without frames."""
     frames = frames.reset_index(drop=True)
-    offsets, flat = _flat_frames(stacks, frames, stack_ids)
+    offsets, flat = _from_the_cell(*_flat_frames(stacks, frames, stack_ids), frames)
     origin = frames["origin"].astype(object).to_numpy()
     # Code that a library generates ("<sqlalchemy generated …>") is nobody's line to mend, and a
     # comprehension belongs to the function around it.
@@ -76,6 +78,22 @@ def group_sites(
         chosen[owners] = flat[hits[first]]
     frame, of_stack = np.unique(_same_line(frames)[chosen], return_inverse=True)
     return Sites(of_stack.astype(np.int64), frame, offsets, flat, frames)
+
+
+def _from_the_cell(
+    offsets: Integers, flat: Integers, frames: pd.DataFrame
+) -> tuple[Integers, Integers]:
+    """Let stacks begin at the notebook's cell: what calls a cell is the same for every line."""
+    in_cell = frames["file"].astype(str).str.startswith(CELL_PREFIX).to_numpy(bool)
+    if not in_cell.any() or not len(flat):
+        return offsets, flat
+    owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    hits = np.flatnonzero(in_cell[flat])
+    end = offsets[1:].copy()
+    end[owner[hits]] = hits + 1  # the last one counts: it is the outermost
+    kept = np.arange(len(flat)) < end[owner]
+    lengths = np.bincount(owner[kept], minlength=len(offsets) - 1)
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), flat[kept]
 
 
 def site_fingerprint(sites: Sites, stack: int, site: int) -> str:

@@ -49,7 +49,7 @@ def _fail_on(text: str) -> tuple[str, ...]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Audit, print what was found."""
-    from leaklab.cli.progress import terminal_progress
+    from leaklab.cli.progress import shown_progress
     from leaklab.code_audit.audit import audit
     from leaklab.code_audit.baseline import write_baseline
 
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("an audit records a command of its own: --pid; give it after --")
     if arguments.run and arguments.command:
         raise UsageError("both --run and a command; give one of them")
-    with terminal_progress() if arguments.command else nullcontext() as progress:
+    with shown_progress() if arguments.command else nullcontext() as progress:
         found = audit(
             arguments.paths,
             _located(arguments),
@@ -99,7 +99,7 @@ def _to_record(arguments: argparse.Namespace, progress: Any) -> dict[str, Any]:
         "variant": arguments.variant,
         "store": arguments.store,
         "fresh": arguments.fresh or recording.has_input(),
-        "progress": progress or recording.silent,
+        "progress": progress or _silent,
         **recording.recording_options(arguments),
     }
 
@@ -109,3 +109,7 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise LeaklabError(f"cannot write: {path}; {error.strerror}") from None
+
+
+def _silent(event: dict[str, Any]) -> None:
+    """Take progress where nobody is to be shown any."""

@@ -48,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
             "after": runs[1].path or arguments.after,
             "outcome": comparison.outcome,
             "reason": comparison.reason,
+            "runs": comparison.runs,
             "resources": comparison.resources.to_dict("records"),
             "sites": comparison.sites.to_dict("records"),
         }

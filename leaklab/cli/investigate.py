@@ -88,7 +88,7 @@ def _everything(arguments: argparse.Namespace) -> int:
 def _cases(arguments: argparse.Namespace) -> int:
     from leaklab.catalogue.model import case
     from leaklab.catalogue.recording import CaseSkipped
-    from leaklab.cli.progress import terminal_progress
+    from leaklab.cli.progress import shown_progress
 
     given: dict[str, Any] = {}
     for name, value in arguments.parameters:
@@ -103,12 +103,12 @@ def _cases(arguments: argparse.Namespace) -> int:
     folder = report.output_folder(arguments)
     for one in chosen:
         try:
-            with terminal_progress() as progress:
+            with shown_progress() as progress:
                 runs = one.record(
                     quick=arguments.quick,
                     fresh=arguments.fresh,
                     store=arguments.store,
-                    progress=progress or recording.silent,
+                    progress=progress,
                     **given,
                 )
         except CaseSkipped as reason:
@@ -133,18 +133,18 @@ def _cases(arguments: argparse.Namespace) -> int:
 
 
 def _command(arguments: argparse.Namespace) -> int:
-    from leaklab.cli.progress import terminal_progress
+    from leaklab.cli.progress import shown_progress
     from leaklab.recordings import record
 
     recording.require_target(arguments)
-    with terminal_progress() as progress:
+    with shown_progress() as progress:
         recorded = record(
             arguments.command or [],
             name=arguments.name,
             variant=arguments.variant,
             store=arguments.store,
             fresh=arguments.fresh or recording.has_input(),
-            progress=progress or recording.silent,
+            progress=progress,
             **recording.recording_options(arguments),
         )
     if recorded.reused:

@@ -1,39 +1,93 @@
-"""How a recording goes on: a status line on a terminal, nothing in a pipe."""
+"""How a recording goes on: a status line on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
+
+# Who only wants the result of a short run reads nothing else; a log of a long one stays short.
+FIRST_LINE_SECONDS = 5.0
+LINE_SECONDS = 5.0
+LINE_SHARE = 0.1
+_WHAT = {
+    "measure": "measures its series",
+    "explain": "traces its heap",
+    "graph": "takes object graphs",
+    "trim": "gives free memory back at marks",
+    "mmap": "runs with another mmap threshold",
+}
+
+Progress = Callable[[dict[str, Any]], None]
 
 
 @contextmanager
-def terminal_progress() -> Iterator[Callable[..., None] | None]:
-    """Give a progress callback for the recorder; None unless stderr is a terminal."""
+def shown_progress() -> Iterator[Progress]:
+    """Give a progress callback for the recorder, for whatever stderr is."""
     if not sys.stderr.isatty():
-        yield None
+        yield LineProgress(sys.stderr)
         return
     from rich.console import Console
     from rich.text import Text
-
-    from leaklab.present.terminal import quantity, safe
 
     console = Console(stderr=True)
     with console.status("starting") as status:
 
         def progress(event: dict[str, Any]) -> None:
-            parts = [f"{event.get('pass') or ''} pass"]
-            if event.get("time_seconds") is not None:
-                parts.append(f"{event['time_seconds']:.0f} s")
-            if event.get("mark"):
-                parts.append(f"{event['mark']:,} marks")
-            for key, what in (("rss_bytes", "resident"), ("live_bytes", "live heap")):
-                if event.get(key) is not None:
-                    parts.append(f"{quantity(event[key], key)} {what}")
-            text = event.get("text")
-            line = ", ".join(parts) + (f"  {safe(text)}" if text else "")
             # Text and not markup: what the target prints is shown, never obeyed.
-            status.update(Text(line[: console.width - 4]))
+            status.update(Text(_line(event, with_text=True)[: console.width - 4]))
 
         yield progress
+
+
+class LineProgress:
+    """Writes a line now and then: pass, seconds, marks, memory, and which pass comes next.
+
+    The first after five seconds, the next at least five seconds later, ever rarer with the age of
+    the recording; one when a pass begins, if anything was written by then.
+    """
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._begun = clock()
+        self._due_seconds = FIRST_LINE_SECONDS
+        self._pass: str | None = None
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Take one event of the recorder's."""
+        age_seconds = self._clock() - self._begun
+        began_pass = event.get("pass") != self._pass and age_seconds >= FIRST_LINE_SECONDS
+        self._pass = event.get("pass")
+        if age_seconds < self._due_seconds and not began_pass:
+            return
+        self._due_seconds = age_seconds + max(LINE_SECONDS, LINE_SHARE * age_seconds)
+        try:
+            print(f"leaklab: {_line(event, with_text=False)}", file=self._stream, flush=True)
+        except OSError:
+            self._due_seconds = float("inf")  # whoever read it has gone
+
+
+def _line(event: dict[str, Any], *, with_text: bool) -> str:
+    from leaklab.present.terminal import quantity, safe
+
+    name = event.get("pass") or ""
+    parts = [f"{name} pass"]
+    if event.get("time_seconds") is not None:
+        parts.append(f"{event['time_seconds']:.0f} s")
+    if event.get("mark"):
+        parts.append(f"{event['mark']:,} marks")
+    for key, what in (("rss_bytes", "resident"), ("live_bytes", "live heap")):
+        if event.get(key) is not None:
+            parts.append(f"{quantity(event[key], key)} {what}")
+    if with_text:
+        text = event.get("text")
+        return ", ".join(parts) + (f"  {safe(text)}" if text else "")
+    following = event.get("next_pass")
+    if following:
+        parts.append(f"next: the {following} pass, which {_WHAT.get(following, 'runs it again')}")
+    elif following is not None:
+        parts.append("the last pass")
+    return ", ".join(parts)

@@ -21,18 +21,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Record, print the run's folder."""
-    from leaklab.cli.progress import terminal_progress
+    from leaklab.cli.progress import shown_progress
     from leaklab.recordings import record
 
     recording.require_target(arguments)
-    with terminal_progress() as progress:
+    with shown_progress() as progress:
         recorded = record(
             arguments.command,
             name=arguments.name,
             variant=arguments.variant,
             store=arguments.store,
             fresh=True,
-            progress=progress or recording.silent,
+            progress=progress,
             **recording.recording_options(arguments),
         )
     print(recorded.path)

@@ -6,6 +6,7 @@ import argparse
 import os
 import stat
 import sys
+from functools import partial
 from typing import Any
 
 from leaklab.errors import UsageError
@@ -142,9 +143,12 @@ def add_parameter_option(parser: argparse.ArgumentParser, text: str, values: str
     )
 
 
-def add_fail_on_option(parser: argparse.ArgumentParser, text: str) -> None:
-    """Add ``--fail-on LIST``; ``text`` is its help."""
-    parser.add_argument("--fail-on", type=fail_on, default=(), metavar="LIST", help=text)
+def add_fail_on_option(
+    parser: argparse.ArgumentParser, text: str, more: tuple[str, ...] = ()
+) -> None:
+    """Add ``--fail-on LIST``; ``text`` is its help, ``more``: what it takes besides verdicts."""
+    read = partial(fail_on, more=more)
+    parser.add_argument("--fail-on", type=read, default=(), metavar="LIST", help=text)
 
 
 def recording_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -195,10 +199,10 @@ def require_target(arguments: argparse.Namespace) -> None:
         )
 
 
-def fail_on(text: str) -> tuple[str, ...]:
+def fail_on(text: str, more: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Read the list of verdicts that make the exit status 3."""
     found = names(text)
-    allowed = ("leak", "inconclusive", "unexpected")
+    allowed = ("leak", "inconclusive", "unexpected", *more)
     for name in found:
         if name not in allowed:
             raise UsageError(f"unknown verdict: {name}; allowed: {', '.join(allowed)}")
@@ -230,7 +234,3 @@ def note(text: str) -> None:
     from leaklab.present.terminal import safe
 
     print(f"leaklab: {safe(text)}", file=sys.stderr)
-
-
-def silent(event: dict[str, Any]) -> None:
-    """Show no progress: stderr is no terminal."""

@@ -29,7 +29,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--timeout", type=duration_seconds, metavar="DURATION", help="limit for each cell"
     )
     recording.add_fail_on_option(
-        parser, "leak, inconclusive, unexpected: exit status 3 if a run in the notebook is so"
+        parser,
+        "leak, inconclusive, unexpected: exit status 3 if a run in the notebook is so; worse: than "
+        "in the newest earlier job with the same parameters",
+        more=("worse",),
     )
     recording.add_store_option(parser)
 
@@ -57,6 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
         progress=recording.note,
     )
     print(result.html)
+    for entry in result.changed:
+        label = "/".join(filter(None, (entry["name"], entry["variant"])))
+        recording.note(f"{label}: {entry['outcome']}: {entry['reason']}")
     if result.error:
         recording.note(f"{result.name} failed: {result.error}; rendered up to there")
     return result.exit_status(arguments.fail_on)

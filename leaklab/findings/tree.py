@@ -33,7 +33,7 @@ NODE_COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AllocationTree:
     """Merged call stacks with what each call holds, itself and below.
 
@@ -43,6 +43,10 @@ class AllocationTree:
     """
 
     nodes: pd.DataFrame
+
+    def __repr__(self) -> str:
+        live = self.nodes["live_bytes"].to_numpy()[0]
+        return f"<AllocationTree: {live:,} bytes live in {len(self.nodes) - 1:,} calls>"
 
 
 def allocation_tree(data: RunData, *, role: str = "main") -> AllocationTree:

@@ -35,7 +35,7 @@ def execute(
     settings = {"LEAKLAB_PROGRESS": "lines"}
     if store is not None:
         settings["LEAKLAB_STORE"] = store if "://" in store else str(Path(store).resolve())
-    with Scratch("job") as folder, _environment(settings):
+    with Scratch("job") as folder, environment(settings):
         plain = Path(folder, "input.ipynb")
         with fsspec.open(path, "rb") as file:
             plain.write_bytes(file.read())
@@ -88,7 +88,7 @@ def _show_error(notebook: Any, error: str) -> None:
 
 
 @contextmanager
-def _environment(settings: Mapping[str, str]) -> Iterator[None]:
+def environment(settings: Mapping[str, str]) -> Iterator[None]:
     """`settings` in this process's environment, which a kernel inherits; then as before."""
     before = {key: os.environ.get(key) for key in settings}
     os.environ.update(settings)

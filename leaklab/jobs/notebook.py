@@ -19,6 +19,7 @@ from typing import Any
 import fsspec
 
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.jobs import earlier
 from leaklab.jobs import parameters as cell
 from leaklab.jobs.execution import Progress, execute
 from leaklab.jobs.tasks import sources_digest
@@ -26,7 +27,8 @@ from leaklab.results.run import VERDICT_MIME
 
 VERDICT_SCHEMA = 1
 # What --fail-on may name. "unexpected": a case measured other than it declares.
-FAIL_ON = ("leak", "inconclusive", "unexpected")
+# "worse": than in the newest earlier job with the same parameters.
+FAIL_ON = ("leak", "inconclusive", "unexpected", "worse")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class NotebookResult:
     verdict_file: str
     runs: list[dict[str, Any]] = field(default_factory=list)
     error: str | None = None
+    changed: list[dict[str, Any]] = field(default_factory=list)
 
     def exit_status(self, fail_on: tuple[str, ...] = ()) -> int:
         """1 when the notebook failed, 3 when a run's verdict is in `fail_on`, else 0."""
@@ -50,6 +53,8 @@ class NotebookResult:
         found = {str(run.get("verdict")) for run in self.runs}
         if any(run.get("as_expected") is False for run in self.runs):
             found.add("unexpected")
+        if any(entry.get("outcome") == "worse" for entry in self.changed):
+            found.add("worse")
         return 3 if found & set(fail_on) else 0
 
 
@@ -99,7 +104,9 @@ def run_notebook(
 
     `parameters` may be text (from a command line) or values. `store` is where its recordings go.
     `resume` keeps what an earlier job with the same notebook, parameters and leaklab has left.
-    `progress` gets what the notebook writes to stderr, line by line.
+    `progress` gets what the notebook writes to stderr, line by line. What an earlier job has left
+    is moved to ``earlier/``, and what changed since the newest with the same parameters is said on
+    top of the page and in verdict.json (``changed``, with ``since``).
 
     Raises UsageError before anything starts when a parameter is unknown or not allowed, and
     LeaklabError when the notebook is unreadable or the output cannot be written. A notebook whose
@@ -119,15 +126,21 @@ def run_notebook(
     executed, error = execute(
         str(path), values, store=store, timeout=cell_timeout_seconds, progress=progress
     )
-    runs = list(_runs_shown(executed))
+    runs = list(runs_shown(executed))
+    before, changed = output.earlier(values), []
+    if before is not None:
+        changed = list(earlier.changes(before, runs))
+        _say_on_top(executed, earlier.notice(str(before["started"]), changed))
     record = {
         "schema_version": VERDICT_SCHEMA,
         "notebook": name,
         "state": "failed" if error else "done",
-        "verdict": _overall(runs),
+        "verdict": overall(runs),
         "error": error,
         "parameters": values,
         "runs": runs,
+        "since": before["started"] if before else None,
+        "changed": changed,
         "fingerprint": fingerprint,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "duration_seconds": round(time.time() - started, 3),
@@ -150,6 +163,16 @@ class _Output:
             if "file" in self.filesystem.protocol and not os.access(self.root, os.W_OK):
                 raise PermissionError("no permission to write")
         except (OSError, ValueError) as error:
+            raise LeaklabError(
+                f"cannot write to: {self.directory}: {error}; choose another --output"
+            ) from None
+
+    def earlier(self, values: Mapping[str, object]) -> dict[str, Any] | None:
+        """Put the last output out of the way; the newest with the same parameters, if any."""
+        try:
+            earlier.keep(self.filesystem, self.root, self.name)
+            return earlier.newest(self.filesystem, self.root, dict(values))
+        except OSError as error:
             raise LeaklabError(
                 f"cannot write to: {self.directory}: {error}; choose another --output"
             ) from None
@@ -199,6 +222,7 @@ class _Output:
             verdict_file=f"{self.directory}/verdict.json",
             runs=record["runs"],
             error=record["error"],
+            changed=record.get("changed") or [],
         )
 
 
@@ -221,7 +245,15 @@ def _read(path: str) -> dict[str, Any]:
     return notebook
 
 
-def _runs_shown(notebook: Any) -> Iterator[dict[str, Any]]:
+def _say_on_top(notebook: Any, text: str) -> None:
+    """Put a paragraph below the title."""
+    import nbformat
+
+    said = nbformat.v4.new_markdown_cell(text, id="leaklab-since", metadata={"tags": ["since"]})
+    notebook.cells.insert(min(1, len(notebook.cells)), said)
+
+
+def runs_shown(notebook: Any) -> Iterator[dict[str, Any]]:
     """Every run a cell of `notebook` has shown, once each, as its representation describes it."""
     seen: set[str] = set()
     for code in notebook.cells:
@@ -233,7 +265,7 @@ def _runs_shown(notebook: Any) -> Iterator[dict[str, Any]]:
                     yield dict(run)
 
 
-def _overall(runs: list[dict[str, Any]]) -> str | None:
+def overall(runs: list[dict[str, Any]]) -> str | None:
     """The gravest verdict shown; None when none was."""
     verdicts = {run.get("verdict") for run in runs}
     return next((v for v in ("leak", "inconclusive", "bounded") if v in verdicts), None)

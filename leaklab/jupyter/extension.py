@@ -10,8 +10,11 @@ def load_ipython_extension(shell: Any) -> None:
     from leaklab.jupyter.magics import LeaklabMagics, complete
 
     shell.register_magics(LeaklabMagics)
-    shell.set_hook("complete_command", complete, re_key=r"%%?leaklab\b.*")
+    completer = getattr(shell, "Completer", None)
+    if completer is not None and complete not in completer.custom_matchers:
+        completer.custom_matchers.append(complete)
     if hasattr(shell, "kernel"):
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-        set_matplotlib_formats("svg")
+        # The second is for where a notebook is opened before it is trusted: there SVG is not shown.
+        set_matplotlib_formats("svg", "png")

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +34,16 @@ CHILD_ONLY = {
 }
 
 
-def record_cell(shell: Any, cell: str, options: dict[str, Any]) -> Run:
-    """Run `cell` in `shell`, recorded, and return the run. The cell's errors are shown, not raised.
+@dataclass(frozen=True)
+class RecordedCell:
+    """The run of a cell, and what the cell has raised (already shown), None if nothing."""
+
+    run: Run
+    error: BaseException | None
+
+
+def record_cell(shell: Any, cell: str, options: dict[str, Any]) -> RecordedCell:
+    """Run `cell` in `shell`, recorded, and return the run and the cell's own error.
 
     Raises LeaklabError for an option that needs a process of its own, when another recording is
     going on in this process, or when the recorder fails.
@@ -55,16 +64,72 @@ def record_cell(shell: Any, cell: str, options: dict[str, Any]) -> Run:
         "store": default_store(),
         "cwd": str(Path.cwd()),
     }
+    cell = _numbered_as_shown(cell)
+    _refuse_await(shell, cell)
+    settings["cells"] = _cells(shell, cell)
     with Scratch("cell") as folder:
         channel = str(Path(folder, "channel"))
         with _attendant({**settings, "pid": os.getpid(), "channel": channel}) as attendant:
             with _session(channel, attendant):
-                shell.run_cell(cell, store_history=False)
+                error = _error_of(shell.run_cell(cell, store_history=False))
             said = _last_line(attendant)
     kind, _, text = said.partition(" ")
     if kind != "run":
         raise LeaklabError(text or "the recorder ended without a word; record again")
-    return Run(open_run(text))
+    if error is not None:
+        _note_error(Path(text, "run.json"), error)
+    return RecordedCell(Run(open_run(text)), error)
+
+
+def _numbered_as_shown(cell: str) -> str:
+    """Let lines count from the cell's first, the magic's, as the notebook numbers them."""
+    return cell if cell.lstrip().startswith("%%") else f"# %%leaklab\n{cell}"
+
+
+def _refuse_await(shell: Any, cell: str) -> None:
+    try:
+        waits = shell.should_run_async(cell, transformed_cell=shell.transform_cell(cell))
+    except Exception:  # a syntax error, say: the cell's own to tell
+        return
+    if waits:
+        raise LeaklabError(
+            "await outside of a function cannot be recorded: the kernel's event loop is taken; put "
+            "it into a function and record `asyncio.run(…)` of that with --child"
+        )
+
+
+def _cells(shell: Any, cell: str) -> dict[str, tuple[str, str]]:
+    """Name and text of the cells by the file name each was compiled with, this one too."""
+    texts = shell.user_ns.get("In") or []
+    known = getattr(shell.compile, "_filename_map", {})
+    number = len(texts) - 1
+    # This very cell is compiled twice: as a call of the magic, which is not what it says.
+    cells = {
+        file: (f"In [{other}]", str(texts[other]))
+        for file, other in known.items()
+        if other < number
+    }
+    file = shell.compile.get_code_name(cell, shell.transform_cell(cell), number)
+    return {**cells, file: (f"In [{number}]", cell)}
+
+
+def _error_of(result: Any) -> BaseException | None:
+    error: BaseException | None = result.error_in_exec or result.error_before_exec
+    return error
+
+
+def _note_error(meta_file: Path, error: BaseException) -> None:
+    """Say in the run that its cell has not come to its end."""
+    meta = json.loads(meta_file.read_text(encoding="utf-8"))
+    interrupted = isinstance(error, KeyboardInterrupt)
+    meta["state"] = "interrupted" if interrupted else "failed"
+    told = max((one.get("mark_count") or 0 for one in meta["processes"]), default=0)
+    after = f" after {told:,} marks" if told else ""
+    said = "was interrupted" if interrupted else f"raised {type(error).__name__}: {error}"
+    meta["events"].append({"kind": "cell", "text": f"the cell {said}{after}"})
+    new = meta_file.with_suffix(".new")
+    new.write_text(json.dumps(meta), encoding="utf-8")
+    new.replace(meta_file)
 
 
 @contextlib.contextmanager

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from IPython.core.completer import (
+    CompletionContext,
+    SimpleCompletion,
+    SimpleMatcherResult,
+    context_matcher,
+)
 from IPython.core.error import UsageError as MagicUsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
-from leaklab.errors import LeaklabError
+from leaklab.errors import LeaklabError, UsageError
+from leaklab.jupyter.kernel_lines import COMMANDS, KernelLines
 from leaklab.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -19,15 +27,22 @@ if TYPE_CHECKING:
     from leaklab.results.run import Run
 
 RESULT_NAME = "leaklab_run"
+PASSES = ("measure", "explain", "graph", "trim", "mmap")
 OPTIONS = (
     "--child", "--duration", "--fresh", "--limit-memory", "--name", "--passes", "--python",
     "--quiet", "--variant",
 )  # fmt: skip
 
 
+class CellError(MagicUsageError):
+    """The cell that was recorded has raised something or was interrupted."""
+
+
 @magics_class
 class LeaklabMagics(Magics):
     """The magics of ``%load_ext leaklab``."""
+
+    _kernel_lines: KernelLines | None = None
 
     @magic_arguments()
     @argument("--name", help="name of the run (default: the script's, or 'cell')")
@@ -43,7 +58,7 @@ class LeaklabMagics(Magics):
     )
     @argument("command", nargs="*", help="script.py or '-m module', with its arguments")
     @line_cell_magic
-    def leaklab(self, line: str, cell: str | None = None) -> None:
+    def leaklab(self, line: str, cell: str | None = None) -> Any:
         """Does it leak? Record a script (``%leaklab script.py args``) or a cell (``%%leaklab``).
 
         Shows the verdict, the curves and the allocation tree, and binds the run to the name
@@ -54,12 +69,21 @@ class LeaklabMagics(Magics):
         does meanwhile is in the figures too, and nothing can stop a cell at a limit but you. With
         ``--child`` the cell runs in a fresh process, once for each pass: exact figures, limits, no
         shared variables.
+
+        ``%leaklab kernel`` says what this kernel holds and which line frees it (``--since``: what
+        has come and gone since the last time); ``%leaklab watch`` puts a line under each cell that
+        says what it added, ``%leaklab watch off`` ends that.
         """
         from leaklab.quantities import duration_seconds, names, size_bytes
 
-        own, command = split_line(line)
-        arguments = parse_argstring(self.leaklab, own)
+        if cell is None and (first := line.split()[:1]) and first[0] in COMMANDS:
+            return self._about_the_kernel(line.split())
+        assert self.shell is not None  # IPython calls a registered magic only
+        self.shell.user_ns.pop(RESULT_NAME, None)  # an earlier run is not this one's
+        error: BaseException | None = None
         try:
+            own, command = split_line(line)
+            arguments = parse_argstring(self.leaklab, own)
             options = {
                 "name": arguments.name,
                 "variant": arguments.variant,
@@ -80,18 +104,36 @@ class LeaklabMagics(Magics):
             else:
                 from leaklab.jupyter.in_place import record_cell
 
-                run = record_cell(self.shell, cell, options)
-        except LeaklabError as error:
-            raise MagicUsageError(f"leaklab: {error}") from None
-        assert self.shell is not None  # IPython calls a registered magic only
+                recorded = record_cell(self.shell, cell, options)
+                run, error = recorded.run, recorded.error
+        except LeaklabError as problem:
+            raise MagicUsageError(f"leaklab: {problem}") from None
         self.shell.user_ns[RESULT_NAME] = run
         if not arguments.quiet:
             show_run(run)
+        if error is not None:
+            # The cell's own traceback stands above; this one is for Run All, papermill and CI.
+            raise CellError(f"leaklab: the cell raised {type(error).__name__}: {error}") from None
+        return None
+
+    def _about_the_kernel(self, words: list[str]) -> Any:
+        if self._kernel_lines is None:
+            self._kernel_lines = KernelLines(self.shell)
+        try:
+            return self._kernel_lines.run(words)
+        except LeaklabError as error:
+            raise MagicUsageError(f"leaklab: {error}") from None
 
 
 def split_line(line: str) -> tuple[str, list[str]]:
-    """A magic's line as its own options and the command after them."""
-    words = shlex.split(line)
+    """A magic's line as its own options and the command after them.
+
+    Raises UsageError for a quotation mark without its other.
+    """
+    try:
+        words = shlex.split(line)
+    except ValueError as problem:
+        raise UsageError(f"not a command line: {line}; {str(problem).lower()}") from None
     flags = {"--child", "--fresh", "--quiet"}
     position = 0
     while position < len(words) and words[position] in OPTIONS:
@@ -104,28 +146,68 @@ def split_line(line: str) -> tuple[str, list[str]]:
 
 
 def show_run(run: Run) -> None:
-    """A run in the order one reads it: verdict, curves, tree."""
+    """A run in the order one reads it: verdict, curves, suspects, holders, tree."""
     from leaklab import plots
     from leaklab.analysis.series import resource_names
-    from leaklab.jupyter.show import figure, show
+    from leaklab.jupyter.show import figure, say, show
 
     show(run)
+    for reason in _ends(run):
+        say(reason)
     measured = resource_names(run.data)
     for resource in ("rss_bytes", "heap_bytes"):
         if resource in measured:
             figure(plots.growth(run, resource))
     figure(plots.curves(run))
+    if len(run.suspects()):
+        figure(plots.suspects(run))
+    if len(run.retention()):
+        figure(plots.retention(run))
     if "heap_bytes" in measured:
         show(plots.allocation_tree_html(run))
 
 
-def complete(shell: Any, event: Any) -> list[str]:
-    """Options after a dash, files otherwise."""
-    word = str(event.symbol)
+def _ends(run: Run) -> Iterator[str]:
+    """What went wrong in the target or the cell, in its own last words."""
+    for event in run.meta["events"]:
+        if event.get("kind") == "cell":
+            yield f"{event['text'][:1].upper()}{event['text'][1:]}."
+    for entry in run.meta["passes"]:
+        last = str(entry.get("stderr_tail") or "").strip().rpartition("\n")[2]
+        if entry.get("exit_status") and last:
+            child = (
+                "; a cell with --child shares no variables" if last.startswith("NameError") else ""
+            )
+            status = f"exit status {entry['exit_status']}"
+            yield f"The {entry['pass']} pass ended with {status}: {last}{child}"
+            return
+
+
+@context_matcher()
+def complete(context: CompletionContext) -> SimpleMatcherResult:
+    """What may follow on a line of the magic: options after a dash, commands, passes, files."""
+    line = context.line_with_cursor
+    words = line[: context.cursor_position].split(" ")
+    if words[0] not in ("%leaklab", "%%leaklab"):
+        return {"completions": []}
+    word, before = words[-1], words[-2] if len(words) > 1 else ""
+    found = [SimpleCompletion(text=text, type="param") for text in _continued(words, word, before)]
+    return {"completions": found, "suppress": bool(found), "matched_fragment": word}
+
+
+def _continued(words: list[str], word: str, before: str) -> list[str]:
+    if len(words) == 1:
+        return []
+    if words[1] in COMMANDS and len(words) > 2:
+        return [one for one in COMMANDS[words[1]] if one.startswith(word)]
+    if before == "--passes":
+        done, comma, last = word.rpartition(",")
+        return [f"{done}{comma}{one}" for one in PASSES if one.startswith(last)]
     if word.startswith("-"):
         return [option for option in OPTIONS if option.startswith(word)]
-    found = sorted(Path().glob(f"{word}*")) if not word.startswith("/") else []
-    return [f"{path}/" if path.is_dir() else str(path) for path in found]
+    commands = [one for one in COMMANDS if len(words) == 2 and one.startswith(word)]
+    paths = sorted(Path().glob(f"{word}*")) if not word.startswith("/") else []
+    return commands + [f"{path}/" if path.is_dir() else str(path) for path in paths]
 
 
 def _read(reader: Any, text: str | None) -> Any:

@@ -16,8 +16,9 @@ _DEFAULT_MODULES = frozenset(sys.stdlib_module_names)
 @dataclass(frozen=True)
 class Root:
     """Where a path starts. ``kind``: module, leaklab (a module of the probe), thread, task,
-    event loop, context, signal, atexit, garbage; found by the analysis: class (held by its
-    instances), native (held by native code), cycle (unreachable)."""
+    event loop, context, signal, atexit, garbage; made by the analysis: group (see
+    object_graph.grouped); found by it: class (held by its instances), native (held by native
+    code), cycle (unreachable)."""
 
     kind: str
     name: str
@@ -199,6 +200,8 @@ def _rank(root: Root) -> int:
         return 4 if root.name.partition(".")[0] in _DEFAULT_MODULES else 0
     if root.kind in ("thread", "task"):
         return 2
+    if root.kind == "group":
+        return 0  # what a line of the user's would free
     if root.kind == "leaklab":
         return -1  # what the probe holds is its own, though atexit holds the probe as well
     return 5 if root.kind in ("event loop", "context") and not root.label else 3

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from leaklab.errors import UsageError
+from leaklab.present.formatting import line_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -217,6 +218,4 @@ def node_label(node: Any) -> str:
 
 def place(node: Any) -> str:
     """``file:line`` of a call; nothing where there is no file."""
-    if not node.file:
-        return ""
-    return f"{node.file}:{node.line}" if node.line else str(node.file)
+    return line_text(str(node.file or ""), int(node.line or 0))

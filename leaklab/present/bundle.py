@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from leaklab.present.formatting import line_text
 from leaklab.present.table import Table
 from leaklab.present.terminal import quantity
 from leaklab.present.text import rate
@@ -60,12 +61,12 @@ def comparison_bundle(comparison: ShownComparison) -> dict[str, Any]:
         ]
         numbers = columns[1:3]
         tables.append(Table(["allocated in", *numbers, "outcome"], changed, numbers=numbers))
-    return _bundle(comparison.outcome, comparison.reason, *tables)
+    return _bundle(comparison.outcome, f"{comparison.reason}. {comparison.runs}", *tables)
 
 
 def site_text(row: Mapping[Any, Any]) -> str:
     """Where something was allocated: ``build_page (cache.py:14)``."""
-    place = f" ({row['file']}:{row['line']})" if row["file"] else ""
+    place = f" ({line_text(row['file'], row['line'])})" if row["file"] else ""
     return f"{row['function']}{place}"
 
 

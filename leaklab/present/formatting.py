@@ -18,6 +18,9 @@ LONG_SECONDS = 1_000.0
 _HOUR, _DAY = 3_600.0, 86_400.0
 _PACES = ((_DAY, "day"), (_HOUR, "hour"))
 
+# What the files of a notebook's cells are called: "In [4]".
+CELL_PREFIX = "In ["
+
 _KEPT = ("interval_seconds", "mark_count", "measured_mark_count", "snapshot_count")
 # Samples that are further apart than this are worth a word.
 NOTABLE_SECONDS = 1.0
@@ -57,6 +60,13 @@ def pace(unit: str, span: float = 0.0) -> tuple[float, str]:
     return 1.0, unit
 
 
+def line_text(file: str, line: int) -> str:
+    """Where a line is: "app/cache.py:14", in a notebook "In [4], line 5"; "" without a file."""
+    if not file or not line:
+        return file
+    return f"{file}, line {line}" if file.startswith(CELL_PREFIX) else f"{file}:{line}"
+
+
 def rate_text(name: str, rate: float, unit: str, span: float = 0.0) -> str:
     """ "19.7 KiB per iteration", "1 fd per iteration"; "11.9 MiB per day" for a long span."""
     size, word = pace(unit, span)
@@ -78,7 +88,7 @@ def place_text(place: Mapping[str, Any]) -> str:
     """ "load (app.py:14)"; the function alone where no file is known."""
     if not place["file"]:
         return str(place["function"])
-    return f"{place['function']} ({place['file']}:{place['line']})"
+    return f"{place['function']} ({line_text(str(place['file']), place['line'])})"
 
 
 def span_text(length: float, unit: str) -> str:

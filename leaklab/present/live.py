@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from html import escape
 from typing import Any
 
@@ -42,6 +43,20 @@ def notebook_progress(label: str) -> Iterator[Any]:
         shown.close("interrupted" if interrupted else "failed")
         raise
     shown.close("recorded")
+
+
+def say_loaded(label: str, created: str) -> None:
+    """Say in a notebook that a run was not recorded now; ``created``: ISO 8601, in UTC."""
+    if not _in_kernel():
+        return
+    when = datetime.fromisoformat(created.replace("Z", "+00:00")).astimezone() if created else None
+    today = datetime.now().astimezone().date()
+    said = ""
+    if when is not None:
+        said = f", recorded {when:%H:%M} " + (
+            "today" if when.date() == today else f"{when:%Y-%m-%d}"
+        )
+    print(f"{label}: loaded{said}; fresh=True records again", flush=True)
 
 
 def _in_kernel() -> bool:

@@ -53,6 +53,10 @@ class ShownComparison(Protocol):
         """What the outcome rests on, in one sentence."""
 
     @property
+    def runs(self) -> str:
+        """Name, state and passes of both runs, in one line."""
+
+    @property
     def resources(self) -> pd.DataFrame:
         """One row per resource."""
 
@@ -87,6 +91,9 @@ class ShownRun(Protocol):
 
     def retention(self) -> pd.DataFrame:
         """Return what keeps the growth alive."""
+
+    def given_back(self) -> list[dict[str, Any]]:
+        """Return what was given back after the work: name, value, after."""
 
     def reserved(self) -> tuple[float, float] | None:
         """Return bytes of the heap that are only reserved, and resident bytes; None for none."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leaklab.present.formatting import worth_showing
+from leaklab.present.formatting import line_text, worth_showing
 from leaklab.present.terminal import quantity, safe
 from leaklab.resources import noun
 
@@ -31,9 +31,8 @@ def place_text(row: Row) -> str:
         return "where it was made is not known"
     if not isinstance(file, str) or not file:
         return safe(function)
-    place = f"{safe(function)}  {safe(file)}"
     known = isinstance(line, int | float) and math.isfinite(line) and line > 0
-    return f"{place}:{int(line)}" if known and line is not None else place
+    return f"{safe(function)}  {safe(line_text(file, int(line) if known and line else 0))}"
 
 
 def suspect_lines(run: ShownRun) -> Iterator[str]:

@@ -6,10 +6,11 @@ reaches the terminal that a terminal could obey.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leaklab.present.formatting import kept_text
+from leaklab.present.formatting import amount, kept_text
 from leaklab.present.site_text import origin_lines, place_text, retention_lines, suspect_lines
 from leaklab.present.terminal import quantity, safe
 
@@ -111,6 +112,13 @@ def _circumstances(run: ShownRun) -> Iterable[str]:
         for what in (_ending(entry), kept_text(entry)):
             if what:
                 yield f"{safe(entry.get('pass'))} pass: {what}"
+    given = run.given_back()
+    if given:
+        amounts = ", ".join(
+            f"{safe(row['name'])} {amount(row['name'], row['value'] - row['after'])}"
+            for row in given
+        )
+        yield f"given back after the work, which is not judged: {amounts}"
     # What the user asked for (phases of a drive, a stop) is said already, or is no news.
     events = [event for event in meta["events"] if event.get("kind") not in ("phase", "stop")]
     for event in events[:SHOWN_EVENT_COUNT]:
@@ -174,20 +182,13 @@ def type_text(name: str, paths: Sequence[Mapping[Any, Any]]) -> str:
     return "\n".join(lines) or f"nothing is known of what keeps {safe(name)} alive"
 
 
-def _verdict_text(row: Mapping[Any, Any], which: str) -> str:
-    verdict = safe(row[f"{which}_verdict"])
-    if verdict == "bounded":
-        return verdict
-    return f"{verdict} {quantity(row[f'{which}_rate'], str(row['name']))}/{row['unit']}"
-
-
 def _grows(row: Mapping[Any, Any]) -> bool:
     return "bounded" not in (row["before_verdict"], row["after_verdict"])
 
 
 def comparison_text(comparison: ShownComparison) -> str:
     """Return what ``leaklab compare`` prints: outcome, resources, sites that went and came."""
-    lines = [str(comparison.outcome), f"  {safe(comparison.reason)}"]
+    lines = [str(comparison.outcome), f"  {safe(comparison.reason)}", f"  {safe(comparison.runs)}"]
     rows = [("resource", "outcome", "before", "after", "ratio", "because")]
     for row in comparison.resources.to_dict("records"):
         name = str(row["name"])
@@ -195,8 +196,8 @@ def comparison_text(comparison: ShownComparison) -> str:
             (
                 safe(name),
                 safe(row["outcome"]),
-                _verdict_text(row, "before"),
-                _verdict_text(row, "after"),
+                _side(row, "before"),
+                _side(row, "after"),
                 # Of what does not grow there is no rate to compare.
                 quantity(row["ratio"]) if _grows(row) else "-",
                 safe(row["reason"]),
@@ -214,3 +215,11 @@ def comparison_text(comparison: ShownComparison) -> str:
             for row in sites[:10]
         ]
     return "\n".join(lines)
+
+
+def _side(row: Mapping[Any, Any], which: str) -> str:
+    """Verdict and rate of one of the two runs; a verdict alone where there is no growth."""
+    verdict, rate_ = safe(row[f"{which}_verdict"]), row[f"{which}_rate"]
+    if verdict == "bounded" or math.isnan(rate_):
+        return verdict
+    return f"{verdict} {quantity(rate_, str(row['name']))}/{row['unit']}"

@@ -1,9 +1,9 @@
 """The probe in a process that was running before: a thread of ours talks to the recorder."""
 
 import sys
-import time
 
 from . import marks as own_marks
+from . import unpatched
 from .session import Session
 
 TICK_SECONDS = 0.25
@@ -18,7 +18,7 @@ def stay(path):
     marks.attach(session)
     try:
         while session.tick():
-            time.sleep(TICK_SECONDS)
+            unpatched.sleep(TICK_SECONDS)
     finally:
         marks.attach(None)
         session.release()

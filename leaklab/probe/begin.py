@@ -7,13 +7,22 @@ import sys
 from . import marks
 
 CHANNEL_VARIABLE = "LEAKLAB_CHANNEL"
+# Set where the target itself says when it begins, by calling `connect`: what a test runner does
+# until its first unit of work is nothing to trace.
+LATER_VARIABLE = "LEAKLAB_BEGIN_LATER"
 
 
 def begin():
-    """Connect to the recorder named in the environment, if there is one, and make marks count."""
+    """Let `leaklab` be imported wherever it is missing, and connect unless that is for later."""
     sys.meta_path.append(_StandIn)
+    if not os.environ.get(LATER_VARIABLE):
+        connect()
+
+
+def connect():
+    """Connect to the recorder named in the environment, if there is one, and make marks count."""
     path = os.environ.get(CHANNEL_VARIABLE)
-    if not path:
+    if not path or marks._session is not None:
         return
     from .session import Session
 
@@ -23,6 +32,15 @@ def begin():
         os.register_at_fork(after_in_child=session.after_fork)
         # Registered before anything of the target, so it runs after all of the target's.
         atexit.register(session.end)
+        from .work_end import watch
+
+        watch()
+
+
+def finish():
+    """Give the last figures and let go of the recorder: what the target does further is its own."""
+    if marks._session is not None:
+        marks._session.end()
 
 
 class _StandIn:

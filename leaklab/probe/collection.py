@@ -5,9 +5,10 @@ not collect: it makes the collection a pending call of the interpreter, which th
 between two of its instructions, as it runs signal handlers and, at nearly any time, the collector.
 """
 
-import _thread
 import gc
 from typing import List
+
+from . import unpatched
 
 # Calls may still be pending when nobody waits any more, also in a forked child, which inherits
 # them: what they call must never be freed.
@@ -22,7 +23,7 @@ class MainThreadCollection:
         from itertools import repeat
         from operator import itemgetter
 
-        self._idle = _thread.allocate_lock()
+        self._idle = unpatched.allocate_lock()
         # Collects, says so, gives 0 for success. Only C: were there an instruction of Python
         # behind the collection, a signal's exception would be raised there and end with the call.
         step = map(

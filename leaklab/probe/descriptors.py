@@ -9,10 +9,10 @@ does not ask here.
 
 import errno
 import os
-from typing import Dict, Tuple
+from typing import Dict, Set, Tuple
 
-_close = os.close
-_closerange = os.closerange
+_below = {"close": os.close, "closerange": os.closerange}
+_placed: "Set[str]" = set()
 _own: "Dict[int, Tuple[int, int]]" = {}
 
 
@@ -20,7 +20,16 @@ def own(numbers):
     """Protect these open descriptors from now on, and no others; none: protect nothing."""
     _own.clear()
     _own.update((number, _identity(number)) for number in numbers)
-    os.close, os.closerange = (close, closerange) if _own else (_close, _closerange)
+    for name, ours in (("close", close), ("closerange", closerange)):
+        found = getattr(os, name)
+        if found is ours:
+            if not _own:
+                setattr(os, name, _below[name])
+        elif _own and (name not in _placed or found is _below[name]):
+            # Else somebody (gevent) has put a function of theirs over ours, which it still calls.
+            _below[name] = found
+            _placed.add(name)
+            setattr(os, name, ours)
 
 
 def own_numbers():
@@ -32,16 +41,16 @@ def close(fd):
     """Close a file descriptor."""
     if fd in _own and _is_own(fd):
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-    _close(fd)
+    _below["close"](fd)
 
 
 def closerange(fd_low, fd_high, /):
     """Closes all file descriptors in [fd_low, fd_high), ignoring errors."""
     for number in sorted(_own):
         if fd_low <= number < fd_high and _is_own(number):
-            _closerange(fd_low, number)
+            _below["closerange"](fd_low, number)
             fd_low = number + 1
-    _closerange(fd_low, fd_high)
+    _below["closerange"](fd_low, fd_high)
 
 
 def _is_own(number):

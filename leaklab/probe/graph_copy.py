@@ -20,6 +20,7 @@ from functools import partial
 from itertools import chain, filterfalse, starmap, tee
 from weakref import ref
 
+from . import unpatched
 from .graph_signals import SignalsHeldBack, become_mortal
 
 # Imported before any copy is made: in the copy, another thread may hold the import lock for ever.
@@ -28,6 +29,8 @@ try:
 except ImportError:
     resource = None  # type: ignore[assignment]
 
+# Not select, which refuses descriptors from 1024 on.
+_poll = unpatched.original(select, "poll")
 _ANSWER = struct.Struct("=q")
 _ANSWER_SECONDS = 10.0
 _CLOSE_RANGE = 436  # the number of this system call, on every architecture of Linux
@@ -113,7 +116,9 @@ def _closers(kept_descriptor):
 
 def _answer(child, read_end):
     """Collect the child and return what the copy says its process id is."""
-    ready, _, _ = select.select([read_end], [], [], _ANSWER_SECONDS)
+    waiting = _poll()
+    waiting.register(read_end, select.POLLIN)
+    ready = waiting.poll(_ANSWER_SECONDS * 1000)
     said = os.read(read_end, _ANSWER.size) if ready else b""
     # Nothing more is wanted of the child, and it may never end by itself: after the second fork it
     # is traced again, by a memray whose lock another thread may have held at the first.
@@ -122,7 +127,7 @@ def _answer(child, read_end):
     except ProcessLookupError:
         pass
     try:
-        os.waitpid(child, 0)
+        unpatched.waitpid(child, 0)
     except ChildProcessError:
         pass  # SIGCHLD is ignored here, so the kernel has collected it
     if len(said) != _ANSWER.size:

@@ -20,7 +20,12 @@ def running_frames():
 
     Second, the frames of the probe itself, which are no part of the target.
     """
-    packages = (__name__.rpartition(".")[0], "leaklab.why_alive")
+    packages = (
+        __name__.rpartition(".")[0],
+        "leaklab.holders",
+        "leaklab.objgraph_picture",
+        "leaklab.kernel_audit",
+    )
     frames, own = [], []
     for thread, frame in sys._current_frames().items():
         name = _thread_name(thread)

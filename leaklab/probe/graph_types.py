@@ -85,9 +85,11 @@ def type_name(kind):
 class TypeFacts:
     """How objects of one type are walked.
 
-    ``way``: "atom" (holds nothing), "dict", "sequence", "instance" (attributes in a ``__dict__``
-    and nothing else), or "general". ``readers``: (label, getter) for single fields. ``dictionary``:
-    getter of the instance's ``__dict__`` or None. ``frame``: getter of the frame or None.
+    ``way``: "atom" (holds nothing), "array", "dict", "sequence", "instance" (attributes in a
+    ``__dict__`` and nothing else), or "general". ``readers``: (label, getter) for single fields.
+    ``dictionary``: getter of the instance's ``__dict__`` or None. ``frame``: getter of the frame or
+    None.
+    ``parts``: tells what arrays hold, or None (see graph_arrays).
     ``label``: getter of an object's own name or None. ``is_local``: a thread-local. ``size``: None
     where sys.getsizeof is safe,
     else the size to assume.
@@ -101,12 +103,13 @@ class TypeFacts:
         "label",
         "name",
         "number",
+        "parts",
         "readers",
         "size",
         "way",
     )
 
-    def __init__(self, kind, number):
+    def __init__(self, kind, number, parts=None):
         self.kind = kind
         self.number = number
         self.name = type_name(kind)
@@ -116,11 +119,12 @@ class TypeFacts:
         self.readers, self.dictionary = _readers(kind)
         self.size = _assumed_size(kind, flags)
         self.is_local = any(base is _local for base in mro_of(kind))
+        self.parts = parts
         self.way = self._way(flags)
 
     def _way(self, flags):
         if not flags & HAVE_GC:
-            return "atom"
+            return "array" if self.parts is not None else "atom"
         if self.kind is dict:
             return "dict"
         if any(self.kind is kind for kind in _SEQUENCES):
@@ -128,7 +132,7 @@ class TypeFacts:
         if self.kind is types.FrameType:
             return "frame"
         bases = mro_of(self.kind)[:-1]
-        plain = self.dictionary is not None and not self.readers
+        plain = self.dictionary is not None and not self.readers and self.parts is None
         if plain and all(flags_of(base) & HEAP_TYPE for base in bases) and _is_python(self.kind):
             return "instance"
         return "general"

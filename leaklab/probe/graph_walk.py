@@ -31,6 +31,7 @@ from contextvars import Context
 from itertools import chain, filterfalse
 
 from . import graph_types
+from .graph_arrays import NativeMemory, parts_of
 from .graph_bounds import bounds_of
 from .graph_output import KeyLabels, Output, Texts
 from .graph_roots import find_roots
@@ -104,6 +105,7 @@ class _Walk:
         self._dict_ids = set()
         self._attribute_dict_ids = set()
         self._base_count = None
+        self._native = NativeMemory()
 
     def run(self, objects, frames, own):
         self._out.json(
@@ -121,6 +123,7 @@ class _Walk:
         while self._found:
             found, self._found = self._found, []
             self._walk_found(found)
+        self._write_native()
         self._tell_texts()
 
     def _walk_tracked(self, objects, own):
@@ -213,7 +216,7 @@ class _Walk:
         kind = type(one)
         facts = self._facts.get(id(kind))
         if facts is None:
-            facts = self._facts[id(kind)] = TypeFacts(kind, len(self._facts))
+            facts = self._facts[id(kind)] = TypeFacts(kind, len(self._facts), parts_of(kind))
             number = self._texts.number(facts.name)
             self._tell_texts()
             self._out.json(b"TYPE", [facts.number, number, id(kind)])
@@ -249,6 +252,12 @@ class _Walk:
 
     def _walk_atom(self, facts, part, sizes):
         pass
+
+    def _walk_array(self, facts, part, sizes):
+        for one in part:
+            for label, held in facts.parts.held(one, self._native, self._copy):
+                number = self._texts.number(label)
+                self._edges([one], array("I", [len(held)]), held, number)
 
     def _walk_sequence(self, facts, part, sizes):
         held = list(map(gc.get_referents, part))
@@ -347,6 +356,8 @@ class _Walk:
                 names[id(value)] = number(name if name == "__dict__" else "." + name)
                 if name == "__dict__":
                     self._attribute_dict_ids.add(id(value))
+        if facts.parts is not None:
+            self._walk_array(facts, [one], sizes)
         if facts.dictionary is not None:
             self._name_attributes(facts, one, held, names, sizes, place)
         if facts.frame is not None or facts.way == "frame":
@@ -435,6 +446,20 @@ class _Walk:
         found = bounds_of(facts.kind, part, facts.dictionary, self._copy)
         if found:
             self._out.json(b"BNDS", [[id(one), text(name), *rest] for one, name, *rest in found])
+
+    def _write_native(self):
+        """Write the blocks of memory that arrays hold as nodes, and the edges to them."""
+        addresses, sizes = self._native.nodes()
+        if not addresses:
+            return
+        kind = len(self._facts)  # a type that no object has
+        name, label = self._texts.number("native memory"), self._texts.number(".data")
+        self._tell_texts()
+        self._out.json(b"TYPE", [kind, name, 0])
+        self._out.chunk(b"NODE", _NODE.pack(kind, len(addresses), 0), addresses, sizes)
+        owners, counts, targets = self._native.edges()
+        header = _EDGE.pack(len(owners), len(targets), label)
+        self._out.chunk(b"EDGE", header, owners, counts, targets)
 
     def _write_roots(self, found):
         number = self._texts.number

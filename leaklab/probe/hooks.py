@@ -3,10 +3,10 @@
 The functions are wrapped when their module is imported. Nothing is imported for it.
 """
 
-import _thread
 import sys
 
 from . import marks
+from .unpatched import greenlet_or_thread
 
 # What serves one request, by server. The attribute, where there is one, tells an instance that has
 # served a request from one whose connection was closed.
@@ -16,6 +16,8 @@ HTTP = (
     ("gunicorn.workers.sync", "SyncWorker.handle_request", None),
     ("gunicorn.workers.gthread", "ThreadWorker.handle_request", None),
     ("gunicorn.workers.base_async", "AsyncWorker.handle_request", None),
+    ("gevent.pywsgi", "WSGIHandler.handle_one_response", None),
+    ("eventlet.wsgi", "HttpProtocol.handle_one_response", None),
     ("aiohttp.web_protocol", "RequestHandler._handle_request", None),
     ("werkzeug.serving", "WSGIRequestHandler.run_wsgi", None),
     ("wsgiref.handlers", "BaseHandler.run", None),
@@ -61,6 +63,11 @@ def install(names):
         else:
             module, _, function = name.partition(":")
             watched.setdefault(module, []).append(_wrapper_of(function, None))
+    after_import(watched)
+
+
+def after_import(watched):
+    """Call the functions ``watched`` has for a module with it, once it was imported."""
     sys.meta_path.insert(0, _Watcher(watched))
 
 
@@ -141,14 +148,14 @@ def _outermost(attribute):
     """Return what to do around a call, so that a server built upon another counts once."""
 
     def enter():
-        thread = _thread.get_ident()
-        _depths[thread] = _depths.get(thread, 0) + 1
+        mine = greenlet_or_thread()
+        _depths[mine] = _depths.get(mine, 0) + 1
 
     def leave(args):
-        thread = _thread.get_ident()
-        depth = _depths.pop(thread, 1) - 1
+        mine = greenlet_or_thread()
+        depth = _depths.pop(mine, 1) - 1
         if depth:
-            _depths[thread] = depth
+            _depths[mine] = depth
         elif attribute is None or getattr(args[0], attribute, True):
             marks.mark()
 

@@ -1,24 +1,27 @@
 """The recording as one Python process of the target sees it."""
 
-import _thread
 import gc
 import os
 import sys
-import time
 
 from . import marks, recycled
 from .audited import readings, tell_lines, watched_by
 from .channel import Channel, ChannelError
 from .figures import figures, malloc_figures, trim
+from .pacing import Pacing
+from .surroundings import OpenImports, has_memray, listens
+from .unpatched import allocate_lock, get_ident, monotonic, sleep, start_new_thread
+from .watchdog import STUCK_SECONDS, Watchdog
 
-# Marks are told without regard to their cost until it has come to this much; then sparsely.
+# Marks are told without regard to their cost until it has come to this much. So many are told
+# whatever they cost, and so many at most, evenly over the run; up to twice as many on the way.
 FREE_SECONDS = 1.0
-# From this many told marks on, their spacing grows with the length of the run.
-FREE_COUNT = 5000
+FEWEST_COUNT = 64
+MOST_COUNT = 4096
 GAUGE_SECONDS = 0.2
-# Where no marks are to be expected, calls become as rare as this share of the age, but never rarer
+# Where no marks are to be expected, the time between calls doubles after so many, but is never more
 # than this: they also bring the word that growth was seen and is to be traced.
-TICK_SHARE = 0.01
+TICK_COUNT = 256
 RAREST_TICK_SECONDS = 5.0
 # A main thread that waits in a system call collects nothing.
 MAIN_THREAD_SECONDS = 0.2
@@ -39,22 +42,24 @@ class Session:
         self._reset()
 
     def _reset(self):
-        self._lock = _thread.allocate_lock()
+        self._lock = allocate_lock()
         self._owner = None
+        self._watchdog = Watchdog((Session._mark.__code__, Session.tick.__code__))
         self._count = 0
         self._told_count = 0
         self._gauges = {}
-        self._spent_seconds = 0.0
-        self._due_seconds = 0.0
+        self._pacing = None
         self._due_count = 0
         self._reconnect_count = 0
         self._traced = False
         self._ticking = False
         self._collection = None
+        self._work_ended = False
+        self._malloc = None
         # See recycled.py.
         self._held = []
         self._spare = None
-        self._begun_seconds = time.monotonic()
+        self._begun_seconds = monotonic()
         self._gauges_told_seconds = self._begun_seconds
 
     def open(self, how):
@@ -72,21 +77,17 @@ class Session:
                     "executable": sys.executable or "",
                     "prefix": sys.prefix,
                     "library": os.path.dirname(os.__file__),
-                    "memray": _has_memray(),
-                    "time": time.monotonic(),
+                    "memray": has_memray(),
+                    "time": monotonic(),
                     "mark": self._count,
                 }
             )
             if reply[0] != "options":
                 return False
-            self._malloc = malloc_figures()
             self._options = dict(field.split("=", 1) for field in reply[1:] if "=" in field)
-            if self._options.get("graphs", "0") != "0":
-                self._prepare_graphs()
-            if self._options.get("watch") and self._watched is None:
-                self._watched = watched_by(self._options["watch"])
-            if self._options.get("origins") == "1":
-                self._listen_for_origins()
+            # What likely ends at once is spared all that is not needed for it.
+            if self._options.get("later") != "1":
+                self._prepare()
             opened = self._begin_ticks(float(self._options.get("ticks", "0")))
             try:
                 if self._options.get("trace") == "1" and not self._traced:
@@ -110,21 +111,62 @@ class Session:
         self._spare = recycled.spare()
 
     def _mark(self):
-        if self._owner == _thread.get_ident():
+        if self._owner == get_ident():
             # A signal handler or a finalizer, in the middle of a mark of the same thread.
             self._count += 1
+            if self._watchdog.lost(self._owner):
+                self._let_go()
+            return
+        # Asked first, because a call with arguments would free a tuple (see recycled.py).
+        if self._lock.locked() and not self._wait():
             return
         with self._lock:
-            self._owner = _thread.get_ident()
             try:
+                self._owner = get_ident()
                 self._count += 1
-                if self._count >= self._due_count or time.monotonic() >= self._due_seconds:
-                    self._held.clear()
-                    self._tell("mark")
-                    if self._traced:
-                        self._held.append(recycled.take())
+                if self._count >= self._due_count:
+                    self._tell_mark()
             finally:
                 self._owner = None
+
+    def _tell_mark(self):
+        if self._pacing is None:
+            share = float(self._options.get("mark_share", "0.02"))
+            self._pacing = Pacing(
+                share,
+                FEWEST_COUNT,
+                MOST_COUNT,
+                free_seconds=FREE_SECONDS,
+                started=self._begun_seconds,
+            )
+        self._held.clear()
+        if self._pacing.due(monotonic(), self._count):
+            self._tell("mark")
+        # Until then a mark costs no more than its being counted.
+        self._due_count = int(self._pacing.next_x())
+        if self._traced:
+            self._held.append(recycled.take())
+
+    def _wait(self):
+        """Wait for another thread's mark to end; False if it is lost and the target let go."""
+        while not self._lock.acquire(timeout=STUCK_SECONDS):
+            if self._marks._session is not self:
+                return False
+            if self._watchdog.lost(self._owner):
+                self._let_go()
+                return False
+        self._lock.release()
+        return True
+
+    def _let_go(self):
+        """Leave the target alone from now on: a mark has not come back."""
+        self._reconnect_count = RECONNECT_COUNT
+        self._marks.attach(None)
+        why = "a mark has not come back within a second; the target goes on without marks"
+        try:
+            self._channel.send({"kind": "let go", "why": why, "mark": self._count})
+        except ChannelError:
+            self._channel.drop()
 
     def gauge(self, name, value):
         """Remember a figure of the target's own for the next mark (see marks.gauge)."""
@@ -132,7 +174,7 @@ class Session:
             self._gauges[str(name)] = float(value)
         except (TypeError, ValueError):
             return
-        now = time.monotonic()
+        now = monotonic()
         if self._told_count == 0 and now - self._gauges_told_seconds > GAUGE_SECONDS:
             self._gauges_told_seconds = now
             try:
@@ -140,11 +182,21 @@ class Session:
             except ChannelError:
                 self._recover()
 
+    def work_ended(self):
+        """Say, once, that the main program is through; its exit begins."""
+        if self._marks._session is not self or self._work_ended:
+            return
+        self._work_ended = True
+        try:
+            self._channel.send({"kind": "work-end", "time": monotonic()})
+        except ChannelError:
+            self._recover()
+
     def end(self):
         """Give the last figures before the interpreter goes, and end the tracing."""
         if self._marks._session is self:
             with self._lock:
-                self._owner = _thread.get_ident()
+                self._owner = get_ident()
                 self._tell("exit")
             self._marks.attach(None)
         self.release()
@@ -155,27 +207,31 @@ class Session:
         It starts before the tracer does, which knows the frames of the threads it meets: those of
         one that `threading` did not start would stay unknown to it.
         """
-        opened = _thread.allocate_lock()
+        opened = allocate_lock()
         opened.acquire()
         if pause_seconds and not self._ticking:
             self._ticking = True
-            _thread.start_new_thread(self._tick_on, (opened, pause_seconds))
+            start_new_thread(self._tick_on, (opened, pause_seconds))
         return opened
 
     def _tick_on(self, opened, pause_seconds):
         """Give the recorder an occasion for what it cannot do from outside, now and then."""
         opened.acquire()
-        time.sleep(pause_seconds)
+        sleep(pause_seconds)
+        step_seconds = pause_seconds
         while self._marks._session is self and self.tick():
-            age_seconds = time.monotonic() - self._begun_seconds
-            wanted_seconds = max(pause_seconds, TICK_SHARE * age_seconds)
-            time.sleep(min(wanted_seconds, RAREST_TICK_SECONDS))
+            age_seconds = monotonic() - self._begun_seconds
+            rare = age_seconds > TICK_COUNT * step_seconds
+            if rare and 2 * step_seconds <= RAREST_TICK_SECONDS:
+                step_seconds *= 2
+            # At multiples of the step, so that those of a wider one are among them.
+            sleep(step_seconds - age_seconds % step_seconds)
 
     def tick(self):
         """Tell the figures of the moment; False when it is time to leave."""
         with self._lock:
-            self._owner = _thread.get_ident()
             try:
+                self._owner = get_ident()
                 self._held.clear()
                 go_on = self._tell("tick")
                 if self._traced:
@@ -204,10 +260,12 @@ class Session:
             self._marks.attach(None)
 
     def _tell(self, kind):
-        begun = time.monotonic()
+        begun = monotonic()
+        self._watchdog.step()
         message = {
             "kind": kind,
             "mark": self._count,
+            "step": self._pacing.step_count if self._pacing is not None else 1,
             "time": begun,
             "gc_enabled": gc.isenabled(),
             "gauges": readings(self._watched, self._gauges),
@@ -215,11 +273,11 @@ class Session:
         }
         try:
             tell_lines(self._watched, self._channel)
-            reply = self._channel.ask(message)
+            reply = self._ask(message)
             # What is asked for beyond the figures is spaced by the recorder, by its own cost.
-            cost_seconds = time.monotonic() - begun
+            cost_seconds = monotonic() - begun
             while reply[0] not in ("go", "detach", "trace", "untrace"):
-                reply = self._channel.ask(self._obey(reply, kind))
+                reply = self._ask(self._obey(reply, kind))
             if reply[0] == "trace" and not self._traced:
                 self._trace()
             elif reply[0] == "untrace":
@@ -229,25 +287,27 @@ class Session:
             return self._channel.intact
         if kind == "mark":
             self._told_count += 1
-            self._space(time.monotonic(), cost_seconds)
+            self._pacing.spent(cost_seconds, self._count, monotonic())
         return reply[0] != "detach"
 
-    def _space(self, now, cost_seconds):
-        """Decide when the next mark is told: they may cost a small share of the target's time."""
-        self._spent_seconds += cost_seconds
-        # Whatever they cost: the last mark of a run, whichever that is, must not be far from one.
-        self._due_count = self._count + 1 + self._count // 10
-        share = float(self._options.get("mark_share", "0.02"))
-        elapsed = now - self._begun_seconds
-        if self._spent_seconds > FREE_SECONDS + share * elapsed:
-            self._due_seconds = now + cost_seconds / share
-        if self._told_count > FREE_COUNT:
-            self._due_seconds = max(self._due_seconds, now + elapsed / FREE_COUNT)
+    def _ask(self, message):
+        self._watchdog.excused = True
+        try:
+            return self._channel.ask(message)
+        finally:
+            self._watchdog.excused = False
+            self._watchdog.step()
 
     def _obey(self, reply, kind):
         """Do what the recorder asks for at a mark; returns the message that says it is done."""
-        begun = time.monotonic()
+        if self._malloc is None:
+            self._prepare()
+        begun = monotonic()
         done = {"kind": "done", "what": reply[0]}
+        # However large the heap is.
+        self._watchdog.excused = reply[0] in ("collect", "trim") or (
+            self._options.get("graphs") == "here"
+        )
         try:
             if reply[0] == "collect" and kind == "tick":
                 done["collected"] = self._collect_in_main_thread()
@@ -269,7 +329,9 @@ class Session:
             raise
         except Exception as problem:
             done["problem"] = "%s: %s" % (type(problem).__name__, problem)
-        done["seconds"] = time.monotonic() - begun
+        finally:
+            self._watchdog.excused = False
+        done["seconds"] = monotonic() - begun
         return done
 
     def _collect_in_main_thread(self):
@@ -279,7 +341,15 @@ class Session:
             self._collection = MainThreadCollection()
         return self._collection.run(MAIN_THREAD_SECONDS)
 
-    def _prepare_graphs(self):
+    def _prepare(self):
+        """Import what marks and dumps need, before the target is measured."""
+        self._malloc = malloc_figures()
+        if self._options.get("watch") and self._watched is None:
+            self._watched = watched_by(self._options["watch"])
+        if self._options.get("origins") == "1":
+            self._listen_for_origins()
+        if self._options.get("graphs", "0") == "0":
+            return
         from . import graph
 
         try:
@@ -355,7 +425,7 @@ class Session:
         And a start that waits for a reader which will not come can be freed from here.
         """
         problems = []
-        done = _thread.allocate_lock()
+        done = allocate_lock()
         done.acquire()
 
         def start():
@@ -370,8 +440,8 @@ class Session:
             finally:
                 done.release()
 
-        with _OpenImports():
-            _thread.start_new_thread(start, ())
+        with OpenImports():
+            start_new_thread(start, ())
             if not self._bring_reader(port, done) and not done.acquire(timeout=0):
                 tracing.unblock(port)
                 if not done.acquire(timeout=TRACE_START_SECONDS):
@@ -380,69 +450,19 @@ class Session:
 
     def _bring_reader(self, port, done):
         """Call the recorder once the tracer listens, wait till it runs; False if that failed."""
-        deadline = time.monotonic() + TRACE_START_SECONDS
+        deadline = monotonic() + TRACE_START_SECONDS
         # memray's reader tries only twice a second, so it should find the port open.
-        while time.monotonic() < deadline:
+        while monotonic() < deadline:
             if done.acquire(timeout=0.002):
                 return True
-            if _listens(port):
+            if listens(port):
                 break
         try:
             if self._channel.ask({"kind": "trace", "port": port})[0] != "go":
                 return False  # there will be no reader
         except ChannelError:
             return False
-        while time.monotonic() < deadline and not self._channel.hung_up:
+        while monotonic() < deadline and not self._channel.hung_up:
             if done.acquire(timeout=0.1):
                 return True
         return False
-
-
-class _OpenImports:
-    """Lets another thread import modules whose import is still going on in this one.
-
-    Here that is `site`, which runs us: the other thread would wait for it, and it for us.
-    """
-
-    def __enter__(self):
-        self._specs = []
-        for module in list(sys.modules.values()):
-            spec = getattr(module, "__spec__", None)
-            if getattr(spec, "_initializing", False) is True:
-                spec._initializing = False
-                self._specs.append(spec)
-
-    def __exit__(self, *problem):
-        for spec in self._specs:
-            spec._initializing = True
-
-
-def _listens(port):
-    """Say whether this process listens on ``port``; True where that is not told."""
-    try:
-        with open("/proc/self/net/tcp", "rb") as table:
-            wanted = b"0100007F:%04X" % port
-            lines = [line.split() for line in table]
-            inodes = [line[9] for line in lines if line[1] == wanted and line[3] == b"0A"]
-        if not inodes:
-            return False
-        # Another process may have taken the port, and its stream would never begin.
-        names = {b"socket:[%s]" % inode for inode in inodes}
-        return any(_link_of(name) in names for name in os.listdir(b"/proc/self/fd"))
-    except OSError:
-        return True
-
-
-def _link_of(name):
-    try:
-        return os.readlink(b"/proc/self/fd/" + name)
-    except OSError:
-        return None
-
-
-def _has_memray():
-    """Say whether the heap of this process could be traced, without importing anything."""
-    if sys.implementation.name != "cpython":
-        return False
-    finder = sys.modules["_frozen_importlib_external"].PathFinder
-    return finder.find_spec("memray") is not None

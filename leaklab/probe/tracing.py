@@ -16,6 +16,7 @@ import memray
 
 from . import descriptors
 from .marker import BASE_BYTES, marker_bytes
+from .unpatched import Socket
 
 # memray's sink sends a buffer when PIPE_BUF bytes have come together. A traced allocation or free
 # takes two bytes at the very least, so this many pairs push the marker out for certain.
@@ -32,10 +33,13 @@ _marker: Optional[bytearray] = None
 
 def free_port() -> int:
     """Return a loopback port nobody listens on at the moment."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+    probe = Socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+    finally:
+        probe.close()
 
 
 def start(port: int, native: bool = False, python_allocators: bool = True) -> None:
@@ -63,8 +67,10 @@ def start(port: int, native: bool = False, python_allocators: bool = True) -> No
 
 def unblock(port: int) -> None:
     """Let a ``start`` that still waits for its reader return: the recorder is gone."""
-    with contextlib.suppress(OSError):
-        socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+    line = Socket(socket.AF_INET, socket.SOCK_STREAM)
+    with contextlib.suppress(OSError), contextlib.closing(line):
+        line.settimeout(1.0)
+        line.connect(("127.0.0.1", port))
 
 
 def barrier(number: int) -> None:
@@ -118,7 +124,7 @@ def _send_at_once(port: int) -> None:
     for number in _open_numbers():
         with contextlib.suppress(OSError):
             if _is_stream(number, port):
-                with socket.socket(fileno=os.dup(number)) as copy:
+                with _copy_of(number) as copy:
                     copy.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
@@ -135,8 +141,12 @@ def _is_of_tracer(number: int, port: int) -> bool:
 def _is_stream(number: int, port: int) -> bool:
     if not stat.S_ISSOCK(os.fstat(number).st_mode):
         return False
-    with socket.socket(fileno=os.dup(number)) as copy:
-        return copy.family == socket.AF_INET and copy.getsockname()[1] == port
+    with _copy_of(number) as copy:
+        return bool(copy.family == socket.AF_INET and copy.getsockname()[1] == port)
+
+
+def _copy_of(number: int) -> "contextlib.closing[Socket]":
+    return contextlib.closing(Socket(fileno=os.dup(number)))
 
 
 def _open_numbers() -> List[int]:

@@ -7,15 +7,21 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.recorder.launchers import is_python, python_part, runs_python, unwrapped
 from leaklab.recorder.procfs import command_line
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command ready to start. ``source``: the target's own file or folder, where known."""
+    """A command ready to start.
+
+    kind: "script", "module" or "program". python: the interpreter asked for, None where the
+    program brings its own. name: of what it runs in the end, behind env, a shell and the like.
+    source: the target's own file, where known.
+    """
 
     argv: tuple[str, ...]
     kind: str
@@ -35,38 +41,76 @@ def resolve(command: Sequence[str], python: str | None, cwd: str | None) -> Comm
         module = command[1]
         source = _module_source(module, folder)
         return Command((interpreter, *command), "module", interpreter, module, source)
-    if first.endswith((".py", ".pyw")) or (python is not None and not shutil.which(first)):
-        path = folder / first
-        if path.is_dir():
-            path = path / "__main__.py"
-        if not path.is_file():
-            raise LeaklabError(f"no such script: {first}; look at its path and spelling")
-        interpreter = find_python(python)
-        return Command((interpreter, *command), "script", interpreter, path.stem, path)
+    if first.endswith((".py", ".pyw")):
+        return _script(command, python, folder)
     return _program(command, python, folder)
+
+
+def _script(command: Sequence[str], python: str | None, folder: Path) -> Command:
+    path = folder / command[0]
+    if path.is_dir():
+        path = path / "__main__.py"
+    if not path.is_file():
+        raise LeaklabError(f"no such script: {command[0]}; look at its path and spelling")
+    interpreter = find_python(python)
+    return Command((interpreter, *command), "script", interpreter, path.stem, path)
 
 
 def _program(command: Sequence[str], python: str | None, folder: Path) -> Command:
     first = command[0]
+    interpreter = None if python is None else find_python(python)
+    name, source = _looked_at(command, folder)
+    if interpreter is not None and is_python(first):
+        return Command((interpreter, *command[1:]), "program", interpreter, name, source)
+    found = _find_program(first, interpreter, folder)
+    if found is None and python is not None and (folder / first).is_file():
+        # A script without a suffix, named without a folder.
+        return _script(command, python, folder)
+    if found is None:
+        beside = f" beside {interpreter} and on the path" if interpreter else ""
+        raise LeaklabError(
+            f"no such program: {first}{beside}; look at its spelling, or give its path"
+        )
+    argv: tuple[str, ...] = (found, *command[1:])
+    if interpreter is not None and runs_python(Path(found)):
+        argv = (interpreter, *argv)
+    return Command(argv, "program", interpreter, name, source)
+
+
+def _find_program(first: str, interpreter: str | None, folder: Path) -> str | None:
+    """Find a program: by its path, in the environment asked for, on the path, in our own."""
     inside = folder / first if os.sep in first else None
     if inside is not None and inside.exists():
-        found: str | None = str(inside)
-        if not os.access(inside, os.X_OK) or inside.is_dir():
+        usable = os.access(inside, os.X_OK) or (interpreter is not None and runs_python(inside))
+        if not usable or inside.is_dir():
             raise LeaklabError(f"not a program: {first}; make it executable, or name its program")
-    else:
-        found = shutil.which(first) or _beside_python(first)
-    if found is None:
-        raise LeaklabError(f"no such program: {first}; look at its spelling, or give its path")
-    if python is not None:
-        # A console script of a virtual environment, run by the interpreter that was asked for.
-        argv = (find_python(python), found, *command[1:])
-    else:
-        argv = (found, *command[1:])
-    is_python = Path(first).name.startswith("python")
-    script = next((part for part in command[1:] if part.endswith(".py")), None)
-    source = folder / script if is_python and script else Path(found)
-    name = Path(script).stem if is_python and script else Path(first).name
-    return Command(argv, "program", find_python(python) if python else None, name, source)
+        return str(inside)
+    beside = None if interpreter is None else _beside(interpreter, first)
+    return beside or shutil.which(first) or _beside(sys.executable, first)
+
+
+def _looked_at(command: Sequence[str], folder: Path) -> tuple[str, Path | None]:
+    """Return the name of what a command runs in the end, and its source where that is known."""
+    words = unwrapped(command)
+    part = python_part(words)
+    if part is None:
+        path = folder / words[0]
+        known = path.is_file() and runs_python(path)
+        return PurePath(words[0]).name, path if known else None
+    kind, what = part
+    if kind == "module":
+        return what, _module_source(what, folder)
+    path = folder / what
+    if path.is_dir():
+        path = path / "__main__.py"
+    return PurePath(what).stem or path.stem, path if path.is_file() else None
+
+
+def search_path(command: Command, path: str) -> str:
+    """Return the PATH of a target: what a launcher (env, sh, timeout) finds is of `--python`."""
+    if command.kind != "program" or command.python is None:
+        return path
+    return os.pathsep.join(part for part in (str(Path(command.python).parent), path) if part)
 
 
 def running(pid: int) -> Command:
@@ -74,8 +118,7 @@ def running(pid: int) -> Command:
     argv = tuple(command_line(pid))
     if not argv and not Path(f"/proc/{pid}").exists():
         raise UsageError(f"no such process: {pid}; give the pid of one that runs")
-    script = next((part for part in argv[1:] if part.endswith(".py")), None)
-    name = Path(script).stem if script else Path(argv[0]).name if argv else f"pid-{pid}"
+    name, _ = _looked_at(argv, Path()) if argv else (f"pid-{pid}", None)
     return Command(argv, "program", None, name, None)
 
 
@@ -93,10 +136,11 @@ def find_python(python: str | None) -> str:
     return str(Path(found).absolute())
 
 
-def _beside_python(name: str) -> str | None:
-    """Find a console script of the environment leaklab runs in, activated or not."""
-    path = Path(sys.executable).parent / name
-    return str(path) if os.sep not in name and os.access(path, os.X_OK) else None
+def _beside(interpreter: str, name: str) -> str | None:
+    """Find a console script of the environment of an interpreter, activated or not."""
+    path = Path(interpreter).parent / name
+    runs = os.sep not in name and path.is_file() and os.access(path, os.X_OK)
+    return str(path) if runs else None
 
 
 def _module_source(module: str, folder: Path) -> Path | None:

@@ -98,6 +98,11 @@ class Drive:
             self._tell("phase", "idle")
         return False
 
+    @property
+    def loaded_until_seconds(self) -> float | None:
+        """When the last round ended, or one failed; None before."""
+        return self._idle_since
+
     def close(self) -> None:
         """End a round that still runs."""
         if self._process is not None and self._process.poll() is None:

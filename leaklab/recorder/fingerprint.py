@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,6 @@ def fingerprint(
     script = folder / argv[0] if argv else None
     if script is None or script.suffix != ".py" or not script.is_file():
         return None
-    from leaklab.version import __version__
-
     options = dict(options)
     # Where leaklab's own services listen changes with every start and changes nothing measured.
     options["env"] = {
@@ -45,7 +44,7 @@ def fingerprint(
         "argv": list(argv),
         "python": os.path.realpath(python or sys.executable),
         "version": sys.version if python is None else None,
-        "leaklab": __version__,
+        "leaklab": recording_code(),
         "options": {key: options[key] for key in sorted(options)},
         "packages": _installed(python),
     }
@@ -61,6 +60,20 @@ def fingerprint(
             return None
         digest.update(str(path).encode() + b"\0" + content)
     return digest.hexdigest()[:32]
+
+
+@cache
+def recording_code() -> str:
+    """Return a digest of the code that records: what another one recorded is not taken for its own.
+
+    Of the probe, the recorder and the store; a change of the analysis judges the same runs anew.
+    """
+    package = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for room in ("probe", "recorder", "store"):
+        for path in sorted((package / room).rglob("*.py")):
+            digest.update(f"{path.relative_to(package)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _sources(root: Path) -> Iterable[Path]:

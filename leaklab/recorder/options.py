@@ -77,6 +77,9 @@ class RecordOptions:
     traced_window_seconds:
         In the graph pass: once growth is seen, trace the heap for so long, for the lines that
         allocate. Allocations from before are not seen.
+    cells:
+        What a notebook's cells are called, and their text, by the file name they were compiled
+        with: those files do not exist.
     stdin:
         "inherit" or "null". A pipe is read ahead of the target and kept for the later passes.
     """
@@ -117,6 +120,7 @@ class RecordOptions:
     stdin: str = "null"
     until_decided: bool = False
     traced_window_seconds: float | None = None
+    cells: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fingerprint: str | None = None
     case: Mapping[str, Any] | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,14 +30,26 @@ PROGRESS_SECONDS = 0.25
 OUTPUT_SECONDS = 0.05
 DISCOVER_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 0.5
-# The adaptive interval: this at first, later such that the run has this many samples per e-fold.
+# The adaptive interval: this at first, doubled whenever the run has come to so many of them; a
+# fixed one as well, later.
 FIRST_INTERVAL_SECONDS = 0.02
-SAMPLES_PER_FOLD = 250
-# A fixed interval holds for this many samples; then the spacing grows with the run.
-FIXED_INTERVAL_COUNT = 20_000
+SAMPLE_COUNT = 512
+FIXED_SAMPLE_COUNT = 20_000
 # What the main process leaves behind is given this long to end by itself.
 LEFT_BEHIND_SECONDS = 2.0
 KILLED_SECONDS = 2.0
+
+
+def interval_seconds(now: float, fixed: float | None = None) -> float:
+    """Return the time between samples ``now`` seconds into a pass, a power of two of the first.
+
+    >>> interval_seconds(5.0), interval_seconds(15.0)
+    (0.02, 0.04)
+    """
+    first = FIRST_INTERVAL_SECONDS if fixed is None else fixed
+    most = SAMPLE_COUNT if fixed is None else FIXED_SAMPLE_COUNT
+    folds = max(now / first / most, 1.0)
+    return float(first * 2 ** math.ceil(math.log2(folds)))
 
 
 class Decision(Protocol):
@@ -70,6 +83,8 @@ class PassResult:
     why_no_heap: str | None
     #: by role, the most marks one of its processes has told
     told_mark_counts: dict[str, int]
+    #: by role, how many processes have ended within a second
+    short_counts: dict[str, int]
 
 
 class PassRecorder:
@@ -93,6 +108,7 @@ class PassRecorder:
         interruption: Interruption,
         *,
         expected_mark_counts: Mapping[str, int],
+        short_counts: Mapping[str, int],
         ticks: bool = False,
         decider: Callable[[str, float | None], Decider] | None = None,
     ) -> None:
@@ -104,7 +120,9 @@ class PassRecorder:
         self._begun = time.monotonic()
         self._before = list(writer.meta["processes"])
         self._written_process_count = 0
-        self._table = ProcessTable(len(self._before), options.collect_share, options.snapshot_share)
+        first_process = max((row["process"] for row in self._before), default=-1) + 1
+        self._table = ProcessTable(first_process, options.collect_share, options.snapshot_share)
+        self._table.short_counts.update(short_counts)
         self._samples = Samples(writer, name, options.watch_files, options.cwd)
         heap_pass = "explain" if options.pid and "explain" in options.passes else name
         self._conversation = Conversation(
@@ -115,11 +133,12 @@ class PassRecorder:
             self._now,
             stacks,
             options.cwd or working_folder(options.pid),
-            command.source if command.kind != "program" else None,
+            command.source,
             output_folder,
             socket_folder,
             expected_mark_counts,
             ticks,
+            many_short=self._table.many_short,
         )
         channel = Path(options.channel) if options.channel else socket_folder / f"{name}.sock"
         self._switchboard = Switchboard(
@@ -194,7 +213,11 @@ class PassRecorder:
         now = self._now()
         if self._is_due("sample", now):
             self._sample_all(now)
-            self._due["sample"] = now + self._interval(now)
+            # At multiples of the interval: those of a wider one are among them.
+            interval = self._interval(now)
+            self._due["sample"] = (now // interval + 1) * interval
+            for tracked in self._table.alive():
+                tracked.looks.interval_seconds = interval
         if self._is_due("discover", now):
             self._due["discover"] = now + self._discover(now)
         if self._is_due("output", now):
@@ -212,9 +235,18 @@ class PassRecorder:
             self._due["progress"] = now + PROGRESS_SECONDS
         self._check_limits(now)
         if self._drive is not None and not self._target.stopping:
-            pids = [tracked.pid for tracked in self._table.alive()]
-            if self._drive.step(now, pids, self._conversation.stream_ports):
-                self._stop("drive", "stopped after the drive")
+            self._drive_on(self._drive, now)
+
+    def _drive_on(self, drive: Drive, now: float) -> None:
+        """Keep the target under load; a load that fails because the target is gone is no news."""
+        if self._main_ended_seconds is not None:
+            return
+        pids = [tracked.pid for tracked in self._table.alive()]
+        over = drive.step(now, pids, self._conversation.stream_ports)
+        if drive.loaded_until_seconds is not None:
+            self._table.work_over(drive.loaded_until_seconds)
+        if over:
+            self._stop("drive", "stopped after the drive")
 
     def _decide(self, now: float) -> None:
         """Where the verdict is decided by what is stored: open the traced window, or stop."""
@@ -260,10 +292,7 @@ class PassRecorder:
         return now >= self._due.get(what, 0.0)
 
     def _interval(self, now: float) -> float:
-        fixed = self._options.interval_seconds
-        if fixed is None:
-            return max(FIRST_INTERVAL_SECONDS, now / SAMPLES_PER_FOLD)
-        return max(fixed, now / FIXED_INTERVAL_COUNT)
+        return interval_seconds(now, self._options.interval_seconds)
 
     def _sample_all(self, now: float) -> None:
         if self._conversation.copying:
@@ -337,6 +366,7 @@ class PassRecorder:
             self._stopped_by = by
             self._event("stop", text, None)
         self._conversation.stopping = True
+        self._table.work_over(self._now())
         self._target.begin_stop(self._now())
 
     def _finished(self) -> bool:
@@ -457,6 +487,7 @@ class PassRecorder:
             "kept": {"interval_seconds": self._interval(duration_seconds), **self._table.kept()},
             **self._tracing(self._name),
         }
+        row["looks"] = self._looks()
         rows = [row]
         attached = self._options.pid and "explain" in self._options.passes
         if attached or self._window_end_seconds is not None:
@@ -471,7 +502,17 @@ class PassRecorder:
             processes=self._table.rows(self._name),
             why_no_heap=self._why_no_heap(),
             told_mark_counts=told,
+            short_counts=dict(self._table.short_counts),
         )
+
+    def _looks(self) -> dict[str, Any]:
+        """Say how the main process was looked at: step between looks, how often it has doubled."""
+        row = self._table.main.looks.row()
+        collected = row["collection_step"] or row["snapshot_step"]
+        at_marks = self._table.main.told_mark_count > 0
+        unit = "iteration" if at_marks else "second"
+        step = row["mark_step"] if at_marks else row["sample_step_seconds"]
+        return {"unit": unit, "step": step, "collected": collected, "doubled": row["doubled"]}
 
     def _why_no_heap(self) -> str | None:
         """Say why there will be no heap to trace in a pass with the same command."""

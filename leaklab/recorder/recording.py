@@ -52,7 +52,8 @@ def record_run(
     """Record ``options.command`` and return the run's folder, or its URL in a remote store.
 
     ``progress`` is called a few times a second with a dict: kind ("started", "figures", "note",
-    "ended"), pass, mark, time_seconds, rss_bytes, live_bytes (None where unmeasured), text.
+    "ended"), pass, next_pass ("" in the last one), mark, time_seconds, rss_bytes, live_bytes (None
+    where unmeasured), text.
 
     ``decider`` makes what looks at the stored run now and then and says when it is decided
     (`leaklab.verdict.deciding.Decider`); options that stop or trace by the verdict need it.
@@ -80,7 +81,7 @@ def record_run(
             state = _run_passes(
                 options, command, writer, folder, stacks, progress, interruption, decider
             )
-            store_sources(writer, stacks)
+            store_sources(writer, stacks, options.cells)
         finally:
             folder.close()
             writer.close(state)
@@ -103,6 +104,7 @@ def _run_passes(
 ) -> str:
     local = Path(writer.path) if "://" not in writer.path else folder.path
     results: list[PassResult] = []
+    progress = _with_next_pass(progress, options)
     with contextlib.closing(Stdin(options, local / "stdin")) as stdin:
         # A running process cannot be run again: series and heap are recorded in one go.
         for name in options.passes if options.pid is None else ("measure",):
@@ -128,6 +130,7 @@ def _run_passes(
                 progress,
                 interruption,
                 expected_mark_counts=_expected_mark_counts(results),
+                short_counts=results[-1].short_counts if results else {},
                 ticks=_ticks(name, results, options),
                 decider=decider,
             )
@@ -217,6 +220,19 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
         "case": dict(options.case) if options.case else None,
         "watched": watched_meta(options.watch_containers, options.watch_lines, options.cwd),
     }
+
+
+def _with_next_pass(progress: Progress | None, options: RecordOptions) -> Progress | None:
+    """Return ``progress`` such that its events also say which pass comes next."""
+    if progress is None:
+        return None
+    names = list(options.passes) if options.pid is None else ["measure"]
+    following = dict(zip(names, [*names[1:], ""], strict=True))
+
+    def tell(event: dict[str, Any]) -> None:
+        progress({**event, "next_pass": following.get(event.get("pass") or "", "")})
+
+    return tell
 
 
 def _tell(progress: Progress | None, event: dict[str, Any]) -> None:

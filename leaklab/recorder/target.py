@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from leaklab.errors import UsageError
-from leaklab.recorder.command import Command
+from leaklab.recorder.command import Command, search_path
 from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.output import OutputFile
 from leaklab.recorder.processes.child import Child
@@ -71,6 +71,7 @@ class StartedTarget:
         paths = [str(BOOTSTRAP), env.get("PYTHONPATH", "")]
         env["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
         env[CHANNEL_VARIABLE] = str(self._channel)
+        env["PATH"] = search_path(self._command, env.get("PATH", os.defpath))
         return env
 
     @property

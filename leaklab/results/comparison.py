@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from leaklab.analysis.series import HEAP
 from leaklab.errors import LeaklabError
 from leaklab.verdict.evidence import GROWS
 from leaklab.verdict.judge import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict, Verdict, judge
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from leaklab.store import RunData
 
 FIXED, IMPROVED, UNCHANGED, WORSE = "fixed", "improved", "unchanged", "worse"
+NOT_MEASURED = "not measured"
 
 # A leak that is left is called better or worse only beyond this ratio and outside both intervals.
 NOTABLE_RATIO = 1.25
@@ -34,19 +37,25 @@ SITE_COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """What changed between two runs of one workload.
 
     resources: name, role, before_verdict, after_verdict, before_rate, after_rate, ratio (after by
-    before), unit, outcome, reason. sites: fingerprint, function, file, line, before_rate,
-    after_rate, outcome (rates in bytes per unit; 0 where the site does not keep growing).
+    before), unit, outcome, reason; what one run has not measured has the verdict "not measured"
+    there, no rate, and decides nothing. sites: fingerprint, function, file, line, before_rate,
+    after_rate, outcome (rates in bytes per unit; 0 where the site does not keep growing, NaN where
+    the heap was not measured). runs: name, state and passes of both, in one line.
     """
 
     outcome: str
     reason: str
     resources: pd.DataFrame = field(compare=False)
     sites: pd.DataFrame = field(compare=False)
+    runs: str = field(default="", compare=False)
+
+    def __repr__(self) -> str:
+        return f"<Comparison: {self.outcome}: {self.reason}>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         from leaklab.present.bundle import comparison_bundle
@@ -69,6 +78,9 @@ def compare(
         if (new := second.resource(old.name, old.role)) is not None
         and (old.decides or new.decides or old.name.startswith("gauge:"))
     ]
+    same = _passes(before.meta) == _passes(after.meta)
+    rows += [_unmeasured_row(one, "after") for one in _lacking(first, second, same)]
+    rows += [_unmeasured_row(one, "before") for one in _lacking(second, first, same)]
     resources = pd.DataFrame(
         rows,
         columns=[
@@ -85,7 +97,53 @@ def compare(
         ],
     )
     outcome, reason = _of_runs(resources)
-    return Comparison(outcome, reason, resources, _sites(first, second))
+    runs = f"before: {_circumstances(before.meta)}; after: {_circumstances(after.meta)}"
+    return Comparison(outcome, reason, resources, _sites(first, second), runs)
+
+
+def _passes(meta: dict[str, Any]) -> set[str]:
+    return {str(entry.get("pass")) for entry in meta.get("passes") or ()}
+
+
+def _circumstances(meta: dict[str, Any]) -> str:
+    passes = ", ".join(str(entry.get("pass")) for entry in meta.get("passes") or ())
+    variant = meta.get("variant")
+    name = f"{meta.get('name')}/{variant}" if variant else str(meta.get("name"))
+    return f"{name}, {meta.get('state')} ({passes or 'no passes'})"
+
+
+def _lacking(one: Verdict, other: Verdict, same_passes: bool) -> list[ResourceVerdict]:
+    """Return what one run has measured and the other has not: a heap, or what a pass measures.
+
+    Where both had the same passes, a resource that one lacks did not exist there, a heap aside.
+    """
+    roles = {entry.role for entry in other.resources}
+    return [
+        entry
+        for entry in one.resources
+        if entry.decides
+        and entry.role in roles
+        and other.resource(entry.name, entry.role) is None
+        and (entry.name == HEAP or not same_passes)
+    ]
+
+
+def _unmeasured_row(known: ResourceVerdict, missing: str) -> dict[str, Any]:
+    nothing = float("nan")
+    verdicts = {"before": known.verdict, "after": known.verdict, missing: NOT_MEASURED}
+    rates = {"before": known.rate, "after": known.rate, missing: nothing}
+    return {
+        "name": known.name,
+        "role": known.role,
+        "before_verdict": verdicts["before"],
+        "after_verdict": verdicts["after"],
+        "before_rate": rates["before"],
+        "after_rate": rates["after"],
+        "ratio": nothing,
+        "unit": known.unit,
+        "outcome": INCONCLUSIVE,
+        "reason": f"not measured in {missing}; record both with the same passes, to their end",
+    }
 
 
 def refuse_incomparable(before: dict[str, Any], after: dict[str, Any]) -> None:
@@ -167,11 +225,19 @@ def _of_runs(resources: pd.DataFrame) -> tuple[str, str]:
 def _sites(before: Verdict, after: Verdict) -> pd.DataFrame:
     """Sites that leak in either run, by fingerprint: lines may have shifted between them."""
     rates = [_leaking_rates(verdict.suspects) for verdict in (before, after)]
+    measured = [
+        {entry.role for entry in verdict.resources if entry.name == HEAP}
+        for verdict in (before, after)
+    ]
     places = pd.concat([before.suspects, after.suspects]).drop_duplicates("fingerprint")
+    places = places.astype({"line": "int64"})  # beside a run without suspects it became float
     rows = []
     for place in places.itertuples(index=False):
-        old, new = (found.get(str(place.fingerprint), 0.0) for found in rates)
-        if not (old or new):
+        old, new = (
+            found.get(str(place.fingerprint), 0.0) if place.role in roles else float("nan")
+            for found, roles in zip(rates, measured, strict=True)
+        )
+        if not (old > 0 or new > 0):
             continue
         rows.append(
             {
@@ -195,6 +261,8 @@ def _leaking_rates(found: pd.DataFrame) -> dict[str, float]:
 
 
 def _site_outcome(before: float, after: float) -> str:
+    if math.isnan(before) or math.isnan(after):
+        return NOT_MEASURED
     if not after:
         return FIXED
     if not before or after > NOTABLE_RATIO * before:

@@ -22,7 +22,7 @@ VERDICT_MIME = "application/vnd.leaklab.verdict+json"
 SHOW_SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """One recorded run. Renders itself in a notebook; ``reused`` if it was not recorded anew."""
 
@@ -93,14 +93,80 @@ class Run:
     def suspects(self) -> pd.DataFrame:
         """Return the allocation sites whose live bytes grow, worst first, and what retains them.
 
-        Columns as :func:`leaklab.verdict.suspects.suspects`, and source (text of the line, None
-        where it was not kept); sizes are bytes, rates bytes per iteration or second.
+        Columns as :func:`leaklab.verdict.suspects.suspects`, and package (whose the line is:
+        "target", "stdlib" or an installed package's name) and source (text of the line, None where
+        it was not kept); sizes are bytes, rates bytes per iteration or second. Lists are in the
+        columns stack and retained_by only.
+
+        >>> run.suspects()[["function", "package", "source", "growth_bytes"]]
         """
+        from leaklab.results.frames import package_of
+
         frame = self._with_source(self._verdict.suspects)
+        frame["package"] = [package_of(file) for file in frame["file"]]
         if len(frame):
             holders = self._holders(str(frame["role"].iloc[0]))
             frame["retained_by"] = [holders.get(int(rank), []) for rank in frame["rank"]]
         return frame
+
+    def series(self, name: str, *, role: str = "main") -> pd.DataFrame:
+        """Return one resource over the run, as the verdict and the figures use it.
+
+        Columns: x (marks ended, or seconds where there are no marks: ``attrs["unit"]`` says which),
+        time_seconds, mark, value (bytes for ``…_bytes``, else a number of things), quiescent (taken
+        right after a collection), warm_up (before the part that is judged). ``role``: of which
+        processes. Raises UsageError naming what was measured for anything else.
+
+        >>> run.series("rss_bytes").plot(x="x", y="value")
+        """
+        from leaklab.results.frames import series_frame
+
+        return series_frame(self.data, name, role)
+
+    def samples(self, *, wide: bool = False, role: str = "main") -> pd.DataFrame:
+        """Return all samples: as they were taken, or ``wide``: one column a resource.
+
+        Wide, the index is the mark (seconds where there are no marks) and the first column
+        time_seconds; what was not measured at a mark is NaN. Otherwise the table of the store, a
+        row for each sample, process and resource, whatever its role.
+
+        >>> run.samples(wide=True)[["rss_bytes", "fd_count"]].plot(subplots=True)
+        """
+        from leaklab.results.frames import wide_samples
+
+        return wide_samples(self.data, role) if wide else self.data.samples.copy()
+
+    def heap(
+        self, by: str = "line", *, role: str | None = None, limit: int | None = None
+    ) -> pd.DataFrame:
+        """Return the live heap over the snapshots, with every snapshot filled in.
+
+        ``by``: "function" (columns function, file) or "line" (and line): the user's line that asked
+        for the memory; "package" (column package): whose code allocated it; "stack" (columns
+        stack_id, stack_text). Then x (marks or seconds), time_seconds, live_bytes and
+        allocation_count. The largest at the end first, ``limit`` of them. Empty where no heap was
+        recorded. Raises UsageError for another grouping.
+
+        >>> heap = run.heap(by="function", limit=5)
+        >>> heap.pivot_table(index="x", columns="function", values="live_bytes").plot.area()
+        """
+        from leaklab.results.frames import heap_frame
+
+        return heap_frame(self.data, by, role or self.heap_role, limit)
+
+    def graph(self, dump: int | None = None, *, process: int | None = None) -> pd.DataFrame:
+        """Return one object graph: a row for the objects that hang at the same place.
+
+        ``dump``: its number (column dump of ``run.data.graph_dumps``), by default the last.
+        Columns: node, parent (-1 at a root), kind (of the root), step, type, path, fingerprint
+        (stable over dumps and runs), count, shallow_bytes, retained_bytes. Raises UsageError where
+        there is none.
+
+        >>> run.graph().nlargest(10, "retained_bytes")[["path", "count", "retained_bytes"]]
+        """
+        from leaklab.results.frames import graph_frame
+
+        return graph_frame(self.data, dump, process)
 
     def retention(self) -> pd.DataFrame:
         """Return the paths from a root to what grows; empty without object graphs."""
@@ -152,6 +218,18 @@ class Run:
         from leaklab.findings.rss import tried
 
         return tried(self.data)
+
+    def given_back(self) -> list[dict[str, Any]]:
+        """Return what was given back after the work, at exit or shutdown; no verdict rests on it.
+
+        One dict per resource of the main process, in its unit: name, value (at the end of the
+        work) and after (the last that was seen). Less than what matters of a resource is left out.
+        """
+        from leaklab.analysis.given_back import given_back
+        from leaklab.resources import material
+
+        rows = given_back(self.data)
+        return [row for row in rows if row["value"] - row["after"] >= material(row["name"])]
 
     def notes(self) -> list[str]:
         """Return what to know beside the verdict: interpreters that grow by themselves, stop-gaps.
@@ -205,6 +283,7 @@ class Run:
         """Return what ``leaklab show --json`` prints; a figure that was not measured is null."""
         further = {
             "retention": self.retention().to_dict("records"),
+            "given_back": self.given_back(),
             "events": self.meta["events"],
         }
         return {**self.verdict_json(), **plain(further)}
@@ -243,6 +322,13 @@ class Run:
         from leaklab.present.text import run_text
 
         return run_text(self)
+
+    def __repr__(self) -> str:
+        """One line; it must not work out a verdict: debuggers and logs call it."""
+        known = f", {self._verdict.verdict}" if "_verdict" in vars(self) else ""
+        return (
+            f"<Run {self.label}, {self.meta['state']}{known}: {self.path or self.meta['run_id']}>"
+        )
 
     def _repr_html_(self) -> str:
         from leaklab.present.bundle import verdict_bundle

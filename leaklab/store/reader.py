@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -111,19 +112,35 @@ def open_run(path: str) -> RunData:
     """Open the run in folder or URL ``path``.
 
     A run that was not closed (its recorder was killed, or is still at work) opens with what it
-    had, up to the last whole batch, and ``meta["state"]`` is ``incomplete``. Raises LeaklabError
-    for a folder that holds no run, a damaged one, or one written by a newer leaklab.
+    had, up to the last whole batch, and ``meta["state"]`` is ``incomplete``; it is ``failed`` where
+    a notebook's cell has raised. Raises LeaklabError for a folder that holds no run, a damaged one,
+    or one written by a newer leaklab.
     """
-    fs, folder = filesystem(str(path))
-    folder = folder.rstrip("/")
+    fs, folder = _folder(str(path))
     meta = _read_meta(fs, folder, str(path))
-    if meta.get("state") not in ("complete", "interrupted"):
+    if meta.get("state") not in ("complete", "interrupted", "failed"):
         meta["state"] = "incomplete"
     return RunData(
         meta=meta,
         path=str(path),
         _load=lambda name: _read_table(fs, folder, name, meta, str(path)),
     )
+
+
+class _LocalFolder:
+    """What a reader needs of a file system, for a folder of this machine: fsspec takes long."""
+
+    @staticmethod
+    def open(path: str, mode: str) -> Any:
+        """Open a file."""
+        return Path(path).open(mode)
+
+
+def _folder(path: str) -> tuple[Any, str]:
+    if Path(path).is_dir():
+        return _LocalFolder(), str(Path(path).absolute())
+    fs, folder = filesystem(path)
+    return fs, folder.rstrip("/")
 
 
 def _read_meta(fs: Any, folder: str, shown: str) -> dict[str, Any]:
@@ -207,7 +224,8 @@ def _read_table(fs: Any, folder: str, name: str, meta: dict[str, Any], shown: st
 def _read_parquet(file: Any) -> pa.Table:
     # Not from the file itself: Arrow's threads would read it through Python, and at the end of the
     # interpreter they abort the process now and then (apache/arrow#34314, #50482).
-    return pq.read_table(pa.BufferReader(file.read()))
+    # Nor by read_table, which loads all of pyarrow.dataset for it.
+    return pq.ParquetFile(pa.BufferReader(file.read())).read()
 
 
 def read_stream(file: Any) -> pa.Table:

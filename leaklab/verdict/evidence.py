@@ -71,9 +71,10 @@ class Evidence:
 
     verdict: grows, stopped or undecided. code: the deciding observation, one of few, uncovered,
     steady, noisy, events, slowing, levelled, flat, reached, steps, small, unsteady, bent, teeth,
-    known, settled. rising, windows: in how many of the windows the floor rose. late_by_early:
+    known, settled; of both readers together also odds, weak, doubtful, unsettled, peaks, blind.
+    rising, windows: in how many of the windows the floor rose. late_by_early:
     ratio of the rates. remaining: what a slowing curve still has to come (NaN otherwise). more_x:
-    how much longer to record to decide.
+    how much longer to record to decide. shape: the bounded shape that explains the curve best.
     """
 
     verdict: str
@@ -83,6 +84,7 @@ class Evidence:
     late_by_early: float = float("nan")
     remaining: float = float("nan")
     more_x: float = 0.0
+    shape: str = ""
 
 
 def weigh(

@@ -16,6 +16,7 @@ from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED, Evidence, weigh
 from leaklab.verdict.growth import BIN_COUNT, Growth, estimate, floors, last_regime
 from leaklab.verdict.heap_material import SITE_MATERIAL_BYTES, material_bytes, settled_bytes
 from leaklab.verdict.known import known_growers, known_of_stacks
+from leaklab.verdict.readers import LIMITS, read
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,10 +28,14 @@ if TYPE_CHECKING:
 # Sites looked at closely: enough for any report, few enough for a matrix of all snapshots.
 CANDIDATE_COUNT = 192
 SHRINKING_COUNT = 24
+# What a heap holds is exact: growth is told as soon as it matters.
+EXACT = replace(LIMITS, rise=1.0)
 # Without snapshots of this last share of the work the heap is not judged.
 UNCOVERED_SHARE = 0.25
 # A site that grows while others give back this share of it only took over their objects.
 MOVED_SHARE = 0.7
+# The sum excludes the growth of sites when it cannot have grown by this share of theirs.
+EXCLUDED_SHARE = 0.5
 # Stacks of one site, times snapshots, looked at one by one, at most; and the share of what some of
 # them gain that the floor of the others may lose.
 MOST_CELLS = 500_000
@@ -90,7 +95,7 @@ class HeapStudy:
 
     @property
     def leaking(self) -> tuple[SiteGrowth, ...]:
-        """Sites that keep growing; empty where others give back as much."""
+        """Sites that keep growing; none where others give back as much or the sum stands still."""
         return self._unless_moved([entry for entry in self.growing if entry.leaks])
 
     @property
@@ -102,7 +107,17 @@ class HeapStudy:
     def _unless_moved(self, found: list[SiteGrowth]) -> tuple[SiteGrowth, ...]:
         late = self.timeline.last_half
         gained = sum(float(entry.live[-1] - entry.live[late]) for entry in found)
-        return tuple(found) if not self.moved or self.moved < MOVED_SHARE * gained else ()
+        moved = self.moved > 0 and self.moved >= MOVED_SHARE * gained
+        return () if moved or self._excluded(found) else tuple(found)
+
+    def _excluded(self, found: list[SiteGrowth]) -> bool:
+        """Whether the sum, steady enough to show it, does not grow as these sites do.
+
+        Free lists and replaced objects move bytes from line to line; the sum stands still.
+        """
+        rate = sum(entry.growth.rate for entry in found)
+        still = self.total_evidence.verdict == STOPPED
+        return still and self.total.rate_high < EXCLUDED_SHARE * rate
 
 
 # A run's tables never change, and a page asks for the same study many times.
@@ -209,13 +224,13 @@ def baseline_column(timeline: HeapTimeline) -> int:
 def _weighed(timeline: HeapTimeline, live: Floats, heap_bytes: float) -> tuple[Growth, Evidence]:
     """How ``live`` (bytes by column) grows, in a heap this large, and what that is evidence for."""
     growth = estimate(timeline.x, live, unit=timeline.unit)
-    evidence = weigh(
+    return read(
         growth,
         material=material_bytes(growth, heap_bytes),
         whole_gain=float(live[-1] - live[0]),
         one_of_many=True,
+        limits=EXACT,
     )
-    return growth, evidence
 
 
 def _site_growth(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from leaklab.analysis.series import processes_of, untraced_pass
 from leaklab.present.formatting import amount
 from leaklab.verdict.evidence import MINIMUM_POINTS
-from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict, judge_resource
+from leaklab.verdict.resources import INCONCLUSIVE, LEAK, ResourceVerdict, judge_resource
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,8 +73,8 @@ def deciding(
 def with_cautions(data: RunData, entries: Sequence[ResourceVerdict]) -> list[ResourceVerdict]:
     """Return the verdicts after what an imported file says of its figures.
 
-    A figure that holds page cache cannot prove a leak; a replica cannot whose older sibling has
-    levelled off.
+    A figure that holds page cache cannot prove a leak; a replica cannot whose older sibling
+    was here before and does not leak.
     """
     meta = data.meta
     told = meta.get("import") or {}
@@ -109,7 +109,7 @@ def _by_age(
         for other in all_
         if other.name == entry.name
         and other.role != entry.role
-        and other.verdict == BOUNDED
+        and other.verdict != LEAK
         and _lived_seconds(meta, other.role) >= LIVED_LONGER * lived
         and _peak(data, other) >= entry.last
     ]
@@ -117,8 +117,8 @@ def _by_age(
         return entry
     oldest = max(older, key=lambda other: _lived_seconds(meta, other.role))
     why = (
-        f"{entry.reason}; but it is young: {oldest.role}, which lived longer, levels off at "
-        f"{amount(entry.name, _peak(data, oldest))}"
+        f"{entry.reason}; but it is young: {oldest.role}, which lived longer, reached no more "
+        f"than {amount(entry.name, _peak(data, oldest))}"
     )
     return replace(entry, verdict=INCONCLUSIVE, reason=why)
 

@@ -15,6 +15,7 @@ import pandas as pd
 from leaklab.analysis.long_series import long_series
 from leaklab.analysis.series import HEAP, resource_names, resource_series, roles
 from leaklab.present.formatting import place_text, rate_text, span_text
+from leaklab.verdict import failures
 from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
 from leaklab.verdict.growth import estimate
 from leaklab.verdict.heap_study import HeapStudy, study_heap
@@ -62,6 +63,19 @@ class Verdict:
         from leaklab.present.bundle import verdict_bundle
 
         return verdict_bundle(self)
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row per resource: resource, role, verdict, rate with rate_low and rate_high (per
+        unit: iteration or second; NaN where none is known), first, last, decides, reason.
+
+        >>> run.verdict().frame().query("verdict == 'leak'")
+        """
+        names = (
+            "name", "role", "verdict", "rate", "rate_low", "rate_high", "unit", "first", "last",
+            "decides", "reason",
+        )  # fmt: skip
+        rows = [[getattr(entry, name) for name in names] for entry in self.resources]
+        return pd.DataFrame(rows, columns=list(names)).rename(columns={"name": "resource"})
 
     def resource(self, name: str, role: str = "main") -> ResourceVerdict | None:
         """The verdict on one resource, or None where it was not measured."""
@@ -111,7 +125,9 @@ def judge(data: RunData) -> Verdict:
     ]
     resources = with_cautions(data, resources)
     worst = max(heaps, key=lambda role: (heaps[role].verdict == LEAK, heaps[role].rate), default="")
-    verdict, why = _of_run(tuple(resources), bool(studies) or "import" in data.meta)
+    resources = failures.undecided_by(resources, data)
+    found, why = _of_run(tuple(resources), bool(studies) or "import" in data.meta)
+    verdict, why = failures.of_run(found, why, data)
     return Verdict(verdict, why, tuple(resources), suspects_table(data, studies.get(worst)))
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from leaklab.errors import UsageError
-from leaklab.verdict.resources import ResourceVerdict, judge_resource
+from leaklab.verdict.resources import ResourceVerdict, judge_figures
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -37,9 +36,7 @@ def judge_series(
     x_values, y_values = _arrays(x, y)
     if unit not in UNITS:
         raise UsageError(f"unknown unit: {unit}; allowed: {', '.join(UNITS)}")
-    series = pd.DataFrame({"x": x_values, "value": y_values})
-    series.attrs.update({"unit": unit, "name": resource, "role": "main"})
-    return judge_resource(series)
+    return judge_figures(x_values, y_values, name=resource, unit=unit)
 
 
 def _arrays(x: ArrayLike, y: ArrayLike) -> tuple[Any, Any]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import amount, interval_text, rate_text, span_text
 from leaklab.resources import material
-from leaklab.verdict.evidence import GROWS, STOPPED, Evidence, weigh
+from leaklab.verdict.evidence import GROWS, STOPPED, Evidence
 from leaklab.verdict.growth import Growth, estimate
+from leaklab.verdict.readers import read
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 LEAK, BOUNDED, INCONCLUSIVE = "leak", "bounded", "inconclusive"
 VERDICT_OF = {GROWS: LEAK, STOPPED: BOUNDED}
@@ -54,17 +56,32 @@ class ResourceVerdict:
 
 def judge_resource(series: pd.DataFrame) -> ResourceVerdict:
     """Judge one resource from :func:`leaklab.analysis.series.resource_series`."""
-    growth, evidence = examine(series)
-    name = series.attrs["name"]
-    return verdict_of(name, series.attrs["role"], growth, evidence, reason(name, growth, evidence))
+    x, values = series["x"].to_numpy(), series["value"].to_numpy()
+    return judge_figures(
+        x, values, name=series.attrs["name"], unit=series.attrs["unit"], role=series.attrs["role"]
+    )
+
+
+def judge_figures(
+    x: NDArray[Any], values: NDArray[Any], *, name: str, unit: str, role: str = "main"
+) -> ResourceVerdict:
+    """Judge figures (one-dimensional) at places x, not decreasing, as those of a resource."""
+    growth, evidence = _examined(x, values, name, unit)
+    return verdict_of(name, role, growth, evidence, reason(name, growth, evidence))
 
 
 def examine(series: pd.DataFrame) -> tuple[Growth, Evidence]:
     """Growth of a resource series, and what it is evidence for."""
-    values = series["value"].to_numpy()
-    growth = estimate(series["x"].to_numpy(), values, unit=series.attrs["unit"])
+    x, values = series["x"].to_numpy(), series["value"].to_numpy()
+    return _examined(x, values, series.attrs["name"], series.attrs["unit"])
+
+
+def _examined(
+    x: NDArray[Any], values: NDArray[Any], name: str, unit: str
+) -> tuple[Growth, Evidence]:
+    growth = estimate(x, values, unit=unit)
     whole_gain = float(values[-1] - values[0]) if len(values) else 0.0
-    return growth, weigh(growth, material=material(series.attrs["name"]), whole_gain=whole_gain)
+    return read(growth, material=material(name), whole_gain=whole_gain)
 
 
 def verdict_of(
@@ -101,6 +118,7 @@ def reason(name: str, growth: Growth, evidence: Evidence) -> str:
     span = span_text(growth.span, growth.unit)
     rate = rate_text(name, growth.rate, growth.unit, growth.span)
     interval = interval_text(name, growth.rate_low, growth.rate_high, growth.unit, growth.span)
+    excluded = rate_text(name, max(growth.rate_high, 0.0), growth.unit, growth.span)
     change = amount(name, growth.y[-1] - growth.y[0], signed=True) if len(growth.y) else "unknown"
     more = span_text(evidence.more_x, growth.unit)
     windows = f"{evidence.rising} of {max(evidence.windows - 1, 0)}"
@@ -127,6 +145,20 @@ def reason(name: str, growth: Growth, evidence: Evidence) -> str:
         "more",
         "settled": f"changed by {change} over {span}, at sites of which none keeps growing beyond "
         "what is known and bounded",
+        "odds": f"grew by {rate} (95 %: {interval}) over {span}, told by no bounded shape, and did "
+        "not slow down",
+        "weak": f"changed by {change} over {span} after warm-up, and growth of up to {excluded} "
+        f"would not have shown; record {more} more",
+        "doubtful": f"grew by {rate} (95 %: {interval}) over {span}, or {evidence.shape} explains "
+        f"it; record {more} more",
+        "unsettled": f"changed by {change} over {span}, which {evidence.shape} explains, too late "
+        f"to see whether more comes; record {more} more",
+        "peaks": f"has a floor that grew by {rate} over {span} while its peaks did not; record "
+        f"{more} more",
+        "blind": f"was not looked at over {more}, too much of the run to tell; record it again",
         "unsteady": f"rose by {change} over {span}, but not steadily; record {more} more",
     }
-    return texts[evidence.code]
+    said = texts[evidence.code]
+    if evidence.verdict == STOPPED and evidence.shape:
+        return f"{said} ({evidence.shape}): at most {excluded} (95 %)"
+    return said

@@ -11,10 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from leaklab.verdict.evidence import GROWS, UNDECIDED, weigh
+from leaklab.verdict.evidence import GROWS, UNDECIDED
 from leaklab.verdict.growth import estimate
+from leaklab.verdict.readers import read
 
 Series = NDArray[np.float64]
+
+# Growth over the run that matters, in the unit of these shapes: their noise is about half of it.
+MATERIAL = 2.0
 
 
 def steady(count: int, level: float = 0.0) -> Series:
@@ -150,4 +154,5 @@ def called_leaks(count: int, repeats: int) -> pd.DataFrame:
 
 def _verdict(values: Series) -> str:
     growth = estimate(np.arange(1, len(values) + 1), values)
-    return weigh(growth, whole_gain=float(values[-1] - values[0])).verdict
+    gain = float(values[-1] - values[0])
+    return read(growth, material=MATERIAL, whole_gain=gain)[1].verdict

@@ -157,3 +157,52 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_starts(
     with pytest.raises(LeaklabError, match=r"cannot write to: .*choose another --output"):
         run_notebook(path, output_dir=tmp_path / "out")
     assert not (tmp_path / "started").exists()
+
+
+SHOW_STATE = f"""
+from pathlib import Path
+from IPython.display import display
+verdict = Path("state.txt").read_text()
+display({{"{VERDICT_MIME}": {{"run": f"r-{{verdict}}", "name": "x", "verdict": verdict}},
+         "text/plain": "shown"}}, raw=True)
+"""
+
+
+def test_a_job_keeps_the_last_output_and_says_what_changed(tmp_path: Path) -> None:
+    path = write(tmp_path, PARAMETERS, SHOW_STATE)
+    state, out = tmp_path / "state.txt", tmp_path / "out"
+    state.write_text("bounded")
+    first = run_notebook(path, {}, output_dir=out)
+    assert first.changed == []
+    assert json.loads(Path(first.verdict_file).read_text())["since"] is None
+
+    state.write_text("leak")
+    second = run_notebook(path, {}, output_dir=out)
+
+    (entry,) = second.changed
+    assert (entry["name"], entry["outcome"]) == ("x", "worse")
+    assert entry["reason"] == "bounded before, leak now"
+    record = json.loads(Path(second.verdict_file).read_text())
+    assert record["changed"] == second.changed
+    kept = list((out / "job" / "earlier").glob("*/verdict.json"))
+    assert [json.loads(file.read_text())["started"] for file in kept] == [record["since"]]
+    assert (kept[0].parent / "job.html").exists()
+    assert "worse" in Path(second.html).read_text()
+    assert second.exit_status(("worse",)) == 3
+    assert second.exit_status(("inconclusive",)) == 0
+
+
+def test_papermill_with_this_engine_is_as_strict(tmp_path: Path) -> None:
+    import papermill
+
+    path = write(tmp_path, PARAMETERS, SHOW)
+    given = {"engine_name": "leaklab", "progress_bar": False}
+    out = tmp_path / "out.ipynb"
+    with pytest.raises(UsageError, match=r"count: 70; allowed is int in 1\.\.10"):
+        papermill.execute_notebook(path, out, parameters={"count": 70}, **given)
+    with pytest.raises(UsageError, match="job has no parameter: cuont; its parameters are"):
+        papermill.execute_notebook(path, out, parameters={"cuont": 7}, **given)
+    papermill.execute_notebook(path, out, parameters={"count": 7}, **given)
+    noted = json.loads(out.read_text())["metadata"]["leaklab"]
+    assert noted["verdict"] == "leak"
+    assert [run["run"] for run in noted["runs"]] == ["r7"]

@@ -1,16 +1,11 @@
 """The magics, the live curve and an interrupt in a real kernel."""
 
-import os
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from jupyter_client.manager import KernelManager
-
-LIMIT_SECONDS = 120.0
+from kernels import Kernel, Reply, started_kernel
 
 LEAKY = """
 from leaklab import mark
@@ -28,66 +23,11 @@ while True:
 """
 
 
-@dataclass
-class Reply:
-    """What a cell has answered: its text, its displays, and its error."""
-
-    text: str = ""
-    shown: list[dict[str, Any]] = field(default_factory=list)
-    updates: list[dict[str, Any]] = field(default_factory=list)
-    error: str | None = None
-
-
-class Kernel:
-    """A kernel of its own, asked cell by cell."""
-
-    def __init__(self, manager: KernelManager) -> None:
-        self.manager = manager
-        self.client = manager.client()
-        self.client.start_channels()
-        self.client.wait_for_ready(timeout=LIMIT_SECONDS)
-
-    def run(self, code: str, interrupt_when: Any = None) -> Reply:
-        """Execute `code`; interrupt it once when `interrupt_when(message content)` is true."""
-        reply = Reply()
-        sent = self.client.execute(code)
-        deadline = time.monotonic() + LIMIT_SECONDS
-        while time.monotonic() < deadline:
-            message = self.client.get_iopub_msg(timeout=LIMIT_SECONDS)
-            if message["parent_header"].get("msg_id") != sent:
-                continue
-            kind, content = message["msg_type"], message["content"]
-            if kind == "status" and content["execution_state"] == "idle":
-                return reply
-            if kind == "stream":
-                reply.text += content["text"]
-            elif kind == "update_display_data":
-                reply.updates.append(content["data"])
-            elif kind in ("display_data", "execute_result"):
-                reply.shown.append(content["data"])
-            elif kind == "error":
-                reply.error = f"{content['ename']}: {content['evalue']}"
-            if interrupt_when is not None and interrupt_when(content):
-                interrupt_when = None
-                self.manager.interrupt_kernel()
-        pytest.fail(f"the cell did not end: {code[:60]} {reply}")
-
-
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    folder = tmp_path_factory.mktemp("kernel")
-    manager = KernelManager(kernel_name="python3")
-    environment = {**os.environ, "LEAKLAB_STORE": str(folder / "store"), "IPYTHONDIR": str(folder)}
-    environment.pop("LEAKLAB_PROGRESS", None)
-    manager.start_kernel(cwd=str(folder), env=environment)
-    try:
-        kernel = Kernel(manager)
+    with started_kernel(tmp_path_factory.mktemp("kernel")) as kernel:
         assert kernel.run("%load_ext leaklab\nimport leaklab as ll").error is None
         yield kernel
-        kernel.client.stop_channels()
-    finally:
-        manager.shutdown_kernel(now=True)
-        manager.cleanup_resources()
 
 
 def shown_html(reply: Reply) -> str:
@@ -101,13 +41,20 @@ def test_a_cell_in_place_is_judged_and_leaves_its_variables(kernel: Kernel) -> N
     assert "said by the cell" in reply.text
     assert "in-place: leak" in shown_html(reply)
     assert "<iframe" in shown_html(reply)
-    assert sum("image/svg+xml" in data for data in reply.shown) == 3
+    assert sum("image/svg+xml" in data for data in reply.shown) == 5
+    assert sum("image/png" in data for data in reply.shown) == 6  # not only where it is trusted
+    number = kernel.run("print(len(In) - 2)").text.strip()
+    assert f"In [{number}], line 6" in shown_html(reply)
     facts = kernel.run(
         "heap = leaklab_run.verdict().resource('heap_bytes')\n"
         "print(len(kept), round(heap.rate / 1000), leaklab_run.suspects()['line'][0],\n"
         "      leaklab_run.meta['state'])"
     )
-    assert facts.text.split() == ["40", "30", "4", "complete"]
+    assert facts.text.split() == ["40", "30", "6", "complete"]
+    tree = kernel.run("print(leaklab_run.tree().nodes['file'][1], repr(leaklab_run).count('\\n'))")
+    assert tree.text.split() == ["In", f"[{number}]", "0"]
+    source = kernel.run("print(*leaklab_run.data.sources['text'])")
+    assert "kept.append(bytes(30_000))" in source.text
     paths = kernel.run("print(*leaklab_run.retention()['path'])")
     assert "kept" in paths.text
     # After the recording, marks cost nothing and go nowhere.
@@ -130,10 +77,24 @@ def test_a_cell_that_fails_in_place_is_recorded_to_there(kernel: Kernel) -> None
     reply = kernel.run(
         f"%%leaklab --name fails --passes measure --quiet\n{LEAKY}\nraise OSError('in the cell')"
     )
-    # The error itself is shown as that of any cell.
-    assert "in the cell" in reply.text + str(reply.error)
+    assert reply.error == "CellError: leaklab: the cell raised OSError: in the cell"
     facts = kernel.run("print(leaklab_run.label, leaklab_run.meta['processes'][0]['mark_count'])")
     assert facts.text.split() == ["fails", "40"]
+    facts = kernel.run("print(leaklab_run.meta['state'], leaklab_run.meta['events'][-1]['text'])")
+    assert facts.text.strip() == "failed the cell raised OSError: in the cell after 40 marks"
+
+
+def test_what_a_cell_cannot_do_is_said_in_one_line(kernel: Kernel) -> None:
+    waits = kernel.run("%%leaklab\nimport asyncio\nawait asyncio.sleep(0)")
+    assert "await outside of a function cannot be recorded" in waits.text
+    assert kernel.run("print('leaklab_run' in globals())").text.strip() == "False"
+    assert "no closing quotation" in kernel.run("%leaklab 'x").text
+
+
+def test_a_child_cell_that_dies_says_why(kernel: Kernel) -> None:
+    reply = kernel.run("%%leaklab --child --passes measure\nprint(only_here)")
+    assert "NameError: name &#x27;only_here&#x27; is not defined" in shown_html(reply)
+    assert "shares no variables" in shown_html(reply)
 
 
 def test_a_cell_in_a_child_shares_nothing(kernel: Kernel) -> None:
@@ -155,7 +116,9 @@ def test_a_recording_shows_a_curve_and_an_interrupt_keeps_it(kernel: Kernel) -> 
 
     reply = kernel.run("run = ll.record('forever.py', passes=('measure',))", has_curve)
 
-    assert reply.error is None
+    assert str(reply.error).startswith("KeyboardInterrupt")  # so that Run All stops
+    assert "interrupted in" in reply.updates[-1]["text/plain"]
+    kernel.run("run = ll.open('forever')")
     assert any("<polyline" in data["text/html"] for data in reply.updates)
     assert "<polyline" not in reply.updates[-1]["text/html"]
     facts = kernel.run("print(run.meta['state'], len(run.data.samples) > 0, len(run.suspects()))")

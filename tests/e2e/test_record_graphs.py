@@ -9,6 +9,7 @@ from leaklab.recorder.passes import PassRecorder
 from leaklab.recorder.recording import record_run
 from leaklab.results.run import Run
 from leaklab.store import open_run
+from leaklab.verdict.deciding import Decider
 
 CACHE = """
 import sys
@@ -31,7 +32,8 @@ def record(tmp_path, source, *arguments, **options):
     target = tmp_path / "target.py"
     target.write_text(source)
     command = [str(target), *arguments]
-    path = record_run(RecordOptions(command=command, store=str(tmp_path / "runs"), **options))
+    settings = RecordOptions(command=command, store=str(tmp_path / "runs"), **options)
+    path = record_run(settings, decider=Decider)
     return Run(open_run(path))
 
 

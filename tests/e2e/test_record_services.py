@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import recorded
+from recorded import growing_line
 
 from leaklab.store import RunData
 
@@ -67,22 +68,6 @@ def slope(run: RunData, name: str, process: int) -> float:
     ].sort_values("mark")
     rise = rows["value"].iloc[-1] - rows["value"].iloc[len(rows) // 2]
     return float(rise / (rows["mark"].iloc[-1] - rows["mark"].iloc[len(rows) // 2]))
-
-
-def growing_line(run: RunData, role: str) -> tuple[str, str]:
-    """Function and file of the allocation that grew most in the processes of a role."""
-    numbers = [
-        process["process"]
-        for process in run.meta["processes"]
-        if process["role"] == role and process["pass"] == "explain"
-    ]
-    heap = run.heap[run.heap["process"].isin(numbers)]
-    growth = heap.groupby(["process", "stack_id"])["live_bytes"].agg(
-        lambda values: values.iloc[-1] - values.iloc[0]
-    )
-    stack = run.stacks.set_index("stack_id").loc[growth.groupby("stack_id").sum().idxmax()]
-    frame = run.frames.set_index("frame_id").loc[stack["frame_ids"][0]]
-    return frame["function"], frame["file"]
 
 
 def test_a_leaking_endpoint_of_uvicorn(tmp_path: Path) -> None:

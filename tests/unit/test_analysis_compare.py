@@ -6,6 +6,7 @@ import pytest
 import synthetic as s
 
 from leaklab.errors import LeaklabError
+from leaklab.present.text import comparison_text
 from leaklab.results.comparison import compare
 
 COUNT = 200
@@ -64,3 +65,21 @@ def test_too_few_marks_are_inconclusive() -> None:
 def test_incomparable_runs_are_refused(change: dict[str, object], named: str) -> None:
     with pytest.raises(LeaklabError, match=named):
         compare(leaking(1_000), s.run(sites={"keep": s.leak(COUNT, 1)}, meta=change))
+
+
+def test_what_one_run_has_not_measured_is_not_called_fixed() -> None:
+    whole = leaking(20_000)
+    without = s.run(rss=s.noise(COUNT, 40_000))
+    without.meta["state"] = "interrupted"
+    for found, missing in ((compare(whole, without), "after"), (compare(without, whole), "before")):
+        # Resident memory was measured in both: that it leaks only in the second is a fact.
+        assert found.outcome == ("inconclusive" if missing == "after" else "worse")
+        heap = found.resources.set_index("name").loc["heap_bytes"]
+        assert heap[f"{missing}_verdict"] == "not measured"
+        assert heap["outcome"] == "inconclusive"
+        assert f"not measured in {missing}" in heap["reason"]
+        assert set(found.sites["outcome"]) == {"not measured"}
+        assert str(found.sites["line"].dtype).startswith("int")
+        text = comparison_text(found)
+        assert "interrupted (" in text
+        assert "nan" not in text

@@ -192,3 +192,19 @@ def test_memory_that_grows_only_where_nobody_collects_is_garbage(
     assert resident is not None
     assert resident.verdict == expected, resident.reason
     assert ("waits for the collector" in resident.reason) == (expected == "bounded")
+
+
+def test_a_site_whose_growth_the_steady_sum_excludes_took_over_objects() -> None:
+    # Ten lines give back a little each, too little to be seen one by one.
+    rng = np.random.default_rng(2)
+    new = s.leak(COUNT, 500)
+    rest = {f"old{k}": 200_000 - new / 10 + rng.normal(0, 4_000, COUNT) for k in range(10)}
+    noise = sum(rest.values()) - (2_000_000 - new)
+    verdict = judge(s.run(sites={"new": new, **rest, "spare": 500_000 - noise}))
+    assert verdict.verdict != "leak", verdict.reason
+
+
+def test_where_the_sum_is_unsteady_the_site_decides() -> None:
+    teeth = s.sawtooth(COUNT, 5e6, period=7)
+    verdict = judge(s.run(sites={"keep": s.leak(COUNT, 500), "work": teeth}))
+    assert verdict.verdict == "leak", verdict.reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -96,6 +97,7 @@ def test_pidstat(tmp_path: Path, form: str) -> None:
     assert run.meta["processes"][0]["pid"] == 1234
 
 
+@pytest.mark.skipif(shutil.which("top") is None, reason="no top on this machine")
 def test_top_as_it_prints_here(tmp_path: Path) -> None:
     path = tmp_path / "top.txt"
     with path.open("w") as out:
@@ -127,6 +129,7 @@ MiB Mem :  24105.6 total,  20916.4 free,   1194.2 used,   2298.2 buff/cache
     assert ll.read(path).data.samples["value"].max() == 1.5 * (1 << 30)
 
 
+@pytest.mark.skipif(shutil.which("ps") is None, reason="no ps on this machine")
 def test_a_loop_over_ps_of_a_real_process(tmp_path: Path) -> None:
     target = "k=[]\nfor n in range(12): input(); k.append(bytearray(2 << 20)); print(n, flush=True)"
     process = subprocess.Popen(

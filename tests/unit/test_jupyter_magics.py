@@ -1,14 +1,25 @@
 """The magics' own words: options, refusals, completion. What they record is tested end to end."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from IPython.core.completer import CompletionContext
 from IPython.core.error import UsageError as MagicUsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from leaklab import recordings
 from leaklab.jupyter import magics
+
+
+def completions(line: str) -> list[str]:
+    context = CompletionContext(
+        token=line.rpartition(" ")[2],
+        full_text=line,
+        cursor_position=len(line),
+        cursor_line=0,
+        limit=None,
+    )
+    return [one.text for one in magics.complete(context)["completions"]]
 
 
 @pytest.fixture
@@ -104,7 +115,9 @@ def test_completion_offers_options_and_files(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "serve.py").touch()
     (tmp_path / "services").mkdir()
-    event = SimpleNamespace(symbol="--p")
-    assert magics.complete(None, event) == ["--passes", "--python"]
-    event.symbol = "ser"
-    assert magics.complete(None, event) == ["serve.py", "services/"]
+    assert completions("%leaklab --p") == ["--passes", "--python"]
+    assert completions("%leaklab --fresh ser") == ["serve.py", "services/"]
+    assert completions("%leaklab ") == ["kernel", "watch", "serve.py", "services/"]
+    assert completions("%leaklab kernel --s") == ["--since"]
+    assert completions("%leaklab --passes measure,gr") == ["measure,graph"]
+    assert completions("x = 1") == []

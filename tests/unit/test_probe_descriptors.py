@@ -47,7 +47,7 @@ def test_one_is_refused_as_an_unused_number_is(numbers):
 
 def test_a_number_that_was_closed_behind_its_back_and_given_again_is_the_program_s(numbers):
     descriptors.own([numbers[1]])
-    descriptors._close(numbers[1])
+    descriptors._below["close"](numbers[1])
     read, write = os.pipe()
     try:
         assert read == numbers[1]

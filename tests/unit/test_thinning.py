@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from leaklab.probe import session
-from leaklab.recorder.heap.stream import SnapshotSchedule
-from leaklab.recorder.passes import FIRST_INTERVAL_SECONDS, SAMPLES_PER_FOLD
+from leaklab.probe import session, watchdog
+from leaklab.recorder.passes import FIRST_INTERVAL_SECONDS, interval_seconds
+from leaklab.recorder.processes.looks import Looks
 from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED, weigh
 from leaklab.verdict.growth import estimate
 from leaklab.verdict.shapes import HEALTHY, LEAKING, Series
@@ -22,7 +22,7 @@ SHAPES = {**HEALTHY, **LEAKING}
 
 
 class Clock:
-    """Stands in for the module ``time`` of the probe."""
+    """Stands in for the clock of the probe."""
 
     now = 0.0
 
@@ -54,11 +54,11 @@ def told_marks(count: int, clock: Clock) -> Iterator[int]:
 
 def snapshot_marks(count: int, cost_seconds: float) -> Iterator[int]:
     """The marks at which a snapshot is taken."""
-    schedule, now = SnapshotSchedule(0.1), 0.0
+    pacing, now = Looks(0.05, 0.1, started=0.0).snapshots, 0.0
     for mark in range(1, count + 1):
         now += SECONDS_PER_MARK
-        if schedule.due(now, mark):
-            schedule.spent(cost_seconds, mark)
+        if pacing.due(now, mark):
+            pacing.spent(cost_seconds, mark, now)
             now += cost_seconds
             yield mark - 1
 
@@ -68,13 +68,15 @@ def sampled_marks(count: int) -> Iterator[int]:
     now = FIRST_INTERVAL_SECONDS
     while now < 3600:
         yield int(now / 3600 * count)
-        now += max(FIRST_INTERVAL_SECONDS, now / SAMPLES_PER_FOLD)
+        now += interval_seconds(now)
 
 
 @pytest.fixture(params=["marks told", "samples", "cheap snapshots", "dear snapshots"])
 def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> NDArray[np.int64]:
     clock = Clock()
-    monkeypatch.setattr(session, "time", clock)
+    for module in (session, watchdog):
+        if hasattr(module, "monotonic"):
+            monkeypatch.setattr(module, "monotonic", clock.monotonic)
     chosen = {
         "marks told": lambda: told_marks(MARK_COUNT, clock),
         "samples": lambda: sampled_marks(MARK_COUNT),

@@ -1,8 +1,12 @@
 """ll.why_alive: a path for each holder of a live object."""
 
+import shutil
+
 import pytest
 
 import leaklab as ll
+from leaklab.objgraph_picture import objgraph_dot
+from leaklab.present.path_picture import paths_svg
 
 CACHE = {}
 REGISTRY = []
@@ -49,3 +53,27 @@ def test_a_local_of_the_caller_is_a_holder():
 def test_what_nothing_holds_is_said():
     with pytest.raises(ll.LeaklabError, match="not found in the heap"):
         ll.why_alive(str(object()) * 10)
+
+
+def test_a_notebook_shows_a_picture_of_the_paths():
+    CACHE["page"] = Page()
+    answer = ll.why_alive(CACHE["page"])
+    html = answer._repr_html_()
+    assert "<svg" in html
+    assert "CACHE[page]" in html.partition("<ul>")[0]
+    assert "&lt;script&gt;" in paths_svg(["a → <script>"], "x")
+
+
+def test_objgraphs_picture_where_graphviz_is():
+    CACHE["page"] = Page()
+    dot = objgraph_dot(CACHE["page"])
+    assert "digraph ObjectGraph" in dot
+    assert "Page" in dot
+    assert "objgraph_picture" not in dot  # who asks is no holder
+    if shutil.which("dot") is None:
+        with pytest.raises(ll.LeaklabError, match="dot is not on the path"):
+            ll.why_alive(CACHE["page"], picture="objgraph")
+    else:
+        assert "<svg" in ll.why_alive(CACHE["page"], picture="objgraph").svg
+    with pytest.raises(ll.UsageError, match="allowed: own, objgraph"):
+        ll.why_alive(CACHE["page"], picture="photo")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import array
 import contextlib
 import json
-import math
 import posixpath
 import re
 import socket
@@ -13,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +71,7 @@ class SourcePaths:
 
     ``working_folder`` is the target's own, ``standard_library`` its folder of stdlib modules.
     What lies in ``source_folder``, that of its script, is the target's wherever that is, even
-    among installed packages.
+    among installed packages. ``cells``: see RecordOptions.
     """
 
     def __init__(
@@ -81,8 +80,11 @@ class SourcePaths:
         standard_library: Sequence[str] = (),
         home: str | None = None,
         source_folder: str | None = None,
+        cells: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        self._names: dict[str, tuple[str, str]] = {}
+        self._names: dict[str, tuple[str, str]] = {
+            file: (cell[0], "target") for file, cell in (cells or {}).items()
+        }
         folder = Path(source_folder).resolve() if source_folder else None
         self._source_folder = _with_slash(str(folder)) if folder else ""
         self._source_parent = _with_slash(str(folder.parent)) if folder else ""
@@ -445,74 +447,6 @@ class HeapStream:
         self.active = False
         with contextlib.suppress(LeaklabError):
             self._reader.request({"op": "close", "stream": self.number})
-
-
-class SnapshotSchedule:
-    """Spaces what holds the target up, so that it costs at most ``share`` of the target's time.
-
-    ``FREE_SECONDS`` may be spent whatever the share: a run of a second must have enough to be
-    judged by. So may ``FEW_SHARE`` of the time until there are ``FEW_COUNT``: fewer say nothing,
-    and on a busy machine each costs several times as much. How long a run will be is unknown, so
-    the step between marks doubles after every ``BURST_COUNT``: the end of a run is covered as well
-    as its beginning, and a run of any length has a bounded number of them. Where the share is used
-    up, one still falls due whenever the marks have grown by a fifth (by a third, once it has become
-    expensive); where the number of marks is known beforehand, after every ``PLANNED_COUNT``-th part
-    of them, for it is the end of a run that tells a leak from a warm-up.
-
-    Without marks there is only the clock: what is free then comes to twice as much after
-    ``FREE_SPAN_SECONDS``, and before as the square root of the time, so that neither imports use it
-    up nor a run of seconds ends long after the last snapshot.
-    """
-
-    FREE_SECONDS = 1.0
-    FREE_SPAN_SECONDS = 10.0
-    FEW_COUNT = 16
-    FEW_SHARE = 0.5
-    BURST_COUNT = 64
-    PLANNED_COUNT = 24
-
-    def __init__(self, share: float, started: float = 0.0) -> None:
-        self._share = share
-        self._started = started
-        self._spent_seconds = 0.0
-        self._taken_count = 0
-        self._step = 1
-        self._last_mark = 0
-
-    def due(
-        self, now: float, mark: int | None = None, expected_mark_count: int | None = None
-    ) -> bool:
-        """Return whether another one is due at ``now`` (seconds); ``mark`` where there are any."""
-        if not self._taken_count:
-            return True
-        if mark is None:
-            part = max(now - self._started, 0.0) / self.FREE_SPAN_SECONDS
-            return self._affordable(now, 2 * self.FREE_SECONDS * math.sqrt(part))
-        expensive = self._spent_seconds > 5 * max(self.FREE_SECONDS, self._share * now)
-        if expected_mark_count is not None and mark <= expected_mark_count and not expensive:
-            pause = expected_mark_count / self.PLANNED_COUNT
-        else:
-            pause = self._last_mark * (0.3 if expensive else 0.2) + 1
-        if mark >= self._last_mark + pause:
-            return True
-        return mark % self._step == 0 and self._affordable(now, self.FREE_SECONDS)
-
-    def spent(self, seconds: float, mark: int | None = None) -> None:
-        """Book one that held the target up for ``seconds``."""
-        self._spent_seconds += seconds
-        self._taken_count += 1
-        if mark is not None:
-            self._last_mark = mark
-            if self._taken_count % self.BURST_COUNT == 0:
-                self._step *= 2
-
-    def _affordable(self, now: float, free_seconds: float) -> bool:
-        average = self._spent_seconds / self._taken_count
-        share = self._share
-        if self._taken_count < self.FEW_COUNT:
-            share = max(share, self.FEW_SHARE)
-        budget = max(free_seconds, share * (now - self._started))
-        return self._spent_seconds + average <= budget
 
 
 def _with_slash(path: str) -> str:

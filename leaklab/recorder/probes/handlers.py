@@ -17,20 +17,16 @@ from leaklab.recorder.graph import GraphDumps
 from leaklab.recorder.heap.stream import HeapReader, SourcePaths, StackTable
 from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.probes.origins import OriginLog
+from leaklab.recorder.processes.looks import IDLE_SNAPSHOT_SECONDS
 from leaklab.recorder.processes.samples import Samples
-from leaklab.recorder.processes.table import Tracked
+from leaklab.recorder.processes.table import SHORT_SECONDS, Tracked
 from leaklab.recorder.watching import note_lines, watch_file
 from leaklab.store import RunWriter
 
 Steps = Generator[tuple[str, ...], dict[str, Any], None]
 SNAPSHOT_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
-# Snapshots without marks: at first this far apart, later this share of the age of the process.
-IDLE_SNAPSHOT_SECONDS = 0.1
-IDLE_SNAPSHOT_SHARE = 0.01
-# Those at the probe's calls are exact, and a call may come a little early: from outside only where
-# so many were missed.
-EARLY_TICK = 0.5
+# Snapshots at the probe's calls are exact: from outside only where so many calls were missed.
 MISSED_TICKS = 5
 # Object graphs alone are taken far more rarely.
 GRAPH_TICK_SECONDS = 0.5
@@ -59,6 +55,7 @@ class Conversation:
         graph_folder: Path,
         expected_mark_counts: Mapping[str, int],
         ticks: bool = False,
+        many_short: Callable[[str], bool] = lambda role: False,
     ) -> None:
         self._options = options
         self._phase = pass_name
@@ -76,6 +73,7 @@ class Conversation:
         self.graphs: GraphDumps | None = None
         self._expected_mark_counts = expected_mark_counts
         self._ticks = ticks
+        self._many_short = many_short
         self._copied: set[int] = set()
         self._dumped: dict[str, Tracked] = {}
         if options.takes_graphs(pass_name):
@@ -115,11 +113,20 @@ class Conversation:
             return self._mark(tracked, message)
         if kind == "tick":
             return self._tick(tracked, message)
-        if kind == "gauges":
-            self._samples.told(tracked, self._clock(), _gauges(message))
-        if kind == "lines":
-            note_lines(self._writer, message, self._working_folder)
         return None
+
+    def hear(self, tracked: Tracked, message: Mapping[str, Any]) -> None:
+        """Take in a message that wants no answer; another conversation may go on meanwhile."""
+        if message["kind"] == "gauges":
+            self._samples.told(tracked, self._clock(), _gauges(message))
+        elif message["kind"] == "lines":
+            note_lines(self._writer, message, self._working_folder)
+        elif message["kind"] == "let go":
+            self._note_let_go(tracked, message)
+        elif message["kind"] == "work-end":
+            told = message.get("time")
+            late_seconds = time.monotonic() - told if isinstance(told, float) else 0.0
+            tracked.main_ended_seconds = self._clock() - max(late_seconds, 0.0)
 
     def _hello(self, tracked: Tracked) -> Steps:
         trace = self.traces and tracked.memray and not tracked.traced
@@ -127,12 +134,16 @@ class Conversation:
             self.note_untraced(tracked, f"memray is not installed; {how_to_add(tracked)}")
         if self._origins is not None:
             self._origins.begin(tracked)
-        tracked.ticks = self._ticks
+        tracked.trace_later = trace and self._many_short(tracked.role)
+        tracked.ticks = self._ticks or tracked.trace_later
         tick_seconds = IDLE_SNAPSHOT_SECONDS if self.traces else GRAPH_TICK_SECONDS
+        if not self._ticks:
+            tick_seconds = SHORT_SECONDS if tracked.trace_later else 0
         yield (
             "options",
-            f"ticks={tick_seconds if self._ticks else 0}",
-            f"trace={int(trace)}",
+            f"ticks={tick_seconds}",
+            f"trace={int(trace and not tracked.trace_later)}",
+            f"later={int(tracked.trace_later)}",
             f"native={int(self._options.native)}",
             f"python_allocators={int(self._options.python_allocators)}",
             f"mark_share={self._options.mark_share}",
@@ -155,7 +166,10 @@ class Conversation:
             if self._reader is None:
                 self._reader = HeapReader()
             paths = SourcePaths(
-                self._working_folder, [tracked.library or ""], source_folder=self._source_folder
+                self._working_folder,
+                [tracked.library or ""],
+                source_folder=self._source_folder,
+                cells=self._options.cells,
             )
             port = int(message["port"])
             self.stream_ports.add(port)
@@ -193,6 +207,17 @@ class Conversation:
         self.note_untraced(tracked, str(message.get("why")))
         yield GO
 
+    def _note_let_go(self, tracked: Tracked, message: Mapping[str, Any]) -> None:
+        """Say in the run that the probe has gone silent, and why."""
+        tracked.note = str(message.get("why"))
+        self._writer.event(
+            "let-go",
+            tracked.note,
+            time_seconds=self._clock(),
+            process=tracked.process,
+            **{"pass": self._phase},
+        )
+
     def note_untraced(self, tracked: Tracked, why: str) -> None:
         """Say in the run why the heap of a process is not, or no longer, recorded."""
         tracked.note = f"heap not traced: {why}"
@@ -215,19 +240,25 @@ class Conversation:
         if is_mark:
             tracked.mark_count = int(message["mark"])
             tracked.told_mark_count += 1
+            tracked.looks.mark_step = int(message.get("step") or 1)
+            # Threads go on with the work where the main program has only started them.
+            tracked.main_ended_seconds = None
         elif isinstance(message.get("mark"), int):
             # Lines of output may have counted as marks of their own.
             tracked.mark_count = max(tracked.mark_count, message["mark"])
         figures = {**message.get("figures", {}), **_gauges(message)}
         snapshot = not self.stopping and self.snapshot_due(tracked, now, at_mark=is_mark)
         quiescent = False
+        collected_seconds = 0.0
         if self._phase == "trim":
             trimmed = yield from self._trim(tracked, now, mark)
             quiescent = trimmed is not None
             figures.update(trimmed or {})
-        elif not self.stopping and is_mark and self._collects(tracked, message, now, snapshot):
+        elif is_mark and self._collects(tracked, message, now, snapshot):
             done = yield ("collect",)
-            tracked.collect_schedule.spent(float(done.get("seconds") or 0.0), mark)
+            collected_seconds = float(done.get("seconds") or 0.0)
+            if not snapshot:
+                tracked.looks.collections.spent(collected_seconds, tracked.mark_count, now)
             figures.update(done.get("figures", {}))
             quiescent = True
         self._samples.at_mark(
@@ -243,21 +274,37 @@ class Conversation:
         if is_mark and not self.stopping:
             yield from self._look_at_origins(tracked, now, mark)
         if snapshot:
-            yield from self._snapshot(tracked, now, mark, quiescent)
+            yield from self._snapshot(tracked, now, mark, quiescent, collected_seconds)
         else:
             yield self._last_word(tracked, now)
 
     def _last_word(self, tracked: Tracked, now: float) -> tuple[str, ...]:
         """Say what the probe is to do now: go on, or begin or end to trace for a while."""
         end_seconds = tracked.window_end_seconds
-        if end_seconds is None or self.stopping or tracked.exiting:
+        if self.stopping or tracked.exiting:
+            return GO
+        if tracked.trace_later:
+            old = now - tracked.started_seconds >= SHORT_SECONDS
+            tracked.trace_later = not (old or tracked.told_mark_count)
+            return GO if tracked.trace_later else TRACE
+        if end_seconds is None:
             return GO
         if now >= end_seconds:
             return UNTRACE if tracked.traced else GO
         return GO if tracked.traced or tracked.note else TRACE
 
-    def _snapshot(self, tracked: Tracked, now: float, mark: int | None, quiescent: bool) -> Steps:
-        """Take an exact snapshot of a process that talks to us; ends in ``go``."""
+    def _snapshot(
+        self,
+        tracked: Tracked,
+        now: float,
+        mark: int | None,
+        quiescent: bool,
+        collected_seconds: float,
+    ) -> Steps:
+        """Take an exact snapshot of a process that talks to us; ends in ``go``.
+
+        The collection right before it, ``collected_seconds``, is part of what it costs.
+        """
         tracked.barrier_count += 1
         begun = time.monotonic()
         yield ("barrier", str(tracked.barrier_count))
@@ -274,6 +321,7 @@ class Conversation:
         held_seconds = time.monotonic() - begun
         last_word = self._last_word(tracked, now)
         yield last_word
+        _spent(tracked, now, mark, held_seconds + collected_seconds)
         self._store_snapshot(tracked, now, mark, quiescent, held_seconds, exact=True)
         if last_word == UNTRACE and tracked.heap is not None:
             tracked.traced = False
@@ -322,11 +370,12 @@ class Conversation:
         figures = {**message.get("figures", {}), **_gauges(message)}
         snapshot = self.snapshot_due(tracked, now, at_mark=False, at_tick=True)
         collected = False
-        if snapshot and self._collects(tracked, message, now, snapshot=False):
+        collected_seconds = 0.0
+        if snapshot and self._collects(tracked, message, now, snapshot):
             done = yield ("collect",)
             collected = bool(done.get("collected"))
             # Where the main thread did not come to it, nobody was held up.
-            tracked.collect_schedule.spent(float(done["seconds"]) if collected else 0.0)
+            collected_seconds = float(done["seconds"]) if collected else 0.0
             figures.update(done.get("figures", {}))
         self._samples.told(tracked, now, figures)
         if not tracked.told_mark_count:
@@ -334,7 +383,7 @@ class Conversation:
         if not tracked.told_mark_count and now - tracked.started_seconds > IDLE_AFTER_SECONDS:
             yield from self._look_at_origins(tracked, now, None)
         if snapshot and tracked.heap is not None:
-            yield from self._snapshot(tracked, now, None, collected)
+            yield from self._snapshot(tracked, now, None, collected, collected_seconds)
         else:
             yield self._last_word(tracked, now)
 
@@ -351,10 +400,10 @@ class Conversation:
 
         Returns the figures of its allocator after that; None where it did not give back.
         """
-        if mark is None or self.stopping or not tracked.snapshot_schedule.due(now, mark):
+        if mark is None or self.stopping or not tracked.looks.collections.due(now, mark):
             return None
         done = yield ("trim",)
-        tracked.snapshot_schedule.spent(float(done.get("seconds") or 0.0), mark)
+        tracked.looks.collections.spent(float(done.get("seconds") or 0.0), mark, now)
         if "problem" in done:
             tracked.note = f"free memory not given back: {done['problem']}"
             return None
@@ -363,11 +412,19 @@ class Conversation:
     def _collects(
         self, tracked: Tracked, message: Mapping[str, Any], now: float, snapshot: bool
     ) -> bool:
+        """Say whether to collect garbage right before this look.
+
+        Where the heap is traced, before each snapshot and at no other time: a snapshot must not
+        differ from others by how long ago somebody else has collected.
+        """
         collect = self._options.collect
-        if collect == "never" or (collect == "auto" and not message.get("gc_enabled")):
+        if self.stopping or collect == "never":
             return False
-        due = tracked.collect_schedule.due(now, tracked.mark_count or None)
-        return collect == "always" or snapshot or due
+        if collect == "auto" and not message.get("gc_enabled"):
+            return False
+        if collect == "always" or snapshot:
+            return True
+        return not tracked.traced and bool(tracked.looks.collections.due(now, tracked.mark_count))
 
     def snapshot_due(
         self, tracked: Tracked, now: float, *, at_mark: bool, at_tick: bool = False
@@ -377,22 +434,18 @@ class Conversation:
             return False
         if tracked.window_end_seconds is not None and now >= tracked.window_end_seconds:
             return True
-        if not at_mark:
-            age_seconds = now - tracked.started_seconds
-            pause = max(IDLE_SNAPSHOT_SECONDS, IDLE_SNAPSHOT_SHARE * age_seconds)
-            if at_tick:
-                pause *= EARLY_TICK
-            elif tracked.ticks:
-                pause *= MISSED_TICKS
-            if (
-                age_seconds < IDLE_AFTER_SECONDS
-                or tracked.told_mark_count
-                or now - tracked.last_snapshot_seconds < pause
-            ):
+        if at_mark:
+            expected = self._expected_mark_counts.get(tracked.role)
+            return bool(tracked.looks.snapshots.due(now, tracked.mark_count, expected))
+        age_seconds = now - tracked.started_seconds
+        if age_seconds < IDLE_AFTER_SECONDS or tracked.told_mark_count:
+            return False
+        pacing = tracked.looks.idle_snapshots
+        if tracked.ticks and not at_tick:
+            missed = now - tracked.last_snapshot_seconds
+            if missed < MISSED_TICKS * pacing.step:
                 return False
-        expected = self._expected_mark_counts.get(tracked.role)
-        mark = tracked.mark_count if at_mark else None
-        return tracked.snapshot_schedule.due(now, mark, expected)
+        return bool(pacing.due(now, age_seconds))
 
     def idle_snapshot(self, tracked: Tracked, mark: int | None) -> None:
         """Take a snapshot of a process that does not wait."""
@@ -406,6 +459,7 @@ class Conversation:
             self.note_untraced(tracked, str(problem))
             return
         held_seconds = time.monotonic() - begun
+        _spent(tracked, now, mark, held_seconds)
         self._store_snapshot(tracked, now, mark, False, held_seconds, exact=False)
 
     def check_streams(self, processes: Iterable[Tracked]) -> None:
@@ -442,7 +496,6 @@ class Conversation:
             tracked.heap = None
             self.note_untraced(tracked, str(problem))
             return
-        tracked.snapshot_schedule.spent(held_seconds, mark)
         self.live_bytes = found.live_bytes
         tracked.last_snapshot_seconds = self._clock()
         snapshot = tracked.snapshot_count
@@ -484,6 +537,14 @@ class Conversation:
             self._reader = None
         if self.graphs is not None:
             self.graphs.close()
+
+
+def _spent(tracked: Tracked, now: float, mark: int | None, seconds: float) -> None:
+    """Book a snapshot that held the target up for so long, and its collection."""
+    if mark is not None:
+        tracked.looks.snapshots.spent(seconds, mark, now)
+    else:
+        tracked.looks.idle_snapshots.spent(seconds, now - tracked.started_seconds, now)
 
 
 def how_to_add(tracked: Tracked) -> str:

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from leaklab.recorder.heap.stream import SnapshotSchedule, SourcePaths, StackTable
+from leaklab.probe.pacing import Pacing
+from leaklab.recorder.heap.stream import SourcePaths, StackTable
+from leaklab.recorder.processes.looks import IDLE_SNAPSHOT_SECONDS, snapshot_pacing
 from leaklab.recorder.processes.table import Tracked
 from leaklab.store import RunWriter
 
@@ -51,7 +53,8 @@ class OriginLog:
         """Forget what a process has told: it is another program, or begins anew."""
         self._told[tracked.process] = _Told(
             SourcePaths(self._folders[0], [tracked.library or ""], source_folder=self._folders[1]),
-            SnapshotSchedule(self._share, tracked.started_seconds),
+            snapshot_pacing(self._share, tracked.started_seconds),
+            snapshot_pacing(self._share, tracked.started_seconds, IDLE_SNAPSHOT_SECONDS),
         )
 
     def look(
@@ -61,7 +64,10 @@ class OriginLog:
         told = self._told.get(tracked.process)
         if told is None or not (self.expects(tracked) or tracked.counts.rising):
             return
-        if not told.schedule.due(now, mark, expected_mark_count):
+        pacing, x = told.at_marks, float(mark or 0)
+        if mark is None:
+            pacing, x = told.by_time, now - tracked.started_seconds
+        if not pacing.due(now, x, expected_mark_count if mark is not None else None):
             return
         rows: list[list[Any]] = []
         spent_seconds = 0.0
@@ -74,7 +80,7 @@ class OriginLog:
             rows += told.take(found, self._stacks)
             if not found.get("more"):
                 break
-        told.schedule.spent(spent_seconds, mark)
+        pacing.spent(spent_seconds, x, now)
         self._store(tracked, now, mark, rows)
 
     def _store(self, tracked: Tracked, now: float, mark: int | None, rows: list[list[Any]]) -> None:
@@ -97,8 +103,8 @@ class OriginLog:
 class _Told:
     """What one process has told so far, for its numbers to be understood."""
 
-    def __init__(self, paths: SourcePaths, schedule: SnapshotSchedule) -> None:
-        self.schedule = schedule
+    def __init__(self, paths: SourcePaths, at_marks: Pacing, by_time: Pacing) -> None:
+        self.at_marks, self.by_time = at_marks, by_time
         self._paths = paths
         self._frame_ids: list[int] = []
         self._stack_ids: dict[int, int] = {}

@@ -22,6 +22,8 @@ from leaklab.recorder.processes.table import (
 )
 from leaklab.recorder.procfs import ProcessGoneError, command_line
 
+# Nobody waits for an answer to these.
+UNANSWERED = ("gauges", "let go", "lines", "work-end")
 Note = Callable[[str, str, Tracked | None], None]
 
 
@@ -85,17 +87,19 @@ class Switchboard:
             return
         if tracked.connection is not None:
             while message := tracked.connection.receive():
-                if message["kind"] in ("gauges", "lines"):
-                    self._conversation.begin(tracked, message)
+                if message["kind"] in UNANSWERED:
+                    self._conversation.hear(tracked, message)
             self.hang_up(tracked.connection)
         if tracked.heap is not None:
             tracked.heap.close()
             tracked.heap = None
         self._table.ended(tracked, self._clock())
+        self._samples.ended(tracked, self._table.fold(tracked))
 
     def close(self) -> None:
         """Close every line."""
         for tracked in self._table.alive():
+            self._samples.ended(tracked)
             self._table.ended(tracked, self._clock())
         for key in list(self._selector.get_map().values()):
             if isinstance(key.data, Connection):
@@ -131,6 +135,9 @@ class Switchboard:
             self.ended(tracked)
 
     def _converse(self, connection: Connection, tracked: Tracked, message: dict[str, Any]) -> None:
+        if message["kind"] in UNANSWERED:
+            self._conversation.hear(tracked, message)
+            return
         if message["kind"] == "done" and tracked.steps is not None:
             answer = tracked.steps.send(message)
         else:
@@ -155,6 +162,7 @@ class Switchboard:
             self._note("exec", "the process started another program (exec)", tracked)
             before = tracked
             self._table.ended(tracked, now)
+            self._samples.ended(tracked)
             tracked = self._table.add(pid, now, before, role)
         elif tracked is None:
             parent = self._table.parent_of(pid) or self._table.main

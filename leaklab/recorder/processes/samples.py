@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from leaklab.recorder.processes.table import Tracked
+from leaklab.recorder.processes.table import MAIN, SHORT_SECONDS, Tracked
 from leaklab.store import RunWriter
 from leaklab.store.schema import TABLES
 
@@ -123,6 +123,43 @@ class Samples:
     ) -> None:
         measured = {name: value for name, value in values.items() if value is not None}
         tracked.counts.see(measured)
+        young = tracked.role != MAIN and now - tracked.started_seconds < SHORT_SECONDS
+        if mark is None and young:
+            waiting = tracked.young_samples = tracked.young_samples or []
+            waiting.append((now, quiescent, measured))
+            return
+        self._store_young(tracked)
+        self._store(tracked, now, mark, quiescent, measured)
+
+    def _store_young(self, tracked: Tracked) -> None:
+        waiting, tracked.young_samples = tracked.young_samples or [], None
+        for now, quiescent, measured in waiting:
+            self._store(tracked, now, None, quiescent, measured)
+
+    def ended(self, tracked: Tracked, one_of: Tracked | None = None) -> None:
+        """Store what is left of a process; of one of many short ones its highest figures only.
+
+        So the series of a command that is called again and again has one point a call.
+        """
+        if one_of is None:
+            self._store_young(tracked)
+            return
+        waiting, tracked.young_samples = tracked.young_samples or [], None
+        highest: dict[str, float] = {}
+        for _, _, measured in waiting:
+            for name, value in measured.items():
+                highest[name] = max(value, highest.get(name, value))
+        if highest:
+            self._store(one_of, waiting[-1][0], None, False, highest)
+
+    def _store(
+        self,
+        tracked: Tracked,
+        now: float,
+        mark: int | None,
+        quiescent: bool,
+        measured: Mapping[str, Any],
+    ) -> None:
         rows = self._rows
         for _ in measured:
             rows["process"].append(tracked.process)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Container, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
 from leaklab.recorder.channel import Connection
-from leaklab.recorder.heap.stream import HeapStream, SnapshotSchedule
+from leaklab.recorder.heap.stream import HeapStream
 from leaklab.recorder.processes.counts import RisingCounts
+from leaklab.recorder.processes.looks import Looks
 from leaklab.recorder.procfs import (
     ProcessFiles,
     ProcessGoneError,
@@ -25,6 +27,10 @@ from leaklab.recorder.procfs import (
 # A fork bomb must not become the recorder's: beyond this many, processes are only counted.
 PROCESS_LIMIT = 1000
 MAIN = "main"
+# Whatever ends sooner can hardly leak: where many of a kind do, none of them is traced at once,
+# and they are one row (see `ProcessTable.fold`).
+SHORT_SECONDS = 1.0
+FEW_SHORT = 3
 # What a process is called that was seen between its fork and its exec, and never again.
 SHORT_LIVED = "short-lived"
 
@@ -40,8 +46,7 @@ class Tracked:
     argv: list[str]
     files: ProcessFiles
     started_seconds: float
-    collect_schedule: SnapshotSchedule
-    snapshot_schedule: SnapshotSchedule
+    looks: Looks
     counts: RisingCounts = field(default_factory=RisingCounts)
     connection: Connection | None = None
     steps: Generator[tuple[str, ...], dict[str, Any], None] | None = None
@@ -66,9 +71,34 @@ class Tracked:
     rss_bytes: int = 0
     ended_seconds: float | None = None
     exit_status: int | None = None
+    #: when its main program was through, as it said; threads may have gone on with the work
+    main_ended_seconds: float | None = None
+    #: when the work was over for the recorder: it stopped the target, or the drive had ended
+    stopped_seconds: float | None = None
     #: number of this process in the pass its heap belongs to; another one only where series and
     #: heap are recorded in one go: attached to, or traced for a while
     heap_process: int | None = None
+    #: whether its tracing waits for its first mark, or for it to live for a second
+    trace_later: bool = False
+    #: how many processes the row stands for: short ones of its role are folded into it
+    process_count: int = 1
+    #: samples not yet stored, of one too young to be known as more than short-lived
+    young_samples: list[Any] | None = None
+
+    @property
+    def work_ended_seconds(self) -> float | None:
+        """When the work was over that is to be judged; None for at the end of the process.
+
+        A main program that was through before half of the time had only started the threads that
+        did the work; how long they go on is not known before the end.
+        """
+        over = self.ended_seconds if self.stopped_seconds is None else self.stopped_seconds
+        through = self.main_ended_seconds
+        if over is None or through is None or through > over:
+            return self.stopped_seconds
+        if over - through <= through - self.started_seconds:
+            return through
+        return self.stopped_seconds
 
     @property
     def own_socket_count(self) -> int:
@@ -79,6 +109,13 @@ class Tracked:
     def heap_number(self) -> int:
         """The process number heap tables have."""
         return self.process if self.heap_process is None else self.heap_process
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it has ended within a second, without marks."""
+        if self.role == MAIN or self.ended_seconds is None or self.mark_count or self.traced:
+            return False
+        return self.ended_seconds - self.started_seconds < SHORT_SECONDS
 
     def row(self, pass_name: str, process: int | None = None) -> dict[str, Any]:
         """Return the entry of run.json."""
@@ -94,10 +131,13 @@ class Tracked:
             "mark_count": self.mark_count,
             "started_seconds": self.started_seconds,
             "ended_seconds": self.ended_seconds,
+            "work_ended_seconds": self.work_ended_seconds,
             "exit_status": status if status is not None and status >= 0 else None,
             "traced": self.traced,
+            "looks": self.looks.row(),
             "rising": self.counts.rising,
             "note": self.note,
+            "process_count": self.process_count,
         }
 
 
@@ -112,6 +152,9 @@ class ProcessTable:
         self._number: dict[int | None, Tracked] = {}
         self._collect_share = collect_share
         self._snapshot_share = snapshot_share
+        #: by role, how many have ended within a second
+        self.short_counts: Counter[str] = Counter()
+        self._first_short: dict[str, Tracked] = {}
 
     @property
     def main(self) -> Tracked:
@@ -146,6 +189,12 @@ class ProcessTable:
         """Return the processes not known to have ended."""
         return list(self._alive.values())
 
+    def work_over(self, now: float) -> None:
+        """Note that what the processes do from now on is not their work; the first time holds."""
+        for tracked in self._alive.values():
+            if tracked.stopped_seconds is None:
+                tracked.stopped_seconds = now
+
     def get(self, pid: int) -> Tracked | None:
         """Return the process that has ``pid`` now."""
         return self._alive.get(pid)
@@ -174,8 +223,7 @@ class ProcessTable:
             argv=argv,
             files=files,
             started_seconds=now,
-            collect_schedule=SnapshotSchedule(self._collect_share, started=now),
-            snapshot_schedule=SnapshotSchedule(self._snapshot_share, started=now),
+            looks=Looks(self._collect_share, self._snapshot_share, started=now),
         )
         self._next_process += 1
         self.all.append(tracked)
@@ -192,6 +240,34 @@ class ProcessTable:
             tracked.connection = None
         if self._alive.get(tracked.pid) is tracked:
             del self._alive[tracked.pid]
+
+    def many_short(self, role: str) -> bool:
+        """Return whether a new process of ``role`` is likely to end within a second."""
+        return role != MAIN and self.short_counts[role] >= FEW_SHORT
+
+    def fold(self, tracked: Tracked) -> Tracked | None:
+        """Return the entry that stands for one short process of many; None where it stands alone.
+
+        A script that calls a command some hundred times is told by one row for the command.
+        """
+        if tracked.role != MAIN and tracked.ended_seconds is not None and not tracked.mark_count:
+            short = tracked.ended_seconds - tracked.started_seconds < SHORT_SECONDS
+            self.short_counts[tracked.role] += short
+        if not tracked.is_short or tracked.heap_process is not None or tracked not in self.all:
+            return None
+        first = self._first_short.setdefault(tracked.role, tracked)
+        if self.short_counts[tracked.role] <= FEW_SHORT:
+            return None
+        if first is tracked:
+            return first
+        first.process_count += tracked.process_count
+        first.ended_seconds = tracked.ended_seconds
+        self.all.remove(tracked)
+        self._number[tracked.process] = first
+        for other in self.all:
+            if other.parent == tracked.process:
+                other.parent = first.process
+        return first
 
     def discover(self, now: float) -> Iterator[Tracked]:
         """Follow processes started by known ones that were not seen yet; yields them."""

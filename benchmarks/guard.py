@@ -1,0 +1,190 @@
+"""Does the guard cry wolf? The labelled corpus as test functions, for leaklab and beside it others.
+
+    python benchmarks/guard.py [--sample 16] [--only NAMES] [--units N] [--repetitions 1] [--peers]
+
+Each workload's unit of work becomes the body of a test that is marked with ``leaks``; whole means
+every workload five times. Inconclusive on a leak is a miss, on a healthy workload no alarm. A
+sample takes leaks and healthy workloads in turn, by the hash of their names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import pandas as pd
+from detection import Workload, markdown, read_corpus
+
+HERE = Path(__file__).parent
+LIMIT_SECONDS = 600
+PREAMBLE = """
+import sys
+sys.path.insert(0, {here!r})
+import peer_driver, pytest
+STEP, ITERATIONS = peer_driver.load({path!r})
+NUMBERS = iter(range(10**9))
+"""
+WARM_UP = "for _ in range(ITERATIONS // 5):\n    STEP(next(NUMBERS))\n"
+REST = "    for _ in range(ITERATIONS * 4 // 5):\n        STEP(next(NUMBERS))\n"
+MARKED = "@pytest.mark.leaks({units})\ndef test_workload():\n    STEP(next(NUMBERS))\n"
+LIMIT_LEAKS = WARM_UP + '@pytest.mark.limit_leaks("10 KB")\ndef test_workload():\n' + REST
+LEAKED_OBJECTS = (
+    WARM_UP + "@pytest.mark.limit_leaked_objects(max_leaked=0)\ndef test_workload():\n" + REST
+)
+LEAK_HUNTER = (
+    "def test_workload(leak_check):\n"
+    "    leak_check(lambda: STEP(next(NUMBERS)), warmup=ITERATIONS // 5, "
+    "iterations=ITERATIONS * 2 // 5 - 1)\n"
+)
+PYLEAK = (
+    WARM_UP + "import pyleak\ndef test_workload():\n"
+    "    with pyleak.no_thread_leaks(action='raise'):\n    " + REST.replace("\n    ", "\n        ")
+)
+# By name: the module that must be there, the body, further options. psleak judges a C extension's
+# functions by their native heap with bounds of its own and is no fixture for workloads.
+PEERS = {
+    "pytest-memray limit_leaks": ("pytest_memray", LIMIT_LEAKS, ("-p", "no:leaklab")),
+    "pytest-memray limit_leaked_objects": ("pytest_memray", LEAKED_OBJECTS, ("-p", "no:leaklab")),
+    "python-leak-hunter": ("leak_hunter", LEAK_HUNTER, ("-p", "no:leaklab")),
+    "pyleak no_thread_leaks": ("pyleak", PYLEAK, ("-p", "no:leaklab")),
+}
+
+
+def leaklab_row(workload: Workload, units: int | None) -> dict[str, object]:
+    """Run a workload as a marked test; what its JUnit properties and failure say."""
+    body = MARKED.format(units=f"units={units}" if units else "")
+    done, seconds, found = run(workload, body, ())
+    outcome = found or {"verdict": "failed", "sites": [], "holders": []}
+    functions = [site["function"] for site in outcome["sites"]]
+    named = workload.function in functions[:3] or bool(outcome["holders"])
+    return {
+        "tool": "leaklab",
+        "verdict": outcome["verdict"],
+        "units": outcome.get("units"),
+        "named": named if workload.label == "leak" and outcome["verdict"] == "leak" else None,
+        "seconds": seconds,
+        "said": done.stdout if outcome["verdict"] == "failed" else "",
+    }
+
+
+def peer_row(workload: Workload, tool: str) -> dict[str, object]:
+    """Run a workload under another tool's marker or fixture: red is its alarm."""
+    _, body, options = PEERS[tool]
+    done, seconds, _ = run(workload, body, options)
+    verdict = {0: "bounded", 1: "leak"}.get(done.returncode, "failed")
+    return {"tool": tool, "verdict": verdict, "named": None, "seconds": seconds, "said": ""}
+
+
+def run(
+    workload: Workload, body: str, options: tuple[str, ...]
+) -> tuple[subprocess.CompletedProcess[str], float, dict[str, object] | None]:
+    """Run a test file made of a workload; returns how it ended, seconds, leaklab's outcome."""
+    with tempfile.TemporaryDirectory(prefix="guard-") as folder:
+        test = Path(folder, "test_workload.py")
+        test.write_text(PREAMBLE.format(here=str(HERE), path=str(workload.path)) + body)
+        begin = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "--junitxml=junit.xml", *options, test.name],
+            cwd=folder,
+            env={**os.environ, "PYTHONWARNINGS": "ignore"},
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_SECONDS,
+            check=False,
+        )
+        seconds = time.perf_counter() - begin
+        return done, seconds, outcome_of(Path(folder, "junit.xml"))
+
+
+def outcome_of(path: Path) -> dict[str, object] | None:
+    """The outcome that leaklab left among a test's JUnit properties."""
+    import xml.etree.ElementTree as ET
+
+    if not path.exists():
+        return None
+    for entry in ET.parse(path).iter("property"):
+        if entry.get("name") == "leaklab":
+            found: dict[str, object] = json.loads(entry.get("value", ""))
+            return found
+    return None
+
+
+def sample_of(workloads: list[Workload], count: int) -> list[Workload]:
+    """As many leaks as healthy workloads, by the hash of their names."""
+    ranked = sorted(workloads, key=lambda one: hashlib.sha256(one.name.encode()).digest())
+    leaks = [one for one in ranked if one.label == "leak"][: count // 2]
+    return leaks + [one for one in ranked if one.label != "leak"][: count - len(leaks)]
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Precision, recall and the rest per tool."""
+    out = []
+    for tool, part in rows.groupby("tool", sort=False):
+        leak, alarm = part["label"] == "leak", part["verdict"] == "leak"
+        out.append(
+            {
+                "tool": tool,
+                "tests": len(part),
+                "precision": (leak & alarm).sum() / alarm.sum() if alarm.any() else float("nan"),
+                "recall": (leak & alarm).sum() / leak.sum() if leak.any() else float("nan"),
+                "false alarms": int((~leak & alarm).sum()),
+                "inconclusive": (part["verdict"] == "inconclusive").mean(),
+                "broken": int((part["verdict"] == "failed").sum()),
+                "site or holder": part["named"].dropna().astype(float).mean(),
+                "seconds": part["seconds"].median(),
+            }
+        )
+    return pd.DataFrame(out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sample", type=int, default=0, help="so many workloads only")
+    parser.add_argument("--only", default="", help="names of workloads, comma separated")
+    parser.add_argument("--units", type=int, default=None, help="calls (default: until decided)")
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--peers", action="store_true", help="the other tools as well, once each")
+    options = parser.parse_args()
+    only = set(filter(None, options.only.split(",")))
+    workloads = [one for one in read_corpus() if not only or one.name in only]
+    if options.sample:
+        workloads = sample_of(workloads, options.sample)
+    rows = []
+    for repetition in range(options.repetitions):
+        for workload in workloads:
+            row = leaklab_row(workload, options.units)
+            rows.append({"workload": workload.name, "label": workload.label, **row})
+            wrong = (row["verdict"] == "leak") != (workload.label == "leak")
+            print(
+                f"{workload.label:8} {row['verdict']:12} {row['seconds']:6.1f} s "
+                f"{workload.name} {repetition}{' WRONG' if wrong else ''}",
+                file=sys.stderr,
+            )
+            if row["said"]:
+                print(row["said"][-2000:], file=sys.stderr)
+    for tool, (module, _, _) in PEERS.items() if options.peers else ():
+        if find_spec(module) is None:
+            print(f"not run: {tool} is not installed", file=sys.stderr)
+            continue
+        for workload in workloads:
+            row = peer_row(workload, tool)
+            rows.append({"workload": workload.name, "label": workload.label, **row})
+    print(markdown(table(pd.DataFrame(rows))))
+    print(
+        f"\n{len(workloads)} workloads, {options.repetitions} repetitions. Inconclusive on a leak "
+        "is a miss, on a healthy workload no alarm. broken: the test itself failed. site or "
+        "holder: a leak's function among the first three sites, or a holder, named. seconds: "
+        "median of a whole pytest run."
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""The rows of an audit: each group, and the groups that free something only together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from leaklab.present.formatting import amount
+
+# What several groups share is a row of its own from this share of everything on.
+_LEAST_SHARED = 0.001
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What goes free when its line is executed.
+
+    key: what it is told by from audit to audit. bytes: what the line frees. kind: name, out,
+    traceback, figures, cache, or shared (held by several, whose lines all have to be executed).
+    detail: (path, bytes) of what most of it is.
+    """
+
+    key: str
+    bytes: int
+    title: str
+    line: str
+    kind: str
+    type: str
+    cell: int | None
+    names: tuple[str, ...]
+    detail: tuple[tuple[str, int], ...]
+
+    def bytes_text(self) -> str:
+        """The bytes with their unit."""
+        return amount("heap_bytes", self.bytes)
+
+    def detail_text(self) -> str:
+        """What most of it is: ``local rows 31 MiB``; empty where the title says it."""
+        return ", ".join(f"{path} {amount('heap_bytes', size)}" for path, size in self.detail)
+
+    def text(self) -> str:
+        """Title, cell and detail in one line."""
+        cell = f", In [{self.cell}]" if self.cell and f"In [{self.cell}]" not in self.title else ""
+        detail = self.detail_text()
+        return f"{self.title}{cell}{f' ({detail})' if detail else ''}"
+
+
+def holdings(groups: Sequence[dict[str, Any]], table: dict[str, Any]) -> list[Holding]:
+    """Return the holdings of an inventory with the figures of the analysis, the largest first."""
+    freed = table["freed_bytes"]
+    rows = []
+    for group, size, detail in zip(groups, freed, table["detail"], strict=True):
+        if size:
+            rows.append(
+                Holding(
+                    key=group["key"],
+                    bytes=size,
+                    title=group["title"],
+                    line=group["line"],
+                    kind=group["kind"],
+                    type=group["type"],
+                    cell=group["cell"],
+                    names=tuple(group["names"]),
+                    detail=_shortened(group, detail, size),
+                )
+            )
+    least = _LEAST_SHARED * table["seen_bytes"]
+    shared = [(frozenset(numbers), size) for numbers, size in table["shared"]]
+    for numbers, size in shared:
+        if size >= least:
+            within = sum(more for others, more in shared if others <= numbers)
+            members = [groups[number] for number in sorted(numbers)]
+            rows.append(_together(members, within + sum(freed[number] for number in numbers)))
+    return sorted(rows, key=lambda one: -one.bytes)
+
+
+def _together(members: list[dict[str, Any]], size: int) -> Holding:
+    """Return what several groups free when all their lines are executed."""
+    keys = [member["key"] for member in members]
+    plain = [m for m in members if m["line"].startswith("del ")]
+    lines = [member["line"] for member in members if member not in plain]
+    if plain:
+        lines.append("del " + ", ".join(member["line"][4:] for member in plain))
+    cells = {member["cell"] for member in members}
+    return Holding(
+        key=" + ".join(keys),
+        bytes=size,
+        title=f"shared by {', '.join(keys)}: free when all are gone",
+        line="\n".join(lines) if any(line.startswith("%") for line in lines) else "; ".join(lines),
+        kind="shared",
+        type="",
+        cell=cells.pop() if len(cells) == 1 else None,
+        names=(),
+        detail=(),
+    )
+
+
+def _shortened(group: dict[str, Any], detail: list[list[Any]], size: int) -> tuple[Any, ...]:
+    """Return the detail without the group's own name before it, and without what is all of it."""
+    shown: dict[str, list[int]] = {}
+    for path, part in detail:
+        short = path.removeprefix(group["key"]).removeprefix(" → ").lstrip(".")
+        _, found, local = short.rpartition("local ")
+        short = local if found else short
+        if short and not (len(detail) == 1 and part > 0.98 * size):
+            shown.setdefault(short, []).append(part)
+    return tuple(
+        (path if len(each) == 1 else f"{len(each)} × {path}", sum(each))
+        for path, each in shown.items()
+    )

@@ -1,0 +1,266 @@
+"""Repeats the body of a test as units of work, with its fixtures set up once.
+
+Runs in an interpreter of its own under a recorder, as ``-p leaklab_inside``, told by a file named
+in the environment which test to run how often; or anywhere, for ``--leaks-here``. What pytest
+itself would gather over many calls (log records, output, warnings, patches) is dropped in between.
+"""
+
+import functools
+import inspect
+import json
+import logging
+import os
+import sys
+import time
+import warnings
+
+import pytest
+
+from leaklab import mark
+
+try:
+    from leaklab.pytest_plugin.inside import leaklab_origins
+except ImportError:
+    # In an interpreter without leaklab this folder is on the path.
+    import leaklab_origins  # type: ignore[import-not-found, no-redef, unused-ignore]
+
+REQUEST_VARIABLE = "LEAKLAB_PYTEST_REQUEST"
+# What the session around may do and this one must not: it is one test, and nobody reads its files.
+QUIET: dict = {
+    "numprocesses": None,
+    "dist": "no",
+    "tx": [],
+    "distload": False,
+    "looponfail": False,
+    "keyword": "",
+    "markexpr": "",
+    "lf": False,
+    "failedfirst": False,
+    "newfirst": False,
+    "stepwise": False,
+    "stepwise_skip": False,
+    "cacheclear": False,
+    "xmlpath": None,
+    "report_log": None,
+    "htmlpath": None,
+    "basetemp": None,
+    "reruns": 0,
+    "usepdb": False,
+    "trace": False,
+    "memray": False,
+    "durations": None,
+    "deselect": None,
+    "maxfail": 0,
+}
+UNREGISTERED = ("lfplugin", "nfplugin", "stepwiseplugin")
+
+
+class Repeater:
+    """Makes the body of every test run ``units`` times, each ended by a mark.
+
+    And up to ``most_units`` times as long as that takes no more than ``seconds``.
+    """
+
+    def __init__(self, units, most_units=0, seconds=0.0):
+        self.units = units
+        self.most_units = most_units
+        self.seconds = seconds
+        self.done = 0
+        self._begun = 0.0
+        self._origins = None
+        self.left = []
+
+    def note_origins(self):
+        """Find out who makes what the units leave behind."""
+        self._origins = leaklab_origins.Origins()
+        self._origins.install()
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item):
+        """Put the repeated body in the place of the test's own."""
+        body = getattr(item, "obj", None)
+        if body is None:
+            yield
+            return
+        is_coroutine = inspect.iscoroutinefunction(body)
+        repeated = self._awaiting(item, body) if is_coroutine else self._calling(item, body)
+        instance = getattr(item, "instance", None) if _is_test_case(item) else None
+        if instance is not None and is_coroutine:
+            # The framework calls what the instance has under the name.
+            setattr(instance, item.name, repeated)
+        else:
+            item.obj = repeated
+        yield
+
+    def _calling(self, item, body):
+        @functools.wraps(body)
+        def repeated(*args, **kwargs):
+            self._begin()
+            while self._goes_on():
+                with Unit(item, kwargs) as own:
+                    body(*args, **own)
+                self._end_unit()
+            self._end()
+
+        return repeated
+
+    def _awaiting(self, item, body):
+        @functools.wraps(body)
+        async def repeated(*args, **kwargs):
+            self._begin()
+            while self._goes_on():
+                with Unit(item, kwargs) as own:
+                    await body(*args, **own)
+                self._end_unit()
+            self._end()
+
+        return repeated
+
+    def _begin(self):
+        self.done = 0
+        probe = sys.modules.get("_leaklab_probe.begin")
+        if probe is not None:
+            # From here on it is the test that is recorded, and not how pytest came to it.
+            os.environ.pop(probe.LATER_VARIABLE, None)
+            probe.connect()
+        self._before = self._origins.census() if self._origins else {}
+        self._begun = time.monotonic()
+
+    def _goes_on(self):
+        """Whether another unit is due: further ones are taken while they cost next to nothing."""
+        if self.done < self.units:
+            return True
+        return self.done < self.most_units and time.monotonic() - self._begun < self.seconds
+
+    def _end_unit(self):
+        self.done += 1
+        mark()
+
+    def _end(self):
+        probe = sys.modules.get("_leaklab_probe.begin")
+        if probe is not None:
+            probe.finish()
+        if self._origins:
+            now = self._origins.census()
+            self.left = [one for key, one in now.items() if key not in self._before]
+
+
+class Unit:
+    """One call of a body, with what pytest gathers on the way dropped afterwards."""
+
+    def __init__(self, item, arguments):
+        self._item = item
+        self._arguments = arguments
+
+    def __enter__(self):
+        arguments = dict(self._arguments)
+        self._patch = None
+        if "monkeypatch" in arguments:
+            # One of its own: undone here, while what fixtures patched stays.
+            self._patch = arguments["monkeypatch"] = pytest.MonkeyPatch()
+        self._logs = [
+            (handler, len(handler.records), handler.stream.tell())
+            for handler in logging.getLogger().handlers
+            if type(handler).__module__ == "_pytest.logging" and hasattr(handler, "records")
+        ]
+        self._warnings = warnings.catch_warnings(record=True)
+        self._warnings.__enter__()
+        return arguments
+
+    def __exit__(self, kind, error, traceback):
+        self._warnings.__exit__(kind, error, traceback)
+        if self._patch is not None:
+            self._patch.undo()
+        for handler, count, position in self._logs:
+            del handler.records[count:]
+            handler.stream.seek(position)
+            handler.stream.truncate()
+        fixtures = getattr(self._item, "funcargs", {})
+        for name in ("capsys", "capfd", "capsysbinary", "capfdbinary"):
+            if name in fixtures:
+                fixtures[name].readouterr()
+        if "recwarn" in fixtures:
+            fixtures["recwarn"].clear()
+
+
+def _is_test_case(item):
+    return any(part.__name__ == "TestCaseFunction" for part in type(item).__mro__)
+
+
+class Reporter:
+    """Selects the one test, and leaves what came of it in the folder of the request."""
+
+    def __init__(self, request, repeater):
+        self._request = request
+        self._repeater = repeater
+        self._pid = os.getpid()
+        self._found = False
+        self._result = {"outcome": "missing", "text": "", "when": ""}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config, items):
+        """Keep the test that was asked for."""
+        kept = [item for item in items if item.nodeid == self._request["test"]]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept[:1]])
+        items[:] = kept[:1]
+
+    def pytest_collectreport(self, report):
+        """Keep the error of a file that cannot be collected."""
+        if report.failed:
+            self._result = {"outcome": "failed", "text": report.longreprtext, "when": "collect"}
+
+    def pytest_runtest_logreport(self, report):
+        """Keep the first part that did not pass."""
+        if self._result["outcome"] in ("failed", "skipped") and self._result["when"] != "collect":
+            return
+        text = report.longreprtext if report.failed else ""
+        if report.skipped and isinstance(report.longrepr, tuple):
+            text = report.longrepr[2]
+        self._result = {"outcome": report.outcome, "text": text, "when": report.when}
+
+    def pytest_sessionfinish(self):
+        """Write the result; a forked child of the test writes none."""
+        if os.getpid() != self._pid:
+            return
+        made = leaklab_origins.made_rows(self._repeater.left, max(self._repeater.done, 1))
+        result = dict(self._result, units=self._repeater.done, made=made)
+        path = os.path.join(self._request["folder"], "result-%d.json" % self._pid)
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(result, file)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Undo what options of the session around would do here."""
+    if REQUEST_VARIABLE not in os.environ:
+        return
+    with open(os.environ[REQUEST_VARIABLE], encoding="utf-8") as file:
+        config._leaklab_request = json.load(file)
+    for name, value in QUIET.items():
+        if hasattr(config.option, name):
+            setattr(config.option, name, value)
+    config.args = [config._leaklab_request["file"]]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    """Take up the request."""
+    request = getattr(config, "_leaklab_request", None)
+    if request is None:
+        return
+    for name in UNREGISTERED:
+        plugin = config.pluginmanager.getplugin(name)
+        if plugin is not None:
+            config.pluginmanager.unregister(plugin)
+    repeater = Repeater(request["units"], request["most_units"], request["seconds"])
+    if request["origins"]:
+        repeater.note_origins()
+    config.pluginmanager.register(repeater, "leaklab-repeater")
+    config.pluginmanager.register(Reporter(request, repeater), "leaklab-reporter")
+    hypothesis = sys.modules.get("hypothesis")
+    if hypothesis is not None:
+        # The same few examples in every unit: what it remembers of many is no leak of the test's.
+        hypothesis.settings.register_profile(
+            "leaklab", database=None, derandomize=True, max_examples=5, deadline=None
+        )
+        hypothesis.settings.load_profile("leaklab")

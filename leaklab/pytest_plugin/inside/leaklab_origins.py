@@ -1,0 +1,367 @@
+"""What this process has open and running, and which line made each of it.
+
+``Origins`` notes the stack at which threads, tasks, child processes, files, sockets, pipes and
+temporary files are made, from the moment it is installed until it is removed. ``census`` lists what
+is there, from the kernel's tables and the interpreter's own; both are exact, nothing is sampled.
+"""
+
+import os
+import sys
+import sysconfig
+import threading
+import weakref
+
+TASK, THREAD, CHILD = "task", "thread", "child"
+DESCRIPTOR, SOCKET, TEMPORARY = "descriptor", "socket", "temporary file"
+
+MOST_FRAMES = 40
+# Paths opened since the start, of which the newest are kept: all but a few are closed long ago.
+MOST_PATHS = 4096
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_LIBRARY = tuple(
+    os.path.join(path, "")
+    for path in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+    if path
+)
+_INSTALLED = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
+# Helpers that multiprocessing keeps for the life of the process.
+HELPERS = ("multiprocessing/resource_tracker.py", "multiprocessing/forkserver.py")
+
+
+class Remaining:
+    """One thing that is there: ``kind``, ``name``, and ``stack``, innermost frame first.
+
+    ``key`` tells it apart from others of its kind; ``stack`` is a tuple of (file, line, function),
+    empty where nobody saw it being made.
+    """
+
+    def __init__(self, kind, key, name, stack=(), title=None, thread=None):
+        self.kind = kind
+        # What an expectation is best written with: without numbers that change.
+        self.title = title or name
+        self.thread = thread
+        self.key = (kind, key)
+        self.name = name
+        self.stack = tuple(stack)
+
+    @property
+    def made_at(self):
+        """The frame to blame: the innermost of the user's own code, else of a library; or None."""
+        return blamed(self.stack)
+
+    @property
+    def is_helper(self):
+        """Whether multiprocessing made it for itself and keeps it until the process ends."""
+        return any(frame[0].endswith(HELPERS) for frame in self.stack)
+
+
+def blamed(stack):
+    """Return the innermost frame outside the standard library and installed packages."""
+    kept = [frame for frame in stack if not frame[0].startswith((_PACKAGE, "<"))]
+    own = [frame for frame in kept if not _is_library(frame[0])]
+    return own[0] if own else kept[0] if kept else None
+
+
+def _is_library(file):
+    return file.startswith(_LIBRARY) or any(part in file for part in _INSTALLED)
+
+
+def stack_here():
+    """Return the frames above the caller, innermost first."""
+    frames = []
+    frame = sys._getframe(2)
+    while frame is not None and len(frames) < MOST_FRAMES:
+        code = frame.f_code
+        frames.append((code.co_filename, frame.f_lineno, code.co_name))
+        frame = frame.f_back
+    return tuple(frames)
+
+
+# An audit hook cannot be taken out again, so there is one, for whoever listens now.
+_listeners: list = []
+_hooked = False
+_suspended = False
+
+
+def _listen(heard):
+    global _hooked
+    _listeners.append(heard)
+    if not _hooked:
+        _hooked = True
+        sys.addaudithook(_audited)
+
+
+def suspend(yes):
+    """Take no notes while the heap is measured: they would be growth themselves."""
+    global _suspended
+    _suspended = yes
+
+
+def _audited(event, args):
+    if _suspended:
+        return
+    for heard in _listeners:
+        heard(event, args)
+
+
+class Origins:
+    """Notes who makes what while it is installed."""
+
+    def __init__(self):
+        self._patched = []
+        self._threads = weakref.WeakKeyDictionary()
+        self._tasks = weakref.WeakKeyDictionary()
+        self._sockets = weakref.WeakKeyDictionary()
+        self._children = {}
+        self._pipes = {}
+        self._paths = {}
+        self._temporary = {}
+
+    def install(self):
+        """Begin to take notes."""
+        import asyncio.base_events
+        import multiprocessing.process
+        import subprocess
+
+        _listen(self._heard)
+        self._patch(threading.Thread, "start", self._noting_self(self._threads))
+        self._patch(asyncio.base_events.BaseEventLoop, "create_task", self._noting_task)
+        self._patch(subprocess.Popen, "__init__", self._noting_pid)
+        self._patch(multiprocessing.process.BaseProcess, "start", self._noting_pid)
+        self._patch(os, "fork", self._noting_fork)
+        self._patch(os, "pipe", self._noting_pipe)
+
+    def remove(self):
+        """End: every function is what it was, and no notes are kept."""
+        if self._heard in _listeners:
+            _listeners.remove(self._heard)
+        for holder, name, original in reversed(self._patched):
+            setattr(holder, name, original)
+        for notes in (self._patched, self._threads, self._tasks, self._sockets, self._children):
+            notes.clear()
+        for notes in (self._pipes, self._paths, self._temporary):
+            notes.clear()
+
+    def census(self):
+        """Return all that is there now as a dict from key to `Remaining`."""
+        found = [*self._all_threads(), *self._all_tasks(), *self._all_children()]
+        found += self._all_descriptors()
+        found += self._all_temporary()
+        return {one.key: one for one in found}
+
+    def _patch(self, holder, name, wrapping):
+        original = getattr(holder, name, None)
+        if original is not None:
+            self._patched.append((holder, name, original))
+            setattr(holder, name, wrapping(original))
+
+    @staticmethod
+    def _noting_self(noted):
+        def wrapping(original):
+            def start(self, *args, **kwargs):
+                if not _suspended:
+                    noted[self] = stack_here()
+                return original(self, *args, **kwargs)
+
+            return start
+
+        return wrapping
+
+    def _noting_task(self, original):
+        def create_task(loop, *args, **kwargs):
+            task = original(loop, *args, **kwargs)
+            if not _suspended:
+                self._tasks[task] = stack_here()
+            return task
+
+        return create_task
+
+    def _noting_pid(self, original):
+        def started(process, *args, **kwargs):
+            result = original(process, *args, **kwargs)
+            if not _suspended:
+                self._children[getattr(process, "pid", None)] = stack_here()
+            return result
+
+        return started
+
+    def _noting_fork(self, original):
+        def fork():
+            pid = original()
+            if pid and not _suspended:
+                self._children[pid] = stack_here()
+            return pid
+
+        return fork
+
+    def _noting_pipe(self, original):
+        def pipe():
+            ends = original()
+            if _suspended:
+                return ends
+            stack = stack_here()
+            self._pipes.update((_link(end), stack) for end in ends)
+            while len(self._pipes) > MOST_PATHS:
+                self._pipes.pop(next(iter(self._pipes)))
+            return ends
+
+        return pipe
+
+    def _heard(self, event, args):
+        if event == "open":
+            if not isinstance(args[0], int):
+                self._note_path(self._paths, args[0])
+        elif event == "socket.__new__":
+            try:
+                self._sockets[args[0]] = stack_here()
+            except TypeError:
+                return  # of the C type itself: no weak reference to it
+        elif event in ("tempfile.mkstemp", "tempfile.mkdtemp"):
+            self._note_path(self._temporary, args[0])
+
+    @staticmethod
+    def _note_path(noted, path):
+        try:
+            path = os.path.abspath(os.fsdecode(path))
+        except (TypeError, ValueError, OSError):
+            return
+        noted.pop(path, None)
+        noted[path] = stack_here()[2:]
+        while len(noted) > MOST_PATHS:
+            noted.pop(next(iter(noted)))
+
+    def _all_threads(self):
+        for thread in threading.enumerate():
+            name = thread.name + (" (daemon)" if thread.daemon else "")
+            stack = self._threads.get(thread, ())
+            yield Remaining(THREAD, id(thread), name, stack, thread.name, thread)
+
+    def _all_tasks(self):
+        for task, stack in list(self._tasks.items()):
+            if not task.done():
+                coroutine = task.get_coro()
+                called = getattr(coroutine, "__qualname__", type(coroutine).__name__)
+                name = "%s of %s" % (task.get_name(), called)
+                yield Remaining(TASK, id(task), name, stack, called)
+
+    def _all_children(self):
+        alive = child_pids()
+        for pid in set(self._children) - alive:
+            del self._children[pid]
+        for pid in alive:
+            command = command_of(pid)
+            name = "process %d (%s)" % (pid, command or "ended, never waited for")
+            yield Remaining(CHILD, pid, name, self._children.get(pid, ()), command or CHILD)
+
+    def _all_descriptors(self):
+        sockets = {}
+        for one, stack in list(self._sockets.items()):
+            sockets[one.fileno()] = stack
+        for number, link in descriptors().items():
+            if link.startswith("socket:"):
+                name = "%d (%s)" % (number, _socket_name(number))
+                yield Remaining(SOCKET, (number, link), name, sockets.get(number, ()), SOCKET)
+            else:
+                stack = self._pipes.get(link) or self._paths.get(link.replace(" (deleted)", ""), ())
+                name = "%d (%s)" % (number, link)
+                yield Remaining(DESCRIPTOR, (number, link), name, stack, link.split(":[")[0])
+
+    def _all_temporary(self):
+        for path, stack in list(self._temporary.items()):
+            if os.path.lexists(path):
+                yield Remaining(TEMPORARY, path, path, stack, TEMPORARY)
+            else:
+                self._temporary.pop(path, None)
+
+
+def descriptors():
+    """Return what each open descriptor of this process leads to; {} where the kernel does not say.
+
+    Found with system calls that open the table itself, whose own descriptor is left out.
+    """
+    found = {}
+    try:
+        numbers = os.listdir("/proc/self/fd")
+    except OSError:
+        return found
+    for number in numbers:
+        link = _link(number)
+        if link is not None:
+            found[int(number)] = link
+    return found
+
+
+def _link(number):
+    try:
+        return os.readlink("/proc/self/fd/%s" % number)
+    except OSError:
+        return None
+
+
+def child_pids():
+    """Return the process ids of this process's children, ended ones included."""
+    found = set()
+    try:
+        threads = os.listdir("/proc/self/task")
+    except OSError:
+        return found
+    for thread in threads:
+        try:
+            with open("/proc/self/task/%s/children" % thread, "rb", buffering=0) as file:
+                found.update(int(pid) for pid in file.read().split())
+        except OSError:
+            continue
+    return found
+
+
+def thread_count():
+    """Return how many threads the kernel counts, native ones included."""
+    return len(os.listdir("/proc/self/task"))
+
+
+def made_rows(left, units):
+    """Return (kind, count per unit, file, line, function) of what is left again and again.
+
+    The place is (None, 0, "") where nobody saw it being made; most often first.
+    """
+    places: dict = {}
+    for one in left:
+        key = (one.kind, one.made_at or (None, 0, ""))
+        places[key] = places.get(key, 0) + 1
+    ranked = sorted(places.items(), key=lambda entry: -entry[1])
+    return [
+        (kind, count / units, file, line, function)
+        for (kind, (file, line, function)), count in ranked
+        if count >= max(2, ranked[0][1] / 2)
+    ]
+
+
+def command_of(pid):
+    """Return a process's command line; empty where it has none (any more)."""
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb", buffering=0) as file:
+            return file.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+def _socket_name(number):
+    import socket
+
+    try:
+        with socket.socket(fileno=os.dup(number)) as copy:
+            local, family = copy.getsockname(), copy.family.name
+            try:
+                peer = copy.getpeername()
+            except OSError:
+                peer = None
+    except OSError:
+        return "not known"
+    where = "%s %s" % (family, _address(local) or "pair")
+    return where + (" to %s" % _address(peer) if _address(peer) else "")
+
+
+def _address(address):
+    if isinstance(address, tuple) and len(address) >= 2:
+        return "%s:%s" % address[:2]
+    return os.fsdecode(address) if isinstance(address, (str, bytes)) else ""

@@ -1,0 +1,210 @@
+"""Marked tests: each is judged from its body repeated in an interpreter of its own."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from leaklab.present.formatting import worth_showing
+from leaklab.pytest_plugin.child import Amount, Child, ChildResult, reproduction
+from leaklab.pytest_plugin.outcome import INCONCLUSIVE, LEAK, Outcome, Site, judged
+from leaklab.pytest_plugin.settings import Settings, SettingsError, count_of, settings_of
+from leaklab.pytest_plugin.telling import is_known, tell
+from leaklab.pytest_plugin.texts import made_text
+
+if TYPE_CHECKING:
+    from leaklab.results.run import Run
+
+# Where nobody says how often: the first look. Starting an interpreter takes about the seconds.
+FIRST_LOOK = Amount(60, 200, 1.5)
+# What leaks at the first look has to leak at the second as well, with at least twice the units: a
+# queue or a cache that fills looks straight at first.
+SECOND_LOOK = Amount(120, 400, 4.0)
+# An undecided test is looked at once more where so many units would decide it.
+MOST_UNITS = 400
+# How many units are enough to see who makes what is left.
+ORIGIN_UNITS = 20
+MOST_SITES = 5
+
+
+def load(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Register what judges the tests of a session that are marked or selected by ``--leaks``."""
+    chosen = selected(config, items)
+    plugin: Any = config.pluginmanager.getplugin("leaklab-leaks")
+    if plugin is None:
+        plugin = Leaks(config)
+        config.pluginmanager.register(plugin, "leaklab-leaks")
+    plugin.chosen.update(item.nodeid for item in chosen)
+
+
+def selected(config: pytest.Config, items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Return the marked test functions, and those ``--leaks`` selects; pytest.UsageError."""
+    expression = config.option.leaks
+    functions = [item for item in items if isinstance(item, pytest.Function)]
+    marked = [item for item in functions if item.get_closest_marker("leaks")]
+    if expression is None:
+        return list(marked)
+    if not expression:
+        return list(functions)
+    # The language of -k, from where pytest has it.
+    from _pytest.mark import KeywordMatcher
+    from _pytest.mark.expression import Expression
+
+    try:
+        compiled = Expression.compile(expression)
+    except SyntaxError as problem:
+        raise pytest.UsageError(f"leaklab: --leaks: {expression}: {problem}") from None
+    asked = [item for item in functions if compiled.evaluate(KeywordMatcher.from_item(item))]
+    return list(dict.fromkeys([*marked, *asked]))
+
+
+class Leaks:
+    """Takes the place of the body of chosen tests; ``chosen`` holds their ids."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        from leaklab.scratch import Scratch
+
+        option = config.option
+        self.chosen: set[str] = set()
+        self._units = (
+            None if option.leaks_units is None else count_of("--leaks-units", option.leaks_units)
+        )
+        self._scratch = Scratch("pytest")
+        given = getattr(config, "workerinput", {}).get("leaklab", {})
+        pages = option.leaks_report
+        folder = given.get("folder") or str(config.invocation_params.dir)
+        self._pages = Path(folder, pages) if pages else None
+        store = self._pages / "runs" if self._pages else self._scratch.path / "runs"
+        requests = Path(tempfile.mkdtemp(dir=self._scratch.path))
+        self._child = Child(
+            given.get("arguments") or [str(word) for word in config.invocation_params.args],
+            folder,
+            option.leaks_python,
+            str(store),
+            requests,
+        )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        """Let the test set up nothing here: its fixtures belong into the other interpreter."""
+        if item.nodeid in self.chosen:
+            item.runtest = partial(self._judge, item)  # type: ignore[method-assign]
+            if isinstance(item, pytest.Function):
+                item.fixturenames = []
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        """Leave nothing behind."""
+        self._scratch.close()
+
+    def _judge(self, item: pytest.Item) -> None:
+        settings = self._settings(item)
+        outcome = self._outcome(item, settings)
+        tell(item, item.nodeid, outcome)
+
+    def _settings(self, item: pytest.Item) -> Settings:
+        marker = item.get_closest_marker("leaks")
+        try:
+            settings = settings_of(marker.args, marker.kwargs) if marker else Settings()
+        except SettingsError as problem:
+            fault = str(problem)
+        else:
+            return settings
+        return pytest.fail(f"leaklab: marker leaks: {fault}", pytrace=False)
+
+    def _outcome(self, item: pytest.Item, settings: Settings) -> Outcome:
+        fixed = settings.units or self._units
+        run, outcome = self._look(item, Amount(fixed) if fixed else FIRST_LOOK, settings)
+        if fixed is None and outcome.verdict == INCONCLUSIVE:
+            needed = outcome.needed_units or MOST_UNITS + 1
+            if needed <= MOST_UNITS:
+                run, outcome = self._look(item, Amount(needed), settings)
+        if outcome.verdict != LEAK:
+            return outcome
+        outcome = replace(outcome, sites=sites_of(run), reason=run.verdict().reason)
+        if is_known(item, item.nodeid, outcome):
+            return outcome
+        if fixed is None:
+            again = replace(SECOND_LOOK, units=max(SECOND_LOOK.units, 2 * outcome.units))
+            run, outcome = self._look(item, again, settings, graphs="fork")
+            if outcome.verdict != LEAK:
+                return outcome
+            outcome = replace(outcome, sites=sites_of(run), reason=run.verdict().reason)
+        elif any(entry.resource.endswith("_bytes") for entry in outcome.grown):
+            # Object graphs cost more than all the rest: only a leak is worth them.
+            passes = ("explain",) if self._pages is None else ("measure", "explain")
+            run, _ = self._child.record(item, Amount(outcome.units), passes, graphs="fork")
+        return self._with_evidence(item, outcome, run)
+
+    def _with_evidence(self, item: pytest.Item, outcome: Outcome, run: Run) -> Outcome:
+        if any(entry.resource.endswith("_bytes") for entry in outcome.grown):
+            outcome = replace(outcome, holders=holders_of(run))
+        if any(entry.resource.endswith("_count") for entry in outcome.grown):
+            outcome = replace(outcome, made=self._made(item))
+        again = reproduction(item, outcome.units, self._child.folder, self._child.python)
+        return replace(outcome, again=again, page=self._page(run))
+
+    def _look(
+        self, item: pytest.Item, amount: Amount, settings: Settings, graphs: str = "never"
+    ) -> tuple[Run, Outcome]:
+        run, result = self._child.record(item, amount, graphs=graphs)
+        _require(result)
+        return run, judged(run.verdict().resources, result.units, settings.allow)
+
+    def _made(self, item: pytest.Item) -> tuple[str, ...]:
+        _, result = self._child.record(item, Amount(ORIGIN_UNITS), ("measure",), origins=True)
+        return tuple(made_text(row) for row in result.made)
+
+    def _page(self, run: Run) -> str:
+        if self._pages is None:
+            return ""
+        from leaklab.report import render_run
+
+        name = str(run.meta["name"])
+        return str(render_run(run, self._pages / f"{name}.html"))
+
+
+def sites_of(run: Run) -> tuple[Site, ...]:
+    """Return the lines of a run that allocate what stays, most first, with their texts."""
+    sources = run.data.sources
+    keys = zip(sources["file"], sources["line"], strict=True)
+    text_of = dict(zip(keys, sources["text"], strict=True))
+    return tuple(
+        Site(
+            str(row["file"]),
+            int(row["line"]),
+            str(row["function"]),
+            float(row["rate"]),
+            str(text_of.get((row["file"], row["line"]), "")).strip(),
+        )
+        for row in worth_showing(run.suspects()).head(MOST_SITES).to_dict("records")
+    )
+
+
+def holders_of(run: Run) -> tuple[str, ...]:
+    """Return the paths that hold what grows in a run with object graphs, most first."""
+    held = [path for paths in run.suspects().get("retained_by", []) for path in paths]
+    held += [str(path) for path in run.retention().get("path", [])]
+    return tuple(dict.fromkeys(held))[:MOST_SITES]
+
+
+def _require(result: ChildResult) -> None:
+    """Let the test end as its body did, unless it passed."""
+    if result.outcome == "passed":
+        return
+    if result.outcome == "skipped":
+        pytest.skip(result.text.removeprefix("Skipped: "))
+    if result.outcome == "missing":
+        pytest.fail(
+            "leaklab: not found in an interpreter of its own: its id differs from run to run; "
+            "give its parameters fixed ids",
+            pytrace=False,
+        )
+    where = f" (call {result.units + 1} of its body)" if result.units else ""
+    pytest.fail(f"{result.text}{where}", pytrace=False)

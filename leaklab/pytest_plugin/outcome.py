@@ -1,0 +1,144 @@
+"""What was found out about one test: leak, inconclusive or bounded, with figures per unit."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from leaklab.pytest_plugin.settings import COUNTED
+
+if TYPE_CHECKING:
+    from leaklab.verdict.resources import ResourceVerdict
+
+LEAK, INCONCLUSIVE, BOUNDED = "leak", "inconclusive", "bounded"
+# The heap names the line: it speaks before resident memory does.
+_ORDER = ("heap_bytes", *COUNTED)
+
+
+@dataclass(frozen=True)
+class Grown:
+    """Growth of one resource: ``rate`` per unit, between ``low`` and ``high`` (95 %)."""
+
+    resource: str
+    rate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Site:
+    """A line that allocates what stays: ``rate`` bytes per unit; NaN where it is not known."""
+
+    file: str
+    line: int
+    function: str
+    rate: float
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The verdict on one test after ``units`` calls of its body.
+
+    grown: what leaks. sites, holders: the lines that allocate it and the paths that keep it, most
+    first. made: what else is left behind, each with the line that made it. needed_units: how many
+    units would decide an inconclusive one; None otherwise. power: what a bounded one may still grow
+    by. again: the command that does it once more outside pytest. page: the report, where one was
+    asked for.
+    """
+
+    verdict: str
+    units: int
+    grown: tuple[Grown, ...] = ()
+    sites: tuple[Site, ...] = ()
+    holders: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
+    needed_units: int | None = None
+    power: str = ""
+    reason: str = ""
+    again: str = ""
+    page: str = ""
+
+    def fingerprint(self, test: str) -> str:
+        """Return what tells this leak apart over runs: the test, what grows and where, no line."""
+        where = [f"{_short(site.file)}:{site.function}" for site in self.sites[:1]]
+        what = sorted(entry.resource for entry in self.grown if entry.resource != "rss_bytes")
+        text = "\n".join([test.partition("[")[0], *(what or ["rss_bytes"]), *where])
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields in JSON's own types; a figure that is not known is null."""
+        return _plain(asdict(self))  # type: ignore[no-any-return]
+
+
+def outcome_from_json(fields: Mapping[str, Any]) -> Outcome:
+    """Return the outcome that :meth:`Outcome.to_json` was made of."""
+
+    def known(row: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: math.nan if value is None else value for key, value in row.items()}
+
+    return Outcome(
+        **{
+            **fields,
+            "grown": tuple(Grown(**known(row)) for row in fields["grown"]),
+            "sites": tuple(Site(**known(row)) for row in fields["sites"]),
+            "holders": tuple(fields["holders"]),
+            "made": tuple(fields["made"]),
+        }
+    )
+
+
+def judged(resources: Iterable[ResourceVerdict], units: int, allow: Mapping[str, float]) -> Outcome:
+    """Return what the verdicts on the resources come to, with ``allow`` per unit left out."""
+    deciding = [entry for entry in resources if entry.decides]
+    grown = [
+        Grown(entry.name, entry.rate, entry.rate_low, entry.rate_high)
+        for entry in deciding
+        if entry.verdict == LEAK and not entry.rate_low <= allow.get(entry.name, -math.inf)
+    ]
+    if grown:
+        grown.sort(key=lambda entry: _rank(entry.resource))
+        return Outcome(LEAK, units, tuple(grown))
+    undecided = [entry for entry in deciding if entry.verdict == INCONCLUSIVE]
+    if undecided or not deciding:
+        more = max((entry.more_x for entry in undecided), default=float(units))
+        needed = units + max(math.ceil(more), 1) if math.isfinite(more) else 2 * units
+        reason = f"{undecided[0].title} {undecided[0].reason}" if undecided else "nothing measured"
+        return Outcome(INCONCLUSIVE, units, needed_units=needed, reason=reason)
+    return Outcome(BOUNDED, units, power=_power(deciding, units))
+
+
+def _power(resources: Iterable[ResourceVerdict], units: int) -> str:
+    """What growth of memory the figures still leave room for."""
+    from leaklab.present.formatting import amount
+
+    entries = [entry for entry in resources if entry.name in ("heap_bytes", "rss_bytes")]
+    entries.sort(key=lambda entry: _rank(entry.name))
+    for entry in entries:
+        # Where neither was estimated: what it changed by in all, over the units.
+        rates = (entry.excluded, entry.rate_high, abs(entry.last - entry.first) / units)
+        known = [rate for rate in rates if math.isfinite(rate)]
+        if known:
+            return f"at most {amount(entry.name, max(known[0], 0.0))} per call"
+    return ""
+
+
+def _rank(resource: str) -> int:
+    return _ORDER.index(resource) if resource in _ORDER else len(_ORDER)
+
+
+def _short(file: str) -> str:
+    return file.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

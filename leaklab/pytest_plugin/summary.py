@@ -1,0 +1,153 @@
+"""The session summed up: the terminal's section, GitHub's step summary, SARIF, the ratchet."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leaklab.pytest_plugin.known import KnownLeaks
+from leaklab.pytest_plugin.outcome import BOUNDED, INCONCLUSIVE, LEAK, Outcome, outcome_from_json
+from leaklab.pytest_plugin.telling import PROPERTY
+from leaklab.pytest_plugin.texts import headline, leak_text
+
+SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+class Summary:
+    """Gathers the outcomes from the reports of all tests, also those of xdist's workers."""
+
+    def __init__(self, config: pytest.Config, known: KnownLeaks) -> None:
+        self._config = config
+        self._known = known
+        self._found: list[dict[str, Any]] = []
+        self._seen: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep each outcome once: the reports of setup, call and teardown repeat them."""
+        for name, value in report.user_properties:
+            key = f"{report.nodeid} {value}"
+            if name == PROPERTY and key not in self._seen:
+                self._seen.add(key)
+                self._found.append(json.loads(str(value)))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write what was asked for; a leak that is gone fails a strict session."""
+        option = self._config.option
+        if self._known.accept is not None:
+            self._known.write(self._known.added(self._found))
+        if option.leaks_sarif:
+            folder = self._config.invocation_params.dir
+            text = json.dumps(sarif(self._found, folder), indent=1)
+            Path(folder, option.leaks_sarif).write_text(text, encoding="utf-8")
+        step = os.environ.get("GITHUB_STEP_SUMMARY")
+        if step and self._found:
+            with Path(step).open("a", encoding="utf-8") as file:
+                file.write(markdown(self._found))
+        gone = self._known.vanished(self._found)
+        if option.leaks_strict and gone and session.exitstatus == 0:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """One line for all, one for each that is not a plain pass, one for each that is gone."""
+        lines = list(self._lines(self._config.get_verbosity()))
+        if lines:
+            terminalreporter.section("leaks", sep="-")
+            for line in lines:
+                terminalreporter.write_line(line)
+
+    def _lines(self, verbosity: int) -> Iterator[str]:
+        if not self._found:
+            return
+        yield ", ".join(f"{count} {word}" for word, count in counts(self._found).items() if count)
+        for found in self._found:
+            if found["verdict"] == LEAK and found["known"]:
+                yield f"known leak: {found['test']}: {found['known']}"
+            elif found["verdict"] == BOUNDED and verbosity > 0:
+                yield f"fine: {found['test']}: {found['units']} units, {found['power']}"
+        accepted = self._known.added(self._found) if self._known.accept is not None else []
+        if accepted:
+            yield f"{len(accepted)} added to {self._known.path}"
+        for entry in self._known.vanished(self._found):
+            yield f"gone: {entry.test} no longer leaks: take {entry.fingerprint} out of leaks.toml"
+
+
+def counts(outcomes: list[dict[str, Any]]) -> dict[str, int]:
+    """Return how many leak, are known, are inconclusive and are fine."""
+    return {
+        "leak": sum(found["verdict"] == LEAK and not found["known"] for found in outcomes),
+        "known": sum(found["verdict"] == LEAK and bool(found["known"]) for found in outcomes),
+        "inconclusive": sum(found["verdict"] == INCONCLUSIVE for found in outcomes),
+        "fine": sum(found["verdict"] == BOUNDED for found in outcomes),
+    }
+
+
+def markdown(outcomes: list[dict[str, Any]]) -> str:
+    """Return a table of all that is no plain pass, for a step summary of GitHub."""
+    totals = ", ".join(f"{count} {word}" for word, count in counts(outcomes).items())
+    rows = [f"### Leaks: {totals}", ""]
+    shown = [found for found in outcomes if found["verdict"] != BOUNDED]
+    if shown:
+        rows += ["| test | verdict | what |", "| --- | --- | --- |"]
+    for found in shown:
+        verdict = "known leak" if found["known"] else found["verdict"]
+        cells = (f"`{found['test']}`", verdict, headline(_outcome(found)))
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join([*rows, "", ""])
+
+
+def sarif(outcomes: list[dict[str, Any]], folder: Path) -> dict[str, Any]:
+    """Return the leaks as a SARIF log: one result each, at the line that allocates what stays."""
+    leaks = [found for found in outcomes if found["verdict"] == LEAK]
+    rule = {
+        "id": "leak",
+        "shortDescription": {"text": "Something keeps growing with every call of a test's body"},
+    }
+    return {
+        "$schema": SARIF_SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": {"name": "leaklab", "rules": [rule]}},
+                "results": [_sarif_result(found, folder) for found in leaks],
+            }
+        ],
+    }
+
+
+def _sarif_result(found: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    outcome = _outcome(found)
+    file, line = found["test"].partition("::")[0], 1
+    if outcome.sites:
+        file, line = outcome.sites[0].file, outcome.sites[0].line
+    try:
+        file = Path(file).relative_to(folder).as_posix()
+    except ValueError:
+        file = Path(file).as_posix()
+    result: dict[str, Any] = {
+        "ruleId": "leak",
+        "level": "note" if found["known"] else "error",
+        "message": {"text": leak_text(outcome)},
+        "partialFingerprints": {"leaklab/v1": found["fingerprint"]},
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": file},
+                    "region": {"startLine": max(line, 1)},
+                }
+            }
+        ],
+    }
+    if found["known"]:
+        result["suppressions"] = [{"kind": "external", "justification": found["known"]}]
+    return result
+
+
+def _outcome(found: Mapping[str, Any]) -> Outcome:
+    own = ("test", "fingerprint", "known")
+    return outcome_from_json({key: value for key, value in found.items() if key not in own})

@@ -1,0 +1,67 @@
+"""From an outcome to what pytest is told: a failure, a warning, or properties of the test."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import Any
+
+import pytest
+
+from leaklab.pytest_plugin.outcome import INCONCLUSIVE, LEAK, Outcome
+from leaklab.pytest_plugin.texts import inconclusive_text, leak_text
+
+# What carries the outcome to where the session is summed up, over xdist as well.
+PROPERTY = "leaklab"
+
+
+class LeaksInconclusiveWarning(UserWarning):
+    """A test was not decided: it neither leaks nor is it known not to."""
+
+
+def tell(item: pytest.Item, test: str, outcome: Outcome) -> None:
+    """Fail the test for a leak, warn where it is not decided, and leave the outcome behind."""
+    found = {"test": test, **outcome.to_json()}
+    excuse = None
+    if outcome.verdict == LEAK:
+        found["fingerprint"] = outcome.fingerprint(test)
+        excuse = _reason(item, found["fingerprint"])
+    found["known"] = excuse
+    properties = [
+        (f"{PROPERTY}_verdict", "known leak" if excuse else outcome.verdict),
+        (f"{PROPERTY}_units", str(outcome.units)),
+        (PROPERTY, json.dumps(found)),
+    ]
+    item.user_properties += properties
+    if outcome.verdict == LEAK and excuse is None:
+        pytest.fail(leak_text(outcome, item.config.get_verbosity()), pytrace=False)
+    if outcome.verdict == INCONCLUSIVE:
+        if item.config.option.leaks_strict:
+            pytest.fail(inconclusive_text(outcome), pytrace=False)
+        warn(item, inconclusive_text(outcome))
+
+
+def is_known(item: pytest.Item, test: str, outcome: Outcome) -> bool:
+    """Return whether a leak is among the known ones: nobody then asks what holds it."""
+    return _reason(item, outcome.fingerprint(test)) is not None
+
+
+def _reason(item: pytest.Item, fingerprint: str) -> str | None:
+    known: Any = item.config.pluginmanager.getplugin("leaklab-known")
+    return known.reason(fingerprint) if known else None
+
+
+def warn(item: pytest.Item, text: str) -> None:
+    """Put a warning into pytest's summary: also where a suite turns its own into errors."""
+    path, line, _ = item.location
+    warning = warnings.WarningMessage(
+        LeaksInconclusiveWarning(text), LeaksInconclusiveWarning, path, (line or 0) + 1
+    )
+    item.ihook.pytest_warning_recorded.call_historic(
+        kwargs={
+            "warning_message": warning,
+            "when": "runtest",
+            "nodeid": item.nodeid,
+            "location": None,
+        }
+    )

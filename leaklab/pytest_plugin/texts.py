@@ -1,0 +1,123 @@
+"""What failures say: at most twelve lines, more of them with ``-v``."""
+
+from __future__ import annotations
+
+import linecache
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from leaklab.present.formatting import amount
+from leaklab.pytest_plugin.inside.leaklab_origins import Remaining
+from leaklab.pytest_plugin.outcome import Grown, Outcome
+
+MOST_LINES = 12
+Frame = tuple[str, int, str]
+
+
+def place_text(frame: Frame) -> str:
+    """Return ``tests/test_app.py:41 function``, with the path as seen from here."""
+    file, line, function = frame
+    path = os.path.relpath(file) if Path(file).is_absolute() else file
+    return f"{file if path.startswith('..') else path}:{line} {function}"
+
+
+def source_line(file: str, line: int) -> str:
+    """Return the text of a line, without its indentation; empty where it cannot be read."""
+    return linecache.getline(file, line).strip()
+
+
+def remaining_text(left: Sequence[Remaining], verbosity: int = 0) -> str:
+    """Return what a test left behind, with the line that made each and how to allow it.
+
+    With verbosity the whole stacks, and all there is.
+    """
+    count = len(left)
+    lines = [f"leaklab: {count} {'thing' if count == 1 else 'things'} left behind by the test"]
+    for number, one in enumerate(left):
+        entry = _one_text(one, verbosity)
+        if verbosity < 1 and len(lines) + len(entry) > MOST_LINES - 2:
+            lines.append(f"  and {count - number} more; -v shows all")
+            break
+        lines += entry
+    lines.append(f'  on purpose? expect_remaining("{left[0].title}", reason="…")')
+    return "\n".join(lines)
+
+
+def _one_text(one: Remaining, verbosity: int) -> list[str]:
+    made = one.made_at
+    if made is None:
+        return [f"  {one.kind} {one.name}, made out of sight of Python"]
+    lines = [f"  {one.kind} {one.name}, made at {place_text(made)}"]
+    text = source_line(made[0], made[1])
+    if text:
+        lines.append(f"      {text}")
+    if verbosity > 0:
+        lines += [f"        from {place_text(frame)}" for frame in one.stack]
+    return lines
+
+
+def leak_text(outcome: Outcome, verbosity: int = 0) -> str:
+    """Return why a test fails: how much per call, which lines, what holds it, how to see it again.
+
+    At most ``MOST_LINES`` lines, with verbosity all sites, holders and the reason.
+    """
+    most = None if verbosity > 0 else 2
+    first, *others = outcome.grown
+    lines = [f"leaklab: leak: {_growth(first)}, {outcome.units} calls"]
+    if others:
+        lines.append(f"  too: {', '.join(_growth(entry) for entry in others[:most])}")
+    for site in outcome.sites[:most]:
+        rate = f" keeps {amount('heap_bytes', site.rate)} per call" if site.rate > 0 else ""
+        lines.append(f"  {place_text((site.file, site.line, site.function))}{rate}")
+        source = site.source or source_line(site.file, site.line)
+        lines += [f"      {source}"] if source else []
+    held = [holder.removeprefix("held by ") for holder in outcome.holders[:most]]
+    lines += [f"  held by {holder}" for holder in held]
+    lines += [f"  {text}" for text in outcome.made[:most]]
+    if verbosity > 0 and outcome.reason:
+        lines.append(f"  {outcome.reason}")
+    lines += [f"  page: {outcome.page}"] if outcome.page else []
+    lines += [f"  again: {outcome.again}"] if outcome.again else []
+    return "\n".join(lines)
+
+
+def headline(outcome: Outcome) -> str:
+    """Return one line about a leak or an undecided test, for tables."""
+    if not outcome.grown:
+        return inconclusive_text(outcome).removeprefix("leaklab: ")
+    site = outcome.sites[0] if outcome.sites else None
+    where = f" at {place_text((site.file, site.line, site.function))}" if site else ""
+    return ", ".join(_growth(entry) for entry in outcome.grown) + where
+
+
+def inconclusive_text(outcome: Outcome) -> str:
+    """Return the warning about a test that was not decided."""
+    needed = f"{outcome.needed_units} would decide" if outcome.needed_units else "not decided"
+    return f"leaklab: inconclusive after {outcome.units} units, {needed}: {outcome.reason}"
+
+
+def made_text(row: Sequence[Any]) -> str:
+    """Return what is left per call and which line made it, from ``made_rows``."""
+    kind, count, file, line, function = row
+    if file is None:
+        return f"{kind}: {count:.3g} per call, made out of sight of Python"
+    text = f"{kind}: {count:.3g} per call, made at {place_text((file, line, function))}"
+    source = source_line(file, line)
+    return f"{text}: {source}" if source else text
+
+
+def _growth(entry: Grown) -> str:
+    name = {"heap_bytes": "heap", "rss_bytes": "resident memory"}.get(entry.resource, "")
+    text = _rate(entry)
+    return f"{name} grows by {text}" if name else f"{text} stay"
+
+
+def _rate(entry: Grown) -> str:
+    text = f"{amount(entry.resource, entry.rate)} per call"
+    if not math.isfinite(entry.low) or not math.isfinite(entry.high) or entry.low == entry.high:
+        return text
+    low, high = amount(entry.resource, entry.low), amount(entry.resource, entry.high)
+    return f"{text} ({low} to {high}, 95 %)" if low != high else text

@@ -1,0 +1,80 @@
+"""How a process is looked at: the pacing of its collections and snapshots, and what run.json says.
+
+Looks are evenly spaced (see ``leaklab.probe.pacing``). A look is compared with others of its step
+only: what was looked at in between, before the step had doubled, stays in the run's tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from leaklab.probe.pacing import Pacing
+
+# Without marks the heap is looked at so often at first.
+IDLE_SNAPSHOT_SECONDS = 0.1
+# What may be spent whatever its share: a run of a second must have enough to be judged by.
+FREE_SECONDS = 1.0
+# Looks at the heap and collections: so many whatever they cost, and so many at most; fewer where
+# each costs many times its budget, yet as many as any verdict needs.
+FEWEST_SNAPSHOTS, FEWEST_EXPENSIVE, MOST_SNAPSHOTS = 16, 10, 256
+FEWEST_COLLECTIONS, MOST_COLLECTIONS = 32, 1024
+
+
+def snapshot_pacing(share: float, started: float, unit: float = 1.0) -> Pacing:
+    """Return the pacing of what costs as a snapshot may, within ``share`` of the target's time.
+
+    ``started``: when the process was seen, in seconds. ``unit``: 1 for marks, else seconds.
+    """
+    return Pacing(
+        share, FEWEST_SNAPSHOTS, MOST_SNAPSHOTS, FEWEST_EXPENSIVE, FREE_SECONDS, unit, started
+    )
+
+
+@dataclass
+class Looks:
+    """The pacing of one process. ``mark_step`` is the probe's: between marks that it tells."""
+
+    collect_share: float
+    snapshot_share: float
+    started: float
+    mark_step: int = 1
+    interval_seconds: float | None = None
+    collections: Pacing = field(init=False)
+    snapshots: Pacing = field(init=False)
+    idle_snapshots: Pacing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.collections = Pacing(
+            self.collect_share,
+            FEWEST_COLLECTIONS,
+            MOST_COLLECTIONS,
+            FEWEST_EXPENSIVE,
+            FREE_SECONDS,
+            started=self.started,
+        )
+        self.snapshots = snapshot_pacing(self.snapshot_share, self.started)
+        self.idle_snapshots = snapshot_pacing(
+            self.snapshot_share, self.started, IDLE_SNAPSHOT_SECONDS
+        )
+
+    def row(self) -> dict[str, Any]:
+        """Return what run.json says: steps in marks or seconds, null where nothing was looked at.
+
+        The doubled counts say how often a step has doubled.
+        """
+        told, collected = self.mark_step, self.collections.look_count > 0
+        at_marks = self.snapshots.look_count > 0
+        by_time = self.idle_snapshots.look_count > 0
+        return {
+            "mark_step": told,
+            "collection_step": max(told, self.collections.step_count) if collected else None,
+            "snapshot_step": max(told, self.snapshots.step_count) if at_marks else None,
+            "snapshot_step_seconds": self.idle_snapshots.step if by_time else None,
+            "sample_step_seconds": self.interval_seconds,
+            "doubled": {
+                "marks": told.bit_length() - 1,
+                "collections": self.collections.doubled_count,
+                "snapshots": self.snapshots.doubled_count + self.idle_snapshots.doubled_count,
+            },
+        }

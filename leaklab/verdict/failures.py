@@ -1,0 +1,95 @@
+"""What decides nothing: a load that failed, a target that did before there was enough to judge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from leaklab.present.formatting import span_text
+from leaklab.verdict.resources import INCONCLUSIVE, ResourceVerdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leaklab.store import RunData
+
+LOAD_FAILED = "the load failed"
+# A target without marks that failed sooner had imported, and done no work yet.
+IMPORT_SECONDS = 2.0
+# A line of the target's is quoted up to this many characters.
+QUOTED_LENGTH = 300
+
+
+def load_failure(data: RunData) -> str | None:
+    """Return why the load (``--drive``) did not do what it was to, None where it did."""
+    for event in data.meta.get("events") or ():
+        if event.get("kind") == "drive":
+            return str(event.get("text"))
+    return None
+
+
+def target_failure(data: RunData) -> str | None:
+    """Return how the target failed of itself, with its last line on stderr; None where it did not.
+
+    >>> target_failure(run.data)
+    "the target failed with exit status 1 after 0.06 seconds: ModuleNotFoundError: No module …"
+    """
+    for entry in data.meta.get("passes") or ():
+        how = _how(entry)
+        if how is not None and not entry.get("stopped_by"):
+            after = span_text(float(entry.get("duration_seconds") or 0.0), "second")
+            lines = str(entry.get("stderr_tail") or "").strip().splitlines()
+            said = f": {lines[-1].strip()[:QUOTED_LENGTH]}" if lines else ""
+            return f"the target {how} after {after}{said}"
+    return None
+
+
+def undecided_by(resources: Sequence[ResourceVerdict], data: RunData) -> list[ResourceVerdict]:
+    """Return the verdicts with those inconclusive that a failure leaves undecided."""
+    if load_failure(data) is not None:
+        return [
+            replace(entry, verdict=INCONCLUSIVE, reason=LOAD_FAILED, more_x=0.0)
+            for entry in resources
+        ]
+    if target_failure(data) is None:
+        return list(resources)
+    early = _failed_early(data)
+    return [
+        replace(
+            entry,
+            verdict=INCONCLUSIVE,
+            reason="was not decided when the target failed",
+            more_x=0.0,
+        )
+        if early or entry.verdict == INCONCLUSIVE
+        else entry
+        for entry in resources
+    ]
+
+
+def of_run(verdict: str, reason: str, data: RunData) -> tuple[str, str]:
+    """Return verdict and reason of the run, in the light of what failed."""
+    load = load_failure(data)
+    if load is not None:
+        return INCONCLUSIVE, f"{LOAD_FAILED}: {load}"
+    failed = target_failure(data) if verdict == INCONCLUSIVE else None
+    return (verdict, reason) if failed is None else (verdict, failed)
+
+
+def _failed_early(data: RunData) -> bool:
+    marked = any(entry.get("mark_count") for entry in data.meta.get("processes") or ())
+    ended = [
+        float(entry.get("duration_seconds") or 0.0)
+        for entry in data.meta.get("passes") or ()
+        if _how(entry) is not None
+    ]
+    return not marked and min(ended) < IMPORT_SECONDS
+
+
+def _how(entry: dict[str, Any]) -> str | None:
+    if entry.get("out_of_memory"):
+        return "was killed for want of memory"
+    if entry.get("signal"):
+        return f"was killed by signal {entry['signal']}"
+    status = entry.get("exit_status")
+    return f"failed with exit status {status}" if status else None

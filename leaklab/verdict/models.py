@@ -1,0 +1,183 @@
+"""The table of models: what a resource may look like when it is bounded, and when it grows.
+
+A model is a sum of shapes over the run (u in [0, 1]) and, for growing ones, one shape of growth
+that goes on at its end. Each has a prior: how usual it is.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+# Time constants of warm-ups, as shares of the run; a slower one cannot be told from a leak.
+TAUS = (0.02, 0.05, 0.1, 0.2, 0.3)
+# Ways in which growth goes on, as shares of all growth: a line beside every bounded shape, else a
+# power of u or a line that begins late.
+LINE_SHARE, POWER_SHARE, LATE_SHARE = 0.65, 0.15, 0.2
+
+
+class Shape(NamedTuple):
+    """One shape over the run: its kind, and its place, pace or number of cycles in it."""
+
+    kind: str
+    at: float
+    width: float = 0.0
+
+
+LINE, SLOW = Shape("line", 0.0), Shape("exp", 0.6)
+EXPS = [Shape("exp", tau) for tau in TAUS]
+FAST = [*EXPS, Shape("hyperbola", 0.02), Shape("hyperbola", 0.08)]
+SMOOTH = [
+    *FAST,
+    *(Shape("ramp", float(end)) for end in np.arange(0.1, 0.83, 0.06)),
+    *(
+        Shape("sigmoid", float(middle), width)
+        for middle in np.arange(0.1, 0.75, 0.08)
+        for width in (0.02, 0.05, 0.1)
+    ),
+]
+SINES = [Shape("sine", float(cycles)) for cycles in np.arange(1.5, 9.1, 0.5)]
+COSINES = [Shape("cosine", wave.at) for wave in SINES]
+BENT = [Shape("power", 0.6), Shape("power", 2.0)]
+LATE = [Shape("late", begin) for begin in (0.15, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)]
+# Still filling when the run ends: neither bounded nor growing as far as this run can show.
+FILLING = [SLOW, Shape("exp", 1.0), *(Shape("ramp", end) for end in (0.86, 0.9, 0.94, 0.97))]
+
+BOUNDED, GROWING, UNFINISHED = 0, 1, 2
+
+
+def column(shape: Shape, u: Floats) -> Floats:
+    """The shape at places u of the run."""
+    kind, at, width = shape
+    match kind:
+        case "exp":
+            values = 1 - np.exp(-u / at)
+        case "hyperbola":
+            values = 1 - 1 / (1 + u / at)
+        case "sigmoid":
+            values = 1 / (1 + np.exp(-(u - at) / width))
+        case "ramp":
+            values = np.minimum(u, at) / at
+        case "sine":
+            values = np.sin(2 * np.pi * at * u)
+        case "cosine":
+            values = np.cos(2 * np.pi * at * u)
+        case "line":
+            values = u
+        case "power":
+            values = u**at
+        case "late":
+            values = np.maximum(u - at, 0) / (1 - at)
+        case "step":
+            values = (np.arange(len(u)) >= at).astype(np.float64)
+        case _:
+            raise ValueError(kind)
+    return values
+
+
+def end_slope(shape: Shape) -> float:
+    """Growth per run at its end, of a coefficient of one."""
+    if shape.kind == "late":
+        return 1 / (1 - shape.at)
+    return shape.at if shape.kind == "power" else 1.0
+
+
+def in_use(shapes: tuple[Shape, ...], models: NDArray[np.int64], u: Floats) -> Floats:
+    """Share of the run that smooth shapes take until they have settled, and that steps take.
+
+    models: rows of places in ``shapes``; returns one row for each. After k steps, the last at t, a
+    silence of r mean distances between steps counts as 1 / (1 + r).
+    """
+    smooth = np.array([min(_settled(shape), 1.0) for shape in shapes])
+    step = np.array([u[int(shape.at)] if shape.kind == "step" else 0.0 for shape in shapes])
+    if not models.shape[1]:
+        return np.zeros((len(models), 2))
+    count = (step > 0)[models].sum(axis=1)
+    last = step[models].max(axis=1)
+    silence = np.divide(count * (1 - last), last, out=np.full(len(last), np.inf), where=last > 0)
+    return np.column_stack([smooth[models].max(axis=1), 1 / (1 + silence)])
+
+
+def _settled(shape: Shape) -> float:
+    """Share of the run after which a smooth shape is level, or a cycle was seen often enough."""
+    match shape.kind:
+        case "exp":
+            return 3 * shape.at
+        case "hyperbola":
+            return 9 * shape.at
+        case "ramp":
+            return shape.at
+        case "sigmoid":
+            return shape.at + 2 * shape.width
+        case "sine":
+            return 1.5 / shape.at
+    return 0.0
+
+
+class Models(NamedTuple):
+    """Models with as many shapes each: log priors, shapes (rows of the table's), end slope of the
+    last shape, and to which hypothesis each belongs."""
+
+    log_prior: Floats
+    columns: NDArray[np.int64]
+    slope: Floats
+    of: NDArray[np.int64]
+
+
+@lru_cache(maxsize=64)
+def table(count: int) -> tuple[tuple[Shape, ...], tuple[Models, ...]]:
+    """All shapes of a series of ``count`` points, and all models of 0, 1, 2 and 3 of them."""
+    steps = [Shape("step", float(at)) for at in range(1, count)]
+    shapes = (SLOW, *SMOOTH, *SINES, *COSINES, LINE, *BENT, *LATE, *FILLING[1:], *steps)
+    place = {shape: at for at, shape in enumerate(shapes)}
+    rows: list[tuple[float, tuple[int, ...], float, int]] = []
+
+    def add(prior: float, parts: tuple[Shape, ...], of: int) -> None:
+        slope = end_slope(parts[-1]) if of == GROWING else 0.0
+        rows.append((float(np.log(prior)), tuple(place[part] for part in parts), slope, of))
+
+    for share, members in _bounded(steps):
+        for parts in members:
+            add(share / len(members), parts, BOUNDED)
+            add(LINE_SHARE * share / len(members), (*parts, LINE), GROWING)
+    beside: list[tuple[Shape, ...]] = [(), *((step,) for step in steps[:: max(count // 6, 1)])]
+    beside += [(shape,) for shape in EXPS[1:4]]
+    for share, group in ((POWER_SHARE, BENT), (LATE_SHARE, LATE), (1.0, FILLING)):
+        for shape in group:
+            for parts in beside:
+                prior = share / len(group) / len(beside)
+                add(prior, (*parts, shape), UNFINISHED if group is FILLING else GROWING)
+    models = []
+    for size in range(4):
+        some = [row for row in rows if len(row[1]) == size]
+        models.append(
+            Models(
+                np.array([row[0] for row in some]),
+                np.array([row[1] for row in some], np.int64).reshape(len(some), size),
+                np.array([row[2] for row in some]),
+                np.array([row[3] for row in some], np.int64),
+            )
+        )
+    return shapes, tuple(models)
+
+
+def _bounded(steps: list[Shape]) -> list[tuple[float, list[tuple[Shape, ...]]]]:
+    """How usual, and what: groups of bounded models (0.05 more are for the teeth of a series)."""
+    late_steps = steps[: len(steps) // 4 : 2] + steps[len(steps) // 4 :: 5]
+    return [
+        (0.2, [()]),
+        (0.15, [(shape,) for shape in SMOOTH]),
+        (0.1, [(step,) for step in steps]),
+        (0.1, [(a, b) for at, a in enumerate(steps) for b in steps[at + 1 :]]),
+        (0.1, [(shape, step) for shape in EXPS for step in steps]),
+        (0.1, [(shape, step) for shape in SMOOTH[len(EXPS) :] for step in late_steps]),
+        (0.05, [(a, b) for at, a in enumerate(FAST) for b in (*FAST[at + 1 :], SLOW)]),
+        (0.1, list(zip(SINES, COSINES, strict=True))),
+    ]

@@ -1,0 +1,117 @@
+"""A series as the table of models sees it: its steadiest summary, and the odds of growing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leaklab.verdict.posterior import FALL, Posterior, posterior
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+# Parts of the run that are looked at, most first: wider ones hold whole teeth.
+PARTS = (40, 20, 12)
+HALF_PARTS = 20
+FEWEST_POINTS, FEWEST_OF_HALF = 10, 5
+# The odds of the whole run count up to so much more than those of its last half.
+HALF_MORE = 3.0
+# Floors and peaks are told apart in so many parts, of so many figures each.
+PEAK_PARTS, PEAK_POINTS = 10, 3
+
+
+@dataclass(frozen=True)
+class Odds:
+    """Whether a series grows, in log odds, and what that rests on.
+
+    log_odds: those of the whole run, less what its last half says against growth. whole: the
+    posterior of the whole run, in multiples of ``material``. teeth: how many times it fell by much
+    at once. widest_gap: share of the run that was not looked at in one piece. peaks: rise of its
+    peaks over that of its floors, by straight lines; 1 where too few figures tell them apart.
+    """
+
+    log_odds: float
+    whole: Posterior
+    teeth: int
+    widest_gap: float
+    peaks: float
+
+
+def odds_of(x: Floats, y: Floats, material: float, *, least: float = -np.inf) -> Odds:
+    """The odds that y (at least `FEWEST_POINTS` figures) over x grows by more than ``material``.
+
+    least: odds up to which it does not matter what they are; then the last half is not looked at.
+    """
+    u, z, kind, parts = steadiest(x, y)
+    z = z / material
+    whole = posterior(u, z)
+    begin = max(int(np.searchsorted(x, (x[0] + x[-1]) / 2)) - 1, 0)
+    half = 0.0
+    if whole.log_odds > least and len(x) - begin >= FEWEST_OF_HALF:
+        late_u, late = summaries(x[begin:], y[begin:], min(parts, HALF_PARTS))
+        half = posterior(late_u, late[kind] / (material / 2)).log_odds
+    falls = np.flatnonzero(np.diff(z) < -FALL * max(float(np.ptp(z)), 1e-9)) + 1
+    return Odds(
+        log_odds=min(whole.log_odds + min(half, 0.0), half + HALF_MORE),
+        whole=whole,
+        teeth=len(falls),
+        widest_gap=float(np.diff(x).max() / (x[-1] - x[0])),
+        peaks=_peaks(x, y),
+    )
+
+
+def _peaks(x: Floats, y: Floats) -> float:
+    """Slope of the peaks of equal parts of the run over that of their floors."""
+    if len(x) < PEAK_POINTS * PEAK_PARTS:
+        return 1.0
+    u, (floor, _, peak) = summaries(x, y, PEAK_PARTS)
+    centred = u - u.mean()
+    rises = centred @ floor, centred @ peak
+    return float(rises[1] / rises[0]) if rises[0] > 0 else 1.0
+
+
+def steadiest(x: Floats, y: Floats) -> tuple[Floats, Floats, int, int]:
+    """The summary with the smallest second differences: u, figures, which of minimum, median and
+    maximum, and of how many parts of the run."""
+    best: tuple[float, Floats, Floats, int, int] | None = None
+    for parts in PARTS:
+        if best is not None and len(x) <= 1.2 * parts:
+            continue
+        u, rows = summaries(x, y, parts)
+        rough = np.abs(np.diff(rows, 2, axis=1)).mean(axis=1) / np.sqrt(parts)
+        kind = int(np.argmin(rough))
+        if best is None or rough[kind] < best[0]:
+            best = float(rough[kind]), u, rows[kind], kind, parts
+    assert best is not None
+    return best[1:]
+
+
+def summaries(x: Floats, y: Floats, parts: int) -> tuple[Floats, Floats]:
+    """Places u in [0, 1], and minimum, median and maximum of each of so many equal parts of the
+    run; three times the figures themselves where they are no more than that."""
+    u = (x - x[0]) / (x[-1] - x[0])
+    if len(x) <= parts:
+        return u, np.stack([y, y, y])
+    part = np.minimum((u * parts).astype(np.int64), parts - 1)
+    begin = np.flatnonzero(np.diff(part, prepend=-1))
+    count = np.diff(np.append(begin, len(x)))
+    # As many figures of each part: extremes depend on how many there are.
+    use = max(int(np.sort(count)[len(count) // 5]), 1)
+    step = np.minimum(count, use)
+    chosen = np.concatenate(
+        [b + np.arange(k) * c // k for b, c, k in zip(begin, count, step, strict=True)]
+    )
+    edges = np.concatenate([[0], np.cumsum(step)[:-1]])
+    picked = y[chosen]
+    ordered = y[np.lexsort((y, part))]
+    middle = (ordered[begin + (count - 1) // 2] + ordered[begin + count // 2]) / 2
+    rows = np.stack(
+        [np.minimum.reduceat(picked, edges), middle, np.maximum.reduceat(picked, edges)]
+    )
+    if len(begin) == parts:  # the same places for every such series: matrices are shared
+        return (np.arange(parts) + 0.5) / parts, rows
+    return np.add.reduceat(u, begin) / count, rows

@@ -1,0 +1,334 @@
+"""Growing or bounded: the evidence of every model of the table, in closed form.
+
+    z(u) = level + shapes(u) [+ growth(u)] + noise
+
+z is the figure in multiples of the amount that matters, u the place in the run. The level is flat,
+coefficients have unit information, the scale of the noise is integrated out; the noise is
+Ornstein-Uhlenbeck with one of four memories. All that depends on the places alone is worked out
+once and shared between the series of one grid, such as the sites of a heap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+from leaklab.verdict.models import (
+    BENT,
+    BOUNDED,
+    EXPS,
+    GROWING,
+    LATE,
+    LATE_SHARE,
+    LINE,
+    LINE_SHARE,
+    POWER_SHARE,
+    UNFINISHED,
+    Shape,
+    column,
+    end_slope,
+    in_use,
+    table,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+# Memory of the noise, in shares of the run, and how usual each is.
+MEMORIES = {0.0: 0.45, 0.03: 0.3, 0.1: 0.2, 0.3: 0.05}
+# Noise below this share of what matters does not matter; shapes are no truer than this share of
+# the range.
+RESOLUTION, DISCREPANCY = 0.05, 0.01
+# The loss of this share of the range at once ends a tooth; so many teeth may have own heights.
+FALL, OWN_TEETH = 0.3, 4
+TOOTH_PRIOR = 0.05
+RIDGE = 1e-6
+# Models that are less likely than the best by this many log units weigh nothing, whatever they
+# say of what matters.
+NEGLIGIBLE = 30.0
+TOOTH = Shape("teeth", 0.0)
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What a series says.
+
+    log_odds: of growing against bounded. growth: over one more run, at the pace of the end, in
+    multiples of what matters, if it grows; low to high: its 95 % interval; rise: what growth
+    brought in this run. unfinished: log odds of growing against a shape that fills until the end.
+    smooth, steps: share of the run until bounded shapes have settled. memory: of the noise around
+    them, in shares of the run. shapes: the best bounded model, with the places of its steps in the
+    run. noise: its standard deviation.
+    """
+
+    log_odds: float
+    growth: float
+    low: float
+    high: float
+    rise: float
+    unfinished: float
+    smooth: float
+    steps: float
+    memory: float
+    shapes: tuple[Shape, ...]
+    noise: float
+
+
+class Grid:
+    """What depends on the places u alone: whitened shapes and inverse matrices of all models."""
+
+    def __init__(self, u: Floats) -> None:
+        count = len(u)
+        self.u = u
+        self.shapes, sizes = table(count)
+        self.place = {shape: at for at, shape in enumerate(self.shapes)}
+        plain = np.column_stack([column(shape, u) for shape in self.shapes])
+        gap = np.abs(u[:, None] - u[None])
+        whiten, base, whitened = [], [], []
+        for memory, prior in MEMORIES.items():
+            covariance = 0.9 * np.exp(-gap / memory) if memory else 0.9 * np.eye(count)
+            lower = np.linalg.cholesky(covariance + 0.1 * np.eye(count))
+            inverse = np.linalg.inv(lower)
+            one = inverse.sum(axis=1)
+            inverse -= np.outer(one, one @ inverse) / (one @ one)
+            whiten.append(inverse)
+            whitened.append(inverse @ plain)
+            base.append(np.log(prior) - np.log(np.diag(lower)).sum() - np.log(one @ one) / 2)
+        # (memories, points, points) and (memories, points, shapes)
+        self.whiten, self.whitened = np.stack(whiten), np.stack(whitened)
+        self.base = np.array(base)
+        gram = np.swapaxes(self.whitened, 1, 2) @ self.whitened
+        self.models, self.inverses, self.log_prior = [], [], []
+        for size, models in enumerate(sizes):
+            if size + 3 > count:
+                continue
+            penalty = models.log_prior - size / 2 * np.log(count)
+            self.models.append(models)
+            self.inverses.append(_inverses(gram, models.columns))
+            self.log_prior.append(penalty[None] + self.base[:, None])
+        self.of = np.concatenate([models.of for models in self.models])
+        self.slope = np.concatenate([models.slope for models in self.models])
+        self.size = np.repeat(range(len(self.models)), [len(models.of) for models in self.models])
+        self.bounded, self.growing, self.unfinished = (
+            np.flatnonzero(self.of == of) for of in (BOUNDED, GROWING, UNFINISHED)
+        )
+        self.in_use = np.concatenate(
+            [in_use(self.shapes, models.columns, u) for models in self.models]
+        )
+
+    def _parts(self, model: int) -> tuple[Shape, ...]:
+        """The shapes of a model."""
+        size = int(self.size[model])
+        first = int(np.searchsorted(self.size, size))
+        return tuple(self.shapes[at] for at in self.models[size].columns[model - first])
+
+    def named(self, model: int) -> tuple[Shape, ...]:
+        """The shapes of a model, their steps by the place in the run: between two looks."""
+        middle = (self.u[1:] + self.u[:-1]) / 2
+        return tuple(
+            Shape("step", float(middle[int(shape.at) - 1])) if shape.kind == "step" else shape
+            for shape in self._parts(model)
+        )
+
+
+def grid(u: Floats) -> Grid:
+    """The grid of places u, from a few that are kept."""
+    return _grid(np.ascontiguousarray(np.round(u, 6)).tobytes())
+
+
+@lru_cache(maxsize=32)
+def _grid(places: bytes) -> Grid:
+    return Grid(np.frombuffer(places))
+
+
+def _inverses(gram: Floats, columns: NDArray[np.int64]) -> list[list[Floats]]:
+    """Entries (memories, models) of the inverses of all models' matrices, by row and column."""
+    size = columns.shape[1]
+    g = [[gram[:, columns[:, i], columns[:, j]] for j in range(size)] for i in range(size)]
+    for i in range(size):
+        g[i][i] = g[i][i] * (1 + RIDGE) + RIDGE**2
+    if size == 0:
+        return []
+    if size == 1:
+        return [[1 / g[0][0]]]
+    if size == 2:
+        det = g[0][0] * g[1][1] - g[0][1] ** 2
+        off = -g[0][1] / det
+        return [[g[1][1] / det, off], [off, g[0][0] / det]]
+    (a, b, c), (_, d, e), (_, _, f) = g
+    first, second, third = d * f - e * e, c * e - b * f, b * e - c * d
+    det = a * first + b * second + c * third
+    ab, ac, bc = second / det, third / det, (b * c - a * e) / det
+    return [
+        [first / det, ab, ac],
+        [ab, (a * f - c * c) / det, bc],
+        [ac, bc, (a * d - b * b) / det],
+    ]
+
+
+def posterior(u: Floats, z: Floats) -> Posterior:
+    """What the figures z (multiples of what matters) at places u of the run say."""
+    here = grid(u)
+    count, free = len(u), len(u) - 1
+    z = z - z[0]
+    v = here.whiten @ z
+    square = np.einsum("mn,mn->m", v, v)
+    least = free * (RESOLUTION**2 + (DISCREPANCY * float(np.ptp(z))) ** 2)
+    b = np.einsum("mnk,mn->mk", here.whitened, v)
+    logs, coefficients, variances, errors = [], [], [], []
+    for size, (models, inverse) in enumerate(zip(here.models, here.inverses, strict=True)):
+        parts = [b[:, models.columns[:, i]] for i in range(size)]
+        last = np.zeros((len(MEMORIES), len(models.of)))
+        explained = np.zeros_like(last)
+        for i in range(size):
+            last = sum((inverse[i][j] * parts[j] for j in range(size)), np.zeros_like(last))
+            explained += last * parts[i]
+        rest = np.maximum(square[:, None] - explained, 0) + least
+        logs.append(here.log_prior[size] - free / 2 * np.log(rest))
+        coefficients.append(last)
+        variances.append(inverse[-1][-1] if size else last)
+        errors.append(rest)
+    log_p, coefficient = np.concatenate(logs, 1), np.concatenate(coefficients, 1)
+    rest, variance = np.concatenate(errors, 1), np.concatenate(variances, 1)
+    rows = _Rows(here, log_p, coefficient, variance, rest)
+    teeth = _Teeth(here, v, square, least, z)
+    return _combined(here, rows, teeth, count)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Arrays (memories, models): log evidence, coefficient of the last shape, its variance in
+    units of the noise's, squared error."""
+
+    grid: Grid
+    log_p: Floats
+    coefficient: Floats
+    variance: Floats
+    rest: Floats
+
+
+class _Teeth:
+    """Models of the teeth of this series: of one pace since each fall, beside other shapes.
+
+    bounded: log evidences. growing: rows of log evidence (without the share that matters),
+    coefficient, standard error, end slope, degrees of freedom, squared error.
+    """
+
+    def __init__(self, here: Grid, v: Floats, square: Floats, least: float, z: Floats) -> None:
+        self.bounded: list[float] = []
+        self.growing: list[tuple[float, ...]] = []
+        count = len(z)
+        falls = np.flatnonzero(np.diff(z) < -FALL * max(float(np.ptp(z)), 1e-9)) + 1
+        if not 1 <= len(falls) <= count // 3:
+            return
+        begins = np.concatenate([[0.0], here.u[falls]])
+        since = here.u - begins[np.searchsorted(falls, np.arange(count), side="right")]
+        self._v, self._square, self._least = v, square, least
+        self._base, self._free = here.base, count - 1
+        tooth = (here.whiten @ since)[..., None]
+        whitened = here.whitened
+        line = whitened[..., [here.place[LINE]]]
+        members = 1 + len(EXPS)
+        for shape in (None, *EXPS):
+            parts = [tooth] if shape is None else [tooth, whitened[..., [here.place[shape]]]]
+            self._add(parts, TOOTH_PRIOR / members, 0.0)
+            self._add([*parts, line], LINE_SHARE * TOOTH_PRIOR / members, 1.0)
+        for share, group in ((POWER_SHARE, BENT), (LATE_SHARE, LATE)):
+            for shape in group:
+                part = whitened[..., [here.place[shape]]]
+                self._add([tooth, part], share * TOOTH_PRIOR / len(group), end_slope(shape))
+        if len(falls) <= OWN_TEETH:
+            steps = [whitened[..., [here.place[Shape("step", float(at))]]] for at in falls]
+            self._add([line, *steps], TOOTH_PRIOR, 0.0)
+
+    def _add(self, parts: list[Floats], prior: float, slope: float) -> None:
+        x = np.concatenate(parts, axis=2)
+        size, free = x.shape[2], self._free
+        if size + 2 > free:
+            return
+        gram = np.swapaxes(x, 1, 2) @ x
+        at = np.arange(size)
+        gram[:, at, at] = gram[:, at, at] * (1 + RIDGE) + RIDGE**2
+        inverse = np.linalg.inv(gram)
+        b = np.einsum("mnk,mn->mk", x, self._v)
+        coefficient = np.einsum("mij,mj->mi", inverse, b)
+        rest = np.maximum(self._square - (coefficient * b).sum(1), 0) + self._least
+        log_p = np.log(prior) + self._base - free / 2 * np.log(rest)
+        log_p = log_p - size / 2 * np.log(free + 1)
+        if not slope:
+            self.bounded += log_p.tolist()
+            return
+        error = np.sqrt(inverse[:, -1, -1] * rest / (free - size))
+        for values in zip(log_p, coefficient[:, -1], error, rest, strict=True):
+            self.growing.append((*values[:3], slope, free - size, values[3]))
+
+
+def _combined(here: Grid, rows: _Rows, teeth: _Teeth, count: int) -> Posterior:
+    free = count - 1
+    bounded, shapes_at = rows.log_p[:, here.bounded], here.bounded
+    log_bounded = np.append(bounded.ravel(), teeth.bounded)
+    sum_bounded = _log_sum(log_bounded)
+    weights = np.exp(bounded - sum_bounded)
+    weight, memory = weights.sum(axis=0), float(weights.sum(axis=1) @ list(MEMORIES))
+    smooth, steps = weight @ here.in_use[shapes_at]
+    best = here.named(int(shapes_at[int(np.argmax(weight))]))
+    if np.exp(np.array(teeth.bounded) - sum_bounded).sum() > 0.5:
+        best = (TOOTH,)
+    log_p, mean, error, slope, degrees, rest = _growing(here, rows, teeth, free)
+    enough = stdtr(degrees, (mean * slope - 1.0) / np.maximum(error * slope, 1e-9))
+    log_p = log_p + np.log(2 * np.maximum(enough, 1e-12))
+    sum_growing = _log_sum(log_p)
+    weight = np.exp(log_p - sum_growing)
+    growth = float(weight @ (mean * slope))
+    spread = float(np.sqrt(weight @ ((error * slope) ** 2 + (mean * slope - growth) ** 2)))
+    margin = float(stdtrit(max(count - 3, 2), 0.975)) * spread
+    unfinished = _log_sum(rows.log_p[:, here.unfinished])
+    return Posterior(
+        log_odds=sum_growing - sum_bounded,
+        growth=growth,
+        low=growth - margin,
+        high=growth + margin,
+        rise=float(weight @ mean),
+        unfinished=sum_growing - unfinished,
+        smooth=float(smooth),
+        steps=float(steps),
+        memory=memory,
+        shapes=best,
+        noise=float(np.sqrt(weight @ rest / free)),
+    )
+
+
+def _log_sum(logs: Floats) -> float:
+    """The logarithm of the sum of exponentials."""
+    top = float(logs.max())
+    return top + float(np.log(np.exp(logs - top).sum()))
+
+
+def _growing(here: Grid, rows: _Rows, teeth: _Teeth, free: int) -> tuple[Floats, ...]:
+    """Log evidence, coefficient, its error, end slope, degrees of freedom and squared error of
+    the growing models that weigh anything."""
+    log_p = rows.log_p[:, here.growing]
+    memory, model = np.nonzero(log_p > log_p.max() - NEGLIGIBLE)
+    model = here.growing[model]
+    degrees = (free - here.size[model]).astype(np.float64)
+    rest = rows.rest[memory, model]
+    error = np.sqrt(rows.variance[memory, model] * rest / degrees)
+    slope = here.slope[model]
+    found = (
+        rows.log_p[memory, model],
+        rows.coefficient[memory, model],
+        error,
+        slope,
+        degrees,
+        rest,
+    )
+    if not teeth.growing:
+        return found
+    more = np.array(teeth.growing).T
+    return tuple(np.append(one, other) for one, other in zip(found, more, strict=True))

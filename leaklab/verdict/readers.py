@@ -1,0 +1,149 @@
+"""Two readers of one series, and what they say together.
+
+The first looks at floors, windows and events (:mod:`leaklab.verdict.evidence`), the second weighs
+a table of models against each other (:mod:`leaklab.verdict.odds`). It is a leak where the first
+says so and the second does not say otherwise, or where the second is sure; bounded where the first
+says so, the second agrees, and what explains the curve has settled long enough before the end for
+growth to have shown; else it is undecided, and the evidence says what would not have shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence, weigh
+from leaklab.verdict.growth import Growth
+from leaklab.verdict.odds import Odds, odds_of
+from leaklab.verdict.posterior import TOOTH
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The decisions on one series, in log odds of growing unless it says otherwise.
+
+    confirms: at least so much confirms a leak that the first reader sees. alone: above it the
+    second reader is sure where the first is undecided, and above ``against`` where that one calls
+    the series bounded. one_of_many: so much more for a series that was picked for its growth.
+    rise: multiples of what matters that growth must have brought. unfinished: a shape that fills
+    until the end must not be likelier than growth by more. bounded: below it a series is bounded
+    that the first reader calls so; surely: below it where that one sees a rise it cannot place.
+    settled, steps: share of the run that smooth shapes, and steps, may take up. blind: share of
+    the run that must not be missing in one piece. peaks: peaks must rise by this share of what
+    floors rise by. excluded: bounded too where the interval of growth ends below so many multiples
+    of what matters.
+    """
+
+    confirms: float = 0.0
+    alone: float = 3.0
+    against: float = 3.5
+    one_of_many: float = 2.0
+    bounded: float = -1.25
+    surely: float = -5.0
+    unfinished: float = -3.0
+    rise: float = 1.9
+    settled: float = 0.8
+    steps: float = 0.6
+    blind: float = 0.25
+    peaks: float = 0.1
+    excluded: float = 1.0
+
+
+LIMITS = Limits()
+# The first reader's observations that leave open whether it rose.
+SLOWING = ("slowing", "levelled")
+OPEN = ("reached", "unsteady", "bent", "teeth", "slowing")
+
+
+def read(
+    growth: Growth,
+    *,
+    material: float,
+    whole_gain: float,
+    one_of_many: bool = False,
+    limits: Limits = LIMITS,
+) -> tuple[Growth, Evidence]:
+    """Growth with its rate and interval, and what both readers say of it.
+
+    material: growth over the run that matters, in the unit of the series; the other arguments are
+    those of :func:`leaklab.verdict.evidence.weigh`.
+    """
+    first = weigh(growth, material=material, whole_gain=whole_gain, one_of_many=one_of_many)
+    x, y = growth.whole_x, growth.whole_y
+    if len(x) < MINIMUM_POINTS or first.code == "few" or np.ptp(y) < material:
+        return growth, first
+    more = limits.one_of_many * one_of_many
+    least = _least(first, more, limits)
+    # Below these odds nothing depends on what they are.
+    odds = odds_of(x, y, material, least=least if more else limits.surely)
+    evidence = _together(first, odds, growth, more, limits)
+    return _measured(growth, odds, material), replace(evidence, shape=shape_text(odds))
+
+
+def _least(first: Evidence, more: float, limits: Limits) -> float:
+    """The log odds above which a series leaks, for what the first reader says."""
+    if first.code in SLOWING:
+        return float(np.inf)
+    if first.verdict == GROWS:
+        return limits.confirms
+    return more + (limits.against if first.verdict == STOPPED else limits.alone)
+
+
+def _measured(growth: Growth, odds: Odds, material: float) -> Growth:
+    """Growth with the interval of the table of models, and a rate within it."""
+    by_run = material / growth.run_span
+    low, high = odds.whole.low * by_run, odds.whole.high * by_run
+    rate = growth.rate if low <= growth.rate <= high else odds.whole.growth * by_run
+    return replace(growth, rate=rate, rate_low=low, rate_high=high)
+
+
+def _together(first: Evidence, odds: Odds, growth: Growth, more: float, limits: Limits) -> Evidence:
+    """What both say together."""
+    said, value, whole = first.verdict, odds.log_odds, odds.whole
+    least = _least(first, more, limits)
+    if value > least and whole.rise > limits.rise and whole.unfinished > limits.unfinished:
+        if odds.widest_gap > limits.blind:
+            return _undecided(first, "blind", growth.run_span * odds.widest_gap)
+        if odds.peaks < limits.peaks:
+            return _undecided(first, "peaks", growth.run_span)
+        return first if said == GROWS else replace(first, verdict=GROWS, code="odds", more_x=0.0)
+    clear = value < (limits.surely if first.code in OPEN else limits.bounded)
+    if clear and said != GROWS and not more:
+        if whole.smooth > limits.settled or whole.steps > limits.steps:
+            return _undecided(first, "unsettled", growth.run_span)
+        if odds.widest_gap > limits.blind:
+            return _undecided(first, "blind", growth.run_span * odds.widest_gap)
+        return first if said == STOPPED else replace(first, verdict=STOPPED, code="flat", more_x=0)
+    excluded = whole.high <= limits.excluded and odds.widest_gap <= limits.blind
+    if said == UNDECIDED or (said == STOPPED and (more or excluded)):
+        return first  # of one of many the others, and their sum, say more
+    longer = float(np.clip((limits.alone + more) / max(value, 0.5) - 1, 0.25, 3.0))
+    code = "weak" if said == STOPPED else "doubtful"
+    return _undecided(first, code, growth.run_span * longer)
+
+
+def _undecided(first: Evidence, code: str, more_x: float) -> Evidence:
+    return replace(first, verdict=UNDECIDED, code=code, more_x=more_x)
+
+
+def shape_text(odds: Odds) -> str:
+    """The bounded shape that explains a curve best: "levels off", "a step at 60 % of the run"."""
+    shapes = odds.whole.shapes
+    if TOOTH in shapes:
+        return f"{odds.teeth + 1} teeth"
+    steps = [f"{100 * shape.at:.0f} %" for shape in shapes if shape.kind == "step"]
+    words = []
+    for shape in shapes:
+        if shape.kind in ("exp", "hyperbola"):
+            words.append("levels off")
+        elif shape.kind == "ramp":
+            words.append(f"fills until {100 * shape.at:.0f} % of the run")
+        elif shape.kind == "sigmoid":
+            words.append(f"rises around {100 * shape.at:.0f} % of the run")
+        elif shape.kind == "sine":
+            words.append(f"a cycle, {shape.at:.3g} times in the run")
+    if steps:
+        places = " and ".join(steps)
+        words.append(f"{'a step' if len(steps) == 1 else 'steps'} at {places} of the run")
+    return " and ".join(dict.fromkeys(words)) or "a level"

@@ -1,0 +1,187 @@
+"""Marked tests recorded and judged in interpreters of their own, through pytest itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import psutil
+import pytest
+from interpreters import interpreter
+
+# Asked for here: in a test of pytester's the home folder is another one.
+OTHER = next(filter(None, map(interpreter, ("3.13", "3.12", "3.14"))), None)
+OLD = interpreter("3.9")
+
+SUITE = """
+import os, signal
+import pytest
+
+KEPT = []
+
+@pytest.fixture
+def pages():
+    KEPT.clear()
+    yield KEPT
+
+@pytest.mark.leaks(units=40)
+@pytest.mark.parametrize("text", ["x y[z]" * 50])
+def test_page(pages, text):
+    pages.append(os.open("/dev/null", os.O_RDONLY))
+
+@pytest.mark.leaks(unit=40)
+def test_typo():
+    pass
+
+@pytest.mark.leaks
+def test_crash():
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+def test_unmarked_runs_here():
+    assert "LEAKLAB_PYTEST_REQUEST" not in os.environ
+"""
+
+
+def test_a_leak_fails_and_a_crash_fails_as_itself(pytester: pytest.Pytester) -> None:
+    folder = pytester.mkdir("a suite")
+    (folder / "test_suite.py").write_text(SUITE)
+    summary = pytester.path / "step.md"
+    pytester._monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    result = pytester.runpytest_subprocess(
+        "--leaks-sarif=leaks.sarif", "--junitxml=junit.xml", "--reruns=0", "a suite"
+    )
+    result.assert_outcomes(passed=1, failed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "leaklab: leak: 1 fd per call stay, 40 calls",
+            "  descriptor: 1 per call, made at a suite/test_suite.py:* test_page: pages.append*",
+            "  again: leaklab record -- -m pytest --leaks-here=40 'a suite/test_suite.py::*",
+            "leaklab: marker leaks: unknown: unit; allowed: units, allow, reason",
+            "the interpreter of the test was ended by SIGSEGV",
+        ]
+    )
+    (leak,) = json.loads((pytester.path / "leaks.sarif").read_text())["runs"][0]["results"]
+    assert leak["message"]["text"].startswith("leaklab: leak: 1 fd per call")
+    properties = {
+        entry.get("name"): entry.get("value")
+        for entry in ET.parse(pytester.path / "junit.xml").iter("property")
+    }
+    assert properties["leaklab_verdict"] == "leak"
+    assert "| leak | 1 fd per call stay" in summary.read_text()
+
+
+def test_a_ratchet_with_workers_coverage_and_reruns(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_two="""
+        import pytest
+        KEPT = []
+
+        def test_grows():
+            KEPT.append(bytearray(3000))
+
+        @pytest.mark.flaky(reruns=1)
+        def test_stays(tmp_path, caplog):
+            (tmp_path / "x").write_text("x")
+        """
+    )
+    options = ["--leaks", "--leaks-units=25", "-p", "no:cacheprovider"]
+    accepted = pytester.runpytest_subprocess(
+        *options, "-n1", "--cov=test_two", "--leaks-accept=being mended", "-v"
+    )
+    accepted.assert_outcomes(passed=2)
+    accepted.stdout.fnmatch_lines(["1 known, 1 fine", "known leak: *test_grows: being mended"])
+    accepted.stdout.fnmatch_lines(["fine: *test_stays: 25 units, at most * per call"])
+    assert 'reason = "being mended"' in (pytester.path / "leaks.toml").read_text()
+
+
+def test_an_error_at_collection_is_what_pytest_says(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("import nothing_of_this_name")
+    result = pytester.runpytest_subprocess("--leaks")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["E   ModuleNotFoundError: No module named 'nothing_of_this_name'"])
+
+
+def test_ctrl_c_leaves_no_child(pytester: pytest.Pytester) -> None:
+    begun = pytester.path / "begun"
+    pytester.makepyfile(
+        f"""
+        import pathlib, time, pytest
+
+        @pytest.mark.leaks
+        def test_waits():
+            pathlib.Path({str(begun)!r}).touch()
+            time.sleep(600)
+        """
+    )
+    session = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-q"],
+        cwd=pytester.path,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not begun.exists():
+        assert session.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    children = psutil.Process(session.pid).children(recursive=True)
+    assert children
+    os.kill(session.pid, signal.SIGINT)
+    output, _ = session.communicate(timeout=60)
+    assert session.returncode == pytest.ExitCode.INTERRUPTED
+    assert "KeyboardInterrupt" in output
+    gone, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive, gone
+
+
+def test_another_interpreter_repeats_the_tests(pytester: pytest.Pytester) -> None:
+    """One without leaklab: what runs there is found by its folder alone."""
+    if OTHER is None:
+        pytest.skip("no other CPython from 3.12 on here")
+    there = pytester.mkdir("there")
+    library = Path(pytest.__file__).parents[1]
+    for name in ("_pytest", "iniconfig", "packaging", "pluggy*", "py.py", "pygments", "pytest"):
+        for path in library.glob(name):
+            (there / path.name).symlink_to(path)
+    pytester._monkeypatch.setenv("PYTHONPATH", str(there))
+    pytester.makepyfile(
+        """
+        import os, sys, pytest
+        KEPT = []
+
+        @pytest.mark.leaks(units=30)
+        def test_version():
+            KEPT.append(os.dup(0))
+            assert sys.version_info >= (3, 12)
+        """
+    )
+    result = pytester.runpytest_subprocess(f"--leaks-python={OTHER}")
+    result.stdout.fnmatch_lines(
+        [
+            "leaklab: leak: 1 fd per call stay, 30 calls",
+            f"  again: leaklab record --python {OTHER} -- -m pytest --leaks-here=30 *",
+        ]
+    )
+
+
+def test_what_runs_inside_is_read_by_old_interpreters() -> None:
+    from leaklab.pytest_plugin.child import INSIDE
+
+    python = interpreter("3.9")
+    if python is None:
+        pytest.skip("no CPython 3.9 here")
+    program = (
+        "import leaklab_origins as o; r = o.Origins(); r.install(); print(len(r.census()) > 0)"
+    )
+    done = subprocess.run(
+        [OLD, "-B", "-c", program], cwd=INSIDE, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "True\n", done.stderr
+    for path in INSIDE.glob("*.py"):
+        code = f"compile(open({str(path)!r}).read(), 'x', 'exec')"
+        subprocess.run([OLD, "-c", code], check=True, timeout=60)

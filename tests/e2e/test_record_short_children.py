@@ -1,0 +1,73 @@
+"""Many commands that end at once: they cost little, are told as one, and hide no leak."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import recorded
+from recorded import growing_line
+
+COMMANDS = """
+    import subprocess, sys
+    for _ in range({count}):
+        subprocess.run(f"{{sys.executable}} -c pass; true", shell=True)
+"""
+# One forked process outlives those of its kind, and leaks.
+FORKS = """
+    import os, time
+    from leaklab import mark
+
+    kept = []
+
+    def remember():
+        kept.append(b"x" * 100_000)
+
+    for _ in range(8):
+        child = os.fork()
+        if not child:
+            os._exit(0)
+        os.waitpid(child, 0)
+    child = os.fork()
+    if not child:
+        for _ in range({count}):
+            remember()
+            time.sleep({pause})
+            {mark}
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.slow
+def test_short_commands_are_not_traced_and_are_one_row(tmp_path: Path) -> None:
+    source = COMMANDS.format(count=30)
+    run = recorded.record(tmp_path, source, passes=("measure", "explain"), graphs="fork")
+    measured, traced = run.meta["passes"]
+    # With a tracer in each it was ten times as long.
+    assert traced["duration_seconds"] < 1.5 * measured["duration_seconds"] + 1.0
+    rows = [row for row in run.meta["processes"] if row["pass"] == "explain"]
+    assert len(rows) < 8
+    counts = {row["role"]: row["process_count"] for row in rows if row["process_count"] > 1}
+    assert counts["python -c"] == 30
+    assert not any(row["traced"] for row in rows if row["role"] != "main")
+    # One point a call: what it needed at most.
+    (number,) = (row["process"] for row in rows if row["role"] == "python -c")
+    points = run.samples[(run.samples["process"] == number) & (run.samples["name"] == "rss_bytes")]
+    assert 25 <= len(points) <= 31
+    assert set(run.samples["process"]) <= {row["process"] for row in run.meta["processes"]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mark", "pause", "count"), [("mark()", 0.001, 100), ("", 0.1, 30)], ids=["marks", "time"]
+)
+def test_a_fork_that_outlives_the_others_is_traced(
+    tmp_path: Path, mark: str, pause: float, count: int
+) -> None:
+    source = FORKS.format(mark=mark, pause=pause, count=count)
+    run = recorded.record(tmp_path, source, passes=("explain",))
+    rows = [row for row in run.meta["processes"] if row["role"] == "fork of main"]
+    assert sum(row["process_count"] for row in rows) == 9
+    assert [row["traced"] for row in rows][-1]
+    assert growing_line(run, "fork of main") == ("remember", "target.py")

@@ -1,0 +1,99 @@
+"""True sizes of what is not Python's own: numpy, pandas, Arrow, memoryviews."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from leaklab.holders import dump_of_this_process
+from leaklab.object_graph.dominators import immediate_dominators, retained_bytes
+from leaklab.object_graph.graph import ObjectGraph
+from leaklab.object_graph.holders import node_at
+
+
+class Undisturbed(np.ndarray):
+    """None of whose code may run in the walk."""
+
+    @property
+    def base(self):
+        raise AssertionError("no code of the object may run")
+
+    dtype = nbytes = flat = base
+
+
+def texts(count):
+    return [f"text number {number}" * 4 for number in range(count)]
+
+
+def sliced(column):
+    return [column[start:] for start in range(0, len(column), 20_000)]
+
+
+def scene():
+    """Return objects by name, and what each of them should retain."""
+    values = np.array(texts(30_000), dtype=object)
+    column = pa.array(texts(50_000))
+    column_bytes = column.get_total_buffer_size()
+    table = pa.table({"x": pa.array(np.arange(200_000).tolist())})
+    strings = pd.DataFrame({"s": pd.array([f"{n:09}" for n in range(50_000)], "string[pyarrow]")})
+    mixed = pd.DataFrame({"a": np.zeros(100_000), "b": np.zeros(100_000, dtype="i4")})
+    masked = np.ma.masked_array(np.zeros(300_000), mask=np.zeros(300_000, dtype=bool))
+    objects = {
+        "view": np.zeros(500_000)[10:],
+        "reshaped": np.zeros((500, 1000)).T.reshape(-1, 2),
+        "elements": values,
+        "view of elements": values.reshape(300, 100)[5:],
+        "frame": pd.DataFrame(np.random.default_rng(1).random((200_000, 5))),
+        "mixed frame": mixed,
+        "slices": sliced(column),
+        "table": table,
+        "frame of strings": strings,
+        "memoryview": memoryview(bytes(3_000_000))[10:],
+        "masked": masked,
+        "subclass": np.zeros(400_000).view(Undisturbed),
+    }
+    expected = {
+        "view": 4_000_000,
+        "reshaped": 4_000_000,
+        "elements": sum(map(sys.getsizeof, texts(30_000))) + 8 * 30_000,
+        "frame": 8_000_000,
+        "mixed frame": 1_200_000,
+        "slices": column_bytes,
+        "table": table.get_total_buffer_size(),
+        "frame of strings": strings.memory_usage(index=False).sum(),
+        "memoryview": 3_000_000,
+        "masked": 2_700_000,
+        "subclass": 3_200_000,
+    }
+    return objects, expected
+
+
+@pytest.fixture(scope="module")
+def measured():
+    objects, expected = scene()
+    graph = ObjectGraph(dump_of_this_process())
+    retained = retained_bytes(graph, immediate_dominators(graph))
+    sizes = {name: int(retained[node_at(graph, id(one))]) for name, one in objects.items()}
+    return sizes, expected
+
+
+def test_retained_sizes_are_those_of_the_data(measured):
+    sizes, expected = measured
+    assert {name: sizes[name] for name in expected} == pytest.approx(expected, rel=0.02)
+
+
+def test_what_a_view_shares_is_not_its_own(measured):
+    sizes, _ = measured
+    assert sizes["view of elements"] < 1000
+
+
+def test_a_process_without_numpy_is_walked_as_before():
+    program = (
+        "import sys; from leaklab.probe import graph_walk, graph_arrays\n"
+        "assert graph_arrays.parts_of(list) is None\n"
+        "assert 'numpy' not in sys.modules and 'pyarrow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -1,0 +1,54 @@
+"""Lines of progress where stderr is no terminal: few, and none for a short recording."""
+
+from __future__ import annotations
+
+import io
+
+from leaklab.cli.progress import LineProgress
+
+
+def lines(seconds: int, *events: dict[str, object]) -> list[str]:
+    """What is written when four events a second say what ``events``, one a pass, say."""
+    now = [0.0]
+    stream = io.StringIO()
+    progress = LineProgress(stream, lambda: now[0])
+    for event in events:
+        for count in range(seconds * 4):
+            now[0] += 0.25
+            progress({"kind": "figures", "time_seconds": count / 4, "mark": count, **event})
+    return stream.getvalue().splitlines()
+
+
+def test_a_short_recording_is_quiet() -> None:
+    assert lines(2, {"pass": "measure"}, {"pass": "explain"}) == []
+
+
+def test_a_line_says_what_goes_on_and_what_comes_next() -> None:
+    first, second = lines(
+        6, {"pass": "measure", "next_pass": "explain"}, {"pass": "explain", "next_pass": ""}
+    )[:2]
+    assert first == (
+        "leaklab: measure pass, 5 s, 19 marks, next: the explain pass, which traces its heap"
+    )
+    assert second == "leaklab: explain pass, 0 s, the last pass"
+
+
+def test_a_long_recording_is_not_flooded() -> None:
+    assert 20 <= len(lines(3600, {"pass": "measure"})) <= 60
+
+
+def test_control_characters_of_a_target_stay_out() -> None:
+    assert all("\x1b" not in line for line in lines(20, {"pass": "measure", "text": "\x1b[2J"}))
+
+
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    now = [10.0]
+    progress = LineProgress(Gone(), lambda: now[0])
+    now[0] = 20.0
+    progress({"pass": "measure"})
+    now[0] = 1000.0
+    progress({"pass": "measure"})

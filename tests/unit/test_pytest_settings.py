@@ -1,0 +1,216 @@
+"""What markers, options and leaks.toml may say, and how outcomes read."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leaklab.pytest_plugin.child import run_name, without_own
+from leaklab.pytest_plugin.known import KnownLeaks, read
+from leaklab.pytest_plugin.outcome import (
+    BOUNDED,
+    INCONCLUSIVE,
+    LEAK,
+    Grown,
+    Outcome,
+    Site,
+    judged,
+    outcome_from_json,
+)
+from leaklab.pytest_plugin.settings import SettingsError, settings_of
+from leaklab.pytest_plugin.summary import markdown, sarif
+from leaklab.pytest_plugin.texts import MOST_LINES, headline, inconclusive_text, leak_text
+from leaklab.verdict.resources import ResourceVerdict
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "fault"),
+    [
+        ((50,), {}, "unnamed argument: 50; write units=50"),
+        ((), {"unit": 50}, "unknown: unit; allowed: units, allow, reason"),
+        ((), {"units": 5}, "units: 5; a whole number from 20 on"),
+        ((), {"units": True}, "units: True; a whole number from 20 on"),
+        ((), {"allow": {"fds": 1}, "reason": "x"}, "allow: 'fds'; allowed: rss_bytes"),
+        ((), {"allow": {"fd_count": 0}, "reason": "x"}, "allow: fd_count=0; growth per unit"),
+        ((), {"allow": {"fd_count": 1}}, "allow without its reason"),
+        ((), {"allow": ["fd_count"]}, "allow: ['fd_count']; a dict"),
+    ],
+)
+def test_wrong_settings_are_refused_by_name(
+    arguments: tuple[Any, ...], options: dict[str, Any], fault: str
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        settings_of(arguments, options)
+    assert str(raised.value).startswith(fault)
+
+
+def test_settings() -> None:
+    settings = settings_of((), {"units": 50, "allow": {"fd_count": 1}, "reason": "a pool"})
+    assert (settings.units, settings.allow, settings.reason) == (50, {"fd_count": 1.0}, "a pool")
+    assert settings_of((), {}).units is None
+
+
+def entry(name: str, verdict: str, rate: float = 0.0, more: float = 0.0) -> ResourceVerdict:
+    return ResourceVerdict(
+        name, verdict, rate, rate - 1, rate + 1, "iteration", 0.0, 60 * rate, "why", 1.0,
+        more_x=more,
+    )  # fmt: skip
+
+
+def test_a_leak_decides_and_the_heap_speaks_first() -> None:
+    outcome = judged([entry("rss_bytes", LEAK, 90), entry("heap_bytes", LEAK, 80)], 60, {})
+    assert outcome.verdict == LEAK
+    assert [grown.resource for grown in outcome.grown] == ["heap_bytes", "rss_bytes"]
+
+
+def test_allowed_growth_is_no_leak_and_more_than_allowed_is() -> None:
+    leaking = [entry("fd_count", LEAK, 1.0)]
+    assert judged(leaking, 60, {"fd_count": 1.0}).verdict == BOUNDED
+    assert judged([entry("fd_count", LEAK, 5.0)], 60, {"fd_count": 1.0}).verdict == LEAK
+
+
+def test_inconclusive_says_how_many_units_would_decide() -> None:
+    outcome = judged([entry("heap_bytes", INCONCLUSIVE, 5, more=119.2)], 60, {})
+    assert (outcome.verdict, outcome.needed_units) == (INCONCLUSIVE, 180)
+    assert inconclusive_text(outcome).startswith(
+        "leaklab: inconclusive after 60 units, 180 would decide: heap_bytes why"
+    )
+    assert judged([entry("heap_bytes", INCONCLUSIVE, more=math.inf)], 60, {}).needed_units == 120
+    assert judged([], 60, {}).verdict == INCONCLUSIVE
+
+
+def test_fine_states_its_power() -> None:
+    assert judged([entry("heap_bytes", BOUNDED, 39.0)], 60, {}).power == "at most 40 B per call"
+
+
+LEAKING = Outcome(
+    LEAK,
+    60,
+    tuple(Grown(name, 2048.0, 2000.0, 2100.0) for name in ("heap_bytes", "rss_bytes", "fd_count")),
+    tuple(Site("app.py", line, "render", 2048.0, "KEPT.append(body)") for line in range(9)),
+    tuple(f"app.KEPT{number} → list item" for number in range(9)),
+    tuple(f"descriptor: 1 per call, made at app.py:{number} open_it" for number in range(9)),
+    again="leaklab record -- -m pytest --leaks-here=60 test_app.py::test_render",
+    page="pages/test_render.html",
+)
+
+
+def test_a_failure_has_at_most_twelve_lines_and_more_of_them_verbose() -> None:
+    text = leak_text(LEAKING)
+    assert text.count("\n") + 1 <= MOST_LINES
+    assert text.splitlines()[0] == (
+        "leaklab: leak: heap grows by 2 KiB per call (1.95 KiB to 2.05 KiB, 95 %), 60 calls"
+    )
+    assert "  app.py:0 render keeps 2 KiB per call\n      KEPT.append(body)\n" in text
+    assert text.endswith("--leaks-here=60 test_app.py::test_render")
+    assert len(leak_text(LEAKING, 1).splitlines()) > 2 * MOST_LINES
+
+
+def test_outcomes_travel_as_json() -> None:
+    assert outcome_from_json(LEAKING.to_json()) == LEAKING
+    unknown = Outcome(LEAK, 60, (Grown("fd_count", 1.0, math.nan, math.nan),))
+    assert unknown.to_json()["grown"][0]["low"] is None
+
+
+def test_fingerprints_know_the_place_but_not_the_line_or_the_parameters() -> None:
+    moved = Outcome(LEAK, 99, LEAKING.grown, (Site("./app.py", 77, "render", 1.0),))
+    assert LEAKING.fingerprint("t.py::test[a]") == moved.fingerprint("t.py::test[b]")
+    assert LEAKING.fingerprint("t.py::test") != LEAKING.fingerprint("t.py::other")
+
+
+FOUND = {
+    "test": "t.py::test[a]",
+    **LEAKING.to_json(),
+    "fingerprint": LEAKING.fingerprint("t.py::test"),
+    "known": None,
+}
+
+
+def test_known_leaks_ratchet(tmp_path: Path) -> None:
+    path = tmp_path / "leaks.toml"
+    known = KnownLeaks(path)
+    assert known.reason(FOUND["fingerprint"]) is None
+    accepting = KnownLeaks(path, 'until "2.0" is out')
+    accepting.write(accepting.added([FOUND, FOUND]))
+    known = KnownLeaks(path)
+    assert known.reason(FOUND["fingerprint"]) == 'until "2.0" is out'
+    (only,) = read(path)
+    assert (only.test, len(only.since)) == ("t.py::test", 10)
+    assert not known.vanished([FOUND])
+    assert not known.vanished([{"test": "other.py::test", "verdict": BOUNDED}])
+    assert not known.vanished([{"test": "t.py::test[a]", "verdict": INCONCLUSIVE}])
+    assert known.vanished([{"test": "t.py::test[a]", "verdict": BOUNDED}]) == [only]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("[[leak]", "cannot be read"),
+        ('[[leak]]\nfingerprint = "a"\ntest = "t"\nsince = "2026-01-01"', "leak 1: no reason"),
+        ('[[leak]]\nwhy = "a"', "leak 1: unknown: why"),
+    ],
+)
+def test_a_wrong_file_of_known_leaks_is_refused(tmp_path: Path, text: str, fault: str) -> None:
+    path = tmp_path / "leaks.toml"
+    path.write_text(text)
+    with pytest.raises(pytest.UsageError, match=fault):
+        read(path)
+
+
+def test_summaries_for_machines(tmp_path: Path) -> None:
+    (result,) = sarif([FOUND], tmp_path)["runs"][0]["results"]
+    where = result["locations"][0]["physicalLocation"]
+    assert where["artifactLocation"]["uri"] == "app.py"
+    assert result["level"] == "error"
+    known = {**FOUND, "known": "because"}
+    assert sarif([known], tmp_path)["runs"][0]["results"][0]["level"] == "note"
+    text = markdown([FOUND, {**FOUND, "verdict": BOUNDED, "grown": []}])
+    assert text.startswith("### Leaks: 1 leak, 0 known, 0 inconclusive, 1 fine\n")
+    assert f"| `t.py::test[a]` | leak | {headline(LEAKING)} |" in text
+
+
+def test_the_other_interpreter_gets_no_option_of_ours() -> None:
+    words = ["-q", "--leaks", "--leaks-units", "30", "--leak-guard", "--leaks-report=x", "tests"]
+    assert without_own(words) == ["-q", "tests"]
+    assert len(run_name("tests/test_a.py::TestX::test_y[" + "z" * 300 + "]")) < 120
+
+
+def test_both_sides_look_for_the_same_variable() -> None:
+    from leaklab import pytest_plugin
+    from leaklab.pytest_plugin.inside import leaklab_inside
+
+    assert pytest_plugin.REQUEST_VARIABLE == leaklab_inside.REQUEST_VARIABLE
+
+
+def test_a_suite_without_leak_tests_pays_for_one_small_module() -> None:
+    program = (
+        "import sys, pytest, _pytest.fixtures, leaklab\n"
+        "before = set(sys.modules)\n"
+        "import leaklab.pytest_plugin\n"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == ["leaklab.pytest_plugin"]
+
+
+def test_loading_the_plugin_takes_less_than_five_milliseconds() -> None:
+    program = (
+        "import time, pytest, _pytest.fixtures\n"
+        "begin = time.process_time()\n"
+        "import leaklab.pytest_plugin\n"
+        "print(time.process_time() - begin)"
+    )
+    command = [sys.executable, "-c", program]
+    # The least of a few: what else this machine does at the moment is no cost of ours.
+    seconds = min(
+        float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        for _ in range(3)
+    )
+    assert seconds < 0.005
