@@ -59,7 +59,7 @@ def test_a_leak_fails_and_a_crash_fails_as_itself(pytester: pytest.Pytester) -> 
     result.assert_outcomes(passed=1, failed=3)
     result.stdout.fnmatch_lines(
         [
-            "leaklab: leak: 1 fd per call stay, 40 calls",
+            "leaklab: leak: 1 fd per call* stay, 40 calls",
             "  descriptor: 1 per call, made at a suite/test_suite.py:* test_page: pages.append*",
             "  again: leaklab record -- -m pytest --leaks-here=40 'a suite/test_suite.py::*",
             "leaklab: marker leaks: unknown: unit; allowed: units, allow, reason",
@@ -163,7 +163,7 @@ def test_another_interpreter_repeats_the_tests(pytester: pytest.Pytester) -> Non
     result = pytester.runpytest_subprocess(f"--leaks-python={OTHER}")
     result.stdout.fnmatch_lines(
         [
-            "leaklab: leak: 1 fd per call stay, 30 calls",
+            "leaklab: leak: 1 fd per call* stay, 30 calls",
             f"  again: leaklab record --python {OTHER} -- -m pytest --leaks-here=30 *",
         ]
     )

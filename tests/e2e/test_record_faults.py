@@ -513,7 +513,7 @@ def test_more_processes_than_are_followed(tmp_path: Path, monkeypatch: pytest.Mo
         for _ in range(20):
             pid = os.fork()
             if not pid:
-                time.sleep(0.3)
+                time.sleep(1.5)  # longer than what is told as one row
                 os._exit(0)
             children.append(pid)
         for pid in children:

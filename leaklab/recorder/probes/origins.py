@@ -19,6 +19,8 @@ from leaklab.store import RunWriter
 
 # Stacks of these calls lie beside those of allocations; this tells them apart.
 ALLOCATOR = "origin"
+# What the probe's wrappers in the target are compiled as.
+OWN_FILE = "<leaklab>"
 _MOST_PARTS = 50
 
 
@@ -106,17 +108,22 @@ class _Told:
     def __init__(self, paths: SourcePaths, at_marks: Pacing, by_time: Pacing) -> None:
         self.at_marks, self.by_time = at_marks, by_time
         self._paths = paths
-        self._frame_ids: list[int] = []
+        # None for frames of the probe's own wrappers, which are no part of the target.
+        self._frame_ids: list[int | None] = []
         self._stack_ids: dict[int, int] = {}
 
     def take(self, found: dict[str, Any], stacks: StackTable) -> list[list[Any]]:
         """Return the rows of one answer with the run's numbers of stacks."""
         for function, file, line in found.get("frames", ()):
+            own = file == OWN_FILE
             self._frame_ids.append(
-                stacks.frame(str(function), str(file), int(line), paths=self._paths)
+                None
+                if own
+                else stacks.frame(str(function), str(file), int(line), paths=self._paths)
             )
         for number, frames in found.get("stacks", ()):
-            frame_ids = tuple(self._frame_ids[int(frame)] for frame in frames)
+            known = (self._frame_ids[int(frame)] for frame in frames)
+            frame_ids = tuple(number for number in known if number is not None)
             self._stack_ids[int(number)] = stacks.add_numbered(ALLOCATOR, frame_ids)
         return [
             [str(kind), self._stack_ids.get(stack), how, int(count), str(subject)]
