@@ -73,7 +73,7 @@ def test_a_leak_fails_and_a_crash_fails_as_itself(pytester: pytest.Pytester) -> 
         for entry in ET.parse(pytester.path / "junit.xml").iter("property")
     }
     assert properties["leaklab_verdict"] == "leak"
-    assert "| leak | 1 fd per call stay" in summary.read_text()
+    assert "| leak | 1 fd per call" in summary.read_text()
 
 
 def test_a_ratchet_with_workers_coverage_and_reruns(pytester: pytest.Pytester) -> None:
