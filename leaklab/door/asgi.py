@@ -6,16 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from leaklab.door.gate import Answer, Gate
-from leaklab.door.keeper import FIGURE_SECONDS
+from leaklab.door.gate import Answer, Doorway
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-class LeakDoor:
+class LeakDoor(Doorway):
     """Wrap an ASGI application: ``app = LeakDoor(app, token=…)``; see `leaklab.door.gate.Gate`.
 
     Shut without a token and without ``loopback=True``: then it only hands requests on. ``GET
@@ -23,25 +21,9 @@ class LeakDoor:
     look at what one holds, ``GET`` of the same has the answer.
     """
 
-    def __init__(
-        self,
-        app: App,
-        *,
-        token: str | None = None,
-        loopback: bool = False,
-        path: str = "/leaklab",
-        folder: str | None = None,
-        figure_seconds: float = FIGURE_SECONDS,
-    ) -> None:
-        self._app = app
-        self._gate = Gate(path, token, loopback, folder, figure_seconds)
-        self._begun = False
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what is the door's; hand everything else to the application."""
-        if not self._begun:
-            self._begun = True
-            self._gate.begin()
+        self._begin()
         if scope["type"] != "http" or not self._gate.is_mine(scope["path"]):
             await self._app(scope, receive, send)
             return

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaklab.door import folder as store
-from leaklab.door.keeper import WALK_SECONDS, keeper
+from leaklab.door.keeper import FIGURE_SECONDS, WALK_SECONDS, keeper
 from leaklab.errors import LeaklabError, UsageError
 
 TOKEN_VARIABLE = "LEAKLAB_DOOR_TOKEN"  # noqa: S105 - the name of a variable, not a token
@@ -129,6 +129,35 @@ class Gate:
         store.write(result, {"state": "asked"})
         store.write(own.folder / f"request-{pid}.json", {"asked": time.time()})
         return Answer(202, {"worker": pid, "state": "asked", "within_seconds": WALK_SECONDS})
+
+
+class Doorway:
+    """An application with a gate before it; the two kinds of server differ in how they are asked.
+
+    app: what is handed every request that is not the door's. token, loopback: see `Gate`. path:
+    where the door is. folder: what the workers share, by default one in the temporary folder.
+    figure_seconds: how often figures are taken.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        *,
+        token: str | None = None,
+        loopback: bool = False,
+        path: str = "/leaklab",
+        folder: str | None = None,
+        figure_seconds: float = FIGURE_SECONDS,
+    ) -> None:
+        self._app = app
+        self._gate = Gate(path, token, loopback, folder, figure_seconds)
+        self._begun = False
+
+    def _begin(self) -> None:
+        """Begin at the first request: then the worker is forked, and its loop runs."""
+        if not self._begun:
+            self._begun = True
+            self._gate.begin()
 
 
 def judged(folder: str) -> dict[str, Any]:

@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from leaklab.door.gate import Answer, Gate
-from leaklab.door.keeper import FIGURE_SECONDS
-
-App = Callable[[dict[str, Any], Any], Iterable[bytes]]
+from leaklab.door.gate import Answer, Doorway
 
 
-class LeakDoor:
+class LeakDoor(Doorway):
     """Wrap a WSGI application: ``app = LeakDoor(app, token=…)``, as that for ASGI."""
-
-    def __init__(
-        self,
-        app: App,
-        *,
-        token: str | None = None,
-        loopback: bool = False,
-        path: str = "/leaklab",
-        folder: str | None = None,
-        figure_seconds: float = FIGURE_SECONDS,
-    ) -> None:
-        self._app = app
-        self._gate = Gate(path, token, loopback, folder, figure_seconds)
-        self._begun = False
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer what is the door's; hand everything else to the application."""
-        if not self._begun:
-            self._begun = True
-            self._gate.begin()
+        self._begin()
         path = environ.get("PATH_INFO", "")
         if not self._gate.is_mine(path):
-            return self._app(environ, start_response)
+            handed_on: Iterable[bytes] = self._app(environ, start_response)
+            return handed_on
         headers = {
             key[5:].replace("_", "-").lower(): str(value)
             for key, value in environ.items()
