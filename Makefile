@@ -34,7 +34,7 @@ $(STAMP): pyproject.toml
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check uv \
 	    || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'; \
 	fi
-	@$(INSTALL) --editable '.[cases,cluster,s3]'
+	@$(INSTALL) --editable '.[audit,cases,cluster,metrics,s3]'
 	@$(BIN)/python -m compileall -q leaklab
 	@touch $@
 
