@@ -121,6 +121,8 @@ def _circumstances(run: ShownRun) -> Iterable[str]:
         yield f"given back after the work, which is not judged: {amounts}"
     # What the user asked for (phases of a drive, a stop) is said already, or is no news.
     events = [event for event in meta["events"] if event.get("kind") not in ("phase", "stop")]
+    # Each pass says the same again; once is enough.
+    events = list({(event.get("kind"), event.get("text")): event for event in events}.values())
     for event in events[:SHOWN_EVENT_COUNT]:
         yield f"{safe(event.get('kind'))}: {safe(event.get('text'))}"
     hidden = len(events) - SHOWN_EVENT_COUNT
