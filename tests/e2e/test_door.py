@@ -144,17 +144,25 @@ def test_a_worker_says_what_leaks_and_what_holds_it(name: str, tmp_path: Path) -
             service.ask("/leak")
             workers = {int(path.stem.split("-")[1]) for path in service.folder.glob("worker-*")}
         assert len(workers) == 2
-        worker = min(workers)
-        first = service.look(worker)
-        assert first["state"] == "complete", first
-        assert not first["compared"]
+        for worker in workers:
+            first = service.look(worker)
+            assert first["state"] == "complete", first
+            assert not first["compared"]
         for _ in range(200):
             assert service.ask("/leak")[1] == b"ok"  # no worker has loaded the analysis
-        second = service.look(worker)
-        assert second["compared"]
-        grown = next(row for row in second["holders"] if "SESSIONS" in row["path"])
-        assert grown["growth_bytes"] > 20_000 * 10
-        assert second["held_seconds"] < 0.5
+        # Which worker takes a request is the kernel's choice: one may have taken nearly all.
+        gained = {}
+        for worker in workers:
+            second = service.look(worker)
+            assert second["compared"]
+            assert second["held_seconds"] < 0.5
+            gained[worker] = sum(
+                row["growth_bytes"] or 0
+                for row in second["holders"]
+                if row["path"].endswith("SESSIONS")
+            )
+        worker = max(gained, key=lambda one: gained[one])
+        assert gained[worker] > 20_000 * 50
         assert str(tmp_path) not in json.dumps(second)
         status, said = service.ask("/leaklab")
         assert status == 200
