@@ -78,7 +78,7 @@ def look(dump: Path, walker: int, result: Path, held_seconds: float) -> None:
         return
     finally:
         dump.unlink(missing_ok=True)
-    rows = _holders(tables["paths"], before.get("counts") or {})
+    rows = _holders(tables["paths"], before.get("counts"))
     counts = {row.pop("fingerprint"): [row["count"], row["retained_bytes"]] for row in rows}
     store.write(result.with_suffix(".last"), {"counts": counts})
     ranked = sorted(rows, key=lambda row: (row["growth_bytes"] or 0, row["retained_bytes"]))[::-1]
@@ -101,13 +101,15 @@ def look(dump: Path, walker: int, result: Path, held_seconds: float) -> None:
     )
 
 
-def _holders(paths: Any, before: dict[str, Any]) -> list[dict[str, Any]]:
-    """Path nodes of the target's own that hold much, with their growth where it is known."""
+def _holders(paths: Any, before: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Path nodes of the target's own, with their growth since the look before, if there was one.
+
+    What was not there at that look has grown from nothing.
+    """
     own = paths[(paths["tree"] == "path") & (paths["kind"] != "leaklab")]
-    own = own.sort_values("retained_bytes", ascending=False).head(50 * HOLDER_COUNT)
     rows = []
     for row in own.to_dict("records"):
-        was = before.get(str(row["fingerprint"]))
+        was = None if before is None else before.get(str(row["fingerprint"]), (0, 0))
         count, retained = int(row["count"]), int(row["retained_bytes"])
         rows.append(
             {

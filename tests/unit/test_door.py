@@ -132,3 +132,24 @@ def test_a_program_without_http_is_asked_through_its_folder(tmp_path: Path) -> N
     assert asked.returncode == 0, asked.stderr
     holders = json.loads(asked.stdout)["holders"]
     assert any(row["path"].startswith("__main__.HELD") for row in holders)
+
+
+def test_what_was_not_there_at_the_look_before_has_grown_from_nothing() -> None:
+    import pandas as pd
+
+    from leaklab.door.analysis import _holders
+
+    paths = pd.DataFrame(
+        {
+            "tree": ["path", "path", "dominator"],
+            "kind": ["module", "module", "module"],
+            "fingerprint": ["a", "b", "a"],
+            "path": ["app.OLD", "app.NEW", "app.OLD"],
+            "type": ["list", "list", "list"],
+            "count": [1, 1, 1],
+            "retained_bytes": [500, 7000, 500],
+        }
+    )
+    growth = {row["path"]: row["growth_bytes"] for row in _holders(paths, {"a": [1, 400]})}
+    assert growth == {"app.OLD": 100, "app.NEW": 7000}
+    assert {row["growth_bytes"] for row in _holders(paths, None)} == {None}
