@@ -72,7 +72,6 @@ class Drive:
         self._poll_due = 0.0
         self._busy = (0.0, 0.0)
         self._port = ServicePort(port)
-        self._given_port = port
 
     def step(self, now: float, pids: Iterable[int], own_ports: Collection[int] = ()) -> bool:
         """Go on; returns True once the last phase is over.
@@ -149,7 +148,7 @@ class Drive:
 
     def _tell_port(self) -> None:
         chosen, others = self._port.chosen, self._port.others
-        if others and self._given_port is None:
+        if others and not self._port.is_named:
             rest = ", ".join(map(str, others))
             text = f"load goes to port {chosen}; the target listens on {rest} too: --drive-port"
             self._tell("port", text)
@@ -162,7 +161,7 @@ class Drive:
             self._busy = (now, busy_seconds)
         quiet = now - self._busy[0] > QUIET_SECONDS
         # Whoever has named a port waits for that one; else what sleeps without a port is ready.
-        quiet = quiet and self._given_port is None and self._port.chosen is None
+        quiet = quiet and not self._port.is_named and self._port.chosen is None
         return listens or quiet or now > READY_SECONDS
 
 

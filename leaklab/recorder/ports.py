@@ -28,6 +28,11 @@ class ServicePort:
         self.chosen: int | None = wanted
         self.others: list[int] = []
 
+    @property
+    def is_named(self) -> bool:
+        """Whether the user has said which port it is."""
+        return self._wanted is not None
+
     def settled(self, now: float, pids: Iterable[int], left_out: Collection[int]) -> bool:
         """Look at ``now`` seconds; returns whether the service listens and its port is known.
 
@@ -39,7 +44,7 @@ class ServicePort:
         if set(holders) != set(self._seen):
             self._changed = now
             self._seen = {port: self._seen.get(port, now) for port in holders}
-        if self._wanted is not None:
+        if self.is_named:
             return self._wanted in holders
         self.chosen = _likely(self._seen, holders)
         self.others = sorted(set(holders) - {self.chosen})

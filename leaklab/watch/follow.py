@@ -33,7 +33,6 @@ class Life:
     process: psutil.Process
     started: float
     number: int
-    first_age_seconds: float
     series: dict[str, EvenSeries] = field(default_factory=dict)
     verdicts: dict[str, ResourceVerdict] = field(default_factory=dict)
     judged_span_seconds: float = 0.0
@@ -169,7 +168,7 @@ class Follower:
         if slot in self.restart_counts:
             self.restart_counts[slot] += 1
         self.restart_counts.setdefault(slot, 0)
-        life = Life(slot, process, started, self._number, max(self._clock() - started, 0.0))
+        life = Life(slot, process, started, self._number)
         self._number += 1
         self.lives[slot] = life
         return life
