@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
@@ -103,12 +102,8 @@ class Recorder:
 
 @pytest.mark.parametrize("pass_name", ["measure", "explain"])
 def test_a_killed_recorder_leaves_the_target_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pass_name: str
+    tmp_path: Path, temporary: Path, pass_name: str
 ) -> None:
-    temporary = tmp_path / "t"
-    temporary.mkdir()
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     recorder = Recorder(tmp_path, pass_name)
     target = recorder.wait_until_half()
     recorder.wait_until_handed_over()
