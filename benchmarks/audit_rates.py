@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import json
 import re
 import shutil
@@ -152,6 +153,7 @@ def joined_rows(case_ids):
     """Audit whole targets with recordings: the states of all candidates by case and variant."""
     import leaklab as ll
     from leaklab.catalogue.recording import target_arguments
+    from leaklab.catalogue.services import start_service
 
     rows = []
     for case_id in case_ids:
@@ -160,7 +162,10 @@ def joined_rows(case_ids):
         for name, variant in case.variants.items():
             if variant.role not in ("before", "better_fix") or case.missing():
                 continue
-            with tempfile.TemporaryDirectory() as folder:
+            with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+                environment = dict(variant.environment)
+                for service in case.services:
+                    environment |= stack.enter_context(start_service(service))
                 # The audited program is what the variant runs, as the static rates have it.
                 target = Path(folder, "cases", case_id, "target.py")
                 target.parent.mkdir(parents=True)
@@ -172,7 +177,7 @@ def joined_rows(case_ids):
                     command=[str(target), *target_arguments(name, values)[1:]],
                     passes=variant.passes or case.passes or ("measure", "explain"),
                     watch_files=case.watch_files,
-                    env=dict(variant.environment),
+                    env=environment,
                     cwd=folder,
                     store=f"{folder}/runs",
                     progress=lambda event: None,
