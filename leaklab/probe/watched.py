@@ -115,9 +115,15 @@ class Watched:
                 continue
             if file not in self._files:
                 self._files[file] = os.path.realpath(file)
-            known = self._files[file] in self._modules
-            # The program's own file may be imported under a second name as well.
-            if self._files[file] in wanted and (name == "__main__" or not known):
+            known = self._modules.get(self._files[file])
+            # The program's own file may be imported under a second name as well; and a module
+            # that was never loaded (bottle.ext) may say that it is of another's file.
+            better = (
+                known is None
+                or name == "__main__"
+                or (known.get("__name__") != "__main__" and known.get("__spec__") is None)
+            )
+            if self._files[file] in wanted and better:
                 self._modules[self._files[file]] = names
 
     def _search_instances(self):
