@@ -282,6 +282,9 @@ def stored(rows, corpus, states, joined):
         entry["confirmed"] = sorted(
             {each["rule"] for each in row["confirmed"] if each["about"] or not entry["leaks"]}
         )
+        entry["confirmed_elsewhere"] = sorted(
+            {each["rule"] for each in row["confirmed"] if entry["leaks"] and not each["about"]}
+        )
     sources = {"catalogue": rows, "corpus": corpus}
     found = {
         name: {
