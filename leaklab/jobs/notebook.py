@@ -104,9 +104,9 @@ def run_notebook(
 
     `parameters` may be text (from a command line) or values. `store` is where its recordings go.
     `resume` keeps what an earlier job with the same notebook, parameters and leaklab has left.
-    `progress` gets what the notebook writes to stderr, line by line. What an earlier job has left
-    is moved to ``earlier/``, and what changed since the newest with the same parameters is said on
-    top of the page and in verdict.json (``changed``, with ``since``).
+    `progress` gets what the notebook writes to stderr, and its progress, line by line. What an
+    earlier job has left is moved to ``earlier/``, and what changed since the newest with the same
+    parameters is said on top of the page and in verdict.json (``changed``, with ``since``).
 
     Raises UsageError before anything starts when a parameter is unknown or not allowed, and
     LeaklabError when the notebook is unreadable or the output cannot be written. A notebook whose

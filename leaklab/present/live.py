@@ -25,8 +25,8 @@ _WIDTH, _HEIGHT = 420, 70
 def notebook_progress(label: str) -> Iterator[Any]:
     """The progress callback for a recording started here; None outside a Jupyter kernel.
 
-    In a job ($LEAKLAB_PROGRESS is "lines") it writes lines to stderr, else it shows a curve of the
-    resident set size that ends as one line saying what was recorded.
+    In a job ($LEAKLAB_PROGRESS is "lines") it rewrites one line of stdout, else it shows a curve of
+    the resident set size that ends as one line saying what was recorded.
     """
     shown: Lines | Curve | None = None
     if os.environ.get("LEAKLAB_PROGRESS") == "lines":
@@ -69,13 +69,17 @@ def _in_kernel() -> bool:
 
 
 class Lines:
-    """One line when a pass starts and every few seconds."""
+    """One line, rewritten when a pass starts and every few seconds.
+
+    A carriage return goes before each state: a notebook shows the last one, a job's log all.
+    """
 
     def __init__(self, label: str) -> None:
         self.label = label
         self.started = time.monotonic()
         self.pass_name = ""
         self.written = 0.0
+        self.width = 0
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         """Take the recorder's figures."""
@@ -87,10 +91,13 @@ class Lines:
 
     def close(self, outcome: str) -> None:
         """Say how it ended."""
-        self._write(f"{outcome} after {time.monotonic() - self.started:.1f} s")
+        self._write(f"{outcome} after {time.monotonic() - self.started:.1f} s", end="\n")
 
-    def _write(self, text: str) -> None:
-        print(f"{self.label}: {text}", file=sys.stderr, flush=True)
+    def _write(self, text: str, end: str = "") -> None:
+        line = f"{self.label}: {text}"
+        # What is shorter than the line before would leave its end standing.
+        print(f"\r{line:<{self.width}}", end=end, flush=True)
+        self.width = len(line)
 
 
 class Curve:

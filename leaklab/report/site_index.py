@@ -61,7 +61,7 @@ def _mechanism_title(name: str) -> str:
 
 
 def _card(entry: IndexEntry) -> dict[str, Any]:
-    words = [entry.id, entry.title, entry.mechanism, entry.missing]
+    words = [entry.id, entry.title, entry.mechanism, entry.missing, *entry.needs]
     words += [f"{v['name']} {v['verdict']} {v['rate']}" for v in entry.variants]
     words += [" ".join(claim.values()) for claim in entry.claims]
     return asdict(entry) | {

@@ -41,6 +41,7 @@ def outputs_of(result: NotebookResult) -> str:
 
 def test_a_job_leaves_notebook_page_and_verdict_and_is_not_done_twice(tmp_path: Path) -> None:
     says = "import os, sys\nprint(os.environ['LEAKLAB_STORE'])\nprint('half', file=sys.stderr)"
+    says += "\nprint('\\rdemo: 2 s', end='')"
     path = write(tmp_path, PARAMETERS, SHOW, says)
     said: list[str] = []
 
@@ -59,7 +60,7 @@ def test_a_job_leaves_notebook_page_and_verdict_and_is_not_done_twice(tmp_path: 
     assert str(tmp_path / "store") in outputs_of(result)
     assert "leaklab-job-" not in Path(result.executed).read_text()
     assert "<html" in Path(result.html).read_text()
-    assert said == ["half"]
+    assert sorted(said) == ["demo: 2 s", "half"]
     assert result.exit_status() == 0
     assert result.exit_status(("leak",)) == 3
     assert result.exit_status(("inconclusive", "unexpected")) == 0

@@ -199,5 +199,6 @@ def test_index_lists_cases_by_mechanism_and_claims_by_document(tmp_path):
     assert html.count('class="item"') == sum(len(c.claims) for c in catalogue().values())
     assert 'href="cases/unbounded-cache.html"' in html
     assert '<a href="00/00.html">Start &lt;here&gt;</a>' in html
+    assert re.search(r'data-words="lingering-schedulers [^"]*apscheduler', html)  # what it runs on
     assert html.count("<polyline") == 2
     assert 'aria-label="live heap, before, documented_fix' in html
