@@ -126,7 +126,7 @@ class KernelAudit:
 
     def _table(self) -> Table:
         least = _LEAST_SHARE * self.seen_bytes
-        large = [one for one in self.holdings[:_SHOWN_COUNT] if one.bytes >= least]
+        large = [one for one in self.holdings if one.beyond_bytes >= least][:_SHOWN_COUNT]
         rows = [(one.bytes_text(), one.text(), one.line) for one in large]
         return Table(["frees", "what is held", "the line that frees it"], rows, numbers=["frees"])
 
@@ -139,7 +139,7 @@ class KernelAudit:
 
     def _rest(self) -> str:
         left = len(self.holdings) - len(self._table().rows)
-        more = f"{left} smaller holdings are in .frame(). " if left else ""
+        more = f"{left} smaller holdings, or around these, are in .frame(). " if left else ""
         shares = ", ".join(
             f"{part['name']} {amount('heap_bytes', part['bytes'])}" for part in self.parts
         )
