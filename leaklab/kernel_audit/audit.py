@@ -112,11 +112,11 @@ class KernelAudit:
         now = {one.key: one for one in self.holdings}
         rows = []
         for key in {**now, **before}:
-            one = now.get(key) or before[key]
-            size = now[key].bytes if key in now else 0
-            change = size - (before[key].bytes if key in before else 0)
-            if change:
-                rows.append((change, one))
+            one, other = now.get(key), before.get(key)
+            change = (one.bytes if one else 0) - (other.bytes if other else 0)
+            own = (one.beyond_bytes if one else 0) - (other.beyond_bytes if other else 0)
+            if abs(own) > _LEAST_CHANGE * abs(change):  # else it is that of a holding inside it
+                rows.append((change, one or before[key]))
         rows.sort(key=lambda row: -abs(row[0]))
         return KernelDifference(
             rows,
