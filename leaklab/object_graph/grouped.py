@@ -195,11 +195,11 @@ def _by_holders(
     members = members[np.argsort(-one.retained[members], kind="stable")]
     number = np.cumsum(leading) - 1
     source, target, size = number[source[inside]], number[target[inside]], int(leading.sum())
+    told_apart = members[:_MOST_HOLDERS]
     reached = [
-        _reached(source, target, number[members[chosen]], size)[number[heads]]
-        for chosen in (*([place] for place in range(len(members))[:_MOST_HOLDERS]),
-                       slice(_MOST_HOLDERS, None))
-    ]  # fmt: skip
+        _reached(source, target, number[chosen], size)[number[heads]]
+        for chosen in (*told_apart.reshape(-1, 1), members[_MOST_HOLDERS:])
+    ]
     known = ~reached.pop()
     if not reached or not known.any():
         return
