@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError
+from leaklab.jupyter.heard import Heard
+from leaklab.present.live import cell_display
 from leaklab.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -67,15 +69,21 @@ def record_cell(shell: Any, cell: str, options: dict[str, Any]) -> RecordedCell:
     cell = _numbered_as_shown(cell)
     _refuse_await(shell, cell)
     settings["cells"] = _cells(shell, cell)
+    label = "/".join(filter(None, (settings["name"], settings["variant"])))
+    show = cell_display(label) if options.get("live", True) else None
     with Scratch("cell") as folder:
         channel = str(Path(folder, "channel"))
-        with _attendant({**settings, "pid": os.getpid(), "channel": channel}) as attendant:
-            with _session(channel, attendant):
+        with _attendant({**settings, "pid": os.getpid(), "channel": channel}, label) as attendant:
+            assert attendant.stdout is not None
+            heard = Heard(attendant.stdout, show)
+            with _session(channel, attendant, heard):
                 error = _error_of(shell.run_cell(cell, store_history=False))
-            said = _last_line(attendant)
+            said = heard.last_line()
     kind, _, text = said.partition(" ")
     if kind != "run":
         raise LeaklabError(text or "the recorder ended without a word; record again")
+    if show is not None:
+        show(f"{label}: recorded", "")
     if error is not None:
         _note_error(Path(text, "run.json"), error)
     return RecordedCell(Run(open_run(text)), error)
@@ -133,9 +141,9 @@ def _note_error(meta_file: Path, error: BaseException) -> None:
 
 
 @contextlib.contextmanager
-def _attendant(options: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
+def _attendant(options: dict[str, Any], label: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [sys.executable, "-m", "leaklab.jupyter.attendant"],
+        [sys.executable, "-m", "leaklab.jupyter.attendant", label],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -155,7 +163,7 @@ def _attendant(options: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextlib.contextmanager
-def _session(channel: str, attendant: subprocess.Popen[str]) -> Iterator[None]:
+def _session(channel: str, attendant: subprocess.Popen[str], heard: Heard) -> Iterator[None]:
     """Marks of this process are told to the recorder; afterwards they cost nothing again."""
     from leaklab.probe import marks
     from leaklab.probe.session import Session
@@ -163,9 +171,7 @@ def _session(channel: str, attendant: subprocess.Popen[str]) -> Iterator[None]:
     deadline = time.monotonic() + START_SECONDS
     while not Path(channel).exists():
         if attendant.poll() is not None:
-            raise LeaklabError(
-                _last_line(attendant).partition(" ")[2] or "the recorder did not start"
-            )
+            raise LeaklabError(heard.last_line().partition(" ")[2] or "the recorder did not start")
         if time.monotonic() > deadline:
             raise LeaklabError(f"the recorder did not start within {START_SECONDS:g} seconds")
         time.sleep(_POLL_SECONDS)
@@ -198,10 +204,3 @@ def _kernel_set_aside() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
-
-
-def _last_line(attendant: subprocess.Popen[str]) -> str:
-    """What the recorder says at its end."""
-    assert attendant.stdout is not None
-    lines = attendant.stdout.read().splitlines()
-    return lines[-1] if lines else ""
