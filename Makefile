@@ -58,7 +58,7 @@ lab: $(STAMP) ## JupyterLab on the notebooks
 
 test: $(TEST_STAMP) ## all tests, with lint and types
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 lint: $(TEST_STAMP) ## ruff and mypy
 	$(BIN)/ruff check .

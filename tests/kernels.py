@@ -1,6 +1,7 @@
 """A real Jupyter kernel, asked cell by cell."""
 
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,15 +62,17 @@ class Kernel:
 
 @contextmanager
 def started_kernel(folder: Path) -> Iterator[Kernel]:
-    """A kernel with a store and a profile of its own in `folder`."""
+    """A kernel with a store, a profile and a folder of temporary files of its own."""
     manager = KernelManager(kernel_name="python3")
     environment = {**os.environ, "LEAKLAB_STORE": str(folder / "store"), "IPYTHONDIR": str(folder)}
     environment.pop("LEAKLAB_PROGRESS", None)
-    manager.start_kernel(cwd=str(folder), env=environment)
-    try:
-        kernel = Kernel(manager)
-        yield kernel
-        kernel.client.stop_channels()
-    finally:
-        manager.shutdown_kernel(now=True)
-        manager.cleanup_resources()
+    # Short, for sockets are made in it, and of nobody else: what is left there is counted.
+    with tempfile.TemporaryDirectory(prefix="k") as temporary:
+        manager.start_kernel(cwd=str(folder), env={**environment, "TMPDIR": temporary})
+        try:
+            kernel = Kernel(manager)
+            yield kernel
+            kernel.client.stop_channels()
+        finally:
+            manager.shutdown_kernel(now=True)
+            manager.cleanup_resources()

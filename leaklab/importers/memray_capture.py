@@ -27,9 +27,9 @@ def recognise(head: bytes) -> bool:
 
 def format_version(path: Path) -> int | None:
     """Return the version of the file format in the header; None where it is cut off before."""
-    from leaklab.recorder.captures.replay import head
+    from leaklab.recorder.captures.capture import first_block
 
-    begin = head(path)[: len(_MAGIC) + 4]
+    begin = first_block(path)[: len(_MAGIC) + 4]
     if len(begin) < len(_MAGIC) + 4:
         return None
     if not begin.startswith(_MAGIC):

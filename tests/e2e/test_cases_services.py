@@ -44,13 +44,13 @@ def open_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def servers() -> set[int]:
-    """The ids of all our guards' and servers' processes."""
-    names = ("server_guard.py", "leaklab-postgres-", "valkey-server")
+def servers(folder: Path) -> set[int]:
+    """The ids of the guards and servers that keep their files below this folder."""
     return {
         process.pid
-        for process in psutil.process_iter(["cmdline"])
-        if any(name in part for part in process.info["cmdline"] or () for name in names)
+        for process in psutil.process_iter(["cmdline", "environ"])
+        if (process.info["environ"] or {}).get("TMPDIR") == str(folder)
+        or any(str(folder) in part for part in process.info["cmdline"] or ())
     }
 
 
@@ -85,7 +85,6 @@ def test_valkey_answers_only_with_the_password() -> None:
 def test_no_server_outlives_a_leaklab_that_is_killed(name: str, open_folder: Path) -> None:
     if (reason := missing_service(name)) is not None:
         pytest.skip(reason)
-    before = servers()
     done = subprocess.run(
         [sys.executable, "-c", KILLED, name],
         stdout=subprocess.PIPE,
@@ -96,19 +95,19 @@ def test_no_server_outlives_a_leaklab_that_is_killed(name: str, open_folder: Pat
     assert done.returncode == -signal.SIGKILL
     assert "://" in done.stdout
     deadline = time.monotonic() + 15
-    while servers() - before and time.monotonic() < deadline:
+    while servers(open_folder) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not servers() - before
+    assert not servers(open_folder)
     assert not list(open_folder.iterdir())
 
 
 def test_ones_own_server_is_used_instead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAKLAB_REDIS_URL", "redis://elsewhere:6379/1")
-    before = servers()
+    before = psutil.Process().children(recursive=True)
     assert missing_service("valkey") is None
     with start_service("valkey") as environment:
         assert environment == {"LEAKLAB_REDIS_URL": "redis://elsewhere:6379/1"}
-        assert servers() == before
+        assert psutil.Process().children(recursive=True) == before
 
 
 CASE = """

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
@@ -103,12 +102,8 @@ class Recorder:
 
 @pytest.mark.parametrize("pass_name", ["measure", "explain"])
 def test_a_killed_recorder_leaves_the_target_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pass_name: str
+    tmp_path: Path, temporary: Path, pass_name: str
 ) -> None:
-    temporary = tmp_path / "t"
-    temporary.mkdir()
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     recorder = Recorder(tmp_path, pass_name)
     target = recorder.wait_until_half()
     recorder.wait_until_handed_over()
@@ -462,7 +457,7 @@ def test_a_target_that_goes_into_the_background(name: str, tmp_path: Path) -> No
     run = recorded.record(
         tmp_path,
         """
-        import os, time
+        import os, pathlib, time
         from leaklab import mark
         mark()
         if os.fork():
@@ -471,9 +466,15 @@ def test_a_target_that_goes_into_the_background(name: str, tmp_path: Path) -> No
         if os.fork():
             os._exit(0)
         os.closerange(0, 4096)
-        for _ in range(50):
+        seen = False
+        for number in range(1500):  # until the run says that it was seen
             time.sleep(0.02)
             mark()
+            seen = seen or any(
+                '"daemon"' in path.read_text() for path in pathlib.Path("store").rglob("run.json")
+            )
+            if seen and number > 50:
+                break
         """,
         passes=(name,),
     )

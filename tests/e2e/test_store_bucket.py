@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -74,12 +73,8 @@ def test_record_into_a_bucket_and_work_from_there(
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_run_of_a_killed_recorder_is_handed_in_by_the_next(
-    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: str, tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    temporary = tmp_path / "t"
-    temporary.mkdir()
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     monkeypatch.chdir(tmp_path)
     Path("serve.py").write_text(
         "import time\nfrom leaklab import mark\n"

@@ -14,13 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.recorder.captures.history import History, lifetimes, two_heaps
-from leaklab.recorder.captures.replay import (
-    LARGE_BYTES,
-    MEMORY_INTERVAL_SECONDS,
-    head,
-    memory_records,
-    replay,
-)
 from leaklab.recorder.heap.stream import StackTable
 from leaklab.recorder.sources import store_sources
 from leaklab.store import RunWriter, default_store
@@ -31,10 +24,13 @@ if TYPE_CHECKING:
 # Points in time at which the heap is rebuilt: enough for a verdict, few enough that memray's
 # history of a capture of any length stays small.
 SNAPSHOT_COUNT = 200
-# memray samples resident memory every 10 ms and once more when it closes a capture. A file whose
-# samples end this much before its header says was cut, however busy the machine was.
+# memray samples resident memory this often, and once more when it closes a capture.
+MEMORY_INTERVAL_SECONDS = 0.01
+# A file whose samples end this much before its header says was cut, however busy the machine was.
 LEAST_MISSING_SECONDS = 0.2
 MISSING_SHARE = 0.05
+LZ4_FRAME = b"\x04\x22\x4d\x18"
+_BLOCK_BYTES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -73,6 +69,22 @@ def import_capture(
         meta = {**_meta(path, headers[0][1]), "limits": limits or {}}
         where = store or default_store()
         return _import(headers, RunWriter.create(where, name or path.stem, variant, meta))
+
+
+def first_block(path: Path) -> bytes:
+    """Return how the stream in a capture begins, unpacked, or whatever else the file is."""
+    import pyarrow as pa
+
+    with path.open("rb") as file:
+        compressed = file.read(len(LZ4_FRAME)) == LZ4_FRAME
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(pa.OSFile(str(path), "rb"))
+        if compressed:
+            source = stack.enter_context(pa.CompressedInputStream(source, "lz4"))
+        # A file that was not closed may end in the middle of its first frame.
+        with contextlib.suppress(OSError):
+            return bytes(source.read(_BLOCK_BYTES))
+    return b""
 
 
 def can_read(capture: Path) -> bool:
@@ -114,7 +126,7 @@ def _header(path: Path) -> memray.Metadata:
 
     # memray's reader reads what it opens to its end.
     with tempfile.NamedTemporaryFile() as file:
-        file.write(head(path))
+        file.write(first_block(path))
         file.flush()
         try:
             return memray.FileReader(file.name).metadata
@@ -178,7 +190,7 @@ def _import_process(
 ) -> dict[str, Any]:
     import memray
 
-    content = _replayed(path, header, stacks) or _read(path, header, stacks)
+    content = _read(path, header, stacks)
     if content.note is not None:
         writer.event("import", f"{path.name}: {content.note}", process=number)
     _write_series(writer, number, content.moments)
@@ -201,29 +213,8 @@ def _import_process(
     }
 
 
-def _replayed(path: Path, header: memray.Metadata, stacks: StackTable) -> _Content | None:
-    """Read a large capture the fast way; None for one that is small, or not fit for it."""
-    import memray
-
-    if header.file_format == memray.FileFormat.AGGREGATED_ALLOCATIONS:
-        return None
-    records = memory_records(path) if path.stat().st_size >= LARGE_BYTES else None
-    if records is None:
-        return None
-    note = _why_open(header, records[-1].seconds)
-    wanted = records[:: -(-len(records) // SNAPSHOT_COUNT)]
-    try:
-        found = replay(path, wanted, stacks, to_end=note is not None)
-    except LeaklabError:
-        return None  # memray's file reader may get further in what its stream reader dies of
-    if found is None:
-        return None
-    moments = [(record.seconds, record.rss_bytes) for record in wanted]
-    return _Content(moments, found.seconds, found.history, note)
-
-
 def _read(path: Path, header: memray.Metadata, stacks: StackTable) -> _Content:
-    """Read a capture with memray's reader: twice, but whatever its format and its heap are."""
+    """Read a capture with memray's reader: once for its samples and once for its heap."""
     import memray
 
     reader = memray.FileReader(path, max_memory_records=SNAPSHOT_COUNT)

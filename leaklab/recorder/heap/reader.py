@@ -113,18 +113,12 @@ class Stream:
         """Whether records may still come."""
         return self.connected.is_set() and self.error is None and bool(self._reader.is_active)
 
-    def take(
-        self, marker_bytes: int | None, timeout_seconds: float, drained: bool
-    ) -> tuple[bool, float]:
+    def take(self, marker_bytes: int | None, timeout_seconds: float) -> tuple[bool, float]:
         """Hold the live heap still in memory; returns (marker seen, seconds it took)."""
         begun = time.monotonic()
         deadline = begun + timeout_seconds
         while True:
-            if drained or marker_bytes is not None:
-                self._wait_until_drained(deadline)
-            while drained and _others_run() and time.monotonic() < deadline:
-                # memray's thread is at work on the last four kilobytes it took.
-                time.sleep(_POLL_SECONDS)
+            if marker_bytes is not None:
                 self._wait_until_drained(deadline)
             self._records = set(self._reader.get_current_snapshot(merge_threads=True))
             # Sets of memray's records are compared in C: only changes are looked at one by one.
@@ -271,18 +265,6 @@ def _socket_to(port: int) -> socket.socket | None:
     return None
 
 
-def _others_run() -> bool:
-    """Whether another thread of this process runs or could; False where the system does not say."""
-    own = str(threading.get_native_id())
-    with contextlib.suppress(OSError):
-        for task in os.scandir("/proc/self/task"):
-            if task.name != own:
-                state = Path(task.path, "stat").read_bytes().rpartition(b")")[2].split()[0]
-                if state == b"R":
-                    return True
-    return False
-
-
 def serve(control: socket.socket) -> None:
     """Answer the recorder until it is gone, then read every stream to its end."""
     streams: dict[int, Stream] = {}
@@ -312,9 +294,7 @@ def _answer(
         if request["op"] == "close":
             streams.pop(number).close()
             return {}, b""
-        exact, cost = stream.take(
-            request["marker_bytes"], request["timeout_seconds"], request["drained"]
-        )
+        exact, cost = stream.take(request["marker_bytes"], request["timeout_seconds"])
         taken = {"exact": exact, "cost_seconds": cost, "active": stream.active}
         control.sendall(json.dumps(taken).encode() + b"\n")
         found = stream.changes()

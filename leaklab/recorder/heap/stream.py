@@ -387,20 +387,14 @@ class HeapStream:
         )["pid"]
         return int(pid) if pid is not None else None
 
-    def take(
-        self, barrier_number: int | None, timeout_seconds: float, *, drained: bool = False
-    ) -> None:
-        """Hold the heap still in the reader; after that the target may go on.
-
-        ``drained``: first wait until the reader has taken in what has arrived.
-        """
+    def take(self, barrier_number: int | None, timeout_seconds: float) -> None:
+        """Hold the heap still in the reader; after that the target may go on."""
         size = None if barrier_number is None else marker_bytes(barrier_number)
         self._taken = self._reader.request(
             {
                 "op": "snapshot",
                 "stream": self.number,
                 "marker_bytes": size,
-                "drained": drained,
                 "timeout_seconds": timeout_seconds,
             },
             asked_seconds=timeout_seconds,
