@@ -69,7 +69,7 @@ def record_cell(shell: Any, cell: str, options: dict[str, Any]) -> RecordedCell:
     cell = _numbered_as_shown(cell)
     _refuse_await(shell, cell)
     settings["cells"] = _cells(shell, cell)
-    label = "/".join(filter(None, (settings["name"], settings["variant"])))
+    label = "/".join(str(settings[key]) for key in ("name", "variant") if settings[key])
     show = cell_display(label) if options.get("live", True) else None
     with Scratch("cell") as folder:
         channel = str(Path(folder, "channel"))
@@ -126,6 +126,13 @@ def _error_of(result: Any) -> BaseException | None:
     return error
 
 
+def what_ended(error: BaseException) -> str:
+    """Return what became of a cell in words: ``raised ValueError: …`` or ``was interrupted``."""
+    if isinstance(error, KeyboardInterrupt):
+        return "was interrupted"
+    return f"raised {type(error).__name__}: {error}"
+
+
 def _note_error(meta_file: Path, error: BaseException) -> None:
     """Say in the run that its cell has not come to its end."""
     meta = json.loads(meta_file.read_text(encoding="utf-8"))
@@ -133,8 +140,7 @@ def _note_error(meta_file: Path, error: BaseException) -> None:
     meta["state"] = "interrupted" if interrupted else "failed"
     told = max((one.get("mark_count") or 0 for one in meta["processes"]), default=0)
     after = f" after {told:,} marks" if told else ""
-    said = "was interrupted" if interrupted else f"raised {type(error).__name__}: {error}"
-    meta["events"].append({"kind": "cell", "text": f"the cell {said}{after}"})
+    meta["events"].append({"kind": "cell", "text": f"the cell {what_ended(error)}{after}"})
     new = meta_file.with_suffix(".new")
     new.write_text(json.dumps(meta), encoding="utf-8")
     new.replace(meta_file)
