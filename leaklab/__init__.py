@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from leaklab.jupyter.scoreboard import scoreboard
     from leaklab.jupyter.study import study
     from leaklab.kernel_audit.audit import kernel
-    from leaklab.recordings import compare, from_series, open, read, record, runs
+    from leaklab.recordings import compare, from_series, open, read, record, runs, suspects
     from leaklab.results.run import Run
     from leaklab.verdict.judge_series import judge_series
 
@@ -49,6 +49,7 @@ __all__ = [
     "runs",
     "scoreboard",
     "study",
+    "suspects",
     "why_alive",
 ]
 
@@ -71,6 +72,7 @@ _HOMES = {
     "runs": "leaklab.recordings",
     "scoreboard": "leaklab.jupyter.scoreboard",
     "study": "leaklab.jupyter.study",
+    "suspects": "leaklab.recordings",
     "why_alive": "leaklab.holders",
 }
 

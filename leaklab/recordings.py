@@ -355,6 +355,21 @@ def runs(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     return runs_table(store)
 
 
+def suspects(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+    """Return a table over the suspects of all runs of a store: one row per run and suspect.
+
+    Columns: run, name, variant, created, state; rank, function, file, line, package, source (text
+    of the line), live_bytes, growth_bytes, rate, rate_low, rate_high (bytes per unit), unit, share,
+    evidence, role, retained_by (the first path), fingerprint (the same site in any run); path. Kept
+    beside each run (``suspects.json``) once they were worked out; what cannot be read is left out.
+
+    >>> ll.suspects().groupby(["package", "function"])["growth_bytes"].sum().nlargest(10)
+    """
+    from leaklab.results.overview import suspects_table
+
+    return suspects_table(store)
+
+
 def _spelled_out(call: Any) -> inspect.Signature:
     """Return a call's signature with each option by name: help and completion show no others."""
     signature = inspect.signature(call)

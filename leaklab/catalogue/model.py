@@ -119,12 +119,15 @@ class Case:
             if name not in self.parameters:
                 allowed = ", ".join(self.parameters) or "none"
                 raise UsageError(f"unknown parameter of {self.id}: {name}; allowed: {allowed}")
-        return {
-            name: parameter.parse(given[name])
-            if name in given
-            else (parameter.quick if quick else parameter.default)
-            for name, parameter in self.parameters.items()
-        }
+        try:
+            return {
+                name: parameter.parse(given[name])
+                if name in given
+                else (parameter.quick if quick else parameter.default)
+                for name, parameter in self.parameters.items()
+            }
+        except UsageError as error:
+            raise UsageError(f"case {self.id}: {error}") from None
 
     def record(
         self,

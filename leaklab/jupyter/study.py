@@ -61,6 +61,8 @@ class Study:
         self.recorded = recorded
         self.runs: dict[str, dict[str, Run]] = {}
         self.skipped: dict[str, str] = {}
+        for case in self.cases.values():  # all of them, before the first is recorded
+            case.values(self._given(case))
 
     def claims(self) -> Table:
         """What the documents say, in our words, with document and section."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from html import escape
@@ -43,6 +43,24 @@ def notebook_progress(label: str) -> Iterator[Any]:
         shown.close("interrupted" if interrupted else "failed")
         raise
     shown.close("recorded")
+
+
+def cell_display(label: str) -> Callable[[str, str], None] | None:
+    """Return what shows text and figure of a recording that is drawn elsewhere; None for nothing.
+
+    In a job the text alone, every few seconds.
+    """
+    if os.environ.get("LEAKLAB_PROGRESS") == "lines":
+        written = 0.0
+
+        def write(text: str, figure: str) -> None:
+            nonlocal written
+            if time.monotonic() - written >= LOG_SECONDS:
+                written = time.monotonic()
+                print(text, file=sys.stderr, flush=True)
+
+        return write
+    return Curve(label).show if _in_kernel() else None
 
 
 def say_loaded(label: str, created: str) -> None:
@@ -103,6 +121,8 @@ class Lines:
 class Curve:
     """The resident set size as a curve that grows in the cell's output."""
 
+    redraw_seconds = REDRAW_SECONDS
+
     def __init__(self, label: str) -> None:
         self.label = label
         self.started = time.monotonic()
@@ -121,16 +141,17 @@ class Curve:
                 del points[1:-1:2]
         self.text = summary(event)
         now = time.monotonic()
-        if now - self.drawn >= REDRAW_SECONDS:
+        if now - self.drawn >= self.redraw_seconds:
             self.drawn = now
-            self._show(f"{self.label}: {self.text}", curve(self.points))
+            self.show(f"{self.label}: {self.text}", curve(self.points))
 
     def close(self, outcome: str) -> None:
         """Leave one line: the run's own figures say the rest."""
         seconds = time.monotonic() - self.started
-        self._show(f"{self.label}: {outcome} in {seconds:.1f} s ({self.text})", "")
+        self.show(f"{self.label}: {outcome} in {seconds:.1f} s ({self.text})", "")
 
-    def _show(self, text: str, figure: str) -> None:
+    def show(self, text: str, figure: str) -> None:
+        """Put text and figure into the cell's output, in place of those before."""
         from IPython.display import display
 
         data = {"text/plain": text, "text/html": f"<div>{escape(text)}</div>{figure}"}

@@ -143,9 +143,10 @@ class Run:
 
         ``by``: "function" (columns function, file) or "line" (and line): the user's line that asked
         for the memory; "package" (column package): whose code allocated it; "stack" (columns
-        stack_id, stack_text). Then x (marks or seconds), time_seconds, live_bytes and
-        allocation_count. The largest at the end first, ``limit`` of them. Empty where no heap was
-        recorded. Raises UsageError for another grouping.
+        stack_id, stack_text); "thread" (column thread): in which threads, told by the function they
+        run, "main" for the one that no `threading.Thread` started. Then x (marks or seconds),
+        time_seconds, live_bytes and allocation_count. The largest at the end first, ``limit`` of
+        them. Empty where no heap was recorded. Raises UsageError for another grouping.
 
         >>> heap = run.heap(by="function", limit=5)
         >>> heap.pivot_table(index="x", columns="function", values="live_bytes").plot.area()

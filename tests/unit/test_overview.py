@@ -44,6 +44,19 @@ def test_one_row_per_run_and_resource(tmp_path: Path) -> None:
     assert overview.last_verdicts(tmp_path)["thing", "before"] == "leak"
 
 
+def test_one_row_per_run_and_suspect(tmp_path: Path) -> None:
+    sites = {"keep": synthetic.leak(200, 20_000), "lib.py:parse<load": synthetic.leak(200, 10_000)}
+    path = write(tmp_path, synthetic.run(sites=sites), "before")
+    write(tmp_path, synthetic.run(rss=synthetic.leak(200, 0)), "after")
+    table = ll.suspects(tmp_path)
+    assert list(table["function"][:2]) == ["keep", "load"]
+    assert list(table["rate"][:2]) == pytest.approx([20_000, 10_000], rel=0.01)
+    assert set(table["variant"]) == {"before"}
+    assert (Path(path) / "suspects.json").is_file()
+    assert ll.suspects(tmp_path).equals(table)
+    assert "retained_by" in ll.suspects(tmp_path / "nothing")
+
+
 def test_a_verdict_is_worked_out_once_and_again_by_other_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
