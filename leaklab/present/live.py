@@ -57,7 +57,8 @@ def cell_display(label: str) -> Callable[[str, str], None] | None:
             nonlocal written
             if time.monotonic() - written >= LOG_SECONDS:
                 written = time.monotonic()
-                print(text, file=sys.stderr, flush=True)
+                # As in `Lines`; a line each, because the cell itself may print in between.
+                print(f"\r{text}", flush=True)
 
         return write
     return Curve(label).show if _in_kernel() else None

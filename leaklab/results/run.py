@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from leaklab.findings.tree import AllocationTree
+    from leaklab.present.difference import Sentence
     from leaklab.store import RunData
     from leaklab.verdict.judge import ResourceVerdict, Verdict
     from leaklab.verdict.time_left import TimeLeft
@@ -89,6 +90,20 @@ class Run:
     def verdict(self) -> Verdict:
         """Return ``leak``, ``bounded`` or ``inconclusive``, for the run and each resource."""
         return self._verdict
+
+    def summary(self, after: Run | None = None) -> Sentence:
+        """Return what was found, in one sentence from this run's own figures.
+
+        What leaks and how fast, which line makes it, what keeps it; and what became of it in
+        ``after``, a run of the same workload with the fix.
+
+        >>> runs = ll.case("unbounded-cache").record(quick=True)
+        >>> runs["before"].summary(after=runs["better_fix"])
+        """
+        from leaklab.present.difference import Sentence
+        from leaklab.results.summary import summary
+
+        return Sentence(summary(self, after))
 
     def suspects(self) -> pd.DataFrame:
         """Return the allocation sites whose live bytes grow, worst first, and what retains them.
