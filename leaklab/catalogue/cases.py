@@ -43,7 +43,7 @@ class Cases(Mapping[str, Case]):
         quick: bool = False,
         fresh: bool = False,
         recorded: str = "",
-        **parameters: object,
+        **parameters: Any,
     ) -> dict[str, dict[str, Run]]:
         """Record each case, or load what was recorded before; runs by case and variant.
 

@@ -11,14 +11,14 @@ from leaklab.present.table import Table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from leaklab.catalogue.model import Case
     from leaklab.results.run import Run
+# Cases are `leaklab.catalogue.model.Case`, which calls what is here.
 
 # Which variant shows what a case is like without its leak, the most telling first.
 _CURES = ("better_fix", "documented_fix", "control", "condition", "before")
 
 
-def in_order(case: Case, runs: Mapping[str, Run]) -> dict[str, Run]:
+def in_order(case: Any, runs: Mapping[str, Run]) -> dict[str, Run]:
     """The runs in the order of the story: before, the fixes, controls and other conditions."""
     names = list(case.variants)
 
@@ -28,7 +28,7 @@ def in_order(case: Case, runs: Mapping[str, Run]) -> dict[str, Run]:
     return {name: runs[name] for name in sorted(runs, key=place)}
 
 
-def pair(case: Case, runs: Mapping[str, Run]) -> tuple[Run, Run | None]:
+def pair(case: Any, runs: Mapping[str, Run]) -> tuple[Run, Run | None]:
     """See `Case.pair`."""
     told = in_order(case, runs)
     first = next((v for v in told if told[v].verdict().verdict == "leak"), next(iter(told)))
@@ -38,7 +38,7 @@ def pair(case: Case, runs: Mapping[str, Run]) -> tuple[Run, Run | None]:
     return told[first], told[others[0]] if others else None
 
 
-def claims_table(cases: Iterable[Case], *, judged: bool) -> Table:
+def claims_table(cases: Iterable[Any], *, judged: bool) -> Table:
     """A row a claim: the case, where it stands, what it says; judged: what the figures say of it.
 
     Without the column of the case where there is one only.
@@ -54,7 +54,7 @@ def claims_table(cases: Iterable[Case], *, judged: bool) -> Table:
     return Table(columns[shown], [row[shown] for row in rows])
 
 
-def verdicts_table(case: Case, runs: Mapping[str, Run]) -> Table:
+def verdicts_table(case: Any, runs: Mapping[str, Run]) -> Table:
     """See `Case.verdicts`."""
     from leaklab.results.run import VERDICT_MIME
 
@@ -77,11 +77,11 @@ def _unmet(failed: pd.DataFrame) -> str:
     return said or "as expected"
 
 
-def difference_text(case: Case, before: Any, after: Any) -> str:
+def difference_text(case: Any, before: Any, after: Any) -> str:
     """See `Case.difference`."""
     from leaklab.catalogue.variant_source import code_difference
 
     names = [one if isinstance(one, str) else str(one.meta["variant"]) for one in (before, after)]
     for name in names:
         case.variant(name)
-    return code_difference(case.target.read_text(encoding="utf-8"), *names)
+    return code_difference(case.target.read_text(encoding="utf-8"), names[0], names[1])

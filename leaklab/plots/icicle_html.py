@@ -121,7 +121,7 @@ def allocation_tree_html(
         offered = [*held, *offered] if no_heap else [*offered, *held]
     elif no_heap:
         return _nothing(AllocationTree(nodes))
-    alt = describe_tree(layouts[0].nodes)
+    alt = describe_tree(layouts[0].nodes, getattr(run_or_tree, "label", ""))
     return HtmlFigure(
         _document(layouts[0].nodes, pack(layouts, _header(offered)), alt),
         alt,
@@ -154,10 +154,11 @@ def _header(offered: list[tuple[str, int]]) -> dict[str, Any]:
     }
 
 
-def describe_tree(nodes: pd.DataFrame) -> str:
-    """The tree in a sentence: total, number of calls, and the largest place of the target."""
+def describe_tree(nodes: pd.DataFrame, name: str = "") -> str:
+    """The tree in a sentence: whose, total, number of calls, the largest place of the target."""
     root = nodes.iloc[0]
-    text = f"Allocation tree: {units.bytes_text(root.live_bytes)} live in {len(nodes):,} calls"
+    of = f" of {clean_name(name)}" if name else ""
+    text = f"Allocation tree{of}: {units.bytes_text(root.live_bytes)} live in {len(nodes):,} calls"
     if "before_bytes" in nodes.columns:
         text += f", {units.bytes_text(root.before_bytes)} before"
     target = nodes[nodes["origin"].eq("target")]

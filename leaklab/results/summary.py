@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from leaklab.analysis.series import HEAP, resource_series
 from leaklab.findings.origins import DESCRIPTORS
+from leaklab.plots.protocol import RunLike
 from leaklab.present import choices, units
 from leaklab.present.bundle import site_text
 from leaklab.present.formatting import rate_text
@@ -15,11 +16,18 @@ from leaklab.present.formatting import rate_text
 if TYPE_CHECKING:
     import pandas as pd
 
-    from leaklab.results.run import Run
     from leaklab.verdict.judge import ResourceVerdict
 
 
-def summary(run: Run, after: Run | None = None) -> str:
+class Named(RunLike, Protocol):
+    """A run with a name."""
+
+    @property
+    def label(self) -> str:
+        """Its name and variant."""
+
+
+def summary(run: Named, after: Named | None = None) -> str:
     """See :meth:`leaklab.results.run.Run.summary`."""
     verdict = run.verdict()
     if verdict.verdict != "leak":
@@ -40,12 +48,12 @@ def _title(entry: ResourceVerdict) -> str:
     return units.title(entry.name, entry.role)
 
 
-def _rate(run: Run, entry: ResourceVerdict, rate: float) -> str:
+def _rate(run: Named, entry: ResourceVerdict, rate: float) -> str:
     x = resource_series(run.data, entry.name, role=entry.role)["x"]
     return rate_text(entry.name, rate, entry.unit, float(x.max() - x.min()) if len(x) else 0.0)
 
 
-def _lines(run: Run, leaking: list[ResourceVerdict]) -> pd.DataFrame:
+def _lines(run: Named, leaking: list[ResourceVerdict]) -> pd.DataFrame:
     """The lines to blame: those that made what is counted, else those that allocate."""
     names = {DESCRIPTORS if one.name == "socket_count" else one.name for one in leaking}
     made = run.origins()
@@ -68,7 +76,7 @@ def _made(rows: pd.DataFrame) -> str:
     return f"made in {site_text(row)}{text}"
 
 
-def _kept(run: Run, rows: pd.DataFrame) -> Iterator[str]:
+def _kept(run: Named, rows: pd.DataFrame) -> Iterator[str]:
     paths = run.retention()
     ranks = {int(rank) for rank in rows["rank"].head(1)} if "retained_by" in rows else set()
     mine = [
@@ -83,7 +91,7 @@ def _kept(run: Run, rows: pd.DataFrame) -> Iterator[str]:
     yield f"{doubt}kept by `{holder}`"
 
 
-def _effects(after: Run | None, leaking: list[ResourceVerdict]) -> Iterator[str]:
+def _effects(after: Named | None, leaking: list[ResourceVerdict]) -> Iterator[str]:
     """Yield what became of each resource in ``after``."""
     if after is None:
         return
@@ -96,7 +104,7 @@ def _effects(after: Run | None, leaking: list[ResourceVerdict]) -> Iterator[str]
         yield f"with {name} {of}{_effect(after, found)}"
 
 
-def _effect(run: Run, entry: ResourceVerdict | None) -> str:
+def _effect(run: Named, entry: ResourceVerdict | None) -> str:
     if entry is None:
         return "not measured"
     if entry.verdict == "bounded":

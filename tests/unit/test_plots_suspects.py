@@ -36,12 +36,14 @@ def test_no_suspects_is_said_in_words():
 class Held:
     """A run whose retention table is given."""
 
+    data = make.run(fd_count=make.steady(COUNT, 3))  # without object graphs
+
     def __init__(self, *paths):
         columns = ("path", "accumulation_point", "type", "growth_count", "growth_bytes")
         self.table = pd.DataFrame(paths, columns=list(columns))
 
     def retention(self):
-        return self.table
+        return self.table.assign(role="main")
 
 
 def test_retention_path_shows_root_object_and_where_it_piles_up():
