@@ -31,6 +31,7 @@ _LABEL_SHARE = 0.06
 _FLAT_SHARE = 0.2
 _LEAST_POINTS = 10
 _PANEL_STRETCH = 1.6
+_HEADROOM = 0.06
 # An axis that would begin below this share of its end begins at nought at no loss.
 _WHOLE_SHARE = 0.5
 
@@ -117,7 +118,7 @@ def _finish(ax: Axes, resource: str, *, cut: bool) -> None:
     units.calm_limits(ax)
     low, high = ax.get_ylim()
     if low > 0 and (not cut or low < _WHOLE_SHARE * high):
-        ax.set_ylim(bottom=0.0)
+        ax.set_ylim(0.0, high + _HEADROOM * high)
     elif low > 0:
         style.say_cut(ax, f"axis begins at {units.value_text(resource, low)}")
     ax.margins(x=0.01)
