@@ -80,3 +80,20 @@ def test_runs_compare_and_show_themselves() -> None:
     bundle = before._repr_mimebundle_()
     assert bundle["application/vnd.leaklab.verdict+json"]["verdict"] == "leak"
     assert "rss_bytes" in bundle["text/html"] and "leak" in bundle["text/plain"]
+
+
+def test_the_run_before_the_newest_has_a_name(tmp_path: Path) -> None:
+    from leaklab.errors import LeaklabError
+    from leaklab.recordings import locate
+
+    for day in (1, 2, 3):
+        folder = tmp_path / "day" / "default" / f"2026010{day}T000000Z-aaaa"
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text("{}")
+    store = str(tmp_path)
+    newest, before, oldest = (locate(f"day{back}", store) for back in ("", "@-1", "@-2"))
+    assert "20260103" in newest
+    assert "20260102" in before
+    assert "20260101" in oldest
+    with pytest.raises(LeaklabError, match="no such run: day@-3; of day there are 3 runs in"):
+        locate("day@-3", store)

@@ -1,9 +1,13 @@
 """Suspects with sparklines, and retention paths."""
 
+import re
+from pathlib import Path
+
 import pandas as pd
 import pytest
 import synthetic as make
 
+import leaklab as ll
 from leaklab import plots
 from leaklab.plots import retention_paths, style
 from leaklab.results.run import Run
@@ -63,6 +67,17 @@ def test_endless_retention_paths_keep_both_ends_and_stay_in_their_row():
     boxes = [p for p in ax.patches if hasattr(p, "get_boxstyle")]
     assert max(box.get_x() + box.get_width() for box in boxes) <= style.width_points(ax) * 0.8
     assert "…" in texts(ax)
+
+
+def test_retention_says_between_which_marks_it_grew():
+    store = Path(__file__).parents[2] / "data" / "reference.zip"
+    run = ll.case("unbounded-cache").record("before", recorded=str(store))
+    ax = plots.retention(run, style.detached_axes(9, 1))
+    (span,) = [text.get_text() for text in ax.texts if text.get_gid() == "span"]
+    first, last = map(int, re.findall(r"marks (\d+) and (\d+), in \d object graphs", span)[0])
+    marks = run.data.graph_dumps["mark"].dropna().astype(int)
+    assert {first, last} <= set(marks)
+    assert last == marks.max()
 
 
 def test_no_retention_is_said_in_words():
