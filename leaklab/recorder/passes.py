@@ -383,7 +383,10 @@ class PassRecorder:
                 self._ended(main)
             self._look_for_orphans(now)
         if not self._table.alive():
-            # One that was forked as the last known process ended may still be on its way.
+            # A process whose first thread has ended counts as gone; while another thread is on its
+            # way out (memray's, say), a child forked just then is not handed on to anybody.
+            while self._table.last_ended:
+                reap(self._table.last_ended.pop(), KILLED_SECONDS)
             self._look_for_orphans(now)
         alive = self._table.alive()
         if not alive:

@@ -484,6 +484,36 @@ def test_a_target_that_goes_into_the_background(name: str, tmp_path: Path) -> No
     assert psutil.pid_exists(daemon["pid"]) is False
 
 
+def test_a_child_that_a_process_leaves_as_its_last_threads_end(tmp_path: Path) -> None:
+    run = recorded.record(
+        tmp_path,
+        """
+        import ctypes, os, pathlib, platform, threading, time
+        from leaklab import mark
+        mark()
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+
+        def leave_a_child():
+            while pathlib.Path(f"/proc/{os.getpid()}/stat").read_text().split()[2] != "Z":
+                time.sleep(0.01)
+            time.sleep(0.2)  # for the recorder, which has no way to say that it has seen the end
+            if os.fork():
+                os._exit(0)
+            for _ in range(20):
+                mark()
+                time.sleep(0.02)
+
+        threading.Thread(target=leave_a_child).start()
+        # Ends this thread alone: the process is a zombie whose other thread goes on.
+        ctypes.CDLL(None).syscall({"x86_64": 60}.get(platform.machine(), 93), 0)
+        """,
+    )
+    assert any(event["kind"] == "daemon" for event in run.meta["events"])
+    assert run.meta["processes"][-1]["mark_count"] == 20
+
+
 def test_a_target_that_becomes_another_program(tmp_path: Path) -> None:
     recorded.script(tmp_path, "from leaklab import mark\nfor _ in range(4): mark()", "second.py")
     run = recorded.record(

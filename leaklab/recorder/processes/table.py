@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Container, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -31,6 +31,7 @@ MAIN = "main"
 # and they are one row (see `ProcessTable.fold`).
 SHORT_SECONDS = 1.0
 FEW_SHORT = 3
+LAST_ENDED_COUNT = 64
 # What a process is called that was seen between its fork and its exec, and never again.
 SHORT_LIVED = "short-lived"
 
@@ -157,6 +158,8 @@ class ProcessTable:
         #: by role, how many have ended within a second
         self.short_counts: Counter[str] = Counter()
         self._first_short: dict[str, Tracked] = {}
+        #: process ids of the last that have ended; whoever did so before them is gone for sure
+        self.last_ended: deque[int] = deque(maxlen=LAST_ENDED_COUNT)
 
     @property
     def main(self) -> Tracked:
@@ -236,6 +239,7 @@ class ProcessTable:
     def ended(self, tracked: Tracked, now: float) -> None:
         """Note that a process has ended."""
         tracked.ended_seconds = now
+        self.last_ended.append(tracked.pid)
         tracked.files.close()
         if tracked.connection is not None:
             tracked.connection.close()
