@@ -17,7 +17,7 @@ from .graph_types import HEAP_TYPE, attributes_of, flags_of, mro_of, type_name
 try:
     from . import graph_maps, graph_polars
 except ImportError:  # no ctypes: then there are no copies either, and these are read in copies only
-    graph_maps = graph_polars = None
+    graph_maps = graph_polars = None  # type: ignore[assignment]
 
 # Elements handled at a time.
 _SLICE = 20000
