@@ -192,6 +192,7 @@ def show_run(run: Run) -> None:
     from leaklab import plots
     from leaklab.analysis.series import resource_names
     from leaklab.jupyter.show import figure, say, show
+    from leaklab.plots.retention_paths import why_none
 
     show(run)
     for reason in _ends(run):
@@ -205,6 +206,8 @@ def show_run(run: Run) -> None:
         figure(plots.suspects(run))
     if len(run.retention()):
         figure(plots.retention(run))
+    elif {"explain", "graph"} & {entry["pass"] for entry in run.meta["passes"]}:
+        say(f"{why_none(run)[:1].upper()}{why_none(run)[1:]}.")
     if "heap_bytes" in measured:
         show(plots.allocation_tree_html(run))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leaklab.analysis.series import resource_series
+from leaklab.errors import UsageError
 from leaklab.plots import style
 from leaklab.present import units
 from leaklab.present.formatting import interval_text
@@ -67,6 +68,8 @@ def as_runs(runs: RunLike | Iterable[RunLike]) -> Sequence[RunLike]:
     given: Any = runs
     if hasattr(given, "data"):
         return [given]
+    if isinstance(given, str):
+        raise UsageError(f"a name, no run: {given}; open it first: ll.open({given!r})")
     return list(given.values() if isinstance(given, Mapping) else given)
 
 

@@ -28,7 +28,7 @@ def retention(run: RunLike, ax: Axes | None = None, limit: int = 8) -> Axes:
     table = run.retention().head(limit)
     ax = ax or style.axes(9.0, ROW_INCHES * max(1, len(table)) + 0.2)
     if not len(table):
-        return style.nothing(ax, "no retention path was recorded")
+        return style.nothing(ax, why_none(run))
     ax.set_axis_off()
     ax.set_facecolor("none")
     points = style.width_points(ax)
@@ -42,6 +42,17 @@ def retention(run: RunLike, ax: Axes | None = None, limit: int = 8) -> Axes:
                 color=style.GREW, alpha=0.5, gid=f"growth {at}")  # fmt: skip
         _draw_figures(ax, row, at, points * _TEXT_LEFT)
     return ax
+
+
+def why_none(run: RunLike) -> str:
+    """Return in words why a run has no retention path."""
+    dumps = run.data.graph_dumps
+    count = int((dumps["state"] == "complete").sum()) if len(dumps) else 0
+    if count == 0:
+        return "no retention path: no object graph was taken, or the work was too short for one"
+    if count == 1:
+        return "no retention path: one object graph was taken; growth shows between two"
+    return f"no retention path: nothing accumulates from one of {count} object graphs to another"
 
 
 def steps(path: str) -> list[str]:

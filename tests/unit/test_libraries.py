@@ -57,6 +57,6 @@ def test_make_lab_starts_jupyterlab_on_the_first_notebook() -> None:
     done = subprocess.run(
         ["make", "-n", "lab"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
-    assert "jupyter lab notebooks/00-start-here.ipynb" in done.stdout
+    assert "jupyter lab --LabApp.news_url= notebooks/00-start-here.ipynb" in done.stdout
     assert (ROOT / "notebooks" / "00-start-here.ipynb").is_file()
     assert importlib.util.find_spec("jupyterlab") is not None

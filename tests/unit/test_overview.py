@@ -80,3 +80,10 @@ def test_runs_compare_and_show_themselves() -> None:
     bundle = before._repr_mimebundle_()
     assert bundle["application/vnd.leaklab.verdict+json"]["verdict"] == "leak"
     assert "rss_bytes" in bundle["text/html"] and "leak" in bundle["text/plain"]
+
+
+def test_a_run_is_not_compared_with_itself(tmp_path: Path) -> None:
+    path = write(tmp_path, synthetic.run(rss=synthetic.leak(200, 0)), "after")
+    with pytest.raises(ll.UsageError, match="the same run twice"):
+        ll.compare(path, path)
+    assert "\n" not in repr(ll.compare(path, write(tmp_path, synthetic.run(), "after")))

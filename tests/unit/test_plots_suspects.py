@@ -1,10 +1,12 @@
 """Suspects with sparklines, and retention paths."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 import synthetic as make
 
-from leaklab import plots
+from leaklab import UsageError, plots
 from leaklab.plots import retention_paths, style
 from leaklab.results.run import Run
 
@@ -38,6 +40,7 @@ class Held:
 
     def __init__(self, *paths):
         columns = ("path", "accumulation_point", "type", "growth_count", "growth_bytes")
+        self.data = SimpleNamespace()
         self.table = pd.DataFrame(paths, columns=list(columns))
 
     def retention(self):
@@ -63,9 +66,22 @@ def test_endless_retention_paths_keep_both_ends_and_stay_in_their_row():
     assert "…" in texts(ax)
 
 
-def test_no_retention_is_said_in_words():
-    ax = plots.retention(Held(), style.detached_axes())
-    assert texts(ax) == ["no retention path was recorded"]
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(0, "too short for one"), (1, "one object graph was taken"), (3, "one of 3 object graphs")],
+)
+def test_no_retention_is_said_with_the_reason(count, said):
+    held = Held()
+    held.data.graph_dumps = pd.DataFrame({"state": ["failed", *["complete"] * count]})
+    (text,) = texts(plots.retention(held, style.detached_axes()))
+    assert text.startswith("no retention path: ")
+    assert said in text
+
+
+def test_a_name_is_no_run_and_the_module_offers_its_figures_only():
+    with pytest.raises(UsageError, match=r"a name, no run: leak; open it first: ll.open\('leak'\)"):
+        plots.growth("leak")
+    assert dir(plots) == sorted(plots.__all__)
 
 
 def test_steps_of_a_path():
