@@ -22,3 +22,14 @@ def load_ipython_extension(shell: Any) -> None:
 
         # The second is for where a notebook is opened before it is trusted: there SVG is not shown.
         set_matplotlib_formats("svg", "png")
+        _let_figures_shrink(shell)
+
+
+def _let_figures_shrink(shell: Any) -> None:
+    """Let a figure in SVG be as narrow as its place: its own width would be cut off there."""
+    from matplotlib.figure import Figure
+
+    formatter = shell.display_formatter.formatters["image/svg+xml"]
+    draw = formatter.lookup_by_type(Figure)
+    style = '<svg style="max-width:100%;height:auto" '
+    formatter.for_type(Figure, lambda figure: draw(figure).replace("<svg ", style, 1))

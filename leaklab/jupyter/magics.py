@@ -170,7 +170,7 @@ def _said_in_one_line() -> Iterator[None]:
 def split_line(line: str) -> tuple[str, list[str]]:
     """A magic's line as its own options and the command after them.
 
-    Raises UsageError for a quotation mark without its other.
+    Raises UsageError for an unknown option and for a quotation mark without its other.
     """
     try:
         words = shlex.split(line)
@@ -183,7 +183,7 @@ def split_line(line: str) -> tuple[str, list[str]]:
     if position < len(words) and words[position] == "--":
         return shlex.join(words[:position]), words[position + 1 :]
     if position < len(words) and words[position].startswith("--"):
-        return shlex.join(words[: position + 1]), []  # unknown: the parser says which are allowed
+        raise UsageError(f"unknown option: {words[position]}; allowed: {', '.join(OPTIONS)}")
     return shlex.join(words[:position]), words[position:]
 
 

@@ -47,6 +47,8 @@ def test_a_cell_in_place_is_judged_and_leaves_its_variables(kernel: Kernel) -> N
     assert "<iframe" in shown_html(reply)
     assert sum("image/svg+xml" in data for data in reply.shown) == 5
     assert sum("image/png" in data for data in reply.shown) == 6  # not only where it is trusted
+    drawn = [data["image/svg+xml"] for data in reply.shown if "image/svg+xml" in data]
+    assert all('<svg style="max-width:100%;height:auto" ' in one for one in drawn)
     number = kernel.run("print(len(In) - 2)").text.strip()
     assert f"In [{number}], line 6" in shown_html(reply)
     facts = kernel.run(

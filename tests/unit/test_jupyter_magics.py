@@ -52,7 +52,6 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]
         ("--duration 5s -- -m app --fresh", "--duration 5s", ["-m", "app", "--fresh"]),
         ("-m app", "", ["-m", "app"]),
         ("'my serve.py' 'a b'", "", ["my serve.py", "a b"]),
-        ("--nmae x", "--nmae", []),
     ],
 )
 def test_what_belongs_to_the_magic_and_what_to_the_command(
@@ -91,7 +90,7 @@ def test_a_script_is_recorded_and_bound(
         ("--duration 5s", "x = 1", "--duration needs a process of its own: add --child"),
         ("--mark-on task", "x = 1", "--mark-on needs a process of its own: add --child"),
         ("--limit-memory 1GB", "x = 1", "--limit-memory needs a process of its own: add --child"),
-        ("--nmae x", None, "--nmae"),
+        ("--nmae x", None, "unknown option: --nmae; allowed: --child, --drive, --duration"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(
