@@ -121,10 +121,13 @@ class GraphDumps:
         now: float,
         rss_bytes: int,
         expected_mark_count: int | None = None,
+        *,
+        at_end: bool = False,
     ) -> bool:
         """Say whether a process should be dumped ``now`` seconds into the pass.
 
         At this ``mark``, where there are any; an earlier pass may tell how many are to be expected.
+        ``at_end``: there will be no other moment, and growth shows between an earlier one and this.
         A copy that is walked grows to about the size of the process, ``rss_bytes``.
         """
         near_limit = self._at_bytes is not None and rss_bytes >= self._at_bytes
@@ -142,7 +145,8 @@ class GraphDumps:
             too_early = mark < _FIRST_MARK or mark < next_mark
         else:
             last_seconds = max((one.time_seconds for one in mine), default=0.0)
-            too_early = now < _SPACING * last_seconds + _FIRST_SECONDS
+            wait_seconds = 0.0 if at_end else (_SPACING - 1) * last_seconds
+            too_early = now < last_seconds + wait_seconds + _FIRST_SECONDS
         if too_early:
             return False
         if self._paused.get(process, 0.0) > _FREE_SECONDS + _PAUSE_SHARE * now:
