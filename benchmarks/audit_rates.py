@@ -16,17 +16,20 @@ earlier ``--joined ... --json FILE`` runs (``--states FILE...``).
 
 ``--joined`` records the leak and the better fix of the named cases with what the audit wants to
 know, and says which candidates are confirmed: of a leak those about it, of a fix none.
+``--joined-corpus`` does so with every program of the corpus; ``--joined-rows`` takes its JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import json
 import re
 import shutil
 import tempfile
 from collections import Counter, defaultdict
+from importlib.util import find_spec
 from pathlib import Path
 
 from leaklab.catalogue.model import catalogue
@@ -152,6 +155,7 @@ def joined_rows(case_ids):
     """Audit whole targets with recordings: the states of all candidates by case and variant."""
     import leaklab as ll
     from leaklab.catalogue.recording import target_arguments
+    from leaklab.catalogue.services import start_service
 
     rows = []
     for case_id in case_ids:
@@ -160,7 +164,10 @@ def joined_rows(case_ids):
         for name, variant in case.variants.items():
             if variant.role not in ("before", "better_fix") or case.missing():
                 continue
-            with tempfile.TemporaryDirectory() as folder:
+            with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+                environment = dict(variant.environment)
+                for service in case.services:
+                    environment |= stack.enter_context(start_service(service))
                 # The audited program is what the variant runs, as the static rates have it.
                 target = Path(folder, "cases", case_id, "target.py")
                 target.parent.mkdir(parents=True)
@@ -172,7 +179,7 @@ def joined_rows(case_ids):
                     command=[str(target), *target_arguments(name, values)[1:]],
                     passes=variant.passes or case.passes or ("measure", "explain"),
                     watch_files=case.watch_files,
-                    env=dict(variant.environment),
+                    env=environment,
                     cwd=folder,
                     store=f"{folder}/runs",
                     progress=lambda event: None,
@@ -200,6 +207,38 @@ def joined_rows(case_ids):
             for each in rows[-1]["confirmed"]:
                 mark = "" if each["about"] else " (NOT what the case declares)"
                 print(f"    {each['rule']} line {each['line']}: {each['evidence']}{mark}")
+    return rows
+
+
+def joined_corpus_rows():
+    """Audit each program of the corpus with a recording of it: what is confirmed, rule by rule."""
+    import leaklab as ll
+
+    rows = []
+    for path in sorted(CORPUS.glob("*.py")):
+        label = re.search(r"^# label: (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        needs = re.search(r"^# needs: (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        if label is None or (needs is not None and find_spec(needs[1]) is None):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            found = ll.audit(
+                path,
+                command=[str(path), "--seed=0"],
+                watch_files=["corpus.log"],
+                cwd=folder,
+                store=f"{folder}/runs",
+                progress=lambda event: None,
+            )
+        confirmed = sorted({each.rule for each in found.candidates if each.state == "confirmed"})
+        rows.append(
+            {
+                "case": path.stem,
+                "leaks": label[1] == "leak",
+                "rules": confirmed,
+                "states": found.counts(),
+            }
+        )
+        print(f"  {path.stem} ({label[1]}): {found.counts()} {confirmed}", flush=True)
     return rows
 
 
@@ -231,7 +270,7 @@ NOT_RAISED = {
 }
 
 
-def stored(rows, corpus, states):
+def stored(rows, corpus, states, joined):
     """What the package keeps: rates by source and rule, and what was raised by case and variant."""
     cases = {}
     for row in rows:
@@ -242,6 +281,9 @@ def stored(rows, corpus, states):
         entry["states"] = row["states"]
         entry["confirmed"] = sorted(
             {each["rule"] for each in row["confirmed"] if each["about"] or not entry["leaks"]}
+        )
+        entry["confirmed_elsewhere"] = sorted(
+            {each["rule"] for each in row["confirmed"] if entry["leaks"] and not each["about"]}
         )
     sources = {"catalogue": rows, "corpus": corpus}
     found = {
@@ -254,6 +296,14 @@ def stored(rows, corpus, states):
         }
         for name, every in sources.items()
     }
+    if joined:
+        found["corpus, confirmed by a run"] = {
+            "programs": len(joined),
+            "leaking": sum(row["leaks"] for row in joined),
+            "leaks_raised": sum(bool(row["rules"]) for row in joined if row["leaks"]),
+            "healthy_raised": sum(bool(row["rules"]) for row in joined if not row["leaks"]),
+            "rules": rates(joined),
+        }
     return {"rates": found, "not_raised": NOT_RAISED, "cases": cases}
 
 
@@ -266,7 +316,7 @@ def report(title, rows):
         )
     leaks = [row for row in rows if row["leaks"]]
     healthy = [row for row in rows if not row["leaks"]]
-    found = sum(bool(row["about"]) for row in leaks)
+    found = sum(bool(row.get("about", row["rules"])) for row in leaks)
     print(f"  any rule: {found} of {len(leaks)} leaks have a candidate that is about them")
     print(f"  {sum(bool(row['rules']) for row in healthy)} of {len(healthy)} healthy ones have any")
 
@@ -279,7 +329,15 @@ def main():
     parser.add_argument("--joined", nargs="+", default=(), metavar="CASE")
     parser.add_argument("--write", type=Path, metavar="FILE")
     parser.add_argument("--states", type=Path, nargs="+", default=(), metavar="FILE")
+    parser.add_argument("--joined-corpus", action="store_true")
+    parser.add_argument("--joined-rows", type=Path, metavar="FILE")
     arguments = parser.parse_args()
+    if arguments.joined_corpus:
+        rows = joined_corpus_rows()
+        report("corpus, confirmed by a run", rows)
+        if arguments.json:
+            arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        return
     if arguments.joined:
         rows = joined_rows(arguments.joined)
         leaks = [row for row in rows if row["role"] == "before"]
@@ -313,8 +371,9 @@ def main():
             if bool(row["rules"]) != row["leaks"]:
                 print(f"  {row['case']} ({row['variant']}): {row['candidates']}")
     if arguments.write:
+        joined = json.loads(arguments.joined_rows.read_text()) if arguments.joined_rows else []
         states = [row for path in arguments.states for row in json.loads(path.read_text())]
-        text = json.dumps(stored(rows, corpus, states), indent=1)
+        text = json.dumps(stored(rows, corpus, states, joined), indent=1)
         arguments.write.write_text(text + "\n", encoding="utf-8")
     if arguments.json:
         result = {"catalogue": rows, "rates": rates(rows)}

@@ -22,11 +22,12 @@ def measured() -> dict[str, Any]:
 
 
 def audit_rates() -> pd.DataFrame:
-    """Return how often each rule is right, from the source alone.
+    """Return how often each rule is right: from the source alone, and confirmed by a run.
 
-    Columns: rule, title; source ("catalogue" or "corpus"), programs (how many there are in it),
-    spoke_up (in how many of them the rule raised something), leaking (how many of those leak),
-    precision (leaking by spoke_up) and recall (leaking by all programs that leak).
+    Columns: rule, title; source ("catalogue", "corpus", or "corpus, confirmed by a run"), programs
+    (how many there are in it), spoke_up (in how many of them the rule raised, or a run confirmed,
+    something), leaking (how many of those leak), precision (leaking by spoke_up) and recall
+    (leaking by all programs that leak).
 
     Example::
 

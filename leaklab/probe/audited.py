@@ -1,4 +1,4 @@
-"""What an audit asks of a session: readings beside its gauges, and word of lines that have run."""
+"""What an audit asks of a session: readings of containers, and word of lines that have run."""
 
 # A message has to fit into one packet.
 LINES_AT_ONCE = 500
@@ -15,9 +15,9 @@ def watched_by(path):
         return None
 
 
-def readings(watched, gauges):
-    """Return the gauges of the target's own, and those that an audit has asked for."""
-    return dict(gauges) if watched is None else {**watched.read(), **gauges}
+def readings(watched):
+    """Return the readings an audit has asked for that changed; None where none were taken."""
+    return None if watched is None else watched.changes()
 
 
 def tell_lines(watched, channel):

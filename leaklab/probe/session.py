@@ -274,7 +274,8 @@ class Session:
             "step": self._pacing.step_count if self._pacing is not None else 1,
             "time": begun,
             "gc_enabled": gc.isenabled(),
-            "gauges": readings(self._watched, self._gauges),
+            "gauges": dict(self._gauges),
+            "watched": readings(self._watched),
             "figures": figures(),
         }
         try:
@@ -352,6 +353,8 @@ class Session:
         self._malloc = malloc_figures()
         if self._options.get("watch") and self._watched is None:
             self._watched = watched_by(self._options["watch"])
+        elif self._watched is not None:
+            self._watched.forget()
         if self._options.get("origins") == "1":
             self._listen_for_origins()
         if self._options.get("graphs", "0") == "0":

@@ -19,9 +19,9 @@ FIRST_SEARCH = 2
 SEARCH_FACTOR = 4
 SEARCH_SHARE = 0.005
 # What readings may cost of the time, and what the first ones may in any case. Telling a reading
-# costs about as much again as taking it.
+# that has changed costs about so many times what taking it does.
 READ_SHARE = 0.005
-FREE_SECONDS = 0.01
+FREE_SECONDS = 0.005
 TELLING_FACTOR = 2.0
 INSTANCE_LIMIT = 100
 
@@ -37,6 +37,7 @@ class Watched:
         self._read_count = 0
         self._next_search = FIRST_SEARCH
         self._spent_seconds = 0.0
+        self._took_seconds = 0.0
         self._search_seconds = 0.0
         self._begun_seconds = time.monotonic()
         self._last = {}
@@ -59,13 +60,34 @@ class Watched:
 
             self.lines = ExecutedLines(lines)
 
+    def changes(self):
+        """Return the readings that changed since this was asked last, None for one that is gone.
+
+        None altogether where nothing was read: what has not changed is not known either then.
+        """
+        found = self.read()
+        if found is None:
+            return None
+        last, self._last = self._last, found
+        news = {gauge: size for gauge, size in found.items() if last.get(gauge) != size}
+        news.update((gauge, None) for gauge in last if gauge not in found)
+        if found:
+            self._spent_seconds += TELLING_FACTOR * self._took_seconds * len(news) / len(found)
+        return news
+
+    def forget(self):
+        """Tell everything again: whoever was told of it is gone, or another."""
+        self._last = {}
+
     def read(self):
-        """Return the readings by gauge; a container that is not there (yet) is left out."""
-        begun = time.monotonic()
-        looked = begun
+        """Return the readings by gauge; a container that is not there (yet) is left out.
+
+        None where readings have had their share of the time, or could not be taken.
+        """
+        begun = looked = time.monotonic()
         # Above its share the last readings would stand for new ones: none are given then.
         if self._spent_seconds > FREE_SECONDS + READ_SHARE * (begun - self._begun_seconds):
-            return {}
+            return None
         self._read_count += 1
         try:
             self._find_modules()
@@ -76,9 +98,10 @@ class Watched:
             return {gauge: size for gauge, size in found.items() if size is not None}
         except Exception:
             # Another thread changed a dictionary in the middle; the next mark reads again.
-            return {}
+            return None
         finally:
-            self._spent_seconds += TELLING_FACTOR * (time.monotonic() - looked)
+            self._took_seconds = time.monotonic() - looked
+            self._spent_seconds += self._took_seconds
 
     def _one(self, wanted):
         gauge, file, path = wanted
@@ -115,9 +138,15 @@ class Watched:
                 continue
             if file not in self._files:
                 self._files[file] = os.path.realpath(file)
-            known = self._files[file] in self._modules
-            # The program's own file may be imported under a second name as well.
-            if self._files[file] in wanted and (name == "__main__" or not known):
+            known = self._modules.get(self._files[file])
+            # The program's own file may be imported under a second name as well; and a module
+            # that was never loaded (bottle.ext) may say that it is of another's file.
+            better = (
+                known is None
+                or name == "__main__"
+                or (known.get("__name__") != "__main__" and known.get("__spec__") is None)
+            )
+            if self._files[file] in wanted and better:
                 self._modules[self._files[file]] = names
 
     def _search_instances(self):

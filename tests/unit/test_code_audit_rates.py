@@ -35,15 +35,23 @@ def test_a_run_confirms_leaks_and_no_better_fix():
     assert joined
     for case, entry in joined:
         assert bool(entry["confirmed"]) == (entry["role"] == "before"), case
+        assert entry["confirmed_elsewhere"] == [], case
 
 
 def test_the_table_has_each_rule_that_spoke_up():
     table = audit_rates()
-    assert set(table["source"]) == {"catalogue", "corpus"}
+    assert set(table["source"]) == {"catalogue", "corpus", "corpus, confirmed by a run"}
     assert {rule.id for rule in all_rules()} & set(table["rule"])
     assert table["title"].str.len().min() > 0
     assert table["precision"].between(0, 1).all()
     assert ll.audit_rates().equals(table)
+
+
+def test_of_the_corpus_a_run_confirms_leaks_only():
+    found = measured()["rates"]["corpus, confirmed by a run"]
+    assert found["programs"] > 140
+    assert found["healthy_raised"] == 0
+    assert 0 < found["leaks_raised"] <= measured()["rates"]["corpus"]["leaks_raised"]
 
 
 def test_the_scoreboard_says_whether_the_audit_would_have_raised_it(tmp_path):

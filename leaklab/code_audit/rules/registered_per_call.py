@@ -48,6 +48,8 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
             continue  # a context manager that takes it back
         if _replaces(call) or any(_is_called(module, name) for name in undo):
             continue
+        if _is_made_by(module, function, call):
+            continue  # it goes with its receiver, which is another one at each call
         what = module.spelled(call.func) or getattr(call.func, "attr", "it")
         yield module.candidate(
             RULE.id,
@@ -82,6 +84,21 @@ def _undone_by(module: Module, call: ast.Call, called: str | None) -> tuple[str,
     return None
 
 
+def _is_made_by(module: Module, function: ast.AST, call: ast.Call) -> bool:
+    """Whether the function makes the receiver: x = Thing(); x.register(f)."""
+    if not isinstance(call.func, ast.Attribute):
+        return False
+    receiver = module.spelled(call.func.value)
+    return receiver is not None and any(
+        isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Call)
+        and isinstance(node.value.func, (ast.Name, ast.Attribute))
+        and (module.spelled(node.value.func) or "").rpartition(".")[2][:1].isupper()
+        and any(module.spelled(target) == receiver for target in node.targets)
+        for node in ast.walk(function)
+    )
+
+
 def _replaces(call: ast.Call) -> bool:
     """Whether it takes the place of what was registered under the same name."""
     replacing = keyword(call, "replace_existing")
@@ -101,9 +118,12 @@ def _receiver_path(module: Module, call: ast.Call) -> str | None:
     """The receiver where it is a name of the module."""
     if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
         name = call.func.value.id
-        if not module.is_local(name, module.function_of(call)) and name not in module.imports:
-            return name
+        return name if _is_shared(module, call, name) else None
     return None
+
+
+def _is_shared(module: Module, call: ast.Call, name: str) -> bool:
+    return not module.is_local(name, module.function_of(call)) and name not in module.imports
 
 
 def _watches(module: Module, call: ast.Call, called: str | None) -> tuple[Watch, ...]:
@@ -114,8 +134,13 @@ def _watches(module: Module, call: ast.Call, called: str | None) -> tuple[Watch,
 
 
 def _holders(module: Module, call: ast.Call) -> tuple[str, ...]:
-    path = _receiver_path(module, call)
-    return (path,) if path else ()
+    """The name of the module below which it stays: METRIC of METRIC.labels(x).set_function(f)."""
+    below: ast.AST = call.func
+    while isinstance(below, (ast.Attribute, ast.Call, ast.Subscript)):
+        below = below.func if isinstance(below, ast.Call) else below.value
+    if isinstance(call.func, ast.Attribute) and isinstance(below, ast.Name):
+        return (below.id,) if _is_shared(module, call, below.id) else ()
+    return ()
 
 
 RULE = Rule(

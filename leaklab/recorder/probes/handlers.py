@@ -121,7 +121,7 @@ class Conversation:
     def hear(self, tracked: Tracked, message: Mapping[str, Any]) -> None:
         """Take in a message that wants no answer; another conversation may go on meanwhile."""
         if message["kind"] == "gauges":
-            self._samples.told(tracked, self._clock(), _gauges(message))
+            self._samples.told(tracked, self._clock(), _gauges(tracked, message))
         elif message["kind"] == "lines":
             note_lines(self._writer, message, self._working_folder)
         elif message["kind"] == "let go":
@@ -249,7 +249,7 @@ class Conversation:
         elif isinstance(message.get("mark"), int):
             # Lines of output may have counted as marks of their own.
             tracked.mark_count = max(tracked.mark_count, message["mark"])
-        figures = {**message.get("figures", {}), **_gauges(message)}
+        figures = {**message.get("figures", {}), **_gauges(tracked, message)}
         snapshot = not self.stopping and self.snapshot_due(tracked, now, at_mark=is_mark)
         quiescent = False
         collected_seconds = 0.0
@@ -375,7 +375,7 @@ class Conversation:
             yield ("detach",)
             return
         now = self._clock()
-        figures = {**message.get("figures", {}), **_gauges(message)}
+        figures = {**message.get("figures", {}), **_gauges(tracked, message)}
         snapshot = self.snapshot_due(tracked, now, at_mark=False, at_tick=True)
         collected = False
         collected_seconds = 0.0
@@ -560,8 +560,11 @@ def how_to_add(tracked: Tracked) -> str:
     return f"add it with: {shlex.quote(tracked.executable or 'python')} -m pip install memray"
 
 
-def _gauges(message: Mapping[str, Any]) -> dict[str, float]:
-    gauges = message.get("gauges")
-    if not isinstance(gauges, dict):
-        return {}
-    return {f"gauge:{name}": value for name, value in gauges.items() if value is not None}
+def _gauges(tracked: Tracked, message: Mapping[str, Any]) -> dict[str, float]:
+    """Return the target's gauges and, where they were read, what an audit watches there."""
+    found = dict(message.get("gauges") or {})
+    changed = message.get("watched")
+    if isinstance(changed, dict):
+        tracked.watched.update(changed)
+        found = {**tracked.watched, **found}
+    return {f"gauge:{name}": value for name, value in found.items() if value is not None}

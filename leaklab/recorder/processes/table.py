@@ -80,6 +80,8 @@ class Tracked:
     heap_process: int | None = None
     #: whether its tracing waits for its first mark, or for it to live for a second
     trace_later: bool = False
+    #: the last readings of what an audit watches: only those that change are told
+    watched: dict[str, float | None] = field(default_factory=dict)
     #: how many processes the row stands for: short ones of its role are folded into it
     process_count: int = 1
     #: samples not yet stored, of one too young to be known as more than short-lived
