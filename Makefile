@@ -54,7 +54,7 @@ report-full: $(STAMP) ## the same at default sizes
 	$(BIN)/leaklab investigate --all --jobs $(JOBS)
 
 lab: $(STAMP) ## JupyterLab on the notebooks
-	$(BIN)/jupyter lab notebooks/00-start-here.ipynb
+	$(BIN)/jupyter lab --LabApp.news_url=None notebooks/00-start-here.ipynb
 
 test: $(TEST_STAMP) ## all tests, with lint and types
 	@$(MAKE) --no-print-directory lint

@@ -14,16 +14,15 @@ from leaklab.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from leaklab import plots
+    from leaklab.catalogue.cases import cases
     from leaklab.catalogue.model import case
-    from leaklab.catalogue.model import catalogue as cases
     from leaklab.code_audit.audit import audit
     from leaklab.code_audit.rates import audit_rates
     from leaklab.errors import LeaklabError, UsageError
     from leaklab.holders import why_alive
     from leaklab.jupyter.scoreboard import scoreboard
-    from leaklab.jupyter.study import study
     from leaklab.kernel_audit.audit import kernel
-    from leaklab.recordings import compare, from_series, open, read, record, runs
+    from leaklab.recordings import compare, from_series, open, read, record, runs, suspects
     from leaklab.results.run import Run
     from leaklab.verdict.judge_series import judge_series
 
@@ -48,7 +47,7 @@ __all__ = [
     "record",
     "runs",
     "scoreboard",
-    "study",
+    "suspects",
     "why_alive",
 ]
 
@@ -59,7 +58,7 @@ _HOMES = {
     "audit": "leaklab.code_audit.audit",
     "audit_rates": "leaklab.code_audit.rates",
     "case": "leaklab.catalogue.model",
-    "cases": "leaklab.catalogue.model:catalogue",
+    "cases": "leaklab.catalogue.cases",
     "compare": "leaklab.recordings",
     "from_series": "leaklab.recordings",
     "judge_series": "leaklab.verdict.judge_series",
@@ -70,7 +69,7 @@ _HOMES = {
     "record": "leaklab.recordings",
     "runs": "leaklab.recordings",
     "scoreboard": "leaklab.jupyter.scoreboard",
-    "study": "leaklab.jupyter.study",
+    "suspects": "leaklab.recordings",
     "why_alive": "leaklab.holders",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from leaklab.results.comparison import Comparison
     from leaklab.results.run import Run
 
+_EARLIER = re.compile(r"(?P<name>.+)@-(?P<back>\d+)")
 # Options that do not change what is recorded, only for whom and how loudly.
 _NO_IDENTITY = ("case", "echo", "stdin")
 
@@ -149,7 +151,8 @@ def find_recording(
 def open(path: str | os.PathLike[str]) -> Run:  # noqa: A001 (ll.open is its name)
     """Open the run at ``path``: its folder or URL, ``name/variant`` or a run id of the store.
 
-    ``name`` or ``name/variant`` means the newest such run in the default store. Raises
+    ``name`` or ``name/variant`` means the newest such run in the default store, ``name@-1`` the one
+    before it. Raises
     LeaklabError when there is none, or it is damaged or of a newer leaklab.
     """
     from leaklab.results.run import Run
@@ -276,11 +279,16 @@ def _to_stderr(text: str) -> None:
 
 
 def locate(text: str, store: str | None = None) -> str:
-    """Return the path of the run that ``text`` means; see :func:`open`."""
+    """Return the path of the run that ``text`` means; see :func:`open`.
+
+    ``NAME@-1`` is the run before the newest of that name, ``@-2`` the one before that.
+    """
     from leaklab.store import default_store
     from leaklab.store.location import archive_of, below, filesystem, is_local
 
-    path = text.rstrip("/")
+    earlier = _EARLIER.fullmatch(text)
+    path = (earlier["name"] if earlier else text).rstrip("/")
+    back = int(earlier["back"]) if earlier else 0
     if not is_local(path) or (Path(path) / "run.json").exists():
         return path
     if Path(path).name == "run.json" and Path(path).exists():
@@ -297,8 +305,11 @@ def locate(text: str, store: str | None = None) -> str:
         for hit in system.glob(below(folder, *"*" * depth, "run.json"))
     ]
     found += [str(hit) for hit in fs.glob(below(root, "*", "*", path, "run.json"))]
+    found = sorted(set(found), key=lambda hit: hit.rsplit("/", 2)[-2], reverse=True)
+    if found and back >= len(found):
+        raise LeaklabError(f"no such run: {text}; of {path} there are {len(found)} runs in {where}")
     if found:
-        newest = max(found, key=lambda hit: hit.rsplit("/", 2)[-2])
+        newest = found[back]
         return newest.removesuffix("/run.json") if is_local(where) else _url(where, root, newest)
     if Path(path).is_dir():
         return path  # open_run says what is wrong with it
@@ -353,6 +364,21 @@ def runs(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     from leaklab.results.overview import runs_table
 
     return runs_table(store)
+
+
+def suspects(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+    """Return a table over the suspects of all runs of a store: one row per run and suspect.
+
+    Columns: run, name, variant, created, state; rank, function, file, line, package, source (text
+    of the line), live_bytes, growth_bytes, rate, rate_low, rate_high (bytes per unit), unit, share,
+    evidence, role, retained_by (the first path), fingerprint (the same site in any run); path. Kept
+    beside each run (``suspects.json``) once they were worked out; what cannot be read is left out.
+
+    >>> ll.suspects().groupby(["package", "function"])["growth_bytes"].sum().nlargest(10)
+    """
+    from leaklab.results.overview import suspects_table
+
+    return suspects_table(store)
 
 
 def _spelled_out(call: Any) -> inspect.Signature:

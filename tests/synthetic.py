@@ -169,7 +169,8 @@ def _stacks(names: list[str], line_shift: int) -> tuple[pd.DataFrame, pd.DataFra
             origin = "site-packages" if file else "target"
             line = 10 + at + line_shift if origin == "target" else 5
             calls.append((function, file or "app.py", line, origin))
-        calls.append(("main", "app.py", 100 + line_shift, "target"))
+        if calls[-1][0] != "_bootstrap":  # the outermost call of a thread
+            calls.append(("main", "app.py", 100 + line_shift, "target"))
         lists.append([frames.setdefault(call, len(frames)) for call in calls])
     frame_rows = pd.DataFrame(
         [(number, *call) for call, number in frames.items()],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ from leaklab.present.choices import ROLES
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from leaklab.present.difference import CodeDifference, Sentence
+    from leaklab.present.table import Table as ShownTable
+    from leaklab.results.run import Run
 
 FOLDER = Path(__file__).parent.parent / "cases"
 DOCUMENTS = ("000", "001", "002", "003", "004")
@@ -119,12 +124,15 @@ class Case:
             if name not in self.parameters:
                 allowed = ", ".join(self.parameters) or "none"
                 raise UsageError(f"unknown parameter of {self.id}: {name}; allowed: {allowed}")
-        return {
-            name: parameter.parse(given[name])
-            if name in given
-            else (parameter.quick if quick else parameter.default)
-            for name, parameter in self.parameters.items()
-        }
+        try:
+            return {
+                name: parameter.parse(given[name])
+                if name in given
+                else (parameter.quick if quick else parameter.default)
+                for name, parameter in self.parameters.items()
+            }
+        except UsageError as error:
+            raise UsageError(f"case {self.id}: {error}") from None
 
     def record(
         self,
@@ -135,19 +143,72 @@ class Case:
         store: Any = None,
         progress: Any = None,
         python: str | None = None,
+        recorded: str = "",
         **parameters: object,
     ) -> Any:
         """Record one variant (a Run), or all of them (a dict of Runs by variant).
 
         A recording with the same target, parameters and versions is loaded, not made again,
         unless ``fresh``. ``python`` names another interpreter, which has to bring the libraries
-        itself. A recording that was interrupted is the last one. Raises `CaseSkipped` when
-        something the case needs is missing.
-        """
-        from leaklab.catalogue.recording import record_case
+        itself. ``recorded`` names a store: its newest runs are taken, and nothing is recorded. A
+        recording that was interrupted is the last one. Raises `CaseSkipped` when something the case
+        needs is missing, or ``recorded`` has no run of it.
 
+        >>> runs = ll.case("unbounded-cache").record(quick=True)
+        >>> runs["before"].verdict()
+        """
+        from leaklab.catalogue.recording import load_case, record_case
+
+        if recorded:
+            return load_case(self, variant, recorded)
         how = {"fresh": fresh, "store": store, "progress": progress, "python": python}
         return record_case(self, variant, parameters, quick=quick, how=how)
+
+    def pair(self, runs: Mapping[str, Run]) -> tuple[Run, Run | None]:
+        """Return the run that shows the leak and the one that shows its cure, None for no other.
+
+        Of those that leak, the first in the order before, documented fix, better fix, control,
+        other conditions; where none leaks the first of all. The cure is the best fix there is.
+
+        >>> before, after = chosen.pair(runs)
+        """
+        from leaklab.catalogue.telling import pair
+
+        return pair(self, runs)
+
+    def summary(self, runs: Mapping[str, Run]) -> Sentence:
+        """Return what these runs found, in one sentence: `Run.summary` of `pair`."""
+        before, after = self.pair(runs)
+        return before.summary(after)
+
+    def verdicts(self, runs: Mapping[str, Run]) -> ShownTable:
+        """Return each run's verdict with its reason, and whether it is what the case expects.
+
+        A notebook job collects what this shows into its verdict.json.
+        """
+        from leaklab.catalogue.telling import verdicts_table
+
+        return verdicts_table(self, runs)
+
+    def difference(self, before: str | Run, after: str | Run) -> CodeDifference:
+        """Return how the code of one variant differs from another's: the fix.
+
+        Variants by name or by a run of theirs. Raises UsageError for a variant there is not.
+        """
+        from leaklab.catalogue.telling import difference_text
+        from leaklab.present.difference import CodeDifference
+
+        return CodeDifference(difference_text(self, before, after))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """Show title and claims; whether these hold is for the figures to say."""
+        from leaklab.catalogue.telling import claims_table
+
+        shown = claims_table([self], judged=False)._repr_mimebundle_()
+        return {
+            "text/plain": f"{self.title}\n\n{shown['text/plain']}",
+            "text/html": f"<p><b>{html.escape(self.title)}</b></p>{shown['text/html']}",
+        }
 
     def check(self, runs: Any) -> pd.DataFrame:
         """Expected against measured: DataFrame[variant, resource, expected, measured, ok, note].

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any, Protocol
 
 from leaklab.catalogue.requirements import missing_requirement
-from leaklab.errors import LeaklabError
+from leaklab.errors import LeaklabError, UsageError
 from leaklab.scratch import Scratch
 
 
@@ -56,7 +56,14 @@ class Recordable(Protocol):
 
 
 class CaseSkipped(LeaklabError):  # noqa: N818 - a skip is no failure of the case
-    """The case cannot run on this machine; ``str()`` is the reason."""
+    """The case cannot run on this machine; ``str()`` names it and the ``reason``."""
+
+    def __init__(self, case_id: str, reason: object) -> None:
+        super().__init__(case_id, str(reason))
+        self.reason = str(reason)
+
+    def __str__(self) -> str:
+        return "case {} skipped: {}".format(*self.args)
 
 
 def target_arguments(variant: str, values: Mapping[str, object]) -> list[str]:
@@ -83,7 +90,7 @@ def record_case(
     else:
         reason = missing_requirement((), case.services, None)
     if reason is not None:
-        raise CaseSkipped(f"case {case.id} skipped: {reason}")
+        raise CaseSkipped(case.id, reason)
     runs = {}
     with ExitStack() as running:
         services = _Services(case, running)
@@ -91,6 +98,24 @@ def record_case(
             runs[name] = _record_variant(case, name, values, services, how)
             if runs[name].meta["state"] == "interrupted":
                 break
+    return runs if variant is None else runs[variant]
+
+
+def load_case(case: Recordable, variant: str | None, store: str) -> Any:
+    """The newest run of each variant in ``store``, or of one; nothing is recorded."""
+    from leaklab.recordings import find_recording
+    from leaklab.results.run import Run
+    from leaklab.store import open_run
+    from leaklab.store.location import filesystem
+
+    opened, folder = filesystem(store)
+    if not opened.exists(folder):
+        raise UsageError(f"no such store: {store}; give a folder or URL with runs")
+    names = list(case.variants) if variant is None else [case.variant(variant).name]
+    found = {name: find_recording(store, case.id, name) for name in names}
+    runs = {name: Run(open_run(path), reused=True) for name, path in found.items() if path}
+    if not runs:
+        raise CaseSkipped(case.id, f"no run of it in {store}")
     return runs if variant is None else runs[variant]
 
 
@@ -118,7 +143,7 @@ class _Services:
         try:
             return self._running.enter_context(start_service(service))
         except ServiceMissingError as error:
-            raise CaseSkipped(f"case {self._case.id} skipped: {error}") from None
+            raise CaseSkipped(self._case.id, error) from None
 
 
 def _record_variant(
@@ -129,6 +154,7 @@ def _record_variant(
     how: Mapping[str, Any],
 ) -> Any:
     from leaklab import recordings
+    from leaklab.present.live import say_loaded
 
     variant = case.variants[name]
     chosen: dict[str, Any] = {
@@ -155,6 +181,7 @@ def _record_variant(
             else recordings.recorded(*target, **wanted, env=variant.environment)
         )
         if found is not None:
+            say_loaded(found.label, str(found.meta.get("created") or ""))
             return found
         environment = {**services.environment(), **variant.environment}
         # Fresh: that there is none to be loaded is known by now.

@@ -13,7 +13,11 @@ OUTCOMES = ("fixed", "improved", "unchanged", "worse", "inconclusive")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("before", metavar="BEFORE", help="run, or file of figures, before the fix")
+    parser.add_argument(
+        "before",
+        metavar="BEFORE",
+        help="run, or file of figures, before the fix; day@-1 is the run of day before its newest",
+    )
     parser.add_argument("after", metavar="AFTER", help="run, or file of figures, with the fix")
     parser.add_argument("--json", action="store_true", help="as JSON, for scripts")
     parser.add_argument(

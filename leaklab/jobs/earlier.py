@@ -35,6 +35,28 @@ def newest(filesystem: Any, root: str, parameters: dict[str, Any]) -> dict[str, 
     return None
 
 
+def trend(filesystem: Any, root: str, limit: int = 12) -> list[dict[str, str]]:
+    """Return when the jobs of a notebook began and what they found, the newest last.
+
+    Keys: started, verdict (of the gravest run; the state of a job that failed, "" where no run was
+    shown).
+    """
+    paths = sorted(filesystem.glob(f"{root}/{FOLDER}/*/verdict.json"))[-limit + 1 :]
+    records = [_read(filesystem, path) for path in [*paths, f"{root}/verdict.json"]]
+    return [
+        {
+            "started": str(record.get("started") or ""),
+            "verdict": str(
+                record.get("verdict")
+                if record.get("state") == "done"
+                else record.get("state") or ""
+            ),
+        }
+        for record in records
+        if record is not None
+    ]
+
+
 def _read(filesystem: Any, path: str) -> dict[str, Any] | None:
     try:
         with filesystem.open(path, "r") as file:

@@ -13,6 +13,7 @@ from typing import Any
 
 from papermill.engines import NBClientEngine
 
+from leaklab.jobs.case_limits import check_cases
 from leaklab.jobs.execution import environment
 from leaklab.jobs.notebook import overall, runs_shown
 from leaklab.jobs.parameters import check_values
@@ -30,7 +31,8 @@ class LeaklabEngine(NBClientEngine):  # type: ignore[misc]
         name = Path(str(about.get("input_path") or "notebook")).stem
         given = dict(about.get("parameters") or {})
         if given:
-            check_values(declared(notebook, name), given, name)
+            known = declared(notebook, name)
+            check_cases(notebook, known, check_values(known, given, name))
         with environment({"LEAKLAB_PROGRESS": "lines"}):
             try:
                 return super().execute_managed_notebook(nb_man, kernel_name, **options)

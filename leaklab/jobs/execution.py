@@ -48,6 +48,7 @@ def execute(
                 progress_bar=False,
                 cwd=Path(path).parent if Path(path).exists() else None,
                 execution_timeout=timeout,
+                stdout_file=_Rewritten(progress) if progress else None,
                 stderr_file=_Lines(progress) if progress else None,
                 # Its warnings are about connections of machines we are not on.
                 extra_arguments=["--IPKernelApp.log_level=40"],
@@ -115,3 +116,15 @@ class _Lines:
 
     def flush(self) -> None:
         pass
+
+
+class _Rewritten(_Lines):
+    """Of what a notebook prints, the lines of progress alone: a carriage return goes before each.
+
+    What it prints besides is a result and stands in the notebook.
+    """
+
+    def write(self, text: str) -> None:
+        _, *states = text.split("\r")
+        for state in states:
+            super().write(state.partition("\n")[0])

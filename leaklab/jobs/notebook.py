@@ -21,6 +21,7 @@ import fsspec
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.jobs import earlier
 from leaklab.jobs import parameters as cell
+from leaklab.jobs.case_limits import check_cases
 from leaklab.jobs.execution import Progress, execute
 from leaklab.jobs.tasks import sources_digest
 from leaklab.results.run import VERDICT_MIME
@@ -104,17 +105,20 @@ def run_notebook(
 
     `parameters` may be text (from a command line) or values. `store` is where its recordings go.
     `resume` keeps what an earlier job with the same notebook, parameters and leaklab has left.
-    `progress` gets what the notebook writes to stderr, line by line. What an earlier job has left
-    is moved to ``earlier/``, and what changed since the newest with the same parameters is said on
-    top of the page and in verdict.json (``changed``, with ``since``).
+    `progress` gets what the notebook writes to stderr, and its progress, line by line. What an
+    earlier job has left is moved to ``earlier/``, and what changed since the newest with the same
+    parameters is said on top of the page and in verdict.json (``changed``, with ``since``).
 
-    Raises UsageError before anything starts when a parameter is unknown or not allowed, and
+    Raises UsageError before anything starts when a parameter is unknown or not allowed, also by a
+    case that the notebook records, and
     LeaklabError when the notebook is unreadable or the output cannot be written. A notebook whose
     code fails raises nothing: its result's state is "failed".
     """
     source = _read(str(path))
     name = _name(path)
-    values = cell.check_values(cell.notebook_parameters(source, name), parameters or {}, name)
+    declared = cell.notebook_parameters(source, name)
+    values = cell.check_values(declared, parameters or {}, name)
+    check_cases(source, declared, values)
     output = _Output(str(output_dir), name)
     fingerprint = _fingerprint(source, values)
     if resume:

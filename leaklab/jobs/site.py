@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import fsspec
+
 from leaklab.errors import UsageError
-from leaklab.jobs import fork_server
+from leaklab.jobs import earlier, fork_server
 from leaklab.jobs.batch import BatchResult, run_batch
 from leaklab.jobs.notebook import NotebookResult, notebook_parameters, notebook_title
 from leaklab.jobs.tasks import RecordingTask
@@ -54,7 +56,7 @@ def report_all(
     is no local folder.
     """
     from leaklab.catalogue.model import catalogue
-    from leaklab.report import read_entries, render_case, render_index
+    from leaklab.report import NotebookLink, read_entries, render_case, render_index
     from leaklab.report.site_index import CASES_FOLDER
 
     if "://" in str(output_dir):
@@ -81,8 +83,13 @@ def report_all(
         executed.append(result)
         if progress:
             progress(f"notebook {result.name}: {result.state} {result.error or ''}".rstrip())
+    here = fsspec.filesystem("file")
     links = [
-        (notebook_title(path), f"{path.stem}/{path.stem}.html")
+        NotebookLink(
+            notebook_title(path),
+            f"{path.stem}/{path.stem}.html",
+            earlier.trend(here, str(folder / path.stem)),
+        )
         for path in paths
         if (folder / path.stem / f"{path.stem}.html").exists()
     ]

@@ -1,8 +1,9 @@
 """The recorder of a cell that runs in place: a process beside the kernel, not inside it.
 
 What it stores and computes must not show in the kernel's figures. Run as
-``python -m leaklab.jupyter.attendant`` with the recording's options as JSON on standard input;
-prints ``run PATH`` or ``error TEXT`` as its last line.
+``python -m leaklab.jupyter.attendant LABEL`` with the recording's options as JSON on standard
+input; prints what the cell is to show meanwhile, and ``run PATH`` or ``error TEXT`` as its last
+line.
 """
 
 from __future__ import annotations
@@ -11,6 +12,19 @@ import json
 import sys
 
 from leaklab.errors import LeaklabError
+from leaklab.jupyter.heard import SHOWN
+from leaklab.present.live import Curve
+
+REDRAW_SECONDS = 1.0  # each time the kernel has to lend a moment to it
+
+
+class _Told(Curve):
+    """The curve, drawn here and shown by the kernel."""
+
+    redraw_seconds = REDRAW_SECONDS
+
+    def show(self, text: str, figure: str) -> None:
+        print(f"{SHOWN}{json.dumps([text, figure])}", flush=True)
 
 
 def main() -> int:
@@ -21,7 +35,7 @@ def main() -> int:
 
     options = json.load(sys.stdin)
     try:
-        print("run", record_run(RecordOptions(**options), decider=Decider))
+        print("run", record_run(RecordOptions(**options), _Told(sys.argv[1]), Decider))
     except LeaklabError as error:
         print("error", error)
         return 1

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError
+from leaklab.jupyter.heard import Heard
+from leaklab.present.live import cell_display
 from leaklab.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -67,15 +69,21 @@ def record_cell(shell: Any, cell: str, options: dict[str, Any]) -> RecordedCell:
     cell = _numbered_as_shown(cell)
     _refuse_await(shell, cell)
     settings["cells"] = _cells(shell, cell)
+    label = "/".join(str(settings[key]) for key in ("name", "variant") if settings[key])
+    show = cell_display(label) if options.get("live", True) else None
     with Scratch("cell") as folder:
         channel = str(Path(folder, "channel"))
-        with _attendant({**settings, "pid": os.getpid(), "channel": channel}) as attendant:
-            with _session(channel, attendant):
+        with _attendant({**settings, "pid": os.getpid(), "channel": channel}, label) as attendant:
+            assert attendant.stdout is not None
+            heard = Heard(attendant.stdout, show)
+            with _session(channel, attendant, heard):
                 error = _error_of(shell.run_cell(cell, store_history=False))
-            said = _last_line(attendant)
+            said = heard.last_line()
     kind, _, text = said.partition(" ")
     if kind != "run":
         raise LeaklabError(text or "the recorder ended without a word; record again")
+    if show is not None:
+        show(f"{label}: recorded", "")
     if error is not None:
         _note_error(Path(text, "run.json"), error)
     return RecordedCell(Run(open_run(text)), error)
@@ -118,6 +126,13 @@ def _error_of(result: Any) -> BaseException | None:
     return error
 
 
+def what_ended(error: BaseException) -> str:
+    """Return what became of a cell in words: ``raised ValueError: …`` or ``was interrupted``."""
+    if isinstance(error, KeyboardInterrupt):
+        return "was interrupted"
+    return f"raised {type(error).__name__}: {error}"
+
+
 def _note_error(meta_file: Path, error: BaseException) -> None:
     """Say in the run that its cell has not come to its end."""
     meta = json.loads(meta_file.read_text(encoding="utf-8"))
@@ -125,17 +140,16 @@ def _note_error(meta_file: Path, error: BaseException) -> None:
     meta["state"] = "interrupted" if interrupted else "failed"
     told = max((one.get("mark_count") or 0 for one in meta["processes"]), default=0)
     after = f" after {told:,} marks" if told else ""
-    said = "was interrupted" if interrupted else f"raised {type(error).__name__}: {error}"
-    meta["events"].append({"kind": "cell", "text": f"the cell {said}{after}"})
+    meta["events"].append({"kind": "cell", "text": f"the cell {what_ended(error)}{after}"})
     new = meta_file.with_suffix(".new")
     new.write_text(json.dumps(meta), encoding="utf-8")
     new.replace(meta_file)
 
 
 @contextlib.contextmanager
-def _attendant(options: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
+def _attendant(options: dict[str, Any], label: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [sys.executable, "-m", "leaklab.jupyter.attendant"],
+        [sys.executable, "-m", "leaklab.jupyter.attendant", label],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -155,7 +169,7 @@ def _attendant(options: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextlib.contextmanager
-def _session(channel: str, attendant: subprocess.Popen[str]) -> Iterator[None]:
+def _session(channel: str, attendant: subprocess.Popen[str], heard: Heard) -> Iterator[None]:
     """Marks of this process are told to the recorder; afterwards they cost nothing again."""
     from leaklab.probe import marks
     from leaklab.probe.session import Session
@@ -163,9 +177,7 @@ def _session(channel: str, attendant: subprocess.Popen[str]) -> Iterator[None]:
     deadline = time.monotonic() + START_SECONDS
     while not Path(channel).exists():
         if attendant.poll() is not None:
-            raise LeaklabError(
-                _last_line(attendant).partition(" ")[2] or "the recorder did not start"
-            )
+            raise LeaklabError(heard.last_line().partition(" ")[2] or "the recorder did not start")
         if time.monotonic() > deadline:
             raise LeaklabError(f"the recorder did not start within {START_SECONDS:g} seconds")
         time.sleep(_POLL_SECONDS)
@@ -198,10 +210,3 @@ def _kernel_set_aside() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
-
-
-def _last_line(attendant: subprocess.Popen[str]) -> str:
-    """What the recorder says at its end."""
-    assert attendant.stdout is not None
-    lines = attendant.stdout.read().splitlines()
-    return lines[-1] if lines else ""

@@ -18,6 +18,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.jupyter.in_place import what_ended
 from leaklab.jupyter.kernel_lines import COMMANDS, KernelLines
 from leaklab.scratch import Scratch
 
@@ -104,6 +105,8 @@ class LeaklabMagics(Magics):
             else:
                 from leaklab.jupyter.in_place import record_cell
 
+                options["live"] = not arguments.quiet
+
                 recorded = record_cell(self.shell, cell, options)
                 run, error = recorded.run, recorded.error
         except LeaklabError as problem:
@@ -113,7 +116,7 @@ class LeaklabMagics(Magics):
             show_run(run)
         if error is not None:
             # The cell's own traceback stands above; this one is for Run All, papermill and CI.
-            raise CellError(f"leaklab: the cell raised {type(error).__name__}: {error}") from None
+            raise CellError(f"leaklab: the cell {what_ended(error)}") from None
         return None
 
     def _about_the_kernel(self, words: list[str]) -> Any:

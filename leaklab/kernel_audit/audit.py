@@ -112,11 +112,11 @@ class KernelAudit:
         now = {one.key: one for one in self.holdings}
         rows = []
         for key in {**now, **before}:
-            one = now.get(key) or before[key]
-            size = now[key].bytes if key in now else 0
-            change = size - (before[key].bytes if key in before else 0)
-            if change:
-                rows.append((change, one))
+            one, other = now.get(key), before.get(key)
+            change = (one.bytes if one else 0) - (other.bytes if other else 0)
+            own = (one.beyond_bytes if one else 0) - (other.beyond_bytes if other else 0)
+            if abs(own) > _LEAST_CHANGE * abs(change):  # else it is that of a holding inside it
+                rows.append((change, one or before[key]))
         rows.sort(key=lambda row: -abs(row[0]))
         return KernelDifference(
             rows,
@@ -126,7 +126,7 @@ class KernelAudit:
 
     def _table(self) -> Table:
         least = _LEAST_SHARE * self.seen_bytes
-        large = [one for one in self.holdings[:_SHOWN_COUNT] if one.bytes >= least]
+        large = [one for one in self.holdings if one.beyond_bytes >= least][:_SHOWN_COUNT]
         rows = [(one.bytes_text(), one.text(), one.line) for one in large]
         return Table(["frees", "what is held", "the line that frees it"], rows, numbers=["frees"])
 
@@ -139,7 +139,7 @@ class KernelAudit:
 
     def _rest(self) -> str:
         left = len(self.holdings) - len(self._table().rows)
-        more = f"{left} smaller holdings are in .frame(). " if left else ""
+        more = f"{left} smaller holdings, or around these, are in .frame(). " if left else ""
         shares = ", ".join(
             f"{part['name']} {amount('heap_bytes', part['bytes'])}" for part in self.parts
         )

@@ -18,7 +18,8 @@ class Holding:
 
     key: what it is told by from audit to audit. bytes: what the line frees. kind: name, out,
     traceback, figures, cache, or shared (held by several, whose lines all have to be executed).
-    detail: (path, bytes) of what most of it is.
+    detail: (path, bytes) of what most of it is. beyond_bytes: what of its bytes no smaller holding
+    inside it frees as well (a class holds the cache of its method).
     """
 
     key: str
@@ -30,6 +31,7 @@ class Holding:
     cell: int | None
     names: tuple[str, ...]
     detail: tuple[tuple[str, int], ...]
+    beyond_bytes: int
 
     def bytes_text(self) -> str:
         """The bytes with their unit."""
@@ -50,7 +52,11 @@ def holdings(groups: Sequence[dict[str, Any]], table: dict[str, Any]) -> list[Ho
     """Return the holdings of an inventory with the figures of the analysis, the largest first."""
     freed = table["freed_bytes"]
     rows = []
-    for group, size, detail in zip(groups, freed, table["detail"], strict=True):
+    inside = [0] * len(groups)
+    for size, above in zip(freed, table["enclosing"], strict=True):
+        if above >= 0:
+            inside[above] += size
+    for group, size, detail, less in zip(groups, freed, table["detail"], inside, strict=True):
         if size:
             rows.append(
                 Holding(
@@ -63,6 +69,7 @@ def holdings(groups: Sequence[dict[str, Any]], table: dict[str, Any]) -> list[Ho
                     cell=group["cell"],
                     names=tuple(group["names"]),
                     detail=_shortened(group, detail, size),
+                    beyond_bytes=size - less,
                 )
             )
     least = _LEAST_SHARED * table["seen_bytes"]
@@ -93,6 +100,7 @@ def _together(members: list[dict[str, Any]], size: int) -> Holding:
         cell=cells.pop() if len(cells) == 1 else None,
         names=(),
         detail=(),
+        beyond_bytes=size,
     )
 
 

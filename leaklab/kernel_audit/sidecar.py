@@ -12,6 +12,7 @@ import json
 import pickle
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def _audit(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
     wait_dump(path, request["pid"], request["limit_seconds"] + _GRACE_SECONDS)
     begun = time.perf_counter()
     dump = read_dump(path)
+    dump = replace(dump, size_bytes=dump.allocated_bytes())
     path.unlink()
     print(f"{len(dump.address):,} objects in {dump.walk_seconds:.1f} s", flush=True)
     groups = request["groups"]
@@ -62,6 +64,7 @@ def _audit(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
     least = sorted(freed, reverse=True)[:_DETAILED_COUNT][-1:] or [0]
     return {
         "freed_bytes": freed,
+        "enclosing": one.enclosing(),
         "detail": [
             detail(one, tree, int(node), total) if total >= max(1, least[0]) else []
             for node, total in zip(one.nodes.tolist(), freed, strict=True)

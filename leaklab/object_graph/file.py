@@ -43,7 +43,7 @@ class _Reader:
         self._nodes: list[tuple[np.ndarray, ...]] = []
         self._edges: list[tuple[np.ndarray, ...]] = []
         self._texts: list[str] = []
-        self._types: list[tuple[int, int, int]] = []
+        self._types: list[tuple[int, ...]] = []
         self._roots: list[tuple[str, str, int, int]] = []
         self._bounds: list[tuple[int, str, int, int]] = []
         self.meta: dict[str, Any] = {}
@@ -115,9 +115,8 @@ class _Reader:
         target = index.of(np.concatenate(targets))
         label = np.concatenate(labels)
         known = (source >= 0) & (target >= 0) & (source != target)
-        numbers = {number: (text, place) for number, text, place in self._types}
-        type_names = [self._texts[numbers[number][0]] for number in range(len(numbers))]
-        type_addresses = np.array([numbers[n][1] for n in range(len(numbers))], dtype="u8")
+        _, names, places, heads = zip(*sorted(self._types), strict=True)
+        type_addresses = np.array(places, dtype="u8")
         roots = [
             Root(what, called, int(node), self._texts[edge])
             for (what, called, _, edge), node in zip(
@@ -137,7 +136,8 @@ class _Reader:
             target=target[known],
             label=label[known],
             texts=self._texts,
-            type_names=type_names,
+            type_names=[self._texts[name] for name in names],
+            type_head_bytes=np.array(heads, dtype="i8"),
             type_node=index.of(type_addresses),
             roots=roots,
             bounds=[

@@ -10,6 +10,11 @@ import numpy as np
 
 # Below this many objects a level of the search is cheaper in plain Python than in numpy.
 _SMALL_LEVEL = 48
+# In bytes: what the allocator's blocks are multiples of, up to where they are its own, and what
+# malloc keeps beside each of its.
+_BLOCK = 16
+_LARGEST_POOLED = 512
+_MALLOC_BYTES = 8
 _DEFAULT_MODULES = frozenset(sys.stdlib_module_names)
 
 
@@ -30,9 +35,10 @@ class Root:
 class HeapDump:
     """One dump as arrays. Nodes: ``address`` (sorted), ``type`` (index into ``type_names``),
     ``size_bytes`` (shallow), ``reference_count`` (negative where unknown), ``name`` (index into
-    ``texts`` or negative). Edges: ``source``, ``target`` (node indices), ``label`` (text index).
-    ``bounds``: node, attribute, bound and number held of containers that are made to hold so many
-    at most."""
+    ``texts`` or negative). Types: ``type_head_bytes``, size of the objects' own block where what
+    they hold is in another one, else 0. Edges: ``source``, ``target`` (node indices), ``label``
+    (text index). ``bounds``: node, attribute, bound and number held of containers that are made to
+    hold so many at most."""
 
     address: np.ndarray
     type: np.ndarray
@@ -47,8 +53,22 @@ class HeapDump:
     type_node: np.ndarray
     roots: list[Root]
     bounds: list[tuple[Any, ...]] = field(default_factory=list)
+    type_head_bytes: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype="i8"))
     walk_seconds: float = 0.0
     meta: dict[str, Any] = field(default_factory=dict)
+
+    def allocated_bytes(self) -> np.ndarray:
+        """Return what CPython's allocator takes for each object, in bytes.
+
+        It gives out multiples of 16 bytes, above 512 by way of malloc, which keeps 8 beside them;
+        and a list's items are a block of their own. So it is a tenth more than ``size_bytes`` and
+        above where objects are small.
+        """
+        head = self.type_head_bytes[self.type]
+        rest = np.maximum(self.size_bytes - head, 0)
+        rest[rest > _LARGEST_POOLED] += _MALLOC_BYTES
+        allocated: np.ndarray = -(-head // _BLOCK) * _BLOCK + -(-rest // _BLOCK) * _BLOCK
+        return allocated
 
 
 class ObjectGraph:

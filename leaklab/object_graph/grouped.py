@@ -7,7 +7,7 @@ below the roots; what that node dominates is what the line frees.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,8 +18,8 @@ from scipy.sparse.csgraph import breadth_first_order
 from leaklab.object_graph.dominators import immediate_dominators, retained_bytes
 from leaklab.object_graph.graph import HeapDump, ObjectGraph, Root
 
-# Combinations of groups looked at: the largest heaps that no single group holds.
-_MOST_SHARED = 200
+# So many groups that share something are told apart.
+_MOST_HOLDERS = 100
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,17 @@ class GroupedGraph:
                     own = int(self.graph.dump.size_bytes[place]) - group["empty_bytes"]
                     freed[number] += max(0, own)
         return freed
+
+    def enclosing(self) -> list[int]:
+        """Return for each group the number of the group that it goes free with too, -1 without."""
+        number_of = {node: number for number, node in enumerate(self.nodes.tolist()) if node >= 0}
+        found = []
+        for node in self.nodes.tolist():
+            above = int(self.dominator[node]) if node >= 0 else -1
+            while above not in number_of and 0 <= above < self.graph.count:
+                above = int(self.dominator[above])
+            found.append(number_of.get(above, -1))
+        return found
 
 
 def grouped(
@@ -159,17 +170,45 @@ def shared_bytes(one: GroupedGraph) -> list[tuple[tuple[int, ...], int]]:
     own[list(group_of)] = True
     held = _reached(source[~own[source]], graph.targets[~own[source]], others, count)
     heads = np.flatnonzero((one.dominator == count) & ~held & (graph.root < 0) & ~own[:count])
-    heads = heads[np.argsort(-one.retained[heads], kind="stable")][:_MOST_SHARED]
     free = np.append(~held, False) | own
     within = free[source] & free[graph.targets] & ~own[graph.targets]
-    backward = _matrix(graph.targets[within], source[within], count + 1)
     shared: dict[tuple[int, ...], int] = {}
-    for head in heads.tolist():
-        found = breadth_first_order(backward, head, return_predecessors=False).tolist()
-        groups = tuple(sorted(group_of[node] for node in found if node in group_of))
+    for nodes, chosen in _by_holders(source[within], graph.targets[within], heads, own, one):
+        groups = tuple(sorted(group_of[node] for node in nodes))
         if len(groups) > 1:
-            shared[groups] = shared.get(groups, 0) + int(one.retained[head])
+            shared[groups] = shared.get(groups, 0) + int(one.retained[chosen].sum())
     return sorted(shared.items(), key=lambda item: -item[1])
+
+
+def _by_holders(
+    source: np.ndarray, target: np.ndarray, heads: np.ndarray, own: np.ndarray, one: GroupedGraph
+) -> Iterator[tuple[list[int], np.ndarray]]:
+    """Sort nodes by the groups that lead to them: (nodes of the groups, these of ``heads``).
+
+    What many groups lead to is looked at for the largest of them; what the others lead to as well
+    is left out.
+    """
+    count = one.graph.count
+    leading = _reached(target, source, heads, count)
+    inside = leading[source] & leading[target]
+    members = np.flatnonzero(leading & own[:count])
+    members = members[np.argsort(-one.retained[members], kind="stable")]
+    number = np.cumsum(leading) - 1
+    source, target, size = number[source[inside]], number[target[inside]], int(leading.sum())
+    told_apart = members[:_MOST_HOLDERS]
+    reached = [
+        _reached(source, target, number[chosen], size)[number[heads]]
+        for chosen in (*told_apart.reshape(-1, 1), members[_MOST_HOLDERS:])
+    ]
+    known = ~reached.pop()
+    if not reached or not known.any():
+        return
+    bits = np.packbits(np.stack(reached, axis=1)[known], axis=1)
+    sets, place = np.unique(bits, axis=0, return_inverse=True)
+    order = np.argsort(place.ravel(), kind="stable")
+    ends = np.cumsum(np.bincount(place.ravel()))
+    for packed, chosen in zip(sets, np.split(heads[known][order], ends[:-1]), strict=True):
+        yield members[np.flatnonzero(np.unpackbits(packed)[: len(reached)])].tolist(), chosen
 
 
 def _matrix(source: np.ndarray, target: np.ndarray, size: int) -> Any:

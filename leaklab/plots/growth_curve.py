@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from leaklab.analysis.series import resource_series
 from leaklab.plots import style
-from leaklab.present import units
+from leaklab.present import choices, units
 from leaklab.present.formatting import interval_text
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from leaklab.plots.protocol import RunLike
+    from leaklab.verdict.judge import ResourceVerdict
 
 # Beyond this a legend is longer than the figure it explains.
 _LABEL_LIMIT = 46
@@ -25,49 +27,140 @@ _LABEL_LIMIT = 46
 _NARROW_SHARE = 0.12
 # What the word takes of the height.
 _LABEL_SHARE = 0.06
+# What is judged gets a panel of its own where it moves by less than this share of the whole run.
+_FLAT_SHARE = 0.2
+_LEAST_POINTS = 10
+_PANEL_STRETCH = 1.6
+_HEADROOM = 0.06
+# An axis that would begin below this share of its end begins at nought at no loss.
+_WHOLE_SHARE = 0.5
 
 
 def growth(
-    runs: RunLike | Iterable[RunLike],
-    resource: str = "rss_bytes",
+    runs: RunLike | Iterable[RunLike | None],
+    resource: str | None = None,
     ax: Axes | None = None,
-    role: str = "main",
+    role: str | None = None,
+    title: str = "",
 ) -> Axes:
     """Draw one resource of one or several runs (before and after) over the iterations.
 
-    Each run is a line with its rate after warm-up: the fitted line, and as a band the rates its
-    interval allows. The warm-up is shaded. Runs without marks are drawn over seconds; where runs
+    Each run is a line with its rate after warm-up: dashed the fitted rate, and as a band the rates
+    its interval allows. Warm-up, where there is one, is shaded. Where what is judged is flat beside
+    start-up, a panel below shows it alone. Runs without marks are drawn over seconds; where runs
     differ in that, all are. A run that did not measure the resource is named in the legend.
-    ``role``: whose figures, where the run has several kinds of processes.
+
+    ``resource``: by default the one that says most about these runs. ``role``: whose figures, where
+    the run has several kinds of processes. Returns the axes of the whole run.
+
+    >>> ll.plots.growth(runs, "fd_count", title="the pool")
     """
     shown = as_runs(runs)
+    if resource is None:
+        found = choices.headline([run.verdict().resources for run in shown])
+        resource, its_role = found or ("rss_bytes", "main")
+        role = role or its_role
     ax = ax or style.axes()
     style.dress(ax)
-    frames = [resource_series(run.data, resource, role=role) for run in shown]
-    if not any(len(frame) for frame in frames):
-        return style.nothing(ax, f"{style.printable(units.title(resource, role))}: not measured")
-    unit = common_unit(frames)
-    baselines = [
-        _draw_run(ax, run, frame, resource, unit, index)
-        for index, (run, frame) in enumerate(zip(shown, frames, strict=True))
+    name = style.printable(units.title(resource, role or "main"), 50)
+    if title:
+        style.figure_of(ax).suptitle(style.printable(title, 90), **style.TITLE)
+    drawn = [
+        Drawn(run, resource_series(run.data, resource, role=role or "main"), resource, index)
+        for index, run in enumerate(shown)
     ]
+    if not any(len(one.frame) for one in drawn):
+        return style.nothing(ax, f"{name}: not measured")
+    unit = common_unit([one.frame for one in drawn])
+    for one in drawn:
+        _draw_run(ax, one, unit)
     # What is warm-up in every run; where a run's own ends, its fitted line begins.
-    _shade_warm_up(ax, min(filter(math.isfinite, baselines), default=-math.inf))
-    units.label_axis(ax.yaxis, resource)
-    units.calm_limits(ax)
-    ax.set_xlabel(axis_label(unit))
-    ax.set_ylabel(style.printable(units.title(resource, role), 50))
-    ax.margins(x=0.01)
+    begin = min((b for one in drawn if math.isfinite(b := one.baseline(unit))), default=-math.inf)
+    _shade_warm_up(ax, begin)
+    _finish(ax, resource, cut=any(one.grows(unit) for one in drawn))
     style.legend(ax)
+    last = _after_warm_up(ax, drawn, unit, begin) or ax
+    last.set_xlabel(axis_label(unit))
+    ax.set_ylabel(name)
     return ax
 
 
-def as_runs(runs: RunLike | Iterable[RunLike]) -> Sequence[RunLike]:
-    """One run, a list of runs or a dict of runs by variant, as a list."""
+@dataclass(frozen=True)
+class Drawn:
+    """One run in a figure: its series, and at which place it is drawn."""
+
+    run: RunLike
+    frame: pd.DataFrame
+    resource: str
+    index: int
+
+    def fitted(self, unit: str) -> ResourceVerdict | None:
+        """Its verdict on the resource, where that counts in the figure's unit."""
+        if not len(self.frame):
+            return None
+        found = self.run.verdict().resource(self.resource, self.frame.attrs["role"])
+        return found if found is not None and found.unit == unit else None
+
+    def baseline(self, unit: str) -> float:
+        """Where its warm-up ends; -inf where nothing says."""
+        found = self.fitted(unit)
+        return -math.inf if found is None or found.baseline_x is None else float(found.baseline_x)
+
+    def grows(self, unit: str) -> bool:
+        """Whether it is anything but bounded: then small growth must be seen."""
+        found = self.fitted(unit)
+        return bool(len(self.frame)) and (found is None or found.verdict != "bounded")
+
+
+def _finish(ax: Axes, resource: str, *, cut: bool) -> None:
+    """Ticks and limits; where nothing grows the axis begins at nought, else a cut one is said."""
+    units.label_axis(ax.yaxis, resource)
+    units.calm_limits(ax)
+    low, high = ax.get_ylim()
+    if low > 0 and (not cut or low < _WHOLE_SHARE * high):
+        ax.set_ylim(0.0, high + _HEADROOM * high)
+    elif low > 0:
+        style.say_cut(ax, f"axis begins at {units.value_text(resource, low)}")
+    ax.margins(x=0.01)
+
+
+def _after_warm_up(ax: Axes, drawn: Sequence[Drawn], unit: str, begin: float) -> Axes | None:
+    """A panel below of what is judged alone, where it is flat beside start-up; else None."""
+    if not any(one.grows(unit) for one in drawn) or not math.isfinite(begin):
+        return None
+    series = [points(one.frame, unit) for one in drawn if len(one.frame)]
+    late = np.concatenate([y[x >= begin] for x, y in series])
+    whole = np.concatenate([y for _, y in series])
+    if len(late) < _LEAST_POINTS or np.ptp(late) >= _FLAT_SHARE * np.ptp(whole):
+        return None
+    figure = style.figure_of(ax)
+    if figure.axes != [ax]:  # the figure has its own order
+        return None
+    figure.set_figheight(_PANEL_STRETCH * figure.get_figheight())
+    rows = figure.add_gridspec(2, 1)
+    ax.set_subplotspec(rows[0])
+    panel = figure.add_subplot(rows[1])
+    panel.set_gid("after warm-up")
+    style.dress(panel)
+    for one in drawn:
+        if len(one.frame):
+            x, y = points(one.frame, unit)
+            after = x >= begin
+            panel.plot(x[after], y[after], **style.line(one.index, int(after.sum())))
+            if (found := one.fitted(unit)) is not None:
+                _draw_rate(panel, one.frame, found, style.series_colour(one.index))
+    _finish(panel, drawn[0].resource, cut=True)
+    panel.set_ylabel("after warm-up")
+    return panel
+
+
+def as_runs(runs: RunLike | Iterable[RunLike | None]) -> Sequence[RunLike]:
+    """One run, a list of runs or a dict of runs by variant, as a list; None is no run."""
     given: Any = runs
     if hasattr(given, "data"):
         return [given]
-    return list(given.values() if isinstance(given, Mapping) else given)
+    several = given.values() if isinstance(given, Mapping) else given
+    return [run for run in several if run is not None]
 
 
 def name_of(run: RunLike) -> str:
@@ -92,26 +185,20 @@ def points(frame: pd.DataFrame, unit: str) -> tuple[Any, Any]:
     return style.thin(x, frame["value"].to_numpy(np.float64))
 
 
-def _draw_run(
-    ax: Axes, run: RunLike, frame: pd.DataFrame, resource: str, unit: str, index: int
-) -> float:
-    """Draw one run; return where its warm-up ends (-inf where nothing says)."""
-    colour = style.series_colour(index)
-    label = style.printable(name_of(run), _LABEL_LIMIT)
-    if not len(frame):
+def _draw_run(ax: Axes, one: Drawn, unit: str) -> None:
+    colour = style.series_colour(one.index)
+    label = style.printable(name_of(one.run), _LABEL_LIMIT)
+    if not len(one.frame):
         ax.plot([], [], color=colour, label=f"{label}: not measured")
-        return -math.inf
-    x, y = points(frame, unit)
-    found = run.verdict().resource(resource, frame.attrs["role"])
-    fitted = found if found is not None and found.unit == unit else None
+        return
+    x, y = points(one.frame, unit)
+    fitted = one.fitted(unit)
     if fitted is not None:
-        rate = units.rate_text(resource, fitted.rate, unit)
-        label = f"{label}: {fitted.verdict}, {rate}{_interval(resource, fitted)}"
-    ax.plot(x, y, label=label, **style.line(index, len(x)))
-    if fitted is None:
-        return -math.inf
-    _draw_rate(ax, frame, fitted, colour)
-    return -math.inf if fitted.baseline_x is None else float(fitted.baseline_x)
+        rate = units.rate_text(one.resource, fitted.rate, unit)
+        label = f"{label}: {fitted.verdict}, {rate}{_interval(one.resource, fitted)}"
+    ax.plot(x, y, label=label, **style.line(one.index, len(x)))
+    if fitted is not None:
+        _draw_rate(ax, one.frame, fitted, colour)
 
 
 def _known(value: float | None) -> bool:
@@ -161,9 +248,10 @@ def _draw_rate(ax: Axes, frame: pd.DataFrame, fitted: Any, colour: str) -> None:
     ax.plot(
         ends,
         level + fitted.rate * (ends - middle),
-        color=colour,
-        linewidth=1,
+        color=style.INK,  # on the run's own line, which it often covers
+        linewidth=1.1,
         linestyle=(0, (4, 3)),
+        zorder=3,
         gid="rate",
     )
     if _known(fitted.rate_low) and _known(fitted.rate_high):

@@ -21,6 +21,7 @@ from leaklab.plots import style
 from leaklab.plots.icicle import allocation_tree, default_metric, height_inches, tree_nodes
 from leaklab.plots.icicle_layout import (
     METRICS,
+    Layout,
     check_metric,
     lay_out,
     metrics_of,
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 NODE_LIMIT = 100_000
 _SCRIPTS = ("data.js", "paint.js", "app.js", "main.js")
 _PLAIN_ROWS = 20
+_LEAST_PIXELS, _MOST_PIXELS = 220, 460
+_BAR_PIXELS, _ROW_PIXELS = 120, 19  # search and status; a row of paint.js
 # A frame follows the colour scheme of its element, and JupyterLab's theme is not the browser's.
 _JUPYTER_THEME = (
     '<style>[data-jp-theme-light="false"] iframe.leaklab-tree{color-scheme:dark}'
@@ -101,13 +104,14 @@ class HtmlFigure:
 def allocation_tree_html(
     run_or_tree: Any,
     metric: str | None = None,
-    height_pixels: int = 460,
+    height_pixels: int | None = None,
     node_limit: int = NODE_LIMIT,
 ) -> HtmlFigure:
     """The allocation tree of a run (or an `AllocationTree`) to zoom and search in a browser.
 
-    ``metric``: what is shown first, as in `allocation_tree`; the reader can switch. Beyond
-    ``node_limit`` calls the smallest are drawn together. Raises UsageError for an unknown metric.
+    ``metric``: what is shown first, as in `allocation_tree`; the reader can switch.
+    ``height_pixels``: by default as high as the tree is deep, up to 460. Beyond ``node_limit``
+    calls the smallest are drawn together. Raises UsageError for an unknown metric.
     """
     nodes = prune(tree_nodes(run_or_tree), node_limit)
     first = check_metric(nodes, metric or default_metric(nodes))
@@ -121,13 +125,19 @@ def allocation_tree_html(
         offered = [*held, *offered] if no_heap else [*offered, *held]
     elif no_heap:
         return _nothing(AllocationTree(nodes))
-    alt = describe_tree(layouts[0].nodes)
+    alt = describe_tree(layouts[0].nodes, getattr(run_or_tree, "label", ""))
     return HtmlFigure(
         _document(layouts[0].nodes, pack(layouts, _header(offered)), alt),
         alt,
-        height_pixels,
+        height_pixels or _height(layouts),
         functools.partial(_still, AllocationTree(nodes), first),
     )
+
+
+def _height(layouts: list[Layout]) -> int:
+    """As high as the deepest tree needs, within what a screen has room for."""
+    rows = max(int(layout.depth.max()) + 1 for layout in layouts)
+    return min(_MOST_PIXELS, max(_LEAST_PIXELS, _BAR_PIXELS + _ROW_PIXELS * rows))
 
 
 def _nothing(tree: AllocationTree) -> HtmlFigure:
@@ -154,10 +164,11 @@ def _header(offered: list[tuple[str, int]]) -> dict[str, Any]:
     }
 
 
-def describe_tree(nodes: pd.DataFrame) -> str:
-    """The tree in a sentence: total, number of calls, and the largest place of the target."""
+def describe_tree(nodes: pd.DataFrame, name: str = "") -> str:
+    """The tree in a sentence: whose, total, number of calls, the largest place of the target."""
     root = nodes.iloc[0]
-    text = f"Allocation tree: {units.bytes_text(root.live_bytes)} live in {len(nodes):,} calls"
+    of = f" of {clean_name(name)}" if name else ""
+    text = f"Allocation tree{of}: {units.bytes_text(root.live_bytes)} live in {len(nodes):,} calls"
     if "before_bytes" in nodes.columns:
         text += f", {units.bytes_text(root.before_bytes)} before"
     target = nodes[nodes["origin"].eq("target")]

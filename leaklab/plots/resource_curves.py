@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # More panels than this are no longer read; the page lists every resource in its table.
 PANEL_LIMIT = 6
 PANEL_INCHES = 1.15
+# Of the samples: fewer that differ, and go back, are a passing moment.
+_PASSING_SHARE = 0.02
 
 
 def curves(
@@ -32,11 +34,13 @@ def curves(
     """Draw resources (descriptors, threads, gauges …) of one or several runs, a panel each.
 
     ``names``: the resources, in this order; without it those that move (`interesting`), memory
-    left out (`growth` draws it), at most six. Returns
-    the axes that hold the panels (``ax.child_axes``).
+    left out (`growth` draws it), at most six; where none moves, a line of text says what was
+    looked at. Returns the axes that hold the panels (``ax.child_axes``).
     """
     shown = as_runs(runs)
     wanted = list(names) if names is not None else interesting(shown)
+    if names is None and not wanted:
+        return style.nothing(ax or style.axes(height_inches=0.6), _unmoved(shown))
     found = {name: [resource_series(run.data, name) for run in shown] for name in wanted}
     found = {name: frames for name, frames in found.items() if any(map(len, frames))}
     host = ax or style.axes(height_inches=0.7 + PANEL_INCHES * max(1, len(found)))
@@ -55,19 +59,32 @@ def curves(
 
 
 def interesting(runs: Sequence[RunLike]) -> list[str]:
-    """Resources worth a panel: those that move in some run; where none does, the constant ones.
+    """Resources worth a panel: those that move in some run. Memory is left out.
 
-    Memory is left out, and what stayed zero in every run.
+    One sample that was another, and went back, is no movement.
     """
-    moves: dict[str, bool] = {}
+    moving: dict[str, None] = {}
     for run in runs:
-        for name in resource_names(run.data):
-            values = resource_series(run.data, name)["value"].dropna()
-            if is_memory(name) or not values.any():
-                continue
-            moves[name] = moves.get(name, False) or values.min() != values.max()
-    moving = [name for name in moves if moves[name]]
-    return (moving or list(moves))[:PANEL_LIMIT]
+        for name, values in _counted(run):
+            others = int((values != values.median()).sum())
+            back = values.iloc[0] == values.iloc[-1]
+            if others >= (max(2, _PASSING_SHARE * len(values)) if back else 1):
+                moving[name] = None
+    return list(moving)[:PANEL_LIMIT]
+
+
+def _counted(run: RunLike) -> Iterator[tuple[str, pd.Series]]:
+    """What was measured beside memory, and is not always nought."""
+    for name in resource_names(run.data):
+        values = resource_series(run.data, name)["value"].dropna()
+        if not is_memory(name) and values.any():
+            yield name, values
+
+
+def _unmoved(runs: Sequence[RunLike]) -> str:
+    names = dict.fromkeys(units.title(name) for run in runs for name, _ in _counted(run))
+    looked = ", ".join(names)
+    return f"nothing else moved: {looked}" if looked else "nothing but memory was measured"
 
 
 def _panels(host: Axes, count: int) -> list[Axes]:

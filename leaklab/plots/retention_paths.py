@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ROW_INCHES = 0.62
 _TEXT_LEFT = 0.80
+_SPAN_ROWS = 0.45  # the line below the paths
 _ARROW = re.compile(r"\s+(?:→|->)\s+")
 _GAP_POINTS, _PAD_POINTS = 11.0, 4.0
 
@@ -26,14 +27,18 @@ def retention(run: RunLike, ax: Axes | None = None, limit: int = 8) -> Axes:
     """Draw the first retention paths: the steps from root to object as boxes, the accumulation
     point (where ever more objects hang) in orange, and on the right what grew there."""
     table = run.retention().head(limit)
-    ax = ax or style.axes(9.0, ROW_INCHES * max(1, len(table)) + 0.2)
+    ax = ax or style.axes(9.0, ROW_INCHES * (max(1, len(table)) + _SPAN_ROWS) + 0.2)
     if not len(table):
         return style.nothing(ax, "no retention path was recorded")
     ax.set_axis_off()
     ax.set_facecolor("none")
     points = style.width_points(ax)
     ax.set_xlim(0, points)
-    ax.set_ylim(len(table), 0)
+    spans = [text for role in table["role"].unique() if (text := _looked_at(run, role))]
+    ax.set_ylim(len(table) + _SPAN_ROWS * bool(spans), 0)
+    if spans:
+        ax.text(0, len(table) + 0.2, "; ".join(spans), va="center", color=style.INK,
+                fontsize=style.FONT_SIZE - 1, fontstyle="italic", gid="span")  # fmt: skip
     largest = max(_figure(row.growth_bytes) for row in table.itertuples()) or 1.0
     for at, row in enumerate(table.itertuples(index=False)):
         _draw_path(ax, row, at, points * (_TEXT_LEFT - 0.02))
@@ -42,6 +47,23 @@ def retention(run: RunLike, ax: Axes | None = None, limit: int = 8) -> Axes:
                 color=style.GREW, alpha=0.5, gid=f"growth {at}")  # fmt: skip
         _draw_figures(ax, row, at, points * _TEXT_LEFT)
     return ax
+
+
+def _looked_at(run: RunLike, role: str) -> str:
+    """Between which marks or seconds a role's objects were compared: less than the whole run."""
+    from leaklab.findings.retention import dumps_after_warm_up
+
+    found = dumps_after_warm_up(run.data, role)
+    if found is None:
+        return ""
+    _, numbers, (first, last), unit = found
+    of = "" if role == "main" else f" of {style.printable(role, 30)}"
+    ends = (
+        f"marks {first:,.0f} and {last:,.0f}"
+        if unit == "iteration"
+        else f"{first:,.1f} and {last:,.1f} s"
+    )
+    return f"growth between {ends}{of}, in {len(numbers)} object graphs"
 
 
 def steps(path: str) -> list[str]:

@@ -49,6 +49,7 @@ GREW = "#d55e00"
 MORE_FILL, LESS_FILL, SAME_FILL = "#e8833a", "#56a5d8", "#b4b4b4"
 TEXT_ON_FILL = "#111111"
 FONT_SIZE = 9.0
+WIDTH_INCHES = 9.6  # the width of a notebook's or a page's text
 
 
 def series_colour(index: int) -> str:
@@ -56,12 +57,19 @@ def series_colour(index: int) -> str:
     return SERIES[index % len(SERIES)]
 
 
+# Of runs that coincide all are seen: each next one leaves gaps for those below it.
+_DASHES: tuple[Any, ...] = ("-", "-", (0, (5, 4)), (2, (2, 4)), (0, (1, 2)))
+
+
 def line(index: int, point_count: int) -> dict[str, Any]:
-    """Line settings of the run at this place; the first is wide, so that runs that coincide
-    are all seen; too few points for a line get markers."""
+    """Line settings of the run at this place; too few points for a line get markers.
+
+    The first is wide, from the third on they are dashed: runs that coincide are all seen.
+    """
     return {
         "color": series_colour(index),
-        "linewidth": 2.8 if index == 0 else 1.4,
+        "linewidth": (3.2, 1.4)[index] if index < 2 else 1.8,
+        "linestyle": _DASHES[min(index, len(_DASHES) - 1)],
         "solid_capstyle": "round",
         "marker": "o" if point_count < 3 else None,
         "markersize": 5,
@@ -92,7 +100,7 @@ def printable(text: object, limit: int | None = None) -> str:
     return drawn.replace("$", r"\$")
 
 
-def axes(width_inches: float = 7.6, height_inches: float = 3.6) -> Axes:
+def axes(width_inches: float = WIDTH_INCHES, height_inches: float = 3.6) -> Axes:
     """Axes on a new transparent pyplot figure, shown by Jupyter at the end of the cell."""
     from matplotlib import pyplot
 
@@ -101,7 +109,7 @@ def axes(width_inches: float = 7.6, height_inches: float = 3.6) -> Axes:
     return figure.add_subplot()
 
 
-def detached_axes(width_inches: float = 7.6, height_inches: float = 3.6) -> Axes:
+def detached_axes(width_inches: float = WIDTH_INCHES, height_inches: float = 3.6) -> Axes:
     """Axes on a figure that pyplot does not keep: for pages, where nothing closes figures."""
     figure = Figure(figsize=(width_inches, height_inches), facecolor="none", layout="constrained")
     return figure.add_subplot()
@@ -130,9 +138,33 @@ def width_points(ax: Axes) -> float:
     return figure_of(ax).get_figwidth() * ax.get_position().width * 72
 
 
+# A figure's title, as options of matplotlib's `suptitle`.
+TITLE: dict[str, Any] = {
+    "x": 0.01,
+    "ha": "left",
+    "fontsize": FONT_SIZE + 1.5,
+    "color": INK,
+    "fontweight": "bold",
+}
+
+
 def title(ax: Axes, text: str) -> None:
     """A left-aligned title."""
     ax.set_title(text, loc="left", fontsize=FONT_SIZE + 1.5, color=INK, fontweight="bold")
+
+
+def say_cut(ax: Axes, text: str) -> None:
+    """Mark the vertical axis as not beginning at nought: a broken foot, and where it begins."""
+    for height in (0.015, 0.05):
+        ax.plot(
+            [0.0], [height], transform=ax.transAxes, clip_on=False, gid="axis break",
+            marker=[(-1.0, -0.4), (1.0, 0.4)], markersize=9, markeredgecolor=INK,
+            markeredgewidth=1.0, linestyle="none", zorder=5,
+        )  # fmt: skip
+    ax.text(
+        1.0, 1.02, text, ha="right", va="bottom", fontsize=FONT_SIZE - 1.5, color=INK,
+        fontstyle="italic", transform=ax.transAxes, gid="axis start",
+    )  # fmt: skip
 
 
 def legend(ax: Axes, **options: object) -> None:
@@ -145,7 +177,7 @@ def legend(ax: Axes, **options: object) -> None:
         "fontsize": FONT_SIZE,
         "labelcolor": INK,
         "borderaxespad": 0.2,
-        "handlelength": 1.6,
+        "handlelength": 2.4,
     }
     ax.legend(**{**settings, **options})
 

@@ -41,7 +41,9 @@ def suspects(run: RunLike, ax: Axes | None = None, limit: int = 8) -> Axes:
 
 def _draw_row(ax: Axes, run: RunLike, suspect: Any, row: int, room_points: float) -> None:
     size = style.FONT_SIZE
-    share = float(suspect.share) if np.isfinite(suspect.share) else 0.0
+    leaks = bool(np.isfinite(suspect.share))  # a share of the growth has only what leaks
+    share = float(suspect.share) if leaks else 0.0
+    colour = style.GREW if leaks else style.INK
     ax.barh(
         row + 0.42,
         min(share, 1.0) * (_CURVE_LEFT - 0.03),
@@ -68,13 +70,12 @@ def _draw_row(ax: Axes, run: RunLike, suspect: Any, row: int, room_points: float
         marks, live = style.thin(
             series["x"].to_numpy(np.float64), series["live_bytes"].to_numpy(np.float64), 200
         )
-        curve.plot(
-            marks, live, color=style.GREW, linewidth=1.3, marker="o" if len(live) < 3 else None
-        )
+        curve.plot(marks, live, color=colour, linewidth=1.3, marker="o" if len(live) < 3 else None)
         curve.set_axis_off()
         curve.margins(x=0.02, y=0.1)
         curve.set_gid(f"sparkline {suspect.rank}")
     rate = units.rate_text("heap_bytes", suspect.rate, suspect.unit)
-    grew = f"{units.bytes_text(suspect.growth_bytes)}, {units.share_text(share)} of growth"
+    of = f"{units.share_text(share)} of growth" if leaks else "but not for good"
+    grew = f"{units.bytes_text(suspect.growth_bytes)}, {of}"
     ax.text(_TEXT_LEFT, row + 0.26, rate, fontsize=size, color=style.INK, va="center")
     ax.text(_TEXT_LEFT, row + 0.6, grew, fontsize=size - 1, color=style.INK, va="center")

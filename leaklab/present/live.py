@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from html import escape
@@ -25,8 +25,8 @@ _WIDTH, _HEIGHT = 420, 70
 def notebook_progress(label: str) -> Iterator[Any]:
     """The progress callback for a recording started here; None outside a Jupyter kernel.
 
-    In a job ($LEAKLAB_PROGRESS is "lines") it writes lines to stderr, else it shows a curve of the
-    resident set size that ends as one line saying what was recorded.
+    In a job ($LEAKLAB_PROGRESS is "lines") it rewrites one line of stdout, else it shows a curve of
+    the resident set size that ends as one line saying what was recorded.
     """
     shown: Lines | Curve | None = None
     if os.environ.get("LEAKLAB_PROGRESS") == "lines":
@@ -43,6 +43,25 @@ def notebook_progress(label: str) -> Iterator[Any]:
         shown.close("interrupted" if interrupted else "failed")
         raise
     shown.close("recorded")
+
+
+def cell_display(label: str) -> Callable[[str, str], None] | None:
+    """Return what shows text and figure of a recording that is drawn elsewhere; None for nothing.
+
+    In a job the text alone, every few seconds.
+    """
+    if os.environ.get("LEAKLAB_PROGRESS") == "lines":
+        written = 0.0
+
+        def write(text: str, figure: str) -> None:
+            nonlocal written
+            if time.monotonic() - written >= LOG_SECONDS:
+                written = time.monotonic()
+                # As in `Lines`; a line each, because the cell itself may print in between.
+                print(f"\r{text}", flush=True)
+
+        return write
+    return Curve(label).show if _in_kernel() else None
 
 
 def say_loaded(label: str, created: str) -> None:
@@ -69,13 +88,17 @@ def _in_kernel() -> bool:
 
 
 class Lines:
-    """One line when a pass starts and every few seconds."""
+    """One line, rewritten when a pass starts and every few seconds.
+
+    A carriage return goes before each state: a notebook shows the last one, a job's log all.
+    """
 
     def __init__(self, label: str) -> None:
         self.label = label
         self.started = time.monotonic()
         self.pass_name = ""
         self.written = 0.0
+        self.width = 0
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         """Take the recorder's figures."""
@@ -87,14 +110,19 @@ class Lines:
 
     def close(self, outcome: str) -> None:
         """Say how it ended."""
-        self._write(f"{outcome} after {time.monotonic() - self.started:.1f} s")
+        self._write(f"{outcome} after {time.monotonic() - self.started:.1f} s", end="\n")
 
-    def _write(self, text: str) -> None:
-        print(f"{self.label}: {text}", file=sys.stderr, flush=True)
+    def _write(self, text: str, end: str = "") -> None:
+        line = f"{self.label}: {text}"
+        # What is shorter than the line before would leave its end standing.
+        print(f"\r{line:<{self.width}}", end=end, flush=True)
+        self.width = len(line)
 
 
 class Curve:
     """The resident set size as a curve that grows in the cell's output."""
+
+    redraw_seconds = REDRAW_SECONDS
 
     def __init__(self, label: str) -> None:
         self.label = label
@@ -114,16 +142,17 @@ class Curve:
                 del points[1:-1:2]
         self.text = summary(event)
         now = time.monotonic()
-        if now - self.drawn >= REDRAW_SECONDS:
+        if now - self.drawn >= self.redraw_seconds:
             self.drawn = now
-            self._show(f"{self.label}: {self.text}", curve(self.points))
+            self.show(f"{self.label}: {self.text}", curve(self.points))
 
     def close(self, outcome: str) -> None:
         """Leave one line: the run's own figures say the rest."""
         seconds = time.monotonic() - self.started
-        self._show(f"{self.label}: {outcome} in {seconds:.1f} s ({self.text})", "")
+        self.show(f"{self.label}: {outcome} in {seconds:.1f} s ({self.text})", "")
 
-    def _show(self, text: str, figure: str) -> None:
+    def show(self, text: str, figure: str) -> None:
+        """Put text and figure into the cell's output, in place of those before."""
         from IPython.display import display
 
         data = {"text/plain": text, "text/html": f"<div>{escape(text)}</div>{figure}"}

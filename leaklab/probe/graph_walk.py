@@ -3,8 +3,9 @@
 The file: ``LLGRAPH1``, then chunks of a four-letter tag, a length (8 bytes) and that many bytes.
 
 - ``META`` JSON: who wrote it. ``DONE`` JSON, last: status ("complete" or "failed"), reason, counts.
-- ``STRS`` JSON list: texts, numbered from 0 on over all such chunks. ``TYPE`` JSON list of
-  [number, text number].
+- ``STRS`` JSON list: texts, numbered from 0 on over all such chunks. ``TYPE`` JSON list: number,
+  text number, address of the type, and the size of its objects' own block where what they hold is
+  in another one (else 0).
 - ``NODE`` objects of one type: type, count, flags, then addresses (u64 each), sizes (u64 each, or
   one for all: flag 1), reference counts without the walker's own (i64 each: flag 2), names (i32
   text numbers: flag 4).
@@ -219,7 +220,7 @@ class _Walk:
             facts = self._facts[id(kind)] = TypeFacts(kind, len(self._facts), parts_of(kind))
             number = self._texts.number(facts.name)
             self._tell_texts()
-            self._out.json(b"TYPE", [facts.number, number, id(kind)])
+            self._out.json(b"TYPE", [facts.number, number, id(kind), _head_bytes(facts, one)])
             self._discover(graph_types.mro_of(kind))  # static types are known to nobody else
         return facts
 
@@ -455,7 +456,7 @@ class _Walk:
         kind = len(self._facts)  # a type that no object has
         name, label = self._texts.number("native memory"), self._texts.number(".data")
         self._tell_texts()
-        self._out.json(b"TYPE", [kind, name, 0])
+        self._out.json(b"TYPE", [kind, name, 0, 0])
         self._out.chunk(b"NODE", _NODE.pack(kind, len(addresses), 0), addresses, sizes)
         owners, counts, targets = self._native.edges()
         header = _EDGE.pack(len(owners), len(targets), label)
@@ -467,6 +468,15 @@ class _Walk:
         self._discover([one for _, _, one, _ in found])
         self._tell_texts()
         self._out.json(b"ROOT", rows)
+
+
+def _head_bytes(facts, one):
+    """Return the size of the block that is the object itself, 0 where it is one with the rest."""
+    if facts.kind is list:
+        return list.__basicsize__ + 16
+    if facts.way == "instance" and sys.version_info < (3, 13):
+        return sys.getsizeof(one) if facts.size is None else facts.size
+    return 0
 
 
 def _base_count():

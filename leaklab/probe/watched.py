@@ -14,14 +14,14 @@ import weakref
 from .counters import attribute, exit_callbacks, lineage, size_of
 
 # Instances are looked for among all objects at these readings and their multiples, while that
-# costs less than this share of the time.
+# costs less than this share of the program's processor time.
 FIRST_SEARCH = 2
 SEARCH_FACTOR = 4
 SEARCH_SHARE = 0.005
-# What readings may cost of the time, and what the first ones may in any case. Telling a reading
-# that has changed costs about so many times what taking it does.
-READ_SHARE = 0.005
-FREE_SECONDS = 0.005
+# What readings may cost of the program's processor time, and what the first ones may in any case.
+# Telling a reading that has changed costs about so many times what taking it does.
+READ_SHARE = 0.004
+FREE_SECONDS = 0.004
 TELLING_FACTOR = 2.0
 INSTANCE_LIMIT = 100
 
@@ -39,7 +39,7 @@ class Watched:
         self._spent_seconds = 0.0
         self._took_seconds = 0.0
         self._search_seconds = 0.0
-        self._begun_seconds = time.monotonic()
+        self._begun_seconds = time.process_time()
         self._last = {}
         self._files = {}
         lines = {}
@@ -68,9 +68,11 @@ class Watched:
         found = self.read()
         if found is None:
             return None
+        begun = time.process_time()
         last, self._last = self._last, found
         news = {gauge: size for gauge, size in found.items() if last.get(gauge) != size}
         news.update((gauge, None) for gauge in last if gauge not in found)
+        self._spent_seconds += time.process_time() - begun
         if found:
             self._spent_seconds += TELLING_FACTOR * self._took_seconds * len(news) / len(found)
         return news
@@ -84,7 +86,7 @@ class Watched:
 
         None where readings have had their share of the time, or could not be taken.
         """
-        begun = looked = time.monotonic()
+        begun = looked = time.process_time()
         # Above its share the last readings would stand for new ones: none are given then.
         if self._spent_seconds > FREE_SECONDS + READ_SHARE * (begun - self._begun_seconds):
             return None
@@ -93,14 +95,14 @@ class Watched:
             self._find_modules()
             self._search_instances()
             # Looking for things happens now and then, and has a limit of its own.
-            looked = time.monotonic()
+            looked = time.process_time()
             found = dict(map(self._one, self._wanted))
             return {gauge: size for gauge, size in found.items() if size is not None}
         except Exception:
             # Another thread changed a dictionary in the middle; the next mark reads again.
             return None
         finally:
-            self._took_seconds = time.monotonic() - looked
+            self._took_seconds = time.process_time() - looked
             self._spent_seconds += self._took_seconds
 
     def _one(self, wanted):
@@ -165,10 +167,10 @@ class Watched:
         if self._read_count < self._next_search:
             return
         self._next_search *= SEARCH_FACTOR
-        begun = time.monotonic()
+        begun = time.process_time()
         if self._search_seconds <= FREE_SECONDS + SEARCH_SHARE * (begun - self._begun_seconds):
             self._keep(gc.get_objects(), wanted)
-            self._search_seconds += time.monotonic() - begun
+            self._search_seconds += time.process_time() - begun
 
     def _keep(self, objects, wanted):
         for each in objects:

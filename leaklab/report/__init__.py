@@ -5,10 +5,11 @@ from leaklab.report.index_entry import IndexEntry, index_entry
 from leaklab.report.notebook_page import notebook_html, render_notebook
 from leaklab.report.pdf import to_pdf
 from leaklab.report.run_page import render_run
-from leaklab.report.site_index import read_entries, render_index
+from leaklab.report.site_index import NotebookLink, read_entries, render_index
 
 __all__ = [
     "IndexEntry",
+    "NotebookLink",
     "index_entry",
     "notebook_html",
     "read_entries",

@@ -23,7 +23,9 @@ _PARTS_WORTH_A_FIGURE = 3
 
 def growth(runs: Sequence[RunLike], resource: str, role: str = "main") -> Any:
     """Growth of one resource of one role as markup."""
-    ax = plots.growth(runs, resource, style.detached_axes(8.4, 3.4 + 0.18 * len(runs)), role)
+    ax = plots.growth(
+        runs, resource, style.detached_axes(height_inches=3.4 + 0.18 * len(runs)), role
+    )
     parts = [f"{name_of(run)}: {_says(run, resource, role)}" for run in runs]
     return _svg(ax, f"{units.title(resource, role)} over the run. {'; '.join(parts)}.")
 
@@ -33,7 +35,7 @@ def curves(runs: Sequence[RunLike]) -> Any:
     names = resource_curves.interesting(runs)
     if not names:
         return ""
-    ax = style.detached_axes(8.4, 0.7 + resource_curves.PANEL_INCHES * len(names))
+    ax = style.detached_axes(height_inches=0.7 + resource_curves.PANEL_INCHES * len(names))
     plots.curves(runs, names, ax)
     parts = [
         f"{units.title(name)}: " + ", ".join(f"{name_of(run)} {_says(run, name)}" for run in runs)
@@ -57,7 +59,7 @@ def suspects(run: RunLike) -> Any:
 def retention(run: RunLike) -> Any:
     """The retention paths as markup."""
     table = run.retention().head(8)
-    ax = style.detached_axes(9.0, retention_paths.ROW_INCHES * len(table) + 0.2)
+    ax = style.detached_axes(9.0, retention_paths.ROW_INCHES * (len(table) + 0.45) + 0.2)
     plots.retention(run, ax)
     parts = [f"{row.path}, {row.growth_count} more" for row in table.itertuples()]
     return _svg(ax, f"Retention paths: {'; '.join(parts)}.")
@@ -69,7 +71,7 @@ def resident_set(run: RunLike) -> Any:
     last = parts[parts["x"].eq(parts["x"].max())]
     if len(last) < _PARTS_WORTH_A_FIGURE:
         return ""
-    ax = plots.resident_set(run, style.detached_axes(8.4, 3.6))
+    ax = plots.resident_set(run, style.detached_axes())
     said = [
         f"{part} {units.bytes_text(value)}"
         for part, value in zip(last["part"], last["bytes"], strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ class IndexEntry:
     missing: str
     page: str | None
     notebook: str | None
+    needs: list[str] = field(default_factory=list)  # what it runs on: libraries and services
 
 
 def index_entry(
@@ -63,6 +64,7 @@ def index_entry(
         missing="" if runs else case.missing() or "not recorded yet",
         page=page,
         notebook=notebook,
+        needs=[*case.needs, *case.services],
     )
 
 

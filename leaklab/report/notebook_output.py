@@ -57,6 +57,9 @@ def _kind(output: Any) -> str:
 
 
 def _stream(name: str, text: str) -> list[Output]:
+    if name == "stdout":
+        # Progress of recordings begins so: what was recorded, the figures say.
+        text = "\n".join(line for line in text.split("\n") if not line.startswith("\r"))
     shown = _plain(text)
     line_count = len(shown.splitlines())
     if not shown.strip():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from leaklab.report.index_entry import IndexEntry
 from leaklab.report.pages import markup, render, text_of, write_page
@@ -23,15 +23,25 @@ def read_entries(out_dir: str | Path) -> list[IndexEntry]:
     return [IndexEntry(**json.loads(path.read_text(encoding="utf-8"))) for path in found]
 
 
+class NotebookLink(NamedTuple):
+    """A rendered notebook: its address relative to the index, and what its jobs found.
+
+    trend: started and verdict of each job, the newest last.
+    """
+
+    title: str
+    href: str
+    trend: Sequence[Mapping[str, str]] = ()
+
+
 def render_index(
     entries: Iterable[IndexEntry],
     out_dir: str | Path,
-    notebooks: Sequence[tuple[str, str]] = (),
+    notebooks: Sequence[NotebookLink] = (),
 ) -> Path:
     """Write ``out_dir/index.html`` over these entries and return its path.
 
-    Pages of entries are looked for in ``out_dir/cases``. ``notebooks``: (title, address relative
-    to ``out_dir``) of rendered notebooks.
+    Pages of entries are looked for in ``out_dir/cases``.
     """
     listed = sorted(entries, key=lambda entry: (entry.mechanism, entry.id))
     cards = [_card(entry) for entry in listed]
@@ -48,7 +58,7 @@ def render_index(
             for name, members in mechanisms.items()
         ],
         documents=_documents(listed),
-        notebooks=[{"title": title, "href": href} for title, href in notebooks],
+        notebooks=[link._asdict() for link in notebooks],
         index_css=markup(text_of("index.css")),
         script=markup(text_of("index.js")),
     )
@@ -61,7 +71,7 @@ def _mechanism_title(name: str) -> str:
 
 
 def _card(entry: IndexEntry) -> dict[str, Any]:
-    words = [entry.id, entry.title, entry.mechanism, entry.missing]
+    words = [entry.id, entry.title, entry.mechanism, entry.missing, *entry.needs]
     words += [f"{v['name']} {v['verdict']} {v['rate']}" for v in entry.variants]
     words += [" ".join(claim.values()) for claim in entry.claims]
     return asdict(entry) | {

@@ -18,12 +18,14 @@ from leaklab.verdict.suspects import describe
 if TYPE_CHECKING:
     from leaklab.store import RunData
 
-GROUPINGS = ("function", "line", "package", "stack")
+GROUPINGS = ("function", "line", "package", "stack", "thread")
+_THREADING = "stdlib/threading.py"
 _KEYS = {
     "function": ["function", "file"],
     "line": ["function", "file", "line"],
     "package": ["package"],
     "stack": ["stack_id", "stack_text"],
+    "thread": ["thread"],
 }
 
 
@@ -103,6 +105,9 @@ def _keys_of_stacks(sites: Sites, stack_ids: Any, by: str) -> pd.DataFrame:
             for number in range(len(stack_ids))
         ]
         return pd.DataFrame({"stack_id": stack_ids, "stack_text": texts})
+    if by == "thread":
+        rows = (sites.rows(number)[::-1].tolist() for number in range(len(stack_ids)))
+        return pd.DataFrame({"thread": [_thread(sites, outermost) for outermost in rows]})
     places = pd.DataFrame([describe(sites, int(row)) for row in sites.frame])
     if by == "package":
         # Where the memory is asked for, whoever asked: the innermost frame, not the user's line.
@@ -112,6 +117,17 @@ def _keys_of_stacks(sites: Sites, stack_ids: Any, by: str) -> pd.DataFrame:
         ]
         return pd.DataFrame({"package": [package_of(file) for file in inner]})
     return places.iloc[sites.of_stack].reset_index(drop=True)
+
+
+def _thread(sites: Sites, outermost: list[int]) -> str:
+    """Return what a thread runs by its outermost frames; "main" where none was started for it."""
+    if not outermost:
+        return "(no Python frame)"
+    functions, files = sites.frames["function"].array, sites.frames["file"].array
+    if files[outermost[0]] != _THREADING or functions[outermost[0]] != "_bootstrap":
+        return "main"
+    inside = [row for row in outermost if files[row] != _THREADING]
+    return f"{functions[inside[0]]} ({files[inside[0]]})" if inside else "(a thread's start)"
 
 
 def _call(place: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
-"""One table over all runs of a store: run, resource, verdict.
+"""Tables over all runs of a store: run, resource, verdict; and run, suspect.
 
-The verdict of a run is worked out once and kept beside it as ``verdict.json``, so that a store of
-thousands of runs is read in seconds.
+The verdict of a run is worked out once and kept beside it as ``verdict.json``, its suspects as
+``suspects.json``, so that a store of thousands of runs is read in seconds.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,13 +22,17 @@ if TYPE_CHECKING:
 
     from leaklab.results.run import Run
 
-_KEPT = "verdict.json"
+_KEPT, _SUSPECTS = "verdict.json", "suspects.json"
 COLUMNS = (
     "run", "name", "variant", "created", "state", "run_verdict", "resource", "role", "verdict",
     "rate", "rate_low", "rate_high", "unit", "first", "last", "path",
 )  # fmt: skip
 
-_OF_RUN = ("run", "name", "variant", "created", "state")
+OF_RUN = ("run", "name", "variant", "created", "state")
+OF_SUSPECT = (
+    "rank", "function", "file", "line", "package", "source", "live_bytes", "growth_bytes", "rate",
+    "rate_low", "rate_high", "unit", "share", "evidence", "role", "retained_by", "fingerprint",
+)  # fmt: skip
 _OF_RESOURCE = ("role", "verdict", "rate", "rate_low", "rate_high", "unit", "first", "last")
 
 
@@ -36,8 +40,7 @@ def runs_table(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """See :func:`leaklab.recordings.runs`."""
     import pandas as pd
 
-    summaries = list(_summaries(str(store) if store else None))
-    rows = list(_rows(summaries))
+    rows = list(_rows(_each_run(str(store) if store else None, _KEPT, _resources)))
     if not rows:
         return pd.DataFrame(columns=list(COLUMNS))
     frame = pd.DataFrame(rows)[list(COLUMNS)]
@@ -47,12 +50,10 @@ def runs_table(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     return frame.sort_values(order, kind="stable", ignore_index=True)
 
 
-def _rows(summaries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _rows(summaries: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """One row per run and resource; what a summary lacks is null."""
     for summary in summaries:
-        of_run = {
-            name: summary.get(name) for name in ("run", "name", "variant", "created", "state")
-        }
+        of_run = {name: summary.get(name) for name in OF_RUN}
         for entry in summary["resources"]:
             yield {
                 **of_run,
@@ -63,7 +64,10 @@ def _rows(summaries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             }
 
 
-def _summaries(store: str | None) -> Any:
+def _each_run(
+    store: str | None, kept: str, work: Callable[[Run], dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Yield what ``work`` says of each run of a store; it is kept beside the run under a name."""
     from leaklab.store import default_store
     from leaklab.store.location import below, filesystem
 
@@ -74,9 +78,37 @@ def _summaries(store: str | None) -> Any:
         folder = str(found).removesuffix("/run.json")
         path = below(store, folder[len(root) :].lstrip("/"))
         try:
-            yield _summary(fs, folder, path)
+            yield _summary(fs, folder, path, kept, work)
         except LeaklabError:
             continue  # one damaged run must not hide the others
+
+
+def suspects_table(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+    """See :func:`leaklab.recordings.suspects`."""
+    import pandas as pd
+
+    rows = [
+        {**{name: summary.get(name) for name in OF_RUN}, **suspect, "path": summary["path"]}
+        for summary in _each_run(str(store) if store else None, _SUSPECTS, _suspects)
+        for suspect in summary["suspects"]
+    ]
+    frame = pd.DataFrame(rows, columns=[*OF_RUN, *OF_SUSPECT, "path"])
+    figures = ["rate", "rate_low", "rate_high", "share"]
+    frame[figures] = frame[figures].astype(float)
+    return frame.sort_values(["created", "run", "rank"], kind="stable", ignore_index=True)
+
+
+def _suspects(run: Run) -> dict[str, Any]:
+    from leaklab.results.run import plain
+
+    frame = run.suspects()
+    frame["retained_by"] = [next(iter(paths), None) for paths in frame["retained_by"]]
+    return {
+        "variant": run.meta.get("variant"),
+        "name": run.meta["name"],
+        "state": run.meta["state"],
+        "suspects": plain(frame[list(OF_SUSPECT)].to_dict("records")),
+    }
 
 
 @cache
@@ -84,7 +116,7 @@ def _method() -> str:
     """Digest of the code that judges: a verdict worked out by other code is worked out anew."""
     package = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for part in ("analysis", "verdict"):
+    for part in ("analysis", "verdict", "findings"):
         for path in sorted((package / part).rglob("*.*")):
             if path.suffix != ".pyc":
                 digest.update(path.read_bytes())
@@ -93,37 +125,51 @@ def _method() -> str:
 
 def keep_summary(run: Run) -> dict[str, Any]:
     """Return what the table says of a run, and keep it beside the run for the next one who asks."""
+    return _keep(run, _KEPT, _resources)
+
+
+def _resources(run: Run) -> dict[str, Any]:
+    return run.resources_json()
+
+
+def _keep(run: Run, kept: str, work: Callable[[Run], dict[str, Any]]) -> dict[str, Any]:
     from leaklab.store.location import filesystem
 
     summary = {
         "method": _method(),
         "run": run.meta["run_id"],
         "created": run.meta.get("created"),
-        **run.resources_json(),
+        **work(run),
     }
     if run.path and run.meta["state"] in ("complete", "interrupted"):
         fs, folder = filesystem(run.path)
         # A store that may only be read works too, more slowly.
         with contextlib.suppress(OSError, ValueError):
-            fs.pipe_file(f"{folder.rstrip('/')}/{_KEPT}", json.dumps(summary).encode())
+            fs.pipe_file(f"{folder.rstrip('/')}/{kept}", json.dumps(summary).encode())
     return {**summary, "path": run.path}
 
 
-def _summary(fs: Any, folder: str, path: str) -> dict[str, Any]:
+def _summary(
+    fs: Any, folder: str, path: str, kept: str, work: Callable[[Run], dict[str, Any]]
+) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
-        summary: dict[str, Any] = json.loads(fs.cat_file(f"{folder}/{_KEPT}"))
+        summary: dict[str, Any] = json.loads(fs.cat_file(f"{folder}/{kept}"))
         if summary.get("method") == _method():
             return {**summary, "path": path}
     from leaklab.results.run import Run
     from leaklab.store import open_run
 
-    return keep_summary(Run(open_run(path)))
+    return _keep(Run(open_run(path)), kept, work)
 
 
 def last_verdicts(store: str | os.PathLike[str]) -> dict[tuple[str, str], str]:
     """Return the verdict of the newest complete run by (name, variant)."""
     found = sorted(
-        (summary for summary in _summaries(str(store)) if summary["state"] == "complete"),
+        (
+            summary
+            for summary in _each_run(str(store), _KEPT, _resources)
+            if summary["state"] == "complete"
+        ),
         key=lambda summary: str(summary["created"]),
     )
     return {(str(s["name"]), str(s["variant"])): str(s["verdict"]) for s in found}

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from leaklab.findings.tree import AllocationTree
+    from leaklab.present.difference import Sentence
     from leaklab.store import RunData
     from leaklab.verdict.judge import ResourceVerdict, Verdict
     from leaklab.verdict.time_left import TimeLeft
@@ -90,6 +91,20 @@ class Run:
         """Return ``leak``, ``bounded`` or ``inconclusive``, for the run and each resource."""
         return self._verdict
 
+    def summary(self, after: Run | None = None) -> Sentence:
+        """Return what was found, in one sentence from this run's own figures.
+
+        What leaks and how fast, which line makes it, what keeps it; and what became of it in
+        ``after``, a run of the same workload with the fix.
+
+        >>> runs = ll.case("unbounded-cache").record(quick=True)
+        >>> runs["before"].summary(after=runs["better_fix"])
+        """
+        from leaklab.present.difference import Sentence
+        from leaklab.results.summary import summary
+
+        return Sentence(summary(self, after))
+
     def suspects(self) -> pd.DataFrame:
         """Return the allocation sites whose live bytes grow, worst first, and what retains them.
 
@@ -143,9 +158,10 @@ class Run:
 
         ``by``: "function" (columns function, file) or "line" (and line): the user's line that asked
         for the memory; "package" (column package): whose code allocated it; "stack" (columns
-        stack_id, stack_text). Then x (marks or seconds), time_seconds, live_bytes and
-        allocation_count. The largest at the end first, ``limit`` of them. Empty where no heap was
-        recorded. Raises UsageError for another grouping.
+        stack_id, stack_text); "thread" (column thread): in which threads, told by the function they
+        run, "main" for the one that no `threading.Thread` started. Then x (marks or seconds),
+        time_seconds, live_bytes and allocation_count. The largest at the end first, ``limit`` of
+        them. Empty where no heap was recorded. Raises UsageError for another grouping.
 
         >>> heap = run.heap(by="function", limit=5)
         >>> heap.pivot_table(index="x", columns="function", values="live_bytes").plot.area()

@@ -41,6 +41,7 @@ def outputs_of(result: NotebookResult) -> str:
 
 def test_a_job_leaves_notebook_page_and_verdict_and_is_not_done_twice(tmp_path: Path) -> None:
     says = "import os, sys\nprint(os.environ['LEAKLAB_STORE'])\nprint('half', file=sys.stderr)"
+    says += "\nprint('\\rdemo: 2 s', end='')"
     path = write(tmp_path, PARAMETERS, SHOW, says)
     said: list[str] = []
 
@@ -59,7 +60,7 @@ def test_a_job_leaves_notebook_page_and_verdict_and_is_not_done_twice(tmp_path: 
     assert str(tmp_path / "store") in outputs_of(result)
     assert "leaklab-job-" not in Path(result.executed).read_text()
     assert "<html" in Path(result.html).read_text()
-    assert said == ["half"]
+    assert sorted(said) == ["demo: 2 s", "half"]
     assert result.exit_status() == 0
     assert result.exit_status(("leak",)) == 3
     assert result.exit_status(("inconclusive", "unexpected")) == 0
@@ -206,3 +207,21 @@ def test_papermill_with_this_engine_is_as_strict(tmp_path: Path) -> None:
     noted = json.loads(out.read_text())["metadata"]["leaklab"]
     assert noted["verdict"] == "leak"
     assert [run["run"] for run in noted["runs"]] == ["r7"]
+
+
+def test_the_last_jobs_found_what_the_strip_shows(tmp_path: Path) -> None:
+    from leaklab.jobs import earlier
+
+    root = tmp_path / "day"
+    found = [("2026-01-01T00:00:00Z", "bounded", "done"), ("2026-01-02T00:00:00Z", "leak", "done"),
+             ("2026-01-03T00:00:00Z", None, "failed")]  # fmt: skip
+    for started, verdict, state in found:
+        folder = root if state == "failed" else root / "earlier" / started.replace(":", "")
+        folder.mkdir(parents=True, exist_ok=True)
+        record = {"started": started, "verdict": verdict, "state": state}
+        (folder / "verdict.json").write_text(json.dumps(record))
+    shown = earlier.trend(fsspec.filesystem("file"), str(root))
+    assert [(job["started"], job["verdict"]) for job in shown] == [
+        (started, verdict or state) for started, verdict, state in found
+    ]
+    assert len(earlier.trend(fsspec.filesystem("file"), str(root), limit=2)) == 2

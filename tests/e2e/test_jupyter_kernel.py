@@ -30,6 +30,10 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
         yield kernel
 
 
+def has_curve(content: dict[str, Any]) -> bool:
+    return "<polyline" in str(content.get("data", {}).get("text/html"))
+
+
 def shown_html(reply: Reply) -> str:
     return "".join(str(data.get("text/html", "")) for data in reply.shown)
 
@@ -90,6 +94,17 @@ def test_a_cell_that_fails_in_place_is_recorded_to_there(kernel: Kernel) -> None
     assert facts.text.strip() == "failed the cell raised OSError: in the cell after 40 marks"
 
 
+def test_a_cell_shows_a_curve_while_it_runs_and_an_interrupt_keeps_it(kernel: Kernel) -> None:
+    reply = kernel.run(f"%%leaklab --name live --passes measure\n{FOREVER}", has_curve)
+    assert str(reply.error) == "CellError: leaklab: the cell was interrupted"
+    assert "live: measure pass" in reply.updates[0]["text/plain"]
+    assert reply.updates[-1]["text/plain"] == "live: recorded"
+    facts = kernel.run("print(leaklab_run.meta['state'], len(leaklab_run.data.samples) > 0)")
+    assert facts.text.split() == ["interrupted", "True"]
+    threads = kernel.run("import threading; print([t.name for t in threading.enumerate()])")
+    assert "leaklab cell" not in threads.text
+
+
 def test_what_a_cell_cannot_do_is_said_in_one_line(kernel: Kernel) -> None:
     waits = kernel.run("%%leaklab\nimport asyncio\nawait asyncio.sleep(0)")
     assert "await outside of a function cannot be recorded" in waits.text
@@ -116,9 +131,6 @@ def test_a_cell_in_a_child_shares_nothing(kernel: Kernel) -> None:
 def test_a_recording_shows_a_curve_and_an_interrupt_keeps_it(kernel: Kernel) -> None:
     folder = Path(kernel.run("import os; print(os.getcwd())").text.strip())
     (folder / "forever.py").write_text(FOREVER)
-
-    def has_curve(content: dict[str, Any]) -> bool:
-        return "<polyline" in str(content.get("data", {}).get("text/html"))
 
     reply = kernel.run("run = ll.record('forever.py', passes=('measure',))", has_curve)
 

@@ -4,6 +4,7 @@ import pytest
 
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.jobs import parameters
+from leaklab.jobs.case_limits import cases_of, check_cases, least_values
 
 CELL = """\
 iterations: int = 200  # requests served [10..100000]
@@ -101,3 +102,25 @@ def test_the_listing_has_one_line_a_parameter() -> None:
     lines = parameters.describe(parameters.notebook_parameters(notebook(CELL), "nb")).splitlines()
     assert len(lines) == 6
     assert " ".join(lines[0].split()) == "iterations int in 10..100000 default 200 requests served"
+
+
+CASES = """\
+iterations: int = 0  # 0: each case's own number [0..100000]
+case: str = "unbounded-cache"  # a case
+"""
+
+
+def test_what_a_case_does_not_take_is_refused_with_its_name_before_anything_starts() -> None:
+    source = notebook(CASES)
+    source["cells"].append({"cell_type": "code", "source": "%load_ext x\nll.case('client-cache')"})
+    declared = parameters.notebook_parameters(source, "nb")
+    assert {one.id for one in cases_of(source, {"case": "timers"})} == {"client-cache", "timers"}
+    least = least_values(source, declared)
+    check_cases(source, declared, least)
+    check_cases(source, declared, {"iterations": 0})
+    with pytest.raises(
+        UsageError, match="case client-cache: parameter iterations out of range: 120; allowed: 250"
+    ):
+        check_cases(source, declared, {"iterations": 120})
+    with pytest.raises(UsageError, match=f"out of range: {least['iterations'] - 1}; allowed"):
+        check_cases(source, declared, {"iterations": least["iterations"] - 1})

@@ -121,3 +121,18 @@ def test_completion_offers_options_and_files(
     assert completions("%leaklab kernel --s") == ["--since"]
     assert completions("%leaklab --passes measure,gr") == ["measure,graph"]
     assert completions("x = 1") == []
+
+
+def test_figures_have_no_width_of_their_own() -> None:
+    from xml.etree import ElementTree
+
+    from IPython.core.pylabtools import print_figure
+
+    from leaklab.jupyter.extension import fluid
+    from leaklab.plots import style
+
+    drawn = print_figure(style.figure_of(style.detached_axes()), fmt="svg")
+    root = ElementTree.fromstring(fluid(drawn) or "")
+    assert (root.get("width"), root.get("height")) == ("100%", None)
+    assert len(str(root.get("viewBox")).split()) == 4
+    assert fluid(None) is None

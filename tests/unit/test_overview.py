@@ -44,6 +44,19 @@ def test_one_row_per_run_and_resource(tmp_path: Path) -> None:
     assert overview.last_verdicts(tmp_path)["thing", "before"] == "leak"
 
 
+def test_one_row_per_run_and_suspect(tmp_path: Path) -> None:
+    sites = {"keep": synthetic.leak(200, 20_000), "lib.py:parse<load": synthetic.leak(200, 10_000)}
+    path = write(tmp_path, synthetic.run(sites=sites), "before")
+    write(tmp_path, synthetic.run(rss=synthetic.leak(200, 0)), "after")
+    table = ll.suspects(tmp_path)
+    assert list(table["function"][:2]) == ["keep", "load"]
+    assert list(table["rate"][:2]) == pytest.approx([20_000, 10_000], rel=0.01)
+    assert set(table["variant"]) == {"before"}
+    assert (Path(path) / "suspects.json").is_file()
+    assert ll.suspects(tmp_path).equals(table)
+    assert "retained_by" in ll.suspects(tmp_path / "nothing")
+
+
 def test_a_verdict_is_worked_out_once_and_again_by_other_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,3 +80,20 @@ def test_runs_compare_and_show_themselves() -> None:
     bundle = before._repr_mimebundle_()
     assert bundle["application/vnd.leaklab.verdict+json"]["verdict"] == "leak"
     assert "rss_bytes" in bundle["text/html"] and "leak" in bundle["text/plain"]
+
+
+def test_the_run_before_the_newest_has_a_name(tmp_path: Path) -> None:
+    from leaklab.errors import LeaklabError
+    from leaklab.recordings import locate
+
+    for day in (1, 2, 3):
+        folder = tmp_path / "day" / "default" / f"2026010{day}T000000Z-aaaa"
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text("{}")
+    store = str(tmp_path)
+    newest, before, oldest = (locate(f"day{back}", store) for back in ("", "@-1", "@-2"))
+    assert "20260103" in newest
+    assert "20260102" in before
+    assert "20260101" in oldest
+    with pytest.raises(LeaklabError, match="no such run: day@-3; of day there are 3 runs in"):
+        locate("day@-3", store)

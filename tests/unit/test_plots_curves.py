@@ -100,8 +100,20 @@ def test_curves_draw_a_panel_for_each_resource_on_one_axis():
 
 
 def test_curves_leave_memory_to_the_growth_figure():
-    run = recorded(fd_count=make.steady(COUNT, 3.0))
+    run = recorded(fd_count=make.leak(COUNT, 1.0))
     assert resource_curves.interesting([run]) == ["fd_count"]
+
+
+def test_where_nothing_moves_a_line_says_what_was_looked_at():
+    passing = make.steady(COUNT, 3.0)
+    passing[40] = 4.0  # one sample
+    run = recorded(fd_count=passing, thread_count=make.steady(COUNT, 1.0))
+    assert resource_curves.interesting([run]) == []
+    host = plots.curves([run], ax=style.detached_axes())
+    assert host.texts[0].get_text() == "nothing else moved: open file descriptors, threads"
+    passing[60:] = 5.0  # and this one stays
+    moved = recorded(fd_count=passing)
+    assert resource_curves.interesting([moved]) == ["fd_count"]
 
 
 def test_curves_without_resources_say_so():
@@ -177,7 +189,7 @@ def test_svg_carries_alt_text_and_the_pages_ink():
 
 
 def test_what_stayed_zero_gets_no_panel():
-    run = recorded(fd_count=make.steady(COUNT, 3.0), socket_count=make.steady(COUNT, 0.0))
+    run = recorded(fd_count=make.leak(COUNT, 1.0), socket_count=make.steady(COUNT, 0.0))
     assert resource_curves.interesting([run]) == ["fd_count"]
 
 
@@ -208,3 +220,51 @@ def test_growth_of_another_role_has_that_roles_verdict():
     assert texts(main)[0].startswith("prefork: bounded")
     assert texts(forked)[0].startswith("prefork: leak, +48.8 KiB per iteration")
     assert forked.get_ylabel() == "resident set size of fork of main"
+
+
+def startup(variant, rate):
+    rss = 1.2e8 * (1 - np.exp(-np.arange(160) / 4)) + 2e7 + rate * np.arange(160)
+    return Run(make.run(rss=rss + make.noise(160, 2e3), meta={"name": "cache", "variant": variant}))
+
+
+def test_what_is_flat_beside_start_up_has_a_panel_after_warm_up():
+    ax = plots.growth([startup("before", 2e4), startup("fix", 0.0)], "rss_bytes",
+                      style.detached_axes())  # fmt: skip
+    (panel,) = [other for other in style.figure_of(ax).axes if other is not ax]
+    assert panel.get_gid() == "after warm-up"
+    assert panel.get_xlabel() == "iterations"
+    before = panel.lines[0].get_ydata()
+    low, high = panel.get_ylim()
+    assert np.ptp(before) > 0.3 * (high - low)  # and not the flat line of the whole run
+    (begins,) = by_gid(panel, "axis start")
+    assert begins.get_text().startswith("axis begins at 1")
+    assert not by_gid(ax, "axis start")
+
+
+def test_a_figure_with_an_order_of_its_own_gets_no_panel():
+    figure = style.figure_of(style.detached_axes())
+    figure.clear()
+    ax, other = figure.subplots(1, 2)
+    plots.growth([startup("before", 2e4)], "rss_bytes", ax)
+    assert figure.axes == [ax, other]
+
+
+def test_where_nothing_grows_the_axis_begins_at_nought():
+    ax = plots.growth([startup("a", 0.0), startup("b", 0.0)], "rss_bytes", style.detached_axes())
+    assert ax.get_ylim()[0] == 0.0
+    assert style.figure_of(ax).axes == [ax]
+
+
+def test_equal_lines_are_all_seen():
+    same = [recorded(name, 0.0) for name in "abcd"]
+    ax = plots.growth(same, "rss_bytes", style.detached_axes())
+    drawn = [line for line in ax.lines if line.get_gid() is None]
+    styles = [(line.get_linewidth(), str(line._dash_pattern)) for line in drawn]
+    assert len(set(styles)) == len(drawn)
+
+
+def test_the_resource_that_says_most_is_drawn_where_none_is_named():
+    run = recorded(rate=0.0, fd_count=make.leak(COUNT, 1.0))
+    ax = plots.growth({"before": run, "none": None}, ax=style.detached_axes(), title="pool $1")
+    assert ax.get_ylabel() == "open file descriptors"
+    assert ax.figure.get_suptitle() == r"pool \$1"

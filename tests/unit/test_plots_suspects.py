@@ -1,9 +1,13 @@
 """Suspects with sparklines, and retention paths."""
 
+import re
+from pathlib import Path
+
 import pandas as pd
 import pytest
 import synthetic as make
 
+import leaklab as ll
 from leaklab import plots
 from leaklab.plots import retention_paths, style
 from leaklab.results.run import Run
@@ -36,12 +40,14 @@ def test_no_suspects_is_said_in_words():
 class Held:
     """A run whose retention table is given."""
 
+    data = make.run(fd_count=make.steady(COUNT, 3))  # without object graphs
+
     def __init__(self, *paths):
         columns = ("path", "accumulation_point", "type", "growth_count", "growth_bytes")
         self.table = pd.DataFrame(paths, columns=list(columns))
 
     def retention(self):
-        return self.table
+        return self.table.assign(role="main")
 
 
 def test_retention_path_shows_root_object_and_where_it_piles_up():
@@ -61,6 +67,17 @@ def test_endless_retention_paths_keep_both_ends_and_stay_in_their_row():
     boxes = [p for p in ax.patches if hasattr(p, "get_boxstyle")]
     assert max(box.get_x() + box.get_width() for box in boxes) <= style.width_points(ax) * 0.8
     assert "…" in texts(ax)
+
+
+def test_retention_says_between_which_marks_it_grew():
+    store = Path(__file__).parents[2] / "data" / "reference.zip"
+    run = ll.case("unbounded-cache").record("before", recorded=str(store))
+    ax = plots.retention(run, style.detached_axes(9, 1))
+    (span,) = [text.get_text() for text in ax.texts if text.get_gid() == "span"]
+    first, last = map(int, re.findall(r"marks (\d+) and (\d+), in \d object graphs", span)[0])
+    marks = run.data.graph_dumps["mark"].dropna().astype(int)
+    assert {first, last} <= set(marks)
+    assert last == marks.max()
 
 
 def test_no_retention_is_said_in_words():

@@ -77,6 +77,14 @@ def test_progress_lines_keep_their_last_state_only():
     assert "50 %" not in html
 
 
+def test_a_page_says_nothing_of_recordings_under_way():
+    text = "before\n\rdemo: measure pass, 0.1 s\rdemo: recorded after 2.0 s\nafter\n"
+    html = page(new_code_cell("x", outputs=[new_output("stream", text=text)]))
+    assert "<pre>before\nafter\n</pre>" in html
+    only = new_output("stream", text="\rdemo: recorded after 2.0 s\n")
+    assert "<pre>" not in page(new_markdown_cell("x"), new_code_cell("", outputs=[only]))
+
+
 def test_tags_hide_cells_and_code():
     html = page(
         new_code_cell("hidden = 1", metadata={"tags": ["remove-cell"]}),

@@ -184,6 +184,9 @@ def test_confidential_case_page_shows_no_code(tmp_path):
     assert "The fix, in code" not in html
 
 
+DAYS = [(1, "bounded"), (2, "leak"), (3, "")]
+
+
 def test_index_lists_cases_by_mechanism_and_claims_by_document(tmp_path):
     case = catalogue()["unbounded-cache"]
     runs = {"before": recorded(), "documented_fix": recorded("documented_fix", 0.0)}
@@ -192,12 +195,19 @@ def test_index_lists_cases_by_mechanism_and_claims_by_document(tmp_path):
     assert [entry.id for entry in entries] == ["unbounded-cache"]
     assert [v["verdict"] for v in entries[0].variants][:2] == ["leak", "bounded"]
     others = [report.index_entry(c, {}) for c in catalogue().values() if c.id != case.id]
-    page = report.render_index([*entries, *others], tmp_path, [("Start <here>", "00/00.html")])
+    trend = [{"started": f"2026-01-0{day}", "verdict": found} for day, found in DAYS]
+    link = report.NotebookLink("Start <here>", "00/00.html", trend)
+    page = report.render_index([*entries, *others], tmp_path, [link])
     html = page.read_text()
     assert_self_contained(html)
     assert html.count('class="card"') == len(catalogue())
     assert html.count('class="item"') == sum(len(c.claims) for c in catalogue().values())
     assert 'href="cases/unbounded-cache.html"' in html
     assert '<a href="00/00.html">Start &lt;here&gt;</a>' in html
+    assert re.findall(r'<i class="(\w*)" title="2026-01-0(\d)', html) == [
+        (found, str(day)) for day, found in DAYS
+    ]
+    assert 'aria-label="2026-01-01 bounded, 2026-01-02 leak, 2026-01-03 no verdict"' in html
+    assert re.search(r'data-words="lingering-schedulers [^"]*apscheduler', html)  # what it runs on
     assert html.count("<polyline") == 2
     assert 'aria-label="live heap, before, documented_fix' in html

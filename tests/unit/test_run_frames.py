@@ -40,7 +40,7 @@ def test_samples_wide_has_a_column_for_each_resource(run: Run) -> None:
     assert len(run.samples()) >= 2 * COUNT
 
 
-@pytest.mark.parametrize("by", ["function", "line", "package", "stack"])
+@pytest.mark.parametrize("by", ["function", "line", "package", "stack", "thread"])
 def test_heap_is_filled_in_and_adds_up(run: Run, by: str) -> None:
     heap = run.heap(by=by)
     total = heap.groupby("x")["live_bytes"].sum()
@@ -55,9 +55,22 @@ def test_heap_is_filled_in_and_adds_up(run: Run, by: str) -> None:
     assert list(again.columns) == list(heap.columns)
 
 
+def test_heap_by_thread_names_what_each_thread_runs() -> None:
+    started = "<stdlib/threading.py:run<stdlib/threading.py:_bootstrap"
+    sites = {
+        "keep": s.leak(COUNT, 20_000),
+        f"app.py:fetch<app.py:work{started}": s.leak(COUNT, 10_000),
+        f"app.py:store<app.py:work{started}": s.steady(COUNT, 50_000),
+    }
+    heap = Run(s.run(sites=sites)).heap(by="thread")
+    last = heap[heap["x"] == heap["x"].max()].set_index("thread")["live_bytes"]
+    assert list(last.index) == ["main", "work (app.py)"]
+    assert last["work (app.py)"] == pytest.approx(10_000 * COUNT + 50_000, rel=0.01)
+
+
 def test_heap_refuses_another_grouping_and_a_run_without_one(run: Run) -> None:
-    with pytest.raises(ll.UsageError, match="no such grouping: thread; allowed: function, line"):
-        run.heap(by="thread")
+    with pytest.raises(ll.UsageError, match="no such grouping: file; allowed: function, line"):
+        run.heap(by="file")
     assert not len(Run(s.run(rss=s.leak(COUNT, 1000))).heap())
 
 

@@ -53,24 +53,48 @@ function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
+// A saved picture says by itself what it shows: title, what width means, the colours.
+const HEAD = 3 * ROW;
+
+function paintHead(app, sink, width, ink) {
+  const label = app.header.metrics.find(({ name }) => name === app.metric).label;
+  const room = width - 2 * PAD, letters = Math.floor(room / sink.letter);
+  const cut = (text) => text.length > letters ? text.slice(0, letters - 1) + "\u2026" : text;
+  sink.text(PAD, ROW / 2, cut(document.title), room, ink, 1);
+  sink.text(PAD, 1.5 * ROW, cut(`width: ${label}`), room, ink, 1);
+  let left = PAD;
+  for (const key of [$("legend"), $("change")].filter((part) => !part.hidden)) {
+    for (const entry of key.children) {
+      const colour = entry.querySelector("i").style.backgroundColor, name = entry.textContent;
+      sink.rect(left, 2 * ROW + 4, 11, 11, colour, 1);
+      sink.text(left + 15, 2.5 * ROW, name, room, ink, 1);
+      left += 30 + name.length * sink.letter;
+    }
+  }
+}
+
 function exportPng(app) {
-  const scale = 2, copy = document.createElement("canvas");
+  const scale = 2, copy = document.createElement("canvas"), style = getComputedStyle(document.body);
   copy.width = app.width * scale;
-  copy.height = app.height * scale;
+  copy.height = (app.height + HEAD) * scale;
   const context = copy.getContext("2d");
   context.scale(scale, scale);
-  context.fillStyle = getComputedStyle(document.body).backgroundColor;
-  context.fillRect(0, 0, app.width, app.height);
+  context.fillStyle = style.backgroundColor;
+  context.fillRect(0, 0, app.width, app.height + HEAD);
+  paintHead(app, canvasSink(context, app.letter), app.width, style.color);
+  context.translate(0, HEAD);
   paint(app, canvasSink(context, app.letter), app.width, app.height);
   copy.toBlob((blob) => save(blob, "allocation-tree.png"), "image/png");
 }
 
 function exportSvg(app) {
-  const sink = svgSink(app.letter);
+  const sink = svgSink(app.letter), height = app.height + HEAD;
+  paintHead(app, sink, app.width, "#59626c");
+  sink.parts.push(`<g transform="translate(0 ${HEAD})">`);
   paint(app, sink, app.width, app.height);
-  const head = `<svg xmlns="http://www.w3.org/2000/svg" width="${app.width}" height="${app.height}"`
-    + ` viewBox="0 0 ${app.width} ${app.height}" font-family="monospace" font-size="11">`;
-  save(new Blob([head, ...sink.parts, "</svg>"], { type: "image/svg+xml" }), "allocation-tree.svg");
+  const head = `<svg xmlns="http://www.w3.org/2000/svg" width="${app.width}" height="${height}"`
+    + ` viewBox="0 0 ${app.width} ${height}" font-family="monospace" font-size="11">`;
+  save(new Blob([head, ...sink.parts, "</g></svg>"], { type: "image/svg+xml" }), "allocation-tree.svg");
 }
 
 async function main() {
