@@ -41,7 +41,6 @@ FINDINGS = {
     "9 an interrupt is said and stops": [
         (KERNEL, "test_a_recording_shows_a_curve_and_an_interrupt_keeps_it"),
         (KERNEL, "test_what_a_cell_cannot_do_is_said_in_one_line"),
-        ("unit/test_jupyter_study.py", "test_an_interrupted_recording_ends_the_study"),
     ],
     "10 a reused recording says so": [
         (
