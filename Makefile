@@ -79,7 +79,7 @@ bench-detection: $(BENCH_STAMP) ## precision and recall on the corpus, beside ot
 	$(BIN)/python benchmarks/large_run.py
 
 bench-guard: $(BENCH_STAMP) ## the guard for test suites on the corpus, beside other plugins; hours (a sample: GUARD="--sample 16 --repetitions 1")
-	$(BIN)/python benchmarks/guard.py --peers $(GUARD)
+	$(BIN)/python benchmarks/guard.py --peers --write benchmarks/guard.md $(GUARD)
 
 bench-tree: $(BENCH_STAMP) ## the interactive tree in a browser, beside other libraries
 	$(BIN)/python benchmarks/tree.py

@@ -1,10 +1,13 @@
 """Does the guard cry wolf? The labelled corpus as test functions, for leaklab and beside it others.
 
-    python benchmarks/guard.py [--sample 16] [--only NAMES] [--units N] [--repetitions 1] [--peers]
+    python benchmarks/guard.py [--sample 16] [--only NAMES] [--half A] [--label leak] [--units N]
+        [--repetitions 1] [--minutes M] [--peers] [--write FILE]
 
 Each workload's unit of work becomes the body of a test that is marked with ``leaks``; whole means
-every workload five times. Inconclusive on a leak is a miss, on a healthy workload no alarm. A
-sample takes leaks and healthy workloads in turn, by the hash of their names.
+every workload five times. What is missed is mended on half A and judged on half B (by the hash of
+the names). --minutes ends the run early; the text says how much was done. Inconclusive on a leak
+is a miss, on a healthy workload no alarm. A sample takes leaks and healthy workloads in turn, by
+the hash of their names.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import argparse
 import hashlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -117,9 +121,25 @@ def outcome_of(path: Path) -> dict[str, object] | None:
     return None
 
 
+def hash_of(workload: Workload) -> bytes:
+    """A workload's place in an order that nobody chose."""
+    return hashlib.sha256(workload.name.encode()).digest()
+
+
+def half_of(workload: Workload) -> str:
+    """The half a workload belongs to: A to mend on, B to judge on."""
+    return "AB"[hash_of(workload)[-1] % 2]
+
+
+def processor_seconds() -> float:
+    """Processor time of all children that have ended so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def sample_of(workloads: list[Workload], count: int) -> list[Workload]:
     """As many leaks as healthy workloads, by the hash of their names."""
-    ranked = sorted(workloads, key=lambda one: hashlib.sha256(one.name.encode()).digest())
+    ranked = sorted(workloads, key=hash_of)
     leaks = [one for one in ranked if one.label == "leak"][: count // 2]
     return leaks + [one for one in ranked if one.label != "leak"][: count - len(leaks)]
 
@@ -140,6 +160,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
                 "broken": int((part["verdict"] == "failed").sum()),
                 "site or holder": part["named"].dropna().astype(float).mean(),
                 "seconds": part["seconds"].median(),
+                "processor seconds": part["processor_seconds"].median(),
             }
         )
     return pd.DataFrame(out)
@@ -149,40 +170,90 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sample", type=int, default=0, help="so many workloads only")
     parser.add_argument("--only", default="", help="names of workloads, comma separated")
+    parser.add_argument("--half", choices="AB", help="one half of the workloads")
+    parser.add_argument("--label", choices=("leak", "healthy"), help="workloads of one kind")
     parser.add_argument("--units", type=int, default=None, help="calls (default: until decided)")
     parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no test later")
     parser.add_argument("--peers", action="store_true", help="the other tools as well, once each")
+    parser.add_argument("--write", type=Path, help="a file for the table")
     options = parser.parse_args()
+    workloads = chosen(options)
+    text = report(measured(workloads, options), workloads, options)
+    print(text)
+    if options.write:
+        options.write.write_text(text + "\n")
+
+
+def chosen(options: argparse.Namespace) -> list[Workload]:
+    """The workloads to run, in the order of their hash, so that a run cut short is a sample."""
     only = set(filter(None, options.only.split(",")))
-    workloads = [one for one in read_corpus() if not only or one.name in only]
-    if options.sample:
-        workloads = sample_of(workloads, options.sample)
-    rows = []
-    for repetition in range(options.repetitions):
-        for workload in workloads:
-            row = leaklab_row(workload, options.units)
-            rows.append({"workload": workload.name, "label": workload.label, **row})
-            wrong = (row["verdict"] == "leak") != (workload.label == "leak")
-            print(
-                f"{workload.label:8} {row['verdict']:12} {row['seconds']:6.1f} s "
-                f"{workload.name} {repetition}{' WRONG' if wrong else ''}",
-                file=sys.stderr,
-            )
-            if row["said"]:
-                print(row["said"][-2000:], file=sys.stderr)
+    workloads = [
+        one
+        for one in sorted(read_corpus(), key=hash_of)
+        if (not only or one.name in only)
+        and (not options.half or half_of(one) == options.half)
+        and (not options.label or (one.label == "leak") == (options.label == "leak"))
+    ]
+    return sample_of(workloads, options.sample) if options.sample else workloads
+
+
+def measured(workloads: list[Workload], options: argparse.Namespace) -> pd.DataFrame:
+    """One row per test that was run, until the time is up."""
+    end = time.monotonic() + options.minutes * 60
+    rounds = [("leaklab", number) for number in range(options.repetitions)]
     for tool, (module, _, _) in PEERS.items() if options.peers else ():
         if find_spec(module) is None:
             print(f"not run: {tool} is not installed", file=sys.stderr)
-            continue
+        else:
+            rounds.append((tool, 0))
+    rows = []
+    for tool, repetition in rounds:
         for workload in workloads:
-            row = peer_row(workload, tool)
+            if time.monotonic() > end:
+                return pd.DataFrame(rows)
+            before = processor_seconds()
+            leaklab = tool == "leaklab"
+            row = leaklab_row(workload, options.units) if leaklab else peer_row(workload, tool)
+            row["processor_seconds"] = processor_seconds() - before
             rows.append({"workload": workload.name, "label": workload.label, **row})
-    print(markdown(table(pd.DataFrame(rows))))
+            if leaklab:
+                tell(workload, repetition, row)
+    return pd.DataFrame(rows)
+
+
+def tell(workload: Workload, repetition: int, row: dict[str, object]) -> None:
+    """One line per test as it ends, and what a broken one said."""
+    wrong = (row["verdict"] == "leak") != (workload.label == "leak")
     print(
-        f"\n{len(workloads)} workloads, {options.repetitions} repetitions. Inconclusive on a leak "
-        "is a miss, on a healthy workload no alarm. broken: the test itself failed. site or "
-        "holder: a leak's function among the first three sites, or a holder, named. seconds: "
-        "median of a whole pytest run."
+        f"{half_of(workload)} {workload.label:8} {row['verdict']:12} {row['seconds']:6.1f} s "
+        f"{workload.name} {repetition}{' WRONG' if wrong else ''}",
+        file=sys.stderr,
+        flush=True,
+    )
+    if row["said"]:
+        print(str(row["said"])[-2000:], file=sys.stderr)
+
+
+def report(rows: pd.DataFrame, workloads: list[Workload], options: argparse.Namespace) -> str:
+    """The table and what one has to know to read it."""
+    if rows.empty:
+        return "No test was run."
+    ours = rows[rows["tool"] == "leaklab"]
+    missed = ours[(ours["label"] == "leak") & (ours["verdict"] != "leak")]["workload"]
+    alarms = ours[(ours["label"] != "leak") & (ours["verdict"] == "leak")]["workload"]
+    healthy = sum(one.label != "leak" for one in workloads) * options.repetitions
+    return (
+        f"{markdown(table(rows))}\n\n{len(ours)} of {len(workloads)} workloads x "
+        f"{options.repetitions} repetitions were run under leaklab, "
+        f"{int((ours['label'] != 'leak').sum())} of {healthy} healthy ones; load average at the "
+        f"end {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.\n\n"
+        "Inconclusive on a leak is a miss, on a healthy workload no alarm. broken: the test itself "
+        "failed. site or holder: a leak's function among the first three sites, or a holder, "
+        "named. seconds: median of a whole pytest run; processor seconds: the same of its "
+        "processes' processor time.\n\n"
+        f"Missed by leaklab: {', '.join(sorted(set(missed))) or 'none'}. "
+        f"False alarms: {', '.join(sorted(set(alarms))) or 'none'}."
     )
 
 

@@ -351,6 +351,10 @@ def pair(
     ]
     how["name"] = next((str(x.meta["name"]) for x in runs if not isinstance(x, str)), "files")
     one, other = (open_or_read(x, store, **how) if isinstance(x, str) else x for x in runs)
+    if one.path is not None and one.path == other.path:
+        raise UsageError(
+            f"the same run twice: {one.path}; name two runs, such as NAME/before and NAME/after"
+        )
     return one, other
 
 

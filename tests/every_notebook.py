@@ -44,7 +44,7 @@ def main() -> int:
     parser.add_argument("--size", choices=("smallest", "default"), default="smallest")
     parser.add_argument("--way", action="append")
     parser.add_argument("notebooks", nargs="*")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     folder = arguments.folder.resolve() / f"{platform.python_version()}-{arguments.size}"
     folder.mkdir(parents=True, exist_ok=True)
     own = {name: str(folder / name.lower()) for name in ("LEAKLAB_STORE", "IPYTHONDIR")}

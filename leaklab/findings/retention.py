@@ -245,6 +245,8 @@ def _groups(table: pd.DataFrame) -> Iterable[_Group]:
     own = (table["kind"] == "leaklab").to_numpy()
     counts = table["growth_count"].to_numpy()
     more = (counts > 0) & table["steady_count"].to_numpy(dtype=bool) & ~own
+    # The program itself is not what multiplies, even where a graph is from before it began.
+    more &= (table["path"] != "__main__").to_numpy()
     larger = table["growth_shallow_bytes"].to_numpy() >= _MATERIAL_BYTES
     larger &= (counts == 0) & table["steady_size"].to_numpy(dtype=bool) & ~own
     # Garbage that waits for the collector is one leak, whatever its cycles are made of.

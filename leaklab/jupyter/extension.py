@@ -13,7 +13,11 @@ def load_ipython_extension(shell: Any) -> None:
     """Called by IPython for ``%load_ext leaklab``."""
     from leaklab.jupyter.magics import LeaklabMagics, complete
 
-    shell.register_magics(LeaklabMagics)
+    magics = LeaklabMagics(shell)
+    shell.register_magics(magics)
+    first = shell.input_transformers_cleanup
+    first[:] = [one for one in first if getattr(one, "__name__", "") != magics.awaited.__name__]
+    first.append(magics.awaited)
     completer = getattr(shell, "Completer", None)
     if completer is not None and complete not in completer.custom_matchers:
         completer.custom_matchers.append(complete)

@@ -5,6 +5,7 @@ The probe is opened in this process as it is in a target, and talks to a recorde
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import json
@@ -33,6 +34,9 @@ CHILD_ONLY = {
     "python": "--python",
     "duration_seconds": "--duration",
     "limit_memory_bytes": "--limit-memory",
+    "mark_on": "--mark-on",
+    "drive": "--drive",
+    "until_decided": "--until-decided",
 }
 
 
@@ -50,43 +54,81 @@ def record_cell(shell: Any, cell: str, options: dict[str, Any]) -> RecordedCell:
     Raises LeaklabError for an option that needs a process of its own, when another recording is
     going on in this process, or when the recorder fails.
     """
-    from leaklab.probe import marks
-    from leaklab.results.run import Run
-    from leaklab.store import default_store, open_run
+    with _Recording(shell, cell, options) as recording:
+        recording.result = shell.run_cell(recording.cell, store_history=False)
+    return recording.recorded()
 
-    for name, flag in CHILD_ONLY.items():
-        if options.get(name):
-            raise LeaklabError(f"{flag} needs a process of its own: add --child")
-    if marks._session is not None:
-        raise LeaklabError("this process is being recorded already; end that recording first")
-    settings = {
-        "name": options.get("name") or "cell",
-        "variant": options.get("variant"),
-        "passes": options.get("passes") or ("measure", "explain"),
-        "store": default_store(),
-        "cwd": str(Path.cwd()),
-    }
-    cell = _numbered_as_shown(cell)
-    _refuse_await(shell, cell)
-    settings["cells"] = _cells(shell, cell)
-    label = "/".join(str(settings[key]) for key in ("name", "variant") if settings[key])
-    show = cell_display(label) if options.get("live", True) else None
-    with Scratch("cell") as folder:
-        channel = str(Path(folder, "channel"))
-        with _attendant({**settings, "pid": os.getpid(), "channel": channel}, label) as attendant:
+
+async def record_awaiting_cell(shell: Any, cell: str, options: dict[str, Any]) -> RecordedCell:
+    """Do the same for a cell that awaits: it runs on the loop that runs this."""
+    with _Recording(shell, cell, options) as recording:
+        cell = recording.cell
+        recording.result = await shell.run_cell_async(
+            cell, store_history=False, transformed_cell=shell.transform_cell(cell)
+        )
+    return recording.recorded()
+
+
+class _Recording:
+    """What is around a cell while it is recorded: the recorder and the session with it.
+
+    ``cell``: the text to run. ``result``: what running it has returned.
+    """
+
+    def __init__(self, shell: Any, cell: str, options: dict[str, Any]) -> None:
+        from leaklab.probe import marks
+        from leaklab.store import default_store
+
+        for name, flag in CHILD_ONLY.items():
+            if options.get(name):
+                raise LeaklabError(f"{flag} needs a process of its own: add --child")
+        if marks._session is not None:
+            raise LeaklabError("this process is being recorded already; end that recording first")
+        self.cell = _numbered_as_shown(cell)
+        self.result: Any = None
+        self._settings = {
+            "name": options.get("name") or "cell",
+            "variant": options.get("variant"),
+            "passes": options.get("passes") or ("measure", "explain"),
+            "store": str(options.get("store") or default_store()),
+            "cwd": str(Path.cwd()),
+            "cells": _cells(shell, self.cell),
+        }
+        names = (self._settings[key] for key in ("name", "variant"))
+        self._label = "/".join(str(name) for name in names if name)
+        self._show = cell_display(self._label) if options.get("live", True) else None
+        self._said = ""
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> _Recording:
+        with contextlib.ExitStack() as stack:
+            channel = str(Path(stack.enter_context(Scratch("cell")), "channel"))
+            options = {**self._settings, "pid": os.getpid(), "channel": channel}
+            attendant = stack.enter_context(_attendant(options, self._label))
             assert attendant.stdout is not None
-            heard = Heard(attendant.stdout, show)
-            with _session(channel, attendant, heard):
-                error = _error_of(shell.run_cell(cell, store_history=False))
-            said = heard.last_line()
-    kind, _, text = said.partition(" ")
-    if kind != "run":
-        raise LeaklabError(text or "the recorder ended without a word; record again")
-    if show is not None:
-        show(f"{label}: recorded", "")
-    if error is not None:
-        _note_error(Path(text, "run.json"), error)
-    return RecordedCell(Run(open_run(text)), error)
+            heard = Heard(attendant.stdout, self._show)
+            stack.callback(lambda: setattr(self, "_said", heard.last_line()))
+            stack.enter_context(_session(channel, attendant, heard))
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def recorded(self) -> RecordedCell:
+        """Return the run, with what the cell has raised noted in it."""
+        from leaklab.results.run import Run
+        from leaklab.store import open_run
+
+        kind, _, text = self._said.partition(" ")
+        if kind != "run":
+            raise LeaklabError(text or "the recorder ended without a word; record again")
+        if self._show is not None:
+            self._show(f"{self._label}: recorded", "")
+        error = self.result.error_in_exec or self.result.error_before_exec
+        if error is not None:
+            _note_error(Path(text, "run.json"), error)
+        return RecordedCell(Run(open_run(text)), error)
 
 
 def _numbered_as_shown(cell: str) -> str:
@@ -94,16 +136,12 @@ def _numbered_as_shown(cell: str) -> str:
     return cell if cell.lstrip().startswith("%%") else f"# %%leaklab\n{cell}"
 
 
-def _refuse_await(shell: Any, cell: str) -> None:
+def awaits(shell: Any, cell: str) -> bool:
+    """Say whether a cell awaits outside of its functions."""
     try:
-        waits = shell.should_run_async(cell, transformed_cell=shell.transform_cell(cell))
+        return bool(shell.should_run_async(cell, transformed_cell=shell.transform_cell(cell)))
     except Exception:  # a syntax error, say: the cell's own to tell
-        return
-    if waits:
-        raise LeaklabError(
-            "await outside of a function cannot be recorded: the kernel's event loop is taken; put "
-            "it into a function and record `asyncio.run(…)` of that with --child"
-        )
+        return False
 
 
 def _cells(shell: Any, cell: str) -> dict[str, tuple[str, str]]:
@@ -121,23 +159,21 @@ def _cells(shell: Any, cell: str) -> dict[str, tuple[str, str]]:
     return {**cells, file: (f"In [{number}]", cell)}
 
 
-def _error_of(result: Any) -> BaseException | None:
-    error: BaseException | None = result.error_in_exec or result.error_before_exec
-    return error
-
-
 def what_ended(error: BaseException) -> str:
     """Return what became of a cell in words: ``raised ValueError: …`` or ``was interrupted``."""
-    if isinstance(error, KeyboardInterrupt):
+    if _is_interrupt(error):
         return "was interrupted"
     return f"raised {type(error).__name__}: {error}"
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    return isinstance(error, KeyboardInterrupt | asyncio.CancelledError)  # of a cell that awaits
 
 
 def _note_error(meta_file: Path, error: BaseException) -> None:
     """Say in the run that its cell has not come to its end."""
     meta = json.loads(meta_file.read_text(encoding="utf-8"))
-    interrupted = isinstance(error, KeyboardInterrupt)
-    meta["state"] = "interrupted" if interrupted else "failed"
+    meta["state"] = "interrupted" if _is_interrupt(error) else "failed"
     told = max((one.get("mark_count") or 0 for one in meta["processes"]), default=0)
     after = f" after {told:,} marks" if told else ""
     meta["events"].append({"kind": "cell", "text": f"the cell {what_ended(error)}{after}"})

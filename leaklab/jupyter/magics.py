@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
 from leaklab.errors import LeaklabError, UsageError
-from leaklab.jupyter.in_place import what_ended
+from leaklab.jupyter.in_place import awaits, record_awaiting_cell, record_cell, what_ended
 from leaklab.jupyter.kernel_lines import COMMANDS, KernelLines
 from leaklab.scratch import Scratch
 
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 RESULT_NAME = "leaklab_run"
 PASSES = ("measure", "explain", "graph", "trim", "mmap")
 OPTIONS = (
-    "--child", "--duration", "--fresh", "--limit-memory", "--name", "--passes", "--python",
-    "--quiet", "--variant",
+    "--child", "--drive", "--duration", "--fresh", "--limit-memory", "--mark-on", "--name",
+    "--passes", "--python", "--quiet", "--store", "--until-decided", "--variant",
 )  # fmt: skip
 
 
@@ -52,6 +53,10 @@ class LeaklabMagics(Magics):
     @argument("--duration", help="stop each pass after this long: 30s, 5m")
     @argument("--limit-memory", help="stop the target at this size: 500MB")
     @argument("--python", help="interpreter that runs the script or, with --child, the cell")
+    @argument("--store", help="folder or URL the run is stored in (default: $LEAKLAB_STORE)")
+    @argument("--mark-on", action="append", help="what ends a unit of work: http, task, call:M:F")
+    @argument("--drive", help="command, or Python file with drive(), that puts load on the target")
+    @argument("--until-decided", action="store_true", help="stop when the verdict is decided")
     @argument("--fresh", action="store_true", help="record again what is already recorded")
     @argument("--quiet", action="store_true", help="show nothing, only bind the run")
     @argument(
@@ -75,76 +80,110 @@ class LeaklabMagics(Magics):
         has come and gone since the last time); ``%leaklab watch`` puts a line under each cell that
         says what it added, ``%leaklab watch off`` ends that.
         """
-        from leaklab.quantities import duration_seconds, names, size_bytes
-
         if cell is None and (first := line.split()[:1]) and first[0] in COMMANDS:
             return self._about_the_kernel(line.split())
-        assert self.shell is not None  # IPython calls a registered magic only
-        self.shell.user_ns.pop(RESULT_NAME, None)  # an earlier run is not this one's
         error: BaseException | None = None
-        try:
-            own, command = split_line(line)
-            arguments = parse_argstring(self.leaklab, own)
-            options = {
-                "name": arguments.name,
-                "variant": arguments.variant,
-                "python": arguments.python,
-                "passes": names(arguments.passes) if arguments.passes else None,
-                "duration_seconds": _read(duration_seconds, arguments.duration),
-                "limit_memory_bytes": _read(size_bytes, arguments.limit_memory),
-                "fresh": arguments.fresh,
-            }
+        with _said_in_one_line():
+            arguments, command, options = self._asked(line, cell)
             if cell is None:
                 run = _record_command(command, arguments, options)
-            elif command:
-                raise LeaklabError(
-                    f"a cell takes no command: {shlex.join(command)}; use %leaklab for a script"
-                )
             elif arguments.child:
-                run = _record_cell_in_child(cell, options)
+                run = _record_cell_in_child(cell, options, waits=awaits(self.shell, cell))
             else:
-                from leaklab.jupyter.in_place import record_cell
-
-                options["live"] = not arguments.quiet
-
                 recorded = record_cell(self.shell, cell, options)
                 run, error = recorded.run, recorded.error
-        except LeaklabError as problem:
-            raise MagicUsageError(f"leaklab: {problem}") from None
+        return self._ended(run, error, quiet=arguments.quiet)
+
+    async def awaiting(self, line: str, cell: str) -> None:
+        """Record a cell that awaits, on the kernel's own loop."""
+        with _said_in_one_line():
+            arguments, _, options = self._asked(line, cell)
+            recorded = await record_awaiting_cell(self.shell, cell, options)
+        self._ended(recorded.run, recorded.error, quiet=arguments.quiet)
+
+    def awaited(self, lines: list[str]) -> list[str]:
+        """Let IPython await the magic over a cell that awaits; it looks at every cell first."""
+        if not lines or not lines[0].startswith("%%leaklab"):
+            return lines
+        name, _, line = lines[0].rstrip().partition(" ")
+        cell = "".join(lines[1:])
+        if name != "%%leaklab" or "--child" in line.split() or not awaits(self.shell, cell):
+            return lines
+        magic = "get_ipython().find_cell_magic('leaklab').__self__"
+        return [f"await {magic}.awaiting({line!r}, {cell!r})\n"]
+
+    def _asked(
+        self, line: str, cell: str | None
+    ) -> tuple[argparse.Namespace, list[str], dict[str, Any]]:
+        """Return the magic's own arguments, the command after them, and options to record with."""
+        from leaklab.quantities import duration_seconds, names, size_bytes
+
+        assert self.shell is not None  # IPython calls a registered magic only
+        self.shell.user_ns.pop(RESULT_NAME, None)  # an earlier run is not this one's
+        own, command = split_line(line)
+        arguments = parse_argstring(self.leaklab, own)
+        options = {
+            "name": arguments.name,
+            "variant": arguments.variant,
+            "python": arguments.python,
+            "passes": names(arguments.passes) if arguments.passes else None,
+            "duration_seconds": _read(duration_seconds, arguments.duration),
+            "limit_memory_bytes": _read(size_bytes, arguments.limit_memory),
+            "store": arguments.store,
+            "mark_on": arguments.mark_on,
+            "drive": arguments.drive,
+            "until_decided": arguments.until_decided or None,
+            "fresh": arguments.fresh,
+        }
+        if cell is not None and command:
+            raise LeaklabError(
+                f"a cell takes no command: {shlex.join(command)}; use %leaklab for a script"
+            )
+        if cell is not None and not arguments.child:
+            options["live"] = not arguments.quiet
+        return arguments, command, options
+
+    def _ended(self, run: Run, error: BaseException | None, *, quiet: bool) -> None:
+        assert self.shell is not None
         self.shell.user_ns[RESULT_NAME] = run
-        if not arguments.quiet:
+        if not quiet:
             show_run(run)
         if error is not None:
             # The cell's own traceback stands above; this one is for Run All, papermill and CI.
             raise CellError(f"leaklab: the cell {what_ended(error)}") from None
-        return None
 
     def _about_the_kernel(self, words: list[str]) -> Any:
         if self._kernel_lines is None:
             self._kernel_lines = KernelLines(self.shell)
-        try:
+        with _said_in_one_line():
             return self._kernel_lines.run(words)
-        except LeaklabError as error:
-            raise MagicUsageError(f"leaklab: {error}") from None
+
+
+@contextmanager
+def _said_in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except LeaklabError as problem:
+        raise MagicUsageError(f"leaklab: {problem}") from None
 
 
 def split_line(line: str) -> tuple[str, list[str]]:
     """A magic's line as its own options and the command after them.
 
-    Raises UsageError for a quotation mark without its other.
+    Raises UsageError for an unknown option and for a quotation mark without its other.
     """
     try:
         words = shlex.split(line)
     except ValueError as problem:
         raise UsageError(f"not a command line: {line}; {str(problem).lower()}") from None
-    flags = {"--child", "--fresh", "--quiet"}
+    flags = {"--child", "--fresh", "--quiet", "--until-decided"}
     position = 0
     while position < len(words) and words[position] in OPTIONS:
         position += 1 if words[position] in flags else 2
     if position < len(words) and words[position] == "--":
         return shlex.join(words[:position]), words[position + 1 :]
     if position < len(words) and words[position].startswith("--"):
-        return shlex.join(words[: position + 1]), []  # unknown: the parser says which are allowed
+        raise UsageError(f"unknown option: {words[position]}; allowed: {', '.join(OPTIONS)}")
     return shlex.join(words[:position]), words[position:]
 
 
@@ -153,6 +192,7 @@ def show_run(run: Run) -> None:
     from leaklab import plots
     from leaklab.analysis.series import resource_names
     from leaklab.jupyter.show import figure, say, show
+    from leaklab.plots.retention_paths import why_none
 
     show(run)
     for reason in _ends(run):
@@ -166,6 +206,8 @@ def show_run(run: Run) -> None:
         figure(plots.suspects(run))
     if len(run.retention()):
         figure(plots.retention(run))
+    elif {"explain", "graph"} & {entry["pass"] for entry in run.meta["passes"]}:
+        say(f"{why_none(run)[:1].upper()}{why_none(run)[1:]}.")
     if "heap_bytes" in measured:
         show(plots.allocation_tree_html(run))
 
@@ -229,11 +271,26 @@ def _record_command(
     return record(command, **options)
 
 
-def _record_cell_in_child(cell: str, options: dict[str, Any]) -> Run:
+# Runs a cell that awaits, under its own name and lines.
+_AWAITED = """\
+import ast, asyncio, inspect, pathlib, sys
+path = pathlib.Path(sys.argv[1])
+flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+result = eval(compile(path.read_text(encoding="utf-8"), str(path), "exec", flags))
+if inspect.iscoroutine(result):
+    asyncio.run(result)
+"""
+
+
+def _record_cell_in_child(cell: str, options: dict[str, Any], *, waits: bool) -> Run:
     from leaklab.recordings import record
 
     with Scratch("cell") as folder:
         script = Path(folder, "cell.py")
         script.write_text(cell, encoding="utf-8")
         options["name"] = options["name"] or "cell"
-        return record(str(script), **options)
+        command = [str(script)]
+        if waits:
+            command.insert(0, str(Path(folder, "awaited.py")))
+            Path(command[0]).write_text(_AWAITED, encoding="utf-8")
+        return record(command, **options)

@@ -21,3 +21,7 @@ __all__ = [
     "weighed",
     "weighed_shapes",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leaklab.analysis.series import resource_series
+from leaklab.errors import UsageError
 from leaklab.plots import style
 from leaklab.present import choices, units
 from leaklab.present.formatting import interval_text
@@ -159,6 +160,8 @@ def as_runs(runs: RunLike | Iterable[RunLike | None]) -> Sequence[RunLike]:
     given: Any = runs
     if hasattr(given, "data"):
         return [given]
+    if isinstance(given, str):
+        raise UsageError(f"a name, no run: {given}; open it first: ll.open({given!r})")
     several = given.values() if isinstance(given, Mapping) else given
     return [run for run in several if run is not None]
 

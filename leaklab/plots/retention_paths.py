@@ -29,7 +29,7 @@ def retention(run: RunLike, ax: Axes | None = None, limit: int = 8) -> Axes:
     table = run.retention().head(limit)
     ax = ax or style.axes(9.0, ROW_INCHES * (max(1, len(table)) + _SPAN_ROWS) + 0.2)
     if not len(table):
-        return style.nothing(ax, "no retention path was recorded")
+        return style.nothing(ax, why_none(run))
     ax.set_axis_off()
     ax.set_facecolor("none")
     points = style.width_points(ax)
@@ -64,6 +64,17 @@ def _looked_at(run: RunLike, role: str) -> str:
         else f"{first:,.1f} and {last:,.1f} s"
     )
     return f"growth between {ends}{of}, in {len(numbers)} object graphs"
+
+
+def why_none(run: RunLike) -> str:
+    """Return in words why a run has no retention path."""
+    dumps = run.data.graph_dumps
+    count = int((dumps["state"] == "complete").sum()) if len(dumps) else 0
+    if count == 0:
+        return "no retention path: no object graph was taken, or the work was too short for one"
+    if count == 1:
+        return "no retention path: one object graph was taken; growth shows between two"
+    return f"no retention path: nothing accumulates from one of {count} object graphs to another"
 
 
 def steps(path: str) -> list[str]:

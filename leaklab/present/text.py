@@ -112,6 +112,13 @@ def _circumstances(run: ShownRun) -> Iterable[str]:
         for what in (_ending(entry), kept_text(entry)):
             if what:
                 yield f"{safe(entry.get('pass'))} pass: {what}"
+    asked = meta.get("options", {}).get("mark_on") or ()
+    if asked and not any(process.get("mark_count") for process in meta["processes"]):
+        yield (
+            f"no marks: --mark-on {safe(' '.join(asked))} saw nothing; figures are per second. "
+            "Where the server is not known, name the function that serves a request: "
+            "--mark-on call:MODULE:FUNCTION"
+        )
     given = run.given_back()
     if given:
         amounts = ", ".join(

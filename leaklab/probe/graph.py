@@ -58,10 +58,10 @@ def dump_by_fork(path, limit_seconds=60.0):
     graph_copy = prepare()
     if os.getpid() == 1:
         raise ForkError("this is process 1, which inherits every orphan: dump without a copy")
-    frames = running_frames()
+    frames, target_pid = running_frames(), os.getpid()
     try:
         pid = graph_copy.copied(
-            lambda: graph_walk.write_graph(path, limit_seconds, frames, copy=True),
+            lambda: graph_walk.write_graph(path, limit_seconds, frames, target_pid, copy=True),
             limit_seconds + GRACE_SECONDS,
         )
     except OSError as problem:
@@ -82,7 +82,7 @@ def dump_here(path, limit_seconds=60.0):
     sys.setswitchinterval(max(interval, limit_seconds))
     gc.disable()
     try:
-        graph_walk.write_graph(path, limit_seconds, running_frames(), copy=False)
+        graph_walk.write_graph(path, limit_seconds, running_frames(), os.getpid(), copy=False)
     finally:
         if enabled:
             gc.enable()

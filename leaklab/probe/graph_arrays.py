@@ -1,8 +1,9 @@
-"""What arrays hold beside Python's references: numpy's data, Arrow's buffers.
+"""What arrays hold beside Python's references: numpy's data, Arrow's buffers, torch's storages.
 
 The collector knows nothing of them: ``ndarray`` has no traversal, a view does not show what owns
-its bytes, and an Arrow column is memory of C++. Neither library is imported here: their types are
-recognised by name and asked through descriptors written in C that read fields.
+its bytes, and an Arrow column is memory of C++. No library is imported here: their types are
+recognised by name and asked through descriptors written in C that read fields. What a memory map
+holds is in graph_maps, what polars holds in graph_polars.
 
 Memory without an object of its own becomes a node of its own, at the address of the memory, so
 that it is counted once however many slices share it.
@@ -13,6 +14,11 @@ from itertools import islice
 
 from .graph_types import HEAP_TYPE, attributes_of, flags_of, mro_of, type_name
 
+try:
+    from . import graph_maps, graph_polars
+except ImportError:  # no ctypes: then there are no copies either, and these are read in copies only
+    graph_maps = graph_polars = None  # type: ignore[assignment]
+
 # Elements handled at a time.
 _SLICE = 20000
 _OBJECT_DTYPES = ("numpy.dtypes.ObjectDType", "numpy.dtype[object_]", "numpy.dtype[object]")
@@ -21,9 +27,15 @@ _OBJECT_DTYPES = ("numpy.dtypes.ObjectDType", "numpy.dtype[object_]", "numpy.dty
 def parts_of(kind):
     """Return what tells the parts of objects of a type, None for types that need nothing."""
     for base in mro_of(kind):
+        name = type_name(base)
+        if graph_polars is not None and name in graph_polars.WAYS:
+            return graph_polars.PolarsParts(graph_polars.WAYS[name], attributes_of(base))
+        if graph_maps is not None and name == "mmap.mmap":
+            return graph_maps.MapParts(attributes_of(base))
         if flags_of(base) & HEAP_TYPE:
             continue
-        name = type_name(base)
+        if name in _TORCH:
+            return _TorchParts(_TORCH[name], attributes_of(base))
         if name == "numpy.ndarray":
             return _ArrayParts(attributes_of(base))
         if name in _ARROW:
@@ -32,10 +44,15 @@ def parts_of(kind):
 
 
 class NativeMemory:
-    """Blocks of memory that are no objects: address, bytes, and who holds them."""
+    """Blocks of memory that are no objects: address, bytes, and who holds them.
 
-    def __init__(self):
+    ``target_pid``: the process that this one is a copy of.
+    """
+
+    def __init__(self, target_pid):
+        self.target_pid = target_pid
         self._bytes = {}
+        self._unplaced = {}
         self._held = []
 
     def add(self, owner, address, size_bytes):
@@ -44,14 +61,29 @@ class NativeMemory:
         self._bytes[address] = max(size_bytes, self._bytes.get(address, 0))
         self._held.append((id(owner), address))
 
+    def add_unplaced(self, owner, object_address, size_bytes):
+        """Note that ``owner`` holds so many bytes nobody knows where, by way of an object."""
+        address = object_address + 16  # within the object: no other one is there
+        self._unplaced[address] = max(size_bytes, self._unplaced.get(address, 0))
+        self._held.append((id(owner), address))
+
     def nodes(self):
-        """Return the addresses and the bytes."""
-        return array("Q", self._bytes), array("Q", self._bytes.values())
+        """Return the addresses and the bytes; a block inside of another is that one."""
+        self._whole, starts, end = {}, array("Q"), 0
+        for address in sorted(self._bytes):
+            if address >= end:
+                starts.append(address)
+            self._whole[address] = starts[-1]
+            end = max(end, address + self._bytes[address])
+            self._bytes[starts[-1]] = end - starts[-1]
+        sizes = array("Q", map(self._bytes.__getitem__, starts))
+        return starts + array("Q", self._unplaced), sizes + array("Q", self._unplaced.values())
 
     def edges(self):
         """Return owners' addresses, edges per owner (one) and the blocks' addresses."""
         owners = array("Q", [owner for owner, _ in self._held])
-        return owners, array("I", [1]) * len(owners), array("Q", [to for _, to in self._held])
+        targets = array("Q", [self._whole.get(to, to) for _, to in self._held])
+        return owners, array("I", [1]) * len(owners), targets
 
 
 class _ArrayParts:
@@ -69,7 +101,7 @@ class _ArrayParts:
         if base is not None:
             yield ".base", [base]
             if type_name(type(base)) == "PyCapsule":  # bytes of somebody who has no object
-                memory.add(base, id(base) + 16, self._nbytes(one))
+                memory.add_unplaced(base, id(base), self._nbytes(one))
         if any(type_name(each) == "numpy.ndarray" for each in mro_of(type(base))):
             return  # what owns the elements shows them
         if type_name(type(self._dtype(one))) in _OBJECT_DTYPES:
@@ -122,3 +154,26 @@ def _field(one, name):
         if name in attributes_of(base) and not flags_of(base) & HEAP_TYPE:
             return attributes_of(base)[name].__get__(one)
     return ()
+
+
+# What leads to the storage of each of torch's types.
+_TORCH = {"torch._C.TensorBase": "untyped_storage", "torch._C.StorageBase": None}
+
+
+class _TorchParts:
+    """The storage of torch's tensors, in the machine's own memory. Only in a copy."""
+
+    def __init__(self, way, attributes):
+        self._way = way
+        self._attributes = attributes
+
+    def held(self, one, memory, copy):
+        """Tell ``memory`` of the storage; no objects of Python's are held."""
+        if copy:
+            try:
+                storage = self._attributes[self._way](one) if self._way else one
+                if storage.device.type == "cpu" and storage.nbytes():
+                    memory.add(one, storage.data_ptr(), storage.nbytes())
+            except Exception:  # a layout without a storage
+                pass
+        return ()

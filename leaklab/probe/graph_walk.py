@@ -50,11 +50,12 @@ class OutOfTimeError(Exception):
     """The walk has not ended before its limit."""
 
 
-def write_graph(path, limit_seconds, frames, copy):
+def write_graph(path, limit_seconds, frames, target_pid, copy):
     """Write the graph of this process to ``path``; True when it is complete.
 
     ``frames``: what running_frames() returned, of every thread, before any copy was made.
-    ``copy``: this is a copy of the target that ends afterwards, so objects may be created in it.
+    ``target_pid``: the target's. ``copy``: this is a copy of it that ends afterwards, so objects
+    may be created in it.
     """
     begun = time.monotonic()
     if copy:
@@ -64,7 +65,7 @@ def write_graph(path, limit_seconds, frames, copy):
     own = {id(frames), *map(id, frames), *map(id, frames[1])}
     out = Output(path)
     try:
-        _Walk(out, begun + limit_seconds, copy).run(objects, frames[0], own)
+        _Walk(out, begun + limit_seconds, target_pid, copy).run(objects, frames[0], own)
         done = {"status": "complete", "reason": None}
     except OutOfTimeError:
         done = {"status": "failed", "reason": "out of time: limit %g s" % limit_seconds}
@@ -87,7 +88,7 @@ def _reason(problem):
 
 
 class _Walk:
-    def __init__(self, out, deadline, copy):
+    def __init__(self, out, deadline, target_pid, copy):
         self._out = out
         self._deadline = deadline
         self._copy = copy
@@ -106,7 +107,7 @@ class _Walk:
         self._dict_ids = set()
         self._attribute_dict_ids = set()
         self._base_count = None
-        self._native = NativeMemory()
+        self._native = NativeMemory(target_pid)
 
     def run(self, objects, frames, own):
         self._out.json(

@@ -20,6 +20,9 @@ HTTP = (
     ("eventlet.wsgi", "HttpProtocol.handle_one_response", None),
     ("aiohttp.web_protocol", "RequestHandler._handle_request", None),
     ("werkzeug.serving", "WSGIRequestHandler.run_wsgi", None),
+    ("waitress.task", "WSGITask.execute", None),
+    ("cheroot.server", "HTTPRequest.respond", None),
+    ("tornado.web", "RequestHandler._execute", None),
     ("wsgiref.handlers", "BaseHandler.run", None),
     ("http.server", "BaseHTTPRequestHandler.handle_one_request", "raw_requestline"),
 )

@@ -191,6 +191,8 @@ class Session:
             self._channel.send({"kind": "work-end", "time": monotonic()})
         except ChannelError:
             self._recover()
+        if self._ticking and self._told_count == 0:
+            self.tick(at_end=True)  # what is there now is what the work has left
 
     def end(self):
         """Give the last figures before the interpreter goes, and end the tracing."""
@@ -227,13 +229,16 @@ class Session:
             # At multiples of the step, so that those of a wider one are among them.
             sleep(step_seconds - age_seconds % step_seconds)
 
-    def tick(self):
-        """Tell the figures of the moment; False when it is time to leave."""
+    def tick(self, at_end=False):
+        """Tell the figures of the moment; False when it is time to leave.
+
+        ``at_end``: of the last moment of the work, while all that it has left is still there.
+        """
         with self._lock:
             try:
                 self._owner = get_ident()
                 self._held.clear()
-                go_on = self._tell("tick")
+                go_on = self._tell("tick", at_end)
                 if self._traced:
                     self._held.append(recycled.take())
                 return go_on
@@ -259,11 +264,12 @@ class Session:
         if not self.open("fork"):
             self._marks.attach(None)
 
-    def _tell(self, kind):
+    def _tell(self, kind, at_end=False):
         begun = monotonic()
         self._watchdog.step()
         message = {
             "kind": kind,
+            "at_end": at_end,
             "mark": self._count,
             "step": self._pacing.step_count if self._pacing is not None else 1,
             "time": begun,

@@ -29,6 +29,7 @@ _FIRST_MARK = 3
 _FIRST_SECONDS = 1.0
 # The next dump is taken when the marks (without any, the seconds) have grown by this factor.
 _SPACING = 1.8
+_LAST_SPACING = 1.05  # of the one at the end of the work
 # What the dumps of one process may hold it up: this much at first, later this share of its time.
 _FREE_SECONDS = 0.5
 _PAUSE_SHARE = 0.01
@@ -121,10 +122,13 @@ class GraphDumps:
         now: float,
         rss_bytes: int,
         expected_mark_count: int | None = None,
+        *,
+        at_end: bool = False,
     ) -> bool:
         """Say whether a process should be dumped ``now`` seconds into the pass.
 
         At this ``mark``, where there are any; an earlier pass may tell how many are to be expected.
+        ``at_end``: there will be no other moment, and growth shows between an earlier one and this.
         A copy that is walked grows to about the size of the process, ``rss_bytes``.
         """
         near_limit = self._at_bytes is not None and rss_bytes >= self._at_bytes
@@ -142,13 +146,15 @@ class GraphDumps:
             too_early = mark < _FIRST_MARK or mark < next_mark
         else:
             last_seconds = max((one.time_seconds for one in mine), default=0.0)
-            too_early = now < _SPACING * last_seconds + _FIRST_SECONDS
+            usual = _SPACING * last_seconds + _FIRST_SECONDS
+            last_chance = max(_LAST_SPACING * last_seconds, _FIRST_SECONDS)
+            too_early = now < (last_chance if at_end else usual)
         if too_early:
             return False
         if self._paused.get(process, 0.0) > _FREE_SECONDS + _PAUSE_SHARE * now:
             return False
         # In production one walk at a time; but the few that are planned make a short run readable.
-        if self._production and not planned:
+        if self._production and not planned and not at_end:
             return not any(one.walking() for one in self._dumps)
         most = min(max(_COPIES_BYTES // max(rss_bytes, 1), _LEAST_WALKERS), _MOST_WALKERS)
         return sum(one.walking() for one in self._dumps) < most

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,20 @@ def package_of(file: str) -> str:
     if first == "stdlib":
         return "stdlib"
     return "target" if file else "native"
+
+
+def stack_rows(suspects: pd.DataFrame, stacks: str) -> pd.DataFrame:
+    """Return a row for each call of each suspect's stack, the innermost first."""
+    if stacks != "rows":
+        raise UsageError(f"no such form of stacks: {stacks}; allowed: lists, rows")
+    rows = [
+        (one.rank, depth, call["function"], call["file"], call["line"], package_of(call["file"]),
+         one.growth_bytes, one.rate)
+        for one in suspects.itertuples(index=False)
+        for depth, call in enumerate(cast("list[dict[str, Any]]", one.stack))
+    ]  # fmt: skip
+    columns = ["suspect", "depth", "function", "file", "line", "package", "growth_bytes", "rate"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def series_frame(data: RunData, name: str, role: str) -> pd.DataFrame:

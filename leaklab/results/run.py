@@ -105,24 +105,27 @@ class Run:
 
         return Sentence(summary(self, after))
 
-    def suspects(self) -> pd.DataFrame:
+    def suspects(self, *, stacks: str = "lists") -> pd.DataFrame:
         """Return the allocation sites whose live bytes grow, worst first, and what retains them.
 
         Columns as :func:`leaklab.verdict.suspects.suspects`, and package (whose the line is:
         "target", "stdlib" or an installed package's name) and source (text of the line, None where
         it was not kept); sizes are bytes, rates bytes per iteration or second. Lists are in the
-        columns stack and retained_by only.
+        columns stack and retained_by only. With ``stacks="rows"`` a row for each call of each
+        suspect instead, without lists: suspect (its rank), depth (0: where it was allocated),
+        function, file, line, package, source, growth_bytes, rate. Raises UsageError for another.
 
         >>> run.suspects()[["function", "package", "source", "growth_bytes"]]
+        >>> run.suspects(stacks="rows").to_csv("stacks.csv", index=False)
         """
-        from leaklab.results.frames import package_of
+        from leaklab.results.frames import package_of, stack_rows
 
         frame = self._with_source(self._verdict.suspects)
         frame["package"] = [package_of(file) for file in frame["file"]]
         if len(frame):
             holders = self._holders(str(frame["role"].iloc[0]))
             frame["retained_by"] = [holders.get(int(rank), []) for rank in frame["rank"]]
-        return frame
+        return frame if stacks == "lists" else self._with_source(stack_rows(frame, stacks))
 
     def series(self, name: str, *, role: str = "main") -> pd.DataFrame:
         """Return one resource over the run, as the verdict and the figures use it.

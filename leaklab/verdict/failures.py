@@ -77,13 +77,23 @@ def of_run(verdict: str, reason: str, data: RunData) -> tuple[str, str]:
 
 
 def _failed_early(data: RunData) -> bool:
+    """Say whether a target failed before it had done any work: sooner, or in an import."""
     marked = any(entry.get("mark_count") for entry in data.meta.get("processes") or ())
-    ended = [
-        float(entry.get("duration_seconds") or 0.0)
-        for entry in data.meta.get("passes") or ()
-        if _how(entry) is not None
-    ]
-    return not marked and min(ended) < IMPORT_SECONDS
+    failed = [entry for entry in data.meta.get("passes") or () if _how(entry) is not None]
+    return not marked and any(
+        float(entry.get("duration_seconds") or 0.0) < IMPORT_SECONDS
+        or _died_importing(str(entry.get("stderr_tail") or ""))
+        for entry in failed
+    )
+
+
+def _died_importing(stderr: str) -> bool:
+    """Whether the last traceback is of a module's own code, below that of the program's.
+
+    A module that is imported shows as one more frame in ``<module>``, whatever was raised there.
+    """
+    _, _, last = stderr.rpartition("Traceback (most recent call last):")
+    return last.count(", in <module>") > 1
 
 
 def _how(entry: dict[str, Any]) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from leaklab.analysis.series import processes_of, untraced_pass
-from leaklab.present.formatting import amount
+from leaklab.present.formatting import amount, span_text
 from leaklab.verdict.evidence import MINIMUM_POINTS
 from leaklab.verdict.resources import INCONCLUSIVE, LEAK, ResourceVerdict, judge_resource
 
@@ -86,6 +86,8 @@ def with_cautions(data: RunData, entries: Sequence[ResourceVerdict]) -> list[Res
         else entry
         for entry in entries
     ]
+    if told:
+        found = [_beyond_zero(entry, data) for entry in found]
     if told.get("siblings"):
         found = [_by_age(entry, found, data) for entry in found]
     return [
@@ -94,6 +96,18 @@ def with_cautions(data: RunData, entries: Sequence[ResourceVerdict]) -> list[Res
         else entry
         for entry in found
     ]
+
+
+def _beyond_zero(entry: ResourceVerdict, data: RunData) -> ResourceVerdict:
+    """A growing figure whose interval excludes no growth at all.
+
+    A file by time says not where work ends: steps of a batch job look like growth that goes on.
+    """
+    if entry.verdict != LEAK or entry.unit != "second" or entry.rate_low > 0:
+        return entry
+    more = max(float(part.get("duration_seconds") or 0.0) for part in data.meta["passes"])
+    why = f"{entry.reason}; but the interval holds 0; record {span_text(more, entry.unit)} more"
+    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=more)
 
 
 def _by_age(

@@ -77,7 +77,8 @@ def test_a_leak_fails_and_a_crash_fails_as_itself(pytester: pytest.Pytester) -> 
 
 
 def test_a_ratchet_with_workers_coverage_and_reruns(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(
+    # In a path with a space, and one test with an identifier of 300 bytes.
+    made = pytester.makepyfile(
         test_two="""
         import pytest
         KEPT = []
@@ -86,17 +87,19 @@ def test_a_ratchet_with_workers_coverage_and_reruns(pytester: pytest.Pytester) -
             KEPT.append(bytearray(3000))
 
         @pytest.mark.flaky(reruns=1)
-        def test_stays(tmp_path, caplog):
-            (tmp_path / "x").write_text("x")
+        @pytest.mark.parametrize("value", ["x" * 300])
+        def test_stays(tmp_path, caplog, value):
+            (tmp_path / "x").write_text(value)
         """
     )
+    made.rename(pytester.mkdir("a folder") / made.name)
     options = ["--leaks", "--leaks-units=25", "-p", "no:cacheprovider"]
     accepted = pytester.runpytest_subprocess(
         *options, "-n1", "--cov=test_two", "--leaks-accept=being mended", "-v"
     )
     accepted.assert_outcomes(passed=2)
     accepted.stdout.fnmatch_lines(["1 known, 1 fine", "known leak: *test_grows: being mended"])
-    accepted.stdout.fnmatch_lines(["fine: *test_stays: 25 units, at most * per call"])
+    accepted.stdout.fnmatch_lines(["fine: *test_stays*: 25 units, at most * per call"])
     assert 'reason = "being mended"' in (pytester.path / "leaks.toml").read_text()
 
 

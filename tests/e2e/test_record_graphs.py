@@ -38,7 +38,7 @@ def record(tmp_path, source, *arguments, **options):
 
 
 def test_many_dumps_do_not_disturb_the_tracer(tmp_path, monkeypatch):
-    monkeypatch.setattr(GraphDumps, "due", lambda self, process, mark, *_: mark >= 2)
+    monkeypatch.setattr(GraphDumps, "due", lambda self, process, mark, *_, **__: mark >= 2)
     run = record(tmp_path, CACHE, "30", passes=("explain",))
     assert run.meta["events"] == []
     assert [process["role"] for process in run.meta["processes"]] == ["main"]
@@ -84,6 +84,25 @@ def test_a_program_without_marks_is_dumped_as_time_goes_by(tmp_path):
     row = run.retention().iloc[0]
     assert (row["holder"], row["type"]) == ("__main__.CACHE", "__main__.Entry")
     assert row["unit"] == "second"
+
+
+LATE = """
+import time
+SEEN = []
+end = time.monotonic() + 2.5
+while time.monotonic() < end:
+    [bytes(1000) for _ in range(1000)]
+for number in range(100):
+    SEEN.append({"row": "x" * 5000 + str(number)})
+    time.sleep(0.01)
+"""
+
+
+def test_growth_that_begins_late_is_in_a_graph_at_the_end_of_the_work(tmp_path):
+    run = record(tmp_path, LATE, passes=("graph",))
+    (ended,) = [one["work_ended_seconds"] for one in run.meta["processes"]]
+    assert run.data.graph_dumps["time_seconds"].max() == pytest.approx(ended, abs=0.5)
+    assert run.retention().iloc[0]["path"].startswith("__main__.SEEN")
 
 
 CYCLES = """

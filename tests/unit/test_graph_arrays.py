@@ -1,7 +1,9 @@
 """True sizes of what is not Python's own: numpy, pandas, Arrow, memoryviews."""
 
+import mmap
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pandas as pd
@@ -32,6 +34,13 @@ def sliced(column):
     return [column[start:] for start in range(0, len(column), 20_000)]
 
 
+def touched(length_bytes, bytes_):
+    """Return a memory map that is reserved, and touched from its beginning on."""
+    map_ = mmap.mmap(-1, length_bytes)
+    map_.write(b"x" * bytes_)
+    return map_
+
+
 def scene():
     """Return objects by name, and what each of them should retain."""
     values = np.array(texts(30_000), dtype=object)
@@ -41,7 +50,14 @@ def scene():
     strings = pd.DataFrame({"s": pd.array([f"{n:09}" for n in range(50_000)], "string[pyarrow]")})
     mixed = pd.DataFrame({"a": np.zeros(100_000), "b": np.zeros(100_000, dtype="i4")})
     masked = np.ma.masked_array(np.zeros(300_000), mask=np.zeros(300_000, dtype=bool))
+    with tempfile.TemporaryFile() as file:
+        file.truncate(8_192_000)
+        mapped = np.memmap(file, dtype="u1", mode="w+", shape=(8_192_000,))
+    mapped[:2_048_000] = 1
     objects = {
+        "map": touched(40_960_000, 4_096_000),
+        "mapped array": mapped,
+        "closed map": touched(4_096_000, 4_096_000),
         "view": np.zeros(500_000)[10:],
         "reshaped": np.zeros((500, 1000)).T.reshape(-1, 2),
         "elements": values,
@@ -55,7 +71,10 @@ def scene():
         "masked": masked,
         "subclass": np.zeros(400_000).view(Undisturbed),
     }
+    objects["closed map"].close()
     expected = {
+        "map": 4_096_000,
+        "mapped array": 2_048_000,
         "view": 4_000_000,
         "reshaped": 4_000_000,
         "elements": sum(map(sys.getsizeof, texts(30_000))) + 8 * 30_000,
@@ -88,6 +107,39 @@ def test_retained_sizes_are_those_of_the_data(measured):
 def test_what_a_view_shares_is_not_its_own(measured):
     sizes, _ = measured
     assert sizes["view of elements"] < 1000
+
+
+def retained(*objects):
+    graph = ObjectGraph(dump_of_this_process())
+    sizes = retained_bytes(graph, immediate_dominators(graph))
+    return [int(sizes[node_at(graph, id(one))]) for one in objects]
+
+
+def test_columns_of_polars_are_counted_once():
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame({"a": np.ones(300_000), "b": np.zeros(300_000)})
+    words = polars.DataFrame({"s": texts(50_000)})
+    short = polars.Series(["abc"] * 50_000)
+    lists = polars.Series([[1, 2, None], []] * 10_000)
+    doubled = polars.concat([frame, frame * 2], rechunk=False)
+    shared = [polars.Series(np.zeros(200_000))]
+    shared.append(shared[0].slice(1000))
+    objects = polars.Series([object()] * 3)
+    found = retained(words, short, lists, frame, doubled, shared, objects)
+    text_bytes = 50_000 * 16 + sum(map(len, texts(50_000)))  # its views, and what they look at
+    list_bytes = 8 * 20_001 + 8 * 30_000 + 30_000 // 8  # where each begins, elements, which is null
+    assert found[:3] == pytest.approx([text_bytes, 800_000, list_bytes], rel=0.02)
+    # The second frame holds the columns of the first and its own.
+    assert found[3] < 10_000
+    assert found[4:6] == pytest.approx([9_600_000 - 4_800_000, 1_600_000], rel=0.02)
+    assert found[6] < 10_000
+
+
+def test_storages_of_torch_are_counted_once():
+    torch = pytest.importorskip("torch")
+    holder = [torch.zeros(500_000)]
+    holder += [holder[0][1000:], holder[0].untyped_storage()]
+    assert retained(holder) == pytest.approx([2_000_000], rel=0.02)
 
 
 def test_a_process_without_numpy_is_walked_as_before():

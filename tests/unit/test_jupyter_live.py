@@ -1,5 +1,6 @@
 """What a recording shows while it runs: lines in a job's log, a curve in a notebook."""
 
+import re
 import xml.etree.ElementTree as ElementTree
 from typing import Any
 
@@ -79,3 +80,16 @@ def test_a_long_recording_keeps_few_points_and_both_ends() -> None:
     points = shown.points["measure"]
     assert len(points) <= live.POINT_LIMIT
     assert (points[0][0], points[-1][0]) == (0.0, 4999.0)
+
+
+def test_a_run_that_is_loaded_is_told_from_one_that_is_recorded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live.say_loaded("demo/before", "2020-01-02T03:04:05Z")
+    assert capsys.readouterr().out == ""  # outside of a kernel nobody waits for a word
+    monkeypatch.setattr(live, "_in_kernel", lambda: True)
+    live.say_loaded("demo/before", "2020-01-02T12:04:05Z")
+    said = capsys.readouterr().out
+    assert re.fullmatch(
+        r"demo/before: loaded, recorded \d\d:04 2020-01-0[123]; fresh=True records again\n", said
+    )

@@ -52,7 +52,6 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]
         ("--duration 5s -- -m app --fresh", "--duration 5s", ["-m", "app", "--fresh"]),
         ("-m app", "", ["-m", "app"]),
         ("'my serve.py' 'a b'", "", ["my serve.py", "a b"]),
-        ("--nmae x", "--nmae", []),
     ],
 )
 def test_what_belongs_to_the_magic_and_what_to_the_command(
@@ -65,7 +64,9 @@ def test_a_script_is_recorded_and_bound(
     shell: InteractiveShell, recorded: list[tuple[Any, dict[str, Any]]]
 ) -> None:
     shell.run_line_magic(
-        "leaklab", "--passes measure --duration 1.5m --limit-memory 200MB serve.py --port 80"
+        "leaklab",
+        "--passes measure --duration 1.5m --limit-memory 200MB --mark-on http --mark-on task "
+        "--drive load.py --until-decided --store here serve.py --port 80",
     )
     ((target, options),) = recorded
     assert target == ["serve.py", "--port", "80"]
@@ -73,6 +74,9 @@ def test_a_script_is_recorded_and_bound(
     assert options["duration_seconds"] == 90
     assert options["limit_memory_bytes"] == 200_000_000
     assert options["fresh"] is False
+    assert options["mark_on"] == ["http", "task"]
+    assert (options["drive"], options["store"]) == ("load.py", "here")
+    assert options["until_decided"] is True
     assert shell.user_ns["leaklab_run"] == "the run"
 
 
@@ -84,8 +88,9 @@ def test_a_script_is_recorded_and_bound(
         ("--duration soon serve.py", None, "not a duration: soon"),
         ("serve.py", "x = 1", "a cell takes no command: serve.py"),
         ("--duration 5s", "x = 1", "--duration needs a process of its own: add --child"),
+        ("--mark-on task", "x = 1", "--mark-on needs a process of its own: add --child"),
         ("--limit-memory 1GB", "x = 1", "--limit-memory needs a process of its own: add --child"),
-        ("--nmae x", None, "--nmae"),
+        ("--nmae x", None, "unknown option: --nmae; allowed: --child, --drive, --duration"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from leaklab.importers.members import members
 from leaklab.importers.reading import Reading
 from leaklab.importers.run import in_memory, run_meta
 from leaklab.store import RunData
+from leaklab.verdict.imported import with_cautions
 from leaklab.verdict.judge import judge
 
 MIB = float(1 << 20)
@@ -120,3 +122,14 @@ def test_an_idle_end_is_told_from_a_pause() -> None:
     pauses = np.where(seconds % 500 < 200, 80.0, 0.5)  # it ends in one of its pauses
     assert busy_count(seconds, seconds, pauses) == 100
     assert busy_count(seconds, np.empty(0), np.empty(0)) == 100
+
+
+@pytest.mark.parametrize(("low", "verdict"), [(-1.0, "inconclusive"), (1.0, "leak")])
+def test_growth_whose_interval_holds_zero_proves_no_leak(low: float, verdict: str) -> None:
+    seconds = np.arange(0.0, 300, 5)
+    data = imported(seconds, 100 + seconds)
+    grown = replace(judge(data).resources[0], rate_low=low)
+    assert grown.verdict == "leak"
+    (entry,) = with_cautions(data, [grown])
+    assert entry.verdict == verdict
+    assert ("the interval holds 0; record" in entry.reason) == (entry.more_x > 0) == (low < 0)

@@ -97,3 +97,10 @@ def test_the_run_before_the_newest_has_a_name(tmp_path: Path) -> None:
     assert "20260101" in oldest
     with pytest.raises(LeaklabError, match="no such run: day@-3; of day there are 3 runs in"):
         locate("day@-3", store)
+
+
+def test_a_run_is_not_compared_with_itself(tmp_path: Path) -> None:
+    path = write(tmp_path, synthetic.run(rss=synthetic.leak(200, 0)), "after")
+    with pytest.raises(ll.UsageError, match="the same run twice"):
+        ll.compare(path, path)
+    assert "\n" not in repr(ll.compare(path, write(tmp_path, synthetic.run(), "after")))

@@ -2,13 +2,14 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import synthetic as make
 
 import leaklab as ll
-from leaklab import plots
+from leaklab import UsageError, plots
 from leaklab.plots import retention_paths, style
 from leaklab.results.run import Run
 
@@ -80,9 +81,23 @@ def test_retention_says_between_which_marks_it_grew():
     assert last == marks.max()
 
 
-def test_no_retention_is_said_in_words():
-    ax = plots.retention(Held(), style.detached_axes())
-    assert texts(ax) == ["no retention path was recorded"]
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(0, "too short for one"), (1, "one object graph was taken"), (3, "one of 3 object graphs")],
+)
+def test_no_retention_is_said_with_the_reason(count, said):
+    held = Held()
+    dumps = pd.DataFrame({"state": ["failed", *["complete"] * count]})
+    held.data = SimpleNamespace(graph_dumps=dumps)
+    (text,) = texts(plots.retention(held, style.detached_axes()))
+    assert text.startswith("no retention path: ")
+    assert said in text
+
+
+def test_a_name_is_no_run_and_the_module_offers_its_figures_only():
+    with pytest.raises(UsageError, match=r"a name, no run: leak; open it first: ll.open\('leak'\)"):
+        plots.growth("leak")
+    assert dir(plots) == sorted(plots.__all__)
 
 
 def test_steps_of_a_path():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 INI = """
@@ -338,3 +342,31 @@ def test_a_known_leak_passes_and_one_that_is_gone_fails_a_strict_session(
     strict.stdout.fnmatch_lines(
         ["gone: test_known.py::test_stays no longer leaks: take * out of *"]
     )
+
+
+START = """
+import json, sys, time
+import pytest
+from _pytest.config import get_config
+before, config = set(sys.modules), get_config([])
+begin = time.process_time()
+import leaklab.pytest_plugin
+config.pluginmanager.register(leaklab.pytest_plugin, "leaklab-measured")
+seconds = time.process_time() - begin
+new = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(json.dumps([seconds, sorted(new - {"_pytest", *sys.stdlib_module_names})]))
+"""
+
+
+def test_a_suite_that_asks_for_nothing_pays_less_than_5_ms() -> None:
+    runs = [
+        json.loads(
+            subprocess.run(
+                [sys.executable, "-c", START], capture_output=True, text=True, check=True
+            ).stdout
+        )
+        for _ in range(3)
+    ]
+    # Processor time and the least of three: what else runs on the machine is not the plugin's.
+    assert min(seconds for seconds, _ in runs) < 0.005
+    assert [imported for _, imported in runs] == [["leaklab"]] * 3

@@ -78,6 +78,14 @@ def test_suspects_and_verdict_as_rows(run: Run) -> None:
     suspects = run.suspects()
     assert suspects["package"].iloc[0] == "target"
     assert "source" in suspects
+    rows = run.suspects(stacks="rows")
+    assert set(rows[rows["depth"] == 0]["function"]) == set(suspects["function"])
+    assert not [name for name in rows if hasattr(pd.DataFrame, name)]
+    assert pd.read_csv(io.StringIO(rows.to_csv(index=False))).equals(
+        rows.astype({"source": float})  # nothing was kept of these lines
+    )
+    with pytest.raises(ll.UsageError, match="no such form of stacks: columns; allowed: lists"):
+        run.suspects(stacks="columns")
     frame = run.verdict().frame().set_index("resource")
     assert frame.loc["heap_bytes", "verdict"] == "leak"
     assert frame.loc["fd_count", "rate"] == 0

@@ -75,3 +75,12 @@ def test_unmeasured_becomes_null() -> None:
 def test_a_figure_that_rounds_to_a_thousand_is_no_power_of_ten() -> None:
     assert quantity(999.7) == "1,000"
     assert amount("rss_bytes", 999.7 * 1024) == "1,000 KiB"
+
+
+def test_marks_that_were_asked_for_and_never_came_are_said() -> None:
+    run = leaking_run()
+    run.meta["options"] = {"mark_on": ["http"]}
+    run.meta["processes"][0]["mark_count"] = 200
+    assert "saw nothing" not in run_text(run)
+    run.meta["processes"][0]["mark_count"] = 0
+    assert "no marks: --mark-on http saw nothing; figures are per second" in run_text(run)

@@ -23,7 +23,7 @@ function searcher(app) {
     }
     const amount = column.endsWith("_count") ? countText(total) : bytesText(total);
     const share = shareText(total, tree.sum[column][0]);
-    $("found").textContent = calls ? `${countText(calls)} calls, ${amount}${share && ", " + share}` : "no call";
+    $("found").textContent = calls ? `${countText(calls)} call${calls === 1 ? "" : "s"}, ${amount}${share && ", " + share}` : "no call";
     app.draw();
   };
 }

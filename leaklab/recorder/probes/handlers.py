@@ -331,14 +331,19 @@ class Conversation:
             tracked.heap.close()
             tracked.heap = None
 
-    def _graph(self, tracked: Tracked, mark: int | None, now: float) -> Steps:
-        """Let the target write its object graph, when one is due; ``mark`` where there are any."""
+    def _graph(
+        self, tracked: Tracked, mark: int | None, now: float, *, at_end: bool = False
+    ) -> Steps:
+        """Let the target write its object graph, when one is due; ``mark`` where there are any.
+
+        ``at_end``: this is the last moment of the work.
+        """
         graphs = self.graphs
         if graphs is None or not self._stands_for_role(tracked, graphs):
             return
         number = self._graph_number(tracked)
         expected = self._expected_mark_counts.get(tracked.role)
-        if not graphs.due(number, mark, now, tracked.rss_bytes, expected):
+        if not graphs.due(number, mark, now, tracked.rss_bytes, expected, at_end=at_end):
             return
         path = graphs.path()
         self._copied.add(tracked.process)
@@ -382,7 +387,7 @@ class Conversation:
             figures.update(done.get("figures", {}))
         self._samples.told(tracked, now, figures)
         if not tracked.told_mark_count:
-            yield from self._graph(tracked, None, now)
+            yield from self._graph(tracked, None, now, at_end=bool(message.get("at_end")))
         if not tracked.told_mark_count and now - tracked.started_seconds > IDLE_AFTER_SECONDS:
             yield from self._look_at_origins(tracked, now, None)
         if snapshot and tracked.heap is not None:

@@ -1,0 +1,62 @@
+"""Each library does what README says of it, and is loaded by that and not before."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+# What README names, in this order, and what a user does for it.
+PROGRAM = """
+import json, sys
+loaded = {}
+named = {"objgraph", "pandas", "matplotlib", "psutil", "memray"}
+def after(step):
+    loaded[step] = sorted(named & set(sys.modules))
+import leaklab as ll
+after("import")
+import leaklab.recorder.recording
+after("record")
+import leaklab.recorder.heap.reader
+after("explain")
+run = ll.from_series({"rss_bytes": (list(range(50)), [1e6 + n for n in range(50)])})
+import pandas
+assert isinstance(run.series("rss_bytes"), pandas.DataFrame)
+after("series")
+import matplotlib
+matplotlib.use("agg")
+assert isinstance(ll.plots.growth(run), matplotlib.axes.Axes)
+after("plots")
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+shell.run_line_magic("load_ext", "leaklab")
+shell.run_line_magic("leaklab", "watch")
+shell.run_cell("kept = [[number] for number in range(1000)]")
+after("watch")
+print(json.dumps(loaded))
+"""
+
+
+def test_what_readme_names_is_loaded_where_it_says_so() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=True
+    )
+    *said, last = done.stdout.strip().splitlines()
+    loaded = json.loads(last)
+    assert loaded["import"] == []
+    assert "psutil" in loaded["record"]
+    assert "memray" in set(loaded["explain"]) - set(loaded["record"])
+    assert "pandas" in loaded["series"]
+    assert "matplotlib" in set(loaded["plots"]) - set(loaded["record"])
+    assert "objgraph" in set(loaded["watch"]) - set(loaded["plots"])
+    assert any("1,0" in line and "list" in line for line in said), said
+
+
+def test_make_lab_starts_jupyterlab_on_the_first_notebook() -> None:
+    done = subprocess.run(
+        ["make", "-n", "lab"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "jupyter lab --LabApp.news_url=None notebooks/00-start-here.ipynb" in done.stdout
+    assert (ROOT / "notebooks" / "00-start-here.ipynb").is_file()
+    assert importlib.util.find_spec("jupyterlab") is not None
