@@ -83,9 +83,9 @@ def pending_tasks():
             loops = _loops()
             return [task for loop in loops for task in tasks.all_tasks(loop)] if loops else None
         if sys.version_info >= (3, 12):
-            known = list(tasks._scheduled_tasks) + list(tasks._eager_tasks)
+            known = [*tasks._scheduled_tasks, *tasks._eager_tasks]
         else:
-            known = list(tasks._all_tasks)
+            known = [*tasks._all_tasks]
         return [task for task in known if not task.done()]
     except Exception:
         # Half-imported, or another thread changed the set meanwhile.

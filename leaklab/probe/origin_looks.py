@@ -83,7 +83,7 @@ class OriginLooks:
             number = self._frame_numbers.get(frame)
             if number is None:
                 number = self._frame_numbers[frame] = len(self._frame_numbers)
-                new.append(list(frame))
+                new.append([*frame])
             numbers.append(number)
         return numbers
 
@@ -113,7 +113,7 @@ class OriginLooks:
         """Return descriptor → (socket, stack) of the sockets that have an object and are open."""
         numbers, kept = {}, {}
         for entries, fresh in ((self._sockets, False), (notes.sockets, True)):
-            for address, (reference, stack) in list(entries.items()):
+            for address, (reference, stack) in [*entries.items()]:
                 made = reference()
                 number = -1 if made is None else _plain_socket.fileno(made)
                 if number >= 0:
@@ -141,7 +141,7 @@ class OriginLooks:
                 by_stack = opened.get(name)
                 if by_stack:
                     exact = [stack for stack, said in by_stack.items() if said == path]
-                    stacks = exact or list(by_stack)
+                    stacks = exact or [*by_stack]
                     if len(stacks) > 1:
                         self._hook.doubtful.add(name)
                     return stacks[-1], "made" if len(stacks) == 1 else "alike"
@@ -151,12 +151,12 @@ class OriginLooks:
 
     def _running_threads(self, notes):
         module = sys.modules.get("threading")
-        known = dict(getattr(module, "_active", None) or {})
+        known = {**(getattr(module, "_active", None) or {})}
         main = getattr(module, "_main_thread", None)
         self._raw_threads.update(notes.raw_threads)
         started = {**self._threads, **notes.threads}
         # One that was started a moment ago may not run yet.
-        kept, told = dict(notes.threads), []
+        kept, told = {**notes.threads}, []
         for number, (code, function) in _running_codes().items():
             thread = known.get(number)
             if thread is main:

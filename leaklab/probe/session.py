@@ -178,7 +178,7 @@ class Session:
         if self._told_count == 0 and now - self._gauges_told_seconds > GAUGE_SECONDS:
             self._gauges_told_seconds = now
             try:
-                self._channel.send({"kind": "gauges", "time": now, "gauges": dict(self._gauges)})
+                self._channel.send({"kind": "gauges", "time": now, "gauges": {**self._gauges}})
             except ChannelError:
                 self._recover()
 
@@ -274,7 +274,7 @@ class Session:
             "step": self._pacing.step_count if self._pacing is not None else 1,
             "time": begun,
             "gc_enabled": gc.isenabled(),
-            "gauges": dict(self._gauges),
+            "gauges": {**self._gauges},
             "watched": readings(self._watched),
             "figures": figures(),
         }
@@ -318,12 +318,12 @@ class Session:
         try:
             if reply[0] == "collect" and kind == "tick":
                 done["collected"] = self._collect_in_main_thread()
-                done["figures"] = dict(figures(), **self._malloc())
+                done["figures"] = {**figures(), **self._malloc()}
             elif reply[0] in ("collect", "trim"):
                 gc.collect()
                 if reply[0] == "trim":
                     trim()
-                done["figures"] = dict(figures(), **self._malloc())
+                done["figures"] = {**figures(), **self._malloc()}
             elif reply[0] == "barrier":
                 from . import tracing
 
