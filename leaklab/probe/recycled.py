@@ -8,8 +8,8 @@ leak. So after its own work the probe takes what lies on top of the free lists (
 first out) and holds it. What it holds is let go right before its work at the next mark, which takes
 it from there again: never more than one handful, also where nothing is ever collected.
 
-What is made by a call of its type (``dict(d)``, ``list(x)``) does not come from a free list, but goes
-there when it is freed: one more each time. At marks the probe writes ``{**d}`` and ``[*x]``.
+What is made by a call of its type (``dict(d)``, ``list(x)``) does not come from a free list, but
+goes there when it is freed: one more each time. At marks the probe writes ``{**d}`` and ``[*x]``.
 
 A mark that is not told frees less, one of a kind: the time, the count before, and what the
 interpreter makes for the tracer at each call, a method and from 3.14 on an int, the place of the

@@ -182,13 +182,13 @@ class Session:
             except ChannelError:
                 self._recover()
 
-    def work_ended(self):
-        """Say, once, that the main program is through; its exit begins."""
+    def work_ended(self, why=None):
+        """Say, once, that the exit begins: the main program is through, or was asked to end."""
         if self._marks._session is not self or self._work_ended:
             return
         self._work_ended = True
         try:
-            self._channel.send({"kind": "work-end", "time": monotonic()})
+            self._channel.send({"kind": "work-end", "time": monotonic(), "why": why})
         except ChannelError:
             self._recover()
         if self._ticking and self._told_count == 0:

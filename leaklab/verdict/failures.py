@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 LOAD_FAILED = "the load failed"
 # A target without marks that failed sooner had imported, and done no work yet.
 IMPORT_SECONDS = 2.0
+# Who ends by these was asked to, which is no failure; a shell tells of it in its exit status.
+ASKED_TO_END = ("SIGTERM", "SIGINT", "SIGHUP")
+ASKED_STATUSES = frozenset(128 + signal.Signals[name] for name in ASKED_TO_END)
 # A line of the target's is quoted up to this many characters.
 QUOTED_LENGTH = 300
 
@@ -99,6 +103,8 @@ def _died_importing(stderr: str) -> bool:
 def _how(entry: dict[str, Any]) -> str | None:
     if entry.get("out_of_memory"):
         return "was killed for want of memory"
+    if entry.get("signal") in ASKED_TO_END or entry.get("exit_status") in ASKED_STATUSES:
+        return None
     if entry.get("signal"):
         return f"was killed by signal {entry['signal']}"
     status = entry.get("exit_status")

@@ -130,6 +130,7 @@ class Conversation:
             told = message.get("time")
             late_seconds = time.monotonic() - told if isinstance(told, float) else 0.0
             tracked.main_ended_seconds = self._clock() - max(late_seconds, 0.0)
+            tracked.asked_to_end = message.get("why") is not None
 
     def _hello(self, tracked: Tracked) -> Steps:
         trace = self.traces and tracked.memray and not tracked.traced
@@ -244,8 +245,10 @@ class Conversation:
             tracked.mark_count = int(message["mark"])
             tracked.told_mark_count += 1
             tracked.looks.mark_step = int(message.get("step") or 1)
-            # Threads go on with the work where the main program has only started them.
-            tracked.main_ended_seconds = None
+            # Threads go on with the work where the main program has only started them. But what was
+            # asked to end may still finish what it has begun.
+            if not tracked.asked_to_end:
+                tracked.main_ended_seconds = None
         elif isinstance(message.get("mark"), int):
             # Lines of output may have counted as marks of their own.
             tracked.mark_count = max(tracked.mark_count, message["mark"])

@@ -74,6 +74,8 @@ class Tracked:
     exit_status: int | None = None
     #: when its main program was through, as it said; threads may have gone on with the work
     main_ended_seconds: float | None = None
+    #: whether that was when a signal asked it to end
+    asked_to_end: bool = False
     #: when the work was over for the recorder: it stopped the target, or the drive had ended
     stopped_seconds: float | None = None
     #: number of this process in the pass its heap belongs to; another one only where series and
@@ -93,7 +95,8 @@ class Tracked:
         """When the work was over that is to be judged; None for at the end of the process.
 
         A main program that was through before half of the time had only started the threads that
-        did the work; how long they go on is not known before the end.
+        did the work; how long they go on is not known before the end. Nor was a signal the end
+        where it was not heeded for as long.
         """
         over = self.ended_seconds if self.stopped_seconds is None else self.stopped_seconds
         through = self.main_ended_seconds
