@@ -21,7 +21,7 @@ SEARCH_SHARE = 0.003
 # What readings may cost of the program's processor time, and what the first ones may in any case.
 # Telling a reading that has changed costs about so many times what taking it does.
 READ_SHARE = 0.002
-FREE_SECONDS = 0.004
+FREE_SECONDS = 0.002
 TELLING_FACTOR = 2.0
 # Beyond that one is taken whenever so large a part of all marks so far has gone by without: their
 # number grows with the logarithm of the marks, and the end of a short run is seen as well.

@@ -134,16 +134,23 @@ def test_a_killed_worker_loses_no_recording_and_a_poisonous_one_fails_alone(
 
     killed: list[int] = []
 
+    def look(process: psutil.Process) -> tuple[int, list[str]]:
+        try:
+            return process.ppid(), list(process.cmdline())
+        except psutil.Error:  # it has ended meanwhile
+            return 0, []
+
     def kill_a_worker(line: str) -> None:
-        if line.startswith("8/"):
-            workers = [
-                child
-                for child in psutil.Process().children(recursive=True)
-                if any("spawn_main" in word for word in child.cmdline())
-                and any("-c" in grandchild.cmdline() for grandchild in child.children())
-            ]
-            os.kill(workers[0].pid, signal.SIGKILL)
-            killed.append(workers[0].pid)
+        # One that records at this moment; after the next recording, where none is seen to.
+        if killed or int(line.partition("/")[0]) < 8:
+            return
+        seen = {child.pid: look(child) for child in psutil.Process().children(recursive=True)}
+        recording = {parent for parent, words in seen.values() if "-c" in words}
+        for pid, (_, words) in seen.items():
+            if pid in recording and any("spawn_main" in word for word in words):
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+                return
 
     tasks = tasks_of(store, RECORDING_COUNT)
     tasks.insert(20, replace(tasks[0], case="poison", repetition=-1))
