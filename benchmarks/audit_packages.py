@@ -20,8 +20,8 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import re
 from collections import Counter
+from importlib import metadata
 from pathlib import Path
 
 from leaklab.code_audit.find import find
@@ -46,11 +46,8 @@ WORDS = ("leaks", "caller", "bounded", "no leak")
 
 def version_of(folder, package):
     """The version of an installed package, by its metadata's folder."""
-    for path in folder.glob("*.dist-info"):
-        name, _, version = path.stem.partition("-")
-        if re.sub(r"[-_.]+", "_", name).lower() == package:
-            return version
-    return ""
+    found = metadata.distributions(name=package, path=[str(folder)])
+    return next((each.version for each in found), "")
 
 
 def drawn(folder, package):

@@ -29,8 +29,9 @@ import re
 import shutil
 import tempfile
 from collections import Counter, defaultdict
-from importlib.util import find_spec
 from pathlib import Path
+
+from detection import read_corpus
 
 from leaklab.catalogue.model import catalogue
 from leaklab.catalogue.variant_source import variant_source
@@ -215,15 +216,11 @@ def joined_corpus_rows():
     import leaklab as ll
 
     rows = []
-    for path in sorted(CORPUS.glob("*.py")):
-        label = re.search(r"^# label: (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-        needs = re.search(r"^# needs: (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-        if label is None or (needs is not None and find_spec(needs[1]) is None):
-            continue
+    for workload in read_corpus():
         with tempfile.TemporaryDirectory() as folder:
             found = ll.audit(
-                path,
-                command=[str(path), "--seed=0"],
+                workload.path,
+                command=[str(workload.path), "--seed=0"],
                 watch_files=["corpus.log"],
                 cwd=folder,
                 store=f"{folder}/runs",
@@ -232,13 +229,13 @@ def joined_corpus_rows():
         confirmed = sorted({each.rule for each in found.candidates if each.state == "confirmed"})
         rows.append(
             {
-                "case": path.stem,
-                "leaks": label[1] == "leak",
+                "case": workload.name,
+                "leaks": workload.label == "leak",
                 "rules": confirmed,
                 "states": found.counts(),
             }
         )
-        print(f"  {path.stem} ({label[1]}): {found.counts()} {confirmed}", flush=True)
+        print(f"  {workload.name} ({workload.label}): {found.counts()} {confirmed}", flush=True)
     return rows
 
 

@@ -207,7 +207,8 @@ def show_run(run: Run) -> None:
     if len(run.retention()):
         figure(plots.retention(run))
     elif {"explain", "graph"} & {entry["pass"] for entry in run.meta["passes"]}:
-        say(f"{why_none(run)[:1].upper()}{why_none(run)[1:]}.")
+        why = why_none(run)
+        say(f"{why[:1].upper()}{why[1:]}.")
     if "heap_bytes" in measured:
         show(plots.allocation_tree_html(run))
 

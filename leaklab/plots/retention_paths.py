@@ -16,18 +16,24 @@ if TYPE_CHECKING:
 
     from leaklab.plots.protocol import RunLike
 
-ROW_INCHES = 0.62
+WIDTH_INCHES = 9.0
+_ROW_INCHES = 0.62
 _TEXT_LEFT = 0.80
 _SPAN_ROWS = 0.45  # the line below the paths
 _ARROW = re.compile(r"\s+(?:→|->)\s+")
 _GAP_POINTS, _PAD_POINTS = 11.0, 4.0
 
 
+def height_inches(row_count: int) -> float:
+    """Return how high a figure of so many paths is, with the line below them."""
+    return _ROW_INCHES * (max(1, row_count) + _SPAN_ROWS) + 0.2
+
+
 def retention(run: RunLike, ax: Axes | None = None, limit: int = 8) -> Axes:
     """Draw the first retention paths: the steps from root to object as boxes, the accumulation
     point (where ever more objects hang) in orange, and on the right what grew there."""
     table = run.retention().head(limit)
-    ax = ax or style.axes(9.0, ROW_INCHES * (max(1, len(table)) + _SPAN_ROWS) + 0.2)
+    ax = ax or style.axes(WIDTH_INCHES, height_inches(len(table)))
     if not len(table):
         return style.nothing(ax, why_none(run))
     ax.set_axis_off()

@@ -15,11 +15,6 @@ def watched_by(path):
         return None
 
 
-def readings(watched):
-    """Return the readings an audit has asked for that changed; None where none were taken."""
-    return None if watched is None else watched.changes()
-
-
 def tell_lines(watched, channel):
     """Say which of the lines that an audit asks for have run since it was said last."""
     lines = watched.lines if watched is not None else None

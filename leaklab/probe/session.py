@@ -5,7 +5,7 @@ import os
 import sys
 
 from . import marks, recycled
-from .audited import readings, tell_lines, watched_by
+from .audited import tell_lines, watched_by
 from .channel import Channel, ChannelError
 from .figures import figures, malloc_figures, trim
 from .pacing import Pacing
@@ -277,7 +277,7 @@ class Session:
             "time": begun,
             "gc_enabled": gc.isenabled(),
             "gauges": {**self._gauges},
-            "watched": readings(self._watched),
+            "watched": None if self._watched is None else self._watched.changes(),
             "figures": figures(),
         }
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import resource
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -173,7 +172,6 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             versions[name] = None
-    space = resource.getrlimit(resource.RLIMIT_AS)[0]
     return {
         "command": {
             "argv": list(options.command or command.argv),
@@ -215,7 +213,7 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
             "memory_bytes": options.limit_memory_bytes,
             "disk_bytes": options.limit_disk_bytes,
             "cgroup_memory_bytes": control_group.limit_bytes(),
-            "address_space_bytes": None if space == resource.RLIM_INFINITY else space,
+            "address_space_bytes": control_group.address_space_bytes(),
         },
         "case": dict(options.case) if options.case else None,
         "watched": watched_meta(options.watch_containers, options.watch_lines, options.cwd),

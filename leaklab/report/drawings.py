@@ -59,7 +59,9 @@ def suspects(run: RunLike) -> Any:
 def retention(run: RunLike) -> Any:
     """The retention paths as markup."""
     table = run.retention().head(8)
-    ax = style.detached_axes(9.0, retention_paths.ROW_INCHES * (len(table) + 0.45) + 0.2)
+    ax = style.detached_axes(
+        retention_paths.WIDTH_INCHES, retention_paths.height_inches(len(table))
+    )
     plots.retention(run, ax)
     parts = [f"{row.path}, {row.growth_count} more" for row in table.itertuples()]
     return _svg(ax, f"Retention paths: {'; '.join(parts)}.")

@@ -24,6 +24,12 @@ def limit_bytes() -> int | None:
     return min(limits, default=None)
 
 
+def address_space_bytes() -> int | None:
+    """Return the soft RLIMIT_AS of this process, which its children inherit; None without one."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
 def graph_at_bytes(options: RecordOptions) -> float | None:
     """Return the resident memory at which a last object graph is due; None where none is asked for.
 
@@ -32,11 +38,10 @@ def graph_at_bytes(options: RecordOptions) -> float | None:
     """
     if options.graph_at_share is None:
         return None
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     known = [
         options.limit_memory_bytes,
         limit_bytes(),
-        None if soft == resource.RLIM_INFINITY else soft,
+        address_space_bytes(),
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
     ]
     return options.graph_at_share * min(float(limit) for limit in known if limit)
