@@ -43,9 +43,6 @@ FORKS = """
 def test_short_commands_are_not_traced_and_are_one_row(tmp_path: Path) -> None:
     source = COMMANDS.format(count=30)
     run = recorded.record(tmp_path, source, passes=("measure", "explain"), graphs="fork")
-    measured, traced = run.meta["passes"]
-    # With a tracer in each it was ten times as long.
-    assert traced["duration_seconds"] < 1.5 * measured["duration_seconds"] + 1.0
     rows = [row for row in run.meta["processes"] if row["pass"] == "explain"]
     assert len(rows) < 8
     counts = {row["role"]: row["process_count"] for row in rows if row["process_count"] > 1}
