@@ -26,12 +26,16 @@ VALUED = (
 
 @dataclass(frozen=True)
 class ChildResult:
-    """What the test itself came to. outcome: passed, failed, skipped, missing or crashed."""
+    """What the test itself came to.
+
+    outcome: passed, failed, skipped, missing or crashed. seconds: what its units took together.
+    """
 
     outcome: str
     text: str
     when: str
     units: int
+    seconds: float
     made: tuple[Sequence[Any], ...]
 
 
@@ -99,6 +103,7 @@ class Child:
             cwd=self.folder,
             passes=tuple(passes),
             graphs=graphs,
+            expected_mark_count=None if amount.most_units else amount.units,
             env=self._environment(request),
         )
         if run.meta["state"] == "interrupted":
@@ -189,7 +194,7 @@ def _result(run: Run, folder: Path) -> ChildResult:
 
 
 def _crashed(text: str) -> ChildResult:
-    return ChildResult("crashed", text, "call", 0, ())
+    return ChildResult("crashed", text, "call", 0, 0.0, ())
 
 
 def _written(folder: Path) -> Iterator[dict[str, Any]]:

@@ -80,6 +80,8 @@ class RecordOptions:
     traced_window_seconds:
         In the graph pass: once growth is seen, trace the heap for so long, for the lines that
         allocate. Allocations from before are not seen.
+    expected_mark_count:
+        How many units of work the command is known to mark: looks that cost are planned by it.
     cells:
         What a notebook's cells are called, and their text, by the file name they were compiled
         with: those files do not exist.
@@ -124,6 +126,7 @@ class RecordOptions:
     stdin: str = "null"
     until_decided: bool = False
     traced_window_seconds: float | None = None
+    expected_mark_count: int | None = None
     cells: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fingerprint: str | None = None
     case: Mapping[str, Any] | None = None
@@ -142,6 +145,7 @@ class RecordOptions:
             "limit_memory_bytes",
             "limit_disk_bytes",
             "drive_round_count",
+            "expected_mark_count",
             "graph_limit_seconds",
         ):
             _check_positive(name, getattr(self, name))

@@ -6,6 +6,7 @@ itself would gather over many calls (log records, output, warnings, patches) is 
 """
 
 import functools
+import gc
 import inspect
 import json
 import logging
@@ -66,7 +67,7 @@ class Repeater:
         self.most_units = most_units
         self.seconds = seconds
         self.done = 0
-        self._begun = 0.0
+        self._begun = self.took_seconds = 0.0
         self._origins = None
         self.left = []
 
@@ -124,6 +125,9 @@ class Repeater:
             os.environ.pop(probe.LATER_VARIABLE, None)
             probe.connect()
         self._before = self._origins.census() if self._origins else {}
+        # What was there before is not looked at again whenever garbage is collected at a mark.
+        gc.collect()
+        gc.freeze()
         self._begun = time.monotonic()
 
     def _goes_on(self):
@@ -137,6 +141,8 @@ class Repeater:
         mark()
 
     def _end(self):
+        self.took_seconds = time.monotonic() - self._begun
+        gc.unfreeze()
         probe = sys.modules.get("_leaklab_probe.begin")
         if probe is not None:
             probe.finish()
@@ -190,7 +196,8 @@ def _is_test_case(item):
 class Reporter:
     """Selects the one test, and leaves what came of it in the folder of the request."""
 
-    def __init__(self, request, repeater):
+    def __init__(self, config, request, repeater):
+        self._config = config
         self._request = request
         self._repeater = repeater
         self._pid = os.getpid()
@@ -222,8 +229,14 @@ class Reporter:
         """Write the result; a forked child of the test writes none."""
         if os.getpid() != self._pid:
             return
+        if "hypothesis" not in sys.modules:
+            # Its plugin would import all of it for the summary, which nobody reads here.
+            manager = self._config.pluginmanager
+            if manager.hasplugin("hypothesispytest"):
+                manager.unregister(name="hypothesispytest")
         made = leaklab_origins.made_rows(self._repeater.left, max(self._repeater.done, 1))
-        result = dict(self._result, units=self._repeater.done, made=made)
+        repeater = self._repeater
+        result = dict(self._result, units=repeater.done, seconds=repeater.took_seconds, made=made)
         path = os.path.join(self._request["folder"], "result-%d.json" % self._pid)
         with open(path, "w", encoding="utf-8") as file:
             json.dump(result, file)
@@ -256,7 +269,7 @@ def pytest_configure(config):
     if request["origins"]:
         repeater.note_origins()
     config.pluginmanager.register(repeater, "leaklab-repeater")
-    config.pluginmanager.register(Reporter(request, repeater), "leaklab-reporter")
+    config.pluginmanager.register(Reporter(config, request, repeater), "leaklab-reporter")
     hypothesis = sys.modules.get("hypothesis")
     if hypothesis is not None:
         # The same few examples in every unit: what it remembers of many is no leak of the test's.
