@@ -28,7 +28,7 @@ VALUED = (
 class ChildResult:
     """What the test itself came to.
 
-    outcome: passed, failed, skipped, missing or crashed. seconds: what its units took together.
+    outcome: passed, failed, skipped, missing or crashed. seconds: processor time of all its units.
     """
 
     outcome: str
@@ -42,7 +42,7 @@ class ChildResult:
 @dataclass(frozen=True)
 class Amount:
     """How often a body is called: ``units`` times, and further up to ``most_units`` times while
-    all of them together take no more than ``seconds``."""
+    all of them together take no more than ``seconds`` of processor time."""
 
     units: int
     most_units: int = 0

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from leaklab.results.run import Run
 
 # Where nobody says how often: the first look. Starting an interpreter takes about the seconds.
-FIRST_LOOK = Amount(60, 200, 1.5)
+FIRST_LOOK = Amount(60, 200, 0.75)
 # What leaks at the first look has to leak at the second as well, with at least twice the units: a
 # queue or a cache that fills looks straight at first. Further ones as long as they cost little; how
 # many is settled before, so that object graphs are taken at the right moments and at no others.
-SECOND_LOOK = Amount(120, 400, 4.0)
+SECOND_LOOK = Amount(120, 400, 2.0)
 # An undecided test is looked at once more where so many units would decide it.
 MOST_UNITS = 400
 # How many units are enough to see who makes what is left.
@@ -128,16 +128,17 @@ class Leaks:
         amount = Amount(fixed) if fixed else FIRST_LOOK
         run, outcome, seconds = self._look(item, amount, settings, HEAP_ALONE)
         passes = HEAP_ALONE
-        if outcome.verdict == BOUNDED and not _resident_is_in_doubt(run, settings):
-            return outcome
-        if outcome.verdict == BOUNDED:
+        if fixed is None and outcome.verdict == BOUNDED and still_rising(run):
+            # Growth by a step now and then is flat most of the time: it takes a longer look.
+            amount = Amount(_second_units(outcome.units, seconds))
+            run, outcome, seconds = self._look(item, amount, settings, passes)
+        if outcome.verdict == BOUNDED and _resident_is_in_doubt(run, settings):
             # The tracer's own memory, or memory behind its back: what is not traced tells.
             passes = WHOLE
             run, outcome, seconds = self._look(item, amount, settings, passes)
         if fixed is None and outcome.verdict == INCONCLUSIVE:
             needed = outcome.needed_units or MOST_UNITS + 1
             if needed <= MOST_UNITS:
-                passes = WHOLE
                 run, outcome, seconds = self._look(item, Amount(needed), settings, passes)
         if outcome.verdict != LEAK:
             return outcome
@@ -189,6 +190,17 @@ class Leaks:
 
         name = str(run.meta["name"])
         return str(render_run(run, self._pages / f"{name}.html"))
+
+
+def still_rising(run: Run) -> bool:
+    """Return whether anything ended above all that was seen of it in the first half of the run."""
+    for entry in run.verdict().resources:
+        if not entry.decides or entry.role != "main":
+            continue
+        values = run.series(entry.name)["value"].to_numpy()
+        if len(values) and values[-1] > values[: (len(values) + 1) // 2].max():
+            return True
+    return False
 
 
 def _second_units(units: int, seconds: float) -> int:

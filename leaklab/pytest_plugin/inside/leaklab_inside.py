@@ -53,13 +53,16 @@ QUIET: dict = {
     "deselect": None,
     "maxfail": 0,
 }
+LONGEST_WAIT = 4
 UNREGISTERED = ("lfplugin", "nfplugin", "stepwiseplugin")
 
 
 class Repeater:
     """Makes the body of every test run ``units`` times, each ended by a mark.
 
-    And up to ``most_units`` times as long as that takes no more than ``seconds``.
+    And up to ``most_units`` times as long as that takes no more than ``seconds`` of processor time:
+    how many it comes to must not depend on what else the machine does. A body that mostly waits
+    may take ``LONGEST_WAIT`` times as long by the clock.
     """
 
     def __init__(self, units, most_units=0, seconds=0.0):
@@ -67,7 +70,8 @@ class Repeater:
         self.most_units = most_units
         self.seconds = seconds
         self.done = 0
-        self._begun = self.took_seconds = 0.0
+        self._begun = 0.0, 0.0
+        self.took_seconds = 0.0
         self._origins = None
         self.left = []
 
@@ -128,20 +132,25 @@ class Repeater:
         # What was there before is not looked at again whenever garbage is collected at a mark.
         gc.collect()
         gc.freeze()
-        self._begun = time.monotonic()
+        self._begun = time.monotonic(), time.process_time()
 
     def _goes_on(self):
         """Whether another unit is due: further ones are taken while they cost next to nothing."""
         if self.done < self.units:
             return True
-        return self.done < self.most_units and time.monotonic() - self._begun < self.seconds
+        return self.done < self.most_units and self._spent() < self.seconds
+
+    def _spent(self):
+        clock, processor = self._begun
+        waited = (time.monotonic() - clock) / LONGEST_WAIT
+        return max(time.process_time() - processor, waited)
 
     def _end_unit(self):
         self.done += 1
         mark()
 
     def _end(self):
-        self.took_seconds = time.monotonic() - self._begun
+        self.took_seconds = self._spent()
         gc.unfreeze()
         probe = sys.modules.get("_leaklab_probe.begin")
         if probe is not None:
