@@ -27,7 +27,7 @@ FIRST_LOOK = Amount(60, 200, 0.75)
 # queue or a cache that fills looks straight at first. Further ones as long as they cost little; how
 # many is settled before, so that object graphs are taken at the right moments and at no others.
 SECOND_LOOK = Amount(120, 400, 2.0)
-# An undecided test is looked at once more where so many units would decide it.
+# An undecided test is looked at once more, with as many units as would decide it up to this.
 MOST_UNITS = 400
 # How many units are enough to see who makes what is left.
 ORIGIN_UNITS = 20
@@ -138,8 +138,10 @@ class Leaks:
             run, outcome, seconds = self._look(item, amount, settings, passes)
         if fixed is None and outcome.verdict == INCONCLUSIVE:
             needed = outcome.needed_units or MOST_UNITS + 1
-            if needed <= MOST_UNITS:
-                run, outcome, seconds = self._look(item, Amount(needed), settings, passes)
+            if needed > MOST_UNITS:
+                # An estimate from few figures: what a longer look costs at most is spent on it.
+                needed = _second_units(outcome.units, seconds)
+            run, outcome, seconds = self._look(item, Amount(needed), settings, passes)
         if outcome.verdict != LEAK:
             return outcome
         outcome = replace(outcome, sites=sites_of(run), reason=run.verdict().reason)
