@@ -71,8 +71,9 @@ class Child:
         *,
         graphs: str = "never",
         origins: bool = False,
+        renews: bool = False,
     ) -> tuple[Run, ChildResult]:
-        """Record calls of a test's body, in each pass anew.
+        """Record calls of a test's body, in each pass anew; ``renews``: with its own fixtures anew.
 
         Returns the run and the first result that is no pass. Raises KeyboardInterrupt when the
         recording was interrupted: nothing of it runs any more then.
@@ -89,6 +90,7 @@ class Child:
                     "file": str(item.path),
                     **asdict(amount),
                     "origins": origins,
+                    "renews": renews,
                     "folder": str(results),
                 }
             )

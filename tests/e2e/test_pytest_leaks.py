@@ -128,9 +128,9 @@ def anyio_backend():
 
 class TestCase(unittest.TestCase):
     def setUp(self):
-        self.kept = []
+        self.addCleanup(os.close, os.dup(0))
     def test_case(self):
-        self.kept.append(os.dup(0))
+        self.only_once = KEPT.append(os.dup(0))
 
 class TestAsync(unittest.IsolatedAsyncioTestCase):
     async def test_async_case(self):

@@ -16,6 +16,7 @@ import time
 import warnings
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 from leaklab import mark
 
@@ -62,11 +63,14 @@ class Repeater:
 
     And up to ``most_units`` times as long as that takes no more than ``seconds`` of processor time:
     how many it comes to must not depend on what else the machine does. A body that mostly waits
-    may take ``LONGEST_WAIT`` times as long by the clock.
+    may take ``LONGEST_WAIT`` times as long by the clock. ``renews``: the fixtures of the test's own
+    are set up anew for each unit. So they are for a ``unittest`` method in any case: what it leaves
+    on its instance, its cleanups for one, goes with the instance.
     """
 
-    def __init__(self, units, most_units=0, seconds=0.0):
+    def __init__(self, units, most_units=0, seconds=0.0, renews=False):
         self.units = units
+        self.renews = renews
         self.most_units = most_units
         self.seconds = seconds
         self.done = 0
@@ -80,21 +84,38 @@ class Repeater:
         self._origins = leaklab_origins.Origins()
         self._origins.install()
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item, nextitem):
+        """Run all of the test as often as that, where its body alone cannot be repeated."""
+        if not (self.renews or _is_test_case(item)):
+            return None
+        hook, properties = item.ihook, len(item.user_properties)
+        hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        self._begin()
+        while self._goes_on():
+            # With a next item in the same class: what is the class's, or wider, stays.
+            reports = runtestprotocol(item, log=False, nextitem=item.parent)
+            if not all(report.passed for report in reports):
+                break
+            # What a report would have taken along.
+            del item.user_properties[properties:], item._report_sections[:]
+            self._end_unit()
+        self._end()
+        for report in reports:
+            hook.pytest_runtest_logreport(report=report)
+        item.session._setupstate.teardown_exact(nextitem)
+        hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item):
         """Put the repeated body in the place of the test's own."""
         body = getattr(item, "obj", None)
-        if body is None:
+        if body is None or self.renews or _is_test_case(item):
             yield
             return
         is_coroutine = inspect.iscoroutinefunction(body)
-        repeated = self._awaiting(item, body) if is_coroutine else self._calling(item, body)
-        instance = getattr(item, "instance", None) if _is_test_case(item) else None
-        if instance is not None and is_coroutine:
-            # The framework calls what the instance has under the name.
-            setattr(instance, item.name, repeated)
-        else:
-            item.obj = repeated
+        item.obj = self._awaiting(item, body) if is_coroutine else self._calling(item, body)
         yield
 
     def _calling(self, item, body):
@@ -274,7 +295,9 @@ def pytest_configure(config):
         plugin = config.pluginmanager.getplugin(name)
         if plugin is not None:
             config.pluginmanager.unregister(plugin)
-    repeater = Repeater(request["units"], request["most_units"], request["seconds"])
+    repeater = Repeater(
+        request["units"], request["most_units"], request["seconds"], request["renews"]
+    )
     if request["origins"]:
         repeater.note_origins()
     config.pluginmanager.register(repeater, "leaklab-repeater")
