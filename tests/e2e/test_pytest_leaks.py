@@ -89,7 +89,7 @@ def test_a_ratchet_with_workers_coverage_and_reruns(pytester: pytest.Pytester) -
         @pytest.mark.flaky(reruns=1)
         @pytest.mark.parametrize("value", ["x" * 300])
         def test_stays(tmp_path, caplog, value):
-            (tmp_path / "x").write_text(value)
+            (tmp_path / "x").mkdir()  # its body cannot be called again: its fixtures are renewed
         """
     )
     made.rename(pytester.mkdir("a folder") / made.name)

@@ -77,6 +77,8 @@ class Repeater:
         self._begun = 0.0, 0.0
         self.took_seconds = 0.0
         self._origins = None
+        # How many users each has had by the end of the first unit.
+        self._fixtures = {}
         self.left = []
 
     def note_origins(self):
@@ -99,6 +101,7 @@ class Repeater:
                 break
             # What a report would have taken along.
             del item.user_properties[properties:], item._report_sections[:]
+            self._drop_ends()
             self._end_unit()
         self._end()
         for report in reports:
@@ -106,6 +109,18 @@ class Repeater:
         item.session._setupstate.teardown_exact(nextitem)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
+
+    def pytest_fixture_setup(self, fixturedef):
+        """Remember the fixtures that are in use."""
+        self._fixtures.setdefault(fixturedef, None)
+
+    def _drop_ends(self):
+        """Have fixtures forget their users: one of a wider scope keeps every one it ever had."""
+        for fixture, count in self._fixtures.items():
+            ends = getattr(fixture, "_finalizers", None)
+            if isinstance(ends, list):
+                self._fixtures[fixture] = count = len(ends) if count is None else count
+                del ends[count:]
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item):
