@@ -1,4 +1,4 @@
-"""What ``cases`` and ``doctor`` print, what the command line refuses, and two pages, as whole texts.
+"""What ``cases`` and ``doctor`` print, what is refused, and two pages, as whole texts.
 
 ``--update-golden`` rewrites them. Figures and styles are left out of pages: those depend on the
 versions that draw them, and have tests of their own.
