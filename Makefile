@@ -76,6 +76,7 @@ bench: $(BENCH_STAMP) ## overhead of each pass, import of captures, retention pa
 bench-detection: $(BENCH_STAMP) ## precision and recall on the corpus, beside other tools, and on the cases; a large run
 	$(BIN)/python benchmarks/detection.py --peers --catalogue
 	$(BIN)/python benchmarks/series.py
+	$(BIN)/python benchmarks/time_left.py
 	$(BIN)/python benchmarks/large_run.py
 
 calibrate: $(TEST_STAMP) ## choose the limits of the verdict on a series, and measure the errors they make
