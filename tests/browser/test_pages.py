@@ -50,6 +50,24 @@ def tree_page(tmp_path):
     return path
 
 
+@pytest.mark.parametrize("width", [360, 700, 1300])
+def test_the_frame_is_filled_by_what_it_shows(look, tree_page, width):
+    frame = look(tree_page, width=width).tree()
+    inside, needed, stage = frame.evaluate(
+        "[innerHeight, document.documentElement.scrollHeight,"
+        " document.querySelector('.stage').clientHeight]"
+    )
+    assert needed <= inside
+    rows = 4 * 19
+    assert rows <= stage < 2 * rows
+    assert frame.locator("#about").inner_text().startswith("Allocation tree: 10")
+    frame.locator("#icicle").hover(position={"x": 60, "y": 25})
+    tip = frame.locator("#tip").bounding_box()
+    outside = frame.frame_element().bounding_box()
+    assert outside["y"] <= tip["y"]
+    assert tip["y"] + tip["height"] <= outside["y"] + outside["height"]
+
+
 def test_tree_is_zoomed_by_click_and_keyboard(look, tree_page):
     looked = look(tree_page)
     frame = looked.tree()
