@@ -284,11 +284,37 @@ def test_notebook_page_shows_figures_trees_and_unfolds_code(look, tmp_path):
 
 def test_page_prints_to_pdf_with_still_figures(look, pages):
     page = pages[1]
-    looked = look(page)
+    looked = look(page, width=PAPER_WIDTH)
     looked.page.emulate_media(media="print")
     assert looked.page.locator(".tree-still").is_visible()
+    # What stands between a heading and its figure would let them part.
+    assert looked.page.locator("h2#tree + p + div").bounding_box() is None
     assert not looked.page.locator("iframe").is_visible()
     pdf = report.to_pdf(page)
     assert pdf == page.with_suffix(".pdf")
     assert pdf.read_bytes().startswith(b"%PDF")
     assert sorted(path.name for path in page.parent.iterdir()) == ["run.html", "run.pdf"]
+
+
+# A4 without its margins.
+PAPER_WIDTH = 690
+
+
+def test_what_is_wider_than_paper_would_shrink_the_whole_document(look, pages, tmp_path):
+    source = "return json.loads(USAGE_FILE.read_text(encoding='utf-8')) or DEFAULT_USAGE_OF_A_DAY"
+    frame = pd.DataFrame(
+        {"file": ["site-packages/a_package/a_module.py"], "source": [source], "rate": [51.133333]}
+        | {f"column_{n}": [123456.789] for n in range(3)}
+    )
+    shown = new_output("display_data", data={"text/html": frame.to_html()})
+    code = new_output("display_data", data={"text/html": plots.allocation_tree_html(tree()).html})
+    cell = new_code_cell("frame", outputs=[shown, code])
+    nbformat.write(new_notebook(cells=[cell]), tmp_path / "n.ipynb")
+    notebook = report.render_notebook(tmp_path / "n.ipynb", tmp_path / "n.html")
+    for path in (*pages, notebook):
+        looked = look(path, width=PAPER_WIDTH)
+        looked.page.emulate_media(media="print")
+        assert fits(looked.page), path
+    still = looked.page.locator(".out img")  # the frame's room is the still picture's
+    room = looked.page.locator(".out > div").last.bounding_box()
+    assert room["height"] < still.bounding_box()["height"] + 20
