@@ -63,7 +63,6 @@ MODULES = {
 }
 # Used without an import: started as a program, or found by the library that needs it.
 STARTED = {
-    "jupyterlab": "`make lab` starts it",
     "ipykernel": "notebooks run in its kernel",
     "celery": "targets start its workers",
     "gunicorn": "targets start it as a program",
