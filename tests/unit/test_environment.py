@@ -108,6 +108,6 @@ def test_what_leaklab_imports_is_declared() -> None:
     # These come with what is declared and belong to it.
     with_others = {
         "leaklab", "IPython", "nbformat", "nbclient", "traitlets", "jupyter_client",
-        "matplotlib_inline", "dask", "markupsafe", "rich", "_pytest", "leaklab_origins",
+        "matplotlib_inline", "dask", "markupsafe", "click", "rich", "_pytest", "leaklab_origins",
     }  # fmt: skip
     assert foreign <= declared | with_others, foreign - declared - with_others
