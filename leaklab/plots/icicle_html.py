@@ -52,10 +52,15 @@ _AROUND_PIXELS, _ROW_PIXELS = 90, 19  # title, controls and status; a row of pai
 _SEEN_SHARE = 0.001  # of the width: a pixel of a screen
 # What the controls take more where they wrap: in a narrow place.
 _WRAPPED = "max(0px, min(30px, 970px - 100cqw), 195px - 26cqw)"
-# A frame follows the colour scheme of its element, and JupyterLab's theme is not the browser's.
+# A frame shut off from its page knows the browser's colour scheme only; where JupyterLab's theme is
+# the other one, light and dark are exchanged and the hues stay.
 _JUPYTER_THEME = (
-    '<style>[data-jp-theme-light="false"] iframe.leaklab-tree{color-scheme:dark}'
-    '[data-jp-theme-light="true"] iframe.leaklab-tree{color-scheme:light}</style>'
+    "<style>"
+    '@media (prefers-color-scheme:light){[data-jp-theme-light="false"] iframe.leaklab-tree'
+    "{filter:invert(.92) hue-rotate(180deg)}}"
+    '@media (prefers-color-scheme:dark){[data-jp-theme-light="true"] iframe.leaklab-tree'
+    "{filter:invert(1) hue-rotate(180deg) brightness(1.09)}}"
+    "</style>"
 )
 
 

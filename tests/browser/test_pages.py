@@ -1,5 +1,6 @@
 """Rendered pages and the interactive tree, in a real browser, from disk."""
 
+import io
 import json
 import re
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 import synthetic as make
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from leaklab import plots, report
 from leaklab.catalogue.model import catalogue
@@ -66,6 +68,18 @@ def test_the_frame_is_filled_by_what_it_shows(look, tree_page, width):
     outside = frame.frame_element().bounding_box()
     assert outside["y"] <= tip["y"]
     assert tip["y"] + tip["height"] <= outside["y"] + outside["height"]
+
+
+@pytest.mark.parametrize(("scheme", "light"), [("light", "false"), ("dark", "true")])
+def test_the_tree_is_as_dark_as_jupyterlabs_theme(look, tree_page, scheme, light):
+    looked = look(tree_page, scheme=scheme)
+    looked.page.evaluate(f"document.body.dataset.jpThemeLight = {json.dumps(light)}")
+    looked.tree()
+    frame = looked.page.locator("iframe").bounding_box()
+    corner = {"x": frame["x"] + 1, "y": frame["y"] + 1, "width": 1, "height": 1}
+    with Image.open(io.BytesIO(looked.page.screenshot(clip=corner))) as shot:
+        paper = sum(shot.convert("RGB").getpixel((0, 0))) / 3
+    assert paper > 225 if light == "true" else paper < 60
 
 
 def test_tree_is_zoomed_by_click_and_keyboard(look, tree_page):
