@@ -49,7 +49,7 @@ _SCRIPTS = ("data.js", "paint.js", "app.js", "main.js")
 _PLAIN_ROWS = 20
 _LEAST_ROWS, _MOST_ROWS = 3, 20
 _AROUND_PIXELS, _ROW_PIXELS = 90, 19  # title, controls and status; a row of paint.js
-_SEEN_SHARE = 0.001  # of the width: a pixel of a screen
+_SEEN_SHARE = 0.005  # of the width: what is narrower is a stroke without a name
 # What the controls take more where they wrap: in a narrow place.
 _WRAPPED = "max(0px, min(30px, 970px - 100cqw), 195px - 26cqw)"
 # A frame shut off from its page knows the browser's colour scheme only; where JupyterLab's theme is
