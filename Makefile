@@ -53,8 +53,10 @@ report: $(STAMP) ## all cases at quick sizes, all notebooks, rendered into data/
 report-full: $(STAMP) ## the same at default sizes
 	$(BIN)/leaklab investigate --all --jobs $(JOBS)
 
+# Its settings ask nobody about news and look for no updates: no request leaves this machine.
 lab: $(STAMP) ## JupyterLab on the notebooks
-	$(BIN)/jupyter lab --LabApp.news_url=None notebooks/00-start-here.ipynb
+	$(BIN)/jupyter lab "--LabApp.app_settings_dir=$(CURDIR)/notebooks/automation/jupyterlab" \
+	  notebooks/00-start-here.ipynb
 
 test: $(TEST_STAMP) ## all tests, with lint and types
 	@$(MAKE) --no-print-directory lint
