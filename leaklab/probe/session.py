@@ -191,8 +191,9 @@ class Session:
             self._channel.send({"kind": "work-end", "time": monotonic(), "why": why})
         except ChannelError:
             self._recover()
-        if self._ticking and self._told_count == 0:
-            self.tick(at_end=True)  # what is there now is what the work has left
+        # What is there now is what the work has left. A signal may have come amid another tick.
+        if self._ticking and self._told_count == 0 and not (why and self._lock.locked()):
+            self.tick(at_end=True)
 
     def end(self):
         """Give the last figures before the interpreter goes, and end the tracing."""
