@@ -1,10 +1,10 @@
-"""What `leaklab audit` says of popular packages, and what somebody who read the places says of it.
+"""What `leaklab audit` says of popular packages, and what who read the places says of it.
 
     python benchmarks/audit_packages.py FOLDER [--show PACKAGE]
 
 FOLDER is a site-packages with the packages. Of each, twenty candidates are drawn with a fixed seed
 (all, where there are fewer); ``--show`` prints those of one with their surroundings, to be read.
-The readings are kept in audit_readings.json, by fingerprint:
+The readings are kept in audit_readings.json, by rule, file and line of the versions read:
 
 - ``leaks``: in ordinary use it grows without bound, or what it opens stays open
 - ``caller``: it grows with what a caller registers or passes, as its documentation says; a program

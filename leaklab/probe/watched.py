@@ -17,12 +17,15 @@ from .counters import attribute, exit_callbacks, lineage, size_of
 # costs less than this share of the program's processor time.
 FIRST_SEARCH = 2
 SEARCH_FACTOR = 4
-SEARCH_SHARE = 0.005
+SEARCH_SHARE = 0.003
 # What readings may cost of the program's processor time, and what the first ones may in any case.
 # Telling a reading that has changed costs about so many times what taking it does.
-READ_SHARE = 0.004
+READ_SHARE = 0.002
 FREE_SECONDS = 0.004
 TELLING_FACTOR = 2.0
+# Beyond that one is taken whenever so large a part of all marks so far has gone by without: their
+# number grows with the logarithm of the marks, and the end of a short run is seen as well.
+LONGEST_GAP = 1 / 12
 INSTANCE_LIMIT = 100
 
 
@@ -34,6 +37,8 @@ class Watched:
         self._modules = {}
         self._module_count = 0
         self._instances = {}
+        self._asked_count = 0
+        self._read_at_count = 0
         self._read_count = 0
         self._next_search = FIRST_SEARCH
         self._spent_seconds = 0.0
@@ -86,23 +91,27 @@ class Watched:
 
         None where readings have had their share of the time, or could not be taken.
         """
-        begun = looked = time.process_time()
-        # Above its share the last readings would stand for new ones: none are given then.
-        if self._spent_seconds > FREE_SECONDS + READ_SHARE * (begun - self._begun_seconds):
-            return None
+        begun = time.process_time()
+        self._asked_count += 1
+        gap = self._asked_count - self._read_at_count
+        allowed_seconds = FREE_SECONDS + READ_SHARE * (begun - self._begun_seconds)
+        if self._spent_seconds > allowed_seconds and gap < LONGEST_GAP * self._asked_count:
+            return None  # the last readings would stand for new ones
+        self._read_at_count = self._asked_count
         self._read_count += 1
         try:
+            # What is looked for now and then is no part of each reading: modules where some were
+            # imported, objects within a limit of their own.
             self._find_modules()
-            self._search_instances()
-            # Looking for things happens now and then, and has a limit of its own.
-            looked = time.process_time()
+            begun = time.process_time()
+            begun += self._search_instances()
             found = dict(map(self._one, self._wanted))
             return {gauge: size for gauge, size in found.items() if size is not None}
         except Exception:
             # Another thread changed a dictionary in the middle; the next mark reads again.
             return None
         finally:
-            self._took_seconds = time.process_time() - looked
+            self._took_seconds = time.process_time() - begun
             self._spent_seconds += self._took_seconds
 
     def _one(self, wanted):
@@ -152,7 +161,10 @@ class Watched:
                 self._modules[self._files[file]] = names
 
     def _search_instances(self):
-        """Find the objects whose attributes are read: those of modules, at times all others."""
+        """Find the objects whose attributes are read: those of modules, at times all others.
+
+        Returns the seconds that the search of all others took.
+        """
         wanted = {}
         for _, file, path in self._wanted:
             owner = (self._modules.get(file) or {}).get(path[0]) if len(path) == 2 else None
@@ -161,16 +173,19 @@ class Watched:
                 for below in _derived(owner):
                     wanted.setdefault(below, []).append(owner)
         if not wanted:
-            return
+            return 0.0
         for names in self._modules.values():
             self._keep(list(names.values()), wanted)
         if self._read_count < self._next_search:
-            return
+            return 0.0
         self._next_search *= SEARCH_FACTOR
         begun = time.process_time()
-        if self._search_seconds <= FREE_SECONDS + SEARCH_SHARE * (begun - self._begun_seconds):
-            self._keep(gc.get_objects(), wanted)
-            self._search_seconds += time.process_time() - begun
+        if self._search_seconds > FREE_SECONDS + SEARCH_SHARE * (begun - self._begun_seconds):
+            return 0.0
+        self._keep(gc.get_objects(), wanted)
+        took_seconds = time.process_time() - begun
+        self._search_seconds += took_seconds
+        return took_seconds
 
     def _keep(self, objects, wanted):
         for each in objects:

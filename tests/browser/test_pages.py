@@ -86,7 +86,7 @@ def test_search_highlights_and_counts_nested_matches_once(look, tree_page):
     frame.locator("#search").fill("PY")  # in every file, nested
     assert frame.locator("#found").inner_text() == "4 calls, 10.0 MiB, 100.0 %"
     frame.locator("#search").fill("json")
-    assert frame.locator("#found").inner_text() == "1 calls, 2.00 MiB, 20.0 %"
+    assert frame.locator("#found").inner_text() == "1 call, 2.00 MiB, 20.0 %"
     frame.locator("#search").press("Enter")
     assert frame.evaluate("document.body.dataset.zoomed") == "keep_page  app/cache.py:7"
     assert frame.locator("#status").inner_text().startswith("parse_名")

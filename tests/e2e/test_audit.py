@@ -1,6 +1,7 @@
 """A small service audited with a recording of it: every state, and the ways a run is refused."""
 
 import json
+import re
 
 import pytest
 
@@ -99,7 +100,9 @@ def test_each_candidate_gets_its_state_from_the_recording(audited):
         ("SIM115", "export"): "not exercised",
     }
     recent = states["LL001", "app.cache:RECENT"].evidence
-    assert "reached 50 after 50 iterations" in recent
+    # Readings have their share of a program's time: of so short a one not each mark has one.
+    reached = re.search(r"reached 50 after (\d+) iterations", recent)
+    assert reached is not None and 50 <= int(reached[1]) <= 60, recent
     assert "“bounded because there are fifty shelves” held in this run" in recent
     assert "`# noqa: B019` held" in states["B019", "app.cache:Report.total"].evidence
     assert "grows by 1 per iteration" in states["LL001", "app.cache:PAGES"].evidence
