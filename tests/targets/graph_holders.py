@@ -9,6 +9,7 @@ import asyncio
 import atexit
 import collections
 import contextvars
+import datetime
 import functools
 import importlib.util
 import itertools
@@ -139,6 +140,15 @@ logging.getLogger("app").error("with %s", held("logging handler"))
 PARTIAL = functools.partial(print, held("functools.partial"))
 CYCLE = itertools.cycle([held("itertools")])
 next(CYCLE)
+class Zone(datetime.tzinfo):
+    def __init__(self, holder):
+        self.table = held(holder)
+
+
+STAMP = datetime.datetime(2026, 1, 1, tzinfo=Zone("field of an untracked C object"))
+ZONE = Zone("cycle through an untracked C object")
+ZONE.begun = datetime.datetime(2026, 1, 1, tzinfo=ZONE)
+del ZONE  # which frees nothing: the collector cannot see that the cycle is one
 GETTER = operator.methodcaller("x", held("C extension object"))
 METHOD = held("bound method", Owner()).__repr__
 signal.signal(signal.SIGUSR2, functools.partial(lambda one, *_: None, held("signal handler")))
