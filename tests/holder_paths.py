@@ -33,6 +33,7 @@ PATHS = {
     ),
     "bound method": "__main__.METHOD.__self__",
     "signal handler": "signal SIGUSR2.args → tuple item → __main__.Thing",
+    "fork hook": "at-fork → list item → functools.partial.args → tuple item → __main__.Thing",
     "other module": "app_cache.CACHE[page]",
     "local of a running thread": "thread job-#: run_job() → local lingering",
     "threading.Timer": "local self.args → list item → __main__.Thing",

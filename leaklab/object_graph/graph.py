@@ -23,7 +23,7 @@ _DEFAULT_MODULES = frozenset(sys.stdlib_module_names)
 @dataclass(frozen=True)
 class Root:
     """Where a path starts. ``kind``: module, leaklab (a module of the probe), thread, task,
-    event loop, context, signal, atexit, garbage; made by the analysis: group (see
+    event loop, context, signal, atexit, at-fork, garbage; made by the analysis: group (see
     object_graph.grouped); found by it: class (held by its instances), native (held by native
     code), cycle (unreachable)."""
 

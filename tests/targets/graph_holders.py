@@ -140,6 +140,8 @@ logging.getLogger("app").error("with %s", held("logging handler"))
 PARTIAL = functools.partial(print, held("functools.partial"))
 CYCLE = itertools.cycle([held("itertools")])
 next(CYCLE)
+
+
 class Zone(datetime.tzinfo):
     def __init__(self, holder):
         self.table = held(holder)
@@ -152,6 +154,7 @@ del ZONE  # which frees nothing: the collector cannot see that the cycle is one
 GETTER = operator.methodcaller("x", held("C extension object"))
 METHOD = held("bound method", Owner()).__repr__
 signal.signal(signal.SIGUSR2, functools.partial(lambda one, *_: None, held("signal handler")))
+os.register_at_fork(after_in_child=functools.partial(lambda one: None, held("fork hook")))
 MODULE = types.ModuleType("app_cache")
 sys.modules["app_cache"] = MODULE
 MODULE.CACHE = {"page": held("other module")}
