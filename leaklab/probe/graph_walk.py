@@ -18,8 +18,8 @@ The file: ``LLGRAPH1``, then chunks of a four-letter tag, a length (8 bytes) and
 
 Numbers are in the machine's byte order. Labels say what an edge means: ``.name`` an attribute,
 ``[name]`` a value under a short textual key, ``value``, ``key``, ``item``, ``local x``,
-``closure x``, ``default x``, ``contextvar x``, ``__dict__``, ``native field of T``. A target that is no
-node is none.
+``closure x``, ``default x``, ``contextvar x``, ``__dict__``, ``native field of T``. What is no node
+is no target.
 """
 
 import gc
