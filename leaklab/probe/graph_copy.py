@@ -21,6 +21,7 @@ from itertools import chain, filterfalse, starmap, tee
 from weakref import ref
 
 from . import unpatched
+from .graph_roots import FORK_HOOKS
 from .graph_signals import SignalsHeldBack, become_mortal
 
 # Imported before any copy is made: in the copy, another thread may hold the import lock for ever.
@@ -92,11 +93,11 @@ def _fork_twice(in_copy, kept_descriptor):
     for close in _closers(kept_descriptor):
         closed = map(close, closed)
     second, grandchild = tee(map(_libc.fork, closed))
-    hooks = [(list_, list(list_)) for list_ in _fork_hooks]
+    hooks = [(list_, list(list_)) for list_ in FORK_HOOKS]
     steps = chain(
-        starmap(list.clear, [(list_,) for list_ in _fork_hooks]),
+        starmap(list.clear, [(list_,) for list_ in FORK_HOOKS]),
         starmap(_before, _ONCE),
-        map(in_copy, map(_after_in_child, filterfalse(None, second))),
+        map(partial(in_copy, hooks), map(_after_in_child, filterfalse(None, second))),
         map(_libc._exit, filter(None, grandchild)),
         starmap(_after_in_parent, _ONCE),
         starmap(list.extend, hooks),
@@ -135,19 +136,6 @@ def _answer(child, read_end):
     return _ANSWER.unpack(said)[0]
 
 
-def _find_fork_hooks():
-    """Return the interpreter's lists of at-fork hooks: before, in the child, in the parent."""
-
-    def no_hook():
-        pass
-
-    os.register_at_fork(before=no_hook, after_in_child=no_hook, after_in_parent=no_hook)
-    return [one for one in gc.get_referrers(no_hook) if type(one) is list]
-
-
-_fork_hooks = _find_fork_hooks()
-
-
 def _thread_values():
     """Return what keeps the other threads' values of thread-locals alive in a copy.
 
@@ -170,7 +158,7 @@ def _thread_values():
     return values
 
 
-def _in_copy(work, limit_seconds, write_end, _=None):
+def _in_copy(work, limit_seconds, write_end, hooks, _=None):
     """In the grandchild: say so, drop everything of the target's, work, end."""
     status = 1
     try:
@@ -179,6 +167,9 @@ def _in_copy(work, limit_seconds, write_end, _=None):
         sys.setprofile(None)
         sys.settrace(None)
         become_mortal(limit_seconds)
+        for list_, held in hooks:  # where they belong, or the walk would find them with us
+            list_.extend(held)
+            held.clear()
         _let_go()
         if work():
             status = 0
