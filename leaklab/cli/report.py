@@ -25,7 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Add where pages go and what they may show."""
     parser.add_argument(
-        "--output", metavar="FOLDER", help="folder for the pages (default: reports, beside the store)"
+        "--output",
+        metavar="FOLDER",
+        help="folder for the pages (default: beside the store)",
     )
     parser.add_argument(
         "--confidential",

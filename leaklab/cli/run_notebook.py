@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--output",
         metavar="URL",
         help="folder or bucket for the executed notebook, HTML and verdict.json "
-        "(default: reports, beside the store)",
+        "(default: beside the store)",
     )
     parser.add_argument(
         "--resume", action="store_true", help="keep what an equal job has already done"

@@ -13,25 +13,25 @@ BOTH = ("measure", "explain")
 
 
 def test_the_time_of_a_pass_begins_with_its_first_mark(tmp_path: Path) -> None:
-    """A start longer than the time allowed is no work; the traced one waits for marks as well."""
+    """Its start is no work: the traced one takes longer here than the time that is allowed."""
     data = recorded.record(
         tmp_path,
         """
-        import time
+        import sys, time
         from leaklab import mark
-        time.sleep(0.4)
+        time.sleep(1.1 if "memray" in sys.modules else 0.3)
         while True:
             mark()
             time.sleep(0.01)
         """,
         passes=BOTH,
-        duration_seconds=0.5,
+        duration_seconds=1,
     )
-    # The first pass saw no mark in its time and the second one did not know of any.
     assert [entry["stopped_by"] for entry in data.meta["passes"]] == ["duration"] * 2
-    for process in data.meta["processes"]:
-        assert 20 <= process["mark_count"] <= 51, process["pass"]
-    assert all(entry["duration_seconds"] > 0.85 for entry in data.meta["passes"])
+    # From the first mark on a second is left, whatever had gone before.
+    for entry, start_seconds in zip(data.meta["passes"], (0.3, 1.1), strict=True):
+        assert entry["duration_seconds"] > start_seconds + 0.9, entry["pass"]
+    assert all(process["mark_count"] > 10 for process in data.meta["processes"])
 
 
 FAILS = {
