@@ -48,11 +48,8 @@ _MATERIAL_BYTES = 1024
 _LEAST_PER_UNIT = 0.05
 # What hardly looks like a leak is told only where it gains this share of the largest group's bytes.
 _WEAK_SHARE = 0.2
-# Types of what a module defines: it is made once, by the import.
-_CODE_TYPES = (
-    "type", "abc.ABCMeta", "enum.EnumType", "enum.EnumMeta", "function", "module",
-    "builtin_function_or_method",
-)  # fmt: skip
+# Types of classes, which an import makes once. (Graphs may lack small objects such as functions.)
+_CLASS_TYPES = ("type", "abc.ABCMeta", "enum.EnumType", "enum.EnumMeta")
 _PASSES = ("explain", "graph", "measure")
 
 
@@ -186,8 +183,8 @@ def growth_by_path(
 def _first_dump(table: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
     """Return the dump (column of ``counts``) from which on each path node's growth is counted.
 
-    The first; below a module that was imported later, or a class or function that it has got since
-    (it was in the middle of its import), the first that has it. What an import brings is no growth:
+    The first; below a module that was imported later, or a class that it has got since (it was in
+    the middle of its import), the first that has it. What an import brings is no growth:
     that is what comes to it afterwards.
     """
     in_module = (table["kind"] == "module").to_numpy()
@@ -198,9 +195,9 @@ def _first_dump(table: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
         global_[above] = root[above]
         root[above] = parent[root[above]]
     path = table["path"].to_numpy()
-    is_code = (table["type"].isin(_CODE_TYPES) & (table["count"] == 1)).to_numpy()
-    is_code = is_code | (path == path[root])  # a module's own dict
-    source = np.where(is_code[global_], global_, root)
+    is_class = (table["type"].isin(_CLASS_TYPES) & (table["count"] == 1)).to_numpy()
+    is_class = is_class | (path == path[root])  # a module's own dict
+    source = np.where(is_class[global_], global_, root)
     first: np.ndarray = np.argmax(counts[source] > 0, axis=1)
     return np.where(in_module, first, 0)
 
