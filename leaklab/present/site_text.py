@@ -19,6 +19,9 @@ SHOWN_CALLER_COUNT = 3
 SHOWN_HOLDER_COUNT = 3
 SHOWN_PATH_COUNT = 5
 SHOWN_ORIGIN_COUNT = 5
+# Of a long path so many steps at its beginning and at its end.
+SHOWN_END_COUNT = 3
+_ARROW = " → "
 LEAST_ORIGIN_SHARE = 0.05
 
 Row = Mapping[Any, Any]
@@ -101,8 +104,18 @@ def _holder_lines(parts: Sequence[Row], paths: Sequence[Row]) -> Iterator[str]:
 
 
 def path_text(path: object) -> str:
-    """Return a retention path for a sentence that says already that something is held."""
-    return safe(str(path).removeprefix("held by "))
+    """Return a retention path for a sentence that says already that something is held.
+
+    Of a long one (a chain of iterators, say) where it begins and where it ends.
+
+    >>> path_text("held by app.PIPE" + " → map" * 12 + " → list item → Row")
+    'app.PIPE → map → map → … 9 more … → map → list item → Row'
+    """
+    steps = safe(str(path).removeprefix("held by ")).split(_ARROW)
+    left = len(steps) - 2 * SHOWN_END_COUNT
+    if left > 1:
+        steps[SHOWN_END_COUNT:-SHOWN_END_COUNT] = [f"… {left} more …"]
+    return _ARROW.join(steps)
 
 
 def _caller_lines(row: Row) -> Iterator[str]:
