@@ -30,8 +30,6 @@ try:
 except ImportError:
     resource = None  # type: ignore[assignment]
 
-# Not select, which refuses descriptors from 1024 on.
-_poll = unpatched.original(select, "poll")
 _ANSWER = struct.Struct("=q")
 _ANSWER_SECONDS = 10.0
 _CLOSE_RANGE = 436  # the number of this system call, on every architecture of Linux
@@ -117,10 +115,10 @@ def _closers(kept_descriptor):
 
 def _answer(child, read_end):
     """Collect the child and return what the copy says its process id is."""
-    waiting = _poll()
+    waiting = unpatched.poll()
     waiting.register(read_end, select.POLLIN)
     ready = waiting.poll(_ANSWER_SECONDS * 1000)
-    said = os.read(read_end, _ANSWER.size) if ready else b""
+    said = unpatched.read(read_end, _ANSWER.size) if ready else b""
     # Nothing more is wanted of the child, and it may never end by itself: after the second fork it
     # is traced again, by a memray whose lock another thread may have held at the first.
     try:
@@ -163,7 +161,7 @@ def _in_copy(work, limit_seconds, write_end, hooks, _=None):
     status = 1
     try:
         os.setsid()  # a signal to the target's group is not meant for its copy
-        os.write(write_end, _ANSWER.pack(os.getpid()))
+        unpatched.write(write_end, _ANSWER.pack(os.getpid()))
         sys.setprofile(None)
         sys.settrace(None)
         become_mortal(limit_seconds)
@@ -185,11 +183,11 @@ def _let_go():
         highest = 65536
     os.closerange(0, highest + 1)
     for _ in range(3):
-        os.open(os.devnull, os.O_RDWR)
+        unpatched.open_file(os.devnull, os.O_RDWR)
     try:
         os.nice(10)
-        score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
-        os.write(score, b"1000")
+        score = unpatched.open_file("/proc/self/oom_score_adj", os.O_WRONLY)
+        unpatched.write(score, b"1000")
         os.close(score)
     except OSError:
         pass
