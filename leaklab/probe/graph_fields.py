@@ -17,8 +17,9 @@ except ImportError:
 # Count of references and type; an object's own fields come after them.
 _HEAD_BYTES = 16
 _WORD_BYTES = 8
-# Objects lie at multiples of so many bytes.
+# Objects lie at multiples of so many bytes, below this address: other words never leave the target.
 _ALIGNED_BYTES = 16
+_LARGEST_ADDRESS = 1 << 48
 _LARGEST_BYTES = 4096
 # Of so many objects of a type nobody holds others in secret; to look at them all would take long.
 MOST_OBJECTS = 10_000
@@ -41,7 +42,7 @@ def fields_of(kind, part):
     owners, held = array("Q"), array("Q")
     for address in map(id, part):
         for word in array("Q", string_at(address + _HEAD_BYTES, count * _WORD_BYTES)):
-            if word and not word % _ALIGNED_BYTES:
+            if 0 < word < _LARGEST_ADDRESS and not word % _ALIGNED_BYTES:
                 owners.append(address)
                 held.append(word)
     return owners, held
