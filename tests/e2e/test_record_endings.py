@@ -19,19 +19,18 @@ def test_the_time_of_a_pass_begins_with_its_first_mark(tmp_path: Path) -> None:
         """
         import sys, time
         from leaklab import mark
-        time.sleep(1.1 if "memray" in sys.modules else 0.3)
+        time.sleep(1.6 if "memray" in sys.modules else 0)
         while True:
             mark()
             time.sleep(0.01)
         """,
         passes=BOTH,
-        duration_seconds=1,
+        duration_seconds=1.5,
     )
     assert [entry["stopped_by"] for entry in data.meta["passes"]] == ["duration"] * 2
-    # From the first mark on a second is left, whatever had gone before.
-    for entry, start_seconds in zip(data.meta["passes"], (0.3, 1.1), strict=True):
-        assert entry["duration_seconds"] > start_seconds + 0.9, entry["pass"]
-    assert all(process["mark_count"] > 10 for process in data.meta["processes"])
+    # From the first mark on the whole time is left, whatever had gone before.
+    assert data.meta["passes"][1]["duration_seconds"] > 1.6 + 1.4
+    assert all(process["mark_count"] > 1 for process in data.meta["processes"])
 
 
 FAILS = {
