@@ -97,10 +97,10 @@ def resource_series(
 
     Columns: x (marks ended in the role, or seconds), time_seconds, mark, value, quiescent.
     ``attrs``: unit ("iteration" or "second"), name, role, pass. ``heap_bytes`` always comes from
-    the explain pass, the others from the untraced one unless ``pass_`` names another. Empty where
-    nothing was measured.
+    the explain pass, the others from the untraced one unless ``pass_`` names another or only the
+    traced program told them. Empty where nothing was measured.
     """
-    pass_ = pass_ or untraced_pass(data)
+    pass_ = pass_ or _telling_pass(data, name, role)
     if name == HEAP:
         pass_ = "explain"  # noqa: S105
         points = data.snapshots
@@ -133,6 +133,23 @@ def resource_series(
     if unit == "second":
         frame = frame.iloc[: work_end(value)]
     return _labelled(frame, unit, name, role, pass_)
+
+
+def _telling_pass(data: RunData, name: str, role: str) -> str:
+    """Return the pass a resource is judged in: the untraced one, where it was told there.
+
+    Without marks nobody asks a program what only it knows, its tasks: it tells at its exit. The
+    tracer's calls do ask, and the number of tasks is none the less.
+    """
+    untraced = untraced_pass(data)
+    resource = resources.find(name)
+    if resource is not None and resource.source == "interpreter" and len(data.samples):
+        points = data.samples[data.samples["name"] == name]
+        members = processes_of(data, role, untraced)
+        told = points["pass"].eq(untraced) & points["process"].isin(list(members))
+        if told.sum() <= len(members) and points["pass"].eq("explain").any():
+            return "explain"
+    return untraced
 
 
 def choose_points(

@@ -13,6 +13,7 @@ class RecordKeywords(TypedDict, total=False):
     cwd: str | None
     env: Mapping[str, str] | None
     passes: Sequence[str] | None
+    after_failure: bool
     interval_seconds: float | None
     duration_seconds: float | None
     limit_memory_bytes: int | None

@@ -32,6 +32,8 @@ class RecordOptions:
         object graphs are taken), "graph" (object graphs and series, no tracing: next to no cost);
         and, to try what gives memory back: "trim" (series, malloc_trim(0) called at marks), "mmap"
         (series, MALLOC_MMAP_THRESHOLD_=65536 in the environment).
+    after_failure:
+        Run the later passes also where the target failed in the first before any work was seen.
     graphs:
         How object graphs are taken at a few marks: "fork" (from a copy of the process), "here"
         (in the target, which waits: where a copy is unsafe), or "never".
@@ -40,7 +42,8 @@ class RecordOptions:
     interval_seconds:
         Between samples; None adapts (20 ms at first, wider as the run gets longer).
     duration_seconds:
-        The target is stopped after this long, in each pass.
+        In each pass the target is stopped after this long, counted from the first mark or from the
+        start of the drive, and from the start of the target where neither is to be expected.
     limit_memory_bytes:
         The target is stopped when its processes together hold more than this.
     graph_at_share:
@@ -96,6 +99,7 @@ class RecordOptions:
     cwd: str | None = None
     env: Mapping[str, str] | None = None
     passes: Sequence[str] = PASSES[:2]
+    after_failure: bool = False
     interval_seconds: float | None = None
     duration_seconds: float | None = None
     limit_memory_bytes: int | None = None

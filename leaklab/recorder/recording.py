@@ -130,6 +130,7 @@ def _run_passes(
                 interruption,
                 expected_mark_counts=_expected_mark_counts(results),
                 short_counts=results[-1].short_counts if results else {},
+                marks_expected=any(one.told_mark_counts for one in results),
                 ticks=_ticks(name, results, options),
                 decider=decider,
             )
@@ -145,8 +146,16 @@ def _run_passes(
 
 
 def _why_not(name: str, results: list[PassResult], options: RecordOptions) -> str | None:
-    """Say why the explain pass cannot tell anything, from what the measure pass has seen."""
-    if name != "explain" or not results or results[0].why_no_heap is None:
+    """Say why a further pass cannot tell anything, from what those before have seen."""
+    if not results:
+        return None
+    status = results[-1].failed_status
+    if status and not options.after_failure:
+        return (
+            f"{name} pass skipped: the target had failed with exit status {status}; "
+            f"--passes {','.join(options.passes)} runs it all the same"
+        )
+    if name != "explain" or results[0].why_no_heap is None:
         return None
     return f"explain pass skipped: {results[0].why_no_heap}"
 

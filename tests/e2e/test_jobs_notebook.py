@@ -41,7 +41,9 @@ def outputs_of(result: NotebookResult) -> str:
         return str(json.dumps(json.load(file)["cells"]))
 
 
-def test_a_job_leaves_notebook_page_and_verdict_and_is_not_done_twice(tmp_path: Path) -> None:
+def test_a_job_leaves_notebook_page_and_verdict_and_is_not_done_twice(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     says = "import os, sys\nprint(os.environ['LEAKLAB_STORE'])\nprint('half', file=sys.stderr)"
     says += "\nprint('\\rdemo: 2 s', end='')"
     path = write(tmp_path, PARAMETERS, SHOW, says)
@@ -67,6 +69,8 @@ def test_a_job_leaves_notebook_page_and_verdict_and_is_not_done_twice(tmp_path: 
     assert result.exit_status(("leak",)) == 3
     assert result.exit_status(("inconclusive", "unexpected")) == 0
     assert "LEAKLAB_STORE" not in os.environ
+    # Its shutdown begins with an interrupt, which is nobody's business.
+    assert "KeyboardInterrupt" not in capfd.readouterr().err
 
     written = Path(result.verdict_file).stat().st_mtime_ns
     again = run_notebook(path, {"count": 7}, output_dir=tmp_path / "out", resume=True)
