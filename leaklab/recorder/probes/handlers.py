@@ -252,6 +252,7 @@ class Conversation:
         elif isinstance(message.get("mark"), int):
             # Lines of output may have counted as marks of their own.
             tracked.mark_count = max(tracked.mark_count, message["mark"])
+        self._samples.labelled(tracked, now, mark, message.get("labels"))
         figures = {**message.get("figures", {}), **_gauges(tracked, message)}
         snapshot = not self.stopping and self.snapshot_due(tracked, now, at_mark=is_mark)
         quiescent = False
