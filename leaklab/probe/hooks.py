@@ -66,7 +66,9 @@ def install(names):
                 change = _wrapper_of(function, *_outermost(attribute))
                 watched.setdefault(module, []).append(change)
             for module, function, note in FRAMEWORKS:
-                watched.setdefault(module, []).append(_wrapper_of(function, _nothing, _safely(note)))
+                watched.setdefault(module, []).append(
+                    _wrapper_of(function, _nothing, _safely(note))
+                )
         elif name == "task":
             watched.setdefault("celery.signals", []).append(_follow_celery)
         else:

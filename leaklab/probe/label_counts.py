@@ -9,10 +9,10 @@ LENGTH = 120
 class LabelCounts:
     """Counts by label in bounded memory, whatever a target uses as labels.
 
-        >>> counts = LabelCounts()
-        >>> counts.add("GET /export")
-        >>> counts.take()
-        {'GET /export': 1}
+    >>> counts = LabelCounts()
+    >>> counts.add("GET /export")
+    >>> counts.take()
+    {'GET /export': 1}
     """
 
     def __init__(self):

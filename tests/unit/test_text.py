@@ -9,7 +9,8 @@ import synthetic
 from leaklab.present.formatting import amount
 from leaklab.present.terminal import quantity
 from leaklab.present.text import run_text
-from leaklab.results.run import Run, plain
+from leaklab.results.as_json import plain
+from leaklab.results.run import Run
 
 
 def leaking_run() -> Run:
