@@ -50,6 +50,16 @@ class LabelPoints:
         )
 
     @property
+    def middle_seconds(self) -> float:
+        """When half of the units of work between the first and the last figure were done."""
+        first, _ = ends(self.process)
+        steps = np.diff(self.counts.sum(axis=1), prepend=0.0)
+        steps[first] = 0.0
+        order = np.argsort(self.time_seconds, kind="stable")
+        done = np.cumsum(steps[order])
+        return float(self.time_seconds[order][np.searchsorted(done, done[-1] / 2)])
+
+    @property
     def calls(self) -> Floats:
         """Units of work by label between the first and the last figure of each process."""
         first, last = ends(self.process)
@@ -124,4 +134,4 @@ def _known(labels: pd.DataFrame) -> tuple[list[str], NDArray[np.int64]]:
     kept = kept[:MOST_LABELS]
     code = labels["label"].map({name: at for at, name in enumerate(kept)}).fillna(len(kept))
     named = [*kept, OTHER] if code.eq(len(kept)).any() else kept
-    return named, code.to_numpy(np.int64)
+    return named, np.asarray(code, np.int64)

@@ -55,7 +55,7 @@ def _of_resource(data: RunData, entry: ResourceVerdict) -> list[dict[str, Any]]:
     points = points.between(float(judged.iloc[0]), np.inf)
     if not len(points.value):
         return []
-    middle = float(np.median(points.time_seconds))
+    middle = points.middle_seconds
     early = label_rates(points.between(-np.inf, middle))
     late = label_rates(points.between(middle, np.inf))
     slowing = _slower(early, late)
@@ -68,7 +68,7 @@ def _of_resource(data: RunData, entry: ResourceVerdict) -> list[dict[str, Any]]:
     calls = points.calls
     total = max(float(np.nansum(rates.rate * calls)), material(entry.name))
     rows = []
-    for at in np.flatnonzero(calls > 0):
+    for at in np.flatnonzero(calls > 0).tolist():
         said, why = _judged(entry, rates, at, calls[at], total, bool(slowing[at]))
         rows.append(
             {

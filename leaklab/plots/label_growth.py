@@ -66,7 +66,8 @@ def shown_rows(run: RunLike, resource: str | None = None) -> pd.DataFrame:
     leaks = table.loc[table["verdict"] == "leak"]
     chosen = (leaks if len(leaks) else table).iloc[0]
     same = (table["resource"] == chosen["resource"]) & (table["role"] == chosen["role"])
-    return table.loc[same].head(MOST_LABELS)
+    shown: pd.DataFrame = table.loc[same].head(MOST_LABELS)
+    return shown
 
 
 def height_inches(count: int) -> float:

@@ -5,6 +5,7 @@ behind, after the request. Where there is no framework, the path without what lo
 """
 
 import re
+import sys
 
 from .unpatched import greenlet_or_thread
 
@@ -85,7 +86,7 @@ def _of_server(args):
     request = getattr(server, "request", None)
     if hasattr(server, "path_kwargs"):
         return request.method + " " + type(server).__name__  # a handler of tornado is a route
-    for found in (*args[:3], request):
+    for found in (*args[:3], request, getattr(server, "request_handler", None)):
         method = getattr(found, "method", None) or getattr(found, "command", None)
         path = getattr(found, "path", None)
         if method and path:
@@ -106,9 +107,9 @@ def _without_values(path):
 
 
 def note_flask(args):
-    """Note the rule of a request that Flask has answered: ``wsgi_app(self, environ, ...)``."""
-    request = args[1].get("werkzeug.request")
-    rule = getattr(request, "url_rule", None)
+    """Note the rule of the request that Flask has just answered, while it is still its own."""
+    request = sys.modules["flask.globals"].request
+    rule = request.url_rule
     _note(greenlet_or_thread(), request.method, None if rule is None else rule.rule)
 
 
@@ -129,7 +130,7 @@ def _note(key, method, template):
 
 # Function by function of a framework: what to do with its arguments once it has returned.
 FRAMEWORKS = (
-    ("flask.app", "Flask.wsgi_app", note_flask),
+    ("flask.app", "Flask.full_dispatch_request", note_flask),
     ("django.core.handlers.base", "BaseHandler.get_response", note_django),
     ("django.core.handlers.base", "BaseHandler.get_response_async", note_django),
 )
