@@ -28,36 +28,34 @@ OTHER, UNLABELLED = "other", "(no label)"
 class LabelPoints:
     """Figures of one resource, sorted by process and time.
 
-    process, time_seconds, value: one each per figure, value in the resource's unit. counts: units
-    of work that the process had ended by then, a row per figure and a column per label.
+    process, age, value: one each per figure; age: units of work that the process had ended by then,
+    value in the resource's unit. counts: the same by label, a column per label.
     """
 
     labels: list[str]
     process: NDArray[np.int64]
-    time_seconds: Floats
+    age: Floats
     value: Floats
     counts: Floats
 
-    def between(self, begin_seconds: float, end_seconds: float) -> LabelPoints:
-        """Return the figures from ``begin_seconds`` to ``end_seconds``, both included."""
-        kept = (self.time_seconds >= begin_seconds) & (self.time_seconds <= end_seconds)
+    def where(self, kept: NDArray[np.bool_]) -> LabelPoints:
+        """Return the figures for which ``kept`` is true."""
         return LabelPoints(
-            self.labels,
-            self.process[kept],
-            self.time_seconds[kept],
-            self.value[kept],
-            self.counts[kept],
+            self.labels, self.process[kept], self.age[kept], self.value[kept], self.counts[kept]
         )
 
     @property
-    def middle_seconds(self) -> float:
-        """When half of the units of work between the first and the last figure were done."""
+    def middle_age(self) -> float:
+        """The age up to which half of the units of work between first and last figure were done.
+
+        By age, because a worker that is replaced warms up anew.
+        """
         first, _ = ends(self.process)
-        steps = np.diff(self.counts.sum(axis=1), prepend=0.0)
+        steps = np.diff(self.age, prepend=0.0)
         steps[first] = 0.0
-        order = np.argsort(self.time_seconds, kind="stable")
+        order = np.argsort(self.age, kind="stable")
         done = np.cumsum(steps[order])
-        return float(self.time_seconds[order][np.searchsorted(done, done[-1] / 2)])
+        return float(self.age[order][np.searchsorted(done, done[-1] / 2)])
 
     @property
     def calls(self) -> Floats:
@@ -75,8 +73,10 @@ def ends(process: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]
     return first, last
 
 
-def label_points(data: RunData, name: str, *, role: str = "main") -> LabelPoints | None:
-    """Return the figures of a resource at marks with the work done by label.
+def label_points(
+    data: RunData, name: str, *, role: str = "main", after_seconds: float = -np.inf
+) -> LabelPoints | None:
+    """Return the figures of a resource at marks, ``after_seconds``, with the work done by label.
 
     ``heap_bytes`` from the explain pass, all else from the untraced one, as in
     `leaklab.analysis.series.resource_series`. None where no labels or no figures were recorded.
@@ -86,6 +86,7 @@ def label_points(data: RunData, name: str, *, role: str = "main") -> LabelPoints
     labels = data.labels
     labels = labels[labels["pass"].eq(pass_) & labels["process"].isin(list(members))]
     points = _figures(data, name, pass_, members) if len(labels) else labels
+    points = points[points["time_seconds"] >= after_seconds]
     if not len(points):
         return None
     process = points["process"].to_numpy(np.int64)
@@ -101,10 +102,11 @@ def label_points(data: RunData, name: str, *, role: str = "main") -> LabelPoints
         steps[np.arange(1, len(theirs) + 1), code[theirs]] = times[theirs]
         row = np.searchsorted(at[theirs], time_seconds[mine], side="right")
         counts[mine] = steps.cumsum(axis=0)[row]
-    without = as_floats(points["mark"]) - counts.sum(axis=1)
+    age = as_floats(points["mark"])
+    without = age - counts.sum(axis=1)
     if without.max() >= FEWEST_CALLS:
         names, counts = [*names, UNLABELLED], np.column_stack([counts, without])
-    return LabelPoints(names, process, time_seconds, as_floats(points["value"]), counts)
+    return LabelPoints(names, process, age, as_floats(points["value"]), counts)
 
 
 def _figures(

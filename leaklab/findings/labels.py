@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from leaklab.analysis.label_points import label_points
-from leaklab.analysis.series import resource_series
+from leaklab.analysis.label_points import LabelPoints, label_points
+from leaklab.analysis.long_series import long_series
 from leaklab.resources import is_memory, material
 from leaklab.verdict.label_rates import LabelRates, label_rates
 
@@ -47,23 +47,15 @@ def labels(data: RunData, verdict: Verdict) -> pd.DataFrame:
 
 
 def _of_resource(data: RunData, entry: ResourceVerdict) -> list[dict[str, Any]]:
-    points = label_points(data, entry.name, role=entry.role)
-    series = resource_series(data, entry.name, role=entry.role)
-    judged = series[series["x"] >= entry.baseline_x]["time_seconds"]
-    if points is None or not len(judged):
+    points = _after_warm_up(data, entry)
+    if points is None:
         return []
-    points = points.between(float(judged.iloc[0]), np.inf)
-    if not len(points.value):
-        return []
-    middle = points.middle_seconds
-    early = label_rates(points.between(-np.inf, middle))
-    late = label_rates(points.between(middle, np.inf))
-    slowing = _slower(early, late)
-    if slowing.any():
-        # What is over must not count for what goes on.
-        points, rates = points.between(middle, np.inf), late
-    else:
-        rates = label_rates(points)
+    middle = points.middle_age
+    early, late = points.where(points.age <= middle), points.where(points.age >= middle)
+    slowing = _slower(label_rates(early), label_rates(late))
+    # What is over must not count for what goes on.
+    points = late if slowing.any() else points
+    rates = label_rates(points)
     slowing &= rates.low > 0
     calls = points.calls
     total = max(float(np.nansum(rates.rate * calls)), material(entry.name))
@@ -85,6 +77,18 @@ def _of_resource(data: RunData, entry: ResourceVerdict) -> list[dict[str, Any]]:
             }
         )
     return sorted(rows, key=lambda row: -np.nan_to_num(row["growth"]))
+
+
+def _after_warm_up(data: RunData, entry: ResourceVerdict) -> LabelPoints | None:
+    """Return what is judged of a resource; of replaced workers what is after each one's warm-up."""
+    series = long_series(data, entry.name, role=entry.role)
+    by_age = bool(series.attrs["without"]) and series.attrs["unit"] == "iteration"
+    judged = series[series["x"] >= entry.baseline_x]["time_seconds"]
+    begin = -np.inf if by_age or not len(judged) else float(judged.iloc[0])
+    points = label_points(data, entry.name, role=entry.role, after_seconds=begin)
+    if points is not None and by_age:
+        points = points.where(points.age >= entry.baseline_x)
+    return points if points is not None and len(points.value) else None
 
 
 def _slower(early: LabelRates, late: LabelRates) -> NDArray[np.bool_]:
