@@ -48,7 +48,7 @@ class Keeper:
         self._series: dict[str, EvenSeries] = {}
         self._ended = threading.Event()
         self.figures()
-        self._thread = threading.Thread(target=self._run, name="leaklab-door", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=store.THREAD_NAME, daemon=True)
         self._thread.start()
 
     def close(self) -> None:

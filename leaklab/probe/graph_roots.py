@@ -22,6 +22,7 @@ def running_frames():
     """
     packages = (
         __name__.rpartition(".")[0],
+        "leaklab.door",
         "leaklab.holders",
         "leaklab.objgraph_picture",
         "leaklab.kernel_audit",
@@ -45,7 +46,7 @@ def find_roots(objects, frames, copy):
     thread (a running frame), task, event loop, context, signal, atexit, garbage.
     """
     found = []
-    packages = (__name__.rpartition(".")[0], "leaklab.probe")
+    packages = (__name__.rpartition(".")[0], "leaklab.probe", "leaklab.door")
     for name, module in list(dict.items(sys.modules)):
         if module is not None:
             own = text(name).startswith(packages)

@@ -141,7 +141,10 @@ def serving(
             time.sleep(0.05)
         yield service
     finally:
-        process.send_signal(signal.SIGTERM)
+        if before:  # which waits for the service, whatever it is sent
+            psutil.Process(process.pid).children()[0].terminate()
+        else:
+            process.terminate()
         try:
             process.wait(20)
         finally:
@@ -150,7 +153,8 @@ def serving(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SERVERS)
+# gthread is the one in the locked container, below.
+@pytest.mark.parametrize("name", ["uvicorn", "gunicorn"])
 def test_a_worker_says_what_leaks_and_what_holds_it(name: str, tmp_path: Path) -> None:
     with serving(name, tmp_path) as service:
         workers: set[int] = set()
@@ -205,15 +209,17 @@ def test_the_heap_of_a_service_in_a_locked_container(tmp_path: Path) -> None:
                 assert look["state"] == "complete", look
             assert "own.graph" not in json.dumps(look)
             # What was allocated before anybody looked, and what holds it.
-            held += [r for r in look["holders"] if r["path"].endswith("SESSIONS → list item")]
+            held += [row for row in look["holders"] if row["path"] == "app.SESSIONS"]
         assert max(row["retained_bytes"] for row in held) > 20_000 * 40, held
         (master,) = psutil.Process(service.process.pid).children()
         status = Path(f"/proc/{master.pid}/status").read_text()
         assert int(re.search(r"CapBnd:\s*(\w+)", status)[1], 16) >> 19 & 1 == 0  # SYS_PTRACE
         assert master.pid != 1 and f"NSpid:\t{master.pid}\t1\n" in status
         assert not list(tmp_path.glob("private/*"))  # none of it came to the disk
-        states = [one.status() for one in master.children(recursive=True)]
-        assert psutil.STATUS_ZOMBIE not in states, states
+        until = time.monotonic() + 20
+        while any(one.status() == psutil.STATUS_ZOMBIE for one in master.children(recursive=True)):
+            assert time.monotonic() < until  # the walkers are collected, though after the answer
+            time.sleep(0.05)
 
 
 @pytest.mark.slow
