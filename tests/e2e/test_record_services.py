@@ -373,6 +373,46 @@ def test_a_running_process_is_watched_and_left_alone(tmp_path: Path) -> None:
     assert growing_line(run, "main") == ("keep", "service.py")
 
 
+def test_what_a_process_held_before_anybody_looked(tmp_path: Path) -> None:
+    path = recorded.script(
+        tmp_path,
+        """
+        import time
+        class Session:
+            def __init__(self):
+                self.body = bytearray(20_000)
+        SESSIONS = [Session() for _ in range(500)]
+        print("up", flush=True)
+        while True:  # a debugger comes in where something is allocated
+            time.sleep(0.01)
+        """,
+        "service.py",
+    )
+    words = [sys.executable, str(path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        run = recorded.record_program(
+            tmp_path,
+            [],
+            pid=process.pid,
+            passes=("graph",),
+            graphs="fork",
+            duration_seconds=8,
+            interval_seconds=0.05,
+        )
+        assert process.poll() is None
+        assert len(list(Path(f"/proc/{process.pid}/task").iterdir())) == 1
+        process.kill()
+    attached = [e["time_seconds"] for e in run.meta["events"] if e["kind"] == "attached"]
+    if not attached or attached[0] > 5:
+        pytest.skip(f"cannot attach here, or not soon: {run.meta['events']}")
+    assert [entry["pass"] for entry in run.meta["passes"]] == ["graph"]
+    assert set(run.graph_dumps["state"]) == {"complete"}
+    held = Run(run).graph().set_index("path").loc["__main__.SESSIONS"]
+    assert held["retained_bytes"] > 500 * 20_000
+
+
 def test_a_process_that_connects_by_itself(tmp_path: Path) -> None:
     channel = tmp_path / "c"
     source = textwrap.dedent(
