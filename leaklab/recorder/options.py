@@ -187,6 +187,22 @@ class RecordOptions:
         """Whether the recording looks at its own verdict while it goes on."""
         return self.until_decided or self.traced_window_seconds is not None
 
+    @property
+    def passes_run(self) -> tuple[str, ...]:
+        """The passes there are, in their order.
+
+        A running process cannot be run again: its series and what else is wanted, heap or object
+        graphs, are recorded in one go.
+        """
+        if self.pid is None:
+            return tuple(self.passes)
+        return ("graph",) if "graph" in self.passes and "explain" not in self.passes else PASSES[:1]
+
+    @property
+    def attaches(self) -> bool:
+        """Whether the probe has to be brought into a running process that does not connect."""
+        return self.channel is None and bool({"explain", "graph"} & set(self.passes))
+
     def _check_choices(self) -> None:
         if not self.passes:
             raise UsageError(f"no pass to run; allowed: {', '.join(PASSES)}")

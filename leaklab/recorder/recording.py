@@ -105,8 +105,7 @@ def _run_passes(
     results: list[PassResult] = []
     progress = _with_next_pass(progress, options)
     with contextlib.closing(Stdin(options, local / "stdin")) as stdin:
-        # A running process cannot be run again: series and heap are recorded in one go.
-        for name in options.passes if options.pid is None else ("measure",):
+        for name in options.passes_run:
             why_not = _why_not(name, results, options)
             if why_not is not None:
                 writer.event("skipped", why_not, time_seconds=None, **{"pass": name})
@@ -234,7 +233,7 @@ def _with_next_pass(progress: Progress | None, options: RecordOptions) -> Progre
     """Return ``progress`` such that its events also say which pass comes next."""
     if progress is None:
         return None
-    names = list(options.passes) if options.pid is None else ["measure"]
+    names = list(options.passes_run)
     following = dict(zip(names, [*names[1:], ""], strict=True))
 
     def tell(event: dict[str, Any]) -> None:
