@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab.analysis.series import processes_of, untraced_pass
 from leaklab.present.formatting import amount, span_text
+from leaklab.resources import material
 from leaklab.verdict.evidence import MINIMUM_POINTS
 from leaklab.verdict.resources import INCONCLUSIVE, LEAK, ResourceVerdict, judge_resource
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 # A replica that lived this many times as long tells what becomes of a younger one.
 LIVED_LONGER = 2.0
+# Growth of so many times its range is none of a daily course, however little was seen of that.
+BEYOND_COURSE = 10.0
 _AGGREGATED = (
     "was recorded with --aggregate, which keeps no history of it; record without --aggregate"
 )
@@ -31,10 +34,32 @@ def judge_long(series: pd.DataFrame) -> ResourceVerdict:
     """
     name, like = series.attrs["name"], series.attrs.get("like")
     if like is None:
-        return explained(judge_resource(series), series)
+        return _beyond_course(explained(judge_resource(series), series), series)
     alike = series.copy(deep=False)
     alike.attrs.update(name=like)
-    return explained(replace(judge_resource(alike), name=name, decides=False), series)
+    entry = replace(judge_resource(alike), name=name, decides=False)
+    return _beyond_course(explained(entry, series), series)
+
+
+def _beyond_course(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
+    """The verdict, withheld where a daily course that was seen once or twice may explain it.
+
+    What rises by day and falls by night grows and shrinks; and what is filled by day at night
+    slows down and goes on. Neither is told before the same hours were seen three times.
+    """
+    unseen = float(series.attrs["unseen"])
+    grown = entry.rate * (float(series["x"].iloc[-1]) - entry.baseline_x) if unseen else 0.0
+    unmoved = unseen < material(series.attrs.get("like") or entry.name)
+    if not unseen or unmoved or entry.verdict == INCONCLUSIVE:
+        return entry
+    if entry.verdict == LEAK and grown > BEYOND_COURSE * unseen:
+        return entry
+    missing = float(series.attrs["missing"])
+    why = (
+        f"moves with the time of day (±{amount(entry.name, unseen / 2)}), which is not told from "
+        f"growth below 3 whole days; record {span_text(missing, entry.unit)} more"
+    )
+    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=missing)
 
 
 def explained(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
