@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from leaklab.analysis.long_series import DAY_SECONDS, LEAST_SEEN, covered_seconds
 from leaklab.analysis.series import processes_of, untraced_pass
-from leaklab.present.formatting import amount, span_text
+from leaklab.present.formatting import amount, rate_text, span_text
 from leaklab.resources import material
 from leaklab.verdict.evidence import MINIMUM_POINTS
-from leaklab.verdict.resources import INCONCLUSIVE, LEAK, ResourceVerdict, judge_resource
+from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict, judge_resource
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 LIVED_LONGER = 2.0
 # Growth of so many times its range is none of a daily course, however little was seen of that.
 BEYOND_COURSE = 10.0
+# After a day or more a figure is bounded when what may be hidden is at most this share of it.
+HIDDEN_SHARE = 0.1
 _AGGREGATED = (
     "was recorded with --aggregate, which keeps no history of it; record without --aggregate"
 )
@@ -34,11 +37,37 @@ def judge_long(series: pd.DataFrame) -> ResourceVerdict:
     """
     name, like = series.attrs["name"], series.attrs.get("like")
     if like is None:
-        return _beyond_course(explained(judge_resource(series), series), series)
+        return _of_days(explained(judge_resource(series), series), series)
     alike = series.copy(deep=False)
     alike.attrs.update(name=like)
     entry = replace(judge_resource(alike), name=name, decides=False)
-    return _beyond_course(explained(entry, series), series)
+    return _of_days(explained(entry, series), series)
+
+
+def _of_days(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
+    """The verdict on a series, after what only figures of days must show."""
+    x = series["x"].to_numpy()
+    if entry.verdict == INCONCLUSIVE or entry.unit != "second" or len(x) < MINIMUM_POINTS:
+        return entry
+    if covered_seconds(x) < LEAST_SEEN * DAY_SECONDS and not series.attrs["unseen"]:
+        return entry
+    entry = _beyond_course(entry, series)
+    return _with_power(entry, series) if entry.verdict == BOUNDED else entry
+
+
+def _with_power(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
+    """The verdict bounded, withheld where as much growth as matters to a service may be hidden."""
+    span = float(series["x"].iloc[-1] - series["x"].iloc[0])
+    least = material(series.attrs.get("like") or entry.name)
+    hidden = entry.excluded * span
+    if not hidden > max(HIDDEN_SHARE * float(series["value"].median()), least):
+        return entry
+    rate = rate_text(entry.name, entry.excluded, entry.unit, span)
+    why = (
+        f"{entry.reason.partition(': at most')[0]}, but growth of up to {rate} would not have "
+        f"shown; record {span_text(span, entry.unit)} more"
+    )
+    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=span)
 
 
 def _beyond_course(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
@@ -50,7 +79,7 @@ def _beyond_course(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerd
     unseen = float(series.attrs["unseen"])
     grown = entry.rate * (float(series["x"].iloc[-1]) - entry.baseline_x) if unseen else 0.0
     unmoved = unseen < material(series.attrs.get("like") or entry.name)
-    if not unseen or unmoved or entry.verdict == INCONCLUSIVE:
+    if not unseen or unmoved:
         return entry
     if entry.verdict == LEAK and grown > BEYOND_COURSE * unseen:
         return entry
@@ -124,14 +153,19 @@ def with_cautions(data: RunData, entries: Sequence[ResourceVerdict]) -> list[Res
 
 
 def _beyond_zero(entry: ResourceVerdict, data: RunData) -> ResourceVerdict:
-    """A growing figure whose interval excludes no growth at all.
+    """The verdict, withheld where it and its interval do not say the same of no growth at all.
 
     A file by time says not where work ends: steps of a batch job look like growth that goes on.
+    And teeth hide a rise of their floor that their interval shows.
     """
-    if entry.verdict != LEAK or entry.unit != "second" or entry.rate_low > 0:
+    grows = entry.rate_low > 0
+    if entry.verdict == INCONCLUSIVE or entry.unit != "second" or grows == (entry.verdict == LEAK):
         return entry
     more = max(float(part.get("duration_seconds") or 0.0) for part in data.meta["passes"])
-    why = f"{entry.reason}; but the interval holds 0; record {span_text(more, entry.unit)} more"
+    if grows and entry.rate * more < material(entry.name):
+        return entry
+    what = "is clear of 0" if grows else "holds 0"
+    why = f"{entry.reason}; but the interval {what}; record {span_text(more, entry.unit)} more"
     return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=more)
 
 
