@@ -28,7 +28,7 @@ BINS = 48
 LEAST_FIGURES_A_PERIOD = 12
 # The course seen in every other period must be that of the rest, or it is chance.
 LEAST_AGREEMENT = 0.5
-# Before that a course shows as waves of a whole and of half a day that are this share of all unrest.
+# Before that it shows as waves of a whole and of half a day that are this share of all unrest.
 WAVES = (1, 2)
 LEAST_WAVE_SHARE = 0.5
 # A day is seen when so much of it was: its end may be cut off as that of the work.
@@ -81,8 +81,7 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
             series = _frame(x, y)
             series.attrs.update(attrs)
     series.attrs.update(without=without, course=course, unseen=unseen, missing=missing, now=now)
-    judged = (data.meta.get("import") or {}).get("judged") or ()
-    if name in judged and is_bytes(name):
+    if "import" in data.meta and name.startswith("gauge:") and is_bytes(name):
         series.attrs["like"] = "rss_bytes"
     return series
 
@@ -238,8 +237,7 @@ def unseen_course(lives: list[tuple[Floats, Floats]], period: float) -> tuple[fl
 
 def _fit(columns: Floats, values: Floats) -> Floats:
     """The least-squares coefficients of columns."""
-    found: Floats = np.linalg.lstsq(columns, values, rcond=None)[0]
-    return found
+    return np.asarray(np.linalg.lstsq(columns, values, rcond=None)[0], np.float64)
 
 
 def _by_phase(

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from leaklab.analysis.long_series import DAY_SECONDS, LEAST_SEEN, covered_seconds
 from leaklab.analysis.series import processes_of, untraced_pass
 from leaklab.present.formatting import amount, rate_text, span_text
-from leaklab.resources import material
+from leaklab.resources import is_bytes, material
 from leaklab.verdict.evidence import MINIMUM_POINTS
+from leaklab.verdict.growth import estimate
 from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict, judge_resource
 
 if TYPE_CHECKING:
@@ -114,14 +115,44 @@ def deciding(
     """Return the verdict with ``decides`` set for a figure that an imported run rests on.
 
     A gauge of one's own decides nothing in a recording, as it may count requests. A file may hold
-    nothing but a container's memory under its own name.
+    nothing but a container's memory under its own name. No growth of a file goes on that its last
+    straight piece does not show.
     """
+    if "import" in meta:
+        entry = _to_the_end(entry, series)
     judged = (meta.get("import") or {}).get("judged") or ()
     if entry.name not in judged:
         return entry
     if entry.role != "main" and len(series) < MINIMUM_POINTS:
         return entry
     return replace(entry, decides=True)
+
+
+def _to_the_end(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
+    """The verdict leak, withheld where what followed the last bend grew slower than it says.
+
+    A load that was put on for a minute, a batch that comes to its end: growth slows down without
+    any shape that says where to. The rate of a leak is weighed over all shapes of growth; its
+    interval and that of the last straight piece then have nothing in common, and what came before
+    was faster.
+    """
+    if entry.verdict != LEAK or entry.unit != "second":
+        return entry
+    x, y = (series[key].to_numpy() for key in ("x", "value"))
+    last = estimate(x, y, unit=entry.unit)
+    before = last.baseline_x - last.start_x
+    risen = last.first - float(y[0])
+    if not last.rate_high < entry.rate_low or not risen > last.rate_high * before:
+        return entry
+    early, late = (
+        rate_text(entry.name, pace, entry.unit, last.span) for pace in (risen / before, last.rate)
+    )
+    why = (
+        f"grew by {early} at first and by {late} over the last "
+        f"{span_text(last.span, entry.unit)}: it slows down; record "
+        f"{span_text(last.run_span, entry.unit)} more"
+    )
+    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=last.run_span)
 
 
 def with_cautions(data: RunData, entries: Sequence[ResourceVerdict]) -> list[ResourceVerdict]:
@@ -162,7 +193,8 @@ def _beyond_zero(entry: ResourceVerdict, data: RunData) -> ResourceVerdict:
     if entry.verdict == INCONCLUSIVE or entry.unit != "second" or grows == (entry.verdict == LEAK):
         return entry
     more = max(float(part.get("duration_seconds") or 0.0) for part in data.meta["passes"])
-    if grows and entry.rate * more < material(entry.name):
+    gauge = entry.name.startswith("gauge:") and is_bytes(entry.name)
+    if grows and entry.rate * more < material("rss_bytes" if gauge else entry.name):
         return entry
     what = "is clear of 0" if grows else "holds 0"
     why = f"{entry.reason}; but the interval {what}; record {span_text(more, entry.unit)} more"
