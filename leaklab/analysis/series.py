@@ -64,13 +64,11 @@ def processes_of(data: RunData, role: str, pass_: str) -> dict[int, dict[str, An
 def untraced_pass(data: RunData) -> str:
     """The pass whose series are judged: its processes ran without the tracer.
 
-    The measure pass; where there was none, the pass with object graphs. A capture of memray has
-    one pass only, and what is in it was traced.
+    The measure pass; where there was none, the pass with object graphs. Where the heap was traced
+    and nothing else was recorded, as in a capture of memray, it is that pass after all.
     """
-    if (data.meta.get("command") or {}).get("capture"):
-        return "explain"
     passes = {entry.get("pass") for entry in data.meta.get("processes", ())}
-    return "graph" if "graph" in passes and "measure" not in passes else "measure"
+    return next((one for one in ("measure", "graph", "explain") if one in passes), "measure")
 
 
 def roles(data: RunData, pass_: str | None = None) -> list[str]:

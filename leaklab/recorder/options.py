@@ -85,6 +85,8 @@ class RecordOptions:
         allocate. Allocations from before are not seen.
     horizon_seconds:
         How long the program is to run: what counts as bounded must be so for as long.
+    expected_mark_count:
+        How many units of work the command is known to mark: looks that cost are planned by it.
     cells:
         What a notebook's cells are called, and their text, by the file name they were compiled
         with: those files do not exist.
@@ -131,6 +133,7 @@ class RecordOptions:
     until_decided: bool = False
     traced_window_seconds: float | None = None
     horizon_seconds: float | None = None
+    expected_mark_count: int | None = None
     cells: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fingerprint: str | None = None
     case: Mapping[str, Any] | None = None
@@ -150,6 +153,7 @@ class RecordOptions:
             "limit_memory_bytes",
             "limit_disk_bytes",
             "drive_round_count",
+            "expected_mark_count",
             "graph_limit_seconds",
         ):
             _check_positive(name, getattr(self, name))
