@@ -258,7 +258,7 @@ def sites_of(run: Run) -> tuple[Site, ...]:
             float(row["rate"]),
             str(text_of.get((row["file"], row["line"]), "")).strip(),
         )
-        for row in worth_showing(run.suspects()).head(MOST_SITES).to_dict("records")
+        for row in worth_showing(run).head(MOST_SITES).to_dict("records")
     )
 
 
