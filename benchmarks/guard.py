@@ -29,6 +29,8 @@ import pandas as pd
 from detection import Workload, markdown, read_corpus
 
 HERE = Path(__file__).parent
+# From here on memray follows the lifetimes of objects.
+LIFETIMES = (3, 13, 3)
 LIMIT_SECONDS = 600
 PREAMBLE = """
 import sys
@@ -222,6 +224,8 @@ def measured(workloads: list[Workload], options: argparse.Namespace) -> Iterator
     for tool, (module, _, _) in PEERS.items() if options.peers else ():
         if find_spec(module) is None:
             print(f"not run: {tool} is not installed", file=sys.stderr)
+        elif "objects" in tool and sys.version_info < LIFETIMES:
+            print(f"not run: {tool} needs CPython 3.13.3", file=sys.stderr)
         else:
             rounds.append((tool, 0))
     for tool, repetition in rounds:
