@@ -112,7 +112,7 @@ def test_gevent_workers_of_gunicorn_with_graphs(tmp_path: Path) -> None:
         drive_idle_seconds=0.2,
     )
     worker = run.meta["processes"][1]
-    assert (worker["role"], worker["mark_count"]) == ("fork of main", 80)
+    assert (worker["role"], worker["mark_count"]) == ("fork of main", 80), run.meta["events"]
     assert [row["stopped_by"] for row in run.meta["passes"]] == ["drive"]
     assert growing_line(run, "fork of main") == ("remember", "app.py")
     assert (run.graph_dumps["state"] == "complete").sum() >= 2, list(run.graph_dumps["reason"])
