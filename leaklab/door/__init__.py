@@ -19,6 +19,7 @@ def open(  # noqa: A001 (leaklab.door.open is its name)
 
     For a Celery worker, a cron job, an asyncio program: whoever runs as the same user asks with
     ``python -m leaklab.door FOLDER``. Call it in each process, after a fork; calling it again does
-    nothing. figure_seconds: how often figures are taken. Raises LeaklabError where the folder is not private.
+    nothing. figure_seconds: how often figures are taken. Raises LeaklabError where the folder is
+    not private.
     """
     return keeper(folder, figure_seconds)

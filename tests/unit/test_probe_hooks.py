@@ -39,7 +39,12 @@ def outer():
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     calls: list[int] = []
-    monkeypatch.setattr(marks, "mark", lambda: calls.append(1))
+
+    class Session:
+        def mark_call(self, label_of: Any, args: Any) -> None:
+            calls.append(1)
+
+    monkeypatch.setattr(marks, "_session", Session())
     return calls
 
 
