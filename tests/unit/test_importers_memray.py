@@ -44,7 +44,9 @@ def test_a_capture_cut_in_its_first_block_is_said_to_be_cut(tmp_path: Path) -> N
             ll.read(path)
 
 
-@pytest.mark.parametrize(("version", "seconds"), [("1.12", 0.037), ("1.18", 0.0303), ("1.19", 0.031)])
+@pytest.mark.parametrize(
+    ("version", "seconds"), [("1.12", 0.037), ("1.18", 0.0303), ("1.19", 0.031)]
+)
 def test_a_temporal_page_names_the_line(version: str, seconds: float) -> None:
     run = ll.read(EVIDENCE / f"memray_{version}_temporal.html")
     assert run.verdict().verdict == "leak"
