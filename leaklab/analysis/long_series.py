@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leaklab.analysis.series import processes_of, resource_series, untraced_pass, work_end
+from leaklab.analysis.lives import replaced_lives
+from leaklab.analysis.series import (
+    HEAP,
+    chosen_points,
+    processes_of,
+    resource_series,
+    untraced_pass,
+    work_end,
+)
 from leaklab.resources import is_bytes
 
 if TYPE_CHECKING:
@@ -46,8 +54,9 @@ LONE_SHARE = 0.5
 def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame:
     """Return a resource of a role as it is judged; see :func:`resource_series` for the columns.
 
-    By time only: lives of a process that was restarted are joined by age, so that x is the age in
-    seconds; an end without work is cut off; what comes again every day (or week) is taken away.
+    Lives of a process that was replaced are joined by age, so that x is the age in marks or
+    seconds. By time only: an end without work is cut off; what comes again every day (or week) is
+    taken away.
     ``attrs``: without, what was taken out, in words; course, half the range of the daily course, 0
     where there is none; unseen, the range of a daily course that was not seen three times yet, so
     that it was not taken away, 0 for none; missing, seconds until it will have been; now, where the
@@ -57,7 +66,14 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
     series = resource_series(data, name, role=role)
     without: list[str] = []
     course, now, unseen, missing = 0.0, math.nan, 0.0, 0.0
-    if series.attrs["unit"] == "second" and len(series) >= _LEAST_FIGURES:
+    lives = lives_by_marks(data, name, role) if series.attrs["unit"] == "iteration" else []
+    if len(lives) > 1:
+        attrs = dict(series.attrs)
+        series = _frame(*joined_by_age(lives))
+        series.attrs.update(attrs)
+        now = float(lives[-1][1][-1])
+        without.append(f"by age over {len(lives)} lives")
+    elif series.attrs["unit"] == "second" and len(series) >= _LEAST_FIGURES:
         x, y = (series[key].to_numpy(np.float64) for key in ("x", "value"))
         lives = successive_lives(data, name, role)
         if len(lives) > 1:
@@ -97,10 +113,10 @@ def _frame(x: Floats, y: Floats) -> pd.DataFrame:
 def successive_lives(data: RunData, name: str, role: str) -> list[tuple[Floats, Floats]]:
     """Return (seconds, values) of each process of a role where one followed the other.
 
-    Only of imported figures, whose file told the restarts; empty where processes of the role ran
+    Only of figures from outside, where restarts were seen; empty where processes of the role ran
     beside each other, which are summed instead.
     """
-    if "import" not in data.meta:
+    if "import" not in data.meta and data.meta.get("command", {}).get("kind") != "watched":
         return []
     members = processes_of(data, role, untraced_pass(data))
     samples = data.samples
@@ -119,12 +135,27 @@ def successive_lives(data: RunData, name: str, role: str) -> list[tuple[Floats, 
     return lives
 
 
+def lives_by_marks(data: RunData, name: str, role: str) -> list[tuple[Floats, Floats]]:
+    """Return (marks, values) of each life of a role whose workers were replaced, in their order."""
+    if name == HEAP:
+        return []  # told by the longest life alone
+    points, unit, members = chosen_points(data, name, untraced_pass(data), role)
+    numbers = replaced_lives(members) if unit == "iteration" else []
+    lives = []
+    for number in numbers:
+        rows = points[points["process"] == number]
+        if len(rows) >= _LEAST_FIGURES:
+            x, y = (rows[key].to_numpy(np.float64) for key in ("mark", "value"))
+            lives.append((x, y))
+    return lives
+
+
 def joined_by_age(lives: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
     """Return one course by age: at each age the mean change of the lives that reached it.
 
     Changes are joined, not levels: lives that end sooner, or start higher, make no step. The first
-    value is the mean of theirs; x is the age in seconds, evenly spaced, up to the second longest
-    life where the longest has less than half of all time to itself.
+    value is the mean of theirs; x is the age in marks or seconds, evenly spaced, up to the second
+    longest life where the longest has less than half of all time to itself.
     """
     steps = np.concatenate([np.diff(seconds) for seconds, _ in lives])
     steps = steps[steps > 0]

@@ -108,7 +108,11 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
     )
     limits = parser.add_argument_group("limits")
     limits.add_argument(
-        "--duration", type=duration_seconds, metavar="DURATION", help="stop each pass after this"
+        "--duration",
+        type=duration_seconds,
+        metavar="DURATION",
+        help="stop each pass after this long, counted from the first mark or the start of the "
+        "drive; without either, from the start of the target",
     )
     limits.add_argument(
         "--graph-at",
@@ -132,6 +136,17 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
         type=duration_seconds,
         metavar="DURATION",
         help="in the graph pass: once growth is seen, trace the heap for so long",
+    )
+    add_horizon_option(limits)
+
+
+def add_horizon_option(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add ``--horizon``."""
+    parser.add_argument(
+        "--horizon",
+        type=duration_seconds,
+        metavar="DURATION",
+        help="how long the program is to run, such as 30d: bounded must hold for as long",
     )
 
 
@@ -191,6 +206,7 @@ def recording_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "keep_capture": arguments.keep_capture or None,
         "until_decided": arguments.until_decided or None,
         "traced_window_seconds": arguments.traced_window,
+        "horizon_seconds": arguments.horizon,
     }
     return {key: value for key, value in given.items() if value is not None}
 

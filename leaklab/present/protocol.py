@@ -65,6 +65,16 @@ class ShownComparison(Protocol):
         """One row per allocation site that leaks in either run."""
 
 
+class Suspected(Protocol):
+    """A run of which suspects are shown."""
+
+    def verdict(self) -> Any:
+        """Return the verdict."""
+
+    def suspects(self) -> pd.DataFrame:
+        """Return the allocation sites that keep growing."""
+
+
 class ShownRun(Protocol):
     """A recorded run with what the analysis says of it."""
 
@@ -88,6 +98,9 @@ class ShownRun(Protocol):
 
     def origins(self) -> pd.DataFrame:
         """Return the lines that made what grows in number."""
+
+    def labels(self) -> pd.DataFrame:
+        """Return growth per unit of work by its label."""
 
     def retention(self) -> pd.DataFrame:
         """Return what keeps the growth alive."""

@@ -32,6 +32,8 @@ class RecordOptions:
         object graphs are taken), "graph" (object graphs and series, no tracing: next to no cost);
         and, to try what gives memory back: "trim" (series, malloc_trim(0) called at marks), "mmap"
         (series, MALLOC_MMAP_THRESHOLD_=65536 in the environment).
+    after_failure:
+        Run the later passes also where the target failed in the first before any work was seen.
     graphs:
         How object graphs are taken at a few marks: "fork" (from a copy of the process), "here"
         (in the target, which waits: where a copy is unsafe), or "never".
@@ -40,7 +42,8 @@ class RecordOptions:
     interval_seconds:
         Between samples; None adapts (20 ms at first, wider as the run gets longer).
     duration_seconds:
-        The target is stopped after this long, in each pass.
+        In each pass the target is stopped after this long, counted from the first mark or from the
+        start of the drive, and from the start of the target where neither is to be expected.
     limit_memory_bytes:
         The target is stopped when its processes together hold more than this.
     graph_at_share:
@@ -80,6 +83,10 @@ class RecordOptions:
     traced_window_seconds:
         In the graph pass: once growth is seen, trace the heap for so long, for the lines that
         allocate. Allocations from before are not seen.
+    horizon_seconds:
+        How long the program is to run: what counts as bounded must be so for as long.
+    expected_mark_count:
+        How many units of work the command is known to mark: looks that cost are planned by it.
     cells:
         What a notebook's cells are called, and their text, by the file name they were compiled
         with: those files do not exist.
@@ -94,6 +101,7 @@ class RecordOptions:
     cwd: str | None = None
     env: Mapping[str, str] | None = None
     passes: Sequence[str] = PASSES[:2]
+    after_failure: bool = False
     interval_seconds: float | None = None
     duration_seconds: float | None = None
     limit_memory_bytes: int | None = None
@@ -124,6 +132,8 @@ class RecordOptions:
     stdin: str = "null"
     until_decided: bool = False
     traced_window_seconds: float | None = None
+    horizon_seconds: float | None = None
+    expected_mark_count: int | None = None
     cells: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fingerprint: str | None = None
     case: Mapping[str, Any] | None = None
@@ -139,9 +149,11 @@ class RecordOptions:
         for name in (
             "duration_seconds",
             "traced_window_seconds",
+            "horizon_seconds",
             "limit_memory_bytes",
             "limit_disk_bytes",
             "drive_round_count",
+            "expected_mark_count",
             "graph_limit_seconds",
         ):
             _check_positive(name, getattr(self, name))
@@ -178,6 +190,22 @@ class RecordOptions:
     def looks(self) -> bool:
         """Whether the recording looks at its own verdict while it goes on."""
         return self.until_decided or self.traced_window_seconds is not None
+
+    @property
+    def passes_run(self) -> tuple[str, ...]:
+        """The passes there are, in their order.
+
+        A running process cannot be run again: its series and what else is wanted, heap or object
+        graphs, are recorded in one go.
+        """
+        if self.pid is None:
+            return tuple(self.passes)
+        return ("graph",) if "graph" in self.passes and "explain" not in self.passes else PASSES[:1]
+
+    @property
+    def attaches(self) -> bool:
+        """Whether the probe has to be brought into a running process that does not connect."""
+        return self.channel is None and bool({"explain", "graph"} & set(self.passes))
 
     def _check_choices(self) -> None:
         if not self.passes:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from leaklab.present import units
-from leaklab.present.formatting import kept_text, worth_showing
+from leaklab.present.formatting import interval_text, kept_text, worth_showing
 from leaklab.report import drawings
 from leaklab.report.audit_view import audit_view
 from leaklab.resources import is_memory
@@ -26,9 +26,7 @@ _OUTPUT_LIMIT = 20_000
 def run_view(run: RunLike, *, figures: bool = True) -> dict[str, Any]:
     """The values of one run: verdict, resources, suspects, retention, facts; and its figures."""
     verdict, meta = run.verdict(), run.meta
-    suspects = [
-        _suspect(run, row) for row in table_rows(worth_showing(run.suspects()).head(_SUSPECT_COUNT))
-    ]
+    suspects = [_suspect(run, row) for row in table_rows(worth_showing(run).head(_SUSPECT_COUNT))]
     lines = {
         (row["role"], row["rank"]): f"{row['function']} {_place(row)}"
         for row in table_rows(run.suspects())
@@ -44,6 +42,7 @@ def run_view(run: RunLike, *, figures: bool = True) -> dict[str, Any]:
         "command": shlex.join(map(str, (meta.get("command") or {}).get("argv") or ())),
         "notes": list(_notes(meta)),
         "resources": [_resource(entry) for entry in verdict.resources],
+        "labels": _labels(run),
         "suspects": suspects,
         "origins": _origins(run),
         "no_suspects": _why_no_suspects(run),
@@ -69,6 +68,7 @@ def _figures(run: RunLike, values: dict[str, Any]) -> dict[str, Any]:
         "growth": [drawings.growth([run], name, role) for name, role in drawn[:_GROWTH_FIGURES]],
         "curves": drawings.curves([run]),
         "resident": drawings.resident_set(run),
+        "labels_figure": drawings.labels(run) if values["labels"] else "",
         "suspects_figure": drawings.suspects(run) if values["suspects"] else "",
         "retention_figure": drawings.retention(run) if values["retention"] else "",
         "tree": interactive,
@@ -92,7 +92,6 @@ def _resource(entry: Any) -> dict[str, str]:
 
 def _suspect(run: RunLike, row: dict[str, Any]) -> dict[str, Any]:
     return {
-        "rank": row["rank"],
         "function": row["function"],
         "place": _place(row),
         "rate": units.rate_text("heap_bytes", row["rate"], row.get("unit") or "iteration"),
@@ -105,6 +104,21 @@ def _suspect(run: RunLike, row: dict[str, Any]) -> dict[str, Any]:
             for frame in list(row["stack"])[:_STACK_LIMIT]
         ],
     }
+
+
+def _labels(run: RunLike) -> list[dict[str, str]]:
+    return [
+        {
+            "label": str(row["label"]),
+            "resource": units.title(row["resource"], row["role"]),
+            "verdict": row["verdict"],
+            "calls": _whole(row["calls"]),
+            "rate": units.value_text(row["resource"], row["rate"]),
+            "interval": interval_text(row["resource"], row["rate_low"], row["rate_high"]),
+            "reason": row["reason"],
+        }
+        for row in table_rows(run.labels())
+    ]
 
 
 def _origins(run: RunLike) -> list[dict[str, Any]]:
@@ -139,7 +153,6 @@ _HOW = {
 def _origin(row: dict[str, Any]) -> dict[str, Any]:
     """One line that made what is counted and grows, as a suspect is shown."""
     return {
-        "rank": row["rank"],
         "function": _text(row["function"]) or "not known",
         "place": _place(row),
         "rate": f"{units.rate_text(row['resource'], row['rate'], row['unit'])} ({row['kind']})",
@@ -171,7 +184,7 @@ def _path(row: dict[str, Any], lines: dict[Any, str]) -> dict[str, Any]:
 def _why_no_suspects(run: RunLike) -> str:
     if not len(run.data.snapshots):
         return "The heap was not traced in this run, so no line can be named."
-    return "No allocation site kept growing after warm-up."
+    return "No allocation site kept growing after warm-up: the live heap is bounded."
 
 
 def _why_no_retention(run: RunLike) -> str:

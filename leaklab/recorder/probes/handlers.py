@@ -78,8 +78,13 @@ class Conversation:
         self._copied: set[int] = set()
         self._dumped: dict[str, Tracked] = {}
         if options.takes_graphs(pass_name):
+            # Whoever kills a target at its limit may kill the recorder beside it: see left_dumps.
+            kept = capture_folder if options.graph_at_share is not None else None
             self.graphs = GraphDumps(
-                pass_name, graph_folder, options.graph_limit_seconds, graph_at_bytes(options)
+                pass_name,
+                kept or graph_folder,
+                options.graph_limit_seconds,
+                graph_at_bytes(options),
             )
         self._watch_file = watch_file(graph_folder, options.watch_containers, options.watch_lines)
         self._origins: OriginLog | None = None
@@ -138,7 +143,8 @@ class Conversation:
             self.note_untraced(tracked, f"memray is not installed; {how_to_add(tracked)}")
         if self._origins is not None:
             self._origins.begin(tracked)
-        tracked.trace_later = trace and self._many_short(tracked.role)
+        short = self._many_short(tracked.role)
+        tracked.trace_later = trace and short
         tracked.ticks = self._ticks or tracked.trace_later
         tick_seconds = IDLE_SNAPSHOT_SECONDS if self.traces else GRAPH_TICK_SECONDS
         if not self._ticks:
@@ -147,7 +153,8 @@ class Conversation:
             "options",
             f"ticks={tick_seconds}",
             f"trace={int(trace and not tracked.trace_later)}",
-            f"later={int(tracked.trace_later)}",
+            # What an audit watches is read from the first mark on.
+            f"later={int(short and self._watch_file is None)}",
             f"native={int(self._options.native)}",
             f"python_allocators={int(self._options.python_allocators)}",
             f"mark_share={self._options.mark_share}",
@@ -252,6 +259,7 @@ class Conversation:
         elif isinstance(message.get("mark"), int):
             # Lines of output may have counted as marks of their own.
             tracked.mark_count = max(tracked.mark_count, message["mark"])
+        self._samples.labelled(tracked, now, mark, message.get("labels"))
         figures = {**message.get("figures", {}), **_gauges(tracked, message)}
         snapshot = not self.stopping and self.snapshot_due(tracked, now, at_mark=is_mark)
         quiescent = False
@@ -355,6 +363,9 @@ class Conversation:
         finally:
             self._copied.discard(tracked.process)
         graphs.taken(number, mark, now, path, done)
+        if self._options.graph_at_share is not None:
+            self._samples.flush()
+            self._writer.flush()
 
     def _graph_number(self, tracked: Tracked) -> int:
         """Return the process number of object graphs: in the graph pass they are not the heap's."""
@@ -389,7 +400,8 @@ class Conversation:
             collected_seconds = float(done["seconds"]) if collected else 0.0
             figures.update(done.get("figures", {}))
         self._samples.told(tracked, now, figures)
-        if not tracked.told_mark_count:
+        # What likely ends within a second can hardly leak, and a copy would take longer than it.
+        if not tracked.told_mark_count and not tracked.trace_later:
             yield from self._graph(tracked, None, now, at_end=bool(message.get("at_end")))
         if not tracked.told_mark_count and now - tracked.started_seconds > IDLE_AFTER_SECONDS:
             yield from self._look_at_origins(tracked, now, None)
