@@ -10,12 +10,15 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from leaklab.errors import LeaklabError
 from leaklab.recorder.heap.stream import HeapSnapshot, HeapStream
 from leaklab.recorder.processes.looks import Looks
 
 _SNAPSHOT_SECONDS = 10.0
+
+Owner = TypeVar("Owner")
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Followed[Owner]:
+class Followed(Generic[Owner]):
     """What has come of a place of the process ``owner``: a snapshot, or why there is none.
 
     Neither where the heap need not be looked at there, by what looks cost.
@@ -51,8 +54,8 @@ class Followed[Owner]:
     problem: str | None = None
 
 
-class Follower[Owner]:
-    """The thread. Its results wait in ``results``; ``woken`` is readable when there are new ones."""
+class Follower(Generic[Owner]):
+    """The thread. Its results wait until they are taken in; ``woken`` is readable then."""
 
     def __init__(self) -> None:
         self.results: deque[Followed[Owner]] = deque()
@@ -150,11 +153,12 @@ class Follower[Owner]:
         if not pacing.due(place.now, place.x, place.expected_x):
             stream.go_on(place.offset)
             return
-        begun = time.monotonic()
         stream.take(place.barrier_number, _SNAPSHOT_SECONDS)
         stream.go_on(place.offset)
+        begun = time.monotonic()
         found = stream.finish()
         if place.barrier_number is not None and not found.exact and not stream.active:
             raise LeaklabError("its stream has ended: the target has closed it")
-        pacing.spent(time.monotonic() - begun, place.x, place.now)
+        cost_seconds = found.cost_seconds + time.monotonic() - begun
+        pacing.spent(cost_seconds, place.x, place.now)
         self.results.append(Followed(owner, stream, place, found))

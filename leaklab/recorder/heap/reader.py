@@ -36,7 +36,6 @@ MARKER_FUNCTION = "allocate_marker"
 MARKER_STEP_BYTES = 256
 _PROBE_FILE = re.compile(r"[/\\]leaklab[/\\]probe[/\\]")
 _POLL_SECONDS = 0.0003
-_NICE = 5
 # Frames without a number: the probe's own, the marker's, and those of the wrappers around what
 # counts as a mark (probe/hooks.py), which are left out of the target's stacks.
 _DROPPED = -1
@@ -109,10 +108,10 @@ class Stream:
 
     def take(self, marker_bytes: int | None, timeout_seconds: float) -> tuple[bool, float]:
         """Hold the live heap still in memory; returns (marker seen, seconds it took)."""
-        begun = time.monotonic()
-        deadline = begun + timeout_seconds
+        deadline = time.monotonic() + timeout_seconds
         while True:
             self._wait_until_drained(deadline)
+            begun = time.monotonic()
             self._records = set(self._reader.get_current_snapshot(merge_threads=True))
             # Sets of memray's records are compared in C: only changes are looked at one by one.
             self._added = self._records - self._last
@@ -267,9 +266,6 @@ def main() -> None:
     # A snapshot is tens of thousands of objects, none in a cycle: looking for some among them
     # takes as long as making them.
     gc.disable()
-    # Where all processors are at work the target comes first: it is what is waited for.
-    with contextlib.suppress(OSError):
-        os.nice(_NICE)
     with socket.socket(fileno=int(sys.argv[1])) as control:
         serve(control)
     os._exit(0)

@@ -65,7 +65,7 @@ class Spool:
     def hand_on(self, sink: socket.socket, end: int) -> None:
         """Send what is there before ``end``, as much as ``sink`` takes now; raises OSError."""
         count = min(end - self.begin, _BLOCK_SIZE)
-        self.begin += os.sendfile(sink.fileno(), self._file.fileno(), self.begin, count)
+        self.begin += sink.send(os.pread(self._file.fileno(), count, self.begin))
         if self.begin - self._given_back >= _PUNCH_SIZE:
             # Where holes cannot be punched, the file goes when the stream does.
             _libc.fallocate(
@@ -99,6 +99,7 @@ class Stream:
         self.dropped = False
         self.held_seconds = 0.0
         self._full_since: float | None = None
+        self._wake_size = 1
         self.why_over = "its stream has ended: the target has closed it"
         # Answers that are owed once so many bytes have come, or were handed on, or at a time.
         self.owed: list[tuple[str, int, Answer, float]] = []
@@ -123,6 +124,10 @@ class Stream:
         if self._full_since is not None:
             self.held_seconds += now - self._full_since
         self._full_since = now if full else None
+        wake_size = 1 if urgent or self.spool.end == 0 else _WAKE_SIZE
+        if wake_size != self._wake_size:
+            self._wake_size = wake_size
+            self.source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wake_size)
         return not full
 
     def drain(self, buffer: memoryview) -> bool:
@@ -139,9 +144,6 @@ class Stream:
             self.source.close()
             self.source = None
             return False
-        if self.spool.end == 0:
-            with contextlib.suppress(OSError):
-                self.source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, _WAKE_SIZE)
         block = buffer[:size]
         if self.capture is not None:
             with contextlib.suppress(OSError):  # a full disk costs the copy, not the run
@@ -159,9 +161,9 @@ class Stream:
 
         The answer is owed until they have come: then the target may go on.
         """
+        while (count is None or self.spool.end < count) and self.drain(buffer):
+            pass
         if count is None:
-            while self.drain(buffer):
-                pass
             count = self.spool.end
         # Another thread of the target may have sent more, which the reader has got already.
         place = max(count, self.spool.begin)
@@ -209,7 +211,7 @@ class Stream:
         for what, count, answer, until in due:
             reached = self.spool.end if what == "come" else self.spool.begin
             if reached >= count and not self.dropped:
-                answer({"bytes": reached})
+                answer({"bytes": count})
             elif self.dropped or (self.source is None and self.spool.end < count):
                 answer({"bytes": None, "why": self.why_over})
             elif time.monotonic() >= until:

@@ -347,6 +347,7 @@ class HeapStream:
         self._stack_ids: list[int] = []
         self._frame_ids: list[int] = []
         self._taken: dict[str, Any] = {}
+        self._at_place = False
 
     def connect(self, timeout_seconds: float) -> int | None:
         """Wait until the stream's header has come; returns its size, None on timeout."""
@@ -376,9 +377,11 @@ class HeapStream:
         if found["bytes"] is None:
             line.check()
         self._place_of(found)
+        self._at_place = True
 
     def go_on(self, place: int) -> None:
         """Hand the reader what comes after ``place``."""
+        self._at_place = False
         request = {"op": "go on", "stream": self.number, "bytes": place}
         self._reader.follower_line.request(request)
 
@@ -403,7 +406,12 @@ class HeapStream:
         return self._line
 
     def take(self, barrier_number: int | None, timeout_seconds: float) -> None:
-        """Hold the heap still in the reader; after that it may be handed more."""
+        """Hold the heap still in the reader; after that it may be handed more.
+
+        Without a place that was reached it is the heap of now, of a target that waits.
+        """
+        if not self._at_place:
+            self.go_on(self.place(None))
         size = None if barrier_number is None else marker_bytes(barrier_number)
         self._taken = self.begin().request(
             {
