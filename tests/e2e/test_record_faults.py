@@ -423,8 +423,9 @@ def test_a_target_that_closes_every_descriptor(how: str, tmp_path: Path) -> None
     assert recorded.values(run, "rss_bytes")
     assert run.samples["mark"].max() == 20
     # The stream is none of what the target closes.
-    assert run.snapshots["mark"].max() == 20
-    assert run.snapshots["exact"].all()
+    at_marks = run.snapshots.dropna(subset=["mark"])
+    assert at_marks["mark"].max() == 20
+    assert at_marks["exact"].all()
 
 
 def test_a_line_that_was_hung_up_is_not_listened_to(
@@ -769,7 +770,7 @@ def test_a_heap_reader_that_hangs_in_the_middle_of_a_unit_of_work(
 
 
 def test_no_reader_at_all_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: HeapReader) -> None:
+    def fail(self: HeapReader, folder: str) -> None:
         raise OSError("no more processes")
 
     monkeypatch.setattr(HeapReader, "__init__", fail)
