@@ -72,8 +72,8 @@ class Conversation:
         self._readers: list[HeapReader] = []
         #: takes the snapshots; None where the heap is not traced
         self.follower: Follower[Tracked] | None = None
-        #: how long a target waited because its stream was not read fast enough
-        self.stream_held_seconds = 0.0
+        #: how long a target waited because its spool was full; None before a stream was looked at
+        self.stream_held_seconds: float | None = None
         # Where tracers wait for their reader: no ports of the service.
         self.stream_ports: set[int] = set()
         #: the object graphs of this pass; None where it takes none
@@ -529,7 +529,8 @@ class Conversation:
                 found = reader.limit(room)
             except LeaklabError:
                 continue  # said by who takes a snapshot
-            self.stream_held_seconds = max(self.stream_held_seconds, found["held_seconds"])
+            held_seconds = max(self.stream_held_seconds or 0.0, found["held_seconds"])
+            self.stream_held_seconds = held_seconds
             waiting_bytes += found["waiting_bytes"]
         if self.follower is not None and not self.follower.behind_count:
             for tracked in processes:
