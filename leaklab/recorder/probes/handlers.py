@@ -90,8 +90,9 @@ class Conversation:
         self._watch_file = watch_file(graph_folder, options.watch_containers, options.watch_lines)
         self._origins: OriginLog | None = None
         self._spool_folder = str(graph_folder)
-        if self.traces:
+        if self.traces or options.traced_window_seconds is not None:
             self.follower = Follower()
+        if self.traces:
             folders = self._working_folder, self._source_folder
             share = options.snapshot_share
             self._origins = OriginLog(pass_name, writer, stacks, *folders, share)
