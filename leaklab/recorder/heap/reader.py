@@ -109,6 +109,9 @@ class Stream:
     def take(self, marker_bytes: int | None, timeout_seconds: float) -> tuple[bool, float]:
         """Hold the live heap still in memory; returns (marker seen, seconds it took)."""
         deadline = time.monotonic() + timeout_seconds
+        self.connected.wait(timeout_seconds)
+        if self.error is not None:
+            raise OSError(self.error)
         while True:
             self._wait_until_drained(deadline)
             begun = time.monotonic()
