@@ -10,10 +10,15 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import recorded
 
 from leaklab.recorder.heap import stream as heap
+from leaklab.recorder.options import RecordOptions
+from leaklab.recorder.recording import record_run
+from leaklab.store import open_run
 
 MEBIBYTE = 1 << 20
 
@@ -134,3 +139,41 @@ def test_a_relay_that_is_killed_ends_the_stream_at_once(ends: Ends) -> None:
     with pytest.raises(ConnectionError):
         while True:
             ends.target.sendall(b"b" * MEBIBYTE)
+
+
+def test_nobody_waits_for_a_slow_reader_until_the_target_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_seconds = 0.4
+    honest = heap.HeapStream.finish
+
+    def finish(self: heap.HeapStream) -> heap.HeapSnapshot:
+        time.sleep(slow_seconds)
+        return honest(self)
+
+    monkeypatch.setattr(heap.HeapStream, "finish", finish)
+    source = """
+        from leaklab import mark
+        kept = []
+        for _ in range(10):
+            kept.append(bytearray(9_000))
+            mark()
+    """
+    told: list[dict[str, Any]] = []
+    recorded.script(tmp_path, source)
+    options = RecordOptions(
+        command=["target.py"],
+        cwd=str(tmp_path),
+        store=str(tmp_path / "store"),
+        passes=("explain",),
+        graphs="never",
+    )
+    run = open_run(record_run(options, told.append))
+    marks = run.samples[run.samples["mark"].notna()].groupby("mark")["time_seconds"].max()
+    assert len(marks) == 10
+    assert marks.max() - marks.min() < 5 * slow_seconds
+    snapshots = run.snapshots.dropna(subset=["mark"])
+    assert snapshots["mark"].tolist() == list(range(1, 11))
+    assert snapshots["exact"].all()
+    assert (snapshots["live_bytes"].diff().dropna() >= 9_000).all()
+    assert any("reading what the target has allocated" in event["text"] for event in told)

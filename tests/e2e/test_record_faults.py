@@ -627,8 +627,9 @@ def test_a_target_has_the_descriptors_it_would_have_had(
     # Both outlive the closing: the line, which is not opened again, and the stream.
     assert hellos == ["start"]
     if pass_name == "explain":
-        assert run.snapshots["mark"].max() == 10
-        assert run.snapshots["exact"].all()
+        at_marks = run.snapshots.dropna(subset=["mark"])
+        assert at_marks["mark"].max() == 10
+        assert at_marks["exact"].all()
 
 
 def test_a_taken_port_is_tried_again(tmp_path: Path) -> None:
