@@ -76,7 +76,11 @@ bench: $(BENCH_STAMP) ## overhead of each pass, import of captures, retention pa
 bench-detection: $(BENCH_STAMP) ## precision and recall on the corpus, beside other tools, and on the cases; a large run
 	$(BIN)/python benchmarks/detection.py --peers --catalogue
 	$(BIN)/python benchmarks/series.py
+	$(BIN)/python benchmarks/time_left.py
 	$(BIN)/python benchmarks/large_run.py
+
+calibrate: $(TEST_STAMP) ## choose the limits of the verdict on a series, and measure the errors they make
+	$(BIN)/python benchmarks/calibrate.py
 
 bench-guard: $(BENCH_STAMP) ## the guard for test suites on the corpus, beside other plugins; hours (a sample: GUARD="--sample 16 --repetitions 1")
 	$(BIN)/python benchmarks/guard.py --peers --write benchmarks/guard.md $(GUARD)
@@ -98,4 +102,4 @@ clean: ## remove recorded runs, reports and caches; the environment stays
 distclean: clean ## remove the environment too
 	rm -rf .venv
 
-.PHONY: help env report report-full lab test lint format bench bench-detection bench-guard bench-tree soak figure clean distclean
+.PHONY: help env report report-full lab test lint format bench bench-detection bench-guard bench-tree calibrate soak figure clean distclean

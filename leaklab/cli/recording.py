@@ -133,6 +133,17 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         help="in the graph pass: once growth is seen, trace the heap for so long",
     )
+    add_horizon_option(limits)
+
+
+def add_horizon_option(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add ``--horizon``."""
+    parser.add_argument(
+        "--horizon",
+        type=duration_seconds,
+        metavar="DURATION",
+        help="how long the program is to run, such as 30d: bounded must hold for as long",
+    )
 
 
 def add_store_option(parser: argparse.ArgumentParser) -> None:
@@ -191,6 +202,7 @@ def recording_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "keep_capture": arguments.keep_capture or None,
         "until_decided": arguments.until_decided or None,
         "traced_window_seconds": arguments.traced_window,
+        "horizon_seconds": arguments.horizon,
     }
     return {key: value for key, value in given.items() if value is not None}
 

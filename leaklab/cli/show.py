@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 
 from leaklab.cli import reading, recording
 
@@ -19,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--object", metavar="TYPE", help="what keeps objects of this type alive")
     recording.add_fail_on_option(parser, "leak, inconclusive")
     recording.add_store_option(parser)
+    recording.add_horizon_option(parser)
     reading.add_reading_options(parser)
 
 
@@ -29,6 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
     from leaklab.results.run import plain
 
     opened = open_or_read(arguments.run, arguments.store, **reading.reading_options(arguments))
+    if arguments.horizon:
+        opened = replace(opened, horizon_seconds=arguments.horizon)
     if arguments.object:
         from leaklab.findings.retention import holders_of_type
 

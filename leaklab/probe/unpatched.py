@@ -36,6 +36,7 @@ allocate_lock = original(_thread, "allocate_lock")
 start_new_thread = original(_thread, "start_new_thread")
 sleep = original(time, "sleep")
 monotonic = original(time, "monotonic")
+thread_time = original(time, "thread_time")
 waitpid = original(os, "waitpid")
 # The class behind `socket.socket`, which is what is patched.
 Socket = _socket.socket

@@ -42,5 +42,6 @@ class RecordKeywords(TypedDict, total=False):
     stdin: str
     until_decided: bool
     traced_window_seconds: float | None
+    horizon_seconds: float | None
     cells: Mapping[str, Sequence[str]]
     case: Mapping[str, Any] | None

@@ -80,6 +80,8 @@ class RecordOptions:
     traced_window_seconds:
         In the graph pass: once growth is seen, trace the heap for so long, for the lines that
         allocate. Allocations from before are not seen.
+    horizon_seconds:
+        How long the program is to run: what counts as bounded must be so for as long.
     cells:
         What a notebook's cells are called, and their text, by the file name they were compiled
         with: those files do not exist.
@@ -124,6 +126,7 @@ class RecordOptions:
     stdin: str = "null"
     until_decided: bool = False
     traced_window_seconds: float | None = None
+    horizon_seconds: float | None = None
     cells: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fingerprint: str | None = None
     case: Mapping[str, Any] | None = None
@@ -139,6 +142,7 @@ class RecordOptions:
         for name in (
             "duration_seconds",
             "traced_window_seconds",
+            "horizon_seconds",
             "limit_memory_bytes",
             "limit_disk_bytes",
             "drive_round_count",

@@ -194,6 +194,7 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
             "snapshot_share": options.snapshot_share,
         },
         "fingerprint": options.fingerprint,
+        "horizon_seconds": options.horizon_seconds,
         "platform": {
             "system": platform.system(),
             "release": platform.release(),

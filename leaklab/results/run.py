@@ -25,10 +25,14 @@ SHOW_SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Run:
-    """One recorded run. Renders itself in a notebook; ``reused`` if it was not recorded anew."""
+    """One recorded run. Renders itself in a notebook; ``reused`` if it was not recorded anew.
+
+    horizon_seconds: for how long "bounded" must hold; None: as the run was recorded with.
+    """
 
     data: RunData
     reused: bool = field(default=False)
+    horizon_seconds: float | None = field(default=None)
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -51,11 +55,16 @@ class Run:
         from leaklab.verdict.judge import judge
 
         verdict = judge(self.data)
-        if verdict.verdict != "leak" or not len(self.data.bounds):
-            return verdict
-        from leaklab.findings.filling import settled
+        if verdict.verdict == "leak" and len(self.data.bounds):
+            from leaklab.findings.filling import settled
 
-        return settled(self.data, verdict, self._retention)
+            verdict = settled(self.data, verdict, self._retention)
+        horizon_seconds = self.horizon_seconds or self.meta.get("horizon_seconds")
+        if horizon_seconds:
+            from leaklab.verdict.horizon import within
+
+            verdict = within(verdict, self.data, horizon_seconds)
+        return verdict
 
     @cached_property
     def _retention(self) -> pd.DataFrame:

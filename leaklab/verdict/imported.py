@@ -47,10 +47,10 @@ def explained(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
     if course:
         words += f" (±{amount(entry.name, course)})"
         # A limit is reached at the peak of a day.
-        entry = replace(entry, peak=entry.peak + course)
+        entry = replace(entry, peak=entry.peak + course, reach=None)
     if math.isfinite(now):
         # The time left is that of the process that runs now, not of one as old as the oldest.
-        entry = replace(entry, last=now, peak=now)
+        entry = replace(entry, last=now, peak=now, reach=None)
     return replace(entry, reason=f"{entry.reason}, {words}")
 
 

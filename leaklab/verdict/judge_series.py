@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leaklab.errors import UsageError
+from leaklab.present.formatting import span_text
+from leaklab.verdict.horizon import over
 from leaklab.verdict.resources import ResourceVerdict, judge_figures
 
 if TYPE_CHECKING:
@@ -16,19 +18,25 @@ UNITS = ("second", "iteration")
 
 
 def judge_series(
-    x: ArrayLike, y: ArrayLike, *, resource: str = "rss_bytes", unit: str = "second"
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    resource: str = "rss_bytes",
+    unit: str = "second",
+    horizon: float | None = None,
 ) -> ResourceVerdict:
     """Judge whether a series keeps growing.
 
     x: places of the looks, not decreasing, in ``unit`` ("second" or "iteration"). y: the figure at
     each, in the unit of ``resource`` (bytes for ``*_bytes``, counts else), which says how much
     growth matters: "rss_bytes", "heap_bytes", "fd_count", "socket_count", "thread_count",
-    "task_count", "child_count", "file_bytes:PATH", "gauge:NAME". NaN is left out.
+    "task_count", "child_count", "file_bytes:PATH", "gauge:NAME". NaN is left out. horizon: for how
+    much more of x "bounded" must hold; None: for as much once more.
 
     Returns verdict ("leak", "bounded", "inconclusive"), rate with its 95 % interval rate_low to
     rate_high and excluded (the largest growth not excluded), all per unit of x, reason, and more_x
     (how much longer to record until it would be decided). Raises `UsageError` for arrays of
-    different length, x that decreases, or an unknown unit.
+    different length, x that decreases, an unknown unit, or a horizon that is not positive.
 
     >>> judge_series(range(100), [1e6 + 5e4 * k for k in range(100)]).verdict
     'leak'
@@ -36,7 +44,13 @@ def judge_series(
     x_values, y_values = _arrays(x, y)
     if unit not in UNITS:
         raise UsageError(f"unknown unit: {unit}; allowed: {', '.join(UNITS)}")
-    return judge_figures(x_values, y_values, name=resource, unit=unit)
+    verdict = judge_figures(x_values, y_values, name=resource, unit=unit)
+    if horizon is None or not len(x_values):
+        return verdict
+    if not horizon > 0:
+        raise UsageError(f"horizon out of range: {horizon}; allowed: above 0, in units of x")
+    span, words = float(np.ptp(x_values)), span_text(horizon, unit)
+    return over(verdict, horizon, span, words, level=verdict.last)
 
 
 def _arrays(x: ArrayLike, y: ArrayLike) -> tuple[Any, Any]:

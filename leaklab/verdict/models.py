@@ -6,6 +6,7 @@ that goes on at its end. Each has a prior: how usual it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -89,20 +90,34 @@ def end_slope(shape: Shape) -> float:
     return shape.at if shape.kind == "power" else 1.0
 
 
-def in_use(shapes: tuple[Shape, ...], models: NDArray[np.int64], u: Floats) -> Floats:
+def in_use(models: Sequence[Models], u: Floats) -> Floats:
     """Share of the run that smooth shapes take until they have settled, and that steps take.
 
-    models: rows of places in ``shapes``; returns one row for each. After k steps, the last at t, a
-    silence of r mean distances between steps counts as 1 / (1 + r).
+    Returns a row for each of the models, in their order. After k steps, the last at t, a silence
+    of r mean distances between steps counts as 1 / (1 + r).
     """
+    smooth, at = _settled_shares(len(u))
+    step = np.where(at > 0, u[at], 0.0)
+    rows = []
+    for _, columns, _, _ in models:
+        if not columns.shape[1]:
+            rows.append(np.zeros((len(columns), 2)))
+            continue
+        count = (step > 0)[columns].sum(axis=1)
+        last = step[columns].max(axis=1)
+        silence = np.divide(
+            count * (1 - last), last, out=np.full(len(last), np.inf), where=last > 0
+        )
+        rows.append(np.column_stack([smooth[columns].max(axis=1), 1 / (1 + silence)]))
+    return np.concatenate(rows)
+
+
+@lru_cache(maxsize=64)
+def _settled_shares(count: int) -> tuple[Floats, NDArray[np.int64]]:
+    """Of all shapes: when the smooth ones have settled, and at which point steps stand, else 0."""
+    shapes, _ = table(count)
     smooth = np.array([min(_settled(shape), 1.0) for shape in shapes])
-    step = np.array([u[int(shape.at)] if shape.kind == "step" else 0.0 for shape in shapes])
-    if not models.shape[1]:
-        return np.zeros((len(models), 2))
-    count = (step > 0)[models].sum(axis=1)
-    last = step[models].max(axis=1)
-    silence = np.divide(count * (1 - last), last, out=np.full(len(last), np.inf), where=last > 0)
-    return np.column_stack([smooth[models].max(axis=1), 1 / (1 + silence)])
+    return smooth, np.array([int(shape.at) * (shape.kind == "step") for shape in shapes])
 
 
 def _settled(shape: Shape) -> float:

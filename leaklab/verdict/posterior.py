@@ -118,9 +118,7 @@ class Grid:
         self.bounded, self.growing, self.unfinished = (
             np.flatnonzero(self.of == of) for of in (BOUNDED, GROWING, UNFINISHED)
         )
-        self.in_use = np.concatenate(
-            [in_use(self.shapes, models.columns, u) for models in self.models]
-        )
+        self.in_use = in_use(self.models, u)
 
     def _parts(self, model: int) -> tuple[Shape, ...]:
         """The shapes of a model."""
@@ -271,13 +269,16 @@ class _Teeth:
 
 def _combined(here: Grid, rows: _Rows, teeth: _Teeth, count: int) -> Posterior:
     free = count - 1
-    bounded, shapes_at = rows.log_p[:, here.bounded], here.bounded
-    log_bounded = np.append(bounded.ravel(), teeth.bounded)
-    sum_bounded = _log_sum(log_bounded)
-    weights = np.exp(bounded - sum_bounded)
-    weight, memory = weights.sum(axis=0), float(weights.sum(axis=1) @ list(MEMORIES))
-    smooth, steps = weight @ here.in_use[shapes_at]
-    best = here.named(int(shapes_at[int(np.argmax(weight))]))
+    bounded = rows.log_p[:, here.bounded]
+    sum_bounded = _log_sum(np.append(bounded.ravel(), teeth.bounded))
+    # Of thousands of models a handful weighs anything.
+    weighing = np.flatnonzero(bounded > sum_bounded - NEGLIGIBLE)
+    of_memory, model = np.divmod(weighing, bounded.shape[1])
+    weight = np.exp(bounded.ravel()[weighing] - sum_bounded)
+    memory = float(weight @ np.array(list(MEMORIES))[of_memory])
+    smooth, steps = weight @ here.in_use[here.bounded[model]]
+    by_model = np.bincount(model, weight, minlength=1)
+    best = here.named(int(here.bounded[int(np.argmax(by_model))]))
     if np.exp(np.array(teeth.bounded) - sum_bounded).sum() > 0.5:
         best = (TOOTH,)
     log_p, mean, error, slope, degrees, rest = _growing(here, rows, teeth, free)
@@ -314,7 +315,9 @@ def _growing(here: Grid, rows: _Rows, teeth: _Teeth, free: int) -> tuple[Floats,
     """Log evidence, coefficient, its error, end slope, degrees of freedom and squared error of
     the growing models that weigh anything."""
     log_p = rows.log_p[:, here.growing]
-    memory, model = np.nonzero(log_p > log_p.max() - NEGLIGIBLE)
+    memory, model = np.divmod(
+        np.flatnonzero(log_p > log_p.max() - NEGLIGIBLE), max(log_p.shape[1], 1)
+    )
     model = here.growing[model]
     degrees = (free - here.size[model]).astype(np.float64)
     rest = rows.rest[memory, model]

@@ -9,7 +9,9 @@ growth to have shown; else it is undecided, and the evidence says what would not
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -23,6 +25,9 @@ from leaklab.verdict.posterior import TOOTH
 class Limits:
     """The decisions on one series, in log odds of growing unless it says otherwise.
 
+    Those without a value here are quantiles, written by ``make calibrate`` into ``limits.json``
+    with the series they come from and the errors they make on families that were left out.
+
     confirms: at least so much confirms a leak that the first reader sees. alone: above it the
     second reader is sure where the first is undecided, and above ``against`` where that one calls
     the series bounded. one_of_many: so much more for a series that was picked for its growth.
@@ -35,12 +40,12 @@ class Limits:
     of what matters.
     """
 
-    confirms: float = 0.0
-    alone: float = 3.0
-    against: float = 3.5
+    confirms: float
+    alone: float
+    against: float
+    bounded: float
+    surely: float
     one_of_many: float = 2.0
-    bounded: float = -1.25
-    surely: float = -5.0
     unfinished: float = -3.0
     rise: float = 1.9
     settled: float = 0.8
@@ -50,7 +55,8 @@ class Limits:
     excluded: float = 1.0
 
 
-LIMITS = Limits()
+CALIBRATION = Path(__file__).with_name("limits.json")
+LIMITS = Limits(**json.loads(CALIBRATION.read_text())["limits"])
 # The first reader's observations that leave open whether it rose.
 SLOWING = ("slowing", "levelled")
 OPEN = ("reached", "unsteady", "bent", "teeth", "slowing")
@@ -70,15 +76,25 @@ def read(
     those of :func:`leaklab.verdict.evidence.weigh`.
     """
     first = weigh(growth, material=material, whole_gain=whole_gain, one_of_many=one_of_many)
+    more = limits.one_of_many * one_of_many
+    # Below these odds nothing depends on what they are.
+    least = _least(first, more, limits) if more else limits.surely
+    odds = second(growth, first, material=material, least=least)
+    if odds is None:
+        return growth, first
+    evidence = together(first, odds, growth.run_span, more=more, limits=limits)
+    return _measured(growth, odds, material), replace(evidence, shape=shape_text(odds))
+
+
+def second(growth: Growth, first: Evidence, *, material: float, least: float) -> Odds | None:
+    """What the second reader sees, after the first; None for what is too short or too small.
+
+    least: as in :func:`leaklab.verdict.odds.odds_of`.
+    """
     x, y = growth.whole_x, growth.whole_y
     if len(x) < MINIMUM_POINTS or first.code == "few" or np.ptp(y) < material:
-        return growth, first
-    more = limits.one_of_many * one_of_many
-    least = _least(first, more, limits)
-    # Below these odds nothing depends on what they are.
-    odds = odds_of(x, y, material, least=least if more else limits.surely)
-    evidence = _together(first, odds, growth, more, limits)
-    return _measured(growth, odds, material), replace(evidence, shape=shape_text(odds))
+        return None
+    return odds_of(x, y, material, least=least)
 
 
 def _least(first: Evidence, more: float, limits: Limits) -> float:
@@ -98,29 +114,31 @@ def _measured(growth: Growth, odds: Odds, material: float) -> Growth:
     return replace(growth, rate=rate, rate_low=low, rate_high=high)
 
 
-def _together(first: Evidence, odds: Odds, growth: Growth, more: float, limits: Limits) -> Evidence:
-    """What both say together."""
+def together(
+    first: Evidence, odds: Odds, run_span: float, *, more: float = 0.0, limits: Limits = LIMITS
+) -> Evidence:
+    """What both say together of a run of ``run_span``; ``more``: log odds beyond the limits."""
     said, value, whole = first.verdict, odds.log_odds, odds.whole
     least = _least(first, more, limits)
     if value > least and whole.rise > limits.rise and whole.unfinished > limits.unfinished:
         if odds.widest_gap > limits.blind:
-            return _undecided(first, "blind", growth.run_span * odds.widest_gap)
+            return _undecided(first, "blind", run_span * odds.widest_gap)
         if odds.peaks < limits.peaks:
-            return _undecided(first, "peaks", growth.run_span)
+            return _undecided(first, "peaks", run_span)
         return first if said == GROWS else replace(first, verdict=GROWS, code="odds", more_x=0.0)
     clear = value < (limits.surely if first.code in OPEN else limits.bounded)
     if clear and said != GROWS and not more:
         if whole.smooth > limits.settled or whole.steps > limits.steps:
-            return _undecided(first, "unsettled", growth.run_span)
+            return _undecided(first, "unsettled", run_span)
         if odds.widest_gap > limits.blind:
-            return _undecided(first, "blind", growth.run_span * odds.widest_gap)
+            return _undecided(first, "blind", run_span * odds.widest_gap)
         return first if said == STOPPED else replace(first, verdict=STOPPED, code="flat", more_x=0)
     excluded = whole.high <= limits.excluded and odds.widest_gap <= limits.blind
     if said == UNDECIDED or (said == STOPPED and (more or excluded)):
         return first  # of one of many the others, and their sum, say more
     longer = float(np.clip((limits.alone + more) / max(value, 0.5) - 1, 0.25, 3.0))
     code = "weak" if said == STOPPED else "doubtful"
-    return _undecided(first, code, growth.run_span * longer)
+    return _undecided(first, code, run_span * longer)
 
 
 def _undecided(first: Evidence, code: str, more_x: float) -> Evidence:

@@ -588,3 +588,21 @@ def test_input_that_there_is_no_room_for_still_reaches_the_target(tmp_path: Path
     )
     assert ended.stdout == text
     assert not copy.exists()  # and the later passes are told that there is none
+
+
+def test_a_collection_that_waits_for_the_machine_is_no_dearer(tmp_path: Path) -> None:
+    # On a busy machine a collection takes long and does little: it must not become rarer for it.
+    run = recorded.record(
+        tmp_path,
+        """
+        import gc, time
+        from leaklab import mark
+
+        gc.callbacks.append(lambda phase, info: info["generation"] == 2 and time.sleep(0.02))
+        for _ in range(70):
+            mark()
+        """,
+        passes=("measure",),
+    )
+    (row,) = run.meta["processes"]
+    assert row["looks"]["collection_step"] == 1

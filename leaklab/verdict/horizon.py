@@ -1,0 +1,83 @@
+"""Bounded for how long: what a verdict of ``bounded`` leaves open over the time that is asked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leaklab.analysis.long_series import long_series
+from leaklab.analysis.series import HEAP
+from leaklab.present.formatting import amount, span_text
+from leaklab.resources import material
+from leaklab.verdict.judge import Verdict, reconsidered
+from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, ResourceVerdict
+from leaklab.verdict.time_left import duration_text
+
+if TYPE_CHECKING:
+    from leaklab.store import RunData
+
+# Growth over the horizon matters from this share of what is there now, or from the resource's own
+# material amount where that is more.
+LEVEL_SHARE = 0.1
+
+
+def within(verdict: Verdict, data: RunData, horizon_seconds: float) -> Verdict:
+    """Return the verdict for a program that is to run for ``horizon_seconds`` at this pace.
+
+    A bounded resource whose largest growth that was not excluded would matter by then becomes
+    inconclusive, with how much longer to record. Marks are turned into seconds by the pace of the
+    untraced pass.
+    """
+    resources = tuple(
+        _of_run(entry, verdict.resource("rss_bytes", entry.role), data, horizon_seconds)
+        for entry in verdict.resources
+    )
+    if verdict.verdict != BOUNDED:
+        return replace(verdict, resources=resources)
+    return reconsidered(verdict, resources)
+
+
+def _of_run(
+    entry: ResourceVerdict, resident: ResourceVerdict | None, data: RunData, horizon_seconds: float
+) -> ResourceVerdict:
+    series = long_series(data, "rss_bytes", role=entry.role)
+    if len(series) < 2 or series.attrs["unit"] != entry.unit:
+        series = long_series(data, entry.name, role=entry.role)
+    if len(series) < 2 or series.attrs["unit"] != entry.unit:
+        return entry
+    span_x = float(np.ptp(series["x"]))
+    span_seconds = float(np.ptp(series["time_seconds"])) if entry.unit == "iteration" else span_x
+    if not (span_x > 0 and span_seconds > 0):
+        return entry
+    horizon_x = horizon_seconds * span_x / span_seconds
+    # A heap of a megabyte may well grow by one in a process of fifty.
+    level = resident.last if entry.name == HEAP and resident is not None else entry.last
+    return over(entry, horizon_x, span_x, duration_text(horizon_seconds), level=level)
+
+
+def over(
+    entry: ResourceVerdict, horizon_x: float, span_x: float, words: str, *, level: float
+) -> ResourceVerdict:
+    """Return the verdict on a resource over ``horizon_x`` more of x, after a run of ``span_x``.
+
+    ``words`` name the horizon in the reason; ``level`` is what growth is held against.
+    """
+    if entry.verdict != BOUNDED or not math.isfinite(entry.excluded):
+        return entry
+    could = entry.excluded * horizon_x
+    matters = max(material(entry.name), LEVEL_SHARE * max(level, 0.0))
+    if could <= matters:
+        return replace(
+            entry, reason=f"{entry.reason}; at most {amount(entry.name, could)} more in {words}"
+        )
+    # The error of a slope falls with the length of the run to the power of three halves.
+    more = span_x * ((could / matters) ** (2 / 3) - 1)
+    why = (
+        f"{entry.reason}; but in {words} growth of up to {amount(entry.name, could)} would not "
+        f"have shown, and {amount(entry.name, matters)} would matter; record "
+        f"{span_text(more, entry.unit)} more"
+    )
+    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=more)
