@@ -433,8 +433,9 @@ def test_a_target_that_closes_every_descriptor(how: str, tmp_path: Path) -> None
     assert recorded.values(run, "rss_bytes")
     assert run.samples["mark"].max() == 20
     # The stream is none of what the target closes.
-    assert run.snapshots["mark"].max() == 20
-    assert run.snapshots["exact"].all()
+    at_marks = run.snapshots.dropna(subset=["mark"])
+    assert at_marks["mark"].max() == 20
+    assert at_marks["exact"].all()
 
 
 def test_a_line_that_was_hung_up_is_not_listened_to(
@@ -636,8 +637,9 @@ def test_a_target_has_the_descriptors_it_would_have_had(
     # Both outlive the closing: the line, which is not opened again, and the stream.
     assert hellos == ["start"]
     if pass_name == "explain":
-        assert run.snapshots["mark"].max() == 10
-        assert run.snapshots["exact"].all()
+        at_marks = run.snapshots.dropna(subset=["mark"])
+        assert at_marks["mark"].max() == 10
+        assert at_marks["exact"].all()
 
 
 def test_a_taken_port_is_tried_again(tmp_path: Path) -> None:
@@ -775,11 +777,11 @@ def test_a_heap_reader_that_hangs_in_the_middle_of_a_unit_of_work(
     assert (run.meta["state"], ended["stopped_by"], ended["exit_status"]) == ("complete", None, 7)
     (event,) = [event for event in run.meta["events"] if event["kind"] == "untraced"]
     assert "heap reader does not answer: it hangs" in event["text"]
-    assert len(run.snapshots) == 1
+    assert run.snapshots["mark"].dropna().tolist() == [1]
 
 
 def test_no_reader_at_all_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: HeapReader) -> None:
+    def fail(self: HeapReader, folder: str) -> None:
         raise OSError("no more processes")
 
     monkeypatch.setattr(HeapReader, "__init__", fail)
