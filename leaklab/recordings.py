@@ -104,6 +104,8 @@ def _settings(
         raise UsageError(f"unknown option: {unknown[0]}; allowed: {allowed}")
     identity = {key: value for key, value in options.items() if key not in _NO_IDENTITY}
     folder = Path(options.get("cwd") or Path.cwd())
+    # Whoever has named the passes wants them, whatever becomes of the first.
+    options.setdefault("after_failure", "passes" in options)
     settings = RecordOptions(
         command=argv,
         name=name,

@@ -27,8 +27,13 @@ PATHS = {
     "functools.partial": "__main__.PARTIAL.args → tuple item → __main__.Thing",
     "itertools": "__main__.CYCLE → list → list item → __main__.Thing",
     "C extension object": "__main__.GETTER → tuple → tuple item → __main__.Thing",
+    "field of an untracked C object": "__main__.STAMP → native field of datetime.datetime.table",
+    "cycle through an untracked C object": (
+        "held by native code: __main__.Zone in a native field of datetime.datetime.table"
+    ),
     "bound method": "__main__.METHOD.__self__",
     "signal handler": "signal SIGUSR2.args → tuple item → __main__.Thing",
+    "fork hook": "at-fork → list item → functools.partial.args → tuple item → __main__.Thing",
     "other module": "app_cache.CACHE[page]",
     "local of a running thread": "thread job-#: run_job() → local lingering",
     "threading.Timer": "local self.args → list item → __main__.Thing",

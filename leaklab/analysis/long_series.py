@@ -36,6 +36,11 @@ BINS = 48
 LEAST_FIGURES_A_PERIOD = 12
 # The course seen in every other period must be that of the rest, or it is chance.
 LEAST_AGREEMENT = 0.5
+# Before that it shows as waves of a whole and of half a day that are this share of all unrest.
+WAVES = (1, 2)
+LEAST_WAVE_SHARE = 0.5
+# A day is seen when so much of it was: its end may be cut off as that of the work.
+LEAST_SEEN = 0.9
 CPU = "gauge:cpu_percent"
 # Below this share of its usual use of the processor a process is idle.
 IDLE_SHARE = 0.1
@@ -53,12 +58,14 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
     seconds. By time only: an end without work is cut off; what comes again every day (or week) is
     taken away.
     ``attrs``: without, what was taken out, in words; course, half the range of the daily course, 0
-    where there is none; now, where the last of several lives stands, NaN for one life; like, the
-    resource whose material growth counts, for memory under a name of its own.
+    where there is none; unseen, the range of a daily course that was not seen three times yet, so
+    that it was not taken away, 0 for none; missing, seconds until it will have been; now, where the
+    last of several lives stands, NaN for one life; like, the resource whose material growth counts,
+    for memory under a name of its own.
     """
     series = resource_series(data, name, role=role)
     without: list[str] = []
-    course, now = 0.0, math.nan
+    course, now, unseen, missing = 0.0, math.nan, 0.0, 0.0
     lives = lives_by_marks(data, name, role) if series.attrs["unit"] == "iteration" else []
     if len(lives) > 1:
         attrs = dict(series.attrs)
@@ -84,13 +91,13 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
                 y = y - found
                 course = max(course, float(np.ptp(found)) / 2)
                 without.append(f"beyond the {word} course")
+        unseen, missing = unseen_course(lives if len(lives) > 1 else [(x, y)], DAY_SECONDS)
         if without:
             attrs = dict(series.attrs)
             series = _frame(x, y)
             series.attrs.update(attrs)
-    series.attrs.update(without=without, course=course, now=now)
-    judged = (data.meta.get("import") or {}).get("judged") or ()
-    if name in judged and is_bytes(name):
+    series.attrs.update(without=without, course=course, unseen=unseen, missing=missing, now=now)
+    if "import" in data.meta and name.startswith("gauge:") and is_bytes(name):
         series.attrs["like"] = "rss_bytes"
     return series
 
@@ -182,8 +189,7 @@ def recurring(x: Floats, y: Floats, period: float) -> Floats | None:
     """
     if len(x) < LEAST_PERIODS * LEAST_FIGURES_A_PERIOD:
         return None
-    # The last figure stands for the time up to the next one; the ends may miss one bin.
-    covered = (x[-1] - x[0]) * len(x) / (len(x) - 1)
+    covered = covered_seconds(x)
     if covered < (LEAST_PERIODS - 1 / BINS) * period:
         return None
     figures_a_period = len(x) * period / covered
@@ -216,6 +222,53 @@ def recurring(x: Floats, y: Floats, period: float) -> Floats | None:
     centre = (np.arange(bins) + 0.5) * width
     result: Floats = np.interp((x - x[0]) % period, centre, course, period=period)
     return result
+
+
+def covered_seconds(x: Floats) -> float:
+    """Return how long figures at x stand for: the last one for the time up to the next."""
+    return float((x[-1] - x[0]) * len(x) / (len(x) - 1))
+
+
+def unseen_course(lives: list[tuple[Floats, Floats]], period: float) -> tuple[float, float]:
+    """Return the range of a course of ``period`` that was seen once or twice, and what is missing.
+
+    Once it was seen three times `recurring` takes it away. Before, its rise is no growth and its
+    fall hides growth. lives: (seconds, values) of each life, one after the other. (0, 0) where what
+    departs from a straight line is no wave of the period, and where the figures cover less than one
+    period. missing: seconds until it was seen three times.
+    """
+    begin = lives[0][0][0]
+    covered = sum(covered_seconds(x) for x, _ in lives if len(x) > 1)
+    if not LEAST_SEEN <= covered / period < LEAST_PERIODS - 1 / BINS:
+        return 0.0, 0.0
+    width = period / BINS
+    cells, ages, levels, whose = [], [], [], []
+    for number, (x, y) in enumerate(lives):
+        cell = ((x - begin) / width).astype(int)
+        place, at, count = np.unique(cell, return_inverse=True, return_counts=True)
+        cells.append(place)
+        ages.append(place - place[0])
+        levels.append(np.bincount(at, weights=y) / count)
+        whose.append(np.full(len(place), number))
+    level, turn = np.concatenate(levels), 2 * np.pi * np.concatenate(cells) / BINS
+    if len(level) < LEAST_FIGURES_A_PERIOD:
+        return 0.0, 0.0
+    each = np.concatenate(whose)[:, None] == np.arange(len(lives))
+    line = np.column_stack([each, np.concatenate(ages)]).astype(np.float64)
+    waves = np.column_stack([wave(k * turn) for k in WAVES for wave in (np.sin, np.cos)])
+    fitted = waves @ _fit(np.hstack([line, waves]), level)[-waves.shape[1] :]
+    unrest = level - line @ _fit(line, level)
+    beyond = fitted - line @ _fit(line, fitted)
+    # Warm-ups after restarts are unrest too, and no wave.
+    least = LEAST_WAVE_SHARE if len(lives) == 1 else 0.0
+    if not np.ptp(unrest) or float(beyond @ unrest) < least * float(unrest @ unrest):
+        return 0.0, 0.0
+    return float(np.ptp(fitted)), LEAST_PERIODS * period - covered
+
+
+def _fit(columns: Floats, values: Floats) -> Floats:
+    """The least-squares coefficients of columns."""
+    return np.asarray(np.linalg.lstsq(columns, values, rcond=None)[0], np.float64)
 
 
 def _by_phase(

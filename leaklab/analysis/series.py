@@ -64,13 +64,11 @@ def processes_of(data: RunData, role: str, pass_: str) -> dict[int, dict[str, An
 def untraced_pass(data: RunData) -> str:
     """The pass whose series are judged: its processes ran without the tracer.
 
-    The measure pass; where there was none, the pass with object graphs. A capture of memray has
-    one pass only, and what is in it was traced.
+    The measure pass; where there was none, the pass with object graphs. Where the heap was traced
+    and nothing else was recorded, as in a capture of memray, it is that pass after all.
     """
-    if (data.meta.get("command") or {}).get("capture"):
-        return "explain"
     passes = {entry.get("pass") for entry in data.meta.get("processes", ())}
-    return "graph" if "graph" in passes and "measure" not in passes else "measure"
+    return next((one for one in ("measure", "graph", "explain") if one in passes), "measure")
 
 
 def roles(data: RunData, pass_: str | None = None) -> list[str]:
@@ -98,10 +96,10 @@ def resource_series(
 
     Columns: x (marks ended in the role, or seconds), time_seconds, mark, value, quiescent.
     ``attrs``: unit ("iteration" or "second"), name, role, pass. ``heap_bytes`` always comes from
-    the explain pass, the others from the untraced one unless ``pass_`` names another. Empty where
-    nothing was measured.
+    the explain pass, the others from the untraced one unless ``pass_`` names another or only the
+    traced program told them. Empty where nothing was measured.
     """
-    pass_ = pass_ or untraced_pass(data)
+    pass_ = pass_ or _telling_pass(data, name, role)
     if name == HEAP:
         pass_ = "explain"  # noqa: S105
     points, unit, members = chosen_points(data, name, pass_, role)
@@ -120,6 +118,23 @@ def resource_series(
     if unit == "second":
         frame = frame.iloc[: work_end(value)]
     return _labelled(frame, unit, name, role, pass_)
+
+
+def _telling_pass(data: RunData, name: str, role: str) -> str:
+    """Return the pass a resource is judged in: the untraced one, where it was told there.
+
+    Without marks nobody asks a program what only it knows, its tasks: it tells at its exit. The
+    tracer's calls do ask, and the number of tasks is none the less.
+    """
+    untraced = untraced_pass(data)
+    resource = resources.find(name)
+    if resource is not None and resource.source == "interpreter" and len(data.samples):
+        points = data.samples[data.samples["name"] == name]
+        members = processes_of(data, role, untraced)
+        told = points["pass"].eq(untraced) & points["process"].isin(list(members))
+        if told.sum() <= len(members) and points["pass"].eq("explain").any():
+            return "explain"
+    return untraced
 
 
 def chosen_points(

@@ -108,7 +108,11 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
     )
     limits = parser.add_argument_group("limits")
     limits.add_argument(
-        "--duration", type=duration_seconds, metavar="DURATION", help="stop each pass after this"
+        "--duration",
+        type=duration_seconds,
+        metavar="DURATION",
+        help="stop each pass after this long, counted from the first mark or the start of the "
+        "drive; without either, from the start of the target",
     )
     limits.add_argument(
         "--graph-at",

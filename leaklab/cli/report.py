@@ -25,7 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Add where pages go and what they may show."""
     parser.add_argument(
-        "--output", metavar="FOLDER", help="folder for the pages (default: data/reports)"
+        "--output",
+        metavar="FOLDER",
+        help="folder for the pages (default: beside the store)",
     )
     parser.add_argument(
         "--confidential",
@@ -53,11 +55,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def output_folder(arguments: argparse.Namespace) -> Path:
     """Return the folder for the pages."""
-    from leaklab.store.location import data_folder
+    from leaklab.store.location import reports_folder
 
     if arguments.output and "://" in arguments.output:
         raise UsageError(f"pages need a local folder: {arguments.output}; copy them afterwards")
-    return Path(arguments.output or data_folder() / "reports")
+    return Path(arguments.output or reports_folder(arguments.store))
 
 
 def _open(text: str, store: str | None) -> Run:

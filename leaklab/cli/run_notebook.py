@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--output",
         metavar="URL",
         help="folder or bucket for the executed notebook, HTML and verdict.json "
-        "(default: data/reports)",
+        "(default: beside the store)",
     )
     parser.add_argument(
         "--resume", action="store_true", help="keep what an equal job has already done"
@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check the parameters, execute, render; print where the results are."""
     from leaklab.jobs import describe, notebook_parameters, run_notebook
-    from leaklab.store.location import data_folder
+    from leaklab.store.location import reports_folder
 
     if arguments.help_notebook:
         print(describe(notebook_parameters(arguments.notebook)))
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     result = run_notebook(
         arguments.notebook,
         given,
-        output_dir=arguments.output or str(data_folder() / "reports"),
+        output_dir=arguments.output or str(reports_folder(arguments.store)),
         store=arguments.store,
         resume=arguments.resume,
         cell_timeout_seconds=arguments.timeout,

@@ -48,6 +48,8 @@ _MATERIAL_BYTES = 1024
 _LEAST_PER_UNIT = 0.05
 # What hardly looks like a leak is told only where it gains this share of the largest group's bytes.
 _WEAK_SHARE = 0.2
+# Types of classes, which an import makes once. (Graphs may lack small objects such as functions.)
+_CLASS_TYPES = ("type", "abc.ABCMeta", "enum.EnumType", "enum.EnumMeta")
 _PASSES = ("explain", "graph", "measure")
 
 
@@ -165,12 +167,39 @@ def growth_by_path(
     last = paths[paths["dump"] == numbers[-1]].reset_index(drop=True)
     figures = _by_dump(paths, last["fingerprint"], numbers)
     table = last.copy()
-    table["growth_count"] = figures["count"][:, -1] - figures["count"][:, 0]
-    table["growth_shallow_bytes"] = figures["shallow_bytes"][:, -1] - figures["shallow_bytes"][:, 0]
-    table["growth_bytes"] = figures["retained_bytes"][:, -1] - figures["retained_bytes"][:, 0]
-    table["steady_count"] = _steady(figures["count"])
+    first = _first_dump(table, figures["count"])
+    every = np.arange(len(table))
+    for name, column in (
+        ("growth_count", "count"),
+        ("growth_shallow_bytes", "shallow_bytes"),
+        ("growth_bytes", "retained_bytes"),
+    ):
+        table[name] = figures[column][:, -1] - figures[column][every, first]
+    table["steady_count"] = _steady(figures["count"]) & _goes_on(figures["count"])
     table["steady_size"] = _steady(figures["shallow_bytes"])
     return table, window, unit
+
+
+def _first_dump(table: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
+    """Return the dump (column of ``counts``) from which on each path node's growth is counted.
+
+    The first; below a module that was imported later, or a class that it has got since (it was in
+    the middle of its import), the first that has it. What an import brings is no growth:
+    that is what comes to it afterwards.
+    """
+    in_module = (table["kind"] == "module").to_numpy()
+    parent = table["parent"].to_numpy(dtype=np.int64)
+    root = np.arange(len(table))  # of each node
+    global_ = root.copy()  # what hangs on the root above it
+    while (above := parent[root] >= 0).any():
+        global_[above] = root[above]
+        root[above] = parent[root[above]]
+    path = table["path"].to_numpy()
+    is_class = (table["type"].isin(_CLASS_TYPES) & (table["count"] == 1)).to_numpy()
+    is_class = is_class | (path == path[root])  # a module's own dict
+    source = np.where(is_class[global_], global_, root)
+    first: np.ndarray = np.argmax(counts[source] > 0, axis=1)
+    return np.where(in_module, first, 0)
 
 
 def _by_dump(
@@ -237,6 +266,12 @@ def _steady(values: np.ndarray) -> np.ndarray:
     """Whether each row (a path node, one column per dump) never fell, or seldom of many dumps."""
     kept: np.ndarray = (np.diff(values, axis=1) >= 0).mean(axis=1)
     return kept == 1 if values.shape[1] < 5 else kept >= 0.75
+
+
+def _goes_on(counts: np.ndarray) -> np.ndarray:
+    """Whether each row still grew from the last dump but one; with two it is not known."""
+    going: np.ndarray = counts[:, -1] > counts[:, -2]
+    return going if counts.shape[1] > 2 else np.ones(len(counts), dtype=bool)
 
 
 def _groups(table: pd.DataFrame) -> Iterable[_Group]:

@@ -50,8 +50,9 @@ def execute(
                 execution_timeout=timeout,
                 stdout_file=_Rewritten(progress) if progress else None,
                 stderr_file=_Lines(progress) if progress else None,
-                # Its warnings are about connections of machines we are not on.
-                extra_arguments=["--IPKernelApp.log_level=40"],
+                # Its warnings are about connections of machines we are not on, and its errors
+                # about the interrupt that every shutdown of a kernel begins with.
+                extra_arguments=["--IPKernelApp.log_level=50"],
             )
         except papermill.PapermillExecutionError as failure:
             error = f"{failure.ename}: {failure.evalue}"

@@ -15,13 +15,15 @@ _SMALL_LEVEL = 48
 _BLOCK = 16
 _LARGEST_POOLED = 512
 _MALLOC_BYTES = 8
+# How the walker calls a reference the collector is not told of (see leaklab.probe.graph_fields).
+_NATIVE_FIELD = "native field of "
 _DEFAULT_MODULES = frozenset(sys.stdlib_module_names)
 
 
 @dataclass(frozen=True)
 class Root:
     """Where a path starts. ``kind``: module, leaklab (a module of the probe), thread, task,
-    event loop, context, signal, atexit, garbage; made by the analysis: group (see
+    event loop, context, signal, atexit, at-fork, garbage; made by the analysis: group (see
     object_graph.grouped); found by it: class (held by its instances), native (held by native
     code), cycle (unreachable)."""
 
@@ -189,10 +191,23 @@ class ObjectGraph:
         held = held[np.argsort(referrers[held] > 0, kind="stable")]
         for group in (held[referrers[held] == 0], held[referrers[held] > 0]):
             self._search([Root("native", self._type(node), node, "") for node in group.tolist()])
+        self._search(self._field_roots())
         rest = left[~self._reached[left]]
         for node in rest.tolist():
             if not self._reached[node]:
                 self._search([Root("cycle", self._type(node), node, "")])
+
+    def _field_roots(self) -> list[Root]:
+        """What hangs on a field the collector does not know: no cycle through it is ever freed."""
+        texts = self.dump.texts
+        labels = [number for number, text in enumerate(texts) if text.startswith(_NATIVE_FIELD)]
+        edges = np.flatnonzero(np.isin(self.dump.label, labels) & ~self._reached[self.dump.target])
+        return [
+            Root("native", f"{self._type(node)} in a {texts[label]}", node, "")
+            for node, label in zip(
+                self.dump.target[edges].tolist(), self.dump.label[edges].tolist(), strict=True
+            )
+        ]
 
     def _class_roots(self) -> list[Root]:
         """Classes that only their instances hold: edges to the class are not in the dump."""

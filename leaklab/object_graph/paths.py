@@ -90,8 +90,12 @@ def dominator_tree(graph: ObjectGraph, dominator: np.ndarray, paths: PathTree) -
     return _Builder(graph, parent, label, root_step).build(levels)
 
 
-def path_table(tree: PathTree, retained: np.ndarray, limit: int) -> pd.DataFrame:
+def path_table(
+    tree: PathTree, retained: np.ndarray, limit: int, *, with_roots: bool = False
+) -> pd.DataFrame:
     """Return the path nodes worth telling, parents first, at most ``limit`` and their parents.
+
+    ``with_roots``: all roots as well, however small: whether one was there is told by it.
 
     Columns: node, parent (-1 at a root), kind (of the root), step, type, path (text), fingerprint
     (stable over dumps, processes and runs), count, shallow_bytes, retained_bytes.
@@ -99,6 +103,8 @@ def path_table(tree: PathTree, retained: np.ndarray, limit: int) -> pd.DataFrame
     worth = (tree.count >= _KEPT_COUNT) | (retained >= _KEPT_BYTES)
     kept = np.flatnonzero(worth)
     kept = kept[np.argsort(-retained[kept], kind="stable")][:limit]
+    if with_roots:
+        kept = np.union1d(kept, np.flatnonzero(tree.parent < 0))
     nodes = _with_parents(kept, tree.parent)
     texts = path_texts(tree, nodes)
     number = {node: place for place, node in enumerate(nodes.tolist())}

@@ -34,7 +34,9 @@ def dump_tables(dump: HeapDump, *, with_dominators: bool = True) -> dict[str, pd
     dominator = immediate_dominators(graph)
     retained = retained_bytes(graph, dominator)
     paths = path_tree(graph)
-    table = path_table(paths, retained_by_path(paths, retained, dominator), _MOST_PATHS)
+    table = path_table(
+        paths, retained_by_path(paths, retained, dominator), _MOST_PATHS, with_roots=True
+    )
     table.insert(0, "tree", "path")
     if with_dominators:
         holders = dominator_tree(graph, dominator, paths)

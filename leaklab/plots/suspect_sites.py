@@ -24,7 +24,7 @@ _CURVE_LEFT, _CURVE_WIDTH, _TEXT_LEFT = 0.60, 0.17, 0.79
 def suspects(run: RunLike, ax: Axes | None = None, limit: int = 8) -> Axes:
     """Draw the first suspects, a row each: name and place, share of all growth as a bar, live
     bytes over the run as a sparkline, growth and rate as text."""
-    table = worth_showing(run.suspects()).head(limit)
+    table = worth_showing(run).head(limit)
     height = ROW_INCHES * max(1, len(table)) + 0.25
     ax = ax or style.axes(9.0, height)
     if not len(table):
@@ -53,7 +53,7 @@ def _draw_row(ax: Axes, run: RunLike, suspect: Any, row: int, room_points: float
         alpha=0.22,
         gid=f"share {suspect.rank}",
     )
-    name = f"{suspect.rank}. {suspect.function}"
+    name = f"{suspect.number}. {suspect.function}"
     for text, y, bold in ((name, 0.26, True), (place(suspect) or "no file", 0.6, False)):
         ax.text(
             0.008,

@@ -11,6 +11,8 @@ from leaklab.resources import is_bytes, noun
 if TYPE_CHECKING:
     import pandas as pd
 
+    from leaklab.present.protocol import Suspected
+
 BYTE_SCALES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 # Longer spans than this are told in minutes, hours and days, and rates by the hour or day.
@@ -28,13 +30,24 @@ NOTABLE_SECONDS = 1.0
 LEAST_SHOWN_SHARE = 0.005
 
 
-def worth_showing(suspects: pd.DataFrame) -> pd.DataFrame:
-    """The suspects without those that grow by next to nothing beside the others.
+def worth_showing(run: Suspected) -> pd.DataFrame:
+    """Return the suspects to show, counted in a further first column: ``number``, from 1.
 
-    Nor with those that do not leak (they have no share) beside others that do.
+    None of a heap that is bounded: its sites have stopped. Of one that is not decided those that
+    are not decided either, if there are any. Left out is what grows by next to nothing beside the
+    others, and what does not leak (it has no share) beside others that do.
     """
-    shown = suspects[suspects["share"] >= LEAST_SHOWN_SHARE]
-    return shown if len(shown) else suspects.head(1)
+    shown = run.suspects()
+    heap = run.verdict().resource("heap_bytes", str(shown["role"].iloc[0])) if len(shown) else None
+    if heap is not None and heap.verdict == "bounded":
+        shown = shown.head(0)
+    elif heap is not None and heap.verdict == "inconclusive":
+        moving = shown[shown["evidence"] != "stopped"]
+        shown = moving if len(moving) else shown
+    large = shown[shown["share"] >= LEAST_SHOWN_SHARE]
+    shown = (large if len(large) else shown.head(1)).copy()
+    shown.insert(0, "number", range(1, len(shown) + 1))
+    return shown
 
 
 def amount(name: str, value: float, *, signed: bool = False) -> str:

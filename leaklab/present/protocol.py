@@ -65,6 +65,16 @@ class ShownComparison(Protocol):
         """One row per allocation site that leaks in either run."""
 
 
+class Suspected(Protocol):
+    """A run of which suspects are shown."""
+
+    def verdict(self) -> Any:
+        """Return the verdict."""
+
+    def suspects(self) -> pd.DataFrame:
+        """Return the allocation sites that keep growing."""
+
+
 class ShownRun(Protocol):
     """A recorded run with what the analysis says of it."""
 

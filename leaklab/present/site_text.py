@@ -19,6 +19,9 @@ SHOWN_CALLER_COUNT = 3
 SHOWN_HOLDER_COUNT = 3
 SHOWN_PATH_COUNT = 5
 SHOWN_ORIGIN_COUNT = 5
+# Of a long path so many steps at its beginning and at its end.
+SHOWN_END_COUNT = 3
+_ARROW = " → "
 LEAST_ORIGIN_SHARE = 0.05
 
 Row = Mapping[Any, Any]
@@ -38,24 +41,21 @@ def place_text(row: Row) -> str:
 def suspect_lines(run: ShownRun) -> Iterator[str]:
     """Yield the lines that allocate what stays: one row a leak, with its parts below it.
 
-    Nothing where the heap is bounded while something else leaks: then they are not to blame.
+    Where it is not decided whether it does, they are called so.
     """
-    suspects = run.suspects()
-    if not len(suspects) or _is_innocent(run, str(suspects["role"].iloc[0])):
+    suspects = worth_showing(run)
+    if not len(suspects):
         return
-    leaks = _by_group(worth_showing(suspects).to_dict("records"))[:SHOWN_SUSPECT_COUNT]
+    heap = run.verdict().resource("heap_bytes", str(suspects["role"].iloc[0]))
+    leaks = _by_group(suspects.to_dict("records"))[:SHOWN_SUSPECT_COUNT]
     paths = run.retention().to_dict("records")
     yield ""
-    yield "  suspects: where what stays is allocated"
-    for parts in leaks:
-        yield from _leak_lines(parts, paths)
-
-
-def _is_innocent(run: ShownRun, role: str) -> bool:
-    verdict = run.verdict()
-    heap = verdict.resource("heap_bytes", role)
-    leaks = any(resource.verdict == "leak" for resource in verdict.resources)
-    return leaks and heap is not None and heap.verdict == "bounded"
+    if heap is not None and heap.verdict != "leak":
+        yield "  candidates: where what grew is allocated; whether it goes on is not decided"
+    else:
+        yield "  suspects: where what stays is allocated"
+    for number, parts in enumerate(leaks, start=1):
+        yield from _leak_lines(number, parts, paths)
 
 
 def _by_group(rows: Sequence[Row]) -> list[list[Row]]:
@@ -68,7 +68,7 @@ def _by_group(rows: Sequence[Row]) -> list[list[Row]]:
     return list(leaks.values())
 
 
-def _leak_lines(parts: Sequence[Row], paths: Sequence[Row]) -> Iterator[str]:
+def _leak_lines(number: int, parts: Sequence[Row], paths: Sequence[Row]) -> Iterator[str]:
     row = parts[0]
     per = row.get("unit") or "iteration"
     shares = [part["share"] for part in parts if _is_number(part["share"])]
@@ -76,7 +76,7 @@ def _leak_lines(parts: Sequence[Row], paths: Sequence[Row]) -> Iterator[str]:
     rate = sum(part["rate"] for part in parts)
     live = sum(part["live_bytes"] for part in parts)
     yield (
-        f"  {row['rank']}. {place_text(row)}  {quantity(rate, 'heap_bytes')}/{per}, "
+        f"  {number}. {place_text(row)}  {quantity(rate, 'heap_bytes')}/{per}, "
         f"{quantity(live, 'heap_bytes')} live{share_text}"
     )
     yield from _source_lines(row)
@@ -104,8 +104,18 @@ def _holder_lines(parts: Sequence[Row], paths: Sequence[Row]) -> Iterator[str]:
 
 
 def path_text(path: object) -> str:
-    """Return a retention path for a sentence that says already that something is held."""
-    return safe(str(path).removeprefix("held by "))
+    """Return a retention path for a sentence that says already that something is held.
+
+    Of a long one (a chain of iterators, say) where it begins and where it ends.
+
+    >>> path_text("held by app.PIPE" + " → map" * 12 + " → list item → Row")
+    'app.PIPE → map → map → … 9 more … → map → list item → Row'
+    """
+    steps = safe(str(path).removeprefix("held by ")).split(_ARROW)
+    left = len(steps) - 2 * SHOWN_END_COUNT
+    if left > 1:
+        steps[SHOWN_END_COUNT:-SHOWN_END_COUNT] = [f"… {left} more …"]
+    return _ARROW.join(steps)
 
 
 def _caller_lines(row: Row) -> Iterator[str]:

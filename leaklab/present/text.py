@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leaklab.present.formatting import amount, kept_text
+from leaklab.present.formatting import amount, kept_text, worth_showing
 from leaklab.present.label_text import label_lines
 from leaklab.present.site_text import origin_lines, place_text, retention_lines, suspect_lines
 from leaklab.present.terminal import quantity, safe
@@ -79,8 +79,8 @@ def headline(run: ShownRun) -> list[str]:
         heap_leaks = any(r.name == "heap_bytes" and r.verdict == "leak" for r in verdict.resources)
         first = [] if heap_leaks else [line for line in origin_lines(run) if line[2:3].isdigit()]
         lines += first[:3] or [
-            f"  {row['rank']}. {place_text(row)}"
-            for row in run.suspects().head(3).to_dict("records")
+            f"  {row['number']}. {place_text(row)}"
+            for row in worth_showing(run).head(3).to_dict("records")
         ]
     return lines
 
@@ -127,7 +127,11 @@ def _circumstances(run: ShownRun) -> Iterable[str]:
             f"{safe(row['name'])} {amount(row['name'], row['value'] - row['after'])}"
             for row in given
         )
-        yield f"given back after the work, which is not judged: {amounts}"
+        leaks = run.verdict().verdict == "leak"
+        yield (
+            f"released only when it ended{', as every leak is' if leaks else ''}: {amounts}; "
+            "judged is the work before that"
+        )
     # What the user asked for (phases of a drive, a stop) is said already, or is no news.
     events = [event for event in meta["events"] if event.get("kind") not in ("phase", "stop")]
     # Each pass says the same again; once is enough.

@@ -21,6 +21,7 @@ from itertools import chain, filterfalse, starmap, tee
 from weakref import ref
 
 from . import unpatched
+from .graph_roots import FORK_HOOKS
 from .graph_signals import SignalsHeldBack, become_mortal
 
 # Imported before any copy is made: in the copy, another thread may hold the import lock for ever.
@@ -29,8 +30,6 @@ try:
 except ImportError:
     resource = None  # type: ignore[assignment]
 
-# Not select, which refuses descriptors from 1024 on.
-_poll = unpatched.original(select, "poll")
 _ANSWER = struct.Struct("=q")
 _ANSWER_SECONDS = 10.0
 _CLOSE_RANGE = 436  # the number of this system call, on every architecture of Linux
@@ -98,11 +97,11 @@ def _fork_twice(in_copy, kept_descriptor):
     for close in _closers(kept_descriptor):
         closed = map(close, closed)
     second, grandchild = tee(map(_libc.fork, closed))
-    hooks = [(list_, list(list_)) for list_ in _fork_hooks]
+    hooks = [(list_, list(list_)) for list_ in FORK_HOOKS]
     steps = chain(
-        starmap(list.clear, [(list_,) for list_ in _fork_hooks]),
+        starmap(list.clear, [(list_,) for list_ in FORK_HOOKS]),
         starmap(_before, _ONCE),
-        map(in_copy, map(_after_in_child, filterfalse(None, second))),
+        map(partial(in_copy, hooks), map(_after_in_child, filterfalse(None, second))),
         map(_libc._exit, filter(None, grandchild)),
         starmap(_after_in_parent, _ONCE),
         starmap(list.extend, hooks),
@@ -122,10 +121,10 @@ def _closers(kept_descriptor):
 
 def _answer(child, read_end):
     """Collect the child and return what the copy says its process id is."""
-    waiting = _poll()
+    waiting = unpatched.poll()
     waiting.register(read_end, select.POLLIN)
     ready = waiting.poll(_ANSWER_SECONDS * 1000)
-    said = os.read(read_end, _ANSWER.size) if ready else b""
+    said = unpatched.read(read_end, _ANSWER.size) if ready else b""
     # Nothing more is wanted of the child, and it may never end by itself: after the second fork it
     # is traced again, by a memray whose lock another thread may have held at the first.
     try:
@@ -139,19 +138,6 @@ def _answer(child, read_end):
     if len(said) != _ANSWER.size:
         raise OSError("the copy did not come up")
     return _ANSWER.unpack(said)[0]
-
-
-def _find_fork_hooks():
-    """Return the interpreter's lists of at-fork hooks: before, in the child, in the parent."""
-
-    def no_hook():
-        pass
-
-    os.register_at_fork(before=no_hook, after_in_child=no_hook, after_in_parent=no_hook)
-    return [one for one in gc.get_referrers(no_hook) if type(one) is list]
-
-
-_fork_hooks = _find_fork_hooks()
 
 
 def _thread_values():
@@ -176,15 +162,18 @@ def _thread_values():
     return values
 
 
-def _in_copy(work, limit_seconds, write_end, _=None):
+def _in_copy(work, limit_seconds, write_end, hooks, _=None):
     """In the grandchild: say so, drop everything of the target's, work, end."""
     status = 1
     try:
         os.setsid()  # a signal to the target's group is not meant for its copy
-        os.write(write_end, _ANSWER.pack(os.getpid()))
+        unpatched.write(write_end, _ANSWER.pack(os.getpid()))
         sys.setprofile(None)
         sys.settrace(None)
         become_mortal(limit_seconds)
+        for list_, held in hooks:  # where they belong, or the walk would find them with us
+            list_.extend(held)
+            held.clear()
         _let_go()
         if work():
             status = 0
@@ -200,11 +189,11 @@ def _let_go():
         highest = 65536
     os.closerange(0, highest + 1)
     for _ in range(3):
-        os.open(os.devnull, os.O_RDWR)
+        unpatched.open_file(os.devnull, os.O_RDWR)
     try:
         os.nice(10)
-        score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
-        os.write(score, b"1000")
+        score = unpatched.open_file("/proc/self/oom_score_adj", os.O_WRONLY)
+        unpatched.write(score, b"1000")
         os.close(score)
     except OSError:
         pass

@@ -4,6 +4,8 @@ import ctypes
 import os
 from array import array
 
+from . import unpatched
+
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _HEAD = 16  # where an object's own fields begin
 # Of the 64 bits the kernel tells of a page: in memory, or swapped out.
@@ -36,7 +38,7 @@ def _pages_there(pid, address, length):
     count = -(-length // _PAGE)
     found = 0
     try:
-        file = os.open("/proc/%d/pagemap" % pid, os.O_RDONLY)
+        file = unpatched.open_file("/proc/%d/pagemap" % pid, os.O_RDONLY)
     except OSError:
         return None
     try:

@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import os
 import signal
 import sys
 import threading
@@ -13,6 +14,19 @@ from .graph_types import attributes_of, frame_function, mro_of, text, type_name
 from .task_names import coroutine_name, own_name
 
 _THREAD_DICT = threading.Thread.__dict__["__dict__"].__get__
+
+
+def _find_fork_hooks():
+    """Return the interpreter's lists of at-fork hooks: before, in the child, in the parent."""
+
+    def no_hook():
+        pass
+
+    os.register_at_fork(before=no_hook, after_in_child=no_hook, after_in_parent=no_hook)
+    return [one for one in gc.get_referrers(no_hook) if type(one) is list]
+
+
+FORK_HOOKS = _find_fork_hooks()
 
 
 def running_frames():
@@ -43,7 +57,8 @@ def find_roots(objects, frames, copy):
     """Return the roots: (kind, name, object, label of the edge from the root to it).
 
     ``objects``: everything the collector tracks. Kinds: module, leaklab (a module of the probe),
-    thread (a running frame), task, event loop, context, signal, atexit, garbage.
+    thread (a running frame), task, event loop, context, signal, atexit, at-fork
+    (what os.register_at_fork was given), garbage.
     """
     found = []
     packages = (__name__.rpartition(".")[0], "leaklab.probe", "leaklab.door")
@@ -56,6 +71,7 @@ def find_roots(objects, frames, copy):
     found.extend(_signal_handlers())
     found.extend(_context())
     found.extend(_by_type(objects))
+    found.extend(("at-fork", "", one, "") for one in FORK_HOOKS)
     found.extend(("garbage", "gc.garbage", one, "") for one in gc.garbage)
     if copy:
         found.extend(_exit_callbacks(objects))

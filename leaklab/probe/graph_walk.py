@@ -18,7 +18,8 @@ The file: ``LLGRAPH1``, then chunks of a four-letter tag, a length (8 bytes) and
 
 Numbers are in the machine's byte order. Labels say what an edge means: ``.name`` an attribute,
 ``[name]`` a value under a short textual key, ``value``, ``key``, ``item``, ``local x``,
-``closure x``, ``default x``, ``contextvar x``, ``__dict__``.
+``closure x``, ``default x``, ``contextvar x``, ``__dict__``, ``native field of T``. What is no node
+is no target.
 """
 
 import gc
@@ -34,6 +35,7 @@ from itertools import chain, filterfalse
 from . import graph_types
 from .graph_arrays import NativeMemory, parts_of
 from .graph_bounds import bounds_of
+from .graph_fields import MOST_OBJECTS, fields_of, has_fields
 from .graph_output import KeyLabels, Output, Texts
 from .graph_roots import find_roots
 from .graph_types import InlineBytes, TypeFacts, frame_function, text
@@ -253,7 +255,14 @@ class _Walk:
         self._found.extend(map(found.__getitem__, new))
 
     def _walk_atom(self, facts, part, sizes):
-        pass
+        """Write what the fields of foreign objects may hold; who reads it knows the addresses."""
+        if len(part) > MOST_OBJECTS or not has_fields(facts.kind):
+            return
+        owners, held = fields_of(facts.kind, part)
+        label = self._texts.number("native field of " + facts.name)
+        self._tell_texts()
+        header = _EDGE.pack(len(owners), len(held), label)
+        self._out.chunk(b"EDGE", header, owners, array("I", [1]) * len(owners), held)
 
     def _walk_array(self, facts, part, sizes):
         for one in part:

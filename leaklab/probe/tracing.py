@@ -16,7 +16,7 @@ import memray
 
 from . import descriptors
 from .marker import BASE_BYTES, marker_bytes
-from .unpatched import Socket
+from .unpatched import Socket, open_file
 
 # memray's sink sends a buffer when PIPE_BUF bytes have come together. A traced allocation or free
 # takes two bytes at the very least, so this many pairs push the marker out for certain.
@@ -109,7 +109,7 @@ def _occupy_low_descriptors() -> List[int]:
     taken: List[int] = []
     try:
         while not taken or taken[-1] < _LOW_DESCRIPTORS:
-            taken.append(os.open(os.devnull, os.O_RDONLY))
+            taken.append(open_file(os.devnull, os.O_RDONLY))
     except OSError:
         # A low RLIMIT_NOFILE: the stream then gets whatever number is left.
         while len(taken) > 1:

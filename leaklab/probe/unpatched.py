@@ -11,13 +11,14 @@ asked for what it has replaced.
 import _socket
 import _thread
 import os
+import select
 import sys
 import time
 
 
 def original(module, name):
     """Return the function ``name`` of ``module`` as the interpreter brought it."""
-    found = getattr(module, name)
+    found = getattr(module, name, None)  # eventlet removes what it cannot replace
     if type(found) is type(len) or (
         isinstance(found, type) and found.__module__ == module.__name__
     ):
@@ -38,6 +39,11 @@ sleep = original(time, "sleep")
 monotonic = original(time, "monotonic")
 thread_time = original(time, "thread_time")
 waitpid = original(os, "waitpid")
+read = original(os, "read")
+write = original(os, "write")
+open_file = original(os, "open")
+# Not select, which refuses descriptors from 1024 on.
+poll = original(select, "poll")
 # The class behind `socket.socket`, which is what is patched.
 Socket = _socket.socket
 

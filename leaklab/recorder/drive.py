@@ -98,6 +98,11 @@ class Drive:
         return False
 
     @property
+    def has_begun(self) -> bool:
+        """Whether the target was found ready, and is under load or was."""
+        return self._started_count > 0
+
+    @property
     def loaded_until_seconds(self) -> float | None:
         """When the last round ended, or one failed; None before."""
         return self._idle_since

@@ -194,6 +194,8 @@ class GraphDumps:
 
     def _drop_needless(self, process: int, places: tuple[float, ...]) -> None:
         mine = [one for one in self._dumps if one.process == process and one.problem is None]
+        if not mine:
+            return  # the first could not be taken
         by_mark = all(one.mark is not None for one in mine)
         at = {one: float((one.mark if by_mark else None) or one.time_seconds) for one in mine}
         last = max(at.values(), default=0.0)

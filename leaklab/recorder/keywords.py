@@ -13,6 +13,7 @@ class RecordKeywords(TypedDict, total=False):
     cwd: str | None
     env: Mapping[str, str] | None
     passes: Sequence[str] | None
+    after_failure: bool
     interval_seconds: float | None
     duration_seconds: float | None
     limit_memory_bytes: int | None
@@ -43,5 +44,6 @@ class RecordKeywords(TypedDict, total=False):
     until_decided: bool
     traced_window_seconds: float | None
     horizon_seconds: float | None
+    expected_mark_count: int | None
     cells: Mapping[str, Sequence[str]]
     case: Mapping[str, Any] | None

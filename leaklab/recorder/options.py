@@ -32,6 +32,8 @@ class RecordOptions:
         object graphs are taken), "graph" (object graphs and series, no tracing: next to no cost);
         and, to try what gives memory back: "trim" (series, malloc_trim(0) called at marks), "mmap"
         (series, MALLOC_MMAP_THRESHOLD_=65536 in the environment).
+    after_failure:
+        Run the later passes also where the target failed in the first before any work was seen.
     graphs:
         How object graphs are taken at a few marks: "fork" (from a copy of the process), "here"
         (in the target, which waits: where a copy is unsafe), or "never".
@@ -40,7 +42,8 @@ class RecordOptions:
     interval_seconds:
         Between samples; None adapts (20 ms at first, wider as the run gets longer).
     duration_seconds:
-        The target is stopped after this long, in each pass.
+        In each pass the target is stopped after this long, counted from the first mark or from the
+        start of the drive, and from the start of the target where neither is to be expected.
     limit_memory_bytes:
         The target is stopped when its processes together hold more than this.
     graph_at_share:
@@ -82,6 +85,8 @@ class RecordOptions:
         allocate. Allocations from before are not seen.
     horizon_seconds:
         How long the program is to run: what counts as bounded must be so for as long.
+    expected_mark_count:
+        How many units of work the command is known to mark: looks that cost are planned by it.
     cells:
         What a notebook's cells are called, and their text, by the file name they were compiled
         with: those files do not exist.
@@ -96,6 +101,7 @@ class RecordOptions:
     cwd: str | None = None
     env: Mapping[str, str] | None = None
     passes: Sequence[str] = PASSES[:2]
+    after_failure: bool = False
     interval_seconds: float | None = None
     duration_seconds: float | None = None
     limit_memory_bytes: int | None = None
@@ -127,6 +133,7 @@ class RecordOptions:
     until_decided: bool = False
     traced_window_seconds: float | None = None
     horizon_seconds: float | None = None
+    expected_mark_count: int | None = None
     cells: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fingerprint: str | None = None
     case: Mapping[str, Any] | None = None
@@ -146,6 +153,7 @@ class RecordOptions:
             "limit_memory_bytes",
             "limit_disk_bytes",
             "drive_round_count",
+            "expected_mark_count",
             "graph_limit_seconds",
         ):
             _check_positive(name, getattr(self, name))

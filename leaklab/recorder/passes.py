@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from leaklab.recorder.command import Command
-from leaklab.recorder.drive import Drive, drive_command
+from leaklab.recorder.drive import READY_SECONDS, Drive, drive_command
 from leaklab.recorder.heap.stream import StackTable
 from leaklab.recorder.interruption import Interruption
 from leaklab.recorder.options import RecordOptions
@@ -37,6 +37,8 @@ SAMPLE_COUNT = 512
 FIXED_SAMPLE_COUNT = 20_000
 # What the main process leaves behind is given this long to end by itself.
 LEFT_BEHIND_SECONDS = 2.0
+# A shell tells by larger ones that a signal has ended the program.
+LARGEST_OWN_STATUS = 128
 KILLED_SECONDS = 2.0
 
 
@@ -85,6 +87,24 @@ class PassResult:
     told_mark_counts: dict[str, int]
     #: by role, how many processes have ended within a second
     short_counts: dict[str, int]
+    #: whether a drive had put it under load
+    was_driven: bool = False
+
+    @property
+    def failed_status(self) -> int | None:
+        """Exit status of a target that failed of itself before any work was seen, else None.
+
+        Marks and a load are work, and want of memory is what is looked for: there another pass
+        tells more. So it may of what was killed.
+        """
+        row = self.rows[0]
+        status = row["exit_status"] or 0
+        said = str(row["stderr_tail"] or "").strip().splitlines()[-1:]
+        wanted_memory = any("MemoryError" in line for line in said)
+        marked = any(process["mark_count"] for process in self.processes)
+        worked = marked or self.was_driven or wanted_memory
+        failed = 0 < status <= LARGEST_OWN_STATUS and row["stopped_by"] is None
+        return status if failed and not worked else None
 
 
 class PassRecorder:
@@ -109,6 +129,7 @@ class PassRecorder:
         *,
         expected_mark_counts: Mapping[str, int],
         short_counts: Mapping[str, int],
+        marks_expected: bool = False,
         ticks: bool = False,
         decider: Callable[[str, float | None], Decider] | None = None,
     ) -> None:
@@ -155,6 +176,8 @@ class PassRecorder:
         self._heeded_count = 0
         self._main_ended_seconds: float | None = None
         self._in_background = False
+        self._work_began_seconds: float | None = None
+        self._marks_expected = marks_expected
         self._due: dict[str, float] = {}
         self._wants_window = name == "graph" and options.traced_window_seconds is not None
         self._window_end_seconds: float | None = None
@@ -243,6 +266,8 @@ class PassRecorder:
             return
         pids = [tracked.pid for tracked in self._table.alive()]
         over = drive.step(now, pids, self._conversation.stream_ports)
+        if drive.has_begun and self._work_began_seconds is None:
+            self._work_began_seconds = now
         if drive.loaded_until_seconds is not None:
             self._table.work_over(drive.loaded_until_seconds)
         if over:
@@ -348,7 +373,7 @@ class PassRecorder:
         if self._target.stopping:
             self._target.continue_stop(now)
             return
-        if options.duration_seconds is not None and now >= options.duration_seconds:
+        if options.duration_seconds is not None and now >= self._latest(options.duration_seconds):
             self._stop("duration", f"stopped after {options.duration_seconds:g} seconds")
             return
         if options.limit_memory_bytes is not None:
@@ -360,6 +385,19 @@ class PassRecorder:
             used = self._writer.size_bytes + self._target.size_bytes
             if used > options.limit_disk_bytes:
                 self._stop("limit-disk", f"stopped at {used} bytes on disk")
+
+    def _latest(self, duration_seconds: float) -> float:
+        """Return when the target has had its time: its start is no work, and takes longer traced.
+
+        Marks that do not come although they did in the pass before are waited for as long as a
+        service that is to be put under load.
+        """
+        if self._work_began_seconds is None and any(one.mark_count for one in self._table.alive()):
+            self._work_began_seconds = self._now()
+        if self._work_began_seconds is not None:
+            return self._work_began_seconds + duration_seconds
+        awaited = self._drive is not None or self._marks_expected
+        return max(duration_seconds, 2 * READY_SECONDS if awaited else 0.0)
 
     def _stop(self, by: str, text: str) -> None:
         if self._stopped_by is None:
@@ -506,6 +544,7 @@ class PassRecorder:
             why_no_heap=self._why_no_heap(),
             told_mark_counts=told,
             short_counts=dict(self._table.short_counts),
+            was_driven=self._drive is not None and self._drive.has_begun,
         )
 
     def _looks(self) -> dict[str, Any]:

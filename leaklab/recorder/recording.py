@@ -22,6 +22,7 @@ from leaklab.recorder.interruption import Interruption
 from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.passes import Decider, PassRecorder, PassResult
 from leaklab.recorder.processes import limits as control_group
+from leaklab.recorder.processes.table import MAIN
 from leaklab.recorder.sources import store_sources
 from leaklab.recorder.stdin import Stdin
 from leaklab.recorder.watching import watched_meta
@@ -127,8 +128,9 @@ def _run_passes(
                 stdin,
                 progress,
                 interruption,
-                expected_mark_counts=_expected_mark_counts(results),
+                expected_mark_counts=_expected_mark_counts(results, options),
                 short_counts=results[-1].short_counts if results else {},
+                marks_expected=any(one.told_mark_counts for one in results),
                 ticks=_ticks(name, results, options),
                 decider=decider,
             )
@@ -144,14 +146,24 @@ def _run_passes(
 
 
 def _why_not(name: str, results: list[PassResult], options: RecordOptions) -> str | None:
-    """Say why the explain pass cannot tell anything, from what the measure pass has seen."""
-    if name != "explain" or not results or results[0].why_no_heap is None:
+    """Say why a further pass cannot tell anything, from what those before have seen."""
+    if not results:
+        return None
+    status = results[-1].failed_status
+    if status and not options.after_failure:
+        return (
+            f"{name} pass skipped: the target had failed with exit status {status}; "
+            f"--passes {','.join(options.passes)} runs it all the same"
+        )
+    if name != "explain" or results[0].why_no_heap is None:
         return None
     return f"explain pass skipped: {results[0].why_no_heap}"
 
 
-def _expected_mark_counts(results: list[PassResult]) -> dict[str, int]:
+def _expected_mark_counts(results: list[PassResult], options: RecordOptions) -> dict[str, int]:
     """Return how many marks to expect by role, where the pass before has come to its end."""
+    if options.expected_mark_count is not None:
+        return {MAIN: options.expected_mark_count}
     if not results or results[-1].rows[0]["stopped_by"] is not None:
         return {}
     return results[-1].told_mark_counts

@@ -46,7 +46,7 @@ def curves(runs: Sequence[RunLike]) -> Any:
 
 def suspects(run: RunLike) -> Any:
     """The suspects with their curves as markup."""
-    table = worth_showing(run.suspects()).head(8)
+    table = worth_showing(run).head(8)
     ax = style.detached_axes(9.0, suspect_sites.ROW_INCHES * len(table) + 0.25)
     plots.suspects(run, ax)
     parts = [

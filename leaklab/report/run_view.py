@@ -26,9 +26,7 @@ _OUTPUT_LIMIT = 20_000
 def run_view(run: RunLike, *, figures: bool = True) -> dict[str, Any]:
     """The values of one run: verdict, resources, suspects, retention, facts; and its figures."""
     verdict, meta = run.verdict(), run.meta
-    suspects = [
-        _suspect(run, row) for row in table_rows(worth_showing(run.suspects()).head(_SUSPECT_COUNT))
-    ]
+    suspects = [_suspect(run, row) for row in table_rows(worth_showing(run).head(_SUSPECT_COUNT))]
     lines = {
         (row["role"], row["rank"]): f"{row['function']} {_place(row)}"
         for row in table_rows(run.suspects())
@@ -94,7 +92,6 @@ def _resource(entry: Any) -> dict[str, str]:
 
 def _suspect(run: RunLike, row: dict[str, Any]) -> dict[str, Any]:
     return {
-        "rank": row["rank"],
         "function": row["function"],
         "place": _place(row),
         "rate": units.rate_text("heap_bytes", row["rate"], row.get("unit") or "iteration"),
@@ -156,7 +153,6 @@ _HOW = {
 def _origin(row: dict[str, Any]) -> dict[str, Any]:
     """One line that made what is counted and grows, as a suspect is shown."""
     return {
-        "rank": row["rank"],
         "function": _text(row["function"]) or "not known",
         "place": _place(row),
         "rate": f"{units.rate_text(row['resource'], row['rate'], row['unit'])} ({row['kind']})",
@@ -188,7 +184,7 @@ def _path(row: dict[str, Any], lines: dict[Any, str]) -> dict[str, Any]:
 def _why_no_suspects(run: RunLike) -> str:
     if not len(run.data.snapshots):
         return "The heap was not traced in this run, so no line can be named."
-    return "No allocation site kept growing after warm-up."
+    return "No allocation site kept growing after warm-up: the live heap is bounded."
 
 
 def _why_no_retention(run: RunLike) -> str:

@@ -33,6 +33,19 @@ def default_store() -> str:
     return os.environ.get(STORE_VARIABLE) or str(data_folder() / "runs")
 
 
+def reports_folder(store: str | None = None) -> Path:
+    """Return the folder of the pages on the runs in ``store``: beside it, where it is a folder.
+
+    >>> reports_folder("out/runs"), reports_folder("soak")
+    (PosixPath('out/reports'), PosixPath('soak-reports'))
+    """
+    named = store or os.environ.get(STORE_VARIABLE)
+    if not named or "://" in named or archive_of(named):
+        return data_folder() / "reports"
+    folder = Path(named)
+    return folder.with_name("reports" if folder.name == "runs" else f"{folder.name}-reports")
+
+
 def safe_name(text: str) -> str:
     """Return ``text`` as one path component: letters, digits, ``.``, ``_`` and ``-`` only."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-")[:80] or "unnamed"

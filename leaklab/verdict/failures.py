@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import span_text
-from leaklab.verdict.resources import INCONCLUSIVE, ResourceVerdict
+from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, ResourceVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,11 +15,17 @@ if TYPE_CHECKING:
     from leaklab.store import RunData
 
 LOAD_FAILED = "the load failed"
+NOT_AT_WORK = "did not grow, but most of the time the target did nothing"
 # A target without marks that failed sooner had imported, and done no work yet.
 IMPORT_SECONDS = 2.0
 # Who ends by these was asked to, which is no failure; a shell tells of it in its exit status.
 ASKED_TO_END = ("SIGTERM", "SIGINT", "SIGHUP")
 ASKED_STATUSES = frozenset(128 + signal.Signals[name] for name in ASKED_TO_END)
+# Idle for this share of a pass that others have ended, and no shorter than that, it hung or waited.
+IDLE_SHARE = 0.5
+IDLE_SECONDS = 2.0
+# Who ends a pass by these cannot know whether the target was still at work.
+ENDED_FROM_OUTSIDE = ("interrupt", "duration")
 # A line of the target's is quoted up to this many characters.
 QUOTED_LENGTH = 300
 
@@ -48,11 +54,53 @@ def target_failure(data: RunData) -> str | None:
     return None
 
 
+def idleness(data: RunData) -> str | None:
+    """Return for how long the target had done nothing when its pass was ended, None where it had.
+
+    Nothing: no figure of any of its processes had changed, processor time among them. Where marks
+    tell what was done they are judged by, whatever came after the last.
+
+    >>> idleness(run.data)
+    "the target had done nothing for 58 of its 60 seconds when it was stopped: it hung, or waited"
+    """
+    if any(entry.get("mark_count") for entry in data.meta.get("processes") or ()):
+        return None
+    for entry in data.meta.get("passes") or ():
+        if entry.get("stopped_by") not in ENDED_FROM_OUTSIDE:
+            continue
+        samples = data.samples[data.samples["pass"] == entry["pass"]]
+        end = _stopped_seconds(data, entry["pass"])
+        samples = samples[samples["time_seconds"] <= end]
+        changed = samples.groupby(["process", "name"])["value"].diff().fillna(0.0) != 0
+        last = samples["time_seconds"][changed].max() if changed.any() else 0.0
+        idle = end - last
+        if idle > max(IDLE_SECONDS, IDLE_SHARE * end):
+            return (
+                f"the target had done nothing for the last {idle:.3g} of its {end:.3g} seconds "
+                "when it was stopped: it hung, or waited for work"
+            )
+    return None
+
+
+def _stopped_seconds(data: RunData, pass_: str) -> float:
+    for event in data.meta.get("events") or ():
+        if event.get("kind") == "stop" and event.get("pass") == pass_:
+            return float(event["time_seconds"])
+    return float(data.samples[data.samples["pass"] == pass_]["time_seconds"].max())
+
+
 def undecided_by(resources: Sequence[ResourceVerdict], data: RunData) -> list[ResourceVerdict]:
     """Return the verdicts with those inconclusive that a failure leaves undecided."""
     if load_failure(data) is not None:
         return [
             replace(entry, verdict=INCONCLUSIVE, reason=LOAD_FAILED, more_x=0.0)
+            for entry in resources
+        ]
+    if idleness(data) is not None:
+        return [
+            replace(entry, verdict=INCONCLUSIVE, reason=NOT_AT_WORK, more_x=0.0)
+            if entry.verdict == BOUNDED
+            else entry
             for entry in resources
         ]
     if target_failure(data) is None:
@@ -76,7 +124,7 @@ def of_run(verdict: str, reason: str, data: RunData) -> tuple[str, str]:
     load = load_failure(data)
     if load is not None:
         return INCONCLUSIVE, f"{LOAD_FAILED}: {load}"
-    failed = target_failure(data) if verdict == INCONCLUSIVE else None
+    failed = target_failure(data) or idleness(data) if verdict == INCONCLUSIVE else None
     return (verdict, reason) if failed is None else (verdict, failed)
 
 

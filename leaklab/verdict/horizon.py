@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leaklab.analysis.long_series import long_series
-from leaklab.analysis.series import HEAP
+from leaklab.analysis.series import HEAP, resource_series
 from leaklab.present.formatting import amount, span_text
 from leaklab.resources import material
 from leaklab.verdict.judge import Verdict, reconsidered
@@ -43,9 +42,9 @@ def within(verdict: Verdict, data: RunData, horizon_seconds: float) -> Verdict:
 def _of_run(
     entry: ResourceVerdict, resident: ResourceVerdict | None, data: RunData, horizon_seconds: float
 ) -> ResourceVerdict:
-    series = long_series(data, "rss_bytes", role=entry.role)
+    series = resource_series(data, "rss_bytes", role=entry.role)
     if len(series) < 2 or series.attrs["unit"] != entry.unit:
-        series = long_series(data, entry.name, role=entry.role)
+        series = resource_series(data, entry.name, role=entry.role)
     if len(series) < 2 or series.attrs["unit"] != entry.unit:
         return entry
     span_x = float(np.ptp(series["x"]))

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import fsspec
@@ -39,7 +41,9 @@ def outputs_of(result: NotebookResult) -> str:
         return str(json.dumps(json.load(file)["cells"]))
 
 
-def test_a_job_leaves_notebook_page_and_verdict_and_is_not_done_twice(tmp_path: Path) -> None:
+def test_a_job_leaves_notebook_page_and_verdict_and_is_not_done_twice(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     says = "import os, sys\nprint(os.environ['LEAKLAB_STORE'])\nprint('half', file=sys.stderr)"
     says += "\nprint('\\rdemo: 2 s', end='')"
     path = write(tmp_path, PARAMETERS, SHOW, says)
@@ -65,6 +69,8 @@ def test_a_job_leaves_notebook_page_and_verdict_and_is_not_done_twice(tmp_path: 
     assert result.exit_status(("leak",)) == 3
     assert result.exit_status(("inconclusive", "unexpected")) == 0
     assert "LEAKLAB_STORE" not in os.environ
+    # Its shutdown begins with an interrupt, which is nobody's business.
+    assert "KeyboardInterrupt" not in capfd.readouterr().err
 
     written = Path(result.verdict_file).stat().st_mtime_ns
     again = run_notebook(path, {"count": 7}, output_dir=tmp_path / "out", resume=True)
@@ -204,6 +210,17 @@ def test_papermill_with_this_engine_is_as_strict(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="job has no parameter: cuont; its parameters are"):
         papermill.execute_notebook(path, out, parameters={"cuont": 7}, **given)
     papermill.execute_notebook(path, out, parameters={"count": 7}, **given)
+    command = [sys.executable, "-m", "papermill", "--engine", "leaklab", "--no-progress-bar"]
+    done = subprocess.run(
+        [*command, "-p", "count", "70", str(path), str(tmp_path / "refused.ipynb")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    *_, said = done.stderr.splitlines()
+    assert said == "leaklab: parameter count: 70; allowed is int in 1..10"
+    assert "Traceback" not in done.stderr
     noted = json.loads(out.read_text())["metadata"]["leaklab"]
     assert noted["verdict"] == "leak"
     assert [run["run"] for run in noted["runs"]] == ["r7"]

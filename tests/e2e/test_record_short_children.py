@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,40 @@ FORKS = """
         os._exit(0)
     os.waitpid(child, 0)
 """
+
+
+# Processor time of the children: what else the machine does is none of it, nor what the tracer
+# takes in the program itself.
+COST = """
+    import resource, subprocess
+
+    for _ in range(300):
+        subprocess.run(["sh", "-c", "true"])
+    print(sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]))
+"""
+
+
+def test_short_commands_cost_little_more_than_bare(tmp_path: Path) -> None:
+    path = recorded.script(tmp_path, COST)
+    bare = subprocess.run([sys.executable, path], capture_output=True, text=True, check=True)
+    run = recorded.record(tmp_path, path, passes=("measure", "explain"), graphs="fork")
+    for entry in run.meta["passes"]:
+        assert float(entry["stdout_tail"]) < 1.5 * float(bare.stdout), entry["pass"]
+
+
+def test_a_short_process_is_not_copied_at_its_end(tmp_path: Path) -> None:
+    run = recorded.record(
+        tmp_path,
+        """
+        import subprocess, sys
+        for _ in range(12):
+            subprocess.run([sys.executable, "-c", "pass"])
+        """,
+        passes=("measure", "explain"),
+        graphs="fork",
+    )
+    roles = {row["process"]: row["role"] for row in run.meta["processes"]}
+    assert {roles[number] for number in run.graph_dumps["process"]} == {"main"}
 
 
 @pytest.mark.slow

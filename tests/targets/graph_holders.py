@@ -9,6 +9,7 @@ import asyncio
 import atexit
 import collections
 import contextvars
+import datetime
 import functools
 import importlib.util
 import itertools
@@ -139,9 +140,21 @@ logging.getLogger("app").error("with %s", held("logging handler"))
 PARTIAL = functools.partial(print, held("functools.partial"))
 CYCLE = itertools.cycle([held("itertools")])
 next(CYCLE)
+
+
+class Zone(datetime.tzinfo):
+    def __init__(self, holder):
+        self.table = held(holder)
+
+
+STAMP = datetime.datetime(2026, 1, 1, tzinfo=Zone("field of an untracked C object"))
+ZONE = Zone("cycle through an untracked C object")
+ZONE.begun = datetime.datetime(2026, 1, 1, tzinfo=ZONE)
+del ZONE  # which frees nothing: the collector cannot see that the cycle is one
 GETTER = operator.methodcaller("x", held("C extension object"))
 METHOD = held("bound method", Owner()).__repr__
 signal.signal(signal.SIGUSR2, functools.partial(lambda one, *_: None, held("signal handler")))
+os.register_at_fork(after_in_child=functools.partial(lambda one: None, held("fork hook")))
 MODULE = types.ModuleType("app_cache")
 sys.modules["app_cache"] = MODULE
 MODULE.CACHE = {"page": held("other module")}

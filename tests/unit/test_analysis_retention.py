@@ -24,7 +24,9 @@ def run_of(data, marks=(10, 40, 70, 100), nodes=NODES, pass_="explain"):
     rows = []
     for dump, mark in enumerate(marks):
         for number, (path, parent, kind, type_, count, per_mark, size) in enumerate(nodes):
-            count += per_mark * mark
+            count = (count(dump) if callable(count) else count) + per_mark * mark
+            if not count:
+                continue
             size = size(mark) if callable(size) else size
             rows.append(
                 {
@@ -103,6 +105,42 @@ def test_a_site_that_no_object_explains_is_a_guess():
     row = retention(run_of(data)).iloc[0]
     assert row["suspect_ranks"] == [1]
     assert row["confidence"] == "low"
+
+
+def imported(nodes, dump):
+    """Return ``nodes`` as objects that are there from the dump with this number on."""
+    return [
+        (*node[:4], lambda at, count=node[4]: count * (at >= dump), *node[5:]) for node in nodes
+    ]
+
+
+IMPORTED = [
+    ("pandas", -1, "module", "module", 1, 0, 72),
+    ("pandas.DataFrame", 0, "module", "type", 1, 0, 40_000),
+    ("pandas.DataFrame → function", 1, "module", "function", 300, 0, 160),
+]
+HALF_IMPORTED = [("pandas", -1, "module", "module", 1, 0, 72), *imported(IMPORTED[1:], 2)]
+
+
+@pytest.mark.parametrize("nodes", [imported(IMPORTED, 2), HALF_IMPORTED, imported(IMPORTED, 3)])
+def test_what_an_import_brings_is_no_growth(nodes):
+    assert not len(retention(run_of(synthetic.run(), nodes=nodes)))
+
+
+def test_what_grows_in_a_module_that_was_imported_late_does():
+    late = [(*node[:5], 0, node[6]) for node in NODES[:2]]
+    nodes = [
+        *imported(late, 2),
+        # 30 pages at the dump at mark 70, 90 at mark 100.
+        (NODES[2][0], 1, "module", "app.Page", lambda at: [0, 0, 30, 90][at], 0, 400),
+    ]
+    (row,) = retention(run_of(synthetic.run(), nodes=nodes)).to_dict("records")
+    assert (row["accumulation_point"], row["growth_count"]) == ("app.cache.CACHE", 60)
+
+
+def test_what_has_stopped_is_not_told():
+    nodes = [(*NODES[2][:1], -1, "module", "app.Page", lambda at: min(at, 2) * 50, 0, 400)]
+    assert not len(retention(run_of(synthetic.run(), nodes=nodes)))
 
 
 def test_nothing_grows_nothing_is_told():

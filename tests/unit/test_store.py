@@ -15,6 +15,7 @@ import pytest
 from leaklab.errors import LeaklabError
 from leaklab.store import RunData, RunWriter, open_run
 from leaklab.store import writer as writer_module
+from leaklab.store.location import reports_folder
 from leaklab.store.schema import SCHEMA_VERSION, TABLES
 
 
@@ -207,3 +208,15 @@ def test_large_tables_are_compacted_in_row_groups(
         writer.append("samples", rows(100, start))
     writer.close()
     assert len(open_run(writer.path).samples) == 5000
+
+
+def test_pages_lie_beside_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data" / "runs").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LEAKLAB_STORE", raising=False)
+    assert reports_folder() == tmp_path / "data" / "reports"
+    assert reports_folder("s3://bucket/runs") == tmp_path / "data" / "reports"
+    assert reports_folder("out/runs") == Path("out/reports")
+    assert reports_folder("/srv/soak") == Path("/srv/soak-reports")
+    monkeypatch.setenv("LEAKLAB_STORE", "elsewhere")
+    assert reports_folder() == Path("elsewhere-reports")

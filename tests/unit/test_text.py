@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import synthetic
 
-from leaklab.present.formatting import amount
+from leaklab.present.formatting import amount, worth_showing
+from leaklab.present.site_text import path_text
 from leaklab.present.terminal import quantity
 from leaklab.present.text import run_text
 from leaklab.results.as_json import plain
@@ -85,3 +87,40 @@ def test_marks_that_were_asked_for_and_never_came_are_said() -> None:
     assert "saw nothing" not in run_text(run)
     run.meta["processes"][0]["mark_count"] = 0
     assert "no marks: --mark-on http saw nothing; figures are per second" in run_text(run)
+
+
+def test_of_a_long_path_both_ends_are_shown() -> None:
+    steps = ["app.PIPE", *["map"] * 12, "list item", "Row"]
+    assert path_text("held by " + " → ".join(steps)) == (
+        "app.PIPE → map → map → … 9 more … → map → list item → Row"
+    )
+    for count in (1, 6, 7):  # to leave out a single one spares nothing
+        short = " → ".join(steps[:count])
+        assert path_text(short) == short
+
+
+def test_only_what_is_not_bounded_has_suspects() -> None:
+    """A step that does not go on is no suspect; where nothing is decided it may be one."""
+    run = Run(synthetic.run(sites={"late": synthetic.step(60, 400_000, at=50)}))
+    assert run.verdict().verdict == "bounded" and len(run.suspects()) == 1
+    assert "late" not in run_text(run)
+    failed = {"events": [{"kind": "drive", "text": "it ended with status 1"}]}
+    run = Run(synthetic.run(sites={"late": synthetic.step(60, 400_000, at=50)}, meta=failed))
+    assert run.verdict().verdict == "inconclusive"
+    shown = run_text(run)
+    assert "  candidates: where what grew is allocated; whether it goes on is not decided" in shown
+    assert "  suspects" not in shown
+
+
+def test_suspects_are_counted_as_they_are_shown() -> None:
+    """Ten sites that gain next to nothing come first here, and are left out."""
+    few = {f"few{number}": synthetic.stairs(60, 40, every=20) for number in range(10)}
+    run = Run(synthetic.run(sites={"late": synthetic.step(60, 4_000_000, at=50), **few}))
+    suspects = run.suspects()
+    suspects["rank"] = suspects["rank"].to_numpy()[::-1]
+    vars(run)["_verdict"] = replace(
+        run.verdict(), resources=(), suspects=suspects.sort_values("rank", ignore_index=True)
+    )
+    assert list(run.suspects()["function"])[-1] == "late"
+    assert list(worth_showing(run)["number"]) == [1]
+    assert "  1. late  app.py" in run_text(run)

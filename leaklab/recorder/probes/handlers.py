@@ -143,7 +143,8 @@ class Conversation:
             self.note_untraced(tracked, f"memray is not installed; {how_to_add(tracked)}")
         if self._origins is not None:
             self._origins.begin(tracked)
-        tracked.trace_later = trace and self._many_short(tracked.role)
+        short = self._many_short(tracked.role)
+        tracked.trace_later = trace and short
         tracked.ticks = self._ticks or tracked.trace_later
         tick_seconds = IDLE_SNAPSHOT_SECONDS if self.traces else GRAPH_TICK_SECONDS
         if not self._ticks:
@@ -152,7 +153,8 @@ class Conversation:
             "options",
             f"ticks={tick_seconds}",
             f"trace={int(trace and not tracked.trace_later)}",
-            f"later={int(tracked.trace_later)}",
+            # What an audit watches is read from the first mark on.
+            f"later={int(short and self._watch_file is None)}",
             f"native={int(self._options.native)}",
             f"python_allocators={int(self._options.python_allocators)}",
             f"mark_share={self._options.mark_share}",
@@ -398,7 +400,8 @@ class Conversation:
             collected_seconds = float(done["seconds"]) if collected else 0.0
             figures.update(done.get("figures", {}))
         self._samples.told(tracked, now, figures)
-        if not tracked.told_mark_count:
+        # What likely ends within a second can hardly leak, and a copy would take longer than it.
+        if not tracked.told_mark_count and not tracked.trace_later:
             yield from self._graph(tracked, None, now, at_end=bool(message.get("at_end")))
         if not tracked.told_mark_count and now - tracked.started_seconds > IDLE_AFTER_SECONDS:
             yield from self._look_at_origins(tracked, now, None)

@@ -1,0 +1,80 @@
+"""How a pass ends: in time, before any work, or long after the target has stopped working."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import recorded
+
+from leaklab.results.run import Run
+
+BOTH = ("measure", "explain")
+
+
+def test_the_time_of_a_pass_begins_with_its_first_mark(tmp_path: Path) -> None:
+    """Its start is no work: the traced one takes longer here than the time that is allowed."""
+    data = recorded.record(
+        tmp_path,
+        """
+        import sys, time
+        from leaklab import mark
+        time.sleep(1.6 if "memray" in sys.modules else 0)
+        while True:
+            mark()
+            time.sleep(0.01)
+        """,
+        passes=BOTH,
+        duration_seconds=1.5,
+    )
+    assert [entry["stopped_by"] for entry in data.meta["passes"]] == ["duration"] * 2
+    # From the first mark on the whole time is left, whatever had gone before.
+    assert data.meta["passes"][1]["duration_seconds"] > 1.6 + 1.4
+    assert all(process["mark_count"] > 1 for process in data.meta["processes"])
+
+
+FAILS = {
+    "before its work": "raise SystemExit(3)",
+    "marked": "from leaklab import mark; mark(); raise SystemExit(3)",
+    "for want of memory": "raise MemoryError",
+}
+
+
+@pytest.mark.parametrize("how", FAILS)
+def test_no_second_pass_where_the_first_failed_before_its_work(tmp_path: Path, how: str) -> None:
+    data = recorded.record(tmp_path, FAILS[how], passes=BOTH)
+    skipped = [event["text"] for event in data.meta["events"] if event["kind"] == "skipped"]
+    if how == "before its work":
+        assert skipped == [
+            "explain pass skipped: the target had failed with exit status 3; "
+            "--passes measure,explain runs it all the same"
+        ]
+        assert "skipped: explain pass skipped" in str(Run(data))
+    assert len(data.meta["passes"]) == 2 - len(skipped)
+    assert bool(skipped) == (how == "before its work")
+
+
+def test_the_passes_that_were_asked_for_are_run(tmp_path: Path) -> None:
+    import leaklab as ll
+
+    path = recorded.script(tmp_path, "raise SystemExit(3)")
+    run = ll.record(path, store=tmp_path / "store", passes=BOTH, graphs="never")
+    assert [entry["pass"] for entry in run.meta["passes"]] == list(BOTH)
+
+
+def test_a_target_that_hangs_decides_nothing(tmp_path: Path) -> None:
+    data = recorded.record(
+        tmp_path,
+        """
+        import threading, time
+        for _ in range(10):
+            time.sleep(0.02)
+        threading.Event().wait()
+        """,
+        duration_seconds=3,
+    )
+    verdict = Run(data).verdict()
+    assert verdict.verdict == "inconclusive"
+    assert "the target had done nothing for the last 2." in verdict.reason
+    assert "when it was stopped: it hung, or waited for work" in verdict.reason
+    assert "bounded" not in {entry.verdict for entry in verdict.resources}
