@@ -303,7 +303,8 @@ def service_verdicts(name: str, leak: bool, minutes: float, folder: Path) -> dic
     load = exporter = None
     try:
         if name == "celery":
-            time.sleep(5)
+            while not list((folder / "door").glob("worker-*.json")):
+                time.sleep(0.2)
         else:
             one.wait()
         exporter = subprocess.Popen(
@@ -315,6 +316,11 @@ def service_verdicts(name: str, leak: bool, minutes: float, folder: Path) -> dic
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        while True:  # it loads its libraries first
+            with contextlib.suppress(OSError):
+                said_by_exporter(port)
+                break
+            time.sleep(0.2)
         load = Load(one, name)
         time.sleep(60 * minutes)
         told = said_by_door(folder / "door")
