@@ -53,8 +53,10 @@ report: $(STAMP) ## all cases at quick sizes, all notebooks, rendered into data/
 report-full: $(STAMP) ## the same at default sizes
 	$(BIN)/leaklab investigate --all --jobs $(JOBS)
 
+# Its settings ask nobody about news and look for no updates: no request leaves this machine.
 lab: $(STAMP) ## JupyterLab on the notebooks
-	$(BIN)/jupyter lab --LabApp.news_url=None notebooks/00-start-here.ipynb
+	$(BIN)/jupyter lab "--LabApp.app_settings_dir=$(CURDIR)/notebooks/automation/jupyterlab" \
+	  notebooks/00-start-here.ipynb
 
 test: $(TEST_STAMP) ## all tests, with lint and types
 	@$(MAKE) --no-print-directory lint
@@ -76,6 +78,7 @@ bench: $(BENCH_STAMP) ## overhead of each pass, import of captures, retention pa
 bench-detection: $(BENCH_STAMP) ## precision and recall on the corpus, beside other tools, and on the cases; a large run
 	$(BIN)/python benchmarks/detection.py --peers --catalogue
 	$(BIN)/python benchmarks/series.py
+	$(BIN)/python benchmarks/time_left.py
 	$(BIN)/python benchmarks/large_run.py
 
 calibrate: $(TEST_STAMP) ## choose the limits of the verdict on a series, and measure the errors they make
@@ -90,6 +93,9 @@ bench-tree: $(BENCH_STAMP) ## the interactive tree in a browser, beside other li
 soak: $(BENCH_STAMP) ## a long recording: memory of the recorder, size on disk
 	$(BIN)/python benchmarks/soak.py
 
+own-leaks: $(STAMP) ## leaklab under its own guard: 200 shows, 200 stores opened, 200 recordings
+	LEAKLAB_OWN_UNITS=200 $(BIN)/python -m pytest tests/e2e/test_own_leaks.py
+
 figure: $(STAMP) ## the figure in the README
 	$(BIN)/python data/figure.py
 
@@ -101,4 +107,4 @@ clean: ## remove recorded runs, reports and caches; the environment stays
 distclean: clean ## remove the environment too
 	rm -rf .venv
 
-.PHONY: help env report report-full lab test lint format bench bench-detection bench-guard bench-tree calibrate soak figure clean distclean
+.PHONY: help env report report-full lab test lint format bench bench-detection bench-guard bench-tree calibrate soak own-leaks figure clean distclean

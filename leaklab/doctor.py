@@ -170,6 +170,51 @@ def _programs() -> list[Finding]:
     ]
 
 
+def _notebooks() -> list[Finding]:
+    """Ask JupyterLab which interpreter its notebooks run in: it may be one without leaklab."""
+    try:
+        from jupyter_client.manager import KernelManager
+        from jupyterlab.commands import get_app_info
+
+        lab = get_app_info()
+        kernel = KernelManager(kernel_name=_KERNEL).format_kernel_cmd()[0]
+    except Exception as error:  # whatever is broken there, it is no reason to end here
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        again = f"{sys.executable} -m pip install --force-reinstall jupyterlab ipykernel"
+        return [Finding("jupyterlab", False, f"no notebooks: {why}", again)]
+    version = lab["version"]
+    if lab["static_data"] is None:
+        pages = f"{version}: its pages are not in {lab['app_dir']}"
+        return [Finding("jupyterlab", False, pages, "jupyter lab build")]
+    works = kernel == sys.executable or _can_import(kernel, "leaklab")
+    lacks = "" if works else ", which has no leaklab"
+    return [
+        Finding(
+            "jupyterlab",
+            works,
+            f"{version}: notebooks in {kernel}{lacks}",
+            f"{kernel} -m pip install leaklab",
+        )
+    ]
+
+
+_KERNEL = "python3"  # what leaklab's notebooks name
+
+
+def _can_import(python: str, module: str) -> bool:
+    try:
+        done = subprocess.run(
+            [python, "-c", f"import {module}"],
+            capture_output=True,
+            timeout=10,
+            stdin=subprocess.DEVNULL,
+            cwd=os.sep,  # not what happens to lie in this folder
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0
+
+
 def _program(name: str, serves: str, how: str) -> Finding:
     found = shutil.which(name)
     return Finding(
@@ -259,6 +304,7 @@ _CHECKS: tuple[Callable[[], list[Finding]], ...] = (
     _kernel,
     _attach,
     _programs,
+    _notebooks,
     _optional_packages,
     _interpreters,
 )

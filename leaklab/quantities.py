@@ -64,7 +64,7 @@ def share(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value <= 1:
-        raise UsageError(f"not a share: {text}; such as 90% is allowed, above 0 and up to 100%")
+        raise UsageError(f"not a share: {text}; write it as 90% or 0.9, above 0 and up to 100%")
     return value
 
 

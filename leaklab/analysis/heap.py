@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from leaklab.analysis.lives import longest_life
 from leaklab.analysis.looks import evenly
 from leaklab.analysis.series import (
     as_flags,
@@ -121,7 +122,7 @@ def _timeline(data: RunData, role: str) -> HeapTimeline | None:
     if not len(snapshots):
         return None
     members = processes_of(data, role, "explain")
-    snapshots = snapshots[snapshots["process"].isin(list(members))]
+    snapshots = snapshots[snapshots["process"].isin(longest_life(members))]
     snapshots = snapshots[within_work(snapshots, members)]
     if not len(snapshots):
         return None

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leaklab.analysis.series import processes_of, resource_series, untraced_pass, work_end
+from leaklab.analysis.lives import replaced_lives
+from leaklab.analysis.series import (
+    HEAP,
+    chosen_points,
+    processes_of,
+    resource_series,
+    untraced_pass,
+    work_end,
+)
 from leaklab.resources import is_bytes
 
 if TYPE_CHECKING:
@@ -28,6 +36,11 @@ BINS = 48
 LEAST_FIGURES_A_PERIOD = 12
 # The course seen in every other period must be that of the rest, or it is chance.
 LEAST_AGREEMENT = 0.5
+# Before that it shows as waves of a whole and of half a day that are this share of all unrest.
+WAVES = (1, 2)
+LEAST_WAVE_SHARE = 0.5
+# A day is seen when so much of it was: its end may be cut off as that of the work.
+LEAST_SEEN = 0.9
 CPU = "gauge:cpu_percent"
 # Below this share of its usual use of the processor a process is idle.
 IDLE_SHARE = 0.1
@@ -41,16 +54,26 @@ LONE_SHARE = 0.5
 def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame:
     """Return a resource of a role as it is judged; see :func:`resource_series` for the columns.
 
-    By time only: lives of a process that was restarted are joined by age, so that x is the age in
-    seconds; an end without work is cut off; what comes again every day (or week) is taken away.
+    Lives of a process that was replaced are joined by age, so that x is the age in marks or
+    seconds. By time only: an end without work is cut off; what comes again every day (or week) is
+    taken away.
     ``attrs``: without, what was taken out, in words; course, half the range of the daily course, 0
-    where there is none; now, where the last of several lives stands, NaN for one life; like, the
-    resource whose material growth counts, for memory under a name of its own.
+    where there is none; unseen, the range of a daily course that was not seen three times yet, so
+    that it was not taken away, 0 for none; missing, seconds until it will have been; now, where the
+    last of several lives stands, NaN for one life; like, the resource whose material growth counts,
+    for memory under a name of its own.
     """
     series = resource_series(data, name, role=role)
     without: list[str] = []
-    course, now = 0.0, math.nan
-    if series.attrs["unit"] == "second" and len(series) >= _LEAST_FIGURES:
+    course, now, unseen, missing = 0.0, math.nan, 0.0, 0.0
+    lives = lives_by_marks(data, name, role) if series.attrs["unit"] == "iteration" else []
+    if len(lives) > 1:
+        attrs = dict(series.attrs)
+        series = _frame(*joined_by_age(lives))
+        series.attrs.update(attrs)
+        now = float(lives[-1][1][-1])
+        without.append(f"by age over {len(lives)} lives")
+    elif series.attrs["unit"] == "second" and len(series) >= _LEAST_FIGURES:
         x, y = (series[key].to_numpy(np.float64) for key in ("x", "value"))
         lives = successive_lives(data, name, role)
         if len(lives) > 1:
@@ -68,13 +91,13 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
                 y = y - found
                 course = max(course, float(np.ptp(found)) / 2)
                 without.append(f"beyond the {word} course")
+        unseen, missing = unseen_course(lives if len(lives) > 1 else [(x, y)], DAY_SECONDS)
         if without:
             attrs = dict(series.attrs)
             series = _frame(x, y)
             series.attrs.update(attrs)
-    series.attrs.update(without=without, course=course, now=now)
-    judged = (data.meta.get("import") or {}).get("judged") or ()
-    if name in judged and is_bytes(name):
+    series.attrs.update(without=without, course=course, unseen=unseen, missing=missing, now=now)
+    if "import" in data.meta and name.startswith("gauge:") and is_bytes(name):
         series.attrs["like"] = "rss_bytes"
     return series
 
@@ -90,10 +113,10 @@ def _frame(x: Floats, y: Floats) -> pd.DataFrame:
 def successive_lives(data: RunData, name: str, role: str) -> list[tuple[Floats, Floats]]:
     """Return (seconds, values) of each process of a role where one followed the other.
 
-    Only of imported figures, whose file told the restarts; empty where processes of the role ran
+    Only of figures from outside, where restarts were seen; empty where processes of the role ran
     beside each other, which are summed instead.
     """
-    if "import" not in data.meta:
+    if "import" not in data.meta and data.meta.get("command", {}).get("kind") != "watched":
         return []
     members = processes_of(data, role, untraced_pass(data))
     samples = data.samples
@@ -112,12 +135,27 @@ def successive_lives(data: RunData, name: str, role: str) -> list[tuple[Floats, 
     return lives
 
 
+def lives_by_marks(data: RunData, name: str, role: str) -> list[tuple[Floats, Floats]]:
+    """Return (marks, values) of each life of a role whose workers were replaced, in their order."""
+    if name == HEAP:
+        return []  # told by the longest life alone
+    points, unit, members = chosen_points(data, name, untraced_pass(data), role)
+    numbers = replaced_lives(members) if unit == "iteration" else []
+    lives = []
+    for number in numbers:
+        rows = points[points["process"] == number]
+        if len(rows) >= _LEAST_FIGURES:
+            x, y = (rows[key].to_numpy(np.float64) for key in ("mark", "value"))
+            lives.append((x, y))
+    return lives
+
+
 def joined_by_age(lives: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
     """Return one course by age: at each age the mean change of the lives that reached it.
 
     Changes are joined, not levels: lives that end sooner, or start higher, make no step. The first
-    value is the mean of theirs; x is the age in seconds, evenly spaced, up to the second longest
-    life where the longest has less than half of all time to itself.
+    value is the mean of theirs; x is the age in marks or seconds, evenly spaced, up to the second
+    longest life where the longest has less than half of all time to itself.
     """
     steps = np.concatenate([np.diff(seconds) for seconds, _ in lives])
     steps = steps[steps > 0]
@@ -151,8 +189,7 @@ def recurring(x: Floats, y: Floats, period: float) -> Floats | None:
     """
     if len(x) < LEAST_PERIODS * LEAST_FIGURES_A_PERIOD:
         return None
-    # The last figure stands for the time up to the next one; the ends may miss one bin.
-    covered = (x[-1] - x[0]) * len(x) / (len(x) - 1)
+    covered = covered_seconds(x)
     if covered < (LEAST_PERIODS - 1 / BINS) * period:
         return None
     figures_a_period = len(x) * period / covered
@@ -185,6 +222,53 @@ def recurring(x: Floats, y: Floats, period: float) -> Floats | None:
     centre = (np.arange(bins) + 0.5) * width
     result: Floats = np.interp((x - x[0]) % period, centre, course, period=period)
     return result
+
+
+def covered_seconds(x: Floats) -> float:
+    """Return how long figures at x stand for: the last one for the time up to the next."""
+    return float((x[-1] - x[0]) * len(x) / (len(x) - 1))
+
+
+def unseen_course(lives: list[tuple[Floats, Floats]], period: float) -> tuple[float, float]:
+    """Return the range of a course of ``period`` that was seen once or twice, and what is missing.
+
+    Once it was seen three times `recurring` takes it away. Before, its rise is no growth and its
+    fall hides growth. lives: (seconds, values) of each life, one after the other. (0, 0) where what
+    departs from a straight line is no wave of the period, and where the figures cover less than one
+    period. missing: seconds until it was seen three times.
+    """
+    begin = lives[0][0][0]
+    covered = sum(covered_seconds(x) for x, _ in lives if len(x) > 1)
+    if not LEAST_SEEN <= covered / period < LEAST_PERIODS - 1 / BINS:
+        return 0.0, 0.0
+    width = period / BINS
+    cells, ages, levels, whose = [], [], [], []
+    for number, (x, y) in enumerate(lives):
+        cell = ((x - begin) / width).astype(int)
+        place, at, count = np.unique(cell, return_inverse=True, return_counts=True)
+        cells.append(place)
+        ages.append(place - place[0])
+        levels.append(np.bincount(at, weights=y) / count)
+        whose.append(np.full(len(place), number))
+    level, turn = np.concatenate(levels), 2 * np.pi * np.concatenate(cells) / BINS
+    if len(level) < LEAST_FIGURES_A_PERIOD:
+        return 0.0, 0.0
+    each = np.concatenate(whose)[:, None] == np.arange(len(lives))
+    line = np.column_stack([each, np.concatenate(ages)]).astype(np.float64)
+    waves = np.column_stack([wave(k * turn) for k in WAVES for wave in (np.sin, np.cos)])
+    fitted = waves @ _fit(np.hstack([line, waves]), level)[-waves.shape[1] :]
+    unrest = level - line @ _fit(line, level)
+    beyond = fitted - line @ _fit(line, fitted)
+    # Warm-ups after restarts are unrest too, and no wave.
+    least = LEAST_WAVE_SHARE if len(lives) == 1 else 0.0
+    if not np.ptp(unrest) or float(beyond @ unrest) < least * float(unrest @ unrest):
+        return 0.0, 0.0
+    return float(np.ptp(fitted)), LEAST_PERIODS * period - covered
+
+
+def _fit(columns: Floats, values: Floats) -> Floats:
+    """The least-squares coefficients of columns."""
+    return np.asarray(np.linalg.lstsq(columns, values, rcond=None)[0], np.float64)
 
 
 def _by_phase(

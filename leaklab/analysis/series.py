@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from leaklab import resources
+from leaklab.analysis.lives import longest_life
 from leaklab.analysis.looks import evenly, unmixed
 from leaklab.analysis.work import within_work
 
@@ -63,13 +64,11 @@ def processes_of(data: RunData, role: str, pass_: str) -> dict[int, dict[str, An
 def untraced_pass(data: RunData) -> str:
     """The pass whose series are judged: its processes ran without the tracer.
 
-    The measure pass; where there was none, the pass with object graphs. A capture of memray has
-    one pass only, and what is in it was traced.
+    The measure pass; where there was none, the pass with object graphs. Where the heap was traced
+    and nothing else was recorded, as in a capture of memray, it is that pass after all.
     """
-    if (data.meta.get("command") or {}).get("capture"):
-        return "explain"
     passes = {entry.get("pass") for entry in data.meta.get("processes", ())}
-    return "graph" if "graph" in passes and "measure" not in passes else "measure"
+    return next((one for one in ("measure", "graph", "explain") if one in passes), "measure")
 
 
 def roles(data: RunData, pass_: str | None = None) -> list[str]:
@@ -103,26 +102,12 @@ def resource_series(
     pass_ = pass_ or _telling_pass(data, name, role)
     if name == HEAP:
         pass_ = "explain"  # noqa: S105
-        points = data.snapshots
-        points = points.assign(value=points["live_bytes"]) if len(points) else points
-    else:
-        points = data.samples[data.samples["name"] == name] if len(data.samples) else data.samples
-    members = processes_of(data, role, pass_)
-    if len(points):
-        keep = points["pass"].eq(pass_) & points["process"].isin(list(members))
-        points = points[keep & points["value"].notna()]
-        points = points[within_work(points, members)]
+    points, unit, members = chosen_points(data, name, pass_, role)
     if not len(points):
         return _frame(np.empty(0), np.empty(0), np.empty(0), np.empty(0), np.empty(0, bool)).pipe(
             _labelled, "second", name, role, pass_
         )
-    points = points.sort_values("time_seconds", kind="stable")
-    marks = as_floats(points["mark"])
-    quiescent = as_flags(points["quiescent"])
-    exact = as_flags(points["exact"]) if name == HEAP else np.ones(len(points), bool)
-    selected, unit = choose_points(marks, exact, quiescent, as_floats(points["time_seconds"]))
-    selected[selected] = _even(points[selected], quiescent[selected], unit, members, name)
-    points, marks, quiescent = points[selected], marks[selected], quiescent[selected]
+    marks, quiescent = as_floats(points["mark"]), as_flags(points["quiescent"])
     time_seconds = as_floats(points["time_seconds"])
     process = points["process"].to_numpy()
     value = summed(process, time_seconds, as_floats(points["value"]), members)
@@ -150,6 +135,34 @@ def _telling_pass(data: RunData, name: str, role: str) -> str:
         if told.sum() <= len(members) and points["pass"].eq("explain").any():
             return "explain"
     return untraced
+
+
+def chosen_points(
+    data: RunData, name: str, pass_: str, role: str
+) -> tuple[pd.DataFrame, str, dict[int, dict[str, Any]]]:
+    """Return the figures to judge a resource by, in order of time, their unit, and the processes.
+
+    Rows of the samples (of the snapshots for the heap, with ``value``), each with its process.
+    """
+    if name == HEAP:
+        points = data.snapshots
+        points = points.assign(value=points["live_bytes"]) if len(points) else points
+    else:
+        points = data.samples[data.samples["name"] == name] if len(data.samples) else data.samples
+    members = processes_of(data, role, pass_)
+    if len(points):
+        wanted = longest_life(members) if name == HEAP else list(members)
+        keep = points["pass"].eq(pass_) & points["process"].isin(wanted)
+        points = points[keep & points["value"].notna()]
+        points = points[within_work(points, members)]
+    if not len(points):
+        return points, "second", members
+    points = points.sort_values("time_seconds", kind="stable")
+    marks, quiescent = as_floats(points["mark"]), as_flags(points["quiescent"])
+    exact = as_flags(points["exact"]) if name == HEAP else np.ones(len(points), bool)
+    selected, unit = choose_points(marks, exact, quiescent, as_floats(points["time_seconds"]))
+    selected[selected] = _even(points[selected], quiescent[selected], unit, members, name)
+    return points[selected], unit, members
 
 
 def choose_points(

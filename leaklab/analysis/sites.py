@@ -71,7 +71,7 @@ def group_sites(
     chosen = np.full(len(stack_ids), -1, np.int64)
     everything = tuple(dict.fromkeys(origin))
     for accepted in (user_origins, LIBRARY_ORIGINS, ("stdlib",), everything):
-        suitable = np.isin(origin, list(accepted)) & (~inner | (accepted == everything))
+        suitable = np.isin(origin, list(accepted)) & (~inner | (accepted is everything))
         hits = np.flatnonzero(suitable[flat]) if len(flat) else flat
         hits = hits[chosen[owner[hits]] < 0]
         owners, first = np.unique(owner[hits], return_index=True)

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the outcome."""
     from leaklab.present.text import comparison_text
     from leaklab.recordings import compare, pair
-    from leaklab.results.run import plain
+    from leaklab.results.as_json import plain
 
     runs = pair(
         arguments.before,

@@ -20,6 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     from leaklab.analysis.series import resource_series
     from leaklab.findings.retention import holders_of_type
     from leaklab.present.post_mortem import HOLDER_COUNT, post_mortem_text
+    from leaklab.recorder.left_dumps import left_dump
     from leaklab.recordings import locate
     from leaklab.results.run import Run
     from leaklab.store import open_run
@@ -27,6 +28,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     opened = Run(open_run(locate(arguments.run, arguments.store)))
     held = holders_of_type(opened.data, "", limit=HOLDER_COUNT)
+    if not len(held):
+        left = left_dump(opened.path)
+        held = held if left is None else left
     resident = resource_series(opened.data, "rss_bytes")
     print(post_mortem_text(opened, resident, smallest_limit(opened.meta), held))
     return 0

@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the verdict and what it rests on."""
     from leaklab.present.text import run_text, type_text
     from leaklab.recordings import open_or_read
-    from leaklab.results.run import plain
+    from leaklab.results.as_json import plain
 
     opened = open_or_read(arguments.run, arguments.store, **reading.reading_options(arguments))
     if arguments.horizon:

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from leaklab.door import folder as store
+from leaklab.door.folder import THREAD_NAME
 from leaklab.errors import LeaklabError
+from leaklab.resources import material
 
 HOLDER_COUNT = 20
 FEWEST_POINTS = 10
+NICENESS = 10
 _WAIT_SECONDS = 100.0
 
 
@@ -81,7 +85,6 @@ def look(dump: Path, walker: int, result: Path, held_seconds: float) -> None:
     rows = _holders(tables["paths"], before.get("counts"))
     counts = {row.pop("fingerprint"): [row["count"], row["retained_bytes"]] for row in rows}
     store.write(result.with_suffix(".last"), {"counts": counts})
-    ranked = sorted(rows, key=lambda row: (row["growth_bytes"] or 0, row["retained_bytes"]))[::-1]
     objects = tables["objects"].head(HOLDER_COUNT)
     store.write(
         result,
@@ -90,7 +93,7 @@ def look(dump: Path, walker: int, result: Path, held_seconds: float) -> None:
             "held_seconds": held_seconds,
             "object_count": int(tables["objects"]["count"].sum()),
             "compared": bool(before),
-            "holders": ranked[:HOLDER_COUNT],
+            "holders": _ranked(rows)[:HOLDER_COUNT],
             "types": [
                 {"type": str(t), "count": int(c), "retained_bytes": int(r)}
                 for t, c, r in zip(
@@ -101,12 +104,24 @@ def look(dump: Path, walker: int, result: Path, held_seconds: float) -> None:
     )
 
 
+def _ranked(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put what grew by an amount that matters first, then what holds most."""
+    least = material("heap_bytes")
+
+    def rank(row: dict[str, Any]) -> tuple[float, int]:
+        growth = row["growth_bytes"] or 0
+        return growth if growth >= least else 0.0, row["retained_bytes"]
+
+    return sorted(rows, key=rank, reverse=True)
+
+
 def _holders(paths: Any, before: dict[str, Any] | None) -> list[dict[str, Any]]:
     """Path nodes of the target's own, with their growth since the look before, if there was one.
 
     What was not there at that look has grown from nothing.
     """
     own = paths[(paths["tree"] == "path") & (paths["kind"] != "leaklab")]
+    own = own[~own["path"].str.startswith(f"thread {THREAD_NAME}")]
     rows = []
     for row in own.to_dict("records"):
         was = None if before is None else before.get(str(row["fingerprint"]), (0, 0))
@@ -126,7 +141,8 @@ def _holders(paths: Any, before: dict[str, Any] | None) -> list[dict[str, Any]]:
 
 
 def main(words: Sequence[str]) -> int:
-    """Run one of the two."""
+    """Run one of the two, behind the service: where processors are few, requests go first."""
+    os.nice(NICENESS)
     if len(words) == 1:
         print(json.dumps(status(Path(words[0]))))
         return 0

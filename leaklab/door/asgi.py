@@ -23,6 +23,9 @@ class LeakDoor(Doorway):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what is the door's; hand everything else to the application."""
+        if self._passes(scope.get("path", "")):
+            await self._app(scope, receive, send)
+            return
         self._begin()
         if scope["type"] != "http" or not self._gate.is_mine(scope["path"]):
             await self._app(scope, receive, send)

@@ -16,6 +16,8 @@ from typing import Any
 from leaklab.errors import LeaklabError
 
 FOLDER_VARIABLE = "LEAKLAB_DOOR_FOLDER"
+# Of the one thread that a worker has for its door.
+THREAD_NAME = "leaklab-door"
 # A look that was begun so long ago is over, whatever became of it.
 LOOK_SECONDS = 120.0
 

@@ -153,6 +153,10 @@ class Doorway:
         self._gate = Gate(path, token, loopback, folder, figure_seconds)
         self._begun = False
 
+    def _passes(self, path: str) -> bool:
+        """Say at next to no cost that a request is none of the door's, once it is open."""
+        return self._begun and not path.startswith(self._gate.path)
+
     def _begin(self) -> None:
         """Begin at the first request: then the worker is forked, and its loop runs."""
         if not self._begun:

@@ -48,7 +48,7 @@ class Keeper:
         self._series: dict[str, EvenSeries] = {}
         self._ended = threading.Event()
         self.figures()
-        self._thread = threading.Thread(target=self._run, name="leaklab-door", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=store.THREAD_NAME, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -114,7 +114,9 @@ class Keeper:
 
         dump = self.folder / f"dump-{self.pid}.graph"
         dump.unlink(missing_ok=True)
-        done = graph.dump_by_fork(str(dump), limit_seconds=WALK_SECONDS)
+        # In a container its process 1 is the service itself: nobody else collects orphans there.
+        adopt = 1 in (self.pid, os.getppid())
+        done = graph.dump_by_fork(str(dump), limit_seconds=WALK_SECONDS, adopt=adopt)
         self.held_seconds += done["pause_seconds"]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LEAKLAB_")}
         with contextlib.suppress(OSError):
@@ -129,6 +131,9 @@ class Keeper:
             timeout=WALK_SECONDS + 30,
             check=False,
         )
+        if adopt:
+            with contextlib.suppress(ChildProcessError):  # somebody has collected it meanwhile
+                os.waitpid(done["pid"], 0)
 
 
 def _figures() -> dict[str, float]:

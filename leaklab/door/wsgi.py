@@ -14,8 +14,9 @@ class LeakDoor(Doorway):
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer what is the door's; hand everything else to the application."""
-        self._begin()
         path = environ.get("PATH_INFO", "")
+        if not self._passes(path):
+            self._begin()
         if not self._gate.is_mine(path):
             handed_on: Iterable[bytes] = self._app(environ, start_response)
             return handed_on

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import warnings
-from io import StringIO
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError
 from leaklab.importers.columns import TIME_WORDS
 from leaklab.importers.reading import Options, Reading, Source
 from leaklab.importers.table import read_table
+from leaklab.importers.thinned import PART_ROWS, note, thinned
 from leaklab.importers.units import words_of
 
 if TYPE_CHECKING:
@@ -29,8 +30,10 @@ def recognise(source: Source) -> bool:
 def read(source: Source, options: Options) -> Reading:
     """Read the columns that are known by name, or that the options name."""
     separator = _separator(source) or ","
-    frame = frame_of(source, separator)
-    return read_table(frame, options, title=_SEPARATORS[separator], path=source.path)
+    frame, step = frame_of(source, separator, options.time)
+    reading = read_table(frame, options, title=_SEPARATORS[separator], path=source.path)
+    reading.notes += note(step)
+    return reading
 
 
 def _separator(source: Source) -> str | None:
@@ -53,8 +56,13 @@ def _separator(source: Source) -> str | None:
     return "," if lines[0].count(",") and '"' in "".join(lines[1:]) else None
 
 
-def frame_of(source: Source, separator: str) -> pd.DataFrame:
-    """Read a table as columns of figures and texts; LeaklabError for a broken one."""
+def frame_of(
+    source: Source, separator: str, time_name: str | None = None
+) -> tuple[pd.DataFrame, int]:
+    """Read a table as columns of figures and texts, and that one row in how many was kept.
+
+    Raises LeaklabError for a broken one.
+    """
     import pandas as pd
 
     first = next(line for line in source.first_lines if line.strip() and line[0] != "#")
@@ -67,21 +75,23 @@ def frame_of(source: Source, separator: str) -> pd.DataFrame:
         "skipinitialspace": True,
         "index_col": False,
         "on_bad_lines": "skip",
-        "low_memory": False,
+        "encoding": "utf-8-sig",
+        "encoding_errors": "replace",
+        "chunksize": PART_ROWS,
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            frame: pd.DataFrame = pd.read_csv(
-                StringIO(source.text), header=None if plain else 0, **options
-            )
-        except (ValueError, pd.errors.ParserError) as error:
+            with source.open() as file:
+                parts = pd.read_csv(file, header=None if plain else 0, **options)
+                frame, step = thinned(parts, time_name)
+        except (ValueError, EOFError, zlib.error, pd.errors.ParserError) as error:
             raise LeaklabError(
                 f"damaged table: {source.path}; {str(error).splitlines()[0]}"
             ) from None
     if plain:
         frame.columns = [str(number) for number in range(1, len(frame.columns) + 1)]
-    return frame.loc[:, [str(name) != "" for name in frame.columns]]
+    return frame.loc[:, [str(name) != "" for name in frame.columns]], step
 
 
 def _same_words(lines: list[str]) -> bool:

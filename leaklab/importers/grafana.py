@@ -11,6 +11,7 @@ from leaklab.importers import csv_table
 from leaklab.importers import metrics as known
 from leaklab.importers.columns import resource_of
 from leaklab.importers.reading import Member, Options, Reading, Series, Source
+from leaklab.importers.thinned import note
 from leaklab.importers.times import times_of
 from leaklab.importers.units import cell, unit_name, unit_option, words_of
 
@@ -42,7 +43,7 @@ def recognise(source: Source) -> bool:
 def read(source: Source, options: Options) -> Reading:
     """Read each column as one process; a column of a known metric under that metric's name."""
     separator = ";" if source.first_lines[0].count(";") > source.first_lines[0].count(",") else ","
-    frame = csv_table.frame_of(source, separator)
+    frame, step = csv_table.frame_of(source, separator)
     names = [str(name) for name in frame.columns]
     frame = frame.set_axis(names, axis=1)
     time_name = options.time or names[0]
@@ -79,7 +80,8 @@ def read(source: Source, options: Options) -> Reading:
         understood=f"{len(frame):,} rows, {len(members)} columns as processes, {shown}, {said}",
         members=members,
         started=times.started,
-        notes=[f"left out, as it is over all columns: {', '.join(left)}"] if left else [],
+        notes=note(step)
+        + ([f"left out, as it is over all columns: {', '.join(left)}"] if left else []),
         judged=(resource,) if ":" in resource else (),
         cautions={resource: metric.caution} if metric and metric.caution else {},
         siblings=len(members) > 1,

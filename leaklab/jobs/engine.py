@@ -11,13 +11,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import click
 from papermill.engines import NBClientEngine
 
+from leaklab.errors import UsageError
 from leaklab.jobs.case_limits import check_cases
 from leaklab.jobs.execution import environment
 from leaklab.jobs.notebook import overall, runs_shown
 from leaklab.jobs.parameters import check_values
 from leaklab.jobs.parameters import notebook_parameters as declared
+
+
+class RefusedError(UsageError, click.ClickException):
+    """What papermill's command, which is click's, ends with in one line and exit status 2.
+
+    Who calls ``papermill.execute_notebook`` catches a UsageError as from `leaklab.jobs`.
+    """
+
+    exit_code = 2
+
+    def show(self, file: Any = None) -> None:
+        """Write the line as leaklab's own command does."""
+        click.echo(f"leaklab: {self.message}", file=file, err=file is None)
 
 
 class LeaklabEngine(NBClientEngine):  # type: ignore[misc]
@@ -30,9 +45,12 @@ class LeaklabEngine(NBClientEngine):  # type: ignore[misc]
         about = notebook.metadata.get("papermill", {})
         name = Path(str(about.get("input_path") or "notebook")).stem
         given = dict(about.get("parameters") or {})
-        if given:
-            known = declared(notebook, name)
-            check_cases(notebook, known, check_values(known, given, name))
+        try:
+            if given:
+                known = declared(notebook, name)
+                check_cases(notebook, known, check_values(known, given, name))
+        except UsageError as refused:
+            raise RefusedError(str(refused)) from None
         with environment({"LEAKLAB_PROGRESS": "lines"}):
             try:
                 return super().execute_managed_notebook(nb_man, kernel_name, **options)

@@ -18,8 +18,8 @@ def run(task: dict[str, Any]) -> dict[str, Any]:
 def record(task: RecordingTask) -> TaskResult:
     """Record what the task says, judge it, and render the case's page where one is asked for."""
     from leaklab.catalogue.model import case
+    from leaklab.results.as_json import plain
     from leaklab.results.overview import keep_summary
-    from leaklab.results.run import plain
 
     started = time.monotonic()
     chosen = case(task.case)

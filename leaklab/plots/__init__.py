@@ -3,6 +3,7 @@
 from leaklab.plots.growth_curve import growth
 from leaklab.plots.icicle import allocation_tree
 from leaklab.plots.icicle_html import HtmlFigure, allocation_tree_html
+from leaklab.plots.label_growth import labels
 from leaklab.plots.resident_set import resident_set
 from leaklab.plots.resource_curves import curves
 from leaklab.plots.retention_paths import retention
@@ -15,6 +16,7 @@ __all__ = [
     "allocation_tree_html",
     "curves",
     "growth",
+    "labels",
     "resident_set",
     "retention",
     "suspects",

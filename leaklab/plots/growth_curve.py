@@ -251,11 +251,8 @@ def _draw_rate(ax: Axes, frame: pd.DataFrame, fitted: Any, colour: str) -> None:
     ax.plot(
         ends,
         level + fitted.rate * (ends - middle),
-        color=style.INK,  # on the run's own line, which it often covers
-        linewidth=1.1,
-        linestyle=(0, (4, 3)),
-        zorder=3,
         gid="rate",
+        **style.rate_line(),
     )
     if _known(fitted.rate_low) and _known(fitted.rate_high):
         span = np.linspace(ends[0], ends[1], 50) - middle

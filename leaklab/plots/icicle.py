@@ -57,6 +57,13 @@ def allocation_tree(run_or_tree: Any, ax: Axes | None = None, metric: str | None
     ax = ax or style.axes(9.0, height_inches(int(level.max()) + 1))
     _draw(ax, layout, rows, level, metric)
     _finish(ax, layout, metric, int(level.max()) + 1, cut)
+    return named(ax, getattr(run_or_tree, "label", ""))
+
+
+def named(ax: Axes, name: str) -> Axes:
+    """Put the run's name before the title: of several trees each says whose it is."""
+    if name:
+        style.title(ax, f"{style.printable(name, 60)}: {ax.get_title(loc='left')}")
     return ax
 
 

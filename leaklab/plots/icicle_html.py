@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab.findings.tree import AllocationTree
 from leaklab.plots import style
-from leaklab.plots.icicle import allocation_tree, default_metric, height_inches, tree_nodes
+from leaklab.plots.icicle import (
+    allocation_tree,
+    default_metric,
+    height_inches,
+    named,
+    tree_nodes,
+)
 from leaklab.plots.icicle_layout import (
     METRICS,
     Layout,
@@ -41,18 +47,29 @@ if TYPE_CHECKING:
 NODE_LIMIT = 100_000
 _SCRIPTS = ("data.js", "paint.js", "app.js", "main.js")
 _PLAIN_ROWS = 20
-_LEAST_PIXELS, _MOST_PIXELS = 220, 460
-_BAR_PIXELS, _ROW_PIXELS = 120, 19  # search and status; a row of paint.js
-# A frame follows the colour scheme of its element, and JupyterLab's theme is not the browser's.
+_LEAST_ROWS, _MOST_ROWS = 3, 20
+_AROUND_PIXELS, _ROW_PIXELS = 90, 19  # title, controls and status; a row of paint.js
+_SEEN_SHARE = 0.005  # of the width: what is narrower is a stroke without a name
+# What the controls take more where they wrap: in a narrow place.
+_WRAPPED = "max(0px, min(30px, 970px - 100cqw), 195px - 26cqw)"
+# A frame shut off from its page knows the browser's colour scheme only; where JupyterLab's theme is
+# the other one, light and dark are exchanged and the hues stay.
 _JUPYTER_THEME = (
-    '<style>[data-jp-theme-light="false"] iframe.leaklab-tree{color-scheme:dark}'
-    '[data-jp-theme-light="true"] iframe.leaklab-tree{color-scheme:light}</style>'
+    "<style>"
+    '@media (prefers-color-scheme:light){[data-jp-theme-light="false"] iframe.leaklab-tree'
+    "{filter:invert(.92) hue-rotate(180deg)}}"
+    '@media (prefers-color-scheme:dark){[data-jp-theme-light="true"] iframe.leaklab-tree'
+    "{filter:invert(1) hue-rotate(180deg) brightness(1.09)}}"
+    "</style>"
 )
 
 
 @dataclass(frozen=True)
 class HtmlFigure:
-    """An interactive figure. ``document``: a whole HTML page; ``height_pixels``: of its frame."""
+    """An interactive figure. ``document``: a whole HTML page.
+
+    ``height_pixels``: of its frame, which is a little higher in a narrow place.
+    """
 
     document: str
     alt: str
@@ -62,23 +79,27 @@ class HtmlFigure:
     @property
     def iframe(self) -> str:
         """The page in its sandbox, to be placed in another page."""
-        return self._frame("")
+        return f'<div style="container-type:inline-size">{self._frame()}</div>'
 
     @property
     def html(self) -> str:
         """The frame over the still figure: where frames are removed, the still one is seen."""
         return (
-            f'<div style="position:relative;min-height:{self.height_pixels}px">'
+            '<div style="container-type:inline-size">'
+            f'<div style="position:relative;min-{self._height}">'
             f'<img alt="{_escaped(self.alt)}" src="{style.png_uri(self._png)}" '
             f'style="max-width:100%;max-height:{self.height_pixels}px">'
-            f"{self._frame('position:absolute;left:0;top:0;')}</div>{_JUPYTER_THEME}"
+            f"{self._frame('position:absolute;left:0;top:0;')}</div></div>{_JUPYTER_THEME}"
         )
 
-    def _frame(self, placed: str) -> str:
+    @property
+    def _height(self) -> str:
+        return f"height:calc({self.height_pixels}px + {_WRAPPED})"
+
+    def _frame(self, placed: str = "") -> str:
         return (
             '<iframe class="leaklab-tree" sandbox="allow-scripts allow-downloads" '
-            f'title="{_escaped(self.alt)}" '
-            f'style="{placed}width:100%;height:{self.height_pixels}px;border:0" '
+            f'title="{_escaped(self.alt)}" style="{placed}width:100%;{self._height};border:0" '
             f'srcdoc="{_escaped(self.document)}"></iframe>'
         )
 
@@ -110,8 +131,8 @@ def allocation_tree_html(
     """The allocation tree of a run (or an `AllocationTree`) to zoom and search in a browser.
 
     ``metric``: what is shown first, as in `allocation_tree`; the reader can switch.
-    ``height_pixels``: by default as high as the tree is deep, up to 460. Beyond ``node_limit``
-    calls the smallest are drawn together. Raises UsageError for an unknown metric.
+    ``height_pixels``: by default as high as the rows seen at first need, up to 20 rows. Beyond
+    ``node_limit`` calls the smallest are drawn together. Raises UsageError for an unknown metric.
     """
     nodes = prune(tree_nodes(run_or_tree), node_limit)
     first = check_metric(nodes, metric or default_metric(nodes))
@@ -125,19 +146,27 @@ def allocation_tree_html(
         offered = [*held, *offered] if no_heap else [*offered, *held]
     elif no_heap:
         return _nothing(AllocationTree(nodes))
-    alt = describe_tree(layouts[0].nodes, getattr(run_or_tree, "label", ""))
+    name = getattr(run_or_tree, "label", "")
+    alt = describe_tree(layouts[0].nodes, name)
     return HtmlFigure(
         _document(layouts[0].nodes, pack(layouts, _header(offered)), alt),
         alt,
-        height_pixels or _height(layouts),
-        functools.partial(_still, AllocationTree(nodes), first),
+        height_pixels or _height(layouts if offered[0][1] == 0 else layouts[::-1]),
+        functools.partial(_still, AllocationTree(nodes), first, name),
     )
 
 
 def _height(layouts: list[Layout]) -> int:
-    """As high as the deepest tree needs, within what a screen has room for."""
-    rows = max(int(layout.depth.max()) + 1 for layout in layouts)
-    return min(_MOST_PIXELS, max(_LEAST_PIXELS, _BAR_PIXELS + _ROW_PIXELS * rows))
+    """As high as the rows seen at first need; a deeper tree behind them, at most twice as high."""
+    first, *others = (_seen_rows(layout) for layout in layouts)
+    rows = max(first, min(2 * first, max(others, default=0)))
+    return _AROUND_PIXELS + _ROW_PIXELS * min(_MOST_ROWS, max(_LEAST_ROWS, rows))
+
+
+def _seen_rows(layout: Layout) -> int:
+    """The rows of the whole tree that are wide enough to be seen."""
+    seen = layout.width >= _SEEN_SHARE * layout.width[0]
+    return int(layout.depth[seen].max()) + 1
 
 
 def _nothing(tree: AllocationTree) -> HtmlFigure:
@@ -179,8 +208,8 @@ def describe_tree(nodes: pd.DataFrame, name: str = "") -> str:
     return text
 
 
-def _still(tree: AllocationTree, metric: str) -> Figure:
-    ax = allocation_tree(tree, style.detached_axes(9.0, 5.0), metric)
+def _still(tree: AllocationTree, metric: str, name: str = "") -> Figure:
+    ax = named(allocation_tree(tree, style.detached_axes(9.0, 5.0), metric), name)
     figure = style.figure_of(ax)
     figure.set_figheight(height_inches(int(ax.get_ylim()[0])))
     return figure

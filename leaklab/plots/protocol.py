@@ -32,6 +32,9 @@ class RunLike(Protocol):
     def origins(self) -> pd.DataFrame:
         """The lines that made what grows in number."""
 
+    def labels(self) -> pd.DataFrame:
+        """Growth per unit of work by its label."""
+
     def retention(self) -> pd.DataFrame:
         """What keeps the growth alive."""
 

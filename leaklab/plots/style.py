@@ -19,6 +19,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from leaklab.plots.svg_text import compact
@@ -73,6 +74,22 @@ def line(index: int, point_count: int) -> dict[str, Any]:
         "solid_capstyle": "round",
         "marker": "o" if point_count < 3 else None,
         "markersize": 5,
+    }
+
+
+def rate_line() -> dict[str, Any]:
+    """Line settings of a fitted rate: dark dashes in a light rim.
+
+    A smooth run lies under its own rate all the way: no single colour is seen on every run's line
+    and on both backgrounds, dark within light is.
+    """
+    return {
+        "color": TEXT_ON_FILL,
+        "linewidth": 1.1,
+        "linestyle": (0, (5, 6)),
+        "dash_capstyle": "butt",
+        "path_effects": [withStroke(linewidth=2.8, foreground="white")],
+        "zorder": 3,
     }
 
 

@@ -99,6 +99,9 @@ class ShownRun(Protocol):
     def origins(self) -> pd.DataFrame:
         """Return the lines that made what grows in number."""
 
+    def labels(self) -> pd.DataFrame:
+        """Return growth per unit of work by its label."""
+
     def retention(self) -> pd.DataFrame:
         """Return what keeps the growth alive."""
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import amount, kept_text, worth_showing
+from leaklab.present.label_text import label_lines
 from leaklab.present.site_text import origin_lines, place_text, retention_lines, suspect_lines
 from leaklab.present.terminal import quantity, safe
 
@@ -62,6 +63,7 @@ def run_text(run: ShownRun) -> str:
         lines.append(f"  {safe(left)}")
     lines += [f"  note: {safe(note)}" for note in run.notes()]
     lines += _kept_free_lines(run)
+    lines += label_lines(run)
     lines += origin_lines(run)
     lines += suspect_lines(run)
     lines += retention_lines(run)

@@ -43,7 +43,7 @@ def prepare():
     return graph_copy
 
 
-def dump_by_fork(path, limit_seconds=60.0):
+def dump_by_fork(path, limit_seconds=60.0, adopt=False):
     """Start writing the object graph of this process to ``path`` and go on.
 
     ``path`` is a file to be created or a named pipe. ``limit_seconds`` bounds the walk. Returns
@@ -51,18 +51,22 @@ def dump_by_fork(path, limit_seconds=60.0):
     walker is no child of the caller: it is done when that process is gone, and it has succeeded
     when the file then ends with a DONE chunk whose status is "complete".
 
-    Raises ForkError where a copy is impossible or unsafe: no fork, no ctypes, or process 1, which
-    would inherit the walker.
+    With ``adopt`` the walker becomes a child of the caller, who has to collect it: for containers,
+    where process 1 inherits every orphan and may never collect what it has not started.
+
+    Raises ForkError where a copy is impossible or unsafe: no fork, no ctypes, or process 1 without
+    ``adopt``, which would inherit the walker.
     """
     begun = time.perf_counter()
     graph_copy = prepare()
-    if os.getpid() == 1:
+    if os.getpid() == 1 and not adopt:
         raise ForkError("this is process 1, which inherits every orphan: dump without a copy")
     frames, target_pid = running_frames(), os.getpid()
     try:
         pid = graph_copy.copied(
             lambda: graph_walk.write_graph(path, limit_seconds, frames, target_pid, copy=True),
             limit_seconds + GRACE_SECONDS,
+            adopt,
         )
     except OSError as problem:
         raise ForkError("no copy of the process: %s" % problem) from None

@@ -33,6 +33,7 @@ except ImportError:
 _ANSWER = struct.Struct("=q")
 _ANSWER_SECONDS = 10.0
 _CLOSE_RANGE = 436  # the number of this system call, on every architecture of Linux
+_SUBREAPER = 36  # what prctl calls a process that inherits the orphans below it
 _LAST = ctypes.c_uint(0xFFFFFFFF)
 # Up to this many allocated blocks, looking for thread-locals takes a few milliseconds.
 _FEW_BLOCKS = 500_000
@@ -50,17 +51,20 @@ _HAS_CLOSE_RANGE = (
 )
 
 
-def copied(work, limit_seconds):
+def copied(work, limit_seconds, adopt=False):
     """Run ``work()`` in a copy of this process and return the copy's process id at once.
 
     The copy is a grandchild, without the target's descriptors and threads, dead at the latest
-    after ``limit_seconds``. Raises OSError when there is none.
+    after ``limit_seconds``; with ``adopt`` it is a child from then on. Raises OSError when there
+    is none.
     """
     read_end, write_end = os.pipe()
     values = _thread_values()
     collecting = gc.isenabled()
     gc.disable()  # a collection runs finalizers of the target's, here in the middle of a fork
     try:
+        if adopt:
+            _libc.prctl(_SUBREAPER, 1, 0, 0, 0)
         with SignalsHeldBack():
             child = _fork_twice(partial(_in_copy, work, limit_seconds, write_end), write_end)
             problem = ctypes.get_errno()
@@ -70,6 +74,8 @@ def copied(work, limit_seconds):
                 raise OSError(problem, os.strerror(problem))
             return _answer(child, read_end)
     finally:
+        if adopt:
+            _libc.prctl(_SUBREAPER, 0, 0, 0, 0)
         if collecting:
             gc.enable()
         os.close(read_end)

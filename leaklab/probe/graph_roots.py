@@ -36,6 +36,7 @@ def running_frames():
     """
     packages = (
         __name__.rpartition(".")[0],
+        "leaklab.door",
         "leaklab.holders",
         "leaklab.objgraph_picture",
         "leaklab.kernel_audit",
@@ -60,7 +61,7 @@ def find_roots(objects, frames, copy):
     (what os.register_at_fork was given), garbage.
     """
     found = []
-    packages = (__name__.rpartition(".")[0], "leaklab.probe")
+    packages = (__name__.rpartition(".")[0], "leaklab.probe", "leaklab.door")
     for name, module in list(dict.items(sys.modules)):
         if module is not None:
             own = text(name).startswith(packages)

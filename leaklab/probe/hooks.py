@@ -1,11 +1,14 @@
 """Marks for targets that call none: each return of a known or named function ends a unit of work.
 
+Requests are labelled by their route, tasks by their name (see marks.mark).
+
 The functions are wrapped when their module is imported. Nothing is imported for it.
 """
 
 import sys
 
 from . import marks
+from .route_labels import FRAMEWORKS, label_of
 from .unpatched import greenlet_or_thread
 
 # What serves one request, by server. The attribute, where there is one, tells an instance that has
@@ -60,12 +63,18 @@ def install(names):
     for name in names:
         if name == "http":
             for module, function, attribute in HTTP:
-                watched.setdefault(module, []).append(_wrapper_of(function, attribute))
+                change = _wrapper_of(function, *_outermost(attribute))
+                watched.setdefault(module, []).append(change)
+            for module, function, note in FRAMEWORKS:
+                watched.setdefault(module, []).append(
+                    _wrapper_of(function, _nothing, _safely(note))
+                )
         elif name == "task":
             watched.setdefault("celery.signals", []).append(_follow_celery)
         else:
             module, _, function = name.partition(":")
-            watched.setdefault(module, []).append(_wrapper_of(function, None))
+            change = _wrapper_of(function, *_outermost(None, labelled=False))
+            watched.setdefault(module, []).append(change)
     after_import(watched)
 
 
@@ -111,8 +120,11 @@ def _change_after(loader, changes):
         loader.exec_module = exec_module
 
 
-def _wrapper_of(path, attribute):
-    """Return a function that wraps what ``path`` names in a module."""
+def _wrapper_of(path, enter, leave):
+    """Return a function that wraps what ``path`` names in a module; ``leave`` gets the arguments.
+
+    ``enter`` is not called for coroutines: many run in turns in one thread.
+    """
 
     def change(module):
         *parents, name = path.split(".")
@@ -122,20 +134,20 @@ def _wrapper_of(path, attribute):
         found = vars(holder).get(name)
         kind = type(found) if isinstance(found, (staticmethod, classmethod)) else None
         function = found.__func__ if kind else getattr(holder, name)
-        wrapped = _wrapped(function, attribute)
+        wrapped = _wrapped(function, enter, leave)
         setattr(holder, name, kind(wrapped) if kind else wrapped)
 
     return change
 
 
-def _wrapped(function, attribute):
+def _wrapped(function, enter, leave):
     namespace = {}
     exec(_WRAPPERS, namespace)  # noqa: S102 (our own text, above)
     flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
     if flags & _COROUTINE_FLAG:
-        call = namespace["wrap_coroutine"](function, lambda args: marks.mark())
+        call = namespace["wrap_coroutine"](function, getattr(leave, "of_coroutine", leave))
     else:
-        call = namespace["wrap"](function, *_outermost(attribute))
+        call = namespace["wrap"](function, enter, leave)
     for name in ("__module__", "__name__", "__qualname__", "__doc__"):
         if hasattr(function, name):
             setattr(call, name, getattr(function, name))
@@ -147,8 +159,27 @@ def _wrapped(function, attribute):
 _depths: dict = {}
 
 
-def _outermost(attribute):
+def _nothing():
+    """Do nothing before a call."""
+
+
+def _safely(note):
+    def leave(args):
+        try:
+            note(args)
+        except Exception:
+            pass  # another version of the framework: no label is better than a failed request
+
+    return leave
+
+
+def _outermost(attribute, labelled=True):
     """Return what to do around a call, so that a server built upon another counts once."""
+
+    def end(args):
+        session = marks._session
+        if session is not None:
+            session.mark_call(label_of if labelled else _no_label, args)
 
     def enter():
         mine = greenlet_or_thread()
@@ -160,13 +191,18 @@ def _outermost(attribute):
         if depth:
             _depths[mine] = depth
         elif attribute is None or getattr(args[0], attribute, True):
-            marks.mark()
+            end(args)
 
+    leave.of_coroutine = end
     return enter, leave
 
 
+def _no_label(args):
+    return None
+
+
 def _follow_celery(module):
-    def ended(**details):
-        marks.mark()
+    def ended(sender=None, **details):
+        marks.mark(getattr(sender, "name", None))
 
     module.task_postrun.connect(ended, weak=False)

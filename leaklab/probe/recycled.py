@@ -34,16 +34,16 @@ _nothing: list = []
 
 def spare():
     """Return objects that fill the place of those that any mark frees."""
-    return _number + _number, _fraction + _fraction, _nothing.append
+    return _number + _number, _number + _number, _fraction + _fraction, _nothing.append
 
 
-def take():
-    """Return objects that fill the place of those the probe has freed."""
+def take(count=COUNT):
+    """Return objects that fill the place of those the probe has freed, so many of each kind."""
     held = []
     # Written out, because a slice, a comprehension, a method kept in a variable or the range of a
     # loop would free an object of its own. Numbers as small as COUNT are never freed.
     n = 0
-    while n < COUNT:
+    while n < count:
         numbers = range(n)
         held.append(numbers)
         held.append(iter(numbers))

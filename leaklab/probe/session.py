@@ -8,6 +8,7 @@ from . import marks, recycled
 from .audited import tell_lines, watched_by
 from .channel import Channel, ChannelError
 from .figures import figures, malloc_figures, trim
+from .label_counts import LabelCounts
 from .pacing import Pacing
 from .surroundings import OpenImports, has_memray, listens
 from .unpatched import (
@@ -33,6 +34,7 @@ RAREST_TICK_SECONDS = 5.0
 # A main thread that waits in a system call collects nothing.
 MAIN_THREAD_SECONDS = 0.2
 RECONNECT_COUNT = 20
+LABEL_FREED_COUNT = 8
 TRACE_START_SECONDS = 30.0
 PORT_TRIES = 5
 
@@ -55,6 +57,7 @@ class Session:
         self._count = 0
         self._told_count = 0
         self._gauges = {}
+        self._labels = LabelCounts()
         self._pacing = None
         self._due_count = 0
         self._reconnect_count = 0
@@ -111,13 +114,20 @@ class Session:
             return False
         return True
 
-    def mark(self):
+    def mark(self, label=None):
         """End one unit of work (see marks.mark)."""
         self._spare = None
-        self._mark()
+        self._mark(label)
         self._spare = recycled.spare()
 
-    def _mark(self):
+    def mark_call(self, label_of, args):
+        """End the unit of work that a call with ``args`` was; ``label_of(args)`` is its label."""
+        self._spare = None
+        self._mark(label_of(args))
+        # What working out a label frees, more than one of a kind.
+        self._spare = recycled.take(LABEL_FREED_COUNT)
+
+    def _mark(self, label):
         if self._owner == get_ident():
             # A signal handler or a finalizer, in the middle of a mark of the same thread.
             self._count += 1
@@ -131,6 +141,7 @@ class Session:
             try:
                 self._owner = get_ident()
                 self._count += 1
+                self._labels.add(label)
                 if self._count >= self._due_count:
                     self._tell_mark()
             finally:
@@ -284,6 +295,8 @@ class Session:
             "time": begun,
             "gc_enabled": gc.isenabled(),
             "gauges": {**self._gauges},
+            # What a tick would take, the next mark would miss.
+            "labels": {} if kind == "tick" else self._labels.take(),
             "watched": None if self._watched is None else self._watched.changes(),
             "figures": figures(),
         }

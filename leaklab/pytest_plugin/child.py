@@ -26,19 +26,23 @@ VALUED = (
 
 @dataclass(frozen=True)
 class ChildResult:
-    """What the test itself came to. outcome: passed, failed, skipped, missing or crashed."""
+    """What the test itself came to.
+
+    outcome: passed, failed, skipped, missing or crashed. seconds: processor time of all its units.
+    """
 
     outcome: str
     text: str
     when: str
     units: int
+    seconds: float
     made: tuple[Sequence[Any], ...]
 
 
 @dataclass(frozen=True)
 class Amount:
     """How often a body is called: ``units`` times, and further up to ``most_units`` times while
-    all of them together take no more than ``seconds``."""
+    all of them together take no more than ``seconds`` of processor time."""
 
     units: int
     most_units: int = 0
@@ -67,8 +71,9 @@ class Child:
         *,
         graphs: str = "never",
         origins: bool = False,
+        renews: bool = False,
     ) -> tuple[Run, ChildResult]:
-        """Record calls of a test's body, in each pass anew.
+        """Record calls of a test's body, in each pass anew; ``renews``: with its own fixtures anew.
 
         Returns the run and the first result that is no pass. Raises KeyboardInterrupt when the
         recording was interrupted: nothing of it runs any more then.
@@ -85,6 +90,7 @@ class Child:
                     "file": str(item.path),
                     **asdict(amount),
                     "origins": origins,
+                    "renews": renews,
                     "folder": str(results),
                 }
             )
@@ -99,6 +105,7 @@ class Child:
             cwd=self.folder,
             passes=tuple(passes),
             graphs=graphs,
+            expected_mark_count=None if amount.most_units else amount.units,
             env=self._environment(request),
         )
         if run.meta["state"] == "interrupted":
@@ -189,7 +196,7 @@ def _result(run: Run, folder: Path) -> ChildResult:
 
 
 def _crashed(text: str) -> ChildResult:
-    return ChildResult("crashed", text, "call", 0, ())
+    return ChildResult("crashed", text, "call", 0, 0.0, ())
 
 
 def _written(folder: Path) -> Iterator[dict[str, Any]]:

@@ -13,7 +13,7 @@ import pytest
 
 from leaklab.present.formatting import worth_showing
 from leaklab.pytest_plugin.child import Amount, Child, ChildResult, reproduction
-from leaklab.pytest_plugin.outcome import INCONCLUSIVE, LEAK, Outcome, Site, judged
+from leaklab.pytest_plugin.outcome import BOUNDED, INCONCLUSIVE, LEAK, Outcome, Site, judged
 from leaklab.pytest_plugin.settings import Settings, SettingsError, count_of, settings_of
 from leaklab.pytest_plugin.telling import is_known, tell
 from leaklab.pytest_plugin.texts import made_text
@@ -22,15 +22,20 @@ if TYPE_CHECKING:
     from leaklab.results.run import Run
 
 # Where nobody says how often: the first look. Starting an interpreter takes about the seconds.
-FIRST_LOOK = Amount(60, 200, 1.5)
+FIRST_LOOK = Amount(60, 200, 0.75)
 # What leaks at the first look has to leak at the second as well, with at least twice the units: a
-# queue or a cache that fills looks straight at first.
-SECOND_LOOK = Amount(120, 400, 4.0)
-# An undecided test is looked at once more where so many units would decide it.
+# queue or a cache that fills looks straight at first. Further ones as long as they cost little; how
+# many is settled before, so that object graphs are taken at the right moments and at no others.
+SECOND_LOOK = Amount(120, 400, 2.0)
+# An undecided test is looked at once more, with as many units as would decide it up to this.
 MOST_UNITS = 400
 # How many units are enough to see who makes what is left.
 ORIGIN_UNITS = 20
 MOST_SITES = 5
+# Nothing but the traced pass: the heap to the byte, and all that is counted. Resident memory is the
+# tracer's as well there; where that leaves a doubt the test is run without it too.
+HEAP_ALONE: tuple[str, ...] = ("explain",)
+WHOLE: tuple[str, ...] = ("measure", "explain")
 
 
 def load(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
@@ -72,6 +77,8 @@ class Leaks:
 
         option = config.option
         self.chosen: set[str] = set()
+        # Tests that are repeated with their fixtures: their body alone fails when called again.
+        self._renewed: set[str] = set()
         self._units = (
             None if option.leaks_units is None else count_of("--leaks-units", option.leaks_units)
         )
@@ -120,30 +127,43 @@ class Leaks:
 
     def _outcome(self, item: pytest.Item, settings: Settings) -> Outcome:
         fixed = settings.units or self._units
-        run, outcome = self._look(item, Amount(fixed) if fixed else FIRST_LOOK, settings)
+        amount = Amount(fixed) if fixed else FIRST_LOOK
+        run, outcome, seconds = self._look(item, amount, settings, HEAP_ALONE)
+        passes = HEAP_ALONE
+        if fixed is None and outcome.verdict == BOUNDED and still_rising(run):
+            # Growth by a step now and then is flat most of the time: it takes a longer look.
+            amount = Amount(_second_units(outcome.units, seconds))
+            run, outcome, seconds = self._look(item, amount, settings, passes)
+        if outcome.verdict == BOUNDED and _resident_is_in_doubt(run, settings):
+            # The tracer's own memory, or memory behind its back: what is not traced tells.
+            passes = WHOLE
+            run, outcome, seconds = self._look(item, amount, settings, passes)
         if fixed is None and outcome.verdict == INCONCLUSIVE:
             needed = outcome.needed_units or MOST_UNITS + 1
-            if needed <= MOST_UNITS:
-                run, outcome = self._look(item, Amount(needed), settings)
+            if needed > MOST_UNITS:
+                # An estimate from few figures: what a longer look costs at most is spent on it.
+                needed = _second_units(outcome.units, seconds)
+            run, outcome, seconds = self._look(item, Amount(needed), settings, passes)
         if outcome.verdict != LEAK:
             return outcome
         outcome = replace(outcome, sites=sites_of(run), reason=run.verdict().reason)
         if is_known(item, item.nodeid, outcome):
             return outcome
+        graphs = "fork" if _of_memory(outcome) else "never"
         if fixed is None:
-            again = replace(SECOND_LOOK, units=max(SECOND_LOOK.units, 2 * outcome.units))
-            run, outcome = self._look(item, again, settings, graphs="fork")
+            again = Amount(_second_units(outcome.units, seconds))
+            run, outcome, _ = self._look(item, again, settings, passes, graphs)
             if outcome.verdict != LEAK:
                 return outcome
             outcome = replace(outcome, sites=sites_of(run), reason=run.verdict().reason)
-        elif any(entry.resource.endswith("_bytes") for entry in outcome.grown):
+        elif _of_memory(outcome):
             # Object graphs cost more than all the rest: only a leak is worth them.
-            passes = ("explain",) if self._pages is None else ("measure", "explain")
-            run, _ = self._child.record(item, Amount(outcome.units), passes, graphs="fork")
+            passes = HEAP_ALONE if self._pages is None else WHOLE
+            run, _ = self._record(item, Amount(outcome.units), passes, graphs)
         return self._with_evidence(item, outcome, run)
 
     def _with_evidence(self, item: pytest.Item, outcome: Outcome, run: Run) -> Outcome:
-        if any(entry.resource.endswith("_bytes") for entry in outcome.grown):
+        if _of_memory(outcome):
             outcome = replace(outcome, holders=holders_of(run))
         if any(entry.resource.endswith("_count") for entry in outcome.grown):
             outcome = replace(outcome, made=self._made(item))
@@ -151,14 +171,38 @@ class Leaks:
         return replace(outcome, again=again, page=self._page(run))
 
     def _look(
-        self, item: pytest.Item, amount: Amount, settings: Settings, graphs: str = "never"
-    ) -> tuple[Run, Outcome]:
-        run, result = self._child.record(item, amount, graphs=graphs)
+        self,
+        item: pytest.Item,
+        amount: Amount,
+        settings: Settings,
+        passes: Sequence[str],
+        graphs: str = "never",
+    ) -> tuple[Run, Outcome, float]:
+        run, result = self._record(item, amount, passes, graphs)
+        if result.outcome == "failed" and result.units and item.nodeid not in self._renewed:
+            # It passes once, and not on fixtures that it has used already.
+            self._renewed.add(item.nodeid)
+            run, result = self._record(item, amount, passes, graphs)
         _require(result)
-        return run, judged(run.verdict().resources, result.units, settings.allow)
+        outcome = judged(run.verdict().resources, result.units, settings.allow)
+        return run, outcome, result.seconds
+
+    def _record(
+        self,
+        item: pytest.Item,
+        amount: Amount,
+        passes: Sequence[str],
+        graphs: str = "never",
+        *,
+        origins: bool = False,
+    ) -> tuple[Run, ChildResult]:
+        renews = item.nodeid in self._renewed
+        return self._child.record(
+            item, amount, passes, graphs=graphs, origins=origins, renews=renews
+        )
 
     def _made(self, item: pytest.Item) -> tuple[str, ...]:
-        _, result = self._child.record(item, Amount(ORIGIN_UNITS), ("measure",), origins=True)
+        _, result = self._record(item, Amount(ORIGIN_UNITS), ("measure",), origins=True)
         return tuple(made_text(row) for row in result.made)
 
     def _page(self, run: Run) -> str:
@@ -168,6 +212,35 @@ class Leaks:
 
         name = str(run.meta["name"])
         return str(render_run(run, self._pages / f"{name}.html"))
+
+
+def still_rising(run: Run) -> bool:
+    """Return whether anything ended above all that was seen of it in the first half of the run."""
+    for entry in run.verdict().resources:
+        if not entry.decides or entry.role != "main":
+            continue
+        values = run.series(entry.name)["value"].to_numpy()
+        if len(values) and values[-1] > values[: (len(values) + 1) // 2].max():
+            return True
+    return False
+
+
+def _second_units(units: int, seconds: float) -> int:
+    """How many units the second look takes, by what those of the first took."""
+    affordable = int(SECOND_LOOK.seconds * units / max(seconds, 1e-3))
+    return max(SECOND_LOOK.units, 2 * units, min(affordable, SECOND_LOOK.most_units))
+
+
+def _of_memory(outcome: Outcome) -> bool:
+    return any(entry.resource.endswith("_bytes") for entry in outcome.grown)
+
+
+def _resident_is_in_doubt(run: Run, settings: Settings) -> bool:
+    """Whether resident memory grew, or may have, in a process that was traced all along."""
+    resident = run.verdict().resource("rss_bytes")
+    if resident is None or resident.decides or "rss_bytes" in settings.allow:
+        return False
+    return resident.verdict != BOUNDED
 
 
 def sites_of(run: Run) -> tuple[Site, ...]:

@@ -44,5 +44,6 @@ class RecordKeywords(TypedDict, total=False):
     until_decided: bool
     traced_window_seconds: float | None
     horizon_seconds: float | None
+    expected_mark_count: int | None
     cells: Mapping[str, Sequence[str]]
     case: Mapping[str, Any] | None

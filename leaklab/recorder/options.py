@@ -85,6 +85,8 @@ class RecordOptions:
         allocate. Allocations from before are not seen.
     horizon_seconds:
         How long the program is to run: what counts as bounded must be so for as long.
+    expected_mark_count:
+        How many units of work the command is known to mark: looks that cost are planned by it.
     cells:
         What a notebook's cells are called, and their text, by the file name they were compiled
         with: those files do not exist.
@@ -131,6 +133,7 @@ class RecordOptions:
     until_decided: bool = False
     traced_window_seconds: float | None = None
     horizon_seconds: float | None = None
+    expected_mark_count: int | None = None
     cells: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fingerprint: str | None = None
     case: Mapping[str, Any] | None = None
@@ -150,6 +153,7 @@ class RecordOptions:
             "limit_memory_bytes",
             "limit_disk_bytes",
             "drive_round_count",
+            "expected_mark_count",
             "graph_limit_seconds",
         ):
             _check_positive(name, getattr(self, name))
@@ -186,6 +190,22 @@ class RecordOptions:
     def looks(self) -> bool:
         """Whether the recording looks at its own verdict while it goes on."""
         return self.until_decided or self.traced_window_seconds is not None
+
+    @property
+    def passes_run(self) -> tuple[str, ...]:
+        """The passes there are, in their order.
+
+        A running process cannot be run again: its series and what else is wanted, heap or object
+        graphs, are recorded in one go.
+        """
+        if self.pid is None:
+            return tuple(self.passes)
+        return ("graph",) if "graph" in self.passes and "explain" not in self.passes else PASSES[:1]
+
+    @property
+    def attaches(self) -> bool:
+        """Whether the probe has to be brought into a running process that does not connect."""
+        return self.channel is None and bool({"explain", "graph"} & set(self.passes))
 
     def _check_choices(self) -> None:
         if not self.passes:

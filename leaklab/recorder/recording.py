@@ -22,6 +22,7 @@ from leaklab.recorder.interruption import Interruption
 from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.passes import Decider, PassRecorder, PassResult
 from leaklab.recorder.processes import limits as control_group
+from leaklab.recorder.processes.table import MAIN
 from leaklab.recorder.sources import store_sources
 from leaklab.recorder.stdin import Stdin
 from leaklab.recorder.watching import watched_meta
@@ -105,8 +106,7 @@ def _run_passes(
     results: list[PassResult] = []
     progress = _with_next_pass(progress, options)
     with contextlib.closing(Stdin(options, local / "stdin")) as stdin:
-        # A running process cannot be run again: series and heap are recorded in one go.
-        for name in options.passes if options.pid is None else ("measure",):
+        for name in options.passes_run:
             why_not = _why_not(name, results, options)
             if why_not is not None:
                 writer.event("skipped", why_not, time_seconds=None, **{"pass": name})
@@ -128,7 +128,7 @@ def _run_passes(
                 stdin,
                 progress,
                 interruption,
-                expected_mark_counts=_expected_mark_counts(results),
+                expected_mark_counts=_expected_mark_counts(results, options),
                 short_counts=results[-1].short_counts if results else {},
                 marks_expected=any(one.told_mark_counts for one in results),
                 ticks=_ticks(name, results, options),
@@ -160,8 +160,10 @@ def _why_not(name: str, results: list[PassResult], options: RecordOptions) -> st
     return f"explain pass skipped: {results[0].why_no_heap}"
 
 
-def _expected_mark_counts(results: list[PassResult]) -> dict[str, int]:
+def _expected_mark_counts(results: list[PassResult], options: RecordOptions) -> dict[str, int]:
     """Return how many marks to expect by role, where the pass before has come to its end."""
+    if options.expected_mark_count is not None:
+        return {MAIN: options.expected_mark_count}
     if not results or results[-1].rows[0]["stopped_by"] is not None:
         return {}
     return results[-1].told_mark_counts
@@ -234,7 +236,7 @@ def _with_next_pass(progress: Progress | None, options: RecordOptions) -> Progre
     """Return ``progress`` such that its events also say which pass comes next."""
     if progress is None:
         return None
-    names = list(options.passes) if options.pid is None else ["measure"]
+    names = list(options.passes_run)
     following = dict(zip(names, [*names[1:], ""], strict=True))
 
     def tell(event: dict[str, Any]) -> None:

@@ -156,8 +156,7 @@ class RunningTarget:
         assert options.pid is not None
         self._pid = options.pid
         self._channel = channel
-        # Whoever names the channel connects to it of their own accord.
-        self._attaches = "explain" in options.passes and options.channel is None
+        self._attaches = options.attaches
         self._attacher: subprocess.Popen[str] | None = None
         self._stop_seconds: float | None = None
         self._given_up = False

@@ -38,6 +38,7 @@ def without_secrets(run: Run) -> Run:
     tables = {name: data.table(name) for name in TABLES if name != "sources"}
     tables["frames"] = _frames(tables["frames"])
     tables["samples"] = _samples(tables["samples"])
+    tables["labels"] = _labels(tables["labels"])
     tables["origins"] = tables["origins"].assign(subject=None)
     if "paths" in tables:
         tables["paths"] = _paths(tables["paths"])
@@ -83,6 +84,12 @@ def _samples(samples: pd.DataFrame) -> pd.DataFrame:
     ]
     aliases = {name: f"{_FILE_RESOURCE}file {i}" for i, name in enumerate(sorted(watched), start=1)}
     return samples.assign(name=samples["name"].replace(aliases)) if aliases else samples
+
+
+def _labels(labels: pd.DataFrame) -> pd.DataFrame:
+    """Routes and task names are the target's own: numbered in the order of their appearance."""
+    names = {name: f"label {i}" for i, name in enumerate(labels["label"].unique(), start=1)}
+    return labels.assign(label=labels["label"].map(names))
 
 
 def _paths(paths: pd.DataFrame) -> pd.DataFrame:

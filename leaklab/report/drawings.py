@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab import plots
 from leaklab.findings.rss import decomposition
-from leaklab.plots import resource_curves, retention_paths, style, suspect_sites
+from leaklab.plots import label_growth, resource_curves, retention_paths, style, suspect_sites
 from leaklab.plots.growth_curve import name_of
-from leaklab.present import units
+from leaklab.present import label_text, units
 from leaklab.present.formatting import worth_showing
 from leaklab.report.pages import markup
 
@@ -54,6 +54,16 @@ def suspects(run: RunLike) -> Any:
         for function, share in zip(table["function"], table["share"], strict=True)
     ]
     return _svg(ax, f"Suspects: {'; '.join(parts)}.")
+
+
+def labels(run: RunLike) -> Any:
+    """Growth per call by label as markup; nothing where no unit of work was labelled."""
+    table = label_growth.shown_rows(run)
+    if not len(table):
+        return ""
+    ax = style.detached_axes(height_inches=label_growth.height_inches(len(table)))
+    plots.labels(run, ax=ax)
+    return _svg(ax, f"Growth per call by label. {label_text.sentence(table.to_dict('records'))}.")
 
 
 def retention(run: RunLike) -> Any:

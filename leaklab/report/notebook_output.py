@@ -14,6 +14,9 @@ from leaklab.plots.svg_text import compact, take_outlines
 _TEXT_LIMIT = 60_000
 _MESSAGE_LINES = 5
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07)")
+# Text of a DataFrame's cell that makes its column as wide as it is long.
+_LONG_CELL = re.compile(r"(?<=<td>)[^<]{20,}(?=</td>)")
+_PUNCTUATION = re.compile(r"[/._(,=]")
 # Scripts of other tools would ask the network, or not run here: their text form is shown.
 _FORMS = ("text/html", "image/svg+xml", "image/png", "image/jpeg", "text/markdown", "text/plain")
 
@@ -92,7 +95,7 @@ def _form(form: str, data: Any, output: Any) -> str:
     about = (output.get("metadata") or {}).get(form) or {}
     alt = escape(str(about.get("alt") or _plain("".join(data.get("text/plain", "")))), quote=True)
     if form == "text/html":
-        return content
+        return _LONG_CELL.sub(_breakable, content)
     if form == "image/svg+xml":
         return _svg(content, alt)
     if form.startswith("image/"):
@@ -102,6 +105,11 @@ def _form(form: str, data: Any, output: Any) -> str:
 
         return str(markdown2html(content))
     return f"<pre>{escape(_plain(content))}</pre>"
+
+
+def _breakable(cell: re.Match[str]) -> str:
+    """Paths and source lines of a DataFrame, which may break after their punctuation."""
+    return _PUNCTUATION.sub(r"\g<0><wbr>", cell[0])
 
 
 def _svg(content: str, alt: str) -> str:

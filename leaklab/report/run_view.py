@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from leaklab.present import units
-from leaklab.present.formatting import kept_text, worth_showing
+from leaklab.present.formatting import interval_text, kept_text, worth_showing
 from leaklab.report import drawings
 from leaklab.report.audit_view import audit_view
 from leaklab.resources import is_memory
@@ -42,6 +42,7 @@ def run_view(run: RunLike, *, figures: bool = True) -> dict[str, Any]:
         "command": shlex.join(map(str, (meta.get("command") or {}).get("argv") or ())),
         "notes": list(_notes(meta)),
         "resources": [_resource(entry) for entry in verdict.resources],
+        "labels": _labels(run),
         "suspects": suspects,
         "origins": _origins(run),
         "no_suspects": _why_no_suspects(run),
@@ -67,6 +68,7 @@ def _figures(run: RunLike, values: dict[str, Any]) -> dict[str, Any]:
         "growth": [drawings.growth([run], name, role) for name, role in drawn[:_GROWTH_FIGURES]],
         "curves": drawings.curves([run]),
         "resident": drawings.resident_set(run),
+        "labels_figure": drawings.labels(run) if values["labels"] else "",
         "suspects_figure": drawings.suspects(run) if values["suspects"] else "",
         "retention_figure": drawings.retention(run) if values["retention"] else "",
         "tree": interactive,
@@ -102,6 +104,21 @@ def _suspect(run: RunLike, row: dict[str, Any]) -> dict[str, Any]:
             for frame in list(row["stack"])[:_STACK_LIMIT]
         ],
     }
+
+
+def _labels(run: RunLike) -> list[dict[str, str]]:
+    return [
+        {
+            "label": str(row["label"]),
+            "resource": units.title(row["resource"], row["role"]),
+            "verdict": row["verdict"],
+            "calls": _whole(row["calls"]),
+            "rate": units.value_text(row["resource"], row["rate"]),
+            "interval": interval_text(row["resource"], row["rate_low"], row["rate_high"]),
+            "reason": row["reason"],
+        }
+        for row in table_rows(run.labels())
+    ]
 
 
 def _origins(run: RunLike) -> list[dict[str, Any]]:

@@ -99,7 +99,7 @@ def suspects_table(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
 
 
 def _suspects(run: Run) -> dict[str, Any]:
-    from leaklab.results.run import plain
+    from leaklab.results.as_json import plain
 
     frame = run.suspects()
     frame["retained_by"] = [next(iter(paths), None) for paths in frame["retained_by"]]

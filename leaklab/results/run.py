@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from leaklab.resources import is_bytes
+from leaklab.results.as_json import plain, resource_json, suspect_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,6 +76,12 @@ class Run:
         from leaklab.findings.origins import origins
 
         return origins(self.data)
+
+    @cached_property
+    def _labels(self) -> pd.DataFrame:
+        from leaklab.findings.labels import labels
+
+        return labels(self.data, self._verdict)
 
     @cached_property
     def _trees(self) -> dict[str, AllocationTree]:
@@ -208,6 +213,18 @@ class Run:
         """
         return self._with_source(self._origins)
 
+    def labels(self) -> pd.DataFrame:
+        """Return growth per unit of work by its label: requests by route, tasks by name.
+
+        Labels come with ``mark(label=…)``, ``--mark-on http`` and ``--mark-on task``. Columns as
+        :func:`leaklab.findings.labels.labels`: resource, role, label, calls, verdict, rate with
+        rate_low and rate_high (95 %; bytes or pieces per call), growth, reason. Empty without
+        labels.
+
+        >>> run.labels().query("resource == 'rss_bytes'")[["label", "rate", "rate_high"]]
+        """
+        return self._labels.copy()
+
     def _with_source(self, frame: pd.DataFrame) -> pd.DataFrame:
         sources = self.data.sources
         texts = dict(
@@ -311,6 +328,7 @@ class Run:
         """Return what ``leaklab show --json`` prints; a figure that was not measured is null."""
         further = {
             "retention": self.retention().to_dict("records"),
+            "labels": self.labels().to_dict("records"),
             "given_back": self.given_back(),
             "events": self.meta["events"],
         }
@@ -320,7 +338,7 @@ class Run:
         """Return what a notebook job collects into verdict.json: `to_json` without the details."""
         left = self.time_left()
         further = {
-            "suspects": [_suspect_json(row) for row in self.suspects().to_dict("records")],
+            "suspects": [suspect_json(row) for row in self.suspects().to_dict("records")],
             "origins": self.origins().to_dict("records"),
             "time_left": asdict(left) if left else None,
         }
@@ -341,7 +359,7 @@ class Run:
                 "state": self.meta["state"],
                 "verdict": verdict.verdict,
                 "reason": verdict.reason,
-                "resources": [_resource_json(resource) for resource in verdict.resources],
+                "resources": [resource_json(resource) for resource in verdict.resources],
             }
         )
         return result
@@ -370,31 +388,3 @@ class Run:
             "text/html": self._repr_html_(),
             VERDICT_MIME: self.verdict_json(),
         }
-
-
-def _resource_json(resource: ResourceVerdict) -> dict[str, Any]:
-    names = ("name", "verdict", "rate", "rate_low", "rate_high", "unit", "first", "last", "reason")
-    return {name: getattr(resource, name) for name in (*names, "role")}
-
-
-def _suspect_json(row: Mapping[Any, Any]) -> dict[str, Any]:
-    names = (
-        "rank", "function", "file", "line", "stack", "live_bytes", "growth_bytes", "rate", "share",
-        "fingerprint", "known", "role", "retained_by", "group", "source",
-    )  # fmt: skip
-    return {name: row.get(name) for name in names}
-
-
-def plain(value: Any) -> Any:
-    """Return ``value`` in JSON's own types: NaN and NA become null, numpy scalars numbers."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (str, int, bool)):
-        return value
-    return None if type(value).__name__ in ("NAType", "NaTType") else str(value)

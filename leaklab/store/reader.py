@@ -58,6 +58,11 @@ class RunData:
         return self.table("samples")
 
     @property
+    def labels(self) -> pd.DataFrame:
+        """Units of work by label that ended between two marks."""
+        return self.table("labels")
+
+    @property
     def snapshots(self) -> pd.DataFrame:
         """Snapshots of the live heap, one row each."""
         return self.table("snapshots")

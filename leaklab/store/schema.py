@@ -29,6 +29,18 @@ TABLES: dict[str, pa.Schema] = {
             ("value", pa.float64()),
         ]
     ),
+    # Units of work of one process that ended under a label since its row before. The rarest labels
+    # between two told marks are counted together, as "other".
+    "labels": pa.schema(
+        [
+            ("pass", pa.string()),
+            ("process", pa.int32()),
+            ("time_seconds", pa.float64()),
+            ("mark", pa.int64()),
+            ("label", pa.string()),
+            ("count", pa.int64()),
+        ]
+    ),
     # One row per snapshot of the live heap; ids count from 0 in each process. exact: the barrier
     # was seen, so the snapshot is the heap at that mark to the byte. cost_seconds: what taking it
     # cost the target.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leaklab.analysis.long_series import long_series
+from leaklab.analysis.series import HEAP, resource_series
 from leaklab.present.formatting import amount, span_text
 from leaklab.resources import material
 from leaklab.verdict.judge import Verdict, reconsidered
@@ -30,16 +30,21 @@ def within(verdict: Verdict, data: RunData, horizon_seconds: float) -> Verdict:
     inconclusive, with how much longer to record. Marks are turned into seconds by the pace of the
     untraced pass.
     """
-    resources = tuple(_of_run(entry, data, horizon_seconds) for entry in verdict.resources)
+    resources = tuple(
+        _of_run(entry, verdict.resource("rss_bytes", entry.role), data, horizon_seconds)
+        for entry in verdict.resources
+    )
     if verdict.verdict != BOUNDED:
         return replace(verdict, resources=resources)
     return reconsidered(verdict, resources)
 
 
-def _of_run(entry: ResourceVerdict, data: RunData, horizon_seconds: float) -> ResourceVerdict:
-    series = long_series(data, "rss_bytes", role=entry.role)
+def _of_run(
+    entry: ResourceVerdict, resident: ResourceVerdict | None, data: RunData, horizon_seconds: float
+) -> ResourceVerdict:
+    series = resource_series(data, "rss_bytes", role=entry.role)
     if len(series) < 2 or series.attrs["unit"] != entry.unit:
-        series = long_series(data, entry.name, role=entry.role)
+        series = resource_series(data, entry.name, role=entry.role)
     if len(series) < 2 or series.attrs["unit"] != entry.unit:
         return entry
     span_x = float(np.ptp(series["x"]))
@@ -47,18 +52,22 @@ def _of_run(entry: ResourceVerdict, data: RunData, horizon_seconds: float) -> Re
     if not (span_x > 0 and span_seconds > 0):
         return entry
     horizon_x = horizon_seconds * span_x / span_seconds
-    return over(entry, horizon_x, span_x, duration_text(horizon_seconds))
+    # A heap of a megabyte may well grow by one in a process of fifty.
+    level = resident.last if entry.name == HEAP and resident is not None else entry.last
+    return over(entry, horizon_x, span_x, duration_text(horizon_seconds), level=level)
 
 
-def over(entry: ResourceVerdict, horizon_x: float, span_x: float, words: str) -> ResourceVerdict:
+def over(
+    entry: ResourceVerdict, horizon_x: float, span_x: float, words: str, *, level: float
+) -> ResourceVerdict:
     """Return the verdict on a resource over ``horizon_x`` more of x, after a run of ``span_x``.
 
-    ``words`` name the horizon in the reason.
+    ``words`` name the horizon in the reason; ``level`` is what growth is held against.
     """
     if entry.verdict != BOUNDED or not math.isfinite(entry.excluded):
         return entry
     could = entry.excluded * horizon_x
-    matters = max(material(entry.name), LEVEL_SHARE * max(entry.last, 0.0))
+    matters = max(material(entry.name), LEVEL_SHARE * max(level, 0.0))
     if could <= matters:
         return replace(
             entry, reason=f"{entry.reason}; at most {amount(entry.name, could)} more in {words}"

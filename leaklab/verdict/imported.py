@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from leaklab.analysis.long_series import DAY_SECONDS, LEAST_SEEN, covered_seconds
 from leaklab.analysis.series import processes_of, untraced_pass
-from leaklab.present.formatting import amount, span_text
+from leaklab.present.formatting import amount, rate_text, span_text
+from leaklab.resources import is_bytes, material
 from leaklab.verdict.evidence import MINIMUM_POINTS
-from leaklab.verdict.resources import INCONCLUSIVE, LEAK, ResourceVerdict, judge_resource
+from leaklab.verdict.growth import estimate
+from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict, judge_resource
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
 
 # A replica that lived this many times as long tells what becomes of a younger one.
 LIVED_LONGER = 2.0
+# Growth of so many times its range is none of a daily course, however little was seen of that.
+BEYOND_COURSE = 10.0
+# After a day or more a figure is bounded when what may be hidden is at most this share of it.
+HIDDEN_SHARE = 0.1
 _AGGREGATED = (
     "was recorded with --aggregate, which keeps no history of it; record without --aggregate"
 )
@@ -31,10 +38,58 @@ def judge_long(series: pd.DataFrame) -> ResourceVerdict:
     """
     name, like = series.attrs["name"], series.attrs.get("like")
     if like is None:
-        return explained(judge_resource(series), series)
+        return _of_days(explained(judge_resource(series), series), series)
     alike = series.copy(deep=False)
     alike.attrs.update(name=like)
-    return explained(replace(judge_resource(alike), name=name, decides=False), series)
+    entry = replace(judge_resource(alike), name=name, decides=False)
+    return _of_days(explained(entry, series), series)
+
+
+def _of_days(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
+    """The verdict on a series, after what only figures of days must show."""
+    x = series["x"].to_numpy()
+    if entry.verdict == INCONCLUSIVE or entry.unit != "second" or len(x) < MINIMUM_POINTS:
+        return entry
+    if covered_seconds(x) < LEAST_SEEN * DAY_SECONDS and not series.attrs["unseen"]:
+        return entry
+    entry = _beyond_course(entry, series)
+    return _with_power(entry, series) if entry.verdict == BOUNDED else entry
+
+
+def _with_power(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
+    """The verdict bounded, withheld where as much growth as matters to a service may be hidden."""
+    span = float(series["x"].iloc[-1] - series["x"].iloc[0])
+    least = material(series.attrs.get("like") or entry.name)
+    hidden = entry.excluded * span
+    if not hidden > max(HIDDEN_SHARE * float(series["value"].median()), least):
+        return entry
+    rate = rate_text(entry.name, entry.excluded, entry.unit, span)
+    why = (
+        f"{entry.reason.partition(': at most')[0]}, but growth of up to {rate} would not have "
+        f"shown; record {span_text(span, entry.unit)} more"
+    )
+    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=span)
+
+
+def _beyond_course(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
+    """The verdict, withheld where a daily course that was seen once or twice may explain it.
+
+    What rises by day and falls by night grows and shrinks; and what is filled by day at night
+    slows down and goes on. Neither is told before the same hours were seen three times.
+    """
+    unseen = float(series.attrs["unseen"])
+    grown = entry.rate * (float(series["x"].iloc[-1]) - entry.baseline_x) if unseen else 0.0
+    unmoved = unseen < material(series.attrs.get("like") or entry.name)
+    if not unseen or unmoved:
+        return entry
+    if entry.verdict == LEAK and grown > BEYOND_COURSE * unseen:
+        return entry
+    missing = float(series.attrs["missing"])
+    why = (
+        f"moves with the time of day (±{amount(entry.name, unseen / 2)}), which is not told from "
+        f"growth below 3 whole days; record {span_text(missing, entry.unit)} more"
+    )
+    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=missing)
 
 
 def explained(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
@@ -47,10 +102,10 @@ def explained(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
     if course:
         words += f" (±{amount(entry.name, course)})"
         # A limit is reached at the peak of a day.
-        entry = replace(entry, peak=entry.peak + course)
+        entry = replace(entry, peak=entry.peak + course, reach=None)
     if math.isfinite(now):
         # The time left is that of the process that runs now, not of one as old as the oldest.
-        entry = replace(entry, last=now, peak=now)
+        entry = replace(entry, last=now, peak=now, reach=None)
     return replace(entry, reason=f"{entry.reason}, {words}")
 
 
@@ -60,14 +115,44 @@ def deciding(
     """Return the verdict with ``decides`` set for a figure that an imported run rests on.
 
     A gauge of one's own decides nothing in a recording, as it may count requests. A file may hold
-    nothing but a container's memory under its own name.
+    nothing but a container's memory under its own name. No growth of a file goes on that its last
+    straight piece does not show.
     """
+    if "import" in meta:
+        entry = _to_the_end(entry, series)
     judged = (meta.get("import") or {}).get("judged") or ()
     if entry.name not in judged:
         return entry
     if entry.role != "main" and len(series) < MINIMUM_POINTS:
         return entry
     return replace(entry, decides=True)
+
+
+def _to_the_end(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
+    """The verdict leak, withheld where what followed the last bend grew slower than it says.
+
+    A load that was put on for a minute, a batch that comes to its end: growth slows down without
+    any shape that says where to. The rate of a leak is weighed over all shapes of growth; its
+    interval and that of the last straight piece then have nothing in common, and what came before
+    was faster.
+    """
+    if entry.verdict != LEAK or entry.unit != "second":
+        return entry
+    x, y = (series[key].to_numpy() for key in ("x", "value"))
+    last = estimate(x, y, unit=entry.unit)
+    before = last.baseline_x - last.start_x
+    risen = last.first - float(y[0])
+    if not last.rate_high < entry.rate_low or not risen > last.rate_high * before:
+        return entry
+    early, late = (
+        rate_text(entry.name, pace, entry.unit, last.span) for pace in (risen / before, last.rate)
+    )
+    why = (
+        f"grew by {early} at first and by {late} over the last "
+        f"{span_text(last.span, entry.unit)}: it slows down; record "
+        f"{span_text(last.run_span, entry.unit)} more"
+    )
+    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=last.run_span)
 
 
 def with_cautions(data: RunData, entries: Sequence[ResourceVerdict]) -> list[ResourceVerdict]:
@@ -99,14 +184,20 @@ def with_cautions(data: RunData, entries: Sequence[ResourceVerdict]) -> list[Res
 
 
 def _beyond_zero(entry: ResourceVerdict, data: RunData) -> ResourceVerdict:
-    """A growing figure whose interval excludes no growth at all.
+    """The verdict, withheld where it and its interval do not say the same of no growth at all.
 
     A file by time says not where work ends: steps of a batch job look like growth that goes on.
+    And teeth hide a rise of their floor that their interval shows.
     """
-    if entry.verdict != LEAK or entry.unit != "second" or entry.rate_low > 0:
+    grows = entry.rate_low > 0
+    if entry.verdict == INCONCLUSIVE or entry.unit != "second" or grows == (entry.verdict == LEAK):
         return entry
     more = max(float(part.get("duration_seconds") or 0.0) for part in data.meta["passes"])
-    why = f"{entry.reason}; but the interval holds 0; record {span_text(more, entry.unit)} more"
+    gauge = entry.name.startswith("gauge:") and is_bytes(entry.name)
+    if grows and entry.rate * more < material("rss_bytes" if gauge else entry.name):
+        return entry
+    what = "is clear of 0" if grows else "holds 0"
+    why = f"{entry.reason}; but the interval {what}; record {span_text(more, entry.unit)} more"
     return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=more)
 
 

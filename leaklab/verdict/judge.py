@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from leaklab.analysis.long_series import long_series
-from leaklab.analysis.series import HEAP, resource_names, resource_series, roles
+from leaklab.analysis.series import HEAP, resource_names, resource_series, roles, untraced_pass
 from leaklab.present.formatting import place_text, rate_text, span_text
 from leaklab.verdict import failures
 from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
@@ -116,6 +116,8 @@ def judge(data: RunData) -> Verdict:
             if name not in DECISIVE and len(series) < MINIMUM_POINTS:
                 # Task counts begin when asyncio is imported, perhaps at the very end.
                 entry = replace(entry, decides=False)
+            if name == "rss_bytes" and untraced_pass(data) == "explain":
+                entry = _of_traced(entry, data)
             resources.append(deciding(data.meta, entry, series))
     resources = [
         _settled_by_resident(entry, studies[entry.role], resources, data)
@@ -140,6 +142,17 @@ def reconsidered(verdict: Verdict, resources: tuple[ResourceVerdict, ...]) -> Ve
 def _never_there(name: str, series: pd.DataFrame) -> bool:
     """Whether a program has imported asyncio, and that is all: no task was ever seen."""
     return name == "task_count" and not series["value"].any()
+
+
+def _of_traced(entry: ResourceVerdict, data: RunData) -> ResourceVerdict:
+    """Resident memory of a process that was traced all along holds the tracer's own as well."""
+    capture = (data.meta.get("command") or {}).get("capture")
+    rows = data.meta.get("processes", ())
+    traced = any(row.get("traced") for row in rows if (row.get("role") or "main") == entry.role)
+    if capture or not traced:
+        return entry
+    why = f"{entry.reason}; with the tracer's own memory: listed, not judged"
+    return replace(entry, reason=why, decides=False)
 
 
 def _of_helper(entry: ResourceVerdict, series: pd.DataFrame, marked: bool) -> ResourceVerdict:

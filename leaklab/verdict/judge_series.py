@@ -49,7 +49,8 @@ def judge_series(
         return verdict
     if not horizon > 0:
         raise UsageError(f"horizon out of range: {horizon}; allowed: above 0, in units of x")
-    return over(verdict, horizon, float(np.ptp(x_values)), span_text(horizon, unit))
+    span, words = float(np.ptp(x_values)), span_text(horizon, unit)
+    return over(verdict, horizon, span, words, level=verdict.last)
 
 
 def _arrays(x: ArrayLike, y: ArrayLike) -> tuple[Any, Any]:

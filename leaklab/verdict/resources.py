@@ -9,6 +9,7 @@ from leaklab.present.formatting import amount, interval_text, rate_text, span_te
 from leaklab.resources import material
 from leaklab.verdict.evidence import GROWS, STOPPED, Evidence
 from leaklab.verdict.growth import Growth, estimate
+from leaklab.verdict.reach import Reach, reach
 from leaklab.verdict.readers import read
 
 if TYPE_CHECKING:
@@ -26,10 +27,11 @@ class ResourceVerdict:
     rate, rate_low, rate_high: per ``unit`` ("iteration" or "second"), with a 95 % interval; NaN
     where it could not be estimated. excluded: the largest growth per unit that the series does not
     exclude (95 %); NaN where it cannot be told. first, last: the resource's floor at the baseline
-    and at the end. peak: the highest figure of the last quarter of the run, where a process that
-    leaks meets its limit. reason: one sentence with the figures. more_x: how many more marks or
-    seconds would decide it, 0 where it is decided. decides: whether it counts for the run; gauges
-    do not (one may count requests), nor do helper processes that were seen only shortly.
+    and at the end. peak: the highest figure of the last quarter of the run. reach: how far above
+    its trend a leaking figure comes, where a process meets its limit. reason: one sentence with the
+    figures. more_x: how many more marks or seconds would decide it, 0 where it is decided. decides:
+    whether it counts for the run; gauges do not (one may count requests), nor do helper processes
+    that were seen only shortly.
     """
 
     name: str
@@ -47,6 +49,7 @@ class ResourceVerdict:
     decides: bool = True
     excluded: float = float("nan")
     peak: float = float("nan")
+    reach: Reach | None = None
 
     @property
     def title(self) -> str:
@@ -104,6 +107,7 @@ def verdict_of(
         decides=not name.startswith("gauge:"),
         excluded=max(growth.rate_high, 0.0),
         peak=_peak(growth),
+        reach=reach(growth.x, growth.y, growth.rate) if evidence.verdict == GROWS else None,
     )
 
 

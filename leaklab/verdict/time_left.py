@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaklab.present.formatting import amount, span_text
+from leaklab.verdict.reach import Reach
 from leaklab.verdict.resources import LEAK, ResourceVerdict
 
 MACHINE = "memory of the machine"
@@ -70,20 +71,26 @@ def smallest_limit(meta: dict[str, Any]) -> tuple[float, str] | None:
 def time_left(entry: ResourceVerdict, limit: float, limit_name: str) -> TimeLeft | None:
     """When a leaking resource reaches ``limit`` if it goes on at its rate.
 
-    Counted from the peak of the last quarter of the run: that is where a process dies, however low
-    it falls in between. None where the resource does not leak. Zero where it is already there.
+    Counted from where the trend stands and how far above it the figure comes: that is where a
+    process dies, however low it falls in between. Where that is not known, from the peak of the
+    last quarter of the run. None where the resource does not leak. Zero where it is already there.
     """
     if entry.verdict != LEAK or not entry.rate > 0:
         return None
-    peak = entry.last if math.isnan(entry.peak) else max(entry.peak, entry.last)
-    room = max(limit - peak, 0.0)
+    seen = entry.reach
+    if seen is None:
+        peak = entry.last if math.isnan(entry.peak) else max(entry.peak, entry.last)
+        seen = Reach(peak, 0.0, 0.0, 0.0, 0.0)
+    first, usual, last = (
+        max(limit - seen.trend - above, 0.0) for above in (seen.high, seen.middle, seen.low)
+    )
     slow = max(entry.rate_low, 0.0)
     return TimeLeft(
         name=entry.name,
         unit=entry.unit,
-        left=room / entry.rate,
-        left_low=room / entry.rate_high if entry.rate_high > 0 else room / entry.rate,
-        left_high=room / slow if slow > 0 else math.inf,
+        left=usual / entry.rate,
+        left_low=first / max(entry.rate_high, entry.rate),
+        left_high=last / slow + seen.wait_x if slow > 0 else math.inf,
         limit=limit,
         limit_name=limit_name,
     )

@@ -7,13 +7,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import psutil
 
 from leaklab.errors import LeaklabError
 from leaklab.watch.series import EvenSeries
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from leaklab.verdict.resources import ResourceVerdict
+
+    Floats = NDArray[np.float64]
 
 RESOURCES = ("rss_bytes", "fd_count", "socket_count", "thread_count", "child_count")
 # A life is judged again once it has grown by this share: a verdict costs milliseconds, a look less.
@@ -96,7 +101,12 @@ class Follower:
         return seen
 
     def judge(self) -> None:
-        """Judge every life that has grown since it was judged last."""
+        """Judge every life that has grown since it was judged last.
+
+        One that is younger than those before it in its slot is judged together with them, by age:
+        where workers are replaced, none lives long enough to tell.
+        """
+        from leaklab.analysis.long_series import joined_by_age
         from leaklab.verdict.judge_series import judge_series
 
         begun = time.thread_time()
@@ -104,11 +114,25 @@ class Follower:
             span = max((one.span_seconds for one in life.series.values()), default=0.0)
             if span < (1 + _JUDGE_AGAIN) * life.judged_span_seconds:
                 continue
-            for name, series in life.series.items():
-                if len(series.seconds) >= _FEWEST_POINTS:
+            for name in life.series:
+                lives = self._alike(life, name)
+                seconds, values = lives[-1] if len(lives) == 1 else joined_by_age(lives)
+                if len(seconds) >= _FEWEST_POINTS:
                     life.judged_span_seconds = span
-                    life.verdicts[name] = judge_series(series.seconds, series.values, resource=name)
+                    life.verdicts[name] = judge_series(seconds, values, resource=name)
         self.spent_seconds += time.thread_time() - begun
+
+    def _alike(self, life: Life, name: str) -> list[tuple[Floats, Floats]]:
+        """Return (seconds, values) of a life, after those of its slot that ended and were older."""
+        span = life.series[name].span_seconds
+        before = [
+            old.series[name]
+            for old in self.ended
+            if old.slot == life.slot and name in old.series and old.series[name].span_seconds > span
+        ]
+        usable = [one for one in (*before, life.series[name]) if len(one.seconds) > 1]
+        usable = usable or [life.series[name]]
+        return [(np.array(one.seconds), np.array(one.values)) for one in usable]
 
     @property
     def overhead_ratio(self) -> float:

@@ -100,8 +100,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         server = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
              f"--port={port}", "--ip=127.0.0.1", f"--IdentityProvider.token={token}",
-             "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None",
-             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+             "--LabApp.expose_app_in_browser=True",
+             f"--LabApp.app_settings_dir={NOTEBOOKS / 'automation' / 'jupyterlab'}",
              f"--ServerApp.root_dir={folder / 'notebooks'}"],
             env={**os.environ, **own}, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
@@ -176,6 +176,7 @@ def test_a_notebook_runs_and_shows_curves_tree_and_verdict(
     assert len(figures) >= 4
     page = watched.page
     assert page.locator(".jp-OutputArea-output img, .jp-OutputArea-output svg").count() >= 4
+    assert page.locator(".Toastify__toast").all_inner_texts() == []  # no question about news
     _use_the_tree(page, function)
     assert watched.foreign == []
     assert watched.problems == []

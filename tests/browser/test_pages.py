@@ -1,5 +1,6 @@
 """Rendered pages and the interactive tree, in a real browser, from disk."""
 
+import io
 import json
 import re
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 import synthetic as make
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from leaklab import plots, report
 from leaklab.catalogue.model import catalogue
@@ -48,6 +50,36 @@ def tree_page(tmp_path):
     figure = plots.allocation_tree_html(tree(), metric="live_bytes")
     path.write_text(f"<!doctype html><title>mine</title>{figure.html}")  # no charset, on purpose
     return path
+
+
+@pytest.mark.parametrize("width", [360, 700, 1300])
+def test_the_frame_is_filled_by_what_it_shows(look, tree_page, width):
+    frame = look(tree_page, width=width).tree()
+    inside, needed, stage = frame.evaluate(
+        "[innerHeight, document.documentElement.scrollHeight,"
+        " document.querySelector('.stage').clientHeight]"
+    )
+    assert needed <= inside
+    rows = 4 * 19
+    assert rows <= stage < 2 * rows
+    assert frame.locator("#about").inner_text().startswith("Allocation tree: 10")
+    frame.locator("#icicle").hover(position={"x": 60, "y": 25})
+    tip = frame.locator("#tip").bounding_box()
+    outside = frame.frame_element().bounding_box()
+    assert outside["y"] <= tip["y"]
+    assert tip["y"] + tip["height"] <= outside["y"] + outside["height"]
+
+
+@pytest.mark.parametrize(("scheme", "light"), [("light", "false"), ("dark", "true")])
+def test_the_tree_is_as_dark_as_jupyterlabs_theme(look, tree_page, scheme, light):
+    looked = look(tree_page, scheme=scheme)
+    looked.page.evaluate(f"document.body.dataset.jpThemeLight = {json.dumps(light)}")
+    looked.tree()
+    frame = looked.page.locator("iframe").bounding_box()
+    corner = {"x": frame["x"] + 1, "y": frame["y"] + 1, "width": 1, "height": 1}
+    with Image.open(io.BytesIO(looked.page.screenshot(clip=corner))) as shot:
+        paper = sum(shot.convert("RGB").getpixel((0, 0))) / 3
+    assert paper > 225 if light == "true" else paper < 60
 
 
 def test_tree_is_zoomed_by_click_and_keyboard(look, tree_page):
@@ -266,11 +298,37 @@ def test_notebook_page_shows_figures_trees_and_unfolds_code(look, tmp_path):
 
 def test_page_prints_to_pdf_with_still_figures(look, pages):
     page = pages[1]
-    looked = look(page)
+    looked = look(page, width=PAPER_WIDTH)
     looked.page.emulate_media(media="print")
     assert looked.page.locator(".tree-still").is_visible()
+    # What stands between a heading and its figure would let them part.
+    assert looked.page.locator("h2#tree + p + div").bounding_box() is None
     assert not looked.page.locator("iframe").is_visible()
     pdf = report.to_pdf(page)
     assert pdf == page.with_suffix(".pdf")
     assert pdf.read_bytes().startswith(b"%PDF")
     assert sorted(path.name for path in page.parent.iterdir()) == ["run.html", "run.pdf"]
+
+
+# A4 without its margins.
+PAPER_WIDTH = 690
+
+
+def test_what_is_wider_than_paper_would_shrink_the_whole_document(look, pages, tmp_path):
+    source = "return json.loads(USAGE_FILE.read_text(encoding='utf-8')) or DEFAULT_USAGE_OF_A_DAY"
+    frame = pd.DataFrame(
+        {"file": ["site-packages/a_package/a_module.py"], "source": [source], "rate": [51.133333]}
+        | {f"column_{n}": [123456.789] for n in range(3)}
+    )
+    shown = new_output("display_data", data={"text/html": frame.to_html()})
+    code = new_output("display_data", data={"text/html": plots.allocation_tree_html(tree()).html})
+    cell = new_code_cell("frame", outputs=[shown, code])
+    nbformat.write(new_notebook(cells=[cell]), tmp_path / "n.ipynb")
+    notebook = report.render_notebook(tmp_path / "n.ipynb", tmp_path / "n.html")
+    for path in (*pages, notebook):
+        looked = look(path, width=PAPER_WIDTH)
+        looked.page.emulate_media(media="print")
+        assert fits(looked.page), path
+    still = looked.page.locator(".out img")  # the frame's room is the still picture's
+    room = looked.page.locator(".out > div").last.bounding_box()
+    assert room["height"] < still.bounding_box()["height"] + 20

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 TOKEN = "a token that nobody guesses"
@@ -99,19 +102,31 @@ class Service:
         raise AssertionError(found)
 
 
+# What memray#728 asks for: a container without the right to trace and without a disk, where the
+# service itself is process 1; all that it may write to is a private tmpfs.
+LOCKED = """
+    set -e
+    mount -t tmpfs -o size=64m tmpfs "$TMPDIR"
+    mount -o remount,bind,ro /
+    exec setpriv --bounding-set=-sys_ptrace --no-new-privs "$@"
+"""
+
+
 @contextlib.contextmanager
-def serving(name: str, tmp_path: Path) -> Iterator[Service]:
+def serving(
+    name: str, tmp_path: Path, *before: str, folder: Path | None = None
+) -> Iterator[Service]:
     source, words = SERVERS[name]
-    folder = tmp_path / "door"
+    folder = folder or tmp_path / "door"
     (tmp_path / "app.py").write_text(textwrap.dedent(source).replace("FOLDER", repr(str(folder))))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     bind = ["--port", str(port)] if name == "uvicorn" else ["--bind", f"127.0.0.1:{port}"]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", *words, *bind],
+            [*before, sys.executable, "-m", *words, *bind],
             cwd=tmp_path,
-            env={**os.environ, "LEAKLAB_DOOR_TOKEN": TOKEN},
+            env={**os.environ, "LEAKLAB_DOOR_TOKEN": TOKEN, "TMPDIR": str(folder.parent)},
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -126,7 +141,10 @@ def serving(name: str, tmp_path: Path) -> Iterator[Service]:
             time.sleep(0.05)
         yield service
     finally:
-        process.send_signal(signal.SIGTERM)
+        if before:  # which waits for the service, whatever it is sent
+            psutil.Process(process.pid).children()[0].terminate()
+        else:
+            process.terminate()
         try:
             process.wait(20)
         finally:
@@ -135,7 +153,8 @@ def serving(name: str, tmp_path: Path) -> Iterator[Service]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SERVERS)
+# gthread is the one in the locked container, below.
+@pytest.mark.parametrize("name", ["uvicorn", "gunicorn"])
 def test_a_worker_says_what_leaks_and_what_holds_it(name: str, tmp_path: Path) -> None:
     with serving(name, tmp_path) as service:
         workers: set[int] = set()
@@ -170,6 +189,37 @@ def test_a_worker_says_what_leaks_and_what_holds_it(name: str, tmp_path: Path) -
         assert said["answered_by"] in workers
         (mine,) = (row for row in said["workers"] if row["worker"] == worker)
         assert {row["name"] for row in mine["resources"]} >= {"rss_bytes", "fd_count"}
+
+
+@pytest.mark.slow
+def test_the_heap_of_a_service_in_a_locked_container(tmp_path: Path) -> None:
+    alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    if shutil.which("setpriv") is None or subprocess.run([*alone, "true"], check=False).returncode:
+        pytest.skip("no namespaces can be made here")
+    private = tmp_path / "private"
+    private.mkdir()
+    locked = [*alone, "sh", "-c", textwrap.dedent(LOCKED), "sh"]
+    with serving("gthread", tmp_path, *locked, folder=private / "door") as service:
+        for _ in range(100):
+            assert service.ask("/leak")[0] == 200
+        held = []
+        for worker in {row["worker"] for row in service.ask("/leaklab")[1]["workers"]}:
+            for _ in range(2):
+                look = service.look(worker)
+                assert look["state"] == "complete", look
+            assert "own.graph" not in json.dumps(look)
+            # What was allocated before anybody looked, and what holds it.
+            held += [row for row in look["holders"] if row["path"] == "app.SESSIONS"]
+        assert max(row["retained_bytes"] for row in held) > 20_000 * 40, held
+        (master,) = psutil.Process(service.process.pid).children()
+        status = Path(f"/proc/{master.pid}/status").read_text()
+        assert int(re.search(r"CapBnd:\s*(\w+)", status)[1], 16) >> 19 & 1 == 0  # SYS_PTRACE
+        assert master.pid != 1 and f"NSpid:\t{master.pid}\t1\n" in status
+        assert not list(tmp_path.glob("private/*"))  # none of it came to the disk
+        until = time.monotonic() + 20
+        while any(one.status() == psutil.STATUS_ZOMBIE for one in master.children(recursive=True)):
+            assert time.monotonic() < until  # the walkers are collected, though after the answer
+            time.sleep(0.05)
 
 
 @pytest.mark.slow

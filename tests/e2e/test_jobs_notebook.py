@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import fsspec
@@ -208,6 +210,17 @@ def test_papermill_with_this_engine_is_as_strict(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="job has no parameter: cuont; its parameters are"):
         papermill.execute_notebook(path, out, parameters={"cuont": 7}, **given)
     papermill.execute_notebook(path, out, parameters={"count": 7}, **given)
+    command = [sys.executable, "-m", "papermill", "--engine", "leaklab", "--no-progress-bar"]
+    done = subprocess.run(
+        [*command, "-p", "count", "70", str(path), str(tmp_path / "refused.ipynb")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    *_, said = done.stderr.splitlines()
+    assert said == "leaklab: parameter count: 70; allowed is int in 1..10"
+    assert "Traceback" not in done.stderr
     noted = json.loads(out.read_text())["metadata"]["leaklab"]
     assert noted["verdict"] == "leak"
     assert [run["run"] for run in noted["runs"]] == ["r7"]

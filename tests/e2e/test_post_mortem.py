@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from recorded import record
+from recorded import record, script
 
 from leaklab.cli import main
 from leaklab.errors import UsageError
 from leaklab.quantities import share
+from leaklab.recorder.graph import dump_outcome
 
 FILLING = """
     import time
@@ -72,6 +74,34 @@ def test_a_run_whose_recorder_was_killed(
     assert "resident memory was not measured" in text
     assert "no object graph was taken; record with --graph-at 90%" in text
     writer.close()
+
+
+def test_the_last_graph_outlives_its_recorder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = FILLING.replace(
+        "    PAGES = []", "    import os\n    PAGES, parent = [], os.getppid()"
+    )
+    script(tmp_path, source.replace("while True:", "while os.getppid() == parent:"))
+    words = ["--passes", "graph", "--limit-memory", "1GiB", "--graph-at", "5%", "target.py"]
+    recorder = subprocess.Popen(
+        [sys.executable, "-m", "leaklab", "record", "--store", "store", *words],
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+    )
+    until = time.monotonic() + 60
+    # Further ones are under way by then: the recorder has no time to read any.
+    while not any(
+        dump_outcome(file)["status"] == "complete" for file in tmp_path.glob("store/*/*/*/*.dump")
+    ):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    recorder.kill()
+    recorder.wait(30)
+    text = told(capsys, str(tmp_path / "store"))
+    assert "its recorder was killed" in text
+    assert "__main__.PAGES" in text
+    assert "resident memory in the last" in text
 
 
 def test_shares() -> None:

@@ -89,7 +89,7 @@ def test_a_ratchet_with_workers_coverage_and_reruns(pytester: pytest.Pytester) -
         @pytest.mark.flaky(reruns=1)
         @pytest.mark.parametrize("value", ["x" * 300])
         def test_stays(tmp_path, caplog, value):
-            (tmp_path / "x").write_text(value)
+            (tmp_path / "x").mkdir()  # its body cannot be called again: its fixtures are renewed
         """
     )
     made.rename(pytester.mkdir("a folder") / made.name)
@@ -101,6 +101,56 @@ def test_a_ratchet_with_workers_coverage_and_reruns(pytester: pytest.Pytester) -
     accepted.stdout.fnmatch_lines(["1 known, 1 fine", "known leak: *test_grows: being mended"])
     accepted.stdout.fnmatch_lines(["fine: *test_stays*: 25 units, at most * per call"])
     assert 'reason = "being mended"' in (pytester.path / "leaks.toml").read_text()
+
+
+KINDS = """
+import os, unittest
+import pytest
+from hypothesis import given, strategies
+
+KEPT = []
+
+@pytest.fixture
+async def loop_wide():
+    yield KEPT
+
+@pytest.mark.asyncio
+async def test_asyncio(loop_wide):
+    loop_wide.append(os.dup(0))
+
+@pytest.mark.anyio
+async def test_anyio(anyio_backend):
+    KEPT.append(os.dup(0))
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+class TestCase(unittest.TestCase):
+    def setUp(self):
+        self.addCleanup(os.close, os.dup(0))
+    def test_case(self):
+        self.only_once = KEPT.append(os.dup(0))
+
+class TestAsync(unittest.IsolatedAsyncioTestCase):
+    async def test_async_case(self):
+        KEPT.append(os.dup(0))
+
+@given(strategies.integers())
+def test_hypothesis(number):
+    KEPT.append(os.dup(0))
+"""
+
+
+def test_leaks_of_every_kind_of_test_are_found(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function")
+    pytester.makepyfile(test_kinds=KINDS)
+    # Known ones: nobody asks for their evidence, which takes longer than to find them.
+    result = pytester.runpytest_subprocess(
+        "--leaks", "--leaks-units=20", "--leaks-accept=known", "-p", "no:randomly"
+    )
+    result.assert_outcomes(passed=5)
+    result.stdout.fnmatch_lines(["5 known"])
 
 
 def test_an_error_at_collection_is_what_pytest_says(pytester: pytest.Pytester) -> None:

@@ -18,6 +18,7 @@ import psutil
 import pytest
 import recorded
 
+from leaklab.cli import main
 from leaklab.errors import LeaklabError
 from leaklab.recorder import passes
 from leaklab.recorder.channel import Connection, Listener
@@ -282,13 +283,15 @@ EATER = """
 """
 
 
-def test_the_kernel_runs_out_of_memory(tmp_path: Path, small_group: Path) -> None:
-    recorded.script(tmp_path, EATER)
+def test_the_kernel_runs_out_of_memory(
+    tmp_path: Path, small_group: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # So slowly that the copy is walked before the end.
+    recorded.script(tmp_path, "import time\n" + textwrap.dedent(EATER) + "    time.sleep(0.02)\n")
+    words = ["record", "--passes", "graph", "--graph-at", "60%", "--store", "store", "target.py"]
+    program = f"input()\nfrom leaklab.cli import main\nmain({words})"
     recorder = subprocess.Popen(
-        [sys.executable, "-c", "input()\n" + textwrap.dedent(RECORDER), "measure"],
-        cwd=tmp_path,
-        stdin=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-c", program], cwd=tmp_path, stdin=subprocess.PIPE, text=True
     )
     (small_group / "cgroup.procs").write_text(str(recorder.pid))
     recorder.communicate("\n", timeout=60)
@@ -296,6 +299,13 @@ def test_the_kernel_runs_out_of_memory(tmp_path: Path, small_group: Path) -> Non
     (path,) = tmp_path.glob("store/*/*/*")
     run = open_run(path)
     ended = run.meta["passes"][0]
+    assert main(["post-mortem", str(path)]) == 0
+    told = capsys.readouterr().out
+    assert "graph pass: the kernel has killed the target for want of memory" in told
+    assert "__main__.kept" in told
+    near = run.graph_dumps[run.graph_dumps["state"] == "complete"]["mark"].max()
+    assert 10_000_000 * near > 0.5 * 400_000_000
+    assert not list(path.glob("*.dump"))
     assert run.meta["state"] == "complete"
     assert (ended["signal"], ended["out_of_memory"]) == ("SIGKILL", True)
     assert run.meta["limits"]["cgroup_memory_bytes"] == pytest.approx(400_000_000, rel=0.001)

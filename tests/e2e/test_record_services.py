@@ -14,6 +14,7 @@ import pytest
 import recorded
 from recorded import growing_line
 
+from leaklab.results.run import Run
 from leaklab.store import RunData
 
 APP = """
@@ -79,6 +80,53 @@ def test_a_leaking_endpoint_of_uvicorn(tmp_path: Path) -> None:
     assert growing_line(run, "main") == ("remember", "app.py")
 
 
+SHOP = """
+    from fastapi import FastAPI
+
+    app, kept, cache = FastAPI(), [], {}
+
+    @app.get("/export/{number}")
+    async def export(number: int):
+        kept.append(b"x" * 200_000)
+
+    @app.get("/warm/{number}")
+    async def warm(number: int):
+        cache.setdefault(number % 20, b"x" * 100_000)
+
+    @app.get("/healthy")
+    async def healthy():
+        return [1] * 2000
+"""
+MIXED_LOAD = """
+    import http.client, os, random
+
+    def drive(phase):
+        connection = http.client.HTTPConnection("127.0.0.1", int(os.environ["LEAKLAB_TARGET_PORT"]))
+        chosen = random.Random(phase)
+        for number in range(100):
+            path = chosen.choice([f"/export/{number}", f"/warm/{number}", "/healthy"])
+            connection.request("GET", path)
+            connection.getresponse().read()
+"""
+
+
+def test_the_leaking_route_of_three_is_named(tmp_path: Path) -> None:
+    recorded.script(tmp_path, SHOP, "shop.py")
+    recorded.script(tmp_path, MIXED_LOAD, "load.py")
+    data = recorded.record_program(
+        tmp_path, ["uvicorn", "shop:app", "--port", "0"], mark_on=["http"], **DRIVEN
+    )
+    labels = Run(data).labels()
+    resident = labels[labels["resource"] == "rss_bytes"].set_index("label")
+    assert len(resident) == 3
+    others = resident.drop(index="GET /export/{number}")
+    assert "leak" not in set(others["verdict"])
+    leak = resident.loc["GET /export/{number}"]
+    assert leak["verdict"] == "leak"
+    assert others["rate_high"].max() < leak["rate_low"]
+    assert 0.8 * leak["rate_low"] < 200_000 < 1.2 * leak["rate_high"], labels.to_string()
+
+
 def test_a_leak_in_the_workers_of_gunicorn(tmp_path: Path) -> None:
     run = serve(tmp_path, "gunicorn", "-w", "2", "-b", "127.0.0.1:0", "app:application")
     roles = [p["role"] for p in run.meta["processes"] if p["pass"] == "measure"]
@@ -89,6 +137,9 @@ def test_a_leak_in_the_workers_of_gunicorn(tmp_path: Path) -> None:
     busy = max(workers, key=lambda worker: worker["mark_count"])
     assert slope(run, "rss_bytes", busy["process"]) == pytest.approx(200_000, rel=0.25)
     assert growing_line(run, "fork of main") == ("remember", "app.py")
+    # No framework: the path, which has no values in it.
+    assert run.labels.groupby("pass")["count"].sum().to_dict() == {"measure": 120, "explain": 120}
+    assert set(run.labels["label"]) == {"GET /"}
 
 
 TASKS = """
@@ -152,6 +203,7 @@ def check_celery(run: RunData) -> None:
     assert sum(worker["mark_count"] for worker in workers) == 80
     busy = max(workers, key=lambda worker: worker["mark_count"])
     assert slope(run, "rss_bytes", busy["process"]) == pytest.approx(1_000_000, rel=0.3)
+    assert run.labels.groupby("label")["count"].sum().to_dict() == {"tasks.work": 80}
 
 
 def test_celery_prefork_on_a_filesystem_broker(
@@ -319,6 +371,46 @@ def test_a_running_process_is_watched_and_left_alone(tmp_path: Path) -> None:
         pytest.skip(f"cannot attach here: {explained['why_untraced']}")
     assert any("before are not seen" in event["text"] for event in run.meta["events"])
     assert growing_line(run, "main") == ("keep", "service.py")
+
+
+def test_what_a_process_held_before_anybody_looked(tmp_path: Path) -> None:
+    path = recorded.script(
+        tmp_path,
+        """
+        import time
+        class Session:
+            def __init__(self):
+                self.body = bytearray(20_000)
+        SESSIONS = [Session() for _ in range(500)]
+        print("up", flush=True)
+        while True:  # a debugger comes in where something is allocated
+            time.sleep(0.01)
+        """,
+        "service.py",
+    )
+    words = [sys.executable, str(path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        run = recorded.record_program(
+            tmp_path,
+            [],
+            pid=process.pid,
+            passes=("graph",),
+            graphs="fork",
+            duration_seconds=8,
+            interval_seconds=0.05,
+        )
+        assert process.poll() is None
+        assert len(list(Path(f"/proc/{process.pid}/task").iterdir())) == 1
+        process.kill()
+    attached = [e["time_seconds"] for e in run.meta["events"] if e["kind"] == "attached"]
+    if not attached or attached[0] > 5:
+        pytest.skip(f"cannot attach here, or not soon: {run.meta['events']}")
+    assert [entry["pass"] for entry in run.meta["passes"]] == ["graph"]
+    assert set(run.graph_dumps["state"]) == {"complete"}
+    held = Run(run).graph().set_index("path").loc["__main__.SESSIONS"]
+    assert held["retained_bytes"] > 500 * 20_000
 
 
 def test_a_process_that_connects_by_itself(tmp_path: Path) -> None:

@@ -63,7 +63,6 @@ MODULES = {
 }
 # Used without an import: started as a program, or found by the library that needs it.
 STARTED = {
-    "jupyterlab": "`make lab` starts it",
     "ipykernel": "notebooks run in its kernel",
     "celery": "targets start its workers",
     "gunicorn": "targets start it as a program",
@@ -109,6 +108,6 @@ def test_what_leaklab_imports_is_declared() -> None:
     # These come with what is declared and belong to it.
     with_others = {
         "leaklab", "IPython", "nbformat", "nbclient", "traitlets", "jupyter_client",
-        "matplotlib_inline", "dask", "markupsafe", "rich", "_pytest", "leaklab_origins",
+        "matplotlib_inline", "dask", "markupsafe", "click", "rich", "_pytest", "leaklab_origins",
     }  # fmt: skip
     assert foreign <= declared | with_others, foreign - declared - with_others

@@ -26,9 +26,18 @@ path = sys.argv[2]
 """
 
 
-def run(tmp_path, body, dump="graph.dump", timeout=60):
+def run(tmp_path, body, dump="graph.dump", timeout=60, before=()):
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", BEGIN + body, str(REPOSITORY), str(tmp_path / dump)],
+        [
+            *before,
+            sys.executable,
+            "-W",
+            "error",
+            "-c",
+            BEGIN + body,
+            str(REPOSITORY),
+            str(tmp_path / dump),
+        ],
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -166,3 +175,28 @@ def test_no_dump_is_no_dump(tmp_path):
     (tmp_path / "other").write_text("something else")
     with pytest.raises(LeaklabError, match="not a dump"):
         read_dump(tmp_path / "other")
+
+
+def test_process_1_of_a_container_collects_the_copy(tmp_path):
+    alone = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    if subprocess.run([*alone, "true"], check=False).returncode:
+        pytest.skip("no namespaces can be made here")
+    body = """
+assert os.getpid() == 1
+try:
+    graph.dump_by_fork(path)
+except graph.ForkError as problem:
+    print(problem)
+done = graph.dump_by_fork(path, adopt=True)
+print(os.waitpid(done["pid"], 0)[1])
+child = os.fork()  # not process 1, and yet it collects what it has begun
+if not child:
+    done = graph.dump_by_fork(path + "2", adopt=True)
+    os._exit(os.waitpid(done["pid"], 0)[1])
+print(os.waitpid(child, 0)[1])
+"""
+    said = run(tmp_path, body, before=alone).splitlines()
+    assert said[0].startswith("this is process 1, which inherits every orphan")
+    assert said[1:] == ["0", "0"]
+    for name in ("graph.dump", "graph.dump2"):
+        assert read_dump(tmp_path / name).address.size > 1000

@@ -39,9 +39,10 @@ def test_what_is_bounded_once_more_need_not_be_for_a_month() -> None:
 def test_growth_beyond_a_share_of_the_level_matters() -> None:
     entry = noisy().verdict().resource("rss_bytes")
     enough = LEVEL_SHARE * entry.last / entry.excluded
-    assert over(entry, 0.99 * enough, COUNT, "30 days").verdict == "bounded"
-    assert "more in 30 days" in over(entry, 0.99 * enough, COUNT, "30 days").reason
-    undecided = over(entry, 8 * enough, COUNT, "30 days")
+    fine = over(entry, 0.99 * enough, COUNT, "30 days", level=entry.last)
+    assert fine.verdict == "bounded"
+    assert "more in 30 days" in fine.reason
+    undecided = over(entry, 8 * enough, COUNT, "30 days", level=entry.last)
     assert undecided.verdict == "inconclusive"
     # Eight times as much growth shows in a run four times as long.
     assert undecided.more_x == pytest.approx(3 * COUNT, rel=0.01)
@@ -78,3 +79,13 @@ def test_a_series_is_judged_over_a_horizon_in_units_of_its_own() -> None:
     assert judge_series(x, level, horizon=30 * DAY).verdict == "inconclusive"
     with pytest.raises(UsageError, match="horizon out of range: -1"):
         judge_series(x, level, horizon=-1)
+
+
+def test_a_heap_is_held_against_the_memory_of_its_process() -> None:
+    heap = 1e6 + s.noise(COUNT, 2_000)
+    data = s.run(rss=100e6 + s.noise(COUNT, 2_000), sites={"keep": heap})
+    usual = Run(data).verdict().resource("heap_bytes")
+    # Marks come a hundred a second; three times what matters of the heap alone.
+    horizon_seconds = 3 * LEVEL_SHARE * usual.last / usual.excluded / 100
+    found = Run(data, horizon_seconds=horizon_seconds).verdict().resource("heap_bytes")
+    assert found.verdict == "bounded", found.reason

@@ -97,6 +97,12 @@ def test_pidstat(tmp_path: Path, form: str) -> None:
     assert run.meta["processes"][0]["pid"] == 1234
 
 
+def test_pidstat_as_it_prints() -> None:
+    run = ll.read(EVIDENCE / "pidstat_python.txt")
+    assert run.verdict().verdict == "leak"
+    assert rate(run) == pytest.approx(4 * MIB, rel=0.02)
+
+
 @pytest.mark.skipif(shutil.which("top") is None, reason="no top on this machine")
 def test_top_as_it_prints_here(tmp_path: Path) -> None:
     path = tmp_path / "top.txt"

@@ -186,3 +186,15 @@ def test_units_in_the_cells_of_grafana(tmp_path: Path) -> None:
     assert run.data.samples["value"].iloc[0] == 1 << 30
     assert run.verdict().resources[0].name == "gauge:panel_bytes"
     assert run.verdict().verdict == "leak"
+
+
+def test_an_answer_of_prometheus_itself() -> None:
+    run = ll.read(EVIDENCE / "prometheus_restart.json")
+    entry = run.verdict().resource("rss_bytes")
+    assert entry is not None
+    assert entry.verdict == "leak"
+    # 200 kB every tenth of a second and a little, in two lives of 40 s.
+    assert entry.rate == pytest.approx(2e6, rel=0.05)
+    assert "by age over 2 lives" in entry.reason
+    assert "1 restart cut out" in notes(run)
+    assert "left out, as counters only grow: web_requests_total" in notes(run)

@@ -7,10 +7,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import leaklab as ll
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.importers.thinned import thinned
 
 EVIDENCE = Path(__file__).parents[1] / "evidence"
 MIB = 1 << 20
@@ -258,3 +260,24 @@ def test_figures_that_exist_become_a_run() -> None:
         ll.from_series({"rss_bytes": ([1.0], [1.0])}, unit="hour")
     with pytest.raises(LeaklabError, match="differ in shape"):
         ll.from_series({"rss_bytes": ([1.0, 2.0], [1.0])})
+
+
+def test_a_long_table_keeps_as_many_rows_of_each_process() -> None:
+    count = 600
+    rows = pd.DataFrame(
+        {
+            "time": [f"2026-11-28T{k // 120:02}:{k // 2 % 60:02}:00Z" for k in range(count)],
+            "container": ["a", "b"] * (count // 2),
+            "rss_mb": range(count),
+        }
+    )
+    parts = [rows.iloc[begin : begin + 70] for begin in range(0, count, 70)]
+    whole, step = thinned(parts, None)
+    assert (len(whole), step) == (count, 1)
+    kept, step = thinned(parts, None, most_rows=200)
+    assert step == 4
+    assert kept["container"].value_counts().to_dict() == {"a": 75, "b": 75}
+    # Every fourth of each, evenly, from its first on.
+    assert kept["rss_mb"].tolist()[:4] == [0, 1, 8, 9]
+    assert kept["time"].diff().dropna().isin([0.0, 240.0]).all()
+    assert whole["time"].iloc[0] == pd.Timestamp("2026-11-28T00:00:00Z").timestamp()

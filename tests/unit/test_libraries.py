@@ -2,16 +2,19 @@
 
 import importlib.util
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 # What README names, in this order, and what a user does for it.
 PROGRAM = """
 import json, sys
 loaded = {}
-named = {"objgraph", "pandas", "matplotlib", "psutil", "memray"}
+named = {"objgraph", "pandas", "matplotlib", "psutil", "memray", "jupyterlab"}
 def after(step):
     loaded[step] = sorted(named & set(sys.modules))
 import leaklab as ll
@@ -34,6 +37,10 @@ shell.run_line_magic("load_ext", "leaklab")
 shell.run_line_magic("leaklab", "watch")
 shell.run_cell("kept = [[number] for number in range(1000)]")
 after("watch")
+from leaklab.doctor import examine
+(lab,) = [finding for finding in examine() if finding.subject == "jupyterlab"]
+print(lab.what, lab.works)
+after("doctor")
 print(json.dumps(loaded))
 """
 
@@ -50,13 +57,42 @@ def test_what_readme_names_is_loaded_where_it_says_so() -> None:
     assert "pandas" in loaded["series"]
     assert "matplotlib" in set(loaded["plots"]) - set(loaded["record"])
     assert "objgraph" in set(loaded["watch"]) - set(loaded["plots"])
+    assert "jupyterlab" in set(loaded["doctor"]) - set(loaded["watch"])
+    assert any(line.endswith(f"notebooks in {sys.executable} True") for line in said), said
     assert any("1,0" in line and "list" in line for line in said), said
+
+
+def test_doctor_says_where_a_notebook_would_find_no_leaklab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from leaklab.doctor import _notebooks
+
+    other = tmp_path / "python"
+    other.write_text("#!/bin/sh\nexit 1\n")
+    other.chmod(0o755)
+    spec = {"argv": [str(other), "-m", "ipykernel_launcher"], "display_name": "other"}
+    folder = tmp_path / "share" / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share"))
+    (found,) = _notebooks()
+    assert not found.works
+    assert found.what.endswith(f": notebooks in {other}, which has no leaklab")
+    assert found.how == f"{other} -m pip install leaklab"
+
+    (folder / "kernel.json").write_text("no kernel")
+    (found,) = _notebooks()
+    assert not found.works
+    assert found.what.startswith("no notebooks: ")
 
 
 def test_make_lab_starts_jupyterlab_on_the_first_notebook() -> None:
     done = subprocess.run(
         ["make", "-n", "lab"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
-    assert "jupyter lab --LabApp.news_url=None notebooks/00-start-here.ipynb" in done.stdout
+    words = shlex.split(done.stdout.replace("\\\n", " ").strip().splitlines()[-1])
+    assert words[1] == "lab"
+    assert words[-1] == "notebooks/00-start-here.ipynb"
+    assert Path(words[2].partition("=")[2], "overrides.json").is_file()
     assert (ROOT / "notebooks" / "00-start-here.ipynb").is_file()
     assert importlib.util.find_spec("jupyterlab") is not None

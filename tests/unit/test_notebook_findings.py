@@ -1,6 +1,6 @@
 """What a day of use in JupyterLab found wrong, and the test that keeps each of it mended.
 
-Numbers are those of the findings; 15 to 17 are looks and are kept by the tests of plots and pages.
+Numbers are those of the findings; of 15 and 17, which are looks, what can be told without eyes.
 """
 
 import ast
@@ -10,6 +10,8 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 KERNEL = "e2e/test_jupyter_kernel.py"
+CURVES = "unit/test_plots_curves.py"
+PAGES = "browser/test_pages.py"
 FINDINGS = {
     "1 fixed, though never measured": [
         ("unit/test_analysis_compare.py", "test_what_one_run_has_not_measured_is_not_called_fixed"),
@@ -67,6 +69,28 @@ FINDINGS = {
             "unit/test_jobs_parameters.py",
             "test_what_a_case_does_not_take_is_refused_with_its_name_before_anything_starts",
         ),
+    ],
+    "15 figures": [
+        (CURVES, "test_what_is_flat_beside_start_up_has_a_panel_after_warm_up"),
+        (CURVES, "test_the_rate_is_seen_on_a_run_that_lies_on_it"),
+        (CURVES, "test_equal_lines_are_all_seen"),
+        (CURVES, "test_where_nothing_grows_the_axis_begins_at_nought"),
+        (CURVES, "test_where_nothing_moves_a_line_says_what_was_looked_at"),
+        ("unit/test_plots_tree.py", "test_the_frame_is_as_high_as_the_rows_that_are_seen"),
+        (PAGES, "test_the_frame_is_filled_by_what_it_shows"),
+        ("unit/test_plots_suspects.py", "test_retention_says_between_which_marks_it_grew"),
+        ("unit/test_plots_tree.py", "test_a_tree_names_its_run"),
+        (PAGES, "test_what_is_shown_can_be_saved"),
+    ],
+    "16 progress is no error": [
+        ("unit/test_jupyter_live.py", "test_a_job_logs_the_beginning_of_a_pass_and_the_end"),
+        ("unit/test_report_notebook.py", "test_a_page_says_nothing_of_recordings_under_way"),
+    ],
+    "17 pages on phones and on paper, search": [
+        (PAGES, "test_case_and_run_pages_fit_laptop_and_phone"),
+        (PAGES, "test_page_prints_to_pdf_with_still_figures"),
+        (PAGES, "test_what_is_wider_than_paper_would_shrink_the_whole_document"),
+        (PAGES, "test_index_is_searched_in_the_page"),
     ],
     "18 small ones": [
         ("unit/test_jupyter_magics.py", "test_what_cannot_be_is_refused_in_one_line"),

@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 import synthetic as make
 from matplotlib import pyplot
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 
 from leaklab import plots
 from leaklab.plots import resource_curves, style
@@ -47,6 +49,26 @@ def test_fitted_line_has_the_rate_of_the_verdict():
     x, y = fitted.get_data()
     rate = run.verdict().resource("rss_bytes").rate
     assert (y[1] - y[0]) / (x[1] - x[0]) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize("background", ["white", "#14171b"])
+def test_the_rate_is_seen_on_a_run_that_lies_on_it(background):
+    straight = Run(make.run(sites={"keep": make.leak(COUNT, 1000.0)}, meta={"name": "cache"}))
+    ax = plots.growth(straight, "heap_bytes", style.detached_axes())
+    figure = style.figure_of(ax)
+    figure.set_facecolor(background)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = np.asarray(canvas.buffer_rgba())[::-1, :, :3].astype(int)
+    (fitted,) = by_gid(ax, "rate")
+    (left, bottom), (right, top) = ax.transData.transform(np.transpose(fitted.get_data()))
+    x = np.linspace(left + 9, right - 9, 2000)
+    y = bottom + (top - bottom) * (x - left) / (right - left)
+    on_it = picture[y.astype(int), x.astype(int)]
+    dark = (on_it.max(axis=1) < 90).mean()
+    run = (abs(on_it - 255 * np.array(to_rgb(style.series_colour(0)))).max(axis=1) < 60).mean()
+    assert dark > 0.2, (dark, run)
+    assert run > 0.2, (dark, run)
 
 
 def test_growth_names_a_run_that_did_not_measure_the_resource():

@@ -204,6 +204,28 @@ def test_page_forbids_every_request_and_has_a_still_stand_in():
     assert 'alt="Allocation tree' in bundle["text/html"]
 
 
+def test_the_frame_is_as_high_as_the_rows_that_are_seen():
+    def height(*live):
+        chain = tree([(n - 1, f"f{n}", "target", bytes_) for n, bytes_ in enumerate(live)])
+        return plots.allocation_tree_html(chain).height_pixels
+
+    row = height(*[100] * 8) - height(*[100] * 7)
+    assert 15 < row < 25
+    assert height(*[10_000] * 5, *[1] * 30) == height(*[10_000] * 5)  # narrower than a pixel
+    assert height(*[100] * 3) - 3 * row < 100  # title, controls and status
+    assert height(*[100] * 50) == height(*[100] * 90) < 500
+
+
+def test_a_tree_names_its_run():
+    run = Run(make.run(sites={"keep": make.leak(60, 1000)}, meta={"name": "c", "variant": "fix"}))
+    figure = plots.allocation_tree_html(run)
+    assert '<p id="about">Allocation tree of c/fix: ' in figure.document
+    (ax,) = figure.still().axes
+    assert ax.get_title(loc="left").startswith("c/fix: live bytes: ")
+    drawn = plots.allocation_tree(run, style.detached_axes())
+    assert drawn.get_title(loc="left") == ax.get_title(loc="left")
+
+
 def test_a_hundred_thousand_calls_pack_fast_and_small():
     large = random_tree(100_000)
     started = time.process_time()
@@ -251,7 +273,7 @@ def test_retained_tree_is_the_last_graph_under_one_root():
     assert list(nodes["object_count"]) == [92, 91, 90, 1]
     ax = plots.allocation_tree(HELD, style.detached_axes(9, 3), "retained_bytes")
     assert "value Page" in labels(ax)
-    assert ax.get_title(loc="left") == "retained: 1000 B"
+    assert ax.get_title(loc="left") == "held: retained: 1000 B"
 
 
 def test_interactive_tree_offers_the_retained_view_of_a_run_with_a_graph():

@@ -11,7 +11,8 @@ from leaklab.present.formatting import amount, worth_showing
 from leaklab.present.site_text import path_text
 from leaklab.present.terminal import quantity
 from leaklab.present.text import run_text
-from leaklab.results.run import Run, plain
+from leaklab.results.as_json import plain
+from leaklab.results.run import Run
 
 
 def leaking_run() -> Run:

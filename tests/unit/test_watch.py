@@ -104,9 +104,27 @@ def test_a_growing_life_is_judged_and_told_as_metrics(parent: subprocess.Popen[s
     assert str(parent.pid) not in text
 
 
-def grown(rate: float) -> EvenSeries:
+@pytest.mark.parametrize(("rate", "verdict"), [(50_000.0, "leak"), (0.0, "bounded")])
+def test_a_young_worker_is_judged_with_those_before_it(
+    parent: subprocess.Popen[str], rate: float, verdict: str
+) -> None:
+    told(parent, "more")
+    follower = Follower([parent.pid])
+    for _ in range(4):
+        follower.look()
+        follower.lives["1"].series["rss_bytes"] = grown(rate, seconds=600)
+        told(parent, "fewer")
+        told(parent, "more")
+    follower.look()
+    life = follower.lives["1"]
+    life.series = {"rss_bytes": grown(rate, seconds=20)}
+    follower.judge()
+    assert life.verdicts["rss_bytes"].verdict == verdict
+
+
+def grown(rate: float, seconds: int = 1000) -> EvenSeries:
     series = EvenSeries(5.0)
-    for second in range(0, 1000, 5):
+    for second in range(0, seconds, 5):
         series.add(float(second), 50e6 + rate * second)
     return series
 

@@ -216,8 +216,9 @@ function hover(app, event) {
     row.textContent = line;
     return row;
   }));
-  const room = app.width - tip.offsetWidth - 8;
-  tip.style.left = Math.max(4, Math.min(event.offsetX + 12, room)) + "px";
-  const below = event.offsetY + 16, space = app.height - tip.offsetHeight - 4;
-  tip.style.top = Math.max(4, below > space ? event.offsetY - tip.offsetHeight - 8 : below) + "px";
+  // Beside the pointer and inside the frame, which may be lower than the tip is long.
+  const room = innerWidth - tip.offsetWidth - 8;
+  tip.style.left = Math.max(4, Math.min(event.clientX + 12, room)) + "px";
+  const below = event.clientY + 16, space = innerHeight - tip.offsetHeight - 4;
+  tip.style.top = Math.max(4, below > space ? event.clientY - tip.offsetHeight - 8 : below) + "px";
 }

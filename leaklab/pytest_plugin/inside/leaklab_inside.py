@@ -6,6 +6,7 @@ itself would gather over many calls (log records, output, warnings, patches) is 
 """
 
 import functools
+import gc
 import inspect
 import json
 import logging
@@ -15,6 +16,7 @@ import time
 import warnings
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 from leaklab import mark
 
@@ -52,22 +54,31 @@ QUIET: dict = {
     "deselect": None,
     "maxfail": 0,
 }
+LONGEST_WAIT = 4
 UNREGISTERED = ("lfplugin", "nfplugin", "stepwiseplugin")
 
 
 class Repeater:
     """Makes the body of every test run ``units`` times, each ended by a mark.
 
-    And up to ``most_units`` times as long as that takes no more than ``seconds``.
+    And up to ``most_units`` times as long as that takes no more than ``seconds`` of processor time:
+    how many it comes to must not depend on what else the machine does. A body that mostly waits
+    may take ``LONGEST_WAIT`` times as long by the clock. ``renews``: the fixtures of the test's own
+    are set up anew for each unit. So they are for a ``unittest`` method in any case: what it leaves
+    on its instance, its cleanups for one, goes with the instance.
     """
 
-    def __init__(self, units, most_units=0, seconds=0.0):
+    def __init__(self, units, most_units=0, seconds=0.0, renews=False):
         self.units = units
+        self.renews = renews
         self.most_units = most_units
         self.seconds = seconds
         self.done = 0
-        self._begun = 0.0
+        self._begun = 0.0, 0.0
+        self.took_seconds = 0.0
         self._origins = None
+        # How many users each has had by the end of the first unit.
+        self._fixtures = {}
         self.left = []
 
     def note_origins(self):
@@ -75,21 +86,51 @@ class Repeater:
         self._origins = leaklab_origins.Origins()
         self._origins.install()
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item, nextitem):
+        """Run all of the test as often as that, where its body alone cannot be repeated."""
+        if not (self.renews or _is_test_case(item)):
+            return None
+        hook, properties = item.ihook, len(item.user_properties)
+        hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        self._begin()
+        while self._goes_on():
+            # With a next item in the same class: what is the class's, or wider, stays.
+            reports = runtestprotocol(item, log=False, nextitem=item.parent)
+            if not all(report.passed for report in reports):
+                break
+            # What a report would have taken along.
+            del item.user_properties[properties:], item._report_sections[:]
+            self._drop_ends()
+            self._end_unit()
+        self._end()
+        for report in reports:
+            hook.pytest_runtest_logreport(report=report)
+        item.session._setupstate.teardown_exact(nextitem)
+        hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    def pytest_fixture_setup(self, fixturedef):
+        """Remember the fixtures that are in use."""
+        self._fixtures.setdefault(fixturedef, None)
+
+    def _drop_ends(self):
+        """Have fixtures forget their users: one of a wider scope keeps every one it ever had."""
+        for fixture, count in self._fixtures.items():
+            ends = getattr(fixture, "_finalizers", None)
+            if isinstance(ends, list):
+                self._fixtures[fixture] = count = len(ends) if count is None else count
+                del ends[count:]
+
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item):
         """Put the repeated body in the place of the test's own."""
         body = getattr(item, "obj", None)
-        if body is None:
+        if body is None or self.renews or _is_test_case(item):
             yield
             return
         is_coroutine = inspect.iscoroutinefunction(body)
-        repeated = self._awaiting(item, body) if is_coroutine else self._calling(item, body)
-        instance = getattr(item, "instance", None) if _is_test_case(item) else None
-        if instance is not None and is_coroutine:
-            # The framework calls what the instance has under the name.
-            setattr(instance, item.name, repeated)
-        else:
-            item.obj = repeated
+        item.obj = self._awaiting(item, body) if is_coroutine else self._calling(item, body)
         yield
 
     def _calling(self, item, body):
@@ -124,19 +165,29 @@ class Repeater:
             os.environ.pop(probe.LATER_VARIABLE, None)
             probe.connect()
         self._before = self._origins.census() if self._origins else {}
-        self._begun = time.monotonic()
+        # What was there before is not looked at again whenever garbage is collected at a mark.
+        gc.collect()
+        gc.freeze()
+        self._begun = time.monotonic(), time.process_time()
 
     def _goes_on(self):
         """Whether another unit is due: further ones are taken while they cost next to nothing."""
         if self.done < self.units:
             return True
-        return self.done < self.most_units and time.monotonic() - self._begun < self.seconds
+        return self.done < self.most_units and self._spent() < self.seconds
+
+    def _spent(self):
+        clock, processor = self._begun
+        waited = (time.monotonic() - clock) / LONGEST_WAIT
+        return max(time.process_time() - processor, waited)
 
     def _end_unit(self):
         self.done += 1
         mark()
 
     def _end(self):
+        self.took_seconds = self._spent()
+        gc.unfreeze()
         probe = sys.modules.get("_leaklab_probe.begin")
         if probe is not None:
             probe.finish()
@@ -190,7 +241,8 @@ def _is_test_case(item):
 class Reporter:
     """Selects the one test, and leaves what came of it in the folder of the request."""
 
-    def __init__(self, request, repeater):
+    def __init__(self, config, request, repeater):
+        self._config = config
         self._request = request
         self._repeater = repeater
         self._pid = os.getpid()
@@ -222,8 +274,14 @@ class Reporter:
         """Write the result; a forked child of the test writes none."""
         if os.getpid() != self._pid:
             return
+        if "hypothesis" not in sys.modules:
+            # Its plugin would import all of it for the summary, which nobody reads here.
+            manager = self._config.pluginmanager
+            if manager.hasplugin("hypothesispytest"):
+                manager.unregister(name="hypothesispytest")
         made = leaklab_origins.made_rows(self._repeater.left, max(self._repeater.done, 1))
-        result = dict(self._result, units=self._repeater.done, made=made)
+        repeater = self._repeater
+        result = dict(self._result, units=repeater.done, seconds=repeater.took_seconds, made=made)
         path = os.path.join(self._request["folder"], "result-%d.json" % self._pid)
         with open(path, "w", encoding="utf-8") as file:
             json.dump(result, file)
@@ -252,11 +310,13 @@ def pytest_configure(config):
         plugin = config.pluginmanager.getplugin(name)
         if plugin is not None:
             config.pluginmanager.unregister(plugin)
-    repeater = Repeater(request["units"], request["most_units"], request["seconds"])
+    repeater = Repeater(
+        request["units"], request["most_units"], request["seconds"], request["renews"]
+    )
     if request["origins"]:
         repeater.note_origins()
     config.pluginmanager.register(repeater, "leaklab-repeater")
-    config.pluginmanager.register(Reporter(request, repeater), "leaklab-reporter")
+    config.pluginmanager.register(Reporter(config, request, repeater), "leaklab-reporter")
     hypothesis = sys.modules.get("hypothesis")
     if hypothesis is not None:
         # The same few examples in every unit: what it remembers of many is no leak of the test's.

@@ -78,8 +78,13 @@ class Conversation:
         self._copied: set[int] = set()
         self._dumped: dict[str, Tracked] = {}
         if options.takes_graphs(pass_name):
+            # Whoever kills a target at its limit may kill the recorder beside it: see left_dumps.
+            kept = capture_folder if options.graph_at_share is not None else None
             self.graphs = GraphDumps(
-                pass_name, graph_folder, options.graph_limit_seconds, graph_at_bytes(options)
+                pass_name,
+                kept or graph_folder,
+                options.graph_limit_seconds,
+                graph_at_bytes(options),
             )
         self._watch_file = watch_file(graph_folder, options.watch_containers, options.watch_lines)
         self._origins: OriginLog | None = None
@@ -254,6 +259,7 @@ class Conversation:
         elif isinstance(message.get("mark"), int):
             # Lines of output may have counted as marks of their own.
             tracked.mark_count = max(tracked.mark_count, message["mark"])
+        self._samples.labelled(tracked, now, mark, message.get("labels"))
         figures = {**message.get("figures", {}), **_gauges(tracked, message)}
         snapshot = not self.stopping and self.snapshot_due(tracked, now, at_mark=is_mark)
         quiescent = False
@@ -357,6 +363,9 @@ class Conversation:
         finally:
             self._copied.discard(tracked.process)
         graphs.taken(number, mark, now, path, done)
+        if self._options.graph_at_share is not None:
+            self._samples.flush()
+            self._writer.flush()
 
     def _graph_number(self, tracked: Tracked) -> int:
         """Return the process number of object graphs: in the graph pass they are not the heap's."""

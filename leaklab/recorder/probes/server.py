@@ -150,6 +150,15 @@ class Switchboard:
             # What the recorder still has to do for this mark costs the target nothing.
             next(tracked.steps)
 
+    def _attached(self, tracked: Tracked, now: float) -> None:
+        """Say from when on a process that ran before is seen, and what of it is not."""
+        tracked.ticks = True  # the probe's thread, which counts as none of the target's
+        said = f"attached after {now:.1f} s"
+        if self._conversation.traces:
+            self._table.give_heap_number(tracked)
+            tracked.note = said = f"{said}; allocations made before are not seen"
+        self._note("attached", said, tracked)
+
     def _greet(self, connection: Connection, message: dict[str, Any]) -> None:
         """Learn which process talks, and as what: started, forked, or come back."""
         now = self._clock()
@@ -182,9 +191,7 @@ class Switchboard:
         tracked.python = str(message.get("python"))
         tracked.library = str(message.get("library"))
         if how == "attach":
-            self._table.give_heap_number(tracked)
-            tracked.note = f"attached after {now:.1f} s; allocations made before are not seen"
-            self._note("attached", tracked.note, tracked)
+            self._attached(tracked, now)
         tracked.executable = str(message.get("executable"))
         tracked.memray = message.get("memray") is True
         if how != "again":

@@ -18,6 +18,8 @@ SLOW_SHARE = 0.01
 # Above this many descriptors, sockets are counted at the slow pace instead of at every mark.
 COUNTED_AT_MARKS = 512
 FLUSH_ROW_COUNT = 4096
+# Of units of work between two marks that were told: more is no count.
+MOST_COUNT = 1 << 48
 
 
 class Samples:
@@ -73,6 +75,27 @@ class Samples:
     def told(self, tracked: Tracked, now: float, values: Mapping[str, float]) -> None:
         """Store figures the process sent without waiting."""
         self._append(tracked, now, None, False, values)
+
+    def labelled(self, tracked: Tracked, now: float, mark: int | None, counts: object) -> None:
+        """Store how many units of work have ended by label since the process said so last."""
+        found = {
+            label.encode("utf-8", "replace").decode(): count
+            for label, count in (counts.items() if isinstance(counts, dict) else ())
+            if isinstance(count, int) and 0 < count < MOST_COUNT
+        }
+        if found:
+            same = len(found)
+            self._writer.append(
+                "labels",
+                {
+                    "pass": [self._pass] * same,
+                    "process": [tracked.process] * same,
+                    "time_seconds": [now] * same,
+                    "mark": [mark] * same,
+                    "label": list(found),
+                    "count": list(found.values()),
+                },
+            )
 
     def _basic(self, tracked: Tracked) -> dict[str, float | None]:
         values = tracked.files.basic()

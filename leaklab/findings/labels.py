@@ -1,0 +1,121 @@
+"""Which kind of work grows: growth per request of each route, per task of each name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from leaklab.analysis.label_points import LabelPoints, label_points
+from leaklab.analysis.long_series import long_series
+from leaklab.resources import is_memory, material
+from leaklab.verdict.label_rates import LabelRates, label_rates
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from leaklab.store import RunData
+    from leaklab.verdict.judge import Verdict
+    from leaklab.verdict.resources import ResourceVerdict
+
+COLUMNS = ("resource", "role", "label", "calls", "verdict", "rate", "rate_low", "rate_high",
+           "growth", "reason")  # fmt: skip
+LEAK, BOUNDED, INCONCLUSIVE = "leak", "bounded", "inconclusive"
+# Of its first half's rate: below, a label slows down. Of all growth: what may hide in a label whose
+# interval reaches that far is too much to call it bounded.
+SLOW, HIDDEN_SHARE = 0.5, 0.2
+_ERRORS = 2.0
+
+
+def labels(data: RunData, verdict: Verdict) -> pd.DataFrame:
+    """Return growth per unit of work and label, of memory and of what else grows.
+
+    A row per resource, role and label, in the order of the verdict's resources, what grows most
+    first. calls: units of work with that label that are judged. rate, rate_low, rate_high: per unit
+    of work, in the resource's unit, with a 95 % interval (`leaklab.verdict.label_rates`); NaN where
+    labels were always called in the same proportion, or too rarely. growth: rate x calls. verdict:
+    ``leak``, ``bounded`` (none seen, at most rate_high) or ``inconclusive``, with its reason. Empty
+    where no unit of work was labelled.
+    """
+    rows: list[dict[str, Any]] = []
+    if len(data.labels):
+        for entry in verdict.resources:
+            if is_memory(entry.name) or entry.verdict != BOUNDED:
+                rows += _of_resource(data, entry)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _of_resource(data: RunData, entry: ResourceVerdict) -> list[dict[str, Any]]:
+    points = _after_warm_up(data, entry)
+    if points is None:
+        return []
+    middle = points.middle_age
+    early, late = points.where(points.age <= middle), points.where(points.age >= middle)
+    slowing = _slower(label_rates(early), label_rates(late))
+    # What is over must not count for what goes on.
+    points = late if slowing.any() else points
+    rates = label_rates(points)
+    slowing &= rates.low > 0
+    calls = points.calls
+    total = max(float(np.nansum(rates.rate * calls)), material(entry.name))
+    rows = []
+    for at in np.flatnonzero(calls > 0).tolist():
+        said, why = _judged(entry, rates, at, calls[at], total, bool(slowing[at]))
+        rows.append(
+            {
+                "resource": entry.name,
+                "role": entry.role,
+                "label": points.labels[at],
+                "calls": int(calls[at]),
+                "verdict": said,
+                "rate": float(rates.rate[at]),
+                "rate_low": float(rates.low[at]),
+                "rate_high": float(rates.high[at]),
+                "growth": float(rates.rate[at] * calls[at]),
+                "reason": why,
+            }
+        )
+    return sorted(rows, key=lambda row: -np.nan_to_num(row["growth"]))
+
+
+def _after_warm_up(data: RunData, entry: ResourceVerdict) -> LabelPoints | None:
+    """Return what is judged of a resource; of replaced workers what is after each one's warm-up."""
+    series = long_series(data, entry.name, role=entry.role)
+    by_age = bool(series.attrs["without"]) and series.attrs["unit"] == "iteration"
+    judged = series[series["x"] >= entry.baseline_x]["time_seconds"]
+    begin = -np.inf if by_age or not len(judged) else float(judged.iloc[0])
+    points = label_points(data, entry.name, role=entry.role, after_seconds=begin)
+    if points is not None and by_age:
+        points = points.where(points.age >= entry.baseline_x)
+    return points if points is not None and len(points.value) else None
+
+
+def _slower(early: LabelRates, late: LabelRates) -> NDArray[np.bool_]:
+    """Say which labels grew more slowly, beyond the errors of both, in the second half."""
+    with np.errstate(invalid="ignore"):
+        errors = _ERRORS * np.hypot(early.error, late.error)
+        slower: NDArray[np.bool_] = early.rate - late.rate > np.maximum(
+            errors, (1 - SLOW) * early.rate
+        )
+    return slower
+
+
+def _judged(
+    entry: ResourceVerdict, rates: LabelRates, at: int, calls: float, total: float, slows: bool
+) -> tuple[str, str]:
+    """Return verdict and reason of one label; ``total``: growth of the resource in that time."""
+    low, high = rates.low[at], rates.high[at]
+    if not np.isfinite(low):
+        why = "called too rarely, or always in proportion to others, so not told apart from them"
+        return INCONCLUSIVE, why
+    matters = rates.rate[at] * calls >= material(entry.name)
+    if low > 0 and matters and entry.verdict != BOUNDED:
+        if slows:
+            return INCONCLUSIVE, "grew, and slows down"
+        if entry.verdict == LEAK:
+            return LEAK, "grows with each call"
+        return INCONCLUSIVE, "grew, but whether it goes on is not decided"
+    if high * calls > max(HIDDEN_SHARE * total, material(entry.name)):
+        return INCONCLUSIVE, "none seen, but much growth would not have shown"
+    return BOUNDED, "none seen" if not low > 0 else "too little to matter"

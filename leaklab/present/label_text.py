@@ -1,0 +1,62 @@
+"""Growth by label as lines: which route or task grows, and how much the others can at most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from leaklab.present.formatting import amount, interval_text
+from leaklab.present.terminal import safe
+
+if TYPE_CHECKING:
+    from leaklab.present.protocol import ShownRun
+
+SHOWN_LABEL_COUNT = 5
+
+
+def label_lines(run: ShownRun) -> Iterator[str]:
+    """Yield a line for each resource and role whose growth is told by label."""
+    rows = run.labels().to_dict("records")
+    if not rows:
+        return
+    yield ""
+    yield "  growth by label, per call"
+    for resource, role in dict.fromkeys((row["resource"], row["role"]) for row in rows):
+        mine = [row for row in rows if (row["resource"], row["role"]) == (resource, role)]
+        name = resource if role == "main" else f"{resource} ({role})"
+        yield f"  {safe(name)}: {sentence(mine)}"
+
+
+def sentence(rows: Sequence[Mapping[Any, Any]]) -> str:
+    """Return one resource's growth by label in a sentence.
+
+    rows: of `leaklab.findings.labels.labels`, one resource and role. Example: ``GET /export: 312
+    KiB each (298 KiB to 327 KiB); the other 11: none seen, at most 2 KiB``.
+    """
+    growing = [row for row in rows if row["verdict"] == "leak"]
+    open_ones = [row for row in rows if row["verdict"] == "inconclusive"]
+    quiet = [row for row in rows if row["verdict"] == "bounded"]
+    parts = [_growing(row) for row in growing[:SHOWN_LABEL_COUNT]]
+    if len(growing) > SHOWN_LABEL_COUNT:
+        parts.append(f"{len(growing) - SHOWN_LABEL_COUNT} more grow")
+    parts += [_undecided(row) for row in open_ones[:SHOWN_LABEL_COUNT]]
+    if len(open_ones) > SHOWN_LABEL_COUNT:
+        parts.append(f"{len(open_ones) - SHOWN_LABEL_COUNT} more are not decided")
+    if quiet:
+        most = max(row["rate_high"] for row in quiet)
+        who = safe(quiet[0]["label"]) if len(quiet) == 1 else f"{len(quiet)} labels"
+        if parts and len(quiet) > 1:
+            who = f"the other {len(quiet)}"
+        parts.append(f"{who}: none seen, at most {amount(quiet[0]['resource'], most)}")
+    return "; ".join(parts)
+
+
+def _growing(row: Mapping[Any, Any]) -> str:
+    interval = interval_text(row["resource"], row["rate_low"], row["rate_high"])
+    return f"{safe(row['label'])}: {amount(row['resource'], row['rate'])} each ({interval})"
+
+
+def _undecided(row: Mapping[Any, Any]) -> str:
+    high = row["rate_high"]
+    most = f", at most {amount(row['resource'], high)}" if high == high else ""
+    return f"{safe(row['label'])}: {row['reason']}{most}"

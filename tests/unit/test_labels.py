@@ -1,0 +1,220 @@
+"""Growth by label: counted in bounded memory, told apart by regression, said in a sentence."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic as s
+from interpreters import REPOSITORY
+
+from leaklab import plots
+from leaklab.analysis.label_points import LabelPoints
+from leaklab.errors import UsageError
+from leaklab.plots import style
+from leaklab.present.label_text import sentence
+from leaklab.probe.label_counts import KEPT_COUNT, LENGTH, OTHER, LabelCounts
+from leaklab.report.confidential import without_secrets
+from leaklab.results.run import Run
+from leaklab.verdict.label_rates import label_rates
+
+LABELS = ["GET /export", "GET /warm", "GET /healthy"]
+EACH = 300_000.0
+
+
+def test_counts_take_bounded_memory_and_lose_none() -> None:
+    counts = LabelCounts()
+    for number in range(5000):
+        counts.add(f"GET /item/{number}")
+        counts.add("GET /often")
+    counts.add("x" * 10 * LENGTH)
+    counts.add(None)
+    counts.add(4711)
+    taken = counts.take()
+    assert len(taken) <= 2 * KEPT_COUNT + 1
+    assert taken["GET /often"] == 5000
+    assert sum(taken.values()) == 10_001
+    assert taken[OTHER] > 4000
+    assert max(map(len, taken)) == LENGTH
+    assert counts.take() == {}
+
+
+def test_labels_of_real_servers_and_frameworks() -> None:
+    scene = REPOSITORY / "tests" / "targets" / "route_labels.py"
+    done = subprocess.run(
+        [sys.executable, str(scene), str(REPOSITORY / "leaklab")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert json.loads(done.stdout) == {
+        # Values in a path, and what follows it, are no part of a label.
+        "wsgi": ["GET /orders/{}", "GET /files/{}"],
+        "flask": ["GET /orders/<int:number>", "GET (no route)"],
+        "fastapi": [
+            "GET /api/v1/orders/{number}",
+            "GET /pages/of/{tenant}/page/{name}",
+            "GET (no route)",
+        ],
+        "aiohttp": ["GET /orders/{number}", "GET (no route)"],
+        "django": ["GET /orders/<int:number>", "GET (no route)"],
+        "django asgi": ["GET /orders/<int:number>"],
+    }
+
+
+def points(calls: np.ndarray[Any, Any], rates: list[float], noise: float) -> LabelPoints:
+    """One process that serves ``calls`` (label numbers), each adding its rate to the level."""
+    counts = np.cumsum(np.eye(len(rates))[calls], axis=0)
+    value = 5e7 + counts @ np.array(rates)
+    value += np.random.default_rng(7).normal(0, noise, len(calls))
+    names = [f"label {number}" for number in range(len(rates))]
+    return LabelPoints(names, np.zeros(len(calls), int), np.arange(len(calls)) + 1.0, value, counts)
+
+
+def test_rates_and_their_intervals_are_true() -> None:
+    # Over many made series: the interval covers what was put in, at least as often as it says.
+    rates, covered, false_alarms = [EACH, 0.0, 0.0, 0.0], 0, 0
+    for seed in range(60):
+        calls = np.random.default_rng(seed).integers(0, 4, 300)
+        counts = np.cumsum(np.eye(4)[calls], axis=0)
+        unrest = np.random.default_rng(seed + 1000).normal(0, 1e6, 300)
+        value = 5e7 + counts @ np.array(rates) + unrest
+        made = LabelPoints([*LABELS, "d"], np.zeros(300, int), np.arange(300.0), value, counts)
+        found = label_rates(made)
+        covered += bool(found.low[0] <= EACH <= found.high[0])
+        false_alarms += int((found.low[1:] > 0).any())
+    assert covered >= 54
+    assert false_alarms <= 6
+
+
+def test_labels_that_are_always_called_together_are_not_told_apart() -> None:
+    calls = np.repeat(np.random.default_rng(1).integers(0, 2, 150), 1)
+    rows = points(calls, [EACH, 0.0], 0.0)
+    twins = np.column_stack([rows.counts, rows.counts[:, 0]])
+    found = label_rates(LabelPoints(["a", "b", "c"], rows.process, rows.age, rows.value, twins))
+    assert np.isnan(found.rate).tolist() == [True, False, True]
+    assert found.high[1] < 1.0
+
+
+def served(*lives: int, each: float = EACH, seed: int = 3) -> s.RunData:
+    """Workers one after another, each recycled after so many requests: one label leaks, one warms
+    up until it was called 40 times, one does nothing."""
+    random = np.random.default_rng(seed)
+    rows, labels, processes, now = [], [], [], 0.0
+    for number, length in enumerate(lives):
+        begun, level, warm = now, 5e7, 0
+        for mark in range(1, length + 1):
+            now += 0.1
+            chosen = int(random.integers(0, 3))
+            warm += chosen == 1
+            level += each if chosen == 0 or (chosen == 1 and warm <= 40) else 0.0
+            value = level + random.normal(0, 5e4)
+            rows.append(("measure", number, now, mark, True, "rss_bytes", value))
+            labels.append(("measure", number, now, mark, LABELS[chosen], 1))
+        entry = {"process": number, "pass": "measure", "role": "main", "started_seconds": begun}
+        last = number == len(lives) - 1
+        processes.append({**entry, "ended_seconds": None if last else now, "mark_count": length})
+    names = ["pass", "process", "time_seconds", "mark", "quiescent", "name", "value"]
+    told = [*names[:4], "label", "count"]
+    meta = {"name": "service", "processes": processes, "passes": [{"pass": "measure"}]}
+    samples, labelled = pd.DataFrame(rows, columns=names), pd.DataFrame(labels, columns=told)
+    return s.RunData.from_tables(meta, samples=samples, labels=labelled)
+
+
+def test_the_leaking_route_is_named_and_the_others_are_bounded() -> None:
+    run = Run(served(600))
+    table = run.labels().set_index("label")
+    assert table["verdict"].to_dict() == {
+        "GET /export": "leak",
+        "GET /warm": "bounded",
+        "GET /healthy": "bounded",
+    }
+    leak = table.loc["GET /export"]
+    assert leak["rate_low"] <= EACH <= leak["rate_high"]
+    assert leak["rate_high"] - leak["rate_low"] < 0.1 * EACH
+    assert table.loc["GET /warm", "rate_high"] < 0.1 * EACH
+    text = str(run)
+    assert "growth by label, per call" in text
+    assert "GET /export: 29" in text
+    assert "; the other 2: none seen, at most" in text
+    entry = run.to_json()["labels"][0]
+    assert (entry["label"], entry["resource"]) == ("GET /export", "rss_bytes")
+
+
+@pytest.mark.parametrize("lives", [(300,) * 4, (260, 290, 310, 240, 100)])
+def test_replacing_workers_hides_no_leak(lives: tuple[int, ...]) -> None:
+    run = Run(served(*lives))
+    resident = run.verdict().resource("rss_bytes")
+    assert resident is not None
+    assert resident.verdict == "leak"
+    # A third of all calls leaks.
+    assert resident.rate_low <= EACH / 3 <= resident.rate_high
+    assert f"by age over {len(lives)} lives" in resident.reason
+    assert run.labels().set_index("label")["verdict"].to_dict() == {
+        "GET /export": "leak",
+        "GET /warm": "bounded",
+        "GET /healthy": "bounded",
+    }
+
+
+def test_a_sawtooth_over_workers_is_no_leak() -> None:
+    # Each warms up, and is replaced after that; the last one is still young.
+    random = np.random.default_rng(5)
+    lives = []
+    for number, length in enumerate((300, 310, 290, 305, 120)):
+        value = 5e7 + 4e7 * (1 - np.exp(-np.arange(length) / 25)) + random.normal(0, 5e4, length)
+        lives.append((number, value))
+    rows, processes, now = [], [], 0.0
+    for number, values in lives:
+        begun = now
+        for mark, value in enumerate(values, start=1):
+            now += 0.1
+            rows.append(("measure", number, now, mark, True, "rss_bytes", value))
+        last = number == len(lives) - 1
+        entry = {"process": number, "pass": "measure", "role": "main", "started_seconds": begun}
+        ended = None if last else now
+        processes.append({**entry, "ended_seconds": ended, "mark_count": len(values)})
+    names = ["pass", "process", "time_seconds", "mark", "quiescent", "name", "value"]
+    meta = {"name": "service", "processes": processes, "passes": [{"pass": "measure"}]}
+    data = s.RunData.from_tables(meta, samples=pd.DataFrame(rows, columns=names))
+    resident = Run(data).verdict().resource("rss_bytes")
+    assert resident is not None
+    assert resident.verdict == "bounded"
+    assert "by age over 5 lives" in resident.reason
+
+
+def test_labels_are_drawn_and_redacted() -> None:
+    run = Run(served(600))
+    ax = plots.labels(run, ax=style.detached_axes())
+    assert next(tick.get_text() for tick in ax.get_yticklabels()) == "GET /export"
+    with pytest.raises(UsageError, match="not told by label: fd_count; allowed: rss_bytes"):
+        plots.labels(run, "fd_count", style.detached_axes())
+    empty = plots.labels(Run(s.run(rss=s.steady(20, 1))), ax=style.detached_axes())
+    assert "no labels" in empty.texts[0].get_text()
+    hidden = without_secrets(run).labels()
+    assert set(hidden["label"]) == {"label 1", "label 2", "label 3"}
+    assert hidden["verdict"].tolist() == run.labels()["verdict"].tolist()
+
+
+def row(label: str, verdict: str, rate: float, low: float, high: float) -> dict[str, Any]:
+    return {"resource": "rss_bytes", "label": label, "verdict": verdict, "rate": rate,
+            "rate_low": low, "rate_high": high, "reason": "none seen, but"}  # fmt: skip
+
+
+def test_the_sentence() -> None:
+    kib = 1024.0
+    rows = [row("GET /export", "leak", 312 * kib, 298 * kib, 327 * kib)]
+    rows += [row(f"GET /{n}", "bounded", 0.0, 0.0, n * kib / 6) for n in range(2, 13)]
+    assert sentence(rows) == (
+        "GET /export: 312 KiB each (298 KiB to 327 KiB); the other 11: none seen, at most 2 KiB"
+    )
+    assert sentence([row("a\x1b[1m", "bounded", 0.0, 0.0, kib)]).startswith("a")
+    assert "\x1b" not in sentence([row("a\x1b[1m", "bounded", 0.0, 0.0, kib)])
+    nan = float("nan")
+    assert sentence([row("b", "inconclusive", nan, nan, nan)]) == "b: none seen, but"

@@ -1,0 +1,105 @@
+"""Marks at functions of modules that are yet to be imported."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leaklab.probe import hooks, marks
+
+MODULE = '''
+class Server:
+    served = True
+
+    def handle(self, value):
+        """Return twice the value."""
+        return 2 * value
+
+    @staticmethod
+    def plain():
+        return "plain"
+
+    async def answer(self):
+        return "answer"
+
+    def fail(self):
+        raise KeyError("asked")
+
+def outer():
+    return Server().handle(1)
+'''
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """The units of work that ended, each by its label."""
+    calls: list[str | None] = []
+
+    class Session:
+        def mark_call(self, label_of: Callable[[Any], str | None], arguments: Any) -> None:
+            calls.append(label_of(arguments))
+
+    monkeypatch.setattr(marks, "_session", Session())
+    return calls
+
+
+@pytest.fixture
+def hooked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Install names for a module, and import it."""
+    (tmp_path / "hooked_module.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    finders = list(sys.meta_path)
+
+    def load(*functions: str) -> Any:
+        hooks.install([f"hooked_module:{name}" for name in functions])
+        return importlib.import_module("hooked_module")
+
+    yield load
+    sys.meta_path[:] = finders
+    sys.modules.pop("hooked_module", None)
+
+
+def test_each_return_is_a_mark_and_the_function_looks_as_before(
+    hooked: Any, counted: list[str | None]
+) -> None:
+    server = hooked("Server.handle").Server()
+    assert [server.handle(value) for value in (1, 2)] == [2, 4]
+    assert counted == [None, None]  # functions of one's own have no labels
+    assert server.handle.__name__ == "handle"
+    assert server.handle.__doc__ == "Return twice the value."
+    assert server.handle.__wrapped__.__code__.co_filename.endswith("hooked_module.py")
+    # Stacks of what the target allocates leave the wrapper out by this name.
+    assert type(server).handle.__code__.co_filename == "<leaklab>"
+
+
+def test_static_methods_coroutines_and_failures(hooked: Any, counted: list[str | None]) -> None:
+    module = hooked("Server.plain", "Server.answer", "Server.fail")
+    assert module.Server.plain() == "plain"
+    assert asyncio.run(module.Server().answer()) == "answer"
+    with pytest.raises(KeyError, match="asked"):
+        module.Server().fail()
+    assert len(counted) == 3
+
+
+def test_one_unit_within_another_counts_once(hooked: Any, counted: list[str | None]) -> None:
+    assert hooked("outer", "Server.handle").outer() == 2
+    assert len(counted) == 1
+
+
+def test_a_name_that_is_not_there_changes_nothing(hooked: Any, counted: list[str | None]) -> None:
+    module = hooked("Server.gone", "Server.handle")
+    assert module.Server().handle(3) == 6
+    assert len(counted) == 1
+
+
+def test_nothing_is_imported_for_it(hooked: Any) -> None:
+    hooks.install(["hooked_module_that_is_not_there:main"])
+    assert "hooked_module" not in sys.modules
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("hooked_module_that_is_not_there")
