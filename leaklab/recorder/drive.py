@@ -70,6 +70,8 @@ class Drive:
         self._started_count = 0
         self._idle_since: float | None = None
         self._poll_due = 0.0
+        self._polled = 0.0
+        self._watched_seconds = 0.0
         self._busy = (0.0, 0.0)
         self._port = ServicePort(port)
 
@@ -160,11 +162,15 @@ class Drive:
 
     def _ready(self, now: float, pids: list[int], own_ports: Collection[int]) -> bool:
         self._poll_due = now + READY_POLL_SECONDS
-        listens = self._port.settled(now, pids, own_ports)
+        # What happens while nobody looks, because the machine or the recorder itself is busy (it
+        # starts the reader of a trace, say, for which the target waits asleep), is not known.
+        self._watched_seconds += min(now - self._polled, 2 * READY_POLL_SECONDS)
+        self._polled = now
+        listens = self._port.settled(self._watched_seconds, pids, own_ports)
         busy_seconds, asleep = _activity(pids)
         if not asleep or busy_seconds - self._busy[1] > 0.01:
-            self._busy = (now, busy_seconds)
-        quiet = now - self._busy[0] > QUIET_SECONDS
+            self._busy = (self._watched_seconds, busy_seconds)
+        quiet = self._watched_seconds - self._busy[0] > QUIET_SECONDS
         # Whoever has named a port waits for that one; else what sleeps without a port is ready.
         quiet = quiet and not self._port.is_named and self._port.chosen is None
         return listens or quiet or now > READY_SECONDS

@@ -112,7 +112,7 @@ def test_gevent_workers_of_gunicorn_with_graphs(tmp_path: Path) -> None:
         drive_idle_seconds=0.2,
     )
     worker = run.meta["processes"][1]
-    assert (worker["role"], worker["mark_count"]) == ("fork of main", 80)
+    assert (worker["role"], worker["mark_count"]) == ("fork of main", 80), run.meta["events"]
     assert [row["stopped_by"] for row in run.meta["passes"]] == ["drive"]
     assert growing_line(run, "fork of main") == ("remember", "app.py")
     assert (run.graph_dumps["state"] == "complete").sum() >= 2, list(run.graph_dumps["reason"])
@@ -169,7 +169,7 @@ def test_eventlet_under_load_with_graphs(tmp_path: Path) -> None:
         env={"PYTHONWARNINGS": "ignore"},
     )
     assert [row["stopped_by"] for row in run.meta["passes"]] == ["drive"]
-    assert run.meta["processes"][0]["mark_count"] == 20
+    assert run.meta["processes"][0]["mark_count"] == 20, run.meta["events"]
     assert growing_line(run, "main") == ("remember", "app.py")
     assert (run.graph_dumps["state"] == "complete").sum() >= 2, list(run.graph_dumps["reason"])
     assert not [event for event in run.meta["events"] if event["kind"] == "let-go"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import subprocess
 import textwrap
 from collections import Counter
 from pathlib import Path
@@ -13,6 +14,7 @@ from recorded import record
 
 from leaklab.errors import UsageError
 from leaklab.recorder import ports
+from leaklab.recorder.drive import READY_POLL_SECONDS, Drive
 from leaklab.recorder.options import RecordOptions
 
 SERVICE = """
@@ -102,3 +104,20 @@ def test_a_port_needs_a_drive() -> None:
         RecordOptions(command=["app.py"], drive_port=80)
     with pytest.raises(UsageError, match="no port: 70000; allowed: 1 to 65535"):
         RecordOptions(command=["app.py"], drive="load.py", drive_port=70000)
+
+
+def test_a_target_that_nobody_looked_at_is_not_known_to_be_quiet() -> None:
+    """The recorder may have been busy for ten seconds; only what it has seen since counts."""
+    sleeper = subprocess.Popen(["sleep", "60"])
+    drive = Drive(["true"], 1, 0.1, None, lambda kind, text: None)
+    try:
+        for now in (0.0, 10.0, 20.0):
+            drive.step(now, [sleeper.pid])
+        assert not drive.has_begun
+        for look in range(20):
+            drive.step(20.0 + READY_POLL_SECONDS * (look + 1.01), [sleeper.pid])
+        assert drive.has_begun
+    finally:
+        drive.close()
+        sleeper.kill()
+        sleeper.wait()
