@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,6 +29,8 @@ import pandas as pd
 from detection import Workload, markdown, read_corpus
 
 HERE = Path(__file__).parent
+# From here on memray follows the lifetimes of objects.
+LIFETIMES = (3, 13, 3)
 LIMIT_SECONDS = 600
 PREAMBLE = """
 import sys
@@ -70,6 +72,8 @@ PEERS = {
     "psleak": ("psleak", PSLEAK, ALONE),
     "pyleak no_thread_leaks": ("pyleak", PYLEAK, ALONE),
 }
+# psleak skips its tests without this.
+ENVIRONMENT = {"psleak": {"PYTHONMALLOC": "malloc"}}
 
 
 def leaklab_row(workload: Workload, units: int | None) -> dict[str, object]:
@@ -92,13 +96,18 @@ def leaklab_row(workload: Workload, units: int | None) -> dict[str, object]:
 def peer_row(workload: Workload, tool: str) -> dict[str, object]:
     """Run a workload under another tool's marker or fixture: red is its alarm."""
     _, body, options = PEERS[tool]
-    done, seconds, _ = run(workload, body, options)
+    done, seconds, _ = run(workload, body, options, ENVIRONMENT.get(tool, {}))
     verdict = {0: "bounded", 1: "leak"}.get(done.returncode, "failed")
+    if " skipped" in done.stdout:
+        verdict = "failed"
     return {"tool": tool, "verdict": verdict, "named": None, "seconds": seconds, "said": ""}
 
 
 def run(
-    workload: Workload, body: str, options: tuple[str, ...]
+    workload: Workload,
+    body: str,
+    options: tuple[str, ...],
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[subprocess.CompletedProcess[str], float, dict[str, object] | None]:
     """Run a test file made of a workload; returns how it ended, seconds, leaklab's outcome."""
     with tempfile.TemporaryDirectory(prefix="guard-") as folder:
@@ -110,7 +119,7 @@ def run(
             done = subprocess.run(
                 [*command, test.name],
                 cwd=folder,
-                env={**os.environ, "PYTHONWARNINGS": "ignore"},
+                env={**os.environ, "PYTHONWARNINGS": "ignore", **(environment or {})},
                 capture_output=True,
                 text=True,
                 timeout=LIMIT_SECONDS,
@@ -222,6 +231,8 @@ def measured(workloads: list[Workload], options: argparse.Namespace) -> Iterator
     for tool, (module, _, _) in PEERS.items() if options.peers else ():
         if find_spec(module) is None:
             print(f"not run: {tool} is not installed", file=sys.stderr)
+        elif "objects" in tool and sys.version_info < LIFETIMES:
+            print(f"not run: {tool} needs CPython 3.13.3", file=sys.stderr)
         else:
             rounds.append((tool, 0))
     for tool, repetition in rounds:

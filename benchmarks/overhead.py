@@ -26,14 +26,17 @@ import psutil
 WORKLOADS = Path(__file__).with_name("workloads")
 PYTHON = sys.executable
 TIMEOUT_SECONDS = 900
-# A tool is run again on a workload while its runs there stay below this in all: the slowest take
-# minutes, and so have one figure instead of a median and a range.
-CELL_SECONDS = 20.0
+# Seconds of work for the bare program, unless others are asked for: what is spent whatever the
+# length (a second of marks) must not stand for the share.
+WORK_SECONDS = 20.0
+# A tool is run again on a workload while its runs there stay below so many times the bare program's
+# in all: the slowest take minutes, and so have one figure instead of a median and a range.
+CELL_SHARE = 10.0
 # tracemalloc with 25 frames makes minutes of the two seconds of an asyncio service.
-RUN_LIMIT_SECONDS = 60.0
-# The workloads' units: two seconds of work and more for the bare program, so that what is spent
-# whatever the length (a second of marks) does not stand for the share.
-UNITS = {"web_service": 4_000, "pandas_job": 1_700, "asyncio_service": 2_800}
+RUN_LIMIT_SHARE = 30.0
+# The workloads' units in a second of the bare program.
+UNITS = {"web_service": 2_000, "pandas_job": 850, "asyncio_service": 1_400}
+DENSE_MARK_COUNT = 3_000
 WARM_UP_UNITS = 100
 
 
@@ -200,6 +203,25 @@ def explain_against_memray(folder: Path, rounds: int, iterations: int) -> None:
     )
 
 
+def workloads_against_memray(folder: Path, rounds: int, work_seconds: float) -> None:
+    """Print what the explain pass costs where memray writes a file, by seconds and by CPU.
+
+    A target's own CPU seconds say what it pays itself also where others use the machine.
+    """
+    sizes = {name: round(units * work_seconds) for name, units in UNITS.items()}
+    cases = [(name, units, name.replace("_", " ")) for name, units in sizes.items()]
+    cases.append(("asyncio_service", DENSE_MARK_COUNT, f"a service of {DENSE_MARK_COUNT} marks"))
+    for name, units, label in cases:
+        work = script(name, units)
+        found = alternate(
+            [[*leaklab("--passes", "explain"), *work], [*MEMRAY.before, *work]], folder, rounds
+        )
+        for what, figure in (("seconds", "work_seconds"), ("CPU seconds", "work_cpu_seconds")):
+            ratio = median_ratio([(getattr(o, figure), getattr(m, figure)) for o, m in found])
+            row = f"{label}: explain pass, the target's {what} / `memray run` to a file"
+            print(f"| {row} | {ratio} | ≤ 1.10 |", flush=True)
+
+
 def _record_and_judge() -> list[str]:
     code = (
         "import sys, leaklab as ll\n"
@@ -274,11 +296,11 @@ def measure_against_bare(folder: Path, rounds: int) -> None:
         print(f"| {label}, the target's seconds / bare | {ratio} | ≤ 1.02 |", flush=True)
 
 
-def workload_table(folder: Path, rounds: int) -> None:
+def workload_table(folder: Path, rounds: int, work_seconds: float) -> None:
     """Print the overhead of every pass and option on three real workloads."""
     rows: dict[str, list[str]] = {tool.label: [] for tool in TOOLS}
-    for name, units in UNITS.items():
-        for label, cell in workload_cells(name, units, folder, rounds).items():
+    for name in UNITS:
+        for label, cell in workload_cells(name, work_seconds, folder, rounds).items():
             rows[label].append(cell)
     print(f"\n| the work's seconds / bare | {' | '.join(UNITS)} |".replace("_", " "))
     print(f"|---|{'---|' * len(UNITS)}")
@@ -286,8 +308,9 @@ def workload_table(folder: Path, rounds: int) -> None:
         print(f"| {label} | {' | '.join(cells)} |", flush=True)
 
 
-def workload_cells(name: str, units: int, folder: Path, rounds: int) -> dict[str, str]:
+def workload_cells(name: str, work_seconds: float, folder: Path, rounds: int) -> dict[str, str]:
     """Return the ratio of every tool on one workload, or why there is none."""
+    units = round(UNITS[name] * work_seconds)
     # Fills caches. The tools need no such run: their start-up is not counted.
     execute([*BARE.before, *script(name, WARM_UP_UNITS)], folder)
     failures: dict[str, str] = {}
@@ -299,11 +322,11 @@ def workload_cells(name: str, units: int, folder: Path, rounds: int) -> dict[str
             # One more takes as long as those before did on average.
             count = len(pairs[tool.label])
             needed_seconds = spent_seconds[tool.label] * (count + 1) / max(1, count)
-            if tool.label in failures or needed_seconds > CELL_SECONDS:
+            if tool.label in failures or needed_seconds > CELL_SHARE * work_seconds:
                 continue
             try:
                 words = [*tool.before, *script(name, units)]
-                figures = attempt(words, folder, RUN_LIMIT_SECONDS)
+                figures = attempt(words, folder, RUN_LIMIT_SHARE * work_seconds)
             except FailedError as failure:
                 failures[tool.label] = f"none ({str(failure)[:100].replace('|', '/')})"
                 continue
@@ -323,17 +346,23 @@ def main() -> None:
     parser.add_argument(
         "--iterations", type=int, default=20_000, help="of the allocation-heavy work"
     )
-    parser.add_argument("--only", choices=("ratios", "workloads"))
+    parser.add_argument(
+        "--seconds", type=float, default=WORK_SECONDS, help="of the workloads' work, bare"
+    )
+    parser.add_argument("--only", choices=("ratios", "memray", "workloads"))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="leaklab-bench-") as name:
         folder = Path(name)
         if arguments.only != "workloads":
             print("| comparison | median ratio (range) | goal |\n|---|---|---|", flush=True)
+        if arguments.only in (None, "memray"):
+            workloads_against_memray(folder, arguments.rounds, arguments.seconds)
+        if arguments.only in (None, "ratios"):
             explain_against_memray(folder, arguments.rounds, arguments.iterations)
             sampler_against_mprof(folder, arguments.rounds)
             measure_against_bare(folder, arguments.rounds)
-        if arguments.only != "ratios":
-            workload_table(folder, arguments.rounds)
+        if arguments.only in (None, "workloads"):
+            workload_table(folder, arguments.rounds, arguments.seconds)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ async def service(scope, receive, send):
     if path.startswith("/export") and os.environ.get("LEAK"):
         KEPT.append(Session())
     elif path.startswith("/warm"):
-        CACHE.setdefault(hash(path) % 50, bytearray(100_000))
+        CACHE.setdefault(hash(path) % 20, bytearray(100_000))
     body = b"".join(b"%d" % n for n in range(400))
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
@@ -81,7 +81,7 @@ def service(environ, start_response):
     if path.startswith("/export") and os.environ.get("LEAK"):
         KEPT.append(Session())
     elif path.startswith("/warm"):
-        CACHE.setdefault(hash(path) % 50, bytearray(100_000))
+        CACHE.setdefault(hash(path) % 20, bytearray(100_000))
     start_response("200 OK", [])
     return [b"".join(b"%d" % n for n in range(400))]
 app = LeakDoor(service, figure_seconds=float(os.environ.get("FIGURES", "10")))
@@ -101,14 +101,14 @@ class Session:
         self.body = bytearray(100_000)
 @worker_process_init.connect
 def opened(**details):
-    leaklab.door.keeper.keeper(os.environ["LEAKLAB_DOOR_FOLDER"], float(os.environ["FIGURES"]))
+    leaklab.door.open(figure_seconds=float(os.environ["FIGURES"]))
 @app.task
 def export(number):
     if os.environ.get("LEAK"):
         KEPT.append(Session())
 @app.task
 def warm(number):
-    CACHE.setdefault(number % 50, bytearray(100_000))
+    CACHE.setdefault(number % 20, bytearray(100_000))
 @app.task
 def healthy(number):
     sum(range(400))
@@ -303,7 +303,8 @@ def service_verdicts(name: str, leak: bool, minutes: float, folder: Path) -> dic
     load = exporter = None
     try:
         if name == "celery":
-            time.sleep(5)
+            while not list((folder / "door").glob("worker-*.json")):
+                time.sleep(0.2)
         else:
             one.wait()
         exporter = subprocess.Popen(
@@ -315,6 +316,11 @@ def service_verdicts(name: str, leak: bool, minutes: float, folder: Path) -> dic
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        while True:  # it loads its libraries first
+            with contextlib.suppress(OSError):
+                said_by_exporter(port)
+                break
+            time.sleep(0.2)
         load = Load(one, name)
         time.sleep(60 * minutes)
         told = said_by_door(folder / "door")

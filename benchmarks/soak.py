@@ -52,9 +52,9 @@ def folder_bytes(folder: Path) -> int:
 
 
 def look(recorder: psutil.Process) -> tuple[str, int, int]:
-    """Return what the recorder does and the resident sets of it and of its heap reader."""
+    """Return what the recorder does and the resident sets of it and of its reader and relay."""
     commands = {child: " ".join(child.cmdline()) for child in recorder.children()}
-    readers = [child for child, command in commands.items() if "heap_reader" in command]
+    readers = [child for child, command in commands.items() if "/recorder/heap/" in command]
     doing = "explain" if readers else "measure"
     if not any("target.py" in command for command in commands.values()):
         doing = "closing"

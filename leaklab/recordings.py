@@ -47,6 +47,8 @@ def record(
     instead of made again, unless ``fresh``. Raises UsageError for a request that makes no sense,
     LeaklabError when the recording failed; a target that fails is a run like any other.
     Without ``progress``, a Jupyter kernel shows a growing curve and a notebook job logs lines.
+
+    >>> ll.record("serve.py", passes=("measure",)).verdict()
     """
     from leaklab.present.live import notebook_progress, say_loaded
     from leaklab.recorder.recording import record_run
@@ -154,8 +156,9 @@ def open(path: str | os.PathLike[str]) -> Run:  # noqa: A001 (ll.open is its nam
     """Open the run at ``path``: its folder or URL, ``name/variant`` or a run id of the store.
 
     ``name`` or ``name/variant`` means the newest such run in the default store, ``name@-1`` the one
-    before it. Raises
-    LeaklabError when there is none, or it is damaged or of a newer leaklab.
+    before it. Raises LeaklabError when there is none, or it is damaged or of a newer leaklab.
+
+    >>> ll.open("unbounded-cache/before").verdict()
     """
     from leaklab.results.run import Run
     from leaklab.store import open_run
@@ -184,10 +187,9 @@ def read(
     ``line`` any log; plain or gzip, known by content. ``time``, ``values`` ("COL" or
     "COL=rss_bytes") and ``group`` name columns, ``unit`` the unit of memory where nothing says it,
     ``limit_bytes`` what the process may grow to. Raises UsageError for a file that is not read,
-    with its name and the way out::
+    with its name and the way out.
 
-        run = ll.read("mprofile.dat", limit_bytes=512 << 20)
-        run.verdict()
+    >>> ll.read("figures.csv", limit_bytes=512 << 20).verdict()
     """
     return _read_file(
         path,
@@ -216,9 +218,9 @@ def from_series(
 
     ``unit`` is that of x: "second" or "iteration". Resources are named as leaklab names them:
     rss_bytes, fd_count, gauge:NAME and so on; a gauge given here is judged. Raises UsageError for
-    sequences that differ in length::
+    sequences that differ in length.
 
-        run = ll.from_series({"rss_bytes": (seconds, values)}, unit="second")
+    >>> ll.from_series({"rss_bytes": (seconds, values)}, unit="second").verdict()
     """
     from leaklab.importers.files import from_series as data_of
     from leaklab.results.run import Run
@@ -332,6 +334,8 @@ def compare(before: Run | str, after: Run | str) -> Comparison:
 
     Takes runs, their paths, or files that :func:`read` takes. Raises LeaklabError when the two may
     not be compared.
+
+    >>> ll.compare(before, after).outcome
     """
     from leaklab.results.comparison import compare as compare_data
 
@@ -366,6 +370,8 @@ def runs(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     Columns: run, name, variant, created, state, run_verdict, resource, verdict, rate, rate_low,
     rate_high, unit, role, path. Verdicts are kept beside each run (``verdict.json``) once they were
     worked out, and worked out here where they are missing; a run that cannot be read is left out.
+
+    >>> ll.runs().query("resource == 'rss_bytes'")[["name", "variant", "rate"]]
     """
     from leaklab.results.overview import runs_table
 

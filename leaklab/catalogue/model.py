@@ -231,7 +231,10 @@ def catalogue() -> Mapping[str, Case]:
 
 
 def case(case_id: str) -> Case:
-    """The case of that id; `UsageError` naming the nearest if there is none."""
+    """Return the case of that id; raises UsageError naming the nearest if there is none.
+
+    >>> [claim.text for claim in ll.case("unbounded-cache").claims]
+    """
     path = FOLDER / case_id / "case.toml"
     if case_id != path.parent.name or not path.is_file():
         from difflib import get_close_matches

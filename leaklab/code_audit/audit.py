@@ -37,9 +37,7 @@ def audit(
     Raises UsageError for a path that does not exist, LeaklabError for a run of another program or
     an older source.
 
-    Example::
-
-        ll.audit("src/", command=["serve.py"]).table()
+    >>> ll.audit("serve.py").table()
     """
     if run is not None and command is not None:
         raise UsageError("both a run and a command to record; give one of them")

@@ -29,9 +29,7 @@ def audit_rates() -> pd.DataFrame:
     something), leaking (how many of those leak), precision (leaking by spoke_up) and recall
     (leaking by all programs that leak).
 
-    Example::
-
-        ll.audit_rates().query("rule == 'LL001'")
+    >>> ll.audit_rates().query("rule == 'LL001'")
     """
     import pandas as pd
 

@@ -7,16 +7,19 @@ walked in a copy of the process and analysed by a process of its own.
 
 from __future__ import annotations
 
-from leaklab.door.keeper import Keeper, keeper
+from leaklab.door.keeper import FIGURE_SECONDS, Keeper, keeper
 
 __all__ = ["Keeper", "open"]
 
 
-def open(folder: str | None = None) -> Keeper:  # noqa: A001 (leaklab.door.open is its name)
+def open(  # noqa: A001 (leaklab.door.open is its name)
+    folder: str | None = None, *, figure_seconds: float = FIGURE_SECONDS
+) -> Keeper:
     """Open the door of this process: it keeps its figures and answers to ``folder``.
 
     For a Celery worker, a cron job, an asyncio program: whoever runs as the same user asks with
     ``python -m leaklab.door FOLDER``. Call it in each process, after a fork; calling it again does
-    nothing. Raises LeaklabError where the folder is not private.
+    nothing. figure_seconds: how often figures are taken. Raises LeaklabError where the folder is
+    not private.
     """
-    return keeper(folder)
+    return keeper(folder, figure_seconds)

@@ -11,6 +11,8 @@ from leaklab.door import analysis
 from leaklab.door import folder as store
 from leaklab.errors import LeaklabError, UsageError
 
+_CLEARING_SECONDS = 2.0
+
 
 def main(words: list[str]) -> int:
     """Print the status of a service's workers, or take a look at what one holds."""
@@ -30,8 +32,11 @@ def _look(folder: Path, word: str) -> int:
     if pid not in store.workers(folder):
         known = ", ".join(map(str, store.workers(folder))) or "none"
         raise LeaklabError(f"no such worker: {word}; there are: {known}")
-    if not store.begin_look(folder):
-        raise LeaklabError("another look is under way: one at a time; try again later")
+    until = time.monotonic() + _CLEARING_SECONDS
+    while not store.begin_look(folder):
+        if time.monotonic() >= until:
+            raise LeaklabError("another look is under way: one at a time; try again later")
+        time.sleep(0.1)  # one that has just answered is being cleared away
     result = folder / f"graph-{pid}.json"
     store.write(result, {"state": "asked"})
     store.write(folder / f"request-{pid}.json", {"asked": time.time()})

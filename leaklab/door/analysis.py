@@ -21,7 +21,7 @@ from leaklab.resources import material
 
 HOLDER_COUNT = 20
 FEWEST_POINTS = 10
-NICENESS = 10
+NICENESS = 3
 _WAIT_SECONDS = 100.0
 
 

@@ -64,8 +64,7 @@ def origins(data: RunData, *, role: str | None = None, limit: int = 20) -> pd.Da
 
     Of all roles, or of one. Empty where the heap was not recorded: only that pass looks at it.
 
-    >>> import leaklab
-    >>> leaklab.load("runs/service").origins()[["function", "line", "rate"]]  # doctest: +SKIP
+    >>> run.origins()[["function", "line", "rate"]]
     """
     if not len(data.origins):
         return pd.DataFrame(columns=list(COLUMNS))

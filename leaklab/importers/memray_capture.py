@@ -55,8 +55,23 @@ def stored(
     folder = import_capture(
         path, store=store, name=name, variant=variant or "capture", limits=limits
     )
-    say(f"{path.name}: memray capture, live heap and rss_bytes over time")
+    for words in _understood(path, folder):
+        say(f"{path.name}: {words}")
     return folder
+
+
+def _understood(path: Path, folder: str) -> list[str]:
+    """What a capture holds, and what is missing in it."""
+    from leaklab.store import open_run
+
+    meta = open_run(folder).meta
+    if any(entry.get("aggregated") for entry in meta.get("processes", ())):
+        what = "rss_bytes over time; aggregated: for the heap record without --aggregate"
+    else:
+        what = "live heap and rss_bytes over time"
+    notes = [e["text"].removeprefix(f"{path.name}: ") for e in meta.get("events", ())]
+    cut = [text for text in notes if "cut off" in text]
+    return [f"memray capture, {what}", *cut]
 
 
 def in_memory(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from importlib import import_module
 from pathlib import Path
@@ -29,6 +30,8 @@ FORMATS = {
     "lines": "log_lines",
 }
 MEMRAY = "memray"
+# A figure of memory in a line of text, behind what it is called.
+_FIGURE = re.compile(r"\b((?:RSS|rss|Rss|[Mm]emory|mem|heap)\b\W{0,3})\d")
 NAMES = (MEMRAY, *FORMATS)
 
 
@@ -64,10 +67,30 @@ def find(source: Source, name: str | None = None) -> Any:
         module = import_module(f"leaklab.importers.{module_name}")
         if module.recognise(source):
             return module
-    raise refuse(
+    raise _unknown(source)
+
+
+def _unknown(source: Source) -> UsageError:
+    """The error for a file of no format that is known: what it looks like, and what to do then."""
+    lines = [line for line in source.first_lines if line.strip()]
+    if not lines:
+        return refuse(
+            source.path,
+            "a binary file of no format that is known",
+            "export its figures as CSV with the columns time and rss_bytes",
+        )
+    if lines[0].lstrip()[0] in "{[":
+        return refuse(
+            source.path,
+            "JSON, but no format that is known",
+            'write one object a line: {"time": 1.5, "rss_bytes": 1048576}',
+        )
+    figure = next((found for line in lines if (found := _FIGURE.search(line))), None)
+    example = rf"'{figure[1]}(?P<rss>[\d.]+)'" if figure else "REGEX"
+    return refuse(
         source.path,
         "not a format that is known",
-        "take figures out of its lines with --line REGEX, or name its format with --format",
+        f"take figures out of its lines with --line {example}, or name its format with --format",
     )
 
 

@@ -100,9 +100,11 @@ class Scoreboard:
 
 
 def scoreboard(*, document: str = "", store: str | None = None, links: bool = False) -> Scoreboard:
-    """Every claim of the documents (or of one) beside the newest runs of its case.
+    """Return every claim of the documents (or of one) beside the newest runs of its case.
 
     `links`: cases become links to their pages, as they stand in the report site.
+
+    >>> ll.scoreboard(document="001")
     """
     from leaklab.catalogue.scoreboard import scoreboard as claims_table
 

@@ -26,6 +26,8 @@ CELL_PREFIX = "In ["
 _KEPT = ("interval_seconds", "mark_count", "measured_mark_count", "snapshot_count")
 # Samples that are further apart than this are worth a word.
 NOTABLE_SECONDS = 1.0
+# A target that was held for less has not noticed.
+NOTABLE_HELD_SECONDS = 0.1
 # Of all growth: sites below would only distract.
 LEAST_SHOWN_SHARE = 0.005
 
@@ -131,6 +133,9 @@ def kept_text(entry: Mapping[str, Any]) -> str:
         parts.append(f"{snapshots:,} snapshots for {marks:,} marks")
     if interval >= NOTABLE_SECONDS:
         parts.append(f"samples up to {interval:.3g} s apart")
+    held_seconds = entry.get("stream_held_seconds")
+    if isinstance(held_seconds, int | float) and held_seconds >= NOTABLE_HELD_SECONDS:
+        parts.append(f"held for {three_digits(held_seconds)} s until its heap's stream was read")
     return ", ".join(parts)
 
 

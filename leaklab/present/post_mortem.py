@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import span_text
-from leaklab.present.terminal import quantity, safe
+from leaklab.present.terminal import ending_text, quantity, safe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,17 +58,9 @@ def _state(meta: dict[str, Any]) -> str:
 
 def _endings(meta: dict[str, Any]) -> Iterator[str]:
     for entry in meta.get("passes", ()):
-        name = safe(entry.get("pass"))
-        if entry.get("out_of_memory"):
-            yield f"{name} pass: the kernel has killed the target for want of memory"
-        elif entry.get("stopped_by"):
-            yield f"{name} pass: stopped by {safe(entry['stopped_by'])}"
-        elif entry.get("signal"):
-            yield f"{name} pass: killed by signal {safe(entry['signal'])}"
-        elif entry.get("exit_status") is not None:
-            yield f"{name} pass: ended with exit status {safe(entry['exit_status'])}"
-        else:
-            yield f"{name} pass: how it ended was not seen"
+        seen = entry.get("exit_status") is not None
+        usual = "the target ended with exit status 0" if seen else "how it ended was not seen"
+        yield f"{safe(entry.get('pass'))} pass: {ending_text(entry) or usual}"
 
 
 def _memory(resident: pd.DataFrame, limit: tuple[float, str] | None) -> Iterator[str]:

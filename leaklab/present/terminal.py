@@ -1,9 +1,11 @@
-"""Single words for a terminal: names of the target made harmless, figures with their units."""
+"""Words for a terminal: names of the target made harmless, figures with units, how a pass ended."""
 
 from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 from leaklab.present.formatting import amount, three_digits
 from leaklab.resources import is_bytes
@@ -30,3 +32,16 @@ def quantity(value: float | None, resource: str = "") -> str:
     if resource and is_bytes(resource):
         return amount(resource, value)
     return f"{value:,.0f}" if value == round(value) else three_digits(value)
+
+
+def ending_text(entry: Mapping[str, Any]) -> str:
+    """Return what was out of the ordinary in how a pass of ``meta["passes"]`` ended, or ""."""
+    if entry.get("out_of_memory"):
+        return "the kernel has killed the target for want of memory"
+    if entry.get("stopped_by"):
+        return f"stopped by {safe(entry['stopped_by'])}"
+    if entry.get("signal"):
+        return f"the target was killed by signal {safe(entry['signal'])}"
+    if entry.get("exit_status"):
+        return f"the target ended with exit status {safe(entry['exit_status'])}"
+    return ""

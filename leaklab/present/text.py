@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from leaklab.present.formatting import amount, kept_text, worth_showing
 from leaklab.present.label_text import label_lines
 from leaklab.present.site_text import origin_lines, place_text, retention_lines, suspect_lines
-from leaklab.present.terminal import quantity, safe
+from leaklab.present.terminal import ending_text, quantity, safe
 
 if TYPE_CHECKING:
     from leaklab.present.protocol import ShownComparison, ShownResource, ShownRun
@@ -111,7 +111,7 @@ def _circumstances(run: ShownRun) -> Iterable[str]:
     meta = run.meta
     yield f"run {safe(run.path or meta['run_id'])} ({safe(meta['state'])})"
     for entry in meta["passes"]:
-        for what in (_ending(entry), kept_text(entry)):
+        for what in (ending_text(entry), kept_text(entry)):
             if what:
                 yield f"{safe(entry.get('pass'))} pass: {what}"
     asked = meta.get("options", {}).get("mark_on") or ()
@@ -141,19 +141,6 @@ def _circumstances(run: ShownRun) -> Iterable[str]:
     hidden = len(events) - SHOWN_EVENT_COUNT
     if hidden > 0:
         yield f"and {hidden} more events (--json lists them)"
-
-
-def _ending(entry: dict[str, Any]) -> str:
-    """What was out of the ordinary in how a pass ended, if anything."""
-    if entry.get("stopped_by"):
-        return f"stopped by {safe(entry['stopped_by'])}"
-    if entry.get("out_of_memory"):
-        return "the kernel has killed the target for want of memory"
-    if entry.get("signal"):
-        return f"the target was killed by signal {safe(entry['signal'])}"
-    if entry.get("exit_status"):
-        return f"the target ended with exit status {safe(entry['exit_status'])}"
-    return ""
 
 
 def _kept_free_lines(run: ShownRun) -> Iterable[str]:

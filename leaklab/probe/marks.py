@@ -24,6 +24,8 @@ def gauge(name: str, value: float) -> None:
 
     It is stored with the next mark; without marks, a few times a second. Outside a recording it
     does nothing.
+
+    >>> gauge("cache_entries", 12)
     """
     if _session is not None:
         _session.gauge(name, value)

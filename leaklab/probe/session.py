@@ -352,7 +352,7 @@ class Session:
             elif reply[0] == "barrier":
                 from . import tracing
 
-                tracing.barrier(int(reply[1]))
+                done["position"] = tracing.barrier(int(reply[1]))
             elif reply[0] == "origins":
                 done["found"] = self._look_at_origins(begin=reply[1] == "begin")
             elif reply[0] == "graph":

@@ -72,8 +72,11 @@ class Child:
         graphs: str = "never",
         origins: bool = False,
         renews: bool = False,
+        early: bool = False,
     ) -> tuple[Run, ChildResult]:
-        """Record calls of a test's body, in each pass anew; ``renews``: with its own fixtures anew.
+        """Record calls of a test's body, in each pass anew.
+
+        ``renews``: with its own fixtures anew. ``early``: from when its modules are imported on.
 
         Returns the run and the first result that is no pass. Raises KeyboardInterrupt when the
         recording was interrupted: nothing of it runs any more then.
@@ -91,6 +94,7 @@ class Child:
                     **asdict(amount),
                     "origins": origins,
                     "renews": renews,
+                    "early": early,
                     "folder": str(results),
                 }
             )

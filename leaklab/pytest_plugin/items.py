@@ -143,7 +143,8 @@ class Leaks:
             if needed > MOST_UNITS:
                 # An estimate from few figures: what a longer look costs at most is spent on it.
                 needed = _second_units(outcome.units, seconds)
-            run, outcome, seconds = self._look(item, Amount(needed), settings, passes)
+            if needed > outcome.units:
+                run, outcome, seconds = self._look(item, Amount(needed), settings, passes)
         if outcome.verdict != LEAK:
             return outcome
         outcome = replace(outcome, sites=sites_of(run), reason=run.verdict().reason)
@@ -178,11 +179,14 @@ class Leaks:
         passes: Sequence[str],
         graphs: str = "never",
     ) -> tuple[Run, Outcome, float]:
-        run, result = self._record(item, amount, passes, graphs)
+        # What decides has to see from the start what is freed later. The first look at a test that
+        # most often is fine does not: imports cost twice as much under the tracer.
+        early = amount != FIRST_LOOK
+        run, result = self._record(item, amount, passes, graphs, early=early)
         if result.outcome == "failed" and result.units and item.nodeid not in self._renewed:
             # It passes once, and not on fixtures that it has used already.
             self._renewed.add(item.nodeid)
-            run, result = self._record(item, amount, passes, graphs)
+            run, result = self._record(item, amount, passes, graphs, early=early)
         _require(result)
         outcome = judged(run.verdict().resources, result.units, settings.allow)
         return run, outcome, result.seconds
@@ -193,13 +197,10 @@ class Leaks:
         amount: Amount,
         passes: Sequence[str],
         graphs: str = "never",
-        *,
-        origins: bool = False,
+        **how: bool,
     ) -> tuple[Run, ChildResult]:
         renews = item.nodeid in self._renewed
-        return self._child.record(
-            item, amount, passes, graphs=graphs, origins=origins, renews=renews
-        )
+        return self._child.record(item, amount, passes, graphs=graphs, renews=renews, **how)
 
     def _made(self, item: pytest.Item) -> tuple[str, ...]:
         _, result = self._record(item, Amount(ORIGIN_UNITS), ("measure",), origins=True)
@@ -226,9 +227,10 @@ def still_rising(run: Run) -> bool:
 
 
 def _second_units(units: int, seconds: float) -> int:
-    """How many units the second look takes, by what those of the first took."""
+    """How many units the next look takes, by what those of the last took."""
     affordable = int(SECOND_LOOK.seconds * units / max(seconds, 1e-3))
-    return max(SECOND_LOOK.units, 2 * units, min(affordable, SECOND_LOOK.most_units))
+    wanted = max(SECOND_LOOK.units, 2 * units, affordable)
+    return max(min(wanted, SECOND_LOOK.most_units), units)
 
 
 def _of_memory(outcome: Outcome) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import select
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 
 from leaklab.recorder.command import Command
 from leaklab.recorder.drive import READY_SECONDS, Drive, drive_command
-from leaklab.recorder.heap.stream import StackTable
+from leaklab.recorder.heap.stacks import StackTable
 from leaklab.recorder.interruption import Interruption
 from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.probes.handlers import Conversation, how_to_add
@@ -220,6 +221,7 @@ class PassRecorder:
                 self._step()
             duration_seconds = self._now()
             self._end_leftovers()
+            self._read_streams()
             self._store_graphs()
             return self._result(started, duration_seconds)
 
@@ -470,6 +472,22 @@ class PassRecorder:
                 reap(tracked.pid, KILLED_SECONDS)
                 self._ended(tracked)
 
+    def _read_streams(self) -> None:
+        """Let the reader come to what the target was ahead of it, unless somebody asks again."""
+        follower = self._conversation.follower
+        if follower is None:
+            return
+        waiting_bytes = self._conversation.check_streams(())
+        while follower.behind_count and self._heeded_count == self._interruption.count:
+            self._tell("figures", f"reading what the target has allocated: {waiting_bytes:,} bytes")
+            select.select([follower.woken], [], [], PROGRESS_SECONDS)
+            self._conversation.store_snapshots()
+            waiting_bytes = self._conversation.check_streams(())
+        self._conversation.store_snapshots()
+        if follower.behind_count:
+            follower.abandon()
+            self._event("unread", f"{waiting_bytes:,} bytes of the heap's stream not read", None)
+
     def _store_graphs(self) -> None:
         if self._conversation.graphs is None:
             return
@@ -527,6 +545,7 @@ class PassRecorder:
             "stderr_tail": stderr_tail,
             "kept": {"interval_seconds": self._interval(duration_seconds), **self._table.kept()},
             **self._tracing(self._name),
+            "stream_held_seconds": self._conversation.stream_held_seconds,
         }
         row["looks"] = self._looks()
         rows = [row]

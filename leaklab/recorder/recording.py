@@ -17,7 +17,7 @@ import psutil
 from leaklab.errors import UsageError
 from leaklab.recorder.command import Command, resolve, running
 from leaklab.recorder.drive import drive_command
-from leaklab.recorder.heap.stream import StackTable
+from leaklab.recorder.heap.stacks import StackTable
 from leaklab.recorder.interruption import Interruption
 from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.passes import Decider, PassRecorder, PassResult

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from leaklab.recorder.heap.stream import StackTable
+from leaklab.recorder.heap.stacks import StackTable
 from leaklab.store import RunWriter
 
 # A larger "source" file is generated; nobody reads its lines in a report.

@@ -102,7 +102,10 @@ class Run:
         return next(recorded, "main")
 
     def verdict(self) -> Verdict:
-        """Return ``leak``, ``bounded`` or ``inconclusive``, for the run and each resource."""
+        """Return ``leak``, ``bounded`` or ``inconclusive``, for the run and each resource.
+
+        >>> run.verdict().resource("rss_bytes").rate
+        """
         return self._verdict
 
     def summary(self, after: Run | None = None) -> Sentence:
@@ -111,8 +114,7 @@ class Run:
         What leaks and how fast, which line makes it, what keeps it; and what became of it in
         ``after``, a run of the same workload with the fix.
 
-        >>> runs = ll.case("unbounded-cache").record(quick=True)
-        >>> runs["before"].summary(after=runs["better_fix"])
+        >>> before.summary(after=after)
         """
         from leaklab.present.difference import Sentence
         from leaklab.results.summary import summary
@@ -202,7 +204,10 @@ class Run:
         return graph_frame(self.data, dump, process)
 
     def retention(self) -> pd.DataFrame:
-        """Return the paths from a root to what grows; empty without object graphs."""
+        """Return the paths from a root to what grows; empty without object graphs.
+
+        >>> run.retention()[["path", "growth_count", "retained_bytes"]]
+        """
         return self._retention.copy()
 
     def origins(self) -> pd.DataFrame:
@@ -210,6 +215,8 @@ class Run:
 
         Columns as :func:`leaklab.findings.origins.origins`, rates in pieces per iteration or
         second, and source (text of the line). Empty without an explain pass.
+
+        >>> run.origins()
         """
         return self._with_source(self._origins)
 
@@ -238,7 +245,10 @@ class Run:
         return with_source
 
     def tree(self, role: str | None = None) -> AllocationTree:
-        """Return the live heap of a role, by default `heap_role`, at the last snapshot."""
+        """Return the live heap of a role, by default `heap_role`, at the last snapshot.
+
+        >>> run.tree()
+        """
         from leaklab.findings.tree import allocation_tree
 
         role = role or self.heap_role
@@ -247,19 +257,28 @@ class Run:
         return self._trees[role]
 
     def reserved(self) -> tuple[float, float] | None:
-        """Return bytes of the heap that are mapped and hardly used, and resident bytes, or None."""
+        """Return bytes of the heap that are mapped and hardly used, and resident bytes, or None.
+
+        >>> run.reserved()
+        """
         from leaklab.verdict.reservations import reserved_at_end
 
         return reserved_at_end(self.data)
 
     def kept_free(self) -> pd.DataFrame:
-        """Return what allocators keep free: part, bytes, way_back; empty where nothing is known."""
+        """Return what allocators keep free: part, bytes, way_back; empty where nothing is known.
+
+        >>> run.kept_free()
+        """
         from leaklab.findings.rss import kept_by_allocators
 
         return kept_by_allocators(self.data)
 
     def tried(self) -> pd.DataFrame:
-        """Return what the trim and mmap passes brought: way, rss_bytes, usual_bytes, verdicts."""
+        """Return what the trim and mmap passes brought: way, rss_bytes, usual_bytes, verdicts.
+
+        >>> run.tried()
+        """
         from leaklab.findings.rss import tried
 
         return tried(self.data)
@@ -269,6 +288,8 @@ class Run:
 
         One dict per resource of the main process, in its unit: name, value (at the end of the
         work) and after (the last that was seen). Less than what matters of a resource is left out.
+
+        >>> [row["name"] for row in run.given_back()]
         """
         from leaklab.analysis.given_back import given_back
         from leaklab.resources import material
@@ -281,6 +302,8 @@ class Run:
 
         One sentence each; empty for most runs. Stop-gaps are settings that keep a leaking service
         below its limit until it is mended (`leaklab.findings.stop_gap`).
+
+        >>> run.notes()
         """
         from leaklab.analysis.interpreters import of_run
         from leaklab.findings.stop_gap import stop_gaps
@@ -295,6 +318,8 @@ class Run:
 
         The limits looked at are those of the run: ``--limit-memory``, control group, RLIMIT_AS and
         the machine's memory.
+
+        >>> str(run.time_left())
         """
         from leaklab.verdict.time_left import smallest_limit, time_left
 
@@ -309,7 +334,10 @@ class Run:
         return next((entry for entry in named if entry is not None), None)
 
     def resident(self) -> pd.DataFrame:
-        """Return resident memory in its parts over time; see :mod:`leaklab.findings.rss`."""
+        """Return resident memory in its parts over time; see :mod:`leaklab.findings.rss`.
+
+        >>> run.resident()
+        """
         from leaklab.findings.rss import decomposition
 
         return decomposition(self.data)
@@ -325,7 +353,10 @@ class Run:
         return held
 
     def to_json(self) -> dict[str, Any]:
-        """Return what ``leaklab show --json`` prints; a figure that was not measured is null."""
+        """Return what ``leaklab show --json`` prints; a figure that was not measured is null.
+
+        >>> run.to_json()["verdict"]
+        """
         further = {
             "retention": self.retention().to_dict("records"),
             "labels": self.labels().to_dict("records"),
@@ -335,7 +366,10 @@ class Run:
         return {**self.verdict_json(), **plain(further)}
 
     def verdict_json(self) -> dict[str, Any]:
-        """Return what a notebook job collects into verdict.json: `to_json` without the details."""
+        """Return what a notebook job collects into verdict.json: `to_json` without the details.
+
+        >>> run.verdict_json()["resources"]
+        """
         left = self.time_left()
         further = {
             "suspects": [suspect_json(row) for row in self.suspects().to_dict("records")],
@@ -350,7 +384,10 @@ class Run:
         }
 
     def resources_json(self) -> dict[str, Any]:
-        """Return the verdict on the run and each resource; without suspects, so soon done."""
+        """Return the verdict on the run and each resource; without suspects, so soon done.
+
+        >>> run.resources_json()["reason"]
+        """
         verdict = self.verdict()
         result: dict[str, Any] = plain(
             {

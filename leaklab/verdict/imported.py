@@ -48,7 +48,7 @@ def judge_long(series: pd.DataFrame) -> ResourceVerdict:
 def _of_days(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
     """The verdict on a series, after what only figures of days must show."""
     x = series["x"].to_numpy()
-    if entry.verdict == INCONCLUSIVE or entry.unit != "second" or len(x) < MINIMUM_POINTS:
+    if entry.unit != "second" or len(x) < MINIMUM_POINTS:
         return entry
     if covered_seconds(x) < LEAST_SEEN * DAY_SECONDS and not series.attrs["unseen"]:
         return entry
@@ -84,6 +84,8 @@ def _beyond_course(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerd
         return entry
     if entry.verdict == LEAK and grown > BEYOND_COURSE * unseen:
         return entry
+    if entry.verdict == INCONCLUSIVE and math.isfinite(series.attrs["now"]):
+        return entry  # of several lives the waves may be chance
     missing = float(series.attrs["missing"])
     why = (
         f"moves with the time of day (±{amount(entry.name, unseen / 2)}), which is not told from "

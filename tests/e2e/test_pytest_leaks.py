@@ -82,9 +82,13 @@ def test_a_ratchet_with_workers_coverage_and_reruns(pytester: pytest.Pytester) -
         test_two="""
         import pytest
         KEPT = []
+        OLD = [bytearray(2000) for _ in range(100)]
 
         def test_grows():
             KEPT.append(bytearray(3000))
+
+        def test_old_things_turn_into_new_ones():
+            OLD[:] = [*OLD[1:], bytearray(2000)]
 
         @pytest.mark.flaky(reruns=1)
         @pytest.mark.parametrize("value", ["x" * 300])
@@ -97,8 +101,8 @@ def test_a_ratchet_with_workers_coverage_and_reruns(pytester: pytest.Pytester) -
     accepted = pytester.runpytest_subprocess(
         *options, "-n1", "--cov=test_two", "--leaks-accept=being mended", "-v"
     )
-    accepted.assert_outcomes(passed=2)
-    accepted.stdout.fnmatch_lines(["1 known, 1 fine", "known leak: *test_grows: being mended"])
+    accepted.assert_outcomes(passed=3)
+    accepted.stdout.fnmatch_lines(["1 known, 2 fine", "known leak: *test_grows: being mended"])
     accepted.stdout.fnmatch_lines(["fine: *test_stays*: 25 units, at most * per call"])
     assert 'reason = "being mended"' in (pytester.path / "leaks.toml").read_text()
 

@@ -283,11 +283,29 @@ EATER = """
 """
 
 
+# The copy that is walked has the same command line: it must be done before the end.
+COPIES = """
+import glob, time
+
+def command(folder):
+    try:
+        with open(folder + "/cmdline", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+OWN = command("/proc/self")
+
+def wait_for_copies():
+    while sum(command(folder) == OWN for folder in glob.glob("/proc/[0-9]*")) > 1:
+        time.sleep(0.01)
+"""
+
+
 def test_the_kernel_runs_out_of_memory(
     tmp_path: Path, small_group: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # So slowly that the copy is walked before the end.
-    recorded.script(tmp_path, "import time\n" + textwrap.dedent(EATER) + "    time.sleep(0.02)\n")
+    recorded.script(tmp_path, COPIES + textwrap.dedent(EATER) + "    wait_for_copies()\n")
     words = ["record", "--passes", "graph", "--graph-at", "60%", "--store", "store", "target.py"]
     program = f"input()\nfrom leaklab.cli import main\nmain({words})"
     recorder = subprocess.Popen(
@@ -433,8 +451,9 @@ def test_a_target_that_closes_every_descriptor(how: str, tmp_path: Path) -> None
     assert recorded.values(run, "rss_bytes")
     assert run.samples["mark"].max() == 20
     # The stream is none of what the target closes.
-    assert run.snapshots["mark"].max() == 20
-    assert run.snapshots["exact"].all()
+    at_marks = run.snapshots.dropna(subset=["mark"])
+    assert at_marks["mark"].max() == 20
+    assert at_marks["exact"].all()
 
 
 def test_a_line_that_was_hung_up_is_not_listened_to(
@@ -636,8 +655,9 @@ def test_a_target_has_the_descriptors_it_would_have_had(
     # Both outlive the closing: the line, which is not opened again, and the stream.
     assert hellos == ["start"]
     if pass_name == "explain":
-        assert run.snapshots["mark"].max() == 10
-        assert run.snapshots["exact"].all()
+        at_marks = run.snapshots.dropna(subset=["mark"])
+        assert at_marks["mark"].max() == 10
+        assert at_marks["exact"].all()
 
 
 def test_a_taken_port_is_tried_again(tmp_path: Path) -> None:
@@ -775,11 +795,11 @@ def test_a_heap_reader_that_hangs_in_the_middle_of_a_unit_of_work(
     assert (run.meta["state"], ended["stopped_by"], ended["exit_status"]) == ("complete", None, 7)
     (event,) = [event for event in run.meta["events"] if event["kind"] == "untraced"]
     assert "heap reader does not answer: it hangs" in event["text"]
-    assert len(run.snapshots) == 1
+    assert run.snapshots["mark"].dropna().tolist() == [1]
 
 
 def test_no_reader_at_all_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: HeapReader) -> None:
+    def fail(self: HeapReader, folder: str) -> None:
         raise OSError("no more processes")
 
     monkeypatch.setattr(HeapReader, "__init__", fail)

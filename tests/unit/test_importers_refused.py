@@ -14,7 +14,9 @@ from leaklab.cli import main
 CONTENT = {
     "empty": (b"", "an empty file"),
     "empty.gz": (gzip.compress(b""), "an empty file"),
-    "random": (bytes(range(255, 0, -1)) * 20, "not a format that is known"),
+    "random": (bytes(range(255, 0, -1)) * 20, "a binary file of no format that is known"),
+    "log": (b"at 1 RSS: 118.2 mb\nat 2 RSS: 119 mb\n", r"--line 'RSS: (?P<rss>[\d.]+)'"),
+    "object": (b'{"a": 1}', "one object a line"),
     "text": (b"hello\nworld\n", "--line REGEX"),
     "elf": (b"\x7fELF\x02\x01\x01" + bytes(60), "a program (ELF)"),
     "zip": (b"PK\x03\x04" + bytes(60), "a ZIP archive"),

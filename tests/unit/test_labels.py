@@ -50,7 +50,7 @@ def test_labels_of_real_servers_and_frameworks() -> None:
         [sys.executable, str(scene), str(REPOSITORY / "leaklab")],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=True,
     )
     assert json.loads(done.stdout) == {

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import leaklab as ll
 from leaklab.analysis.long_series import (
     DAY_SECONDS,
     busy_count,
     joined_by_age,
     long_series,
     recurring,
+    unseen_course,
 )
 from leaklab.importers.members import members
 from leaklab.importers.reading import Reading
 from leaklab.importers.run import in_memory, run_meta
 from leaklab.store import RunData
-from leaklab.verdict.imported import with_cautions
+from leaklab.verdict.imported import _of_days, judge_long, with_cautions
 from leaklab.verdict.judge import judge
 
+EVIDENCE = Path(__file__).parents[1] / "evidence"
 MIB = float(1 << 20)
 
 
@@ -122,6 +126,70 @@ def test_an_idle_end_is_told_from_a_pause() -> None:
     pauses = np.where(seconds % 500 < 200, 80.0, 0.5)  # it ends in one of its pauses
     assert busy_count(seconds, seconds, pauses) == 100
     assert busy_count(seconds, np.empty(0), np.empty(0)) == 100
+
+
+@pytest.mark.parametrize("days", [1, 2])
+@pytest.mark.parametrize("growth", [0, 12])
+def test_a_course_that_was_not_seen_three_times_decides_nothing(days: int, growth: int) -> None:
+    seconds = clock(days)
+    values = 400 + of_day(seconds, 90) + growth * seconds / DAY_SECONDS + noise(len(seconds))
+    entry = judge(imported(seconds, values)).resources[0]
+    assert entry.verdict == "inconclusive"
+    assert "moves with the time of day (±4" in entry.reason
+    assert entry.more_x == pytest.approx((3 - days) * DAY_SECONDS, rel=0.05)
+
+
+def test_growth_far_beyond_a_course_is_seen_before() -> None:
+    seconds = clock(2)
+    values = 400 + of_day(seconds, 20) + 300 * seconds / DAY_SECONDS + noise(len(seconds))
+    assert judge(imported(seconds, values)).verdict == "leak"
+
+
+def test_a_course_is_no_sawtooth_no_nightly_job_and_no_line() -> None:
+    seconds = clock(2)
+    for values in (
+        80 * ((seconds % 18_000) / 18_000),
+        150.0 * (seconds % DAY_SECONDS < 5400),
+        40 * seconds / DAY_SECONDS,
+    ):
+        assert unseen_course([(seconds, values)], DAY_SECONDS) == (0.0, 0.0)
+    seen, missing = unseen_course([(seconds, of_day(seconds, 20))], DAY_SECONDS)
+    assert (seen, missing) == (pytest.approx(20, rel=0.01), pytest.approx(DAY_SECONDS))
+    assert unseen_course([(clock(3), of_day(clock(3), 20))], DAY_SECONDS) == (0.0, 0.0)
+    # Of two lives each has its level; the time of day is one.
+    halves = [
+        (part, of_day(part, 20) + level)
+        for part, level in ((seconds[:700], 0), (seconds[700:], 50))
+    ]
+    assert unseen_course(halves, DAY_SECONDS)[0] == pytest.approx(20, rel=0.01)
+
+
+@pytest.mark.parametrize("growth", [0, 20])
+def test_teeth_of_a_day_are_bounded_where_growth_would_have_shown(growth: int) -> None:
+    seconds = clock(1)
+    teeth = 400 + 80 * ((seconds % 18_000) / 18_000) + growth * seconds / DAY_SECONDS
+    found = judge(imported(seconds, teeth + noise(len(seconds)))).resources[0]
+    assert found.verdict == ("inconclusive" if growth else "bounded")
+    flat = judge(imported(seconds, 400 + noise(len(seconds)) / 10)).resources[0]
+    assert flat.verdict == "bounded"
+
+
+def test_what_may_hide_much_is_not_bounded() -> None:
+    seconds = clock(1)
+    data = imported(seconds, 400 + noise(len(seconds)))
+    series = long_series(data, "rss_bytes")
+    bounded = replace(judge_long(series), verdict="bounded", excluded=30 * MIB / DAY_SECONDS)
+    assert _of_days(bounded, series).verdict == "bounded"
+    hidden = _of_days(replace(bounded, excluded=50 * MIB / DAY_SECONDS), series)
+    assert hidden.verdict == "inconclusive"
+    assert "growth of up to 2.08 MiB per hour would not have shown" in hidden.reason
+
+
+def test_a_load_of_a_minute_slows_down() -> None:
+    run = ll.read(EVIDENCE / "psrecord_uvicorn.log")
+    entry = run.verdict().resources[0]
+    assert entry.verdict == "inconclusive"
+    assert "it slows down; record 71" in entry.reason
 
 
 @pytest.mark.parametrize(("low", "verdict"), [(-1.0, "inconclusive"), (1.0, "leak")])

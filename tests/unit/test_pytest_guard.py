@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -226,6 +228,22 @@ def test_leak_check_has_three_outcomes(suite: pytest.Pytester) -> None:
     )
     result.stdout.fnmatch_lines(["3 leak, 1 inconclusive, 4 fine"])
     result.assert_outcomes(passed=5, failed=5, errors=1, warnings=1)
+
+
+def test_where_tests_of_a_review_disagree_with_leak_check_they_are_wrong(
+    suite: pytest.Pytester,
+) -> None:
+    source = Path(__file__).parents[2] / "notebooks" / "examples" / "test_what_tests_miss.py"
+    shutil.copy(source, suite.path)
+    result = suite.runpytest_subprocess()
+    result.assert_outcomes(passed=5, failed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "FAILED *test_small_answers_kept_with_leak_check*",
+            "FAILED *test_bounded_cache_as_documented*",
+            "FAILED *test_clients_kept_with_leak_check*",
+        ]
+    )
 
 
 HERE = """

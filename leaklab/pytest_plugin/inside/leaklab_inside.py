@@ -61,11 +61,13 @@ UNREGISTERED = ("lfplugin", "nfplugin", "stepwiseplugin")
 class Repeater:
     """Makes the body of every test run ``units`` times, each ended by a mark.
 
-    And up to ``most_units`` times as long as that takes no more than ``seconds`` of processor time:
-    how many it comes to must not depend on what else the machine does. A body that mostly waits
-    may take ``LONGEST_WAIT`` times as long by the clock. ``renews``: the fixtures of the test's own
-    are set up anew for each unit. So they are for a ``unittest`` method in any case: what it leaves
-    on its instance, its cleanups for one, goes with the instance.
+    And up to ``most_units`` times as long as the body takes no more than ``seconds`` of processor
+    time: how many it comes to must not depend on what else the machine does, or on what it costs to
+    look. A body that mostly waits may take ``LONGEST_WAIT`` times as long by the clock.
+
+    ``renews``: the fixtures of the test's own are set up anew for each unit. So they are for a
+    ``unittest`` method in any case: what it leaves on its instance, its cleanups for one, goes with
+    the instance.
     """
 
     def __init__(self, units, most_units=0, seconds=0.0, renews=False):
@@ -158,12 +160,9 @@ class Repeater:
         return repeated
 
     def _begin(self):
-        self.done = 0
-        probe = sys.modules.get("_leaklab_probe.begin")
-        if probe is not None:
-            # From here on it is the test that is recorded, and not how pytest came to it.
-            os.environ.pop(probe.LATER_VARIABLE, None)
-            probe.connect()
+        self.done, self.took_seconds = 0, 0.0
+        # From here on it is the test that is recorded, and not how pytest came to it.
+        connect()
         self._before = self._origins.census() if self._origins else {}
         # What was there before is not looked at again whenever garbage is collected at a mark.
         gc.collect()
@@ -174,19 +173,17 @@ class Repeater:
         """Whether another unit is due: further ones are taken while they cost next to nothing."""
         if self.done < self.units:
             return True
-        return self.done < self.most_units and self._spent() < self.seconds
-
-    def _spent(self):
-        clock, processor = self._begun
-        waited = (time.monotonic() - clock) / LONGEST_WAIT
-        return max(time.process_time() - processor, waited)
+        return self.done < self.most_units and self.took_seconds < self.seconds
 
     def _end_unit(self):
+        clock, processor = self._begun
+        waited = (time.monotonic() - clock) / LONGEST_WAIT
+        self.took_seconds += max(time.process_time() - processor, waited)
         self.done += 1
         mark()
+        self._begun = time.monotonic(), time.process_time()
 
     def _end(self):
-        self.took_seconds = self._spent()
         gc.unfreeze()
         probe = sys.modules.get("_leaklab_probe.begin")
         if probe is not None:
@@ -194,6 +191,14 @@ class Repeater:
         if self._origins:
             now = self._origins.census()
             self.left = [one for key, one in now.items() if key not in self._before]
+
+
+def connect():
+    """Have the recording begin, if there is one and it has not."""
+    probe = sys.modules.get("_leaklab_probe.begin")
+    if probe is not None and probe.LATER_VARIABLE in os.environ:
+        del os.environ[probe.LATER_VARIABLE]
+        probe.connect()
 
 
 class Unit:
@@ -248,6 +253,16 @@ class Reporter:
         self._pid = os.getpid()
         self._found = False
         self._result = {"outcome": "missing", "text": "", "when": ""}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self):
+        """Begin with the test's modules where what they make must be known as well.
+
+        What is freed was seen being made then: a list of old things that turn into new ones would
+        look like growth else.
+        """
+        if self._request["early"]:
+            connect()
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config, items):

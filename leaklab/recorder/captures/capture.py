@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.recorder.captures.history import History, lifetimes, two_heaps
-from leaklab.recorder.heap.stream import StackTable
+from leaklab.recorder.heap.stacks import StackTable
 from leaklab.recorder.sources import store_sources
 from leaklab.store import RunWriter, default_store
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leaklab.recorder.heap.stream import ALLOCATORS, SourcePaths, StackTable
+from leaklab.recorder.heap.stacks import ALLOCATORS, SourcePaths, StackTable
 
 if TYPE_CHECKING:
     import memray

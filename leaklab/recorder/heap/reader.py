@@ -1,8 +1,8 @@
-"""The process that reads the targets' memray streams, one for each explain pass.
+"""The process that follows the targets' memray streams, one for each explain pass.
 
-It is a process of its own for two reasons. When the recorder is killed, it goes on reading until
-the targets are done, so that no target ever meets a dead stream (memray would write to the
-target's stderr). And the walk over a large heap never stops the recorder from sampling.
+It is a process of its own, so that the walk over a large heap never stops the recorder from
+sampling. It is handed the streams by the relay (see relay.py), which also goes on without it: no
+target ever meets a dead stream.
 
 Run as a file with the number of a connected Unix socket; speaks lines of JSON, followed by raw
 64-bit integers where the line announces them (tens of thousands of stacks as text would take
@@ -22,7 +22,6 @@ import signal
 import socket
 import stat
 import struct
-import subprocess
 import sys
 import termios
 import threading
@@ -37,7 +36,6 @@ MARKER_FUNCTION = "allocate_marker"
 MARKER_STEP_BYTES = 256
 _PROBE_FILE = re.compile(r"[/\\]leaklab[/\\]probe[/\\]")
 _POLL_SECONDS = 0.0003
-_DRAIN_POLL_SECONDS = 0.2
 # Frames without a number: the probe's own, the marker's, and those of the wrappers around what
 # counts as a mark (probe/hooks.py), which are left out of the target's stacks.
 _DROPPED = -1
@@ -75,8 +73,8 @@ class FrameNumbers(dict[Frame, int]):
 class Stream:
     """One target's live stream and what was last reported of it."""
 
-    def __init__(self, port: int, capture_path: str | None) -> None:
-        self._port = _start_copy(port, capture_path) if capture_path else port
+    def __init__(self, port: int) -> None:
+        self._port = port
         self._reader = memray.SocketReader(self._port)
         self._stack_ids: dict[tuple[int, int, int], int] = {}
         self._stacks: dict[tuple[int, tuple[int, ...]], int] = {}
@@ -104,22 +102,19 @@ class Stream:
         self.connected.set()
 
     @property
-    def pid(self) -> int | None:
-        """The process that serves the stream, once its header has come."""
-        return self._reader.pid
-
-    @property
     def active(self) -> bool:
         """Whether records may still come."""
         return self.connected.is_set() and self.error is None and bool(self._reader.is_active)
 
     def take(self, marker_bytes: int | None, timeout_seconds: float) -> tuple[bool, float]:
         """Hold the live heap still in memory; returns (marker seen, seconds it took)."""
-        begun = time.monotonic()
-        deadline = begun + timeout_seconds
+        deadline = time.monotonic() + timeout_seconds
+        self.connected.wait(timeout_seconds)
+        if self.error is not None:
+            raise OSError(self.error)
         while True:
-            if marker_bytes is not None:
-                self._wait_until_drained(deadline)
+            self._wait_until_drained(deadline)
+            begun = time.monotonic()
             self._records = set(self._reader.get_current_snapshot(merge_threads=True))
             # Sets of memray's records are compared in C: only changes are looked at one by one.
             self._added = self._records - self._last
@@ -218,39 +213,6 @@ class Stream:
         return stack_id
 
 
-def copy_stream(port: int, path: str) -> None:
-    """Hand a stream on to memray's reader and write it to a file: the stream is the format.
-
-    A process of its own, because memray holds the GIL while it waits for a stream's header.
-    Prints the port it hands the stream on at.
-    """
-    with (
-        socket.create_connection(("127.0.0.1", port)) as source,
-        Path(path).open("xb", buffering=0) as file,
-        socket.create_server(("127.0.0.1", 0)) as server,
-    ):
-        print(server.getsockname()[1], flush=True)
-        sink, _ = server.accept()
-        sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with sink:
-            while block := source.recv(1 << 16):
-                with contextlib.suppress(OSError):  # a full disk costs the copy, not the run
-                    file.write(block)
-                with contextlib.suppress(OSError):
-                    sink.sendall(block)
-
-
-def _start_copy(port: int, path: str) -> int:
-    command = [sys.executable, "-P", __file__, str(port), path]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    with process.stdout:
-        line = process.stdout.readline()
-    if not line:
-        raise OSError(f"no capture file can be written: {path}")
-    return int(line)
-
-
 def _socket_to(port: int) -> socket.socket | None:
     """Return a copy of this process's socket that is connected to ``port``."""
     for name in (entry.name for entry in Path("/dev/fd").iterdir()):
@@ -266,15 +228,13 @@ def _socket_to(port: int) -> socket.socket | None:
 
 
 def serve(control: socket.socket) -> None:
-    """Answer the recorder until it is gone, then read every stream to its end."""
+    """Answer the recorder until it is gone."""
     streams: dict[int, Stream] = {}
     with contextlib.suppress(ConnectionError), control.makefile("rb") as requests:
         for line in requests:
             request = json.loads(line)
             reply, payload = _answer(request, streams, control)
             control.sendall(json.dumps(reply).encode() + b"\n" + payload)
-    while any(stream.active for stream in streams.values()):
-        time.sleep(_DRAIN_POLL_SECONDS)
 
 
 def _answer(
@@ -285,12 +245,9 @@ def _answer(
     number = request["stream"]
     try:
         if request["op"] == "open":
-            streams[number] = Stream(request["port"], request.get("capture_path"))
+            streams[number] = Stream(request["port"])
             return {}, b""
         stream = streams[number]
-        if request["op"] == "wait":
-            done = stream.connected.wait(request["timeout_seconds"])
-            return {"connected": done, "pid": stream.pid, "error": stream.error}, b""
         if request["op"] == "close":
             streams.pop(number).close()
             return {}, b""
@@ -312,9 +269,6 @@ def main() -> None:
     # A snapshot is tens of thousands of objects, none in a cycle: looking for some among them
     # takes as long as making them.
     gc.disable()
-    if len(sys.argv) == 3:
-        copy_stream(int(sys.argv[1]), sys.argv[2])
-        return
     with socket.socket(fileno=int(sys.argv[1])) as control:
         serve(control)
     os._exit(0)

@@ -1,27 +1,35 @@
-"""Live heaps of traced processes: connect, take exact snapshots, give stacks run-wide numbers."""
+"""Live heaps of traced processes: connect, note places, take exact snapshots there.
+
+Two processes of leaklab's own do it: the relay drains the targets' streams (see relay.py), and the
+reader follows (see reader.py). Whoever talks to a target asks the relay alone and never waits for
+the reader; whoever takes the snapshots may be another thread (see follower.py).
+"""
 
 from __future__ import annotations
 
 import array
 import contextlib
 import json
-import posixpath
-import re
+import math
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from leaklab.errors import LeaklabError
 from leaklab.probe.marker import marker_bytes
+from leaklab.recorder.heap.stacks import ALLOCATORS, SourcePaths, StackTable
 from leaklab.recorder.procfs import ProcessFiles
 
+__all__ = ["HeapReader", "HeapSnapshot", "HeapStream", "SourcePaths", "StackTable"]
+
 _READER = Path(__file__).with_name("reader.py")
+_RELAY = Path(__file__).with_name("relay.py")
 # A reader that works uses the processor: one that has used none for so long hangs.
 _STALL_SECONDS = 5.0
 # What one that works may take beyond what it was asked to wait for. Ten million live blocks of a
@@ -30,22 +38,6 @@ _WALK_SECONDS = 60.0
 # So often it is looked whether it works.
 _LOOK_SECONDS = 0.5
 _BLOCK_SIZE = 1 << 20
-
-# memray's AllocatorType by number; written out because importing memray costs start-up time.
-ALLOCATORS = {
-    2: "pymalloc_malloc",
-    3: "pymalloc_calloc",
-    4: "pymalloc_realloc",
-    6: "malloc",
-    7: "realloc",
-    8: "calloc",
-    9: "posix_memalign",
-    10: "aligned_alloc",
-    11: "memalign",
-    12: "valloc",
-    13: "pvalloc",
-    14: "mmap",
-}
 
 
 @dataclass(frozen=True)
@@ -66,144 +58,21 @@ class HeapSnapshot:
     changed: list[tuple[int, int, int]]
 
 
-class SourcePaths:
-    """Names files so that a run can be moved, shared and compared.
-
-    ``working_folder`` is the target's own, ``standard_library`` its folder of stdlib modules.
-    What lies in ``source_folder``, that of its script, is the target's wherever that is, even
-    among installed packages. ``cells``: see RecordOptions.
-    """
-
-    def __init__(
-        self,
-        working_folder: str,
-        standard_library: Sequence[str] = (),
-        home: str | None = None,
-        source_folder: str | None = None,
-        cells: Mapping[str, Sequence[str]] | None = None,
-    ) -> None:
-        self._names: dict[str, tuple[str, str]] = {
-            file: (cell[0], "target") for file, cell in (cells or {}).items()
-        }
-        folder = Path(source_folder).resolve() if source_folder else None
-        self._source_folder = _with_slash(str(folder)) if folder else ""
-        self._source_parent = _with_slash(str(folder.parent)) if folder else ""
-        self._working_folder = _with_slash(str(Path(working_folder).resolve()))
-        self._standard_library = [_with_slash(path) for path in standard_library if path]
-        self._home = _with_slash(home or str(Path.home()))
-
-    def name(self, file: str) -> tuple[str, str]:
-        """Return (relative name, origin) of a file named in a stack frame."""
-        found = self._names.get(file)
-        if found is None:
-            found = self._names[file] = self._find_name(file)
-        return found
-
-    def _find_name(self, file: str) -> tuple[str, str]:
-        text = posixpath.normpath(file.replace("\\", "/"))
-        if self._source_folder and text.startswith(self._source_folder):
-            inside = text[len(self._source_folder) :]
-            if "site-packages/" not in inside and "/lib/python3" not in inside:
-                return self._name_of_source(text), "target"
-        for folder in ("/site-packages/", "/dist-packages/"):
-            if folder in text:
-                return "site-packages/" + text.rsplit(folder, 1)[1], "site-packages"
-        if text.startswith("<frozen "):
-            return "stdlib/" + text[1:-1], "stdlib"
-        for folder in self._standard_library:
-            if text.startswith(folder):
-                return "stdlib/" + text[len(folder) :], "stdlib"
-        if match := re.match(r".*/lib/python3\.\d+/(.*)", text):
-            return "stdlib/" + match[1], "stdlib"
-        if not text.endswith((".py", ".pyw", ".ipynb")) and not text.startswith("<"):
-            return text.rsplit("/", 1)[-1], "native"
-        if text.startswith(self._working_folder):
-            return text[len(self._working_folder) :], "target"
-        if text.startswith(self._home):
-            return "~/" + text[len(self._home) :], "target"
-        return text, "target"
-
-    def _name_of_source(self, text: str) -> str:
-        if text.startswith(self._working_folder):
-            return text[len(self._working_folder) :]
-        # With the folder's own name, so that several scripts of one name stay apart.
-        return text[len(self._source_parent) :]
-
-
-class StackTable:
-    """Numbers frames and stacks once for the whole run, whatever process they come from."""
-
-    def __init__(self) -> None:
-        self._frames: dict[tuple[str, str, int], int] = {}
-        self._stacks: dict[tuple[str, tuple[int, ...]], int] = {}
-        self._new_frames: list[tuple[int, str, str, int, str]] = []
-        self._new_stacks: list[tuple[int, str, tuple[int, ...]]] = []
-        #: file name in the run → file name on this machine, of the target's own files
-        self.target_files: dict[str, str] = {}
-
-    def add(self, allocator: str, frames: Sequence[Sequence[Any]], paths: SourcePaths) -> int:
-        """Return the number of a stack; ``frames`` are (function, file, line), latest first."""
-        return self.add_numbered(allocator, tuple(self.frame(*f, paths=paths) for f in frames))
-
-    def add_numbered(self, allocator: str, frame_ids: tuple[int, ...]) -> int:
-        """Return the number of a stack of frames that have their numbers."""
-        key = (allocator, frame_ids)
-        stack_id = self._stacks.get(key)
-        if stack_id is None:
-            stack_id = self._stacks[key] = len(self._stacks)
-            self._new_stacks.append((stack_id, *key))
-        return stack_id
-
-    def frame(self, function: str, file: str, line: int, *, paths: SourcePaths) -> int:
-        """Return the number of a frame."""
-        name, origin = paths.name(file)
-        key = (function, name, line)
-        frame_id = self._frames.get(key)
-        if frame_id is None:
-            frame_id = self._frames[key] = len(self._frames)
-            self._new_frames.append((frame_id, *key, origin))
-            if origin == "target":
-                self.target_files.setdefault(name, file)
-        return frame_id
-
-    def target_lines(self) -> dict[str, set[int]]:
-        """Return the lines of the target's own files that appear in stacks."""
-        lines: dict[str, set[int]] = {name: set() for name in self.target_files}
-        for _, name, line in self._frames:
-            if name in lines:
-                lines[name].add(line)
-        return lines
-
-    def new_rows(self) -> dict[str, dict[str, list[Any]]]:
-        """Return the rows added since the last call, by table and column, for the run's writer."""
-        frames, self._new_frames = self._new_frames, []
-        stacks, self._new_stacks = self._new_stacks, []
-        return {
-            "frames": {
-                name: [row[place] for row in frames]
-                for place, name in enumerate(("frame_id", "function", "file", "line", "origin"))
-            },
-            "stacks": {
-                name: [row[place] for row in stacks]
-                for place, name in enumerate(("stack_id", "allocator", "frame_ids"))
-            },
-        }
-
-
 # A target on a busy machine is waited for so long.
 _HEADER_SECONDS = 10.0
+CONNECT_SECONDS = 5.0
 
 
 class _Patience:
-    """Decides how much longer the reader is waited for.
+    """Decides how much longer a helper is waited for.
 
     ``asked_seconds``: how long what it was asked for may take; ``idle_seconds``: how much of that
     it may spend waiting. Looks are counted, not seconds, so that a machine which was stopped for a
-    while (suspended, or its control group frozen) does not make the reader look idle.
+    while (suspended, or its control group frozen) does not make it look idle.
     """
 
-    def __init__(self, files: ProcessFiles, asked_seconds: float, idle_seconds: float) -> None:
-        self._files = files
+    def __init__(self, helper: _Helper, asked_seconds: float, idle_seconds: float) -> None:
+        self.helper = helper
         self._limit_seconds = asked_seconds + _WALK_SECONDS
         self._idle_look_limit = (idle_seconds + _STALL_SECONDS) / _LOOK_SECONDS
         self._begun = time.monotonic()
@@ -212,7 +81,7 @@ class _Patience:
 
     def why_no_longer(self) -> str | None:
         """Say, after another look, why not to wait any longer; None while that makes sense."""
-        before, self._cpu_seconds = self._cpu_seconds, self._files.cpu_seconds()
+        before, self._cpu_seconds = self._cpu_seconds, self.helper.files.cpu_seconds()
         # Where the processor time is not told, only the limit ends the waiting.
         idle = before is not None and before == self._cpu_seconds
         self._idle_look_count = self._idle_look_count + 1 if idle else 0
@@ -223,73 +92,107 @@ class _Patience:
         return None
 
 
-class HeapReader:
-    """The process that reads the streams (see heap_reader.py) and the line to it.
+class _Helper:
+    """A process of leaklab's own, asked through lines: one for each thread that asks.
 
-    One for each explain pass. Killing the recorder leaves it reading until the targets are done.
-    One that hangs is killed: what it does not read holds the targets up, without it they go on
-    untraced. Whoever asks it later is told so at once.
+    One that hangs is killed; whoever asks it later is told so at once.
     """
 
-    def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the reader)
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-X", "faulthandler", "-P", str(_READER), str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
+    def __init__(self, name: str, words: Sequence[str], line_count: int) -> None:
+        pairs = [socket.socketpair() for _ in range(line_count)]
+        numbers = [theirs.fileno() for _, theirs in pairs]
+        self._name = name
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the helper)
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-X", "faulthandler", "-P", *words, *map(str, numbers)],
+                pass_fds=numbers,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
                 start_new_session=True,
             )
-        self._files = ProcessFiles(self._process.pid, even_if_gone=True)
-        ours.settimeout(_LOOK_SECONDS)
-        self._control = ours
-        self._received = bytearray()
-        self._heard_seconds = time.monotonic()
-        self._why_lost: str | None = None
-        self._stream_count = 0
-
-    def open(
-        self, port: int, stacks: StackTable, paths: SourcePaths, capture_path: Path | None = None
-    ) -> HeapStream:
-        """Connect to the stream a target serves on ``port``; call this once it listens.
-
-        ``capture_path``: also write the stream there, as the plain capture file memray reads.
-        """
-        self._stream_count += 1
-        stream = HeapStream(self, self._stream_count, stacks, paths)
-        capture = str(capture_path) if capture_path else None
-        request = {"op": "open", "stream": stream.number, "port": port, "capture_path": capture}
-        # memray lets no other thread of the reader run while it waits for the stream's header.
-        self.request(request, asked_seconds=_HEADER_SECONDS, idle_seconds=_HEADER_SECONDS)
-        return stream
+        finally:
+            for _, theirs in pairs:
+                theirs.close()
+        self.files = ProcessFiles(self.process.pid, even_if_gone=True)
+        self.why_lost: str | None = None
+        self.lines = [_Line(self, ours) for ours, _ in pairs]
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can still be asked to read another stream."""
-        return self._why_lost is None and self._process.poll() is None
+        """Whether it can still be asked."""
+        return self.why_lost is None and self.process.poll() is None
+
+    def lost(self, why: str | None = None) -> LeaklabError:
+        """Give it up; ``why`` where it still runs, else its last word says how it ended."""
+        if self.why_lost is None:
+            if why is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(timeout=1.0)
+                self._errors.seek(0)
+                words = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+                how = f"exit status {self.process.returncode}"
+                text = f"the {self._name} is gone: {' | '.join(words) if words else how}"
+            else:
+                text = f"the {self._name} does not answer: {why}"
+            self.process.kill()
+            self.why_lost = f"{text}; record again"
+        return LeaklabError(self.why_lost)
+
+    def close(self) -> None:
+        """End the process; harmless when it is gone."""
+        for line in self.lines:
+            line.close()
+        try:
+            self.process.wait(timeout=1.0)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.files.close()
+        self._errors.close()
+
+
+class _Line:
+    """One line to a helper: requests and replies in JSON, and raw integers after some."""
+
+    def __init__(self, helper: _Helper, line: socket.socket) -> None:
+        self.helper = helper
+        line.settimeout(_LOOK_SECONDS)
+        self._socket = line
+        self._received = bytearray()
+        self._heard_seconds = time.monotonic()
 
     def request(
-        self, message: dict[str, Any], *, asked_seconds: float = 0.0, idle_seconds: float = 0.0
+        self,
+        message: dict[str, Any],
+        *,
+        asked_seconds: float = 0.0,
+        idle_seconds: float = 0.0,
+        waits_for: _Helper | None = None,
     ) -> dict[str, Any]:
-        """Send one request and return its reply; raises LeaklabError when the reader is lost.
+        """Send one request and return its reply; raises LeaklabError when the helper is lost.
 
         ``asked_seconds``: how long it was asked to wait for the target at most, and
-        ``idle_seconds``: how much of that without a look.
+        ``idle_seconds``: how much of that without a look. ``waits_for``: the helper whose work is
+        waited for, where it is another one.
         """
-        if self._why_lost is not None:
-            raise LeaklabError(self._why_lost)
+        if self.helper.why_lost is not None:
+            raise self.helper.lost()
         try:
-            self._control.sendall(json.dumps(message).encode() + b"\n")
+            self._socket.sendall(json.dumps(message).encode() + b"\n")
         except OSError:
-            raise self._lost() from None
-        return self.reply(asked_seconds, idle_seconds)
+            raise self.helper.lost() from None
+        return self.reply(asked_seconds, idle_seconds, waits_for)
 
-    def reply(self, asked_seconds: float = 0.0, idle_seconds: float = 0.0) -> dict[str, Any]:
-        """Return the next reply of the reader; raises LeaklabError when there is none."""
-        patience = _Patience(self._files, asked_seconds, idle_seconds)
+    def reply(
+        self,
+        asked_seconds: float = 0.0,
+        idle_seconds: float = 0.0,
+        waits_for: _Helper | None = None,
+    ) -> dict[str, Any]:
+        """Return the next reply; raises LeaklabError when there is none."""
+        patience = _Patience(waits_for or self.helper, asked_seconds, idle_seconds)
         searched_size = 0
         while (size := self._received.find(b"\n", searched_size) + 1) == 0:
             searched_size = len(self._received)
@@ -301,7 +204,7 @@ class HeapReader:
 
     def payload(self, size: int) -> array.array[int]:
         """Return the raw integers that follow a reply; raises LeaklabError when it is lost."""
-        patience = _Patience(self._files, asked_seconds=0.0, idle_seconds=0.0)
+        patience = _Patience(self.helper, asked_seconds=0.0, idle_seconds=0.0)
         while len(self._received) < size:
             self._receive(patience)
         numbers = array.array("q")
@@ -309,24 +212,24 @@ class HeapReader:
         return numbers
 
     def check(self) -> None:
-        """Raise LeaklabError when the reader is lost, or does not answer any more."""
-        if self._why_lost or time.monotonic() - self._heard_seconds >= _LOOK_SECONDS:
+        """Raise LeaklabError when the helper is lost, or does not answer any more."""
+        if self.helper.why_lost or time.monotonic() - self._heard_seconds >= _LOOK_SECONDS:
             self.request({"op": "ping"})
 
     def _receive(self, patience: _Patience) -> None:
-        """Wait for more of a reply; raises LeaklabError when the reader is lost."""
+        """Wait for more of a reply; raises LeaklabError when the helper is lost."""
         while True:
             try:
-                block = self._control.recv(_BLOCK_SIZE)
+                block = self._socket.recv(_BLOCK_SIZE)
                 break
             except TimeoutError:
                 why = patience.why_no_longer()
                 if why is not None:
-                    raise self._lost(why) from None
+                    raise patience.helper.lost(why) from None
             except OSError:
-                raise self._lost() from None
+                raise self.helper.lost() from None
         if not block:
-            raise self._lost()
+            raise self.helper.lost()
         self._received += block
         self._heard_seconds = time.monotonic()
 
@@ -335,62 +238,182 @@ class HeapReader:
         del self._received[:size]
         return block
 
-    def _lost(self, why: str | None = None) -> LeaklabError:
-        """Give the reader up; ``why`` where it still runs, else its last word says how it ended."""
-        self._control.close()
-        if why is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=1.0)
-            self._errors.seek(0)
-            words = self._errors.read().decode("utf-8", "replace").strip().splitlines()
-            how = f"exit status {self._process.returncode}"
-            text = f"the heap reader is gone: {' | '.join(words) if words else how}"
-        else:
-            text = f"the heap reader does not answer: {why}"
-        self._process.kill()
-        self._why_lost = f"{text}; record again"
-        return LeaklabError(self._why_lost)
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+
+class HeapReader:
+    """The two processes that read the streams of a pass, and the lines to them.
+
+    Killing the recorder leaves the relay draining until the targets are done. A reader that is
+    lost costs the heaps of what it was reading; what comes after has another (see `restart`).
+    """
+
+    def __init__(self, spool_folder: str | None = None) -> None:
+        folder = spool_folder or tempfile.gettempdir()
+        self._relay = _Helper("stream relay", [str(_RELAY), folder], 2)
+        #: the relay's lines: of the thread that talks to the targets, and of the follower
+        self.main_line, self.follower_line = self._relay.lines
+        self._readers = [_Helper("heap reader", [str(_READER)], 1)]
+        self._stream_count = 0
+
+    def open(
+        self, port: int, stacks: StackTable, paths: SourcePaths, capture_path: Path | None = None
+    ) -> HeapStream:
+        """Connect to the stream a target serves on ``port``; call this once it listens.
+
+        ``capture_path``: also write the stream there, as the plain capture file memray reads.
+        """
+        self._stream_count += 1
+        number = self._stream_count
+        capture = str(capture_path) if capture_path else None
+        request = {"op": "open", "stream": number, "port": port, "capture_path": capture}
+        found = self.main_line.request(request, asked_seconds=CONNECT_SECONDS)
+        return HeapStream(self, number, stacks, paths, found["port"])
+
+    def limit(self, spool_bytes: int) -> dict[str, Any]:
+        """Say how much may wait for the reader; returns how much does, and who was held.
+
+        Keys: ``waiting_bytes`` in all, ``held_seconds`` of the target that was held longest
+        because its spool was full. Raises LeaklabError when the relay is lost.
+        """
+        return self.main_line.request({"op": "limit", "bytes": spool_bytes})
+
+    @property
+    def reader(self) -> _Helper:
+        """The process that reads now."""
+        return self._readers[-1]
+
+    @property
+    def _process(self) -> subprocess.Popen[bytes]:
+        return self.reader.process
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can still be asked to read another stream."""
+        return self.relays and self.reader.is_alive
+
+    @property
+    def relays(self) -> bool:
+        """Whether streams are drained: then a reader can be started anew."""
+        return self._relay.is_alive
+
+    def restart(self) -> None:
+        """Start another reader in place of one that is lost."""
+        if not self.reader.is_alive:
+            self._readers.append(_Helper("heap reader", [str(_READER)], 1))
+
+    def request(self, message: dict[str, Any], **seconds: float) -> dict[str, Any]:
+        """Ask the reader (see `_Line.request`)."""
+        return self.reader.lines[0].request(message, **seconds)  # type: ignore[arg-type]
+
+    def reply(self) -> dict[str, Any]:
+        """Return the reader's next reply."""
+        return self.reader.lines[0].reply()
+
+    def payload(self, size: int) -> array.array[int]:
+        """Return the raw integers that follow a reply."""
+        return self.reader.lines[0].payload(size)
+
+    def check(self) -> None:
+        """Raise LeaklabError when the reader is lost, or does not answer any more."""
+        self.reader.lines[0].check()
 
     def close(self) -> None:
-        """End the reader process; harmless when it is gone."""
-        self._control.close()
-        try:
-            self._process.wait(timeout=1.0)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._files.close()
-        self._errors.close()
+        """End both processes; harmless when they are gone."""
+        for helper in (self._relay, *self._readers):
+            helper.close()
 
 
 class HeapStream:
     """The live heap of one traced process."""
 
     def __init__(
-        self, reader: HeapReader, number: int, stacks: StackTable, paths: SourcePaths
+        self,
+        reader: HeapReader,
+        number: int,
+        stacks: StackTable,
+        paths: SourcePaths,
+        port: int = 0,
     ) -> None:
         self.number = number
         self.active = True
         self._reader = reader
+        self._port = port
+        self._line: _Line | None = None
         self._stacks = stacks
         self._paths = paths
         self._stack_ids: list[int] = []
         self._frame_ids: list[int] = []
         self._taken: dict[str, Any] = {}
+        self._at_place = False
 
     def connect(self, timeout_seconds: float) -> int | None:
-        """Wait until the stream's header has come; returns the pid it names, None on timeout."""
-        request = {"op": "wait", "stream": self.number, "timeout_seconds": timeout_seconds}
-        # What waits in the reader is a thread that sleeps until the header is there.
-        pid = self._reader.request(
+        """Wait until the stream's header has come; returns its size, None on timeout."""
+        request = {"op": "come", "stream": self.number, "timeout_seconds": timeout_seconds}
+        found = self._reader.main_line.request(
             request, asked_seconds=timeout_seconds, idle_seconds=timeout_seconds
-        )["pid"]
-        return int(pid) if pid is not None else None
+        )["bytes"]
+        return None if found is None else int(found)
+
+    def place(self, position: int | None) -> int:
+        """Stop what the reader is handed at a place of the stream; after that the target may go on.
+
+        ``position``: how many bytes the target has sent; None for what has come by now. Returns the
+        place; raises LeaklabError when the stream has ended before.
+        """
+        request = {"op": "place", "stream": self.number, "bytes": position}
+        return self._place_of(self._reader.main_line.request(request))
+
+    def reach(self, place: int) -> None:
+        """Wait until the reader was handed all before ``place``, however long it takes to read."""
+        request = {"op": "reach", "stream": self.number, "bytes": place}
+        line = self.begin()
+        # Of the two it is the reader that works then.
+        found = self._reader.follower_line.request(
+            request, asked_seconds=math.inf, waits_for=line.helper
+        )
+        if found["bytes"] is None:
+            line.check()
+        self._place_of(found)
+        self._at_place = True
+
+    def go_on(self, place: int) -> None:
+        """Hand the reader what comes after ``place``."""
+        self._at_place = False
+        request = {"op": "go on", "stream": self.number, "bytes": place}
+        self._reader.follower_line.request(request)
+
+    @staticmethod
+    def _place_of(found: dict[str, Any]) -> int:
+        if found["bytes"] is None:
+            raise LeaklabError(found["why"])
+        return int(found["bytes"])
+
+    def begin(self) -> _Line:
+        """Let the reader connect, where it has not; returns the line to it."""
+        if self._line is None:
+            self._reader.restart()
+            line = self._reader.reader.lines[0]
+            # memray lets no other thread of the reader run while it waits for the stream's header.
+            line.request(
+                {"op": "open", "stream": self.number, "port": self._port},
+                asked_seconds=_HEADER_SECONDS,
+                idle_seconds=_HEADER_SECONDS,
+            )
+            self._line = line
+        return self._line
 
     def take(self, barrier_number: int | None, timeout_seconds: float) -> None:
-        """Hold the heap still in the reader; after that the target may go on."""
+        """Hold the heap still in the reader; after that it may be handed more.
+
+        Without a place that was reached it is the heap of now, of a target that waits.
+        """
+        if not self._at_place:
+            self.go_on(self.place(None))
         size = None if barrier_number is None else marker_bytes(barrier_number)
-        self._taken = self._reader.request(
+        self._taken = self.begin().request(
             {
                 "op": "snapshot",
                 "stream": self.number,
@@ -403,9 +426,10 @@ class HeapStream:
 
     def finish(self) -> HeapSnapshot:
         """Return what the last ``take`` held, as changes since the snapshot before."""
-        found = self._reader.reply()
-        new_stacks = self._reader.payload(found["stacks_size"])
-        triples = iter(self._reader.payload(found["changed_size"]))
+        line = self.begin()
+        found = line.reply()
+        new_stacks = line.payload(found["stacks_size"])
+        triples = iter(line.payload(found["changed_size"]))
         for frame in found["frames"]:
             self._frame_ids.append(self._stacks.frame(*frame, paths=self._paths))
         self._add_stacks(new_stacks)
@@ -424,7 +448,7 @@ class HeapStream:
 
     def check(self) -> None:
         """Raise LeaklabError when nobody reads this stream any more."""
-        self._reader.check()
+        self.begin().check()
 
     def _add_stacks(self, flat: array.array[int]) -> None:
         place = 0
@@ -440,8 +464,7 @@ class HeapStream:
         """Stop reading this stream; harmless when the reader is gone."""
         self.active = False
         with contextlib.suppress(LeaklabError):
-            self._reader.request({"op": "close", "stream": self.number})
-
-
-def _with_slash(path: str) -> str:
-    return path.replace("\\", "/").rstrip("/") + "/"
+            self._reader.follower_line.request({"op": "drop", "stream": self.number})
+        if self._line is not None:
+            with contextlib.suppress(LeaklabError):
+                self._line.request({"op": "close", "stream": self.number})

@@ -14,7 +14,9 @@ from typing import Any
 
 from leaklab.errors import LeaklabError
 from leaklab.recorder.graph import GraphDumps
-from leaklab.recorder.heap.stream import HeapReader, SourcePaths, StackTable
+from leaklab.recorder.heap.follower import Follower, Place
+from leaklab.recorder.heap.stacks import SourcePaths, StackTable
+from leaklab.recorder.heap.stream import CONNECT_SECONDS, HeapReader, HeapSnapshot, HeapStream
 from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.probes.origins import OriginLog
 from leaklab.recorder.processes.limits import graph_at_bytes
@@ -25,8 +27,8 @@ from leaklab.recorder.watching import note_lines, watch_file
 from leaklab.store import RunWriter
 
 Steps = Generator[tuple[str, ...], dict[str, Any], None]
-SNAPSHOT_SECONDS = 10.0
-CONNECT_SECONDS = 5.0
+# So much of the streams may wait for the reader, where less was not asked for.
+SPOOL_BYTES = 4 << 30
 # Snapshots at the probe's calls are exact: from outside only where so many calls were missed.
 MISSED_TICKS = 5
 # Object graphs alone are taken far more rarely.
@@ -67,7 +69,11 @@ class Conversation:
         self._working_folder = working_folder
         self._source_folder = str(source.resolve().parent) if source else None
         self._capture_folder = capture_folder
-        self._reader: HeapReader | None = None
+        self._readers: list[HeapReader] = []
+        #: takes the snapshots; None where the heap is not traced
+        self.follower: Follower[Tracked] | None = None
+        #: how long a target waited because its spool was full; None before a stream was looked at
+        self.stream_held_seconds: float | None = None
         # Where tracers wait for their reader: no ports of the service.
         self.stream_ports: set[int] = set()
         #: the object graphs of this pass; None where it takes none
@@ -88,6 +94,9 @@ class Conversation:
             )
         self._watch_file = watch_file(graph_folder, options.watch_containers, options.watch_lines)
         self._origins: OriginLog | None = None
+        self._spool_folder = str(graph_folder)
+        if self.traces or options.traced_window_seconds is not None:
+            self.follower = Follower()
         if self.traces:
             folders = self._working_folder, self._source_folder
             share = options.snapshot_share
@@ -170,12 +179,9 @@ class Conversation:
         if self._options.keep_capture and self._capture_folder is not None:
             capture = self._capture_folder / f"capture-{tracked.heap_number}.bin"
         try:
-            # What a reader that died was reading is lost; what starts now has another.
-            if self._reader is not None and not self._reader.is_alive:
-                self._reader.close()
-                self._reader = None
-            if self._reader is None:
-                self._reader = HeapReader()
+            # What a relay that died was draining is lost; what starts now has another.
+            if not self._readers or not self._readers[-1].relays:
+                self._readers.append(HeapReader(self._spool_folder))
             paths = SourcePaths(
                 self._working_folder,
                 [tracked.library or ""],
@@ -184,11 +190,13 @@ class Conversation:
             )
             port = int(message["port"])
             self.stream_ports.add(port)
-            tracked.heap = self._reader.open(port, self._stacks, paths, capture)
+            tracked.heap = self._readers[-1].open(port, self._stacks, paths, capture)
         except (LeaklabError, OSError) as problem:
             self.note_untraced(tracked, str(problem))
             yield ("stop",)
             return
+        if self.follower is not None:
+            self.follower.begin(tracked, tracked.heap)
         yield GO
 
     def _traced(self, tracked: Tracked) -> Steps:
@@ -206,15 +214,14 @@ class Conversation:
             yield GO
             return
         if tracked.heap is not None:
-            tracked.heap.close()
-            tracked.heap = None
+            self.let_go(tracked)
             self.note_untraced(tracked, why)
         elif tracked.note is None:
             self.note_untraced(tracked, why)
         yield ("stop",)
 
     def _untraced(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps:
-        tracked.heap = None
+        self.let_go(tracked)
         self.note_untraced(tracked, str(message.get("why")))
         yield GO
 
@@ -321,26 +328,67 @@ class Conversation:
         """
         tracked.barrier_count += 1
         begun = time.monotonic()
-        yield ("barrier", str(tracked.barrier_count))
-        if tracked.heap is None:  # the reader was lost meanwhile
-            yield GO
-            return
-        try:
-            tracked.heap.take(tracked.barrier_count, SNAPSHOT_SECONDS)
-        except LeaklabError as problem:
-            tracked.heap = None
-            self.note_untraced(tracked, str(problem))
+        done = yield ("barrier", str(tracked.barrier_count))
+        place = self._place(tracked, done.get("position"))
+        if place is None:  # the stream was lost meanwhile
             yield GO
             return
         held_seconds = time.monotonic() - begun
         last_word = self._last_word(tracked, now)
         yield last_word
         _spent(tracked, now, mark, held_seconds + collected_seconds)
-        self._store_snapshot(tracked, now, mark, quiescent, held_seconds, exact=True)
-        if last_word == UNTRACE and tracked.heap is not None:
+        number = tracked.barrier_count
+        self._follow(tracked, place, number, now, mark, quiescent, held_seconds)
+        if last_word == UNTRACE:
             tracked.traced = False
-            tracked.heap.close()
-            tracked.heap = None
+            self.let_go(tracked)
+
+    def _place(self, tracked: Tracked, position: object = None) -> int | None:
+        """Note where the stream of a process is by now; None when it is lost."""
+        if tracked.heap is None:
+            return None
+        try:
+            return tracked.heap.place(position if isinstance(position, int) else None)
+        except LeaklabError as problem:
+            self._lose(tracked, tracked.heap, str(problem))
+            return None
+
+    def _follow(
+        self,
+        tracked: Tracked,
+        place: int,
+        barrier_number: int | None,
+        now: float,
+        mark: int | None,
+        quiescent: bool,
+        held_seconds: float,
+    ) -> None:
+        """Have a snapshot taken where the stream of a process was at ``now``."""
+        tracked.last_snapshot_seconds = now
+        if tracked.heap is None or self.follower is None:
+            return
+        x, expected = now - tracked.started_seconds, None
+        if mark is not None:
+            x, expected = float(mark), self._expected_mark_counts.get(tracked.role)
+        self.follower.take(
+            tracked,
+            tracked.looks,
+            Place(
+                tracked.heap, place, barrier_number, mark, now, x, expected, quiescent, held_seconds
+            ),
+        )
+
+    def _lose(self, tracked: Tracked, stream: HeapStream, why: str) -> None:
+        """Say that a stream can be read no more; only once."""
+        if tracked.heap is stream:
+            self.let_go(tracked)
+        self.note_untraced(tracked, why)
+
+    def let_go(self, tracked: Tracked) -> None:
+        """Read no more of the stream of a process than what was asked for by now."""
+        stream, tracked.heap = tracked.heap, None
+        if stream is not None and self.follower is not None:
+            self.follower.end(tracked, stream)
 
     def _graph(
         self, tracked: Tracked, mark: int | None, now: float, *, at_end: bool = False
@@ -472,55 +520,50 @@ class Conversation:
 
     def idle_snapshot(self, tracked: Tracked, mark: int | None) -> None:
         """Take a snapshot of a process that does not wait."""
-        assert tracked.heap is not None
         now = self._clock()
         begun = time.monotonic()
-        try:
-            tracked.heap.take(None, SNAPSHOT_SECONDS)
-        except LeaklabError as problem:
-            tracked.heap = None
-            self.note_untraced(tracked, str(problem))
+        place = self._place(tracked)
+        if place is None:
             return
         held_seconds = time.monotonic() - begun
         _spent(tracked, now, mark, held_seconds)
-        self._store_snapshot(tracked, now, mark, False, held_seconds, exact=False)
+        self._follow(tracked, place, None, now, mark, False, held_seconds)
 
-    def check_streams(self, processes: Iterable[Tracked]) -> None:
-        """Look whether the streams are still read, where no snapshot is taken.
+    def check_streams(self, processes: Iterable[Tracked]) -> int:
+        """Look whether the streams are still read, also where no snapshot is taken.
 
-        In the middle of a long unit of work nobody asks the reader, and a target whose stream is
-        full waits for it.
+        Returns how many bytes of them wait to be read.
         """
-        for tracked in processes:
-            if tracked.heap is None or not tracked.traced:
-                continue
+        limit = self._options.limit_disk_bytes
+        room = SPOOL_BYTES if limit is None else max(0, limit - self._writer.size_bytes)
+        waiting_bytes = 0
+        for reader in self._readers:
             try:
-                tracked.heap.check()
-            except LeaklabError as problem:
-                tracked.heap = None
-                self.note_untraced(tracked, str(problem))
+                found = reader.limit(room)
+            except LeaklabError:
+                continue  # said by who takes a snapshot
+            held_seconds = max(self.stream_held_seconds or 0.0, found["held_seconds"])
+            self.stream_held_seconds = held_seconds
+            waiting_bytes += found["waiting_bytes"]
+        if self.follower is not None and not self.follower.behind_count:
+            for tracked in processes:
+                if tracked.heap is not None and tracked.traced:
+                    self.follower.check(tracked, tracked.heap)
+        return waiting_bytes
 
-    def _store_snapshot(
-        self,
-        tracked: Tracked,
-        now: float,
-        mark: int | None,
-        quiescent: bool,
-        held_seconds: float,
-        *,
-        exact: bool,
-    ) -> None:
-        assert tracked.heap is not None
-        try:
-            found = tracked.heap.finish()
-            if exact and not found.exact and not tracked.heap.active:
-                raise LeaklabError("its stream has ended: the target has closed it")
-        except LeaklabError as problem:
-            tracked.heap = None
-            self.note_untraced(tracked, str(problem))
+    def store_snapshots(self) -> None:
+        """Store the snapshots that were taken by now."""
+        if self.follower is None:
             return
+        for one in self.follower.taken_in():
+            if one.problem is not None:
+                self._lose(one.owner, one.stream, one.problem)
+            elif one.snapshot is not None and one.place is not None:
+                self._store_snapshot(one.owner, one.place, one.snapshot)
+            one.owner.looks.keep_up()
+
+    def _store_snapshot(self, tracked: Tracked, place: Place, found: HeapSnapshot) -> None:
         self.live_bytes = found.live_bytes
-        tracked.last_snapshot_seconds = self._clock()
         snapshot = tracked.snapshot_count
         tracked.snapshot_count += 1
         for table, rows in self._stacks.new_rows().items():
@@ -542,22 +585,23 @@ class Conversation:
                 "pass": [HEAP_PASS],
                 "process": [tracked.heap_number],
                 "snapshot": [snapshot],
-                "mark": [mark],
-                "time_seconds": [now],
+                "mark": [place.mark],
+                "time_seconds": [place.now],
                 "live_bytes": [found.live_bytes],
                 "allocation_count": [found.allocation_count],
                 "stack_count": [found.stack_count],
-                "cost_seconds": [held_seconds],
+                "cost_seconds": [place.held_seconds],
                 "exact": [found.exact],
-                "quiescent": [quiescent],
+                "quiescent": [place.quiescent],
             },
         )
 
     def close(self) -> None:
         """End the reading of heaps."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        for reader in self._readers:
+            reader.close()
+        if self.follower is not None:
+            self.follower.close()
         if self.graphs is not None:
             self.graphs.close()
 

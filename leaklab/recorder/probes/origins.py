@@ -12,7 +12,7 @@ from collections.abc import Generator
 from typing import Any
 
 from leaklab.probe.pacing import Pacing
-from leaklab.recorder.heap.stream import SourcePaths, StackTable
+from leaklab.recorder.heap.stacks import SourcePaths, StackTable
 from leaklab.recorder.processes.looks import IDLE_SNAPSHOT_SECONDS, snapshot_pacing
 from leaklab.recorder.processes.table import Tracked
 from leaklab.store import RunWriter

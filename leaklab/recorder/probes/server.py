@@ -48,6 +48,9 @@ class Switchboard:
         self.channel = str(channel)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener.socket, selectors.EVENT_READ, "listener")
+        if conversation.follower is not None:
+            woken = conversation.follower.woken
+            self._selector.register(woken, selectors.EVENT_READ, "snapshots")
         self._end: int | None = None
         #: whether any probe has ever connected
         self.was_used = False
@@ -63,6 +66,8 @@ class Switchboard:
         for key, _ in self._selector.select(timeout_seconds):
             if key.data == "listener":
                 self._accept()
+            elif key.data == "snapshots":
+                self._conversation.store_snapshots()
             elif key.data == "ended":
                 # Once is enough to wake up: whoever wants the exit status asks for it.
                 self._selector.unregister(key.fileobj)
@@ -90,9 +95,7 @@ class Switchboard:
                 if message["kind"] in UNANSWERED:
                     self._conversation.hear(tracked, message)
             self.hang_up(tracked.connection)
-        if tracked.heap is not None:
-            tracked.heap.close()
-            tracked.heap = None
+        self._conversation.let_go(tracked)
         self._table.ended(tracked, self._clock())
         self._samples.ended(tracked, self._table.fold(tracked))
 

@@ -43,6 +43,9 @@ class Looks:
     collections: Pacing = field(init=False)
     snapshots: Pacing = field(init=False)
     idle_snapshots: Pacing = field(init=False)
+    # What taking them costs is no time of the target's; it is kept to the same share of it.
+    walks: Pacing = field(init=False)
+    idle_walks: Pacing = field(init=False)
 
     def __post_init__(self) -> None:
         self.collections = Pacing(
@@ -53,10 +56,19 @@ class Looks:
             FREE_SECONDS,
             started=self.started,
         )
-        self.snapshots = snapshot_pacing(self.snapshot_share, self.started)
-        self.idle_snapshots = snapshot_pacing(
-            self.snapshot_share, self.started, IDLE_SNAPSHOT_SECONDS
+        share, started = self.snapshot_share, self.started
+        self.snapshots, self.walks = (snapshot_pacing(share, started) for _ in range(2))
+        self.idle_snapshots, self.idle_walks = (
+            snapshot_pacing(share, started, IDLE_SNAPSHOT_SECONDS) for _ in range(2)
         )
+
+    def keep_up(self) -> None:
+        """Look no more often than snapshots can be taken."""
+        for at_target, at_reader in (
+            (self.snapshots, self.walks),
+            (self.idle_snapshots, self.idle_walks),
+        ):
+            at_target.step_count = max(at_target.step_count, at_reader.step_count)
 
     def row(self) -> dict[str, Any]:
         """Return what run.json says: steps in marks or seconds, null where nothing was looked at.
