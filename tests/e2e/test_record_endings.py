@@ -67,14 +67,13 @@ def test_a_target_that_hangs_decides_nothing(tmp_path: Path) -> None:
         tmp_path,
         """
         import threading, time
-        for _ in range(10):
-            time.sleep(0.02)
+        time.sleep(0.1)
         threading.Event().wait()
         """,
-        duration_seconds=3,
+        duration_seconds=4,
     )
     verdict = Run(data).verdict()
     assert verdict.verdict == "inconclusive"
-    assert "the target had done nothing for the last 2." in verdict.reason
+    assert "the target had done nothing for the last " in verdict.reason
     assert "when it was stopped: it hung, or waited for work" in verdict.reason
     assert "bounded" not in {entry.verdict for entry in verdict.resources}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import synthetic
 
 from leaklab.verdict.failures import undecided_by
 from leaklab.verdict.judge import judge
-from leaklab.verdict.resources import INCONCLUSIVE, LEAK
+from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK
 
 IN_AN_IMPORT = """Traceback (most recent call last):
   File "/srv/bin/serve", line 8, in <module>
@@ -51,3 +52,29 @@ def test_a_failure_in_an_import_decides_nothing(
         entry for entry in undecided_by(verdict.resources, data) if entry.name == "rss_bytes"
     ]
     assert resource.verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("stopped_by", "marks", "expected"),
+    [
+        ("interrupt", False, INCONCLUSIVE),
+        ("duration", False, INCONCLUSIVE),
+        ("drive", False, BOUNDED),
+        (None, False, BOUNDED),
+        ("interrupt", True, BOUNDED),
+    ],
+)
+def test_a_target_that_did_nothing_for_most_of_the_time_decides_nothing(
+    stopped_by: str | None, marks: bool, expected: str
+) -> None:
+    """It worked for 20 s and stood still for 60; what marks tell is judged by them."""
+    worked = (
+        synthetic.bounded(800, 4_000_000, full_at=100) + np.arange(800).clip(max=200) % 2 * 4096
+    )
+    data = synthetic.run(rss=worked, marks=False, seconds_per_point=0.1)
+    data.meta["passes"] = [{"pass": "measure", "stopped_by": stopped_by}]
+    data.meta["processes"][0]["mark_count"] = 200 if marks else 0
+    verdict = judge(data)
+    assert verdict.verdict == expected, verdict.reason
+    if expected == INCONCLUSIVE:
+        assert "had done nothing for the last 59.9 of its 80 seconds" in verdict.reason
