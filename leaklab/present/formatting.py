@@ -52,6 +52,25 @@ def worth_showing(run: Suspected) -> pd.DataFrame:
     return shown
 
 
+def holders_worth_showing(run: Suspected) -> pd.DataFrame:
+    """Return the retention paths to show: none that keeps next to nothing of what leaks.
+
+    Beside a heap that leaks, holders of a constant few objects that were made late look as if they
+    grew. Without a leaking heap all are returned.
+    """
+    paths = run.retention()
+    leaking = [
+        entry
+        for entry in run.verdict().resources
+        if entry.name == "heap_bytes" and entry.verdict == "leak"
+    ]
+    if not leaking or not len(paths):
+        return paths
+    least = {entry.role: LEAST_SHOWN_SHARE * entry.rate for entry in leaking}
+    rates = paths["rate"].astype(float)
+    return paths[~(rates < paths["role"].map(least).fillna(0.0))]
+
+
 def amount(name: str, value: float, *, signed: bool = False) -> str:
     """A value of a resource with its unit: "12.3 MiB", "+4 fds"."""
     sign = "+" if signed and value > 0 else ""

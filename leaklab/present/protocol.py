@@ -74,6 +74,9 @@ class Suspected(Protocol):
     def suspects(self) -> pd.DataFrame:
         """Return the allocation sites that keep growing."""
 
+    def retention(self) -> pd.DataFrame:
+        """Return what keeps alive what grows."""
+
 
 class ShownRun(Protocol):
     """A recorded run with what the analysis says of it."""

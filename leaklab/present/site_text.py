@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leaklab.present.formatting import line_text, worth_showing
+from leaklab.present.formatting import holders_worth_showing, line_text, worth_showing
 from leaklab.present.terminal import quantity, safe
 from leaklab.resources import noun
 
@@ -182,8 +182,11 @@ def _kind_text(row: Row) -> str:
 
 def retention_lines(run: ShownRun) -> Iterator[str]:
     """Yield what keeps alive what grows: holder, how many more, how large, and the path to them."""
-    paths = run.retention().head(SHOWN_PATH_COUNT).to_dict("records")
+    paths = holders_worth_showing(run).head(SHOWN_PATH_COUNT).to_dict("records")
     if not paths:
+        if len(run.retention()):
+            yield ""
+            yield "  retained by: nothing that was seen; memory that only C code holds has no path"
         return
     yield ""
     yield "  retained by: what keeps it alive"

@@ -121,17 +121,7 @@ def _circumstances(run: ShownRun) -> Iterable[str]:
             "Where the server is not known, name the function that serves a request: "
             "--mark-on call:MODULE:FUNCTION"
         )
-    given = run.given_back()
-    if given:
-        amounts = ", ".join(
-            f"{safe(row['name'])} {amount(row['name'], row['value'] - row['after'])}"
-            for row in given
-        )
-        leaks = run.verdict().verdict == "leak"
-        yield (
-            f"released only when it ended{', as every leak is' if leaks else ''}: {amounts}; "
-            "judged is the work before that"
-        )
+    yield from _given_back_lines(run)
     # What the user asked for (phases of a drive, a stop) is said already, or is no news.
     events = [event for event in meta["events"] if event.get("kind") not in ("phase", "stop")]
     # Each pass says the same again; once is enough.
@@ -141,6 +131,21 @@ def _circumstances(run: ShownRun) -> Iterable[str]:
     hidden = len(events) - SHOWN_EVENT_COUNT
     if hidden > 0:
         yield f"and {hidden} more events (--json lists them)"
+
+
+def _given_back_lines(run: ShownRun) -> Iterable[str]:
+    """What was given back at the end: what leaks is then, too, and is said apart."""
+    given = run.given_back()
+    leaking = {r.name for r in run.verdict().resources if r.verdict == "leak" and r.role == "main"}
+    for leaks, words in ((True, "released only when it ended, as every leak is"), (False, "")):
+        amounts = ", ".join(
+            f"{safe(row['name'])} {amount(row['name'], row['value'] - row['after'])}"
+            for row in given
+            if (row["name"] in leaking) == leaks
+        )
+        if amounts:
+            words = words or "given back when it ended"
+            yield f"{words}: {amounts}; judged is the work before that"
 
 
 def _kept_free_lines(run: ShownRun) -> Iterable[str]:

@@ -8,7 +8,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from leaklab.present import units
-from leaklab.present.formatting import interval_text, kept_text, worth_showing
+from leaklab.present.formatting import (
+    holders_worth_showing,
+    interval_text,
+    kept_text,
+    worth_showing,
+)
 from leaklab.report import drawings
 from leaklab.report.audit_view import audit_view
 from leaklab.resources import is_memory
@@ -31,7 +36,7 @@ def run_view(run: RunLike, *, figures: bool = True) -> dict[str, Any]:
         (row["role"], row["rank"]): f"{row['function']} {_place(row)}"
         for row in table_rows(run.suspects())
     }
-    paths = [_path(row, lines) for row in table_rows(run.retention().head(_PATH_COUNT))]
+    paths = [_path(row, lines) for row in table_rows(holders_worth_showing(run).head(_PATH_COUNT))]
     values: dict[str, Any] = {
         "id": meta.get("run_id", ""),
         "created": meta.get("created", ""),

@@ -124,6 +124,16 @@ def test_holders_that_are_only_possible_and_native_ones(golden: Golden) -> None:
     golden("show-doubtful", run_text(with_tables(data, **retention_tables(held))))
 
 
+def test_a_holder_of_next_to_nothing_is_none() -> None:
+    data = s.run(rss=s.leak(COUNT, 250_000), sites={"inflate": s.leak(COUNT, 250_000)})
+    held = ("logging._handlers", "WeakValueDictionary", "dict", 8)
+    run = with_tables(data, **retention_tables(held))
+    assert len(run.retention())
+    text = run_text(run)
+    assert "what keeps it alive" not in text
+    assert "retained by: nothing that was seen" in text
+
+
 def test_descriptors_and_threads_with_the_calls_that_made_them(golden: Golden) -> None:
     data = s.run(
         rss=s.bounded(COUNT, 3e6, full_at=20),
