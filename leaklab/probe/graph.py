@@ -20,6 +20,7 @@ import time
 
 from . import graph_walk
 from .graph_roots import running_frames
+from .unpatched import thread_time
 
 # How much longer than its limit the walker may live: it normally stops by itself, between batches.
 GRACE_SECONDS = 2
@@ -47,7 +48,8 @@ def dump_by_fork(path, limit_seconds=60.0, adopt=False):
     """Start writing the object graph of this process to ``path`` and go on.
 
     ``path`` is a file to be created or a named pipe. ``limit_seconds`` bounds the walk. Returns
-    ``{"pause_seconds": how long the caller was held, "pid": the walker's process id}``. The
+    ``{"pause_seconds": how long the caller was held, "cost_seconds": processor time of that,
+    "pid": the walker's process id}``. The
     walker is no child of the caller: it is done when that process is gone, and it has succeeded
     when the file then ends with a DONE chunk whose status is "complete".
 
@@ -57,7 +59,7 @@ def dump_by_fork(path, limit_seconds=60.0, adopt=False):
     Raises ForkError where a copy is impossible or unsafe: no fork, no ctypes, or process 1 without
     ``adopt``, which would inherit the walker.
     """
-    begun = time.perf_counter()
+    begun = time.perf_counter(), thread_time()
     graph_copy = prepare()
     if os.getpid() == 1 and not adopt:
         raise ForkError("this is process 1, which inherits every orphan: dump without a copy")
@@ -70,7 +72,7 @@ def dump_by_fork(path, limit_seconds=60.0, adopt=False):
         )
     except OSError as problem:
         raise ForkError("no copy of the process: %s" % problem) from None
-    return {"pause_seconds": time.perf_counter() - begun, "pid": pid}
+    return {**_held_since(*begun), "pid": pid}
 
 
 def dump_here(path, limit_seconds=60.0):
@@ -78,9 +80,9 @@ def dump_here(path, limit_seconds=60.0):
 
     Other threads stand still as well (as far as the interpreter's switch interval allows). Labels
     of attributes are fewer than in a forked dump, because nothing may be created in the target.
-    Returns ``{"pause_seconds": …, "pid": None}``: there is no walker to wait for.
+    Returns the same with ``"pid": None``: there is no walker to wait for.
     """
-    begun = time.perf_counter()
+    begun = time.perf_counter(), thread_time()
     interval = sys.getswitchinterval()
     enabled = gc.isenabled()
     sys.setswitchinterval(max(interval, limit_seconds))
@@ -91,4 +93,12 @@ def dump_here(path, limit_seconds=60.0):
         if enabled:
             gc.enable()
         sys.setswitchinterval(interval)
-    return {"pause_seconds": time.perf_counter() - begun, "pid": None}
+    return {**_held_since(*begun), "pid": None}
+
+
+def _held_since(begun, begun_processor):
+    """Return how long the caller was held, and what of that was this work and not the machine's."""
+    return {
+        "pause_seconds": time.perf_counter() - begun,
+        "cost_seconds": thread_time() - begun_processor,
+    }

@@ -30,7 +30,8 @@ _FIRST_SECONDS = 1.0
 # The next dump is taken when the marks (without any, the seconds) have grown by this factor.
 _SPACING = 1.8
 _LAST_SPACING = 1.05  # of the one at the end of the work
-# What the dumps of one process may hold it up: this much at first, later this share of its time.
+# What the dumps of one process may cost it in processor time: this much at first, later this share
+# of its time.
 _FREE_SECONDS = 0.5
 _PAUSE_SHARE = 0.01
 # A walker ends itself two seconds after its limit; a loaded machine may let it wait before that.
@@ -113,7 +114,7 @@ class GraphDumps:
         self._dumps: list[_Dump] = []
         self._count = 0
         self._killed: list[_Dump] = []
-        self._paused: dict[int, float] = {}
+        self._spent: dict[int, float] = {}
 
     def due(
         self,
@@ -151,7 +152,7 @@ class GraphDumps:
             too_early = now < (last_chance if at_end else usual)
         if too_early:
             return False
-        if self._paused.get(process, 0.0) > _FREE_SECONDS + _PAUSE_SHARE * now:
+        if self._spent.get(process, 0.0) > _FREE_SECONDS + _PAUSE_SHARE * now:
             return False
         # In production one walk at a time; but the few that are planned make a short run readable.
         if self._production and not planned and not at_end:
@@ -179,7 +180,9 @@ class GraphDumps:
             result.get("pid"),
             done.get("problem"),
         )
-        self._paused[process] = self._paused.get(process, 0.0) + (pause_seconds or 0.0)
+        # A busy machine makes a pause long, and no look dear: two at least show growth.
+        cost_seconds = result.get("cost_seconds", pause_seconds) or 0.0
+        self._spent[process] = self._spent.get(process, 0.0) + cost_seconds
         self._dumps.append(dump)
         self._drop_needless(process, _KEPT_AT)
 
