@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -88,7 +89,13 @@ def test_doctor_says_where_a_notebook_would_find_no_leaklab(
 
 def test_make_lab_starts_jupyterlab_on_the_first_notebook() -> None:
     done = subprocess.run(
-        ["make", "-n", "lab"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        ["make", "-n", "--no-print-directory", "lab"],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     words = shlex.split(done.stdout.replace("\\\n", " ").strip().splitlines()[-1])
     assert words[1] == "lab"
