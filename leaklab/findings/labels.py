@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,8 @@ LEAK, BOUNDED, INCONCLUSIVE = "leak", "bounded", "inconclusive"
 # interval reaches that far is too much to call it bounded.
 SLOW, HIDDEN_SHARE = 0.5, 0.2
 _ERRORS = 2.0
+# A label that is called leaking is one of several: all of them together may be wrong so often.
+FALSE_ALARM_SHARE = 0.001
 
 
 def labels(data: RunData, verdict: Verdict) -> pd.DataFrame:
@@ -61,7 +64,7 @@ def _of_resource(data: RunData, entry: ResourceVerdict) -> list[dict[str, Any]]:
     total = max(float(np.nansum(rates.rate * calls)), material(entry.name))
     rows = []
     for at in np.flatnonzero(calls > 0).tolist():
-        said, why = _judged(entry, rates, at, calls[at], total, bool(slowing[at]))
+        said, why = _judged(entry, rates, at, calls, total, slows=bool(slowing[at]))
         rows.append(
             {
                 "resource": entry.name,
@@ -102,10 +105,16 @@ def _slower(early: LabelRates, late: LabelRates) -> NDArray[np.bool_]:
 
 
 def _judged(
-    entry: ResourceVerdict, rates: LabelRates, at: int, calls: float, total: float, slows: bool
+    entry: ResourceVerdict,
+    rates: LabelRates,
+    at: int,
+    calls_of: NDArray[np.float64],
+    total: float,
+    *,
+    slows: bool,
 ) -> tuple[str, str]:
     """Return verdict and reason of one label; ``total``: growth of the resource in that time."""
-    low, high = rates.low[at], rates.high[at]
+    low, high, calls = rates.low[at], rates.high[at], calls_of[at]
     if not np.isfinite(low):
         why = "called too rarely, or always in proportion to others, so not told apart from them"
         return INCONCLUSIVE, why
@@ -113,6 +122,9 @@ def _judged(
     if low > 0 and matters and entry.verdict != BOUNDED:
         if slows:
             return INCONCLUSIVE, "grew, and slows down"
+        sure = NormalDist().inv_cdf(1 - FALSE_ALARM_SHARE / int((calls_of > 0).sum()))
+        if rates.rate[at] < sure * rates.error[at]:
+            return INCONCLUSIVE, "grew, but so may one of several labels by chance"
         if entry.verdict == LEAK:
             return LEAK, "grows with each call"
         return INCONCLUSIVE, "grew, but whether it goes on is not decided"
