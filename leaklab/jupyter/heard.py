@@ -30,9 +30,9 @@ class Heard:
         )
         self._thread.start()
 
-    def last_line(self) -> str:
-        """Wait for the recorder's end and return what it said last."""
-        self._thread.join()
+    def last_line(self, limit_seconds: float) -> str:
+        """Wait for the recorder's end, no longer than that, and return what it said last."""
+        self._thread.join(limit_seconds)
         return self._last
 
     def _listen(self) -> None:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from leaklab.results.run import Run
 
 START_SECONDS = 30.0
-END_SECONDS = 60.0
+# The kernel waits for its recorder's end, but not for one that hangs.
+END_SECONDS, KILL_SECONDS = 60.0, 5.0
 _POLL_SECONDS = 0.01
 # What only a process of its own can be held to.
 CHILD_ONLY = {
@@ -107,7 +108,7 @@ class _Recording:
             attendant = stack.enter_context(_attendant(options, self._label))
             assert attendant.stdout is not None
             heard = Heard(attendant.stdout, self._show)
-            stack.callback(lambda: setattr(self, "_said", heard.last_line()))
+            stack.callback(lambda: setattr(self, "_said", heard.last_line(END_SECONDS)))
             stack.enter_context(_session(channel, attendant, heard))
             self._open = stack.pop_all()
         return self
@@ -200,7 +201,7 @@ def _attendant(options: dict[str, Any], label: str) -> Iterator[subprocess.Popen
         finally:
             if process.poll() is None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(END_SECONDS)
+                    process.wait(KILL_SECONDS)
                 process.kill()
 
 
@@ -213,7 +214,9 @@ def _session(channel: str, attendant: subprocess.Popen[str], heard: Heard) -> It
     deadline = time.monotonic() + START_SECONDS
     while not Path(channel).exists():
         if attendant.poll() is not None:
-            raise LeaklabError(heard.last_line().partition(" ")[2] or "the recorder did not start")
+            raise LeaklabError(
+                heard.last_line(END_SECONDS).partition(" ")[2] or "the recorder did not start"
+            )
         if time.monotonic() > deadline:
             raise LeaklabError(f"the recorder did not start within {START_SECONDS:g} seconds")
         time.sleep(_POLL_SECONDS)
