@@ -137,14 +137,14 @@ def _given_back_lines(run: ShownRun) -> Iterable[str]:
     """What was given back at the end: what leaks is then, too, and is said apart."""
     given = run.given_back()
     leaking = {r.name for r in run.verdict().resources if r.verdict == "leak" and r.role == "main"}
-    for leaks, words in ((True, "released only when it ended, as every leak is"), (False, "")):
+    released, usual = "released only when it ended, as every leak is", "given back when it ended"
+    for leaks, words in ((True, released), (False, usual)):
         amounts = ", ".join(
             f"{safe(row['name'])} {amount(row['name'], row['value'] - row['after'])}"
             for row in given
             if (row["name"] in leaking) == leaks
         )
         if amounts:
-            words = words or "given back when it ended"
             yield f"{words}: {amounts}; judged is the work before that"
 
 
