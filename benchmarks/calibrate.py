@@ -11,7 +11,6 @@ choose, the other half is judged, and the other way round.
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
 import datetime
 import json
 import math
@@ -32,7 +31,6 @@ from leaklab.verdict.readers import CALIBRATION, LIMITS, OPEN, SLOWING, Limits, 
 sys.path.insert(0, str(Path(__file__).parents[1] / "corpus" / "series"))
 import series_bank as bank
 
-BATCH = 250
 # Wrong verdicts that each limit may bring, as shares of all series that can be told: of bounded
 # ones called leaks (most where both readers see growth, the usual case), and of leaks called
 # bounded.
@@ -165,10 +163,8 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=200_000)
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
-    starts = range(options.first, options.first + options.count, BATCH)
-    sizes = [min(BATCH, options.first + options.count - start) for start in starts]
-    with concurrent.futures.ProcessPoolExecutor(options.jobs) as pool:
-        observed = [one for part in pool.map(observe_all, starts, sizes) for one in part]
+    parts = bank.in_batches(observe_all, options.first, options.count, options.jobs)
+    observed = [one for part in parts for one in part]
     limits = limits_of(observed)
     calibration = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),

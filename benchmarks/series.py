@@ -10,7 +10,6 @@ made; judge it on others. In parentheses Wilson's 95 % interval, in per cent.
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
 import math
 import sys
 import time
@@ -23,7 +22,6 @@ import leaklab
 sys.path.insert(0, str(Path(__file__).parents[1] / "corpus" / "series"))
 import series_bank as bank
 
-BATCH = 250
 # Families whose growth at the end is their growth over the run: the interval must cover it.
 STRAIGHT = (
     "linear", "linear_in_noise", "linear_in_memory", "under_sawtooth", "count_below_pool",
@@ -100,13 +98,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--csv", type=Path)
     options = parser.parse_args()
-    end = options.first + options.count
-    with concurrent.futures.ProcessPoolExecutor(options.jobs) as pool:
-        parts = [
-            pool.submit(scored, begin, min(BATCH, end - begin))
-            for begin in range(options.first, end, BATCH)
-        ]
-        rows = pd.concat([part.result() for part in parts], ignore_index=True)
+    parts = bank.in_batches(scored, options.first, options.count, options.jobs)
+    rows = pd.concat(parts, ignore_index=True)
     if options.csv:
         rows.to_csv(options.csv, index=False)
     table = {"all": rows}

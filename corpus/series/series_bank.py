@@ -20,6 +20,7 @@ What is known of a series
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -695,3 +696,14 @@ def bank(count: int, first: int = 0) -> Iterator[Series]:
     """``count`` series; half of the bank is leaks."""
     for seed in range(first, first + count):
         yield make(seed)
+
+
+BATCH = 250
+
+
+def in_batches[T](call: Callable[[int, int], T], first: int, count: int, jobs: int) -> list[T]:
+    """Return ``call(first seed, how many)`` of every batch of seeds, in order, in processes."""
+    starts = range(first, first + count, BATCH)
+    sizes = [min(BATCH, first + count - start) for start in starts]
+    with ProcessPoolExecutor(jobs) as pool:
+        return list(pool.map(call, starts, sizes))

@@ -23,7 +23,14 @@ from leaklab.quantities import (
 
 def add_recording_options(parser: argparse.ArgumentParser) -> None:
     """Add every option that says what is recorded, how, and for how long."""
-    what = parser.add_argument_group("what to record")
+    _add_what(parser.add_argument_group("what to record"))
+    _add_when(parser.add_argument_group("when"))
+    limits = parser.add_argument_group("limits")
+    _add_limits(limits)
+    add_horizon_option(limits)
+
+
+def _add_what(what: argparse._ArgumentGroup) -> None:
     what.add_argument("--name", help="name of the run (default: from the command)")
     what.add_argument("--variant", help="variant, for example before or after")
     what.add_argument("--python", metavar="PATH", help="interpreter that runs the target")
@@ -62,7 +69,9 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
         help="environment variable for the target (repeatable)",
     )
     what.add_argument("--echo", action="store_true", help="pass its output on to stderr")
-    when = parser.add_argument_group("when")
+
+
+def _add_when(when: argparse._ArgumentGroup) -> None:
     when.add_argument(
         "--interval",
         type=duration_seconds,
@@ -106,7 +115,9 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
         metavar="PORT",
         help="the service's port, where the target listens on several (default: the likely one)",
     )
-    limits = parser.add_argument_group("limits")
+
+
+def _add_limits(limits: argparse._ArgumentGroup) -> None:
     limits.add_argument(
         "--duration",
         type=duration_seconds,
@@ -137,7 +148,6 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         help="in the graph pass: once growth is seen, trace the heap for so long",
     )
-    add_horizon_option(limits)
 
 
 def add_horizon_option(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.recorder.captures import LZ4_FRAME
 
 if TYPE_CHECKING:
     from leaklab.store import RunData
@@ -15,14 +16,13 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 _MAGIC = b"memray\x00"
-_LZ4_FRAME = b"\x04\x22\x4d\x18"
 # A format of capture files, and a release of memray that reads and writes it: each was tried.
 _RELEASES = {9: "1.6.0", 10: "1.10.0", 11: "1.18.0", 12: "1.19.1", 13: "1.20.0"}
 
 
 def recognise(head: bytes) -> bool:
     """Return whether a file begins as captures do, plain or compressed, whatever follows."""
-    return head.startswith((_MAGIC, _LZ4_FRAME))
+    return head.startswith((_MAGIC, LZ4_FRAME))
 
 
 def format_version(path: Path) -> int | None:

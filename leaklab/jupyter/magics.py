@@ -19,7 +19,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
 from leaklab.errors import LeaklabError, UsageError
-from leaklab.jupyter.in_place import awaits, record_awaiting_cell, record_cell, what_ended
+from leaklab.jupyter.in_kernel import awaits, record_awaiting_cell, record_cell, what_ended
 from leaklab.jupyter.kernel_lines import COMMANDS, KernelLines
 from leaklab.scratch import Scratch
 

@@ -19,11 +19,11 @@ PROGRESS_SECONDS = 0.25
 class PassEnd(PassState):
     """Stops the target at a limit and sees to what is left of it."""
 
-    def _heed_interruption(self) -> None:
+    def _check_interruption(self) -> None:
         """Stop when somebody has asked to; with no more patience when asked again."""
-        while self._heeded_count < self._interruption.count:
-            self._heeded_count += 1
-            if self._heeded_count > 1:
+        while self._interruption_count < self._interruption.count:
+            self._interruption_count += 1
+            if self._interruption_count > 1:
                 self._target.end_now(process.pid for process in self._table.alive())
             self._stop("interrupt", "interrupted")
 
@@ -62,7 +62,7 @@ class PassEnd(PassState):
         if self._stopped_by is None:
             self._stopped_by = by
             self._event("stop", text, None)
-        self._conversation.stopping = True
+        self._handlers.stopping = True
         self._table.work_over(self._now())
         self._target.begin_stop(self._now())
 
@@ -98,23 +98,23 @@ class PassEnd(PassState):
 
     def _look_for_orphans(self, now: float) -> None:
         self._discover(now)
-        graphs = self._conversation.graphs
+        graphs = self._handlers.graphs
         self._table.adopt_orphans(
-            now, self._pid, self._switchboard.channel, graphs.walkers if graphs else set()
+            now, self._pid, self._server.channel, graphs.walkers if graphs else set()
         )
 
     def _let_go(self, target: RunningTarget) -> bool:
         """Say whether a process that runs on its own has ended or was let go."""
         why = target.why_not_attached()
         if why is not None:
-            self._conversation.note_untraced(self._table.main, why)
+            self._handlers.note_untraced(self._table.main, why)
         connected = any(tracked.connection for tracked in self._table.alive())
         if target.has_ended():
             return True
         if target.stopping:
             return target.given_up or not (connected or target.attaching)
         # Who has connected of their own accord ends the recording by hanging up.
-        by_itself = self._options.channel is not None and self._switchboard.was_used
+        by_itself = self._options.channel is not None and self._server.was_used
         return by_itself and not connected
 
     def _end_leftovers(self) -> None:
@@ -131,16 +131,16 @@ class PassEnd(PassState):
 
     def _read_streams(self) -> None:
         """Let the reader come to what the target was ahead of it, unless somebody asks again."""
-        follower = self._conversation.follower
+        follower = self._handlers.follower
         if follower is None:
             return
-        waiting_bytes = self._conversation.check_streams(())
-        while follower.behind_count and self._heeded_count == self._interruption.count:
+        waiting_bytes = self._handlers.check_streams(())
+        while follower.behind_count and self._interruption_count == self._interruption.count:
             self._tell("figures", f"reading what the target has allocated: {waiting_bytes:,} bytes")
             select.select([follower.woken], [], [], PROGRESS_SECONDS)
-            self._conversation.store_snapshots()
-            waiting_bytes = self._conversation.check_streams(())
-        self._conversation.store_snapshots()
+            self._handlers.store_snapshots()
+            waiting_bytes = self._handlers.check_streams(())
+        self._handlers.store_snapshots()
         if follower.behind_count:
             follower.abandon()
             self._event("unread", f"{waiting_bytes:,} bytes of the heap's stream not read", None)

@@ -20,7 +20,7 @@ class PassResult:
     processes: list[dict[str, Any]]
     why_no_heap: str | None
     #: by role, the most marks one of its processes has told
-    told_mark_counts: dict[str, int]
+    reported_mark_counts: dict[str, int]
     #: by role, how many processes have ended within a second
     short_counts: dict[str, int]
     #: whether a drive had put it under load
@@ -64,7 +64,7 @@ class PassReport(PassState):
             "stderr_tail": stderr_tail,
             "kept": {"interval_seconds": self._interval(duration_seconds), **self._table.kept()},
             **self._tracing(self._name),
-            "stream_held_seconds": self._conversation.stream_held_seconds,
+            "stream_held_seconds": self._handlers.stream_held_seconds,
         }
         row["looks"] = self._looks()
         rows = [row]
@@ -74,13 +74,13 @@ class PassReport(PassState):
         self._tell("ended")
         told: dict[str, int] = {}
         for tracked in self._table.all:
-            if tracked.told_mark_count:
+            if tracked.reported_mark_count:
                 told[tracked.role] = max(told.get(tracked.role, 0), tracked.mark_count)
         return PassResult(
             rows=rows,
             processes=self._table.rows(self._name),
             why_no_heap=self._why_no_heap(),
-            told_mark_counts=told,
+            reported_mark_counts=told,
             short_counts=dict(self._table.short_counts),
             was_driven=self._drive is not None and self._drive.has_begun,
         )
@@ -89,7 +89,7 @@ class PassReport(PassState):
         """Say how the main process was looked at: step between looks, how often it has doubled."""
         row = self._table.main.looks.row()
         collected = row["collection_step"] or row["snapshot_step"]
-        at_marks = self._table.main.told_mark_count > 0
+        at_marks = self._table.main.reported_mark_count > 0
         unit = "iteration" if at_marks else "second"
         step = row["mark_step"] if at_marks else row["sample_step_seconds"]
         return {"unit": unit, "step": step, "collected": collected, "doubled": row["doubled"]}

@@ -14,8 +14,8 @@ from leaklab.recorder.heap.stacks import StackTable
 from leaklab.recorder.interruption import Interruption
 from leaklab.recorder.intervals import interval_seconds
 from leaklab.recorder.options import RecordOptions
-from leaklab.recorder.probes.handlers import Conversation
-from leaklab.recorder.probes.server import Switchboard
+from leaklab.recorder.probes.handlers import ProbeHandlers
+from leaklab.recorder.probes.server import ProbeServer
 from leaklab.recorder.processes.child import reap
 from leaklab.recorder.processes.samples import Samples
 from leaklab.recorder.processes.table import ProcessTable, Tracked
@@ -52,6 +52,17 @@ class Decider(Protocol):
 class PassState:
     """Holds the parts of one pass together, and notes what happens."""
 
+    # How a pass begins.
+    _pid = 0
+    _stopped_by: str | None = None
+    _interruption_count = 0
+    _main_ended_seconds: float | None = None
+    _in_background = False
+    _work_began_seconds: float | None = None
+    _window_end_seconds: float | None = None
+    _why_window = ""
+    _decider: Decider | None = None
+
     def __init__(
         self,
         options: RecordOptions,
@@ -84,7 +95,7 @@ class PassState:
         self._table.short_counts.update(short_counts)
         self._samples = Samples(writer, name, options.watch_files, options.cwd)
         heap_pass = "explain" if options.pid and "explain" in options.passes else name
-        self._conversation = Conversation(
+        self._handlers = ProbeHandlers(
             options,
             heap_pass,
             writer,
@@ -100,39 +111,27 @@ class PassState:
             many_short=self._table.many_short,
         )
         channel = Path(options.channel) if options.channel else socket_folder / f"{name}.sock"
-        self._switchboard = Switchboard(
-            channel, self._table, self._conversation, self._samples, self._now, self._event
+        self._server = ProbeServer(
+            channel, self._table, self._handlers, self._samples, self._now, self._event
         )
-        self._target: StartedTarget | RunningTarget
-        if options.pid is None:
-            self._target = StartedTarget(options, command, name, output_folder, channel, stdin)
-        else:
-            self._target = RunningTarget(options, channel)
-        self._pid = 0
-        self._stopped_by: str | None = None
+        self._target = _target_of(options, command, name, output_folder, channel, stdin)
         self._interruption = interruption
-        self._heeded_count = 0
-        self._main_ended_seconds: float | None = None
-        self._in_background = False
-        self._work_began_seconds: float | None = None
         self._marks_expected = marks_expected
         self._due: dict[str, float] = {}
         self._wants_window = name == "graph" and options.traced_window_seconds is not None
-        self._window_end_seconds: float | None = None
-        self._why_window = ""
-        self._decider: Decider | None = None
         if decider is not None and (options.until_decided or self._wants_window):
             self._decider = decider(writer.path, options.duration_seconds)
-        self._drive: Drive | None = None
-        if options.drive is not None:
-            self._drive = Drive(
-                drive_command(options.drive, options.cwd),
-                options.drive_round_count,
-                options.drive_idle_seconds,
-                options.cwd,
-                lambda kind, text: self._event(kind, text, None),
-                options.drive_port,
-            )
+        self._drive = self._drive_of(options) if options.drive is not None else None
+
+    def _drive_of(self, options: RecordOptions) -> Drive:
+        return Drive(
+            drive_command(options.drive or "", options.cwd),
+            options.drive_round_count,
+            options.drive_idle_seconds,
+            options.cwd,
+            lambda kind, text: self._event(kind, text, None),
+            options.drive_port,
+        )
 
     def _now(self) -> float:
         return time.monotonic() - self._begun
@@ -142,7 +141,7 @@ class PassState:
 
     def _discover(self, now: float) -> float:
         """Look for new processes; returns the seconds until the next look."""
-        if self._conversation.copying:
+        if self._handlers.copying:
             return DISCOVER_SECONDS  # what is new now may be the copy
         begun = time.perf_counter()
         for tracked in self._table.discover(now):
@@ -168,7 +167,7 @@ class PassState:
             )
 
     def _ended(self, tracked: Tracked) -> None:
-        self._switchboard.ended(tracked)
+        self._server.ended(tracked)
         if tracked.pid != self._pid:
             reap(tracked.pid)
 
@@ -198,7 +197,21 @@ class PassState:
                 "mark": max((tracked.mark_count for tracked in self._table.all), default=0),
                 "time_seconds": self._now(),
                 "rss_bytes": sum(tracked.rss_bytes for tracked in self._table.alive()) or None,
-                "live_bytes": self._conversation.live_bytes,
+                "live_bytes": self._handlers.live_bytes,
                 "text": text or self._target.last_line,
             }
         )
+
+
+def _target_of(
+    options: RecordOptions,
+    command: Command,
+    name: str,
+    output_folder: Path,
+    channel: Path,
+    stdin: Stdin,
+) -> StartedTarget | RunningTarget:
+    """Return what is recorded: a program that is to be started, or a process that runs."""
+    if options.pid is not None:
+        return RunningTarget(options, channel)
+    return StartedTarget(options, command, name, output_folder, channel, stdin)

@@ -37,12 +37,12 @@ class PassRecorder(PassEnd, PassReport):
             if main is not None:
                 # In the middle of its exec a process has no arguments yet.
                 main.argv = main.argv or list(self._command.argv)
-            self._switchboard.watch_end_of(self._pid)
+            self._server.watch_end_of(self._pid)
             # At once it would be the program loader that is measured.
             self._due["sample"] = FIRST_INTERVAL_SECONDS
             self._tell("started")
             while not self._finished():
-                self._heed_interruption()
+                self._check_interruption()
                 self._step()
             duration_seconds = self._now()
             self._end_leftovers()
@@ -51,7 +51,7 @@ class PassRecorder(PassEnd, PassReport):
             return self._result(started, duration_seconds)
 
     def _step(self) -> None:
-        self._switchboard.listen(self._pause(self._now()))
+        self._server.listen(self._pause(self._now()))
         now = self._now()
         if self._is_due("sample", now):
             self._sample_all(now)
@@ -66,7 +66,7 @@ class PassRecorder(PassEnd, PassReport):
             self._follow_output(now)
             self._due["output"] = now + OUTPUT_SECONDS
         if self._is_due("flush", now):
-            self._conversation.check_streams(self._table.alive())
+            self._handlers.check_streams(self._table.alive())
             self._write_processes()
             self._samples.flush()
             self._writer.flush()
@@ -84,7 +84,7 @@ class PassRecorder(PassEnd, PassReport):
         if self._main_ended_seconds is not None:
             return
         pids = [tracked.pid for tracked in self._table.alive()]
-        over = drive.step(now, pids, self._conversation.stream_ports)
+        over = drive.step(now, pids, self._handlers.stream_ports)
         if drive.has_begun and self._work_began_seconds is None:
             self._work_began_seconds = now
         if drive.loaded_until_seconds is not None:
@@ -136,7 +136,7 @@ class PassRecorder(PassEnd, PassReport):
         return now >= self._due.get(what, 0.0)
 
     def _sample_all(self, now: float) -> None:
-        if self._conversation.copying:
+        if self._handlers.copying:
             return  # what /proc shows now is not the target's: a child, descriptors of the probe
         for tracked in self._table.alive():
             try:
@@ -147,15 +147,13 @@ class PassRecorder(PassEnd, PassReport):
             except ProcessGoneError:
                 self._ended(tracked)
                 continue
-            if tracked.steps is None and self._conversation.snapshot_due(
-                tracked, now, at_mark=False
-            ):
-                self._conversation.idle_snapshot(tracked, None)
+            if tracked.steps is None and self._handlers.snapshot_due(tracked, now, at_mark=False):
+                self._handlers.idle_snapshot(tracked, None)
 
     def _store_graphs(self) -> None:
-        if self._conversation.graphs is None:
+        if self._handlers.graphs is None:
             return
-        for table, columns in self._conversation.graphs.tables():
+        for table, columns in self._handlers.graphs.tables():
             if table == "graph_dumps":
                 self._tell("note", "reading an object graph")
             self._writer.append(table, columns)
@@ -165,6 +163,6 @@ class PassRecorder(PassEnd, PassReport):
         self._target.end_now(process.pid for process in self._table.alive())
         if self._drive is not None:
             self._drive.close()
-        self._conversation.close()
-        self._switchboard.close()
+        self._handlers.close()
+        self._server.close()
         self._target.close()

@@ -132,7 +132,7 @@ def _run_passes(
                 interruption,
                 expected_mark_counts=_expected_mark_counts(results, options),
                 short_counts=results[-1].short_counts if results else {},
-                marks_expected=any(one.told_mark_counts for one in results),
+                marks_expected=any(one.reported_mark_counts for one in results),
                 ticks=_ticks(name, results, options),
                 decider=decider,
             )
@@ -168,14 +168,16 @@ def _expected_mark_counts(results: list[PassResult], options: RecordOptions) -> 
         return {MAIN: options.expected_mark_count}
     if not results or results[-1].rows[0]["stopped_by"] is not None:
         return {}
-    return results[-1].told_mark_counts
+    return results[-1].reported_mark_counts
 
 
 def _ticks(name: str, results: list[PassResult], options: RecordOptions) -> bool:
     """Say whether the probe has to call now and then, because no marks are to be expected."""
     if options.pid is not None or not (name == "explain" or options.takes_graphs(name)):
         return False
-    return not any(result.told_mark_counts for result in results) if results else name == "graph"
+    return (
+        not any(result.reported_mark_counts for result in results) if results else name == "graph"
+    )
 
 
 def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, ResourceVerdict
 from leaklab.verdict.time_left import duration_text
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from leaklab.store import RunData
 
 # Growth over the horizon matters from this share of what is there now, or from the resource's own
@@ -30,8 +32,16 @@ def within(verdict: Verdict, data: RunData, horizon_seconds: float) -> Verdict:
     inconclusive, with how much longer to record. Marks are turned into seconds by the pace of the
     untraced pass.
     """
+    roles = {entry.role for entry in verdict.resources}
+    resident = {role: resource_series(data, "rss_bytes", role=role) for role in roles}
     resources = tuple(
-        _of_run(entry, verdict.resource("rss_bytes", entry.role), data, horizon_seconds)
+        _of_run(
+            entry,
+            verdict.resource("rss_bytes", entry.role),
+            resident[entry.role],
+            data,
+            horizon_seconds,
+        )
         for entry in verdict.resources
     )
     if verdict.verdict != BOUNDED:
@@ -40,9 +50,13 @@ def within(verdict: Verdict, data: RunData, horizon_seconds: float) -> Verdict:
 
 
 def _of_run(
-    entry: ResourceVerdict, resident: ResourceVerdict | None, data: RunData, horizon_seconds: float
+    entry: ResourceVerdict,
+    resident: ResourceVerdict | None,
+    series: pd.DataFrame,
+    data: RunData,
+    horizon_seconds: float,
 ) -> ResourceVerdict:
-    series = resource_series(data, "rss_bytes", role=entry.role)
+    """Judge one resource; the pace is that of ``series``, of resident memory, where it has one."""
     if len(series) < 2 or series.attrs["unit"] != entry.unit:
         series = resource_series(data, entry.name, role=entry.role)
     if len(series) < 2 or series.attrs["unit"] != entry.unit:

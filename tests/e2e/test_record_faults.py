@@ -23,8 +23,8 @@ from leaklab.errors import LeaklabError
 from leaklab.recorder import passes
 from leaklab.recorder.channel import Connection, Listener
 from leaklab.recorder.heap.stream import HeapReader, HeapStream
-from leaklab.recorder.probes import handlers as conversation
-from leaklab.recorder.probes.server import Switchboard
+from leaklab.recorder.probes import tracing
+from leaklab.recorder.probes.server import ProbeServer
 from leaklab.recorder.processes import table as processes
 from leaklab.recorder.target import BOOTSTRAP, CHANNEL_VARIABLE
 from leaklab.store import RunData, open_run
@@ -636,13 +636,13 @@ def test_a_target_has_the_descriptors_it_would_have_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, closed_below: int, pass_name: str
 ) -> None:
     hellos: list[str] = []
-    greet = Switchboard._greet
+    greet = ProbeServer._greet
 
-    def noted(self: Switchboard, connection: Connection, message: dict[str, Any]) -> None:
+    def noted(self: ProbeServer, connection: Connection, message: dict[str, Any]) -> None:
         hellos.append(message["how"])
         greet(self, connection, message)
 
-    monkeypatch.setattr(Switchboard, "_greet", noted)
+    monkeypatch.setattr(ProbeServer, "_greet", noted)
     recorded.script(tmp_path, NUMBERS)
     command = f"#!/bin/sh\nulimit -n {limit}\nexec {sys.executable} target.py {closed_below}\n"
     recorded.script(tmp_path, command, "few.sh").chmod(0o755)
@@ -705,7 +705,7 @@ def test_a_foreign_reader_of_the_stream_is_noticed(
         return honest(self, port, *rest, **options)
 
     monkeypatch.setattr(HeapReader, "open", late)
-    monkeypatch.setattr(conversation, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(tracing, "CONNECT_SECONDS", 0.5)
     run = recorded.record(
         tmp_path, "from leaklab import mark\nfor _ in range(5): mark()", passes=("explain",)
     )

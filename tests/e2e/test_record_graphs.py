@@ -196,7 +196,7 @@ def test_the_recorder_rests_while_a_graph_is_taken(tmp_path, monkeypatch):
     step = PassRecorder._step
 
     def counted(self):
-        steps.append(self._conversation.copying)
+        steps.append(self._handlers.copying)
         step(self)
 
     monkeypatch.setattr(PassRecorder, "_step", counted)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.recorder.captures import LZ4_FRAME
 from leaklab.recorder.captures.history import History, lifetimes, two_heaps
 from leaklab.recorder.heap.stacks import StackTable
 from leaklab.recorder.sources import store_sources
@@ -29,7 +30,6 @@ MEMORY_INTERVAL_SECONDS = 0.01
 # A file whose samples end this much before its header says was cut, however busy the machine was.
 LEAST_MISSING_SECONDS = 0.2
 MISSING_SHARE = 0.05
-LZ4_FRAME = b"\x04\x22\x4d\x18"
 _BLOCK_BYTES = 1 << 18
 
 

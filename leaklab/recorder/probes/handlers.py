@@ -1,4 +1,4 @@
-"""What the recorder says to a probe: one conversation for each hello, mark and exit.
+"""What the recorder says to a probe: one handler for each hello, mark and exit.
 
 Each is a generator that yields an answer and is sent the probe's next message. The target waits
 between the answers; after ``go`` it runs on, and what is left of the generator costs it nothing.
@@ -32,8 +32,8 @@ from leaklab.store import RunWriter
 GRAPH_TICK_SECONDS = 0.5
 
 
-class Conversation(TracedHeaps):
-    """Conducts the conversations of one pass and stores what comes out of them."""
+class ProbeHandlers(TracedHeaps):
+    """Answers the probes of one pass and stores what comes out of them."""
 
     def __init__(
         self,
@@ -91,11 +91,11 @@ class Conversation(TracedHeaps):
         """Whether a process is being copied: its children are not the target's then."""
         return bool(self._copied)
 
-    def begin(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps | None:
-        """Return the conversation ``message`` opens, None for one that needs no answer."""
+    def handle(self, tracked: Tracked, message: Mapping[str, Any]) -> Steps | None:
+        """Return the steps that answer ``message``, None for one that needs no answer."""
         kind = message["kind"]
         if kind == "hello":
-            return self._hello(tracked)
+            return self._on_hello(tracked)
         if kind == "trace":
             return self._trace(tracked, message)
         if kind == "traced":
@@ -108,8 +108,8 @@ class Conversation(TracedHeaps):
             return self._tick(tracked, message)
         return None
 
-    def hear(self, tracked: Tracked, message: Mapping[str, Any]) -> None:
-        """Take in a message that wants no answer; another conversation may go on meanwhile."""
+    def on_message(self, tracked: Tracked, message: Mapping[str, Any]) -> None:
+        """Take in a message that wants no answer; a handler may wait for another one meanwhile."""
         if message["kind"] == "gauges":
             self._samples.told(tracked, self._clock(), _gauges(tracked, message))
         elif message["kind"] == "lines":
@@ -122,7 +122,7 @@ class Conversation(TracedHeaps):
             tracked.main_ended_seconds = self._clock() - max(late_seconds, 0.0)
             tracked.asked_to_end = message.get("why") is not None
 
-    def _hello(self, tracked: Tracked) -> Steps:
+    def _on_hello(self, tracked: Tracked) -> Steps:
         trace = self.traces and tracked.memray and not tracked.traced
         if self.traces and not tracked.memray:
             self.note_untraced(tracked, f"memray is not installed; {how_to_add(tracked)}")
@@ -170,7 +170,7 @@ class Conversation(TracedHeaps):
         mark = int(message["mark"]) if is_mark else None
         if is_mark:
             tracked.mark_count = int(message["mark"])
-            tracked.told_mark_count += 1
+            tracked.reported_mark_count += 1
             tracked.looks.mark_step = int(message.get("step") or 1)
             # Threads go on with the work where the main program has only started them. But what was
             # asked to end may still finish what it has begun.
@@ -271,9 +271,9 @@ class Conversation(TracedHeaps):
             figures.update(done.get("figures", {}))
         self._samples.told(tracked, now, figures)
         # What likely ends within a second can hardly leak, and a copy would take longer than it.
-        if not tracked.told_mark_count and not tracked.trace_later:
+        if not tracked.reported_mark_count and not tracked.trace_later:
             yield from self._graph(tracked, None, now, at_end=bool(message.get("at_end")))
-        if not tracked.told_mark_count and now - tracked.started_seconds > IDLE_AFTER_SECONDS:
+        if not tracked.reported_mark_count and now - tracked.started_seconds > IDLE_AFTER_SECONDS:
             yield from self._look_at_origins(tracked, now, None)
         if snapshot and tracked.heap is not None:
             yield from self._snapshot(tracked, now, None, collected, collected_seconds)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from leaklab.recorder.channel import Connection, Listener
-from leaklab.recorder.probes.handlers import Conversation
+from leaklab.recorder.probes.handlers import ProbeHandlers
 from leaklab.recorder.processes.samples import Samples
 from leaklab.recorder.processes.table import (
     MAIN,
@@ -27,20 +27,20 @@ UNANSWERED = ("gauges", "let go", "lines", "work-end")
 Note = Callable[[str, str, Tracked | None], None]
 
 
-class Switchboard:
+class ProbeServer:
     """The lines to the probes of one pass, and the selector everything waits on."""
 
     def __init__(
         self,
         channel: Path,
         table: ProcessTable,
-        conversation: Conversation,
+        handlers: ProbeHandlers,
         samples: Samples,
         clock: Callable[[], float],
         note: Note,
     ) -> None:
         self._table = table
-        self._conversation = conversation
+        self._handlers = handlers
         self._samples = samples
         self._clock = clock
         self._note = note
@@ -48,8 +48,8 @@ class Switchboard:
         self.channel = str(channel)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener.socket, selectors.EVENT_READ, "listener")
-        if conversation.follower is not None:
-            woken = conversation.follower.woken
+        if handlers.follower is not None:
+            woken = handlers.follower.woken
             self._selector.register(woken, selectors.EVENT_READ, "snapshots")
         self._end: int | None = None
         #: whether any probe has ever connected
@@ -67,12 +67,12 @@ class Switchboard:
             if key.data == "listener":
                 self._accept()
             elif key.data == "snapshots":
-                self._conversation.store_snapshots()
+                self._handlers.store_snapshots()
             elif key.data == "ended":
                 # Once is enough to wake up: whoever wants the exit status asks for it.
                 self._selector.unregister(key.fileobj)
             else:
-                self._hear(key.data)
+                self._on_readable(key.data)
 
     def hang_up(self, connection: Connection | None) -> None:
         """Close a line; the probe goes silent and its process goes on."""
@@ -93,9 +93,9 @@ class Switchboard:
         if tracked.connection is not None:
             while message := tracked.connection.receive():
                 if message["kind"] in UNANSWERED:
-                    self._conversation.hear(tracked, message)
+                    self._handlers.on_message(tracked, message)
             self.hang_up(tracked.connection)
-        self._conversation.let_go(tracked)
+        self._handlers.let_go(tracked)
         self._table.ended(tracked, self._clock())
         self._samples.ended(tracked, self._table.fold(tracked))
 
@@ -117,7 +117,7 @@ class Switchboard:
         if connection is not None:
             self._selector.register(connection.socket, selectors.EVENT_READ, connection)
 
-    def _hear(self, connection: Connection) -> None:
+    def _on_readable(self, connection: Connection) -> None:
         message = connection.receive()
         if message == {}:
             return
@@ -125,26 +125,26 @@ class Switchboard:
             self.hang_up(connection)
             return
         if message["kind"] == "hello":
-            self._greet(connection, message)
+            self._on_hello(connection, message)
         tracked = self._table.get(connection.pid)
         if tracked is None or tracked.connection is not connection:
             self.hang_up(connection)
             return
         try:
-            self._converse(connection, tracked, message)
+            self._handle(connection, tracked, message)
         except StopIteration:
             tracked.steps = None
         except ProcessGoneError:
             self.ended(tracked)
 
-    def _converse(self, connection: Connection, tracked: Tracked, message: dict[str, Any]) -> None:
+    def _handle(self, connection: Connection, tracked: Tracked, message: dict[str, Any]) -> None:
         if message["kind"] in UNANSWERED:
-            self._conversation.hear(tracked, message)
+            self._handlers.on_message(tracked, message)
             return
         if message["kind"] == "done" and tracked.steps is not None:
             answer = tracked.steps.send(message)
         else:
-            tracked.steps = self._conversation.begin(tracked, message)
+            tracked.steps = self._handlers.handle(tracked, message)
             if tracked.steps is None:
                 return
             answer = next(tracked.steps)
@@ -157,12 +157,12 @@ class Switchboard:
         """Say from when on a process that ran before is seen, and what of it is not."""
         tracked.ticks = True  # the probe's thread, which counts as none of the target's
         said = f"attached after {now:.1f} s"
-        if self._conversation.traces:
+        if self._handlers.traces:
             self._table.give_heap_number(tracked)
             tracked.note = said = f"{said}; allocations made before are not seen"
         self._note("attached", said, tracked)
 
-    def _greet(self, connection: Connection, message: dict[str, Any]) -> None:
+    def _on_hello(self, connection: Connection, message: dict[str, Any]) -> None:
         """Learn which process talks, and as what: started, forked, or come back."""
         now = self._clock()
         pid = connection.pid

@@ -143,7 +143,7 @@ class TracedHeaps:
             return GO
         if tracked.trace_later:
             old = now - tracked.started_seconds >= SHORT_SECONDS
-            tracked.trace_later = not (old or tracked.told_mark_count)
+            tracked.trace_later = not (old or tracked.reported_mark_count)
             return GO if tracked.trace_later else TRACE
         if end_seconds is None:
             return GO
@@ -239,7 +239,7 @@ class TracedHeaps:
             expected = self._expected_mark_counts.get(tracked.role)
             return bool(tracked.looks.snapshots.due(now, tracked.mark_count, expected))
         age_seconds = now - tracked.started_seconds
-        if age_seconds < IDLE_AFTER_SECONDS or tracked.told_mark_count:
+        if age_seconds < IDLE_AFTER_SECONDS or tracked.reported_mark_count:
             return False
         pacing = tracked.looks.idle_snapshots
         if tracked.ticks and not at_tick:

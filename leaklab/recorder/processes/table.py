@@ -64,7 +64,7 @@ class Tracked:
     note: str | None = None
     exiting: bool = False
     mark_count: int = 0
-    told_mark_count: int = 0
+    reported_mark_count: int = 0
     measured_mark_count: int = 0
     barrier_count: int = 0
     snapshot_count: int = 0

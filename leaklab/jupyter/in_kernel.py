@@ -105,11 +105,11 @@ class _Recording:
         with contextlib.ExitStack() as stack:
             channel = str(Path(stack.enter_context(Scratch("cell")), "channel"))
             options = {**self._settings, "pid": os.getpid(), "channel": channel}
-            attendant = stack.enter_context(_attendant(options, self._label))
-            assert attendant.stdout is not None
-            heard = Heard(attendant.stdout, self._show)
+            sidecar = stack.enter_context(_sidecar(options, self._label))
+            assert sidecar.stdout is not None
+            heard = Heard(sidecar.stdout, self._show)
             stack.callback(lambda: setattr(self, "_said", heard.last_line(END_SECONDS)))
-            stack.enter_context(_session(channel, attendant, heard))
+            stack.enter_context(_session(channel, sidecar, heard))
             self._open = stack.pop_all()
         return self
 
@@ -184,9 +184,9 @@ def _note_error(meta_file: Path, error: BaseException) -> None:
 
 
 @contextlib.contextmanager
-def _attendant(options: dict[str, Any], label: str) -> Iterator[subprocess.Popen[str]]:
+def _sidecar(options: dict[str, Any], label: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [sys.executable, "-m", "leaklab.jupyter.attendant", label],
+        [sys.executable, "-m", "leaklab.jupyter.sidecar", label],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -206,14 +206,14 @@ def _attendant(options: dict[str, Any], label: str) -> Iterator[subprocess.Popen
 
 
 @contextlib.contextmanager
-def _session(channel: str, attendant: subprocess.Popen[str], heard: Heard) -> Iterator[None]:
+def _session(channel: str, sidecar: subprocess.Popen[str], heard: Heard) -> Iterator[None]:
     """Marks of this process are told to the recorder; afterwards they cost nothing again."""
     from leaklab.probe import marks
     from leaklab.probe.session import Session
 
     deadline = time.monotonic() + START_SECONDS
     while not Path(channel).exists():
-        if attendant.poll() is not None:
+        if sidecar.poll() is not None:
             raise LeaklabError(
                 heard.last_line(END_SECONDS).partition(" ")[2] or "the recorder did not start"
             )

@@ -1,7 +1,7 @@
-"""The recorder of a cell that runs in place: a process beside the kernel, not inside it.
+"""The recorder of a cell recorded in its kernel: a process beside the kernel, not inside it.
 
 What it stores and computes must not show in the kernel's figures. Run as
-``python -m leaklab.jupyter.attendant LABEL`` with the recording's options as JSON on standard
+``python -m leaklab.jupyter.sidecar LABEL`` with the recording's options as JSON on standard
 input; prints what the cell is to show meanwhile, and ``run PATH`` or ``error TEXT`` as its last
 line.
 """
