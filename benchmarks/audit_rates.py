@@ -25,19 +25,16 @@ import argparse
 import ast
 import contextlib
 import json
-import re
 import shutil
 import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from detection import read_corpus
+from detection import CORPUS, LABELS, read_corpus
 
 from leaklab.catalogue.model import catalogue
 from leaklab.catalogue.variant_source import variant_source
 from leaklab.code_audit.find import find
-
-CORPUS = Path(__file__).with_name("corpus")
 
 
 def about(candidate, expectation, source):
@@ -129,20 +126,20 @@ def corpus_rows():
     """The labelled programs of the corpus; a leak is right when its declared function is named."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for path in sorted(CORPUS.glob("*.py")):
-            text = path.read_text(encoding="utf-8")
-            label = re.search(r"^# label: (\w+)", text, re.MULTILINE)
-            if label is None:
+        programs = [path for path in CORPUS.glob("*/*.py") if path.parent.name in LABELS]
+        for path in sorted(programs, key=lambda path: path.name):
+            if path.stem == "loop":
                 continue
-            found = audit_text(text, folder)
+            label = path.parent.name
+            found = audit_text(path.read_text(encoding="utf-8"), folder)
             rows.append(
                 {
                     "case": path.stem,
-                    "variant": label[1],
-                    "role": label[1],
-                    "leaks": label[1] == "leak",
+                    "variant": label,
+                    "role": label,
+                    "leaks": label == "leak",
                     "rules": sorted({each.rule for each in found}),
-                    "about": sorted({each.rule for each in found}) if label[1] == "leak" else [],
+                    "about": sorted({each.rule for each in found}) if label == "leak" else [],
                     "candidates": [
                         f"{each.rule} {each.line} {each.name or each.text.strip()}"
                         for each in found

@@ -3,7 +3,7 @@
     python benchmarks/detection.py [--seeds 3] [--modes marks,time] [--peers] [--catalogue]
                                    [--half NAME] [--jobs 2] [--store FOLDER]
 
-Every workload of ``benchmarks/corpus`` is recorded (measure and explain pass), judged and held
+Every workload of ``corpus`` is recorded (measure and explain pass), judged and held
 against its label. Inconclusive is a miss for a leak and no alarm for a healthy one. A hash of the
 name, fixed before any tuning, puts each workload into the tuning or the held-out half; those that
 were written after the method, without a look at it, say so themselves: ``fresh`` and, batch by
@@ -18,11 +18,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import re
 import shutil
 import sys
 import tempfile
 import time
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -36,10 +36,11 @@ from leaklab.recorder.recording import record_run
 from leaklab.store import open_run
 from leaklab.verdict.judge import judge
 
-CORPUS = Path(__file__).parent / "corpus"
+CORPUS = Path(__file__).parents[1] / "corpus"
 STORE = Path(__file__).parents[1] / "data" / "detection"
 HALVES = ("tuning", "held-out", "fresh", "fresh2", "fresh3")
 MODES = ("marks", "time")
+LABELS = ("leak", "healthy")
 
 
 @dataclass(frozen=True)
@@ -60,21 +61,21 @@ class Workload:
 
 def read_corpus() -> list[Workload]:
     """All workloads whose libraries are installed."""
+    labels = tomllib.loads((CORPUS / "labels.toml").read_text())
     found = []
-    for path in sorted(CORPUS.glob("*.py")):
-        if path.stem == "loop":
-            continue
-        fields = dict(re.findall(r"^# (\w+): (.*)$", path.read_text(), re.MULTILINE))
+    rows = [(name, label, row) for label in LABELS for name, row in labels[label].items()]
+    for name, label, fields in sorted(rows, key=lambda row: row[0]):
+        half = fields.get("half") or HALVES[hashlib.sha256(name.encode()).digest()[0] % 2]
         workload = Workload(
-            path,
-            fields["label"],
+            CORPUS / label / f"{name}.py",
+            label,
             fields.get("resource", ""),
             fields.get("function", ""),
             fields.get("needs", ""),
-            fields.get("half") or HALVES[hashlib.sha256(path.stem.encode()).digest()[0] % 2],
+            half,
         )
         if workload.needs and find_spec(workload.needs) is None:
-            print(f"skipped: {workload.name}: {workload.needs} is not installed", file=sys.stderr)
+            print(f"skipped: {name}: {workload.needs} is not installed", file=sys.stderr)
             continue
         found.append(workload)
     return found

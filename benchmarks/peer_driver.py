@@ -15,7 +15,7 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
-CORPUS = Path(__file__).parent / "corpus"
+CORPUS = Path(__file__).parents[1] / "corpus"
 # A line that gained less over the run is taken for noise; the same limit as for limit_leaks.
 LIMIT_BYTES = 10_000
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -701,7 +702,7 @@ def bank(count: int, first: int = 0) -> Iterator[Series]:
 BATCH = 250
 
 
-def in_batches[T](call: Callable[[int, int], T], first: int, count: int, jobs: int) -> list[T]:
+def in_batches(call: Callable[[int, int], Any], first: int, count: int, jobs: int) -> list[Any]:
     """Return ``call(first seed, how many)`` of every batch of seeds, in order, in processes."""
     starts = range(first, first + count, BATCH)
     sizes = [min(BATCH, first + count - start) for start in starts]

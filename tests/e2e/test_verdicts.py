@@ -16,13 +16,14 @@ from leaklab.recorder.recording import record_run
 from leaklab.store import open_run
 from leaklab.verdict.judge import Verdict, judge
 
-CORPUS = Path(__file__).parents[2] / "benchmarks" / "corpus"
+CORPUS = Path(__file__).parents[2] / "corpus"
 
 
 def verdict_on(workload: str, tmp_path: Path, *arguments: str) -> Verdict:
+    program = next(CORPUS.glob(f"*/{workload}.py"))
     path = record_run(
         RecordOptions(
-            command=[str(CORPUS / f"{workload}.py"), *arguments],
+            command=[str(program), *arguments],
             store=str(tmp_path / "runs"),
             cwd=str(tmp_path),
             duration_seconds=60,
