@@ -2,7 +2,7 @@
 
 A target.py holds all variants of one workload and chooses by its ``variant`` argument. Here the
 choice is made: conditions on the variant are folded and what is then unused is dropped. Comments
-and formatting stay, because the text is edited where the syntax tree says so, one edit at a time.
+and formatting stay, because the text is edited where the syntax tree says so.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 
-EDIT_LIMIT = 500  # a target has a few dozen; more means an edit that undoes itself
+PASS_LIMIT = 50  # a target needs a dozen; more means an edit that undoes itself
 
 Edit = tuple[int, int, str]  # start and end offset in bytes, new text
 
@@ -34,17 +34,19 @@ def code_difference(source: str, before: str, after: str, context_lines: int = 3
 
 @cache  # each variant stands in several differences
 def variant_source(source: str, variant: str) -> str:
-    """`source` (a target.py) as it is when its variant argument is `variant`."""
-    for _ in range(EDIT_LIMIT):
+    """Return ``source`` (a target.py) as it is when its variant argument is ``variant``."""
+    for _ in range(PASS_LIMIT):
         text = source.encode()
-        places = _Places(text)
-        tree = ast.parse(source)
-        edit = next(_edits(tree, places, variant), None)
-        if edit is None:
-            return re.sub(r"\n{4,}", "\n\n\n", source)
-        start, end, new = edit
-        source = (text[:start] + new.encode() + text[end:]).decode()
-    return source
+        edits = _edits(ast.parse(source), _Places(text), variant)
+        at, parts = 0, []
+        for start, end, new in sorted(edits, key=lambda edit: (edit[0], -edit[1])):
+            if start >= at:  # within another edit: its turn comes in the next pass
+                parts += [text[at:start], new.encode()]
+                at = end
+        if not parts:
+            break
+        source = b"".join([*parts, text[at:]]).decode()
+    return re.sub(r"\n{4,}", "\n\n\n", source)
 
 
 class _Places:
@@ -84,25 +86,26 @@ class _Places:
         return self.text[start:end]
 
 
-def _edits(tree: ast.Module, places: _Places, variant: str) -> Iterator[Edit]:
-    """The edits that are possible now; only the first one is used, then all is looked at again."""
+def _edits(tree: ast.Module, places: _Places, variant: str) -> list[Edit]:
+    """The edits of one kind that are possible now; after them all is looked at again."""
     constants = _module_constants(tree)
     nodes = list(ast.walk(tree))
-    for node in nodes:
-        if _is_variant(node):
-            assert isinstance(node, ast.expr)
-            yield *places.span(node), repr(variant).replace("'", '"')
-    for node in nodes:
-        folded = _folded(node, places, constants)
-        if folded is not None:
-            assert isinstance(node, ast.expr)
-            yield *places.span(node), folded
+    named = [node for node in nodes if isinstance(node, ast.expr) and _is_variant(node)]
+    if named:
+        return [(*places.span(node), repr(variant).replace("'", '"')) for node in named]
+    folded = [
+        (*places.span(node), text)
+        for node in nodes
+        if isinstance(node, ast.expr) and (text := _folded(node, places, constants)) is not None
+    ]
+    if folded:
+        return folded
     for node in nodes:
         if isinstance(node, ast.If):
             truth = _truth(node.test, constants)
             if truth is not None:
-                yield _branch(node, truth, places, _only_statement(tree, node))
-    yield from _unused(tree, places)
+                return [_branch(node, truth, places, _only_statement(tree, node))]
+    return list(_unused(tree, places))
 
 
 def _is_variant(node: ast.AST) -> bool:
@@ -262,31 +265,18 @@ def _dedented(body: bytes, node: ast.If) -> str:
 
 
 def _unused(tree: ast.Module, places: _Places) -> Iterator[Edit]:
-    """Take away what says which variants there are, then top-level names nothing refers to."""
-    arguments = [n for n in ast.walk(tree) if isinstance(n, ast.Expr) and _adds_variant(n)]
+    """Take away top-level names nothing refers to."""
     uses = {statement: _names_in(statement) for statement in tree.body}
     use_count = Counter(name for names in uses.values() for name in names)
-    for statement in [*arguments, *tree.body]:
-        names, own = _defined(statement), uses.get(statement, set())
-        dead = names is not None and all(use_count[name] <= (name in own) for name in names)
-        if statement in arguments or dead:
+    for statement in tree.body:
+        names, own = _defined(statement), uses[statement]
+        if names is not None and all(use_count[name] <= (name in own) for name in names):
             first = places.first_line(statement)
             last = statement.end_lineno or statement.lineno
             block = isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
             while block and last < len(places.lines) - 1 and not places.line(last + 1).strip():
                 last += 1
             yield *places.whole_lines(first, last), ""
-
-
-def _adds_variant(statement: ast.Expr) -> bool:
-    call = statement.value
-    return (
-        isinstance(call, ast.Call)
-        and isinstance(call.func, ast.Attribute)
-        and call.func.attr == "add_argument"
-        and bool(call.args)
-        and _text(call.args[0], {}) == "variant"
-    )
 
 
 def _names_in(statement: ast.stmt) -> set[str]:

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-# More than these in one file are no replicas of a service but a whole system.
-LARGEST_GROUP_COUNT = 200
-
 
 def members(
     seconds: Floats,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from leaklab.errors import LeaklabError, UsageError
 
@@ -132,14 +132,6 @@ class Reading:
     limits: dict[str, float] = field(default_factory=dict)
     siblings: bool = False
     tables: dict[str, Any] = field(default_factory=dict)
-
-
-class Format(Protocol):
-    """A format: a module with these three."""
-
-    NAME: str
-    recognise: Callable[[Source], bool]
-    read: Callable[[Source, Options], Reading]
 
 
 def refuse(path: Path, what: str, way_out: str) -> UsageError:

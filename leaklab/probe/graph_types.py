@@ -23,7 +23,6 @@ HEAP_TYPE = 1 << 9
 TYPE_SUBCLASS = 1 << 31
 DICT_SUBCLASS = 1 << 29
 SEQUENCE_SUBCLASS = (1 << 25) | (1 << 26)
-EXCEPTION_SUBCLASS = 1 << 30
 
 _SEQUENCES = (list, tuple, set, frozenset, deque)
 _C_SIZEOF = (types.MethodDescriptorType, types.WrapperDescriptorType)

@@ -636,13 +636,13 @@ def test_a_target_has_the_descriptors_it_would_have_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, closed_below: int, pass_name: str
 ) -> None:
     hellos: list[str] = []
-    greet = ProbeServer._greet
+    greet = ProbeServer._on_hello
 
     def noted(self: ProbeServer, connection: Connection, message: dict[str, Any]) -> None:
         hellos.append(message["how"])
         greet(self, connection, message)
 
-    monkeypatch.setattr(ProbeServer, "_greet", noted)
+    monkeypatch.setattr(ProbeServer, "_on_hello", noted)
     recorded.script(tmp_path, NUMBERS)
     command = f"#!/bin/sh\nulimit -n {limit}\nexec {sys.executable} target.py {closed_below}\n"
     recorded.script(tmp_path, command, "few.sh").chmod(0o755)

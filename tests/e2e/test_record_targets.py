@@ -18,7 +18,7 @@ import pytest
 import recorded
 
 from leaklab.errors import LeaklabError
-from leaklab.recorder import passes, stdin_relay
+from leaklab.recorder import pass_end, stdin_relay
 from leaklab.recorder.processes import looks
 from leaklab.store import RunData, open_run
 
@@ -441,7 +441,7 @@ def test_nothing_stays_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     temporary = tmp_path / "t"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    monkeypatch.setattr(passes, "LEFT_BEHIND_SECONDS", 0.2)
+    monkeypatch.setattr(pass_end, "LEFT_BEHIND_SECONDS", 0.2)
     before = list(Path("/proc/self/fd").iterdir())
     run = recorded.record(
         tmp_path,

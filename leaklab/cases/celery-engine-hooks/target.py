@@ -4,7 +4,6 @@ One iteration is the whole life of a worker: it starts, runs some tasks and is s
 process of it writes down when it makes its engine and when a hook disposes it.
 """
 
-import argparse
 import os
 import signal
 import subprocess
@@ -17,13 +16,9 @@ from celery import Celery
 from celery.signals import worker_process_shutdown, worker_shutdown
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-VARIANTS = ("before", "documented_fix", "documented_fix_solo", "better_fix", "inherited")
-parser.add_argument("variant", choices=VARIANTS)
-parser.add_argument("--iterations", type=int, default=2)
-parser.add_argument("--tasks", type=int, default=4, help="of each worker")
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 IS_WORKER = "WORKER_FOLDER" in os.environ
 scratch = None if IS_WORKER else tempfile.TemporaryDirectory()
 FOLDER = Path(os.environ["WORKER_FOLDER"] if IS_WORKER else scratch.name)

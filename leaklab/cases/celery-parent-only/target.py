@@ -4,7 +4,6 @@ Three processes: this one starts a worker, whose parent is what ``ps -p`` shows,
 tasks. One iteration is a batch of tasks; in a child of the worker it is one task.
 """
 
-import argparse
 import os
 import signal
 import subprocess
@@ -12,14 +11,9 @@ import sys
 import threading
 
 from leaklab import mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("variant", choices=["before", "recycled", "better_fix"])
-parser.add_argument("--iterations", type=int, default=30)
-parser.add_argument("--tasks", type=int, default=4)
-parser.add_argument("--task-bytes", type=int, default=500_000)
-parser.add_argument("--tasks-per-child", type=int, default=25)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 PART = os.environ.get("PART")  # the two processes started are this file again
 RUN_FILE = "import runpy, sys; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
 RESULTS = []

@@ -3,10 +3,10 @@
 One iteration is a tick: new clients come by, then the task runs once, if it still lives.
 """
 
-import argparse
 import asyncio
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
 BUCKETS = {}
 ERRORS = []
@@ -78,9 +78,4 @@ async def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=120, help="ticks")
-    parser.add_argument("--clients", type=int, default=100, help="new clients in a tick")
-    parser.add_argument("--ttl", type=int, default=5, help="ticks")
-    asyncio.run(run(parser.parse_args()))
+    asyncio.run(run(case_arguments(__file__)))

@@ -1,9 +1,9 @@
 """A service starts a cleanup task and is shut down; the event loop goes on."""
 
-import argparse
 import asyncio
 
 from leaklab import mark
+from leaklab.catalogue.harness import case_arguments
 
 
 def load_state(payload_bytes):
@@ -81,8 +81,4 @@ async def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=120, help="services started and stopped")
-    parser.add_argument("--payload-bytes", type=int, default=100_000)
-    asyncio.run(run(parser.parse_args()))
+    asyncio.run(run(case_arguments(__file__)))

@@ -3,7 +3,6 @@
 One iteration is one prompt nobody has asked before.
 """
 
-import argparse
 import functools
 import sys
 import threading
@@ -11,19 +10,9 @@ import threading
 from cachetools import LRUCache
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-VARIANTS = (
-    "before", "no_cache_key", "documented_fix", "large_answers", "method_cache", "unlocked",
-    "better_fix",
-)  # fmt: skip
-parser.add_argument("variant", choices=VARIANTS)
-parser.add_argument("--iterations", type=int, default=400)
-parser.add_argument("--answer-bytes", type=int, default=8_000)
-parser.add_argument("--large-answer-bytes", type=int, default=50_000)
-parser.add_argument("--entries", type=int, default=64)
-parser.add_argument("--limit-bytes", type=int, default=500_000)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 ANSWER_BYTES = (
     ARGUMENTS.large_answer_bytes if ARGUMENTS.variant == "large_answers" else ARGUMENTS.answer_bytes
 )

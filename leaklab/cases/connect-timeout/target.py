@@ -3,7 +3,6 @@
 One iteration is one request that connects in a worker thread of its own.
 """
 
-import argparse
 import socket
 import threading
 import time
@@ -11,13 +10,9 @@ import time
 import psycopg2
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("variant", choices=["before", "documented_fix"])
-parser.add_argument("--iterations", type=int, default=60)
-parser.add_argument("--timeout-seconds", type=int, default=1)
-parser.add_argument("--pause-seconds", type=float, default=0.1)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 
 silent = socket.create_server(("127.0.0.1", 0), backlog=4_096)  # nobody ever accepts
 HOST, PORT = silent.getsockname()

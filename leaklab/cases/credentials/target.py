@@ -1,6 +1,5 @@
 """Google credentials of ever new users: read from their file at each request, or cached."""
 
-import argparse
 import json
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from cachetools import TTLCache
 from google.oauth2.credentials import Credentials
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
 FILE = Path("credentials.json")
 CACHE = {}
@@ -53,9 +53,4 @@ def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=100)
-    parser.add_argument("--requests", type=int, default=20, help="new users in an iteration")
-    parser.add_argument("--max-users", type=int, default=500)
-    run(parser.parse_args())
+    run(case_arguments(__file__))

@@ -1,12 +1,12 @@
 """No cache in the code base: what the standard library and a decorator keep all the same."""
 
-import argparse
 import functools
 import logging
 import re
 import warnings
 
 from leaklab import mark
+from leaklab.catalogue.harness import case_arguments
 
 
 class Report:
@@ -83,9 +83,4 @@ def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=100)
-    parser.add_argument("--requests", type=int, default=20, help="requests in an iteration")
-    parser.add_argument("--payload-bytes", type=int, default=5_000)
-    run(parser.parse_args())
+    run(case_arguments(__file__))

@@ -1,10 +1,10 @@
 """stop() called by two threads at once: a flag alone lets both through, a lock does not."""
 
-import argparse
 import threading
 import time
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
 
 class Channel:
@@ -75,7 +75,4 @@ def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=200, help="schedulers stopped")
-    run(parser.parse_args())
+    run(case_arguments(__file__))

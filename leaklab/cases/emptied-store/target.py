@@ -1,8 +1,7 @@
 """A store filled by a burst of clients and then swept empty: what the dict itself keeps."""
 
-import argparse
-
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
 BUCKETS = {}
 
@@ -39,8 +38,4 @@ def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=60, help="bursts")
-    parser.add_argument("--clients", type=int, default=20_000, help="clients of a burst")
-    run(parser.parse_args())
+    run(case_arguments(__file__))

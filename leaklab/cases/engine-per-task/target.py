@@ -3,7 +3,6 @@
 One iteration is one task.
 """
 
-import argparse
 import gc
 import tempfile
 from pathlib import Path
@@ -12,12 +11,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from leaklab import mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-VARIANTS = ("before", "dropped", "dropped_gc_off", "better_fix", "shared_engine")
-parser.add_argument("variant", choices=VARIANTS)
-parser.add_argument("--iterations", type=int, default=120)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 
 folder = tempfile.TemporaryDirectory()
 URL = f"sqlite:///{Path(folder.name) / 'theo.db'}"

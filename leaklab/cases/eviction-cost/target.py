@@ -1,10 +1,10 @@
 """How a full store makes room: by sorting all entries, or by taking the first in order of use."""
 
-import argparse
 import time
 from collections import OrderedDict
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
 STORE = OrderedDict()
 
@@ -39,9 +39,4 @@ def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=80, help="runs of the cleanup")
-    parser.add_argument("--entries", type=int, default=50_000)
-    parser.add_argument("--excess", type=int, default=100, help="entries above the limit at a run")
-    run(parser.parse_args())
+    run(case_arguments(__file__))

@@ -3,7 +3,6 @@
 One iteration makes one client. The test as written sends nothing, so that no socket is opened.
 """
 
-import argparse
 import resource
 import ssl
 import subprocess
@@ -13,12 +12,9 @@ from pathlib import Path
 import httpx
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("variant", choices=["as_written", "with_request", "limited", "better_test"])
-parser.add_argument("--iterations", type=int, default=100)
-parser.add_argument("--spare-files", type=int, default=40)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 
 LOOPBACK = Path(__file__).parents[1] / "loopback.py"
 server = subprocess.Popen(

@@ -3,20 +3,14 @@
 One iteration commits one document in a session that stays open.
 """
 
-import argparse
-
 from sqlalchemy import create_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.pool import StaticPool
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-VARIANTS = ("dropped", "dropped_expired", "kept", "kept_expired", "never_flushed", "expunged")
-parser.add_argument("variant", choices=VARIANTS)
-parser.add_argument("--iterations", type=int, default=120)
-parser.add_argument("--body-bytes", type=int, default=100_000)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 
 
 class Base(DeclarativeBase):

@@ -3,20 +3,15 @@
 One iteration adds a day's rows and makes the report; the mark is set while its rows stand.
 """
 
-import argparse
 import os
 
 import psycopg2
 from psycopg2.extras import RealDictCursor
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("variant", choices=["before", "dictionaries", "better_fix"])
-parser.add_argument("--iterations", type=int, default=60)
-parser.add_argument("--rows", type=int, default=200)
-parser.add_argument("--row-bytes", type=int, default=200)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 
 connection = psycopg2.connect(os.environ["LEAKLAB_POSTGRES_URL"])
 with connection.cursor() as cursor:

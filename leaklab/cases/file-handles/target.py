@@ -3,21 +3,14 @@
 One iteration opens one file.
 """
 
-import argparse
 import gc
 import tempfile
 from pathlib import Path
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-VARIANTS = (
-    "control", "dropped", "handle_kept", "exception_kept", "generator_kept", "cycle_gc_off",
-    "cycle", "better_fix",
-)  # fmt: skip
-parser.add_argument("variant", choices=VARIANTS)
-parser.add_argument("--iterations", type=int, default=200)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 
 folder = tempfile.TemporaryDirectory()
 PATH = Path(folder.name) / "seeds.txt"

@@ -4,7 +4,6 @@ One iteration is one test under the fixture. The better check collects first and
 leak of this kind really costs: descriptors and checked-out connections.
 """
 
-import argparse
 import functools
 import gc
 import os
@@ -17,17 +16,9 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-VARIANTS = (
-    "control", "session_kept", "bytes_kept", "strings_kept", "socket_kept", "cache_filling",
-    "dead_cycles", "better_session_kept", "better_socket_kept", "better_cache_filling",
-)  # fmt: skip
-parser.add_argument("variant", choices=VARIANTS)
-parser.add_argument("--iterations", type=int, default=60)
-parser.add_argument("--payload-bytes", type=int, default=500_000)
-parser.add_argument("--cache-entries", type=int, default=2_000)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 
 folder = tempfile.TemporaryDirectory()
 ENGINE = create_engine(f"sqlite:///{Path(folder.name) / 'theo.db'}", poolclass=NullPool)

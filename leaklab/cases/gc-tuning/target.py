@@ -1,9 +1,9 @@
 """Cyclic garbage under the collector's settings; and a real leak, which none of them cures."""
 
-import argparse
 import gc
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
 KEPT = []
 DEFAULT = 700, 10, 10  # Python's own up to 3.12; since 3.13 the first is 2000
@@ -75,9 +75,4 @@ def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=200)
-    parser.add_argument("--cycles", type=int, default=1000, help="cycles made in an iteration")
-    parser.add_argument("--payload-bytes", type=int, default=200)
-    run(parser.parse_args())
+    run(case_arguments(__file__))

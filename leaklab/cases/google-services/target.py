@@ -1,12 +1,12 @@
 """A Google API service built for every request, and what has to free it."""
 
-import argparse
 import gc
 
 from google.auth.credentials import AnonymousCredentials
 from googleapiclient.discovery import build
 
 from leaklab import mark
+from leaklab.catalogue.harness import case_arguments
 
 SERVICES = []
 
@@ -59,7 +59,4 @@ def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=60, help="requests")
-    run(parser.parse_args())
+    run(case_arguments(__file__))

@@ -1,6 +1,5 @@
 """A new httpx client for every piece of work, and what becomes of it afterwards."""
 
-import argparse
 import gc
 import ssl
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 import httpx
 
 from leaklab import mark
+from leaklab.catalogue.harness import case_arguments
 
 LOOPBACK = Path(__file__).parents[1] / "loopback.py"
 CLIENTS = []
@@ -79,7 +79,4 @@ def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=40, help="clients")
-    run(parser.parse_args())
+    run(case_arguments(__file__))

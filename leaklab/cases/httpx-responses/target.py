@@ -1,6 +1,5 @@
 """httpx clients used in `with` blocks, as they should be, and what is kept of their responses."""
 
-import argparse
 import asyncio
 import ssl
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from leaklab import mark
+from leaklab.catalogue.harness import case_arguments
 
 LOOPBACK = Path(__file__).parents[1] / "loopback.py"
 CONTEXT = ssl.create_default_context()
@@ -66,10 +66,7 @@ async def run(arguments, url):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=60, help="clients")
-    arguments = parser.parse_args()
+    arguments = case_arguments(__file__)
     server = subprocess.Popen(
         [sys.executable, "-I", LOOPBACK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

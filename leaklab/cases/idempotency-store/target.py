@@ -3,10 +3,10 @@
 One iteration is a minute: new requests come in, then the background task cleans up.
 """
 
-import argparse
 from collections import OrderedDict
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
 STORE = {}  # key: (answer, when it was stored, in minutes)
 
@@ -71,12 +71,4 @@ def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=120, help="minutes")
-    parser.add_argument("--requests", type=int, default=50, help="new keys in a minute")
-    parser.add_argument("--body-bytes", type=int, default=500)
-    parser.add_argument("--ttl-minutes", type=int, default=20)
-    parser.add_argument("--max-entries", type=int, default=500)
-    parser.add_argument("--max-bytes", type=int, default=500_000)
-    run(parser.parse_args())
+    run(case_arguments(__file__))

@@ -1,6 +1,5 @@
 """One client, bursts of parallel requests: how many idle connections its limit keeps."""
 
-import argparse
 import asyncio
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 import httpx
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
 LOOPBACK = Path(__file__).parents[1] / "loopback.py"
 
@@ -32,11 +32,7 @@ async def run(arguments, url):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=40, help="bursts")
-    parser.add_argument("--burst", type=int, default=20, help="parallel requests of a burst")
-    arguments = parser.parse_args()
+    arguments = case_arguments(__file__)
     server = subprocess.Popen(
         [sys.executable, "-I", LOOPBACK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -3,7 +3,6 @@
 One iteration is one round of pings against a server in a process of its own.
 """
 
-import argparse
 import gc
 import subprocess
 import sys
@@ -12,16 +11,9 @@ from pathlib import Path
 import requests
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-VARIANTS = (
-    "before", "documented_fix", "gc_off", "session_kept", "response_kept", "response_closed_kept",
-    "body_kept", "stream_kept", "stream_closed_kept", "errors_gc_off", "better_fix",
-)  # fmt: skip
-parser.add_argument("variant", choices=VARIANTS)
-parser.add_argument("--iterations", type=int, default=200)
-parser.add_argument("--body-bytes", type=int, default=200_000)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 
 LOOPBACK = Path(__file__).parents[1] / "loopback.py"
 server = subprocess.Popen(

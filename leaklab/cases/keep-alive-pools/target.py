@@ -4,7 +4,6 @@ Where they are dropped the cycle collector is off: what reference counting frees
 from what would wait for a collection.
 """
 
-import argparse
 import asyncio
 import gc
 import http.client
@@ -19,6 +18,7 @@ import requests
 import urllib3
 
 from leaklab import mark
+from leaklab.catalogue.harness import case_arguments
 
 LOOPBACK = Path(__file__).parents[1] / "loopback.py"
 HELD = []
@@ -93,10 +93,7 @@ async def run(arguments, url):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=60, help="clients")
-    arguments = parser.parse_args()
+    arguments = case_arguments(__file__)
     server = subprocess.Popen(
         [sys.executable, "-I", LOOPBACK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

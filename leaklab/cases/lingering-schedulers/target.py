@@ -1,11 +1,11 @@
 """An owner starts an APScheduler for its own refreshes and is dropped; the scheduler goes on."""
 
-import argparse
 import threading
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from leaklab import mark
+from leaklab.catalogue.harness import case_arguments
 
 SHARED = BackgroundScheduler()
 
@@ -84,8 +84,4 @@ def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=60, help="owners made and dropped")
-    parser.add_argument("--payload-bytes", type=int, default=65_536)
-    run(parser.parse_args())
+    run(case_arguments(__file__))

@@ -4,23 +4,17 @@ One iteration is one batch of new visitors, each with an address of its own (as 
 botnet or a forged X-Forwarded-For header brings them), and one login of each that fails.
 """
 
-import argparse
 from collections import defaultdict, deque
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
 MAX_TRACKED_IPS = 1_000
 CLEANUP_INTERVAL_SECONDS = 3_600
 WINDOW_SECONDS = 900
 MAX_ATTEMPTS = 5
 
-parser = argparse.ArgumentParser(description=__doc__)
-VARIANTS = ("before", "visits", "documented_fix", "forged_header", "hours", "better_fix")
-parser.add_argument("variant", choices=VARIANTS)
-parser.add_argument("--iterations", type=int, default=120)
-parser.add_argument("--visitors", type=int, default=200)
-parser.add_argument("--header-bytes", type=int, default=4_000)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 CLEANS_UP = ARGUMENTS.variant in ("documented_fix", "forged_header", "hours")
 
 

@@ -1,9 +1,9 @@
 """A hard memory limit under a cache that only grows: which limit holds, and what happens then."""
 
-import argparse
 import resource
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
 CACHE = {}
 
@@ -44,9 +44,4 @@ def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=120, help="pages loaded")
-    parser.add_argument("--page-bytes", type=int, default=1_000_000)
-    parser.add_argument("--allowed-bytes", type=int, default=30_000_000)
-    run(parser.parse_args())
+    run(case_arguments(__file__))

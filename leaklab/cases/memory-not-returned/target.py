@@ -4,10 +4,10 @@ One iteration is a round of work: a batch of records is made and dropped, but a 
 until the next round. Nothing leaks; the question is what the process still occupies.
 """
 
-import argparse
 import ctypes
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
 PINNED = []
 LIBC = ctypes.CDLL(None)
@@ -59,8 +59,4 @@ def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=30, help="rounds of work")
-    parser.add_argument("--batch-bytes", type=int, default=20_000_000)
-    run(parser.parse_args())
+    run(case_arguments(__file__))

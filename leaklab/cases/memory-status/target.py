@@ -4,19 +4,13 @@ One iteration is one ``GET /api/memory-status``. The documented endpoint formats
 to measure it; the better one reads a running total.
 """
 
-import argparse
-
 import psutil
 from flask import Flask, jsonify
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("variant", choices=["documented_fix", "better_fix", "history_kept"])
-parser.add_argument("--iterations", type=int, default=150)
-parser.add_argument("--entries", type=int, default=200)
-parser.add_argument("--page-bytes", type=int, default=10_000)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 
 
 def build_page(number):

@@ -1,11 +1,11 @@
 """The monitoring that was added against the leak: a thread that logs its application's memory."""
 
-import argparse
 import gc
 import threading
 import weakref
 
 from leaklab import mark
+from leaklab.catalogue.harness import case_arguments
 
 
 def load_state(payload_bytes):
@@ -83,8 +83,4 @@ def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=80, help="applications made and dropped")
-    parser.add_argument("--payload-bytes", type=int, default=100_000)
-    run(parser.parse_args())
+    run(case_arguments(__file__))

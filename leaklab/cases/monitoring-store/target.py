@@ -4,20 +4,16 @@ One iteration is one minute of traffic: a batch of requests, each for a path nob
 before (a scanner), each answered 404.
 """
 
-import argparse
 from collections import Counter, deque
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
 MAX_ERROR_COUNTS = 100
 MAX_RESPONSE_TIMES = 1_000
 CLEANUP_INTERVAL_SECONDS = 300
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("variant", choices=["before", "documented_fix", "better_fix"])
-parser.add_argument("--iterations", type=int, default=120)
-parser.add_argument("--requests", type=int, default=200)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 
 
 class Monitor:

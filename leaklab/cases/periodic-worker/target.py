@@ -1,10 +1,10 @@
 """A worker that indexes periodically while a fetch is in progress, and how it learns of the end."""
 
-import argparse
 import asyncio
 import threading
 
 from leaklab import mark
+from leaklab.catalogue.harness import case_arguments
 
 
 def fetch_tracks(payload_bytes):
@@ -102,9 +102,4 @@ async def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=100, help="fetches")
-    parser.add_argument("--payload-bytes", type=int, default=50_000)
-    parser.add_argument("--tick-seconds", type=float, default=0.01)
-    asyncio.run(run(parser.parse_args()))
+    asyncio.run(run(case_arguments(__file__)))

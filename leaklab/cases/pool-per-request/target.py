@@ -4,7 +4,6 @@ One iteration is one request. The memory is on the server: each connection is a 
 its private memory is read as well (Linux, server on this machine).
 """
 
-import argparse
 import os
 from pathlib import Path
 
@@ -12,12 +11,9 @@ import psycopg2
 from psycopg2.pool import ThreadedConnectionPool
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("variant", choices=["before", "dropped", "better_fix"])
-parser.add_argument("--iterations", type=int, default=35)
-parser.add_argument("--connections", type=int, default=2)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 URL = os.environ["LEAKLAB_POSTGRES_URL"]
 NAME = f"leaklab-pools-{os.getpid()}"
 

@@ -3,20 +3,15 @@
 One iteration is one request whose query fails. A second connection watches the server.
 """
 
-import argparse
 import os
 
 import psycopg2
 from psycopg2.pool import PoolError, ThreadedConnectionPool
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-VARIANTS = ("before", "documented_fix", "small_pool", "better_fix")
-parser.add_argument("variant", choices=VARIANTS)
-parser.add_argument("--iterations", type=int, default=50)
-parser.add_argument("--pool-size", type=int, default=80)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 URL = os.environ["LEAKLAB_POSTGRES_URL"]
 NAME = f"leaklab-pool-{os.getpid()}"
 SETTINGS = {"application_name": NAME}

@@ -3,19 +3,14 @@
 One iteration is one client that comes, is measured and goes.
 """
 
-import argparse
 import weakref
 
 from prometheus_client import CollectorRegistry, Gauge
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("variant", choices=["control", "label_per_client", "callback", "better_fix"])
-parser.add_argument("--iterations", type=int, default=200)
-parser.add_argument("--client-bytes", type=int, default=10_000)
-parser.add_argument("--clients", type=int, default=20, help="clients per iteration with labels")
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 REGISTRY = CollectorRegistry()
 
 

@@ -3,10 +3,10 @@
 One iteration is a minute: new clients come by once each, then the background task cleans up.
 """
 
-import argparse
 from collections import OrderedDict
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
 BUCKETS = {}
 
@@ -79,10 +79,4 @@ def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=180, help="minutes")
-    parser.add_argument("--clients", type=int, default=100, help="new clients in a minute")
-    parser.add_argument("--ttl-minutes", type=int, default=40)
-    parser.add_argument("--max-buckets", type=int, default=1000)
-    run(parser.parse_args())
+    run(case_arguments(__file__))

@@ -4,24 +4,15 @@ One iteration mounts and unmounts a component some times; the gauges hold what N
 itself, after a collection of its own. Node's resident set size follows its heap badly.
 """
 
-import argparse
 import json
 import os
 import subprocess
 from pathlib import Path
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-VARIANTS = (
-    "listener_cleaned", "listener_left", "timer_cleaned", "timer_left",
-    "websocket_cleaned", "websocket_left", "abort_cleaned", "abort_left",
-)  # fmt: skip
-parser.add_argument("variant", choices=VARIANTS)
-parser.add_argument("--iterations", type=int, default=40)
-parser.add_argument("--mounts", type=int, default=20)
-parser.add_argument("--payload-bytes", type=int, default=16_000)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 
 SCRIPT = Path(__file__).with_name("effects.cjs")
 ENVIRONMENT = {**os.environ, "NODE_PATH": os.environ["LEAKLAB_NODE_MODULES"]}

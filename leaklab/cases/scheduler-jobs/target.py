@@ -1,6 +1,5 @@
 """One APScheduler for the whole program, and what is done with it at every request."""
 
-import argparse
 import logging
 import threading
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from apscheduler.events import EVENT_JOB_EXECUTED
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
 SCHEDULER = BackgroundScheduler()
 RAN = threading.Event()
@@ -64,7 +64,4 @@ def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=200, help="runs of the job, or requests")
-    run(parser.parse_args())
+    run(case_arguments(__file__))

@@ -4,18 +4,13 @@ One iteration stores one page in a cache that is full from the start, so nothing
 question is the work and the temporary memory of each ``set``.
 """
 
-import argparse
 import time
 from collections import OrderedDict
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("variant", choices=["before", "documented_fix", "better_fix"])
-parser.add_argument("--iterations", type=int, default=200)
-parser.add_argument("--entries", type=int, default=500)
-parser.add_argument("--page-bytes", type=int, default=10_000)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 LIMIT_BYTES = 50 * 2**20
 
 

@@ -1,6 +1,5 @@
 """Sessions of ever new visitors: in a signed cookie (Starlette), or in a dict of the server."""
 
-import argparse
 import asyncio
 import secrets
 
@@ -10,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
 SESSIONS = {}
 
@@ -70,9 +70,4 @@ async def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=100)
-    parser.add_argument("--requests", type=int, default=50, help="new visitors in an iteration")
-    parser.add_argument("--max-sessions", type=int, default=1000)
-    asyncio.run(run(parser.parse_args()))
+    asyncio.run(run(case_arguments(__file__)))

@@ -4,13 +4,13 @@ One iteration stores one page. The documented cache measures itself with ``len(s
 better one measures each new value once, with pympler, and keeps a running total.
 """
 
-import argparse
 from collections import OrderedDict
 
 import numpy
 from pympler.asizeof import asizeof
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
 
 def build_array(number):
@@ -103,11 +103,7 @@ VARIANTS = {
     "shared": (FormattedCache, build_shared),
 }
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("variant", choices=VARIANTS)
-parser.add_argument("--iterations", type=int, default=200)
-parser.add_argument("--limit-bytes", type=int, default=200_000)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 LIMIT_BYTES = ARGUMENTS.limit_bytes
 CACHE_CLASS, BUILD = VARIANTS[ARGUMENTS.variant]
 CACHE = CACHE_CLASS()

@@ -4,7 +4,6 @@ One iteration is one session that runs one query. ``connections`` counts by the 
 NullPool has no checkedout().
 """
 
-import argparse
 import gc
 import tempfile
 from pathlib import Path
@@ -15,15 +14,9 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-VARIANTS = (
-    "before", "dropped", "dropped_gc_off", "documented_fix", "static_pool", "queue_pool",
-    "queue_pool_closed",
-)  # fmt: skip
-parser.add_argument("variant", choices=VARIANTS)
-parser.add_argument("--iterations", type=int, default=120)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 VARIANT = ARGUMENTS.variant
 
 folder = tempfile.TemporaryDirectory()

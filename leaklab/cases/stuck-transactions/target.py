@@ -3,21 +3,15 @@
 One iteration is one request whose connection is kept by a handler that never finishes.
 """
 
-import argparse
 import os
 import time
 
 import psycopg2
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-VARIANTS = ("before", "documented_fix", "server_timeout", "better_fix")
-parser.add_argument("variant", choices=VARIANTS)
-parser.add_argument("--iterations", type=int, default=70)
-parser.add_argument("--timeout-milliseconds", type=int, default=300)
-parser.add_argument("--pause-seconds", type=float, default=0.03)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 URL = os.environ["LEAKLAB_POSTGRES_URL"]
 NAME = f"leaklab-stuck-{os.getpid()}"
 SETTINGS = {"application_name": NAME}

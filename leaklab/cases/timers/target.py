@@ -1,9 +1,9 @@
 """threading.Timer: fired once, still pending, cancelled but held, and starting itself again."""
 
-import argparse
 import threading
 
 from leaklab import mark
+from leaklab.catalogue.harness import case_arguments
 
 HELD = []
 
@@ -78,8 +78,4 @@ def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=100, help="automations scheduled")
-    parser.add_argument("--payload-bytes", type=int, default=50_000)
-    run(parser.parse_args())
+    run(case_arguments(__file__))

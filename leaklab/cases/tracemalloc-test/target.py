@@ -4,22 +4,15 @@ One iteration is ten prompts to one client. The better test does not ask how muc
 whether it still grows: the second half of the prompts against the first, after a warm-up.
 """
 
-import argparse
 import tracemalloc
 
 import httpx
 from cachetools import LRUCache
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-VARIANTS = ("as_written", "small_answers", "large_answers", "lru", "http_clients")
-parser.add_argument("variant", choices=VARIANTS)
-parser.add_argument("--iterations", type=int, default=100)
-parser.add_argument("--small-answer-bytes", type=int, default=8_000)
-parser.add_argument("--large-answer-bytes", type=int, default=100_000)
-parser.add_argument("--limit-bytes", type=int, default=10 * 1024 * 1024)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 VARIANT = ARGUMENTS.variant
 ANSWER_BYTES = (
     ARGUMENTS.large_answer_bytes

@@ -1,11 +1,11 @@
 """API clients cached per user: for ever, or with a time to live, and then nobody calls."""
 
-import argparse
 import weakref
 
 from cachetools import TTLCache
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
 NOW = 0.0  # simulated seconds: an iteration is one second
 CLIENTS = {}
@@ -56,10 +56,4 @@ def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=200, help="seconds, with a user in each")
-    parser.add_argument("--max-clients", type=int, default=8)
-    parser.add_argument("--ttl-seconds", type=float, default=20)
-    parser.add_argument("--payload-bytes", type=int, default=50_000)
-    run(parser.parse_args())
+    run(case_arguments(__file__))

@@ -1,11 +1,11 @@
 """A page cache filled by requests for ever new pages, and three ways to bound it."""
 
-import argparse
 from collections import OrderedDict
 
 from cachetools import LRUCache
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
 PAGES = {}
 
@@ -46,10 +46,4 @@ def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=200)
-    parser.add_argument("--payload-bytes", type=int, default=20_000)
-    parser.add_argument("--max-entries", type=int, default=30)
-    parser.add_argument("--max-bytes", type=int, default=700_000)
-    run(parser.parse_args())
+    run(case_arguments(__file__))

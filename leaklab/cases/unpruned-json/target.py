@@ -1,11 +1,11 @@
 """A usage counter kept as JSON: one entry a user a day, loaded whole and saved again every day."""
 
-import argparse
 import json
 from datetime import date, timedelta
 from pathlib import Path
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
 USAGE_FILE = Path("usage.json")
 RETENTION_DAYS = 31
@@ -64,10 +64,5 @@ def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=240, help="days")
-    parser.add_argument("--users", type=int, default=100)
-    parser.add_argument("--new-users", type=int, default=20)
     USAGE_FILE.unlink(missing_ok=True)
-    run(parser.parse_args())
+    run(case_arguments(__file__))

@@ -3,7 +3,6 @@
 One iteration is one request through an opener of its own.
 """
 
-import argparse
 import gc
 import subprocess
 import sys
@@ -12,15 +11,9 @@ import urllib.request
 from pathlib import Path
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
-parser = argparse.ArgumentParser(description=__doc__)
-VARIANTS = (
-    "before", "documented_fix", "gc_off", "documented_fix_gc_off", "openers_kept",
-    "openers_closed_kept", "errors_kept", "error_texts_kept", "better_fix",
-)  # fmt: skip
-parser.add_argument("variant", choices=VARIANTS)
-parser.add_argument("--iterations", type=int, default=60)
-ARGUMENTS = parser.parse_args()
+ARGUMENTS = case_arguments(__file__)
 
 LOOPBACK = Path(__file__).parents[1] / "loopback.py"
 server = subprocess.Popen(

@@ -4,7 +4,6 @@ One iteration is a batch of requests, each from a new address, and a simulated s
 the machine is, as many clients come within a bucket's time to live.
 """
 
-import argparse
 import asyncio
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 
 from leaklab import gauge, mark
+from leaklab.catalogue.harness import case_arguments
 
 BUCKETS = {}
 LOAD = """
@@ -115,11 +115,4 @@ async def run(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--iterations", type=int, default=100, help="batches of requests")
-    parser.add_argument("--requests", type=int, default=20, help="requests in a batch")
-    parser.add_argument("--ttl-seconds", type=float, default=10.0, help="simulated")
-    parser.add_argument("--cleanup-seconds", type=float, default=3.0, help="simulated")
-    parser.add_argument("--max-buckets", type=int, default=300)
-    asyncio.run(run(parser.parse_args()))
+    asyncio.run(run(case_arguments(__file__)))
