@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import recorded
 
+from leaklab.recorder.heap import helpers
 from leaklab.recorder.heap import stream as heap
 from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.recording import record_run
@@ -27,7 +28,7 @@ class Ends:
     """Both ends of one stream through the relay: what a target sends and what its reader gets."""
 
     def __init__(self, folder: Path) -> None:
-        self.relay = heap._Helper("stream relay", [str(heap._RELAY), str(folder)], 2)
+        self.relay = helpers.Helper("stream relay", [str(heap._RELAY), str(folder)], 2)
         self.main, self.follower = self.relay.lines
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
