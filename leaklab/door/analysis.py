@@ -34,7 +34,7 @@ def status(folder: Path) -> dict[str, Any]:
 
 
 def _worker(pid: int, left: dict[str, Any], folder: Path) -> dict[str, Any]:
-    from leaklab.verdict.judge_series import judge_series
+    from leaklab.verdict.sequential import judge_followed
 
     resources = []
     for name, series in left.get("series", {}).items():
@@ -43,7 +43,7 @@ def _worker(pid: int, left: dict[str, Any], folder: Path) -> dict[str, Any]:
         if len(seconds) < FEWEST_POINTS:
             row["reason"] = f"{len(seconds)} figures so far; {FEWEST_POINTS} are needed"
         else:
-            entry = judge_series(seconds, values, resource=name)
+            entry = judge_followed(seconds, values, resource=name)
             row |= {"verdict": entry.verdict, "reason": entry.reason}
             for key in ("rate", "rate_low", "rate_high"):
                 value = getattr(entry, key)

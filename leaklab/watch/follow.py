@@ -107,7 +107,7 @@ class Follower:
         where workers are replaced, none lives long enough to tell.
         """
         from leaklab.analysis.long_series import joined_by_age
-        from leaklab.verdict.judge_series import judge_series
+        from leaklab.verdict.sequential import judge_followed
 
         begun = time.thread_time()
         for life in self.lives.values():
@@ -119,7 +119,7 @@ class Follower:
                 seconds, values = lives[-1] if len(lives) == 1 else joined_by_age(lives)
                 if len(seconds) >= _FEWEST_POINTS:
                     life.judged_span_seconds = span
-                    life.verdicts[name] = judge_series(seconds, values, resource=name)
+                    life.verdicts[name] = judge_followed(seconds, values, resource=name)
         self.spent_seconds += time.thread_time() - begun
 
     def _alike(self, life: Life, name: str) -> list[tuple[Floats, Floats]]:
