@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -94,44 +95,55 @@ def test_workers_are_judged_by_what_they_have_left(tmp_path: Path) -> None:
     assert worker["overhead_ratio"] == pytest.approx(0.001)
     (resource,) = worker["resources"]
     assert resource["rate_low_per_second"] <= 4e5 <= resource["rate_high_per_second"]
+    cache = {"path": "app.CACHE", "type": "Cache", "attribute": "data", "held_count": 200,
+             "bound_count": 1000, "share": 0.9, "full_at": time.monotonic() + 100}  # fmt: skip
+    # What fills decides nothing, until it should be full: what grows on then leaks elsewhere.
+    for late, verdict in ((0.0, "inconclusive"), (200.0, "leak")):
+        filling = [{**cache, "full_at": cache["full_at"] - late}]
+        store.write(tmp_path / f"graph-{pid}.json", {"holders": [], "filling": filling})
+        (worker,) = status(tmp_path)["workers"]
+        assert worker["verdict"] == worker["resources"][0]["verdict"] == verdict
+        said = "inside app.CACHE.data (Cache), which holds 200 of 1,000 at most"
+        assert (said in worker["resources"][0]["reason"]) == (verdict == "inconclusive")
     assert not (tmp_path / "worker-1.json").exists()
 
 
 def test_a_program_without_http_is_asked_through_its_folder(tmp_path: Path) -> None:
     program = (
-        "import sys, leaklab.door\n"
+        "import sys, functools, leaklab.door\n"
         "class Kept: pass\n"
         "HELD = [Kept() for _ in range(5000)]\n"
+        "@functools.lru_cache(maxsize=1000)\n"
+        "def page(number): return bytearray(10_000)\n"
         f"leaklab.door.open({str(tmp_path / 'door')!r})\n"
-        "print('open', flush=True)\n"
-        "sys.stdin.read()\n"
+        "for _ in sys.stdin:\n"
+        "    for _ in range(100): page(page.cache_info().currsize)\n"
+        "    print('filled', flush=True)\n"
         "assert 'pandas' not in sys.modules and 'numpy' not in sys.modules\n"
     )
+    looks = []
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as worker:
         assert worker.stdout is not None
         assert worker.stdin is not None
-        assert worker.stdout.readline() == "open\n"
-        asked = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "leaklab.door",
-                str(tmp_path / "door"),
-                "graph",
-                str(worker.pid),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        words = ["-m", "leaklab.door", str(tmp_path / "door"), "graph", str(worker.pid)]
+        for _ in range(2):
+            worker.stdin.write("fill\n")
+            worker.stdin.flush()
+            assert worker.stdout.readline() == "filled\n"
+            asked = subprocess.run(
+                [sys.executable, *words], capture_output=True, text=True, timeout=60, check=False
+            )
+            assert asked.returncode == 0, asked.stderr
+            looks.append(json.loads(asked.stdout))
         worker.stdin.close()
         assert worker.wait(20) == 0
-    assert asked.returncode == 0, asked.stderr
-    holders = json.loads(asked.stdout)["holders"]
-    assert any(row["path"].startswith("__main__.HELD") for row in holders)
+    assert any(row["path"].startswith("__main__.HELD") for row in looks[0]["holders"])
+    assert looks[0]["filling"] == []
+    (cache,) = looks[1]["filling"]
+    assert (cache["path"], cache["held_count"], cache["bound_count"]) == ("__main__.page", 200, 1000)
+    assert 0.9 < cache["share"] < 1.1
 
 
 def test_what_was_not_there_at_the_look_before_has_grown_from_nothing() -> None:
