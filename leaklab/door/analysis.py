@@ -129,7 +129,10 @@ def look(dump: Path, walker: int, result: Path, held_seconds: float) -> None:
             "types": [
                 {"type": str(t), "count": int(c), "retained_bytes": int(r)}
                 for t, c, r in zip(
-                    *(objects.head(HOLDER_COUNT)[key] for key in ("type", "count", "retained_bytes")),
+                    *(
+                        objects.head(HOLDER_COUNT)[key]
+                        for key in ("type", "count", "retained_bytes")
+                    ),
                     strict=True,
                 )
             ],

@@ -56,7 +56,9 @@ def filled_between(first: pd.DataFrame, last: pd.DataFrame) -> pd.DataFrame:
     attribute, count, bound_count, held_count, held_count_before.
     """
     keys = ["path", "type", "attribute", "count", "bound_count"]
-    before, after = (each.groupby(keys, as_index=False)["held_count"].sum() for each in (first, last))
+    before, after = (
+        each.groupby(keys, as_index=False)["held_count"].sum() for each in (first, last)
+    )
     # Where there are more such objects than before, it is they that pile up.
     both = after.merge(before, on=keys, suffixes=("", "_before"))
     return both[
