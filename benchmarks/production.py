@@ -154,7 +154,8 @@ def _paced(one: Service, door: Path, looks: bool) -> str:
     if looks:
         text += f", near the copy {near.max():.1f}; {state} after {times[-1][0] - begun:.0f} s"
         said = json.loads(result.read_text())
-        text += f", {said.get('object_count')} objects, held {1000 * (said.get('held_seconds') or 0):.1f} ms"
+        held = 1000 * (said.get("held_seconds") or 0)
+        text += f", {said.get('object_count')} objects, held {held:.1f} ms"
     return text
 
 
@@ -281,6 +282,7 @@ def label_verdicts(log: Path, wanted: str) -> dict[str, Any]:
     ]
     return {
         "run": run.verdict().verdict,
+        "reason": run.verdict().reason,
         "leaking": sorted(set(table[table["verdict"] == "leak"]["label"])),
         "wanted": wanted,
         "labels": rows,

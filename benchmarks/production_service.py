@@ -95,12 +95,17 @@ def healthy(number):
     work("healthy", number)
 """
 )
+# The transport writes a message in place, and a worker that reads half of one ends: so it is moved.
 SENDER = f"""
-import random, time
-from app import export, warm, healthy
+import os, random, time
+from app import app, export, warm, healthy
+app.conf.broker_transport_options = {{
+    **app.conf.broker_transport_options, "data_folder_out": "written"}}
 chosen = random.Random(1)
 while True:
     chosen.choice([export, warm, healthy]).delay(chosen.randrange(10**6))
+    for name in os.listdir("written"):
+        os.rename(os.path.join("written", name), os.path.join("queue", name))
     time.sleep({PAUSE_SECONDS})
 """
 # Source, command, how many workers there are, and the label of the leaking kind.
@@ -134,7 +139,7 @@ class Service:
         self, words: list[str], source: str, folder: Path, *before: str, **environment: str
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("queue", "control"):
+        for name in ("queue", "control", "written"):
             (folder / name).mkdir(exist_ok=True)
         (folder / "app.py").write_text(source)
         self.folder, self.port = folder, free_port()
