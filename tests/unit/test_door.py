@@ -142,7 +142,11 @@ def test_a_program_without_http_is_asked_through_its_folder(tmp_path: Path) -> N
     assert any(row["path"].startswith("__main__.HELD") for row in looks[0]["holders"])
     assert looks[0]["filling"] == []
     (cache,) = looks[1]["filling"]
-    assert (cache["path"], cache["held_count"], cache["bound_count"]) == ("__main__.page", 200, 1000)
+    assert (cache["path"], cache["held_count"], cache["bound_count"]) == (
+        "__main__.page",
+        200,
+        1000,
+    )
     assert 0.9 < cache["share"] < 1.1
 
 
