@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -63,15 +65,70 @@ def test_the_folder_is_private(tmp_path: Path) -> None:
 
 
 def test_one_look_at_a_time(tmp_path: Path) -> None:
-    assert store.begin_look(tmp_path)
-    assert not store.begin_look(tmp_path)
+    pid = os.getpid()
+    left = {"pid": pid, "started_ticks": store.started_ticks(pid)}
+    store.write(tmp_path / f"worker-{pid}.json", left)
+    assert store.begin_look(tmp_path, pid)
+    assert not store.begin_look(tmp_path, pid)
     store.end_look(tmp_path)
-    assert store.begin_look(tmp_path)
+    assert store.begin_look(tmp_path, 4_194_000)
+    # That worker has gone, and will never end its look.
+    assert store.begin_look(tmp_path, pid)
+    # The clock was set back by an hour since.
+    os.utime(tmp_path / "look.lock", (time.time() + 3600,) * 2)
+    assert store.begin_look(tmp_path, pid)
+
+
+def door_of(folder: Path, program: str) -> subprocess.Popen[str]:
+    """A program with a door in ``folder`` that runs ``program`` for each line it is told."""
+    text = f"import sys, leaklab.door\nleaklab.door.open({str(folder)!r})\n"
+    text += "print('open', flush=True)\n"
+    text += f"for line in sys.stdin:\n    {program}\n    print('done', flush=True)\n"
+    worker = subprocess.Popen(
+        [sys.executable, "-c", text], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert worker.stdout is not None and worker.stdout.readline() == "open\n"
+    return worker
+
+
+def look_at(folder: Path, pid: int) -> subprocess.Popen[str]:
+    words = [sys.executable, "-m", "leaklab.door", str(folder), "graph", str(pid)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_full_disk_fails_a_look_and_holds_nobody(tmp_path: Path) -> None:
+    # No file may grow beyond two pages: the graph does not fit, what is said of it does.
+    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))"
+    with door_of(tmp_path / "door", full) as worker:
+        assert worker.stdin is not None and worker.stdout is not None
+        worker.stdin.write("fill\n")
+        worker.stdin.flush()
+        assert worker.stdout.readline() == "done\n"
+        said, problem = look_at(tmp_path / "door", worker.pid).communicate(timeout=100)
+        assert json.loads(said)["state"] == "failed", problem
+        assert store.read(tmp_path / "door" / f"worker-{worker.pid}.json")["pid"] == worker.pid
+        worker.stdin.close()
+        assert worker.wait(20) == 0
+
+
+def test_whoever_asks_a_worker_that_dies_is_told_so_at_once(tmp_path: Path) -> None:
+    with door_of(tmp_path / "door", "pass") as worker:
+        os.kill(worker.pid, signal.SIGSTOP)  # so that it never answers
+        asking = look_at(tmp_path / "door", worker.pid)
+        request = tmp_path / "door" / f"request-{worker.pid}.json"
+        until = time.monotonic() + 60
+        while not request.exists() and time.monotonic() < until:
+            time.sleep(0.02)  # another process's file
+        worker.kill()
+        worker.wait(20)
+        _, problem = asking.communicate(timeout=60)
+    assert (
+        problem == f"leaklab: worker {worker.pid} has ended before it answered; ask another one\n"
+    )
+    assert not list((tmp_path / "door").glob(f"*-{worker.pid}.*"))
 
 
 def test_workers_are_judged_by_what_they_have_left(tmp_path: Path) -> None:
-    import os
-
     series = {
         "seconds": [10.0 * k for k in range(60)],
         "values": [5e7 + 4e6 * k for k in range(60)],
