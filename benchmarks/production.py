@@ -1,14 +1,14 @@
 """The door and the exporter in real services: what they cost when idle, and what they say.
 
-    python benchmarks/production.py idle [--pairs 200]
+    python benchmarks/production.py idle [--seconds 240]
     python benchmarks/production.py look [--objects 3000000]
     python benchmarks/production.py services [--service NAMES] [--repetitions 5] [--minutes 2]
         [--parts watched,labels] [--kinds leaking,healthy] [--results FILE]
     python benchmarks/production.py report FILE
 
 ``idle``: a service takes the same requests in turn through the door and past it; processor time by
-the kernel's count (nanoseconds) and elapsed time per batch, as ratios of pairs with a 95 % interval
-of the median; what the door's thread takes; what a worker holds more (unique set size). ``look``:
+the kernel's count (nanoseconds) and elapsed time, as ratios of blocks with a 95 % interval of the
+median; what the door's thread takes; what a worker holds more (unique set size). ``look``:
 the longest request while the object graph of a large heap is taken, beside the longest without.
 ``services``: uvicorn, gunicorn (sync, gthread) and Celery prefork, each with a leaking, a slowly
 warming and a healthy endpoint or task, under load. Part ``watched``: the service as it is, what its
@@ -37,7 +37,7 @@ import numpy as np
 import psutil
 from production_service import ASGI, SERVERS, TOKEN, Load, Service, free_port
 
-BATCH = 150
+BATCH = 25
 
 
 def cpu_seconds(pid: int, *, main: bool = False) -> float:
@@ -47,34 +47,43 @@ def cpu_seconds(pid: int, *, main: bool = False) -> float:
 
 
 def median_interval(ratios: np.ndarray) -> tuple[float, float, float]:
-    """Median and 95 % interval of it by bootstrap over pairs."""
+    """Median and 95 % interval of it by bootstrap."""
     rng = np.random.default_rng(1)
-    drawn = np.median(rng.choice(ratios, (4000, len(ratios))), axis=1)
+    drawn = [np.median(rng.choice(ratios, len(ratios))) for _ in range(2000)]
     return float(np.median(ratios)), *map(float, np.quantile(drawn, (0.025, 0.975)))
 
 
-def idle(pairs: int, folder: Path) -> None:
-    """Compare requests with and without the door within one process: two differ by their luck."""
+def idle(seconds: float, folder: Path) -> None:
+    """Compare requests with and without the door within one process: two differ by their luck.
+
+    In blocks of four small batches, bare, door, door, bare: what drifts within a block, the
+    processor's clock say, takes as much from either. A block is one ratio.
+    """
     words = ["uvicorn", "app:turns", "--log-level", "error"]
     one = Service(words, ASGI, folder, LEAKLAB_DOOR_TOKEN=TOKEN)
     try:
         one.wait()
         pid, line = one.process.pid, http.client.HTTPConnection("127.0.0.1", one.port)
-        cost = np.zeros((pairs + 5, 2, 2))
+        blocks: list[np.ndarray] = []
         begun, others = time.perf_counter(), cpu_seconds(pid) - cpu_seconds(pid, main=True)
-        for pair in range(pairs + 5):
-            for which in (0, 1) if pair % 2 else (1, 0):
-                before = cpu_seconds(pid, main=True), time.perf_counter()
+        while time.perf_counter() - begun < seconds:
+            cost = np.zeros((2, 2))
+            for which in (0, 1, 1, 0) if len(blocks) % 2 else (1, 0, 0, 1):
+                before = np.array([cpu_seconds(pid, main=True), time.perf_counter()])
                 for _ in range(BATCH):
                     line.request("GET", ("/bare", "/door")[which])
                     line.getresponse().read()
-                after = cpu_seconds(pid, main=True), time.perf_counter()
-                cost[pair, which] = np.subtract(after, before)
-        for what, column in (("processor time", 0), ("elapsed time", 1)):
-            ratios = cost[5:, 1, column] / cost[5:, 0, column]
-            middle, low, high = median_interval(ratios)
-            print(f"{what} a request, door / bare: {middle:.4f} ({low:.4f} to {high:.4f})")
+                after = np.array([cpu_seconds(pid, main=True), time.perf_counter()])
+                cost[which] += after - before
+            blocks.append(cost)
         spent = cpu_seconds(pid) - cpu_seconds(pid, main=True) - others
+        taken = np.array(blocks[5:])
+        for what, column in (("processor time", 0), ("elapsed time", 1)):
+            middle, low, high = median_interval(taken[:, 1, column] / taken[:, 0, column])
+            print(
+                f"{what} a request, door / bare, {len(taken)} blocks of 4 times {BATCH}: "
+                f"{middle:.4f} ({low:.4f} to {high:.4f}, half-width {(high - low) / 2:.2%})"
+            )
         print(f"its thread: {spent / (time.perf_counter() - begun):.3%} of a processor")
     finally:
         one.close()
@@ -344,7 +353,7 @@ def main() -> None:
     )
     parser.add_argument("what", choices=("idle", "look", "services", "report"))
     parser.add_argument("file", nargs="?", type=Path)
-    parser.add_argument("--pairs", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=240.0)
     parser.add_argument("--objects", type=int, default=3_000_000)
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--repetitions", type=int, default=5)
@@ -355,7 +364,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="leaklab-production-") as folder:
         if asked.what == "idle":
-            idle(asked.pairs, Path(folder))
+            idle(asked.seconds, Path(folder))
         elif asked.what == "look":
             look(asked.objects, Path(folder))
         elif asked.what == "report":
