@@ -103,7 +103,7 @@ def record_case(
 
 def load_case(case: Recordable, variant: str | None, store: str) -> Any:
     """The newest run of each variant in ``store``, or of one; nothing is recorded."""
-    from leaklab.recordings import find_recording
+    from leaklab.recordings.locating import find_recording
     from leaklab.results.run import Run
     from leaklab.store import open_run
     from leaklab.store.location import filesystem

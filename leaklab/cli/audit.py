@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _located(arguments: argparse.Namespace) -> str | None:
     if not arguments.run:
         return None
-    from leaklab.recordings import locate
+    from leaklab.recordings.locating import locate
 
     return locate(arguments.run, arguments.store)
 

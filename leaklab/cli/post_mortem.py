@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     from leaklab.findings.retention import holders_of_type
     from leaklab.present.post_mortem import HOLDER_COUNT, post_mortem_text
     from leaklab.recorder.left_dumps import left_dump
-    from leaklab.recordings import locate
+    from leaklab.recordings.locating import locate
     from leaklab.results.run import Run
     from leaklab.store import open_run
     from leaklab.verdict.time_left import smallest_limit

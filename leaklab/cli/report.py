@@ -63,7 +63,7 @@ def output_folder(arguments: argparse.Namespace) -> Path:
 
 
 def _open(text: str, store: str | None) -> Run:
-    from leaklab.recordings import locate
+    from leaklab.recordings.locating import locate
     from leaklab.results.run import Run
     from leaklab.store import open_run
 

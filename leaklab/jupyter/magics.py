@@ -192,7 +192,7 @@ def show_run(run: Run) -> None:
     from leaklab import plots
     from leaklab.analysis.series import resource_names
     from leaklab.jupyter.show import figure, say, show
-    from leaklab.plots.retention_paths import why_none
+    from leaklab.present.formatting import holders_worth_showing, why_no_holder
 
     show(run)
     for reason in _ends(run):
@@ -204,11 +204,10 @@ def show_run(run: Run) -> None:
     figure(plots.curves(run))
     if len(run.suspects()):
         figure(plots.suspects(run))
-    if len(run.retention()):
+    if len(holders_worth_showing(run)):
         figure(plots.retention(run))
     elif {"explain", "graph"} & {entry["pass"] for entry in run.meta["passes"]}:
-        why = why_none(run)
-        say(f"{why[:1].upper()}{why[1:]}.")
+        say(f"No retention path: {why_no_holder(run)}.")
     if "heap_bytes" in measured:
         show(plots.allocation_tree_html(run))
 

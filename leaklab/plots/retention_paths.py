@@ -10,6 +10,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from leaklab.plots import style
 from leaklab.present import units
+from leaklab.present.formatting import holders_worth_showing, why_no_holder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,10 +33,10 @@ def height_inches(row_count: int) -> float:
 def retention(run: RunLike, ax: Axes | None = None, limit: int = 8) -> Axes:
     """Draw the first retention paths: the steps from root to object as boxes, the accumulation
     point (where ever more objects hang) in orange, and on the right what grew there."""
-    table = run.retention().head(limit)
+    table = holders_worth_showing(run).head(limit)
     ax = ax or style.axes(WIDTH_INCHES, height_inches(len(table)))
     if not len(table):
-        return style.nothing(ax, why_none(run))
+        return style.nothing(ax, f"no retention path: {why_no_holder(run)}")
     ax.set_axis_off()
     ax.set_facecolor("none")
     points = style.width_points(ax)
@@ -70,17 +71,6 @@ def _looked_at(run: RunLike, role: str) -> str:
         else f"{first:,.1f} and {last:,.1f} s"
     )
     return f"growth between {ends}{of}, in {len(numbers)} object graphs"
-
-
-def why_none(run: RunLike) -> str:
-    """Return in words why a run has no retention path."""
-    dumps = run.data.graph_dumps
-    count = int((dumps["state"] == "complete").sum()) if len(dumps) else 0
-    if count == 0:
-        return "no retention path: no object graph was taken, or the work was too short for one"
-    if count == 1:
-        return "no retention path: one object graph was taken; growth shows between two"
-    return f"no retention path: nothing accumulates from one of {count} object graphs to another"
 
 
 def steps(path: str) -> list[str]:

@@ -71,6 +71,19 @@ def holders_worth_showing(run: Suspected) -> pd.DataFrame:
     return paths[~(rates < paths["role"].map(least).fillna(0.0))]
 
 
+def why_no_holder(run: Suspected) -> str:
+    """Return in words why no retention path of a run is shown."""
+    if len(run.retention()):
+        return "no holder of what leaks was seen; memory that only C code holds has no path"
+    dumps = run.data.graph_dumps
+    count = int((dumps["state"] == "complete").sum()) if len(dumps) else 0
+    if count == 0:
+        return "no object graph was taken, or the work was too short for one"
+    if count == 1:
+        return "one object graph was taken; growth shows between two"
+    return f"nothing accumulates from one of {count} object graphs to another"
+
+
 def amount(name: str, value: float, *, signed: bool = False) -> str:
     """A value of a resource with its unit: "12.3 MiB", "+4 fds"."""
     sign = "+" if signed and value > 0 else ""

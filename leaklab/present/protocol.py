@@ -68,6 +68,10 @@ class ShownComparison(Protocol):
 class Suspected(Protocol):
     """A run of which suspects are shown."""
 
+    @property
+    def data(self) -> Any:
+        """The tables of the recording."""
+
     def verdict(self) -> Any:
         """Return the verdict."""
 
@@ -78,7 +82,7 @@ class Suspected(Protocol):
         """Return what keeps alive what grows."""
 
 
-class ShownRun(Protocol):
+class ShownRun(Suspected, Protocol):
     """A recorded run with what the analysis says of it."""
 
     @property
@@ -96,17 +100,11 @@ class ShownRun(Protocol):
     def verdict(self) -> ShownVerdict:
         """Return the verdict."""
 
-    def suspects(self) -> pd.DataFrame:
-        """Return the allocation sites that keep growing."""
-
     def origins(self) -> pd.DataFrame:
         """Return the lines that made what grows in number."""
 
     def labels(self) -> pd.DataFrame:
         """Return growth per unit of work by its label."""
-
-    def retention(self) -> pd.DataFrame:
-        """Return what keeps the growth alive."""
 
     def given_back(self) -> list[dict[str, Any]]:
         """Return what was given back after the work: name, value, after."""

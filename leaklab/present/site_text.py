@@ -6,7 +6,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leaklab.present.formatting import holders_worth_showing, line_text, worth_showing
+from leaklab.present.formatting import (
+    holders_worth_showing,
+    line_text,
+    why_no_holder,
+    worth_showing,
+)
 from leaklab.present.terminal import quantity, safe
 from leaklab.resources import noun
 
@@ -186,7 +191,7 @@ def retention_lines(run: ShownRun) -> Iterator[str]:
     if not paths:
         if len(run.retention()):
             yield ""
-            yield "  retained by: nothing that was seen; memory that only C code holds has no path"
+            yield f"  retained by: {why_no_holder(run)}"
         return
     yield ""
     yield "  retained by: what keeps it alive"

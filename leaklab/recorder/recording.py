@@ -20,7 +20,9 @@ from leaklab.recorder.drive import drive_command
 from leaklab.recorder.heap.stacks import StackTable
 from leaklab.recorder.interruption import Interruption
 from leaklab.recorder.options import RecordOptions
-from leaklab.recorder.passes import Decider, PassRecorder, PassResult
+from leaklab.recorder.pass_result import PassResult
+from leaklab.recorder.pass_state import Decider
+from leaklab.recorder.passes import PassRecorder
 from leaklab.recorder.processes import limits as control_group
 from leaklab.recorder.processes.table import MAIN
 from leaklab.recorder.sources import store_sources

@@ -10,7 +10,7 @@ from leaklab.findings.rss import decomposition
 from leaklab.plots import label_growth, resource_curves, retention_paths, style, suspect_sites
 from leaklab.plots.growth_curve import name_of
 from leaklab.present import label_text, units
-from leaklab.present.formatting import worth_showing
+from leaklab.present.formatting import holders_worth_showing, worth_showing
 from leaklab.report.pages import markup
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def labels(run: RunLike) -> Any:
 
 def retention(run: RunLike) -> Any:
     """The retention paths as markup."""
-    table = run.retention().head(8)
+    table = holders_worth_showing(run).head(8)
     ax = style.detached_axes(
         retention_paths.WIDTH_INCHES, retention_paths.height_inches(len(table))
     )

@@ -12,6 +12,7 @@ from leaklab.present.formatting import (
     holders_worth_showing,
     interval_text,
     kept_text,
+    why_no_holder,
     worth_showing,
 )
 from leaklab.report import drawings
@@ -52,7 +53,7 @@ def run_view(run: RunLike, *, figures: bool = True) -> dict[str, Any]:
         "origins": _origins(run),
         "no_suspects": _why_no_suspects(run),
         "retention": paths,
-        "no_retention": _why_no_retention(run),
+        "no_retention": f"No retention path: {why_no_holder(run)}.",
         "facts": list(_facts(meta)),
         "events": [_event(entry) for entry in meta.get("events") or ()],
         "outputs": list(_outputs(meta)),
@@ -190,12 +191,6 @@ def _why_no_suspects(run: RunLike) -> str:
     if not len(run.data.snapshots):
         return "The heap was not traced in this run, so no line can be named."
     return "No allocation site kept growing after warm-up: the live heap is bounded."
-
-
-def _why_no_retention(run: RunLike) -> str:
-    if not len(run.data.graph_dumps):
-        return "No object graph was taken in this run."
-    return "No path from a root grew between the object graphs."
 
 
 def _notes(meta: dict[str, Any]) -> Iterable[str]:

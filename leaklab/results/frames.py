@@ -164,3 +164,27 @@ def graph_frame(data: RunData, dump: int | None, process: int | None) -> pd.Data
     paths = data.paths
     mine = (paths["process"] == process) & (paths["dump"] == dump) & (paths["tree"] == "path")
     return paths[mine].drop(columns=["process", "dump", "tree"]).reset_index(drop=True)
+
+
+def with_source(data: RunData, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a copy of ``frame`` with the text of each row's line, None where it was not kept."""
+    sources = data.sources
+    texts = dict(
+        zip(zip(sources["file"], sources["line"], strict=True), sources["text"], strict=True)
+    )
+    found: list[Any] = [
+        texts.get(place) for place in zip(frame["file"], frame["line"], strict=True)
+    ]
+    copy = frame.copy()
+    copy["source"] = found
+    return copy
+
+
+def holders_by_rank(paths: pd.DataFrame, role: str) -> dict[int, list[str]]:
+    """Return a role's retention paths by the rank of the suspect they keep alive."""
+    held: dict[int, list[str]] = {}
+    paths = paths[paths["role"] == role]
+    for ranks, path in zip(paths["suspect_ranks"], paths["path"], strict=True):
+        for rank in ranks:
+            held.setdefault(int(rank), []).append(str(path))
+    return held

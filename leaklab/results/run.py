@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from leaklab.findings.tree import AllocationTree
     from leaklab.present.difference import Sentence
     from leaklab.store import RunData
-    from leaklab.verdict.judge import ResourceVerdict, Verdict
+    from leaklab.verdict.judge import Verdict
     from leaklab.verdict.time_left import TimeLeft
 
 VERDICT_MIME = "application/vnd.leaklab.verdict+json"
@@ -32,6 +32,7 @@ class Run:
     data: RunData
     reused: bool = field(default=False)
     horizon_seconds: float | None = field(default=None)
+    _trees: dict[str, AllocationTree] = field(default_factory=dict, init=False)
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -84,10 +85,6 @@ class Run:
         return labels(self.data, self._verdict)
 
     @cached_property
-    def _trees(self) -> dict[str, AllocationTree]:
-        return {}
-
-    @cached_property
     def heap_role(self) -> str:
         """The role whose heap grows; where none does "main", or one whose heap was recorded."""
         from leaklab.analysis.heap import heap_timeline
@@ -96,10 +93,8 @@ class Run:
         suspects = self._verdict.suspects
         if len(suspects):
             return str(suspects["role"].iloc[0])
-        recorded = (
-            role for role in roles(self.data, "explain") if heap_timeline(self.data, role=role)
-        )
-        return next(recorded, "main")
+        traced = roles(self.data, "explain")
+        return next((role for role in traced if heap_timeline(self.data, role=role)), "main")
 
     def verdict(self) -> Verdict:
         """Return ``leak``, ``bounded`` or ``inconclusive``, for the run and each resource.
@@ -134,14 +129,14 @@ class Run:
         >>> run.suspects()[["function", "package", "source", "growth_bytes"]]
         >>> run.suspects(stacks="rows").to_csv("stacks.csv", index=False)
         """
-        from leaklab.results.frames import package_of, stack_rows
+        from leaklab.results.frames import holders_by_rank, package_of, stack_rows, with_source
 
-        frame = self._with_source(self._verdict.suspects)
+        frame = with_source(self.data, self._verdict.suspects)
         frame["package"] = [package_of(file) for file in frame["file"]]
         if len(frame):
-            holders = self._holders(str(frame["role"].iloc[0]))
+            holders = holders_by_rank(self._retention, str(frame["role"].iloc[0]))
             frame["retained_by"] = [holders.get(int(rank), []) for rank in frame["rank"]]
-        return frame if stacks == "lists" else self._with_source(stack_rows(frame, stacks))
+        return frame if stacks == "lists" else with_source(self.data, stack_rows(frame, stacks))
 
     def series(self, name: str, *, role: str = "main") -> pd.DataFrame:
         """Return one resource over the run, as the verdict and the figures use it.
@@ -218,7 +213,9 @@ class Run:
 
         >>> run.origins()
         """
-        return self._with_source(self._origins)
+        from leaklab.results.frames import with_source
+
+        return with_source(self.data, self._origins)
 
     def labels(self) -> pd.DataFrame:
         """Return growth per unit of work by its label: requests by route, tasks by name.
@@ -231,18 +228,6 @@ class Run:
         >>> run.labels().query("resource == 'rss_bytes'")[["label", "rate", "rate_high"]]
         """
         return self._labels.copy()
-
-    def _with_source(self, frame: pd.DataFrame) -> pd.DataFrame:
-        sources = self.data.sources
-        texts = dict(
-            zip(zip(sources["file"], sources["line"], strict=True), sources["text"], strict=True)
-        )
-        found: list[Any] = [
-            texts.get(place) for place in zip(frame["file"], frame["line"], strict=True)
-        ]
-        with_source = frame.copy()
-        with_source["source"] = found
-        return with_source
 
     def tree(self, role: str | None = None) -> AllocationTree:
         """Return the live heap of a role, by default `heap_role`, at the last snapshot.
@@ -324,14 +309,11 @@ class Run:
         from leaklab.verdict.time_left import smallest_limit, time_left
 
         limit = smallest_limit(self.meta)
-        resident = self.verdict().resource("rss_bytes") or self._imported_memory()
-        return time_left(resident, *limit) if limit and resident else None
-
-    def _imported_memory(self) -> ResourceVerdict | None:
-        """What an imported run rests on, where it is memory under a name of its own."""
+        # What an imported run rests on, where it is memory under a name of its own.
         judged = (self.meta.get("import") or {}).get("judged") or ()
-        named = (self.verdict().resource(name) for name in judged if is_bytes(name))
-        return next((entry for entry in named if entry is not None), None)
+        names = ("rss_bytes", *filter(is_bytes, judged))
+        resident = next((one for one in map(self.verdict().resource, names) if one), None)
+        return time_left(resident, *limit) if limit and resident else None
 
     def resident(self) -> pd.DataFrame:
         """Return resident memory in its parts over time; see :mod:`leaklab.findings.rss`.
@@ -341,16 +323,6 @@ class Run:
         from leaklab.findings.rss import decomposition
 
         return decomposition(self.data)
-
-    def _holders(self, role: str) -> dict[int, list[str]]:
-        """Retention paths by the rank of the suspect they keep alive."""
-        held: dict[int, list[str]] = {}
-        paths = self._retention
-        paths = paths[paths["role"] == role]
-        for ranks, path in zip(paths["suspect_ranks"], paths["path"], strict=True):
-            for rank in ranks:
-                held.setdefault(int(rank), []).append(str(path))
-        return held
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``leaklab show --json`` prints; a figure that was not measured is null.

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from leaklab.errors import LeaklabError
+from leaklab.recorder.heap import helpers
 from leaklab.recorder.heap import stream as heap
 from leaklab.recorder.heap.stacks import SourcePaths, StackTable
 from leaklab.recorder.heap.stream import HeapReader, HeapStream
@@ -214,7 +215,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HeapRe
     script = tmp_path / "stand_in.py"
     script.write_text(STAND_IN)
     monkeypatch.setattr(heap, "_READER", script)
-    monkeypatch.setattr(heap, "_STALL_SECONDS", 2.0)
+    monkeypatch.setattr(helpers, "_STALL_SECONDS", 2.0)
     reader = HeapReader()
     yield reader
     reader.close()
@@ -245,7 +246,7 @@ def test_a_reader_is_waited_for_while_it_works_or_does_what_it_was_asked(
 def test_a_reader_that_is_lost_is_ended_and_not_waited_for_again(
     stand_in: HeapReader, monkeypatch: pytest.MonkeyPatch, how: str, why: str
 ) -> None:
-    monkeypatch.setattr(heap, "_WALK_SECONDS", 3.0)
+    monkeypatch.setattr(helpers, "_WALK_SECONDS", 3.0)
     with pytest.raises(LeaklabError, match=f"the heap reader {why}"):
         stand_in.payload(stand_in.request({"how": how}, asked_seconds=1.0)["size"])
     assert not stand_in.is_alive
@@ -255,13 +256,13 @@ def test_a_reader_that_is_lost_is_ended_and_not_waited_for_again(
     for ask in (lambda: stand_in.request({"how": ""}), stand_in.check):
         with pytest.raises(LeaklabError, match=why):
             ask()
-    assert time.monotonic() - begun < heap._STALL_SECONDS
+    assert time.monotonic() - begun < helpers._STALL_SECONDS
 
 
 def test_a_reader_that_looks_for_a_marker_is_at_work(
     tmp_path: Path, reader: HeapReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heap, "_STALL_SECONDS", 2.0)
+    monkeypatch.setattr(helpers, "_STALL_SECONDS", 2.0)
     target = Target(tmp_path, "2")
     stream = connect(reader, target, tmp_path)
     assert target.line() == "0"
@@ -274,7 +275,7 @@ def test_a_reader_that_looks_for_a_marker_is_at_work(
 def test_a_hanging_reader_opens_no_stream_and_nobody_waits_for_it_again(
     reader: HeapReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heap, "_STALL_SECONDS", 1.0)
+    monkeypatch.setattr(helpers, "_STALL_SECONDS", 1.0)
     reader._process.send_signal(signal.SIGSTOP)
     stream = reader.open(1, StackTable(), SourcePaths("."))
     with pytest.raises(LeaklabError, match="hangs"):

@@ -20,7 +20,7 @@ from leaklab.catalogue.reference import (
     _reduce_paths,
     _without_folders,
 )
-from leaklab.recordings import find_recording
+from leaklab.recordings.locating import find_recording
 from leaklab.store.location import filesystem
 
 REFERENCE = Path(__file__).parents[2] / "data" / "reference.zip"

@@ -10,6 +10,7 @@ import pytest
 from leaklab import recordings
 from leaklab.errors import LeaklabError
 from leaklab.recorder.fingerprint import fingerprint
+from leaklab.recordings import locating
 from leaklab.store import RunWriter
 
 
@@ -105,13 +106,13 @@ def stored(store: Path, digest: str, state: str, run_id: str) -> str:
 
 
 def test_only_a_complete_equal_recording_is_found(tmp_path: Path) -> None:
-    assert recordings.find_recording(str(tmp_path), "serve", "before", "abc") is None
+    assert locating.find_recording(str(tmp_path), "serve", "before", "abc") is None
     stored(tmp_path, "abc", "interrupted", "20260103T000000-aaaaaa")
-    assert recordings.find_recording(str(tmp_path), "serve", "before", "abc") is None
+    assert locating.find_recording(str(tmp_path), "serve", "before", "abc") is None
     stored(tmp_path, "abc", "complete", "20260101T000000-aaaaaa")
     newest = stored(tmp_path, "abc", "complete", "20260102T000000-aaaaaa")
     stored(tmp_path, "abd", "complete", "20260104T000000-aaaaaa")
-    assert recordings.find_recording(str(tmp_path), "serve", "before", "abc") == newest
+    assert locating.find_recording(str(tmp_path), "serve", "before", "abc") == newest
 
 
 def test_runs_are_located_by_path_name_and_id(

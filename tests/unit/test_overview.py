@@ -84,7 +84,7 @@ def test_runs_compare_and_show_themselves() -> None:
 
 def test_the_run_before_the_newest_has_a_name(tmp_path: Path) -> None:
     from leaklab.errors import LeaklabError
-    from leaklab.recordings import locate
+    from leaklab.recordings.locating import locate
 
     for day in (1, 2, 3):
         folder = tmp_path / "day" / "default" / f"2026010{day}T000000Z-aaaa"

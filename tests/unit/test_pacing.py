@@ -9,7 +9,7 @@ import pytest
 
 from leaklab.analysis.looks import evenly, unmixed
 from leaklab.probe.pacing import Pacing
-from leaklab.recorder.passes import interval_seconds
+from leaklab.recorder.intervals import interval_seconds
 from leaklab.recorder.processes.looks import Looks
 
 

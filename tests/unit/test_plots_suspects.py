@@ -50,6 +50,9 @@ class Held:
     def retention(self):
         return self.table.assign(role="main")
 
+    def verdict(self):
+        return SimpleNamespace(resources=[])
+
 
 def test_retention_path_shows_root_object_and_where_it_piles_up():
     run = Held(("module app.cache → PAGES → [*] → Page", "PAGES", "Page", 200, 4 * 2**20))
@@ -92,6 +95,15 @@ def test_no_retention_is_said_with_the_reason(count, said):
     (text,) = texts(plots.retention(held, style.detached_axes()))
     assert text.startswith("no retention path: ")
     assert said in text
+
+
+def test_a_holder_of_next_to_nothing_is_not_drawn_beside_a_leak():
+    held = Held(("logging._handlers", "_handlers", "dict", 8, 900.0))
+    held.table = held.table.assign(rate=4.5)
+    leak = SimpleNamespace(name="heap_bytes", verdict="leak", role="main", rate=250_000.0)
+    held.verdict = lambda: SimpleNamespace(resources=[leak])
+    (text,) = texts(plots.retention(held, style.detached_axes()))
+    assert "no holder of what leaks was seen" in text
 
 
 def test_a_name_is_no_run_and_the_module_offers_its_figures_only():

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from leaklab.probe import session, watchdog
-from leaklab.recorder.passes import FIRST_INTERVAL_SECONDS, interval_seconds
+from leaklab.recorder.intervals import FIRST_INTERVAL_SECONDS, interval_seconds
 from leaklab.recorder.processes.looks import Looks
 from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED, weigh
 from leaklab.verdict.growth import estimate

@@ -1,0 +1,146 @@
+"""How a pass ends: by its target, its limits, or somebody who interrupts it."""
+
+from __future__ import annotations
+
+import select
+
+from leaklab.recorder.drive import READY_SECONDS
+from leaklab.recorder.pass_state import PassState
+from leaklab.recorder.processes.child import reap
+from leaklab.recorder.procfs import session_of
+from leaklab.recorder.target import RunningTarget
+
+# What the main process leaves behind is given this long to end by itself.
+LEFT_BEHIND_SECONDS = 2.0
+KILLED_SECONDS = 2.0
+PROGRESS_SECONDS = 0.25
+
+
+class PassEnd(PassState):
+    """Stops the target at a limit and sees to what is left of it."""
+
+    def _heed_interruption(self) -> None:
+        """Stop when somebody has asked to; with no more patience when asked again."""
+        while self._heeded_count < self._interruption.count:
+            self._heeded_count += 1
+            if self._heeded_count > 1:
+                self._target.end_now(process.pid for process in self._table.alive())
+            self._stop("interrupt", "interrupted")
+
+    def _check_limits(self, now: float) -> None:
+        options = self._options
+        if self._target.stopping:
+            self._target.continue_stop(now)
+            return
+        if options.duration_seconds is not None and now >= self._latest(options.duration_seconds):
+            self._stop("duration", f"stopped after {options.duration_seconds:g} seconds")
+            return
+        if options.limit_memory_bytes is not None:
+            held = sum(tracked.rss_bytes for tracked in self._table.alive())
+            if held > options.limit_memory_bytes:
+                self._stop("limit-memory", f"stopped at {held} bytes resident")
+                return
+        if options.limit_disk_bytes is not None:
+            used = self._writer.size_bytes + self._target.size_bytes
+            if used > options.limit_disk_bytes:
+                self._stop("limit-disk", f"stopped at {used} bytes on disk")
+
+    def _latest(self, duration_seconds: float) -> float:
+        """Return when the target has had its time: its start is no work, and takes longer traced.
+
+        Marks that do not come although they did in the pass before are waited for as long as a
+        service that is to be put under load.
+        """
+        if self._work_began_seconds is None and any(one.mark_count for one in self._table.alive()):
+            self._work_began_seconds = self._now()
+        if self._work_began_seconds is not None:
+            return self._work_began_seconds + duration_seconds
+        awaited = self._drive is not None or self._marks_expected
+        return max(duration_seconds, 2 * READY_SECONDS if awaited else 0.0)
+
+    def _stop(self, by: str, text: str) -> None:
+        if self._stopped_by is None:
+            self._stopped_by = by
+            self._event("stop", text, None)
+        self._conversation.stopping = True
+        self._table.work_over(self._now())
+        self._target.begin_stop(self._now())
+
+    def _finished(self) -> bool:
+        if isinstance(self._target, RunningTarget):
+            return self._let_go(self._target)
+        if not self._target.has_ended():
+            return False
+        now = self._now()
+        if self._main_ended_seconds is None:
+            self._main_ended_seconds = now
+            self._follow_output(now)
+            main = self._table.get(self._pid)
+            if main is not None:
+                self._ended(main)
+            self._look_for_orphans(now)
+        if not self._table.alive():
+            # A process whose first thread has ended counts as gone; while another thread is on its
+            # way out (memray's, say), a child forked just then is not handed on to anybody.
+            while self._table.last_ended:
+                reap(self._table.last_ended.pop(), KILLED_SECONDS)
+            self._look_for_orphans(now)
+        alive = self._table.alive()
+        if not alive:
+            return True
+        if self._target.stopping:
+            return self._target.given_up
+        daemons = [p for p in alive if p.python and session_of(p.pid) not in (None, self._pid)]
+        if daemons and not self._in_background:
+            self._in_background = True
+            self._event("daemon", "the target went on in the background", daemons[0])
+        return not daemons and now - self._main_ended_seconds > LEFT_BEHIND_SECONDS
+
+    def _look_for_orphans(self, now: float) -> None:
+        self._discover(now)
+        graphs = self._conversation.graphs
+        self._table.adopt_orphans(
+            now, self._pid, self._switchboard.channel, graphs.walkers if graphs else set()
+        )
+
+    def _let_go(self, target: RunningTarget) -> bool:
+        """Say whether a process that runs on its own has ended or was let go."""
+        why = target.why_not_attached()
+        if why is not None:
+            self._conversation.note_untraced(self._table.main, why)
+        connected = any(tracked.connection for tracked in self._table.alive())
+        if target.has_ended():
+            return True
+        if target.stopping:
+            return target.given_up or not (connected or target.attaching)
+        # Who has connected of their own accord ends the recording by hanging up.
+        by_itself = self._options.channel is not None and self._switchboard.was_used
+        return by_itself and not connected
+
+    def _end_leftovers(self) -> None:
+        alive = self._table.alive()
+        if not self._target.owned:
+            for tracked in alive:
+                self._ended(tracked)
+        elif alive:
+            self._event("left-behind", f"ended {len(alive)} processes left running", alive[0])
+            self._target.end_now(process.pid for process in alive)
+            for tracked in alive:
+                reap(tracked.pid, KILLED_SECONDS)
+                self._ended(tracked)
+
+    def _read_streams(self) -> None:
+        """Let the reader come to what the target was ahead of it, unless somebody asks again."""
+        follower = self._conversation.follower
+        if follower is None:
+            return
+        waiting_bytes = self._conversation.check_streams(())
+        while follower.behind_count and self._heeded_count == self._interruption.count:
+            self._tell("figures", f"reading what the target has allocated: {waiting_bytes:,} bytes")
+            select.select([follower.woken], [], [], PROGRESS_SECONDS)
+            self._conversation.store_snapshots()
+            waiting_bytes = self._conversation.check_streams(())
+        self._conversation.store_snapshots()
+        if follower.behind_count:
+            follower.abandon()
+            self._event("unread", f"{waiting_bytes:,} bytes of the heap's stream not read", None)

@@ -1,0 +1,113 @@
+"""What a pass hands on: to run.json, and to the pass that comes next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from leaklab.recorder.pass_state import PassState
+from leaklab.recorder.probes.tracing import how_to_add
+
+# A shell tells by larger ones that a signal has ended the program.
+LARGEST_OWN_STATUS = 128
+
+
+@dataclass(frozen=True)
+class PassResult:
+    """What run.json says of a pass, and what the next pass needs to know."""
+
+    rows: list[dict[str, Any]]
+    processes: list[dict[str, Any]]
+    why_no_heap: str | None
+    #: by role, the most marks one of its processes has told
+    told_mark_counts: dict[str, int]
+    #: by role, how many processes have ended within a second
+    short_counts: dict[str, int]
+    #: whether a drive had put it under load
+    was_driven: bool = False
+
+    @property
+    def failed_status(self) -> int | None:
+        """Exit status of a target that failed of itself before any work was seen, else None.
+
+        Marks and a load are work, and want of memory is what is looked for: there another pass
+        tells more. So it may of what was killed.
+        """
+        row = self.rows[0]
+        status = row["exit_status"] or 0
+        said = str(row["stderr_tail"] or "").strip().splitlines()[-1:]
+        wanted_memory = any("MemoryError" in line for line in said)
+        marked = any(process["mark_count"] for process in self.processes)
+        worked = marked or self.was_driven or wanted_memory
+        failed = 0 < status <= LARGEST_OWN_STATUS and row["stopped_by"] is None
+        return status if failed and not worked else None
+
+
+class PassReport(PassState):
+    """Says what a pass has come to."""
+
+    def _result(self, started: str, duration_seconds: float) -> PassResult:
+        self._samples.flush()
+        self._target.follow(limit_size=1 << 40)
+        if self._table.overflow_count:
+            self._event("overflow", f"{self._table.overflow_count} processes not followed", None)
+        outcome = self._target.outcome()
+        self._table.main.exit_status = outcome["exit_status"]
+        stdout_tail, stderr_tail = self._target.tails
+        row = {
+            "pass": self._name,
+            "started": started,
+            "duration_seconds": duration_seconds,
+            **outcome,
+            "stopped_by": self._stopped_by,
+            "stdout_tail": stdout_tail,
+            "stderr_tail": stderr_tail,
+            "kept": {"interval_seconds": self._interval(duration_seconds), **self._table.kept()},
+            **self._tracing(self._name),
+            "stream_held_seconds": self._conversation.stream_held_seconds,
+        }
+        row["looks"] = self._looks()
+        rows = [row]
+        attached = self._options.pid and "explain" in self._options.passes
+        if attached or self._window_end_seconds is not None:
+            rows.append({**row, "pass": "explain", **self._tracing("explain")})
+        self._tell("ended")
+        told: dict[str, int] = {}
+        for tracked in self._table.all:
+            if tracked.told_mark_count:
+                told[tracked.role] = max(told.get(tracked.role, 0), tracked.mark_count)
+        return PassResult(
+            rows=rows,
+            processes=self._table.rows(self._name),
+            why_no_heap=self._why_no_heap(),
+            told_mark_counts=told,
+            short_counts=dict(self._table.short_counts),
+            was_driven=self._drive is not None and self._drive.has_begun,
+        )
+
+    def _looks(self) -> dict[str, Any]:
+        """Say how the main process was looked at: step between looks, how often it has doubled."""
+        row = self._table.main.looks.row()
+        collected = row["collection_step"] or row["snapshot_step"]
+        at_marks = self._table.main.told_mark_count > 0
+        unit = "iteration" if at_marks else "second"
+        step = row["mark_step"] if at_marks else row["sample_step_seconds"]
+        return {"unit": unit, "step": step, "collected": collected, "doubled": row["doubled"]}
+
+    def _why_no_heap(self) -> str | None:
+        """Say why there will be no heap to trace in a pass with the same command."""
+        heard = [tracked for tracked in self._table.all if tracked.python]
+        if not heard:
+            return "no Python process was seen; the series of the measure pass are all there is"
+        if not any(tracked.memray for tracked in heard):
+            return f"memray is not installed for the target; {how_to_add(heard[0])}"
+        return None
+
+    def _tracing(self, pass_name: str) -> dict[str, Any]:
+        if pass_name != "explain":
+            return {"traced": False, "why_untraced": f"the {pass_name} pass does not trace"}
+        if any(tracked.traced or tracked.snapshot_count for tracked in self._table.all):
+            return {"traced": True, "why_untraced": None}
+        notes = [tracked.note for tracked in self._table.all if tracked.note]
+        why = notes[0] if notes else "no Python process connected to the recorder"
+        return {"traced": False, "why_untraced": why}

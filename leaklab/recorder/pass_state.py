@@ -1,0 +1,204 @@
+"""The parts of one pass: its processes, probes and target, and what is told of them."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from leaklab.recorder.command import Command
+from leaklab.recorder.drive import Drive, drive_command
+from leaklab.recorder.heap.stacks import StackTable
+from leaklab.recorder.interruption import Interruption
+from leaklab.recorder.intervals import interval_seconds
+from leaklab.recorder.options import RecordOptions
+from leaklab.recorder.probes.handlers import Conversation
+from leaklab.recorder.probes.server import Switchboard
+from leaklab.recorder.processes.child import reap
+from leaklab.recorder.processes.samples import Samples
+from leaklab.recorder.processes.table import ProcessTable, Tracked
+from leaklab.recorder.procfs import ProcessGoneError, working_folder
+from leaklab.recorder.stdin import Stdin
+from leaklab.recorder.target import RunningTarget, StartedTarget
+from leaklab.store import RunWriter
+
+DISCOVER_SECONDS = 0.1
+
+
+class Decision(Protocol):
+    """What a look at the run in progress has decided: the verdict, and why."""
+
+    @property
+    def verdict(self) -> str:
+        """Of the run as far as it has come."""
+
+    @property
+    def reason(self) -> str:
+        """In one sentence."""
+
+
+class Decider(Protocol):
+    """Looks at the stored run now and then; the recorder itself knows no verdict."""
+
+    def due(self, now: float, mark_count: int) -> bool:
+        """Return whether the run has come to its next look."""
+
+    def look(self, now: float, mark_count: int) -> Decision | None:
+        """Judge what was stored so far; None while it is not decided."""
+
+
+class PassState:
+    """Holds the parts of one pass together, and notes what happens."""
+
+    def __init__(
+        self,
+        options: RecordOptions,
+        command: Command,
+        name: str,
+        writer: RunWriter,
+        socket_folder: Path,
+        output_folder: Path,
+        stacks: StackTable,
+        stdin: Stdin,
+        progress: Callable[[dict[str, Any]], None] | None,
+        interruption: Interruption,
+        *,
+        expected_mark_counts: Mapping[str, int],
+        short_counts: Mapping[str, int],
+        marks_expected: bool = False,
+        ticks: bool = False,
+        decider: Callable[[str, float | None], Decider] | None = None,
+    ) -> None:
+        self._options = options
+        self._command = command
+        self._name = name
+        self._writer = writer
+        self._progress = progress
+        self._begun = time.monotonic()
+        self._before = list(writer.meta["processes"])
+        self._written_process_count = 0
+        first_process = max((row["process"] for row in self._before), default=-1) + 1
+        self._table = ProcessTable(first_process, options.collect_share, options.snapshot_share)
+        self._table.short_counts.update(short_counts)
+        self._samples = Samples(writer, name, options.watch_files, options.cwd)
+        heap_pass = "explain" if options.pid and "explain" in options.passes else name
+        self._conversation = Conversation(
+            options,
+            heap_pass,
+            writer,
+            self._samples,
+            self._now,
+            stacks,
+            options.cwd or working_folder(options.pid),
+            command.source,
+            output_folder,
+            socket_folder,
+            expected_mark_counts,
+            ticks,
+            many_short=self._table.many_short,
+        )
+        channel = Path(options.channel) if options.channel else socket_folder / f"{name}.sock"
+        self._switchboard = Switchboard(
+            channel, self._table, self._conversation, self._samples, self._now, self._event
+        )
+        self._target: StartedTarget | RunningTarget
+        if options.pid is None:
+            self._target = StartedTarget(options, command, name, output_folder, channel, stdin)
+        else:
+            self._target = RunningTarget(options, channel)
+        self._pid = 0
+        self._stopped_by: str | None = None
+        self._interruption = interruption
+        self._heeded_count = 0
+        self._main_ended_seconds: float | None = None
+        self._in_background = False
+        self._work_began_seconds: float | None = None
+        self._marks_expected = marks_expected
+        self._due: dict[str, float] = {}
+        self._wants_window = name == "graph" and options.traced_window_seconds is not None
+        self._window_end_seconds: float | None = None
+        self._why_window = ""
+        self._decider: Decider | None = None
+        if decider is not None and (options.until_decided or self._wants_window):
+            self._decider = decider(writer.path, options.duration_seconds)
+        self._drive: Drive | None = None
+        if options.drive is not None:
+            self._drive = Drive(
+                drive_command(options.drive, options.cwd),
+                options.drive_round_count,
+                options.drive_idle_seconds,
+                options.cwd,
+                lambda kind, text: self._event(kind, text, None),
+                options.drive_port,
+            )
+
+    def _now(self) -> float:
+        return time.monotonic() - self._begun
+
+    def _interval(self, now: float) -> float:
+        return interval_seconds(now, self._options.interval_seconds)
+
+    def _discover(self, now: float) -> float:
+        """Look for new processes; returns the seconds until the next look."""
+        if self._conversation.copying:
+            return DISCOVER_SECONDS  # what is new now may be the copy
+        begun = time.perf_counter()
+        for tracked in self._table.discover(now):
+            with contextlib.suppress(ProcessGoneError):
+                self._samples.by_interval(tracked, now, main=False)
+        cost_seconds = time.perf_counter() - begun
+        return max(DISCOVER_SECONDS, cost_seconds * 100)
+
+    def _follow_output(self, now: float) -> None:
+        matches = self._target.follow()
+        if not matches:
+            return
+        main = self._table.main
+        main.mark_count += matches
+        with contextlib.suppress(ProcessGoneError):
+            self._samples.at_mark(
+                main,
+                now,
+                mark=main.mark_count,
+                quiescent=False,
+                figures={},
+                reset_peak=self._target.owned,
+            )
+
+    def _ended(self, tracked: Tracked) -> None:
+        self._switchboard.ended(tracked)
+        if tracked.pid != self._pid:
+            reap(tracked.pid)
+
+    def _write_processes(self) -> None:
+        """Keep run.json's list of processes up to date: after a kill it is all there is."""
+        if len(self._table.all) != self._written_process_count:
+            self._written_process_count = len(self._table.all)
+            self._writer.update(processes=[*self._before, *self._table.rows(self._name)])
+
+    def _event(self, kind: str, text: str, tracked: Tracked | None) -> None:
+        self._writer.event(
+            kind,
+            text,
+            time_seconds=self._now(),
+            process=tracked.process if tracked else None,
+            **{"pass": self._name},
+        )
+        self._tell("note", text)
+
+    def _tell(self, kind: str, text: str | None = None) -> None:
+        if self._progress is None:
+            return
+        self._progress(
+            {
+                "kind": kind,
+                "pass": self._name,
+                "mark": max((tracked.mark_count for tracked in self._table.all), default=0),
+                "time_seconds": self._now(),
+                "rss_bytes": sum(tracked.rss_bytes for tracked in self._table.alive()) or None,
+                "live_bytes": self._conversation.live_bytes,
+                "text": text or self._target.last_line,
+            }
+        )
