@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MOST_LABELS = 32
 FEWEST_CALLS = 8
 OTHER, UNLABELLED = "other", "(no label)"
+# Units of work that may have been under way where the recording does not say.
+UNKNOWN_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class LabelPoints:
     """Figures of one resource, sorted by process and time.
 
     process, age, value: one each per figure; age: units of work that the process had ended by then,
-    value in the resource's unit. counts: the same by label, a column per label.
+    value in the resource's unit. counts: the same by label, a column per label. at_once: how many
+    units of work were under way at the most.
     """
 
     labels: list[str]
@@ -37,12 +40,12 @@ class LabelPoints:
     age: Floats
     value: Floats
     counts: Floats
+    at_once: int = 1
 
     def where(self, kept: NDArray[np.bool_]) -> LabelPoints:
         """Return the figures for which ``kept`` is true."""
-        return LabelPoints(
-            self.labels, self.process[kept], self.age[kept], self.value[kept], self.counts[kept]
-        )
+        figures = (self.process, self.age, self.value, self.counts)
+        return LabelPoints(self.labels, *(each[kept] for each in figures), self.at_once)
 
     @property
     def middle_age(self) -> float:
@@ -106,7 +109,10 @@ def label_points(
     without = age - counts.sum(axis=1)
     if without.max() >= FEWEST_CALLS:
         names, counts = [*names, UNLABELLED], np.column_stack([counts, without])
-    return LabelPoints(names, process, age, as_floats(points["value"]), counts)
+    at_once = max(
+        members[int(n)].get("units_at_once") or UNKNOWN_AT_ONCE for n in np.unique(process)
+    )
+    return LabelPoints(names, process, age, as_floats(points["value"]), counts, at_once)
 
 
 def _figures(

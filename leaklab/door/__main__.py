@@ -11,7 +11,7 @@ from leaklab.door import analysis
 from leaklab.door import folder as store
 from leaklab.errors import LeaklabError, UsageError
 
-_CLEARING_SECONDS = 2.0
+_CLEARING_SECONDS = 10.0
 
 
 def main(words: list[str]) -> int:
@@ -33,7 +33,7 @@ def _look(folder: Path, word: str) -> int:
         known = ", ".join(map(str, store.workers(folder))) or "none"
         raise LeaklabError(f"no such worker: {word}; there are: {known}")
     until = time.monotonic() + _CLEARING_SECONDS
-    while not store.begin_look(folder):
+    while not store.begin_look(folder, pid):
         if time.monotonic() >= until:
             raise LeaklabError("another look is under way: one at a time; try again later")
         time.sleep(0.1)  # one that has just answered is being cleared away
@@ -46,6 +46,9 @@ def _look(folder: Path, word: str) -> int:
         if found.get("state") in ("complete", "failed", "refused"):
             print(json.dumps(found, indent=1))
             return 0 if found["state"] == "complete" else 1
+        if pid not in store.workers(folder):
+            store.end_look(folder)
+            raise LeaklabError(f"worker {pid} has ended before it answered; ask another one")
         time.sleep(0.1)  # another process's file: there is nothing to be woken by
     raise LeaklabError(f"no answer of worker {pid} in {store.LOOK_SECONDS:g} s; is it alive?")
 

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,9 @@ def status(folder: Path) -> dict[str, Any]:
 
 
 def _worker(pid: int, left: dict[str, Any], folder: Path) -> dict[str, Any]:
-    from leaklab.verdict.judge_series import judge_series
+    from leaklab.verdict.sequential import judge_followed
 
+    graph = store.read(folder / f"graph-{pid}.json")
     resources = []
     for name, series in left.get("series", {}).items():
         seconds, values = series["seconds"], series["values"]
@@ -43,15 +45,16 @@ def _worker(pid: int, left: dict[str, Any], folder: Path) -> dict[str, Any]:
         if len(seconds) < FEWEST_POINTS:
             row["reason"] = f"{len(seconds)} figures so far; {FEWEST_POINTS} are needed"
         else:
-            entry = judge_series(seconds, values, resource=name)
+            entry = judge_followed(seconds, values, resource=name)
             row |= {"verdict": entry.verdict, "reason": entry.reason}
             for key in ("rate", "rate_low", "rate_high"):
                 value = getattr(entry, key)
                 row[f"{key}_per_second"] = value if math.isfinite(value) else None
+        if name == "rss_bytes" and row["verdict"] == "leak" and (why := _still_fills(graph)):
+            row |= {"verdict": "inconclusive", "reason": f"{row['reason']}; but {why}"}
         resources.append(row)
     said = [row["verdict"] for row in resources]
     age = float(left.get("age_seconds") or 0.0)
-    graph = store.read(folder / f"graph-{pid}.json")
     return {
         "worker": pid,
         "age_seconds": age,
@@ -61,6 +64,29 @@ def _worker(pid: int, left: dict[str, Any], folder: Path) -> dict[str, Any]:
         "held_seconds": left.get("held_seconds"),
         "overhead_ratio": float(left.get("spent_seconds") or 0.0) / max(age, 1.0),
     }
+
+
+def _still_fills(graph: dict[str, Any]) -> str:
+    """Say which container with a bound took the growth between two looks; "" where none did.
+
+    One that would be full by now explains nothing that goes on growing.
+    """
+    from leaklab.findings.filling import MOSTLY
+    from leaklab.present.formatting import span_text
+
+    rows = graph.get("filling", [])
+    if sum(row["share"] for row in rows) < MOSTLY:
+        return ""
+    left = max(row["full_at"] for row in rows) - time.monotonic()
+    if left <= 0:
+        return ""
+    row = rows[0]
+    name = f"{row['path']}.{row['attribute']}".rstrip(".")
+    return (
+        f"between two looks it was inside {name} ({row['type']}), which holds "
+        f"{row['held_count']:,} of {row['bound_count']:,} at most: that decides nothing before it "
+        f"is full, in {span_text(left, 'second')}"
+    )
 
 
 def look(dump: Path, walker: int, result: Path, held_seconds: float) -> None:
@@ -83,25 +109,66 @@ def look(dump: Path, walker: int, result: Path, held_seconds: float) -> None:
     finally:
         dump.unlink(missing_ok=True)
     rows = _holders(tables["paths"], before.get("counts"))
-    counts = {row.pop("fingerprint"): [row["count"], row["retained_bytes"]] for row in rows}
-    store.write(result.with_suffix(".last"), {"counts": counts})
-    objects = tables["objects"].head(HOLDER_COUNT)
+    objects = tables["objects"]
+    kept = {
+        "counts": {row.pop("fingerprint"): [row["count"], row["retained_bytes"]] for row in rows},
+        "bounds": tables["bounds"].to_dict("records"),
+        "total_bytes": int(objects["shallow_bytes"].sum()),
+        "looked_at": time.monotonic(),
+    }
+    store.write(result.with_suffix(".last"), kept)
     store.write(
         result,
         {
             "state": "complete",
             "held_seconds": held_seconds,
-            "object_count": int(tables["objects"]["count"].sum()),
+            "object_count": int(objects["count"].sum()),
             "compared": bool(before),
+            "filling": _filling(rows, before, kept) if "bounds" in before else [],
             "holders": _ranked(rows)[:HOLDER_COUNT],
             "types": [
                 {"type": str(t), "count": int(c), "retained_bytes": int(r)}
                 for t, c, r in zip(
-                    objects["type"], objects["count"], objects["retained_bytes"], strict=True
+                    *(
+                        objects.head(HOLDER_COUNT)[key]
+                        for key in ("type", "count", "retained_bytes")
+                    ),
+                    strict=True,
                 )
             ],
         },
     )
+
+
+def _filling(
+    rows: list[dict[str, Any]], before: dict[str, Any], kept: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Containers with a bound that took some of the growth since the look before, most first.
+
+    share: of all growth of objects. full_at: when each is full at that rate, by the monotonic
+    clock, which all processes of a machine share and which never jumps.
+    """
+    import pandas as pd
+
+    from leaklab.findings.filling import filled_between
+
+    grown = kept["total_bytes"] - before["total_bytes"]
+    if grown < material("heap_bytes") or not before["bounds"] or not kept["bounds"]:
+        return []
+    both = filled_between(pd.DataFrame(before["bounds"]), pd.DataFrame(kept["bounds"]))
+    held = {row["path"]: row["growth_bytes"] or 0 for row in rows}
+    seconds = kept["looked_at"] - before["looked_at"]
+    found = []
+    for one in both.to_dict("records"):
+        more = int(one["held_count"] - one["held_count_before"])
+        names = ("path", "type", "attribute", "bound_count", "held_count")
+        left = (one["bound_count"] - one["held_count"]) / more * seconds
+        share = held.get(str(one["path"]), 0) / grown
+        found.append(
+            {name: one[name] for name in names}
+            | {"share": share, "full_at": kept["looked_at"] + left}
+        )
+    return sorted((row for row in found if row["share"] > 0), key=lambda row: -row["share"])
 
 
 def _ranked(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

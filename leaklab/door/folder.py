@@ -77,17 +77,28 @@ def workers(folder: Path) -> dict[int, dict[str, Any]]:
     return found
 
 
-def begin_look(folder: Path) -> bool:
-    """Claim the one look that may be under way in a service; False while another one is."""
+def begin_look(folder: Path, pid: int) -> bool:
+    """Claim the one look that may be under way in a service, at ``pid``; False while another is.
+
+    One whose worker has gone is over, and so is one that was begun too long ago: also by a clock
+    that was set back since.
+    """
     lock = folder / "look.lock"
     with contextlib.suppress(OSError):
-        if time.time() - lock.stat().st_mtime > LOOK_SECONDS:
+        old = abs(time.time() - lock.stat().st_mtime) > LOOK_SECONDS
+        worker = read(lock).get("worker")
+        if old or (worker is not None and worker not in workers(folder)):
             lock.unlink(missing_ok=True)
     try:
-        os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        with open(lock, "x", encoding="ascii", opener=_private) as claimed:
+            json.dump({"worker": pid}, claimed)
     except OSError:
         return False
     return True
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def end_look(folder: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from leaklab.door import folder as store
+from leaklab.probe import graph
 from leaklab.probe.figures import figures as interpreter_figures
 from leaklab.watch.series import EvenSeries
 
@@ -47,6 +48,9 @@ class Keeper:
         self._begun = time.monotonic()
         self._series: dict[str, EvenSeries] = {}
         self._ended = threading.Event()
+        # Half a megabyte, and not in the middle of the first look, when requests would wait for it.
+        with contextlib.suppress(graph.ForkError):  # a look says so
+            graph.prepare()
         self.figures()
         self._thread = threading.Thread(target=self._run, name=store.THREAD_NAME, daemon=True)
         self._thread.start()
@@ -110,8 +114,6 @@ class Keeper:
             store.end_look(self.folder)
 
     def _walk(self, result: Path) -> None:
-        from leaklab.probe import graph
-
         dump = self.folder / f"dump-{self.pid}.graph"
         dump.unlink(missing_ok=True)
         # In a container its process 1 is the service itself: nobody else collects orphans there.

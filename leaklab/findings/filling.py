@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 COLUMNS = ("path", "type", "attribute", "bound_count", "held_count", "rate", "unit", "more_x")
 # A container accounts for the growth where it holds this share of it, or where all lines that leak
 # allocate for it but for the rest of this.
-_MOSTLY = 0.7
+MOSTLY = 0.7
 _LEFT_SHARE = 0.2
 
 
@@ -41,21 +41,30 @@ def filling(data: RunData, *, role: str = "main") -> pd.DataFrame:
         return pd.DataFrame(columns=list(COLUMNS))
     process, numbers, (begin, end), unit = chosen
     mine = bounds[bounds["process"] == process]
-    keys = ["path", "type", "attribute", "count", "bound_count"]
-    first, last = (
-        mine[mine["dump"] == number].groupby(keys, as_index=False)["held_count"].sum()
-        for number in (numbers[0], numbers[-1])
-    )
-    # Where there are more such objects than before, it is they that pile up.
-    both = last.merge(first, on=keys, suffixes=("", "_before"))
-    both = both[
-        (both["held_count"] > both["held_count_before"])
-        & (both["held_count"] < both["bound_count"])
-    ]
+    first, last = (mine[mine["dump"] == number] for number in (numbers[0], numbers[-1]))
+    both = filled_between(first, last)
     rates = (both["held_count"] - both["held_count_before"]) / (end - begin)
     more = (both["bound_count"] - both["held_count"]) / rates
     table: pd.DataFrame = both.assign(rate=rates, unit=unit, more_x=more)
     return table[list(COLUMNS)].reset_index(drop=True)
+
+
+def filled_between(first: pd.DataFrame, last: pd.DataFrame) -> pd.DataFrame:
+    """Return the containers that hold more at the last of two dumps, and not yet all they may.
+
+    first, last: ``bounds`` of `leaklab.object_graph.tables.dump_tables`. Columns: path, type,
+    attribute, count, bound_count, held_count, held_count_before.
+    """
+    keys = ["path", "type", "attribute", "count", "bound_count"]
+    before, after = (
+        each.groupby(keys, as_index=False)["held_count"].sum() for each in (first, last)
+    )
+    # Where there are more such objects than before, it is they that pile up.
+    both = after.merge(before, on=keys, suffixes=("", "_before"))
+    return both[
+        (both["held_count"] > both["held_count_before"])
+        & (both["held_count"] < both["bound_count"])
+    ]
 
 
 def settled(data: RunData, verdict: Verdict, retention: pd.DataFrame) -> Verdict:
@@ -103,7 +112,7 @@ def _inside(
     leaking = suspects(data, role=heap.role)
     leaking = leaking[leaking["evidence"] == GROWS]
     left = leaking[~leaking["rank"].isin(ranks)]["rate"].sum()
-    if rate < _MOSTLY * heap.rate and left > _LEFT_SHARE * leaking["rate"].sum():
+    if rate < MOSTLY * heap.rate and left > _LEFT_SHARE * leaking["rate"].sum():
         return None
     first = inside[0][1]
     more = max(float(one["more_x"]) for _, one in inside)
@@ -130,7 +139,7 @@ def _container(
 
 def _follows(resident: ResourceVerdict, heap: ResourceVerdict) -> ResourceVerdict:
     """Resident memory that grows no faster than what fills the container."""
-    same = resident.unit == heap.unit and _MOSTLY * resident.rate <= heap.rate
+    same = resident.unit == heap.unit and MOSTLY * resident.rate <= heap.rate
     if resident.verdict != LEAK or not same:
         return resident
     why = f"follows the heap, which {heap.reason}"

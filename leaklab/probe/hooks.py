@@ -44,8 +44,9 @@ def wrap(function, enter, leave):
             leave(args)
     return call
 
-def wrap_coroutine(function, leave):
+def wrap_coroutine(function, enter, leave):
     async def call(*args, **kwargs):
+        enter()
         try:
             return await function(*args, **kwargs)
         finally:
@@ -123,7 +124,8 @@ def _change_after(loader, changes):
 def _wrapper_of(path, enter, leave):
     """Return a function that wraps what ``path`` names in a module; ``leave`` gets the arguments.
 
-    ``enter`` is not called for coroutines: many run in turns in one thread.
+    Of coroutines, many run in turns in one thread; their ``of_coroutine`` are called instead, where
+    the two have one.
     """
 
     def change(module):
@@ -145,7 +147,8 @@ def _wrapped(function, enter, leave):
     exec(_WRAPPERS, namespace)  # noqa: S102 (our own text, above)
     flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
     if flags & _COROUTINE_FLAG:
-        call = namespace["wrap_coroutine"](function, getattr(leave, "of_coroutine", leave))
+        around = (getattr(each, "of_coroutine", each) for each in (enter, leave))
+        call = namespace["wrap_coroutine"](function, *around)
     else:
         call = namespace["wrap"](function, enter, leave)
     for name in ("__module__", "__name__", "__qualname__", "__doc__"):
@@ -157,6 +160,7 @@ def _wrapped(function, enter, leave):
 
 
 _depths: dict = {}
+_coroutine_count = 0
 
 
 def _nothing():
@@ -176,10 +180,19 @@ def _safely(note):
 def _outermost(attribute, labelled=True):
     """Return what to do around a call, so that a server built upon another counts once."""
 
-    def end(args):
+    def end(args, under_way):
         session = marks._session
         if session is not None:
-            session.mark_call(label_of if labelled else _no_label, args)
+            session.mark_call(label_of if labelled else _no_label, args, under_way)
+
+    def enter_coroutine():
+        global _coroutine_count
+        _coroutine_count += 1
+
+    def leave_coroutine(args):
+        global _coroutine_count
+        _coroutine_count -= 1
+        end(args, _coroutine_count + 1)
 
     def enter():
         mine = greenlet_or_thread()
@@ -191,9 +204,10 @@ def _outermost(attribute, labelled=True):
         if depth:
             _depths[mine] = depth
         elif attribute is None or getattr(args[0], attribute, True):
-            end(args)
+            end(args, len(_depths) + 1)
 
-    leave.of_coroutine = end
+    enter.of_coroutine = enter_coroutine
+    leave.of_coroutine = leave_coroutine
     return enter, leave
 
 

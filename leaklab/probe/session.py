@@ -113,12 +113,17 @@ class Session(Orders):
     def mark(self, label=None):
         """End one unit of work (see marks.mark)."""
         self._spare = None
+        self._labels.by_hand = True
         self._mark(label)
         self._spare = recycled.spare()
 
-    def mark_call(self, label_of, args):
-        """End the unit of work that a call with ``args`` was; ``label_of(args)`` is its label."""
+    def mark_call(self, label_of, args, under_way):
+        """End the unit of work that a call with ``args`` was; ``label_of(args)`` is its label.
+
+        ``under_way``: how many such calls are, with this one.
+        """
         self._spare = None
+        self._labels.under_way(under_way)
         self._mark(label_of(args))
         # What working out a label frees, more than one of a kind.
         self._spare = recycled.take(LABEL_FREED_COUNT)
@@ -138,6 +143,7 @@ class Session(Orders):
                 self._owner = get_ident()
                 self._count += 1
                 self._labels.add(label)
+                self._labels.ended_in(self._owner)
                 if self._count >= self._due_count:
                     self._tell_mark()
             finally:
@@ -283,6 +289,7 @@ class Session(Orders):
     def _tell(self, kind, at_end=False):
         begun = monotonic()
         self._watchdog.step()
+        found = figures()
         message = {
             "kind": kind,
             "at_end": at_end,
@@ -293,8 +300,9 @@ class Session(Orders):
             "gauges": {**self._gauges},
             # What a tick would take, the next mark would miss.
             "labels": {} if kind == "tick" else self._labels.take(),
+            "at_once": self._labels.at_once(found.get("task_count")),
             "watched": None if self._watched is None else self._watched.changes(),
-            "figures": figures(),
+            "figures": found,
         }
         try:
             tell_lines(self._watched, self._channel)

@@ -12,7 +12,7 @@ together raise as few false alarms as one look at the end: tests hold that rate.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from leaklab.present.formatting import span_text
@@ -20,6 +20,8 @@ from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdi
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
 
     from leaklab.store import RunData
 
@@ -113,3 +115,34 @@ def _strict(resources: Sequence[ResourceVerdict], share: float) -> bool:
         if margin == 0 or entry.rate / margin * INTERVAL_ERRORS >= boundary:
             return True
     return False
+
+
+def judge_followed(x: ArrayLike, y: ArrayLike, *, resource: str = "rss_bytes") -> ResourceVerdict:
+    """Judge a series that is judged again and again while a service runs, as it stands now.
+
+    x, y, resource: as `leaklab.verdict.judge_series.judge_series` takes them, x in seconds. A leak
+    counts where it held at the looks before as well, each with two thirds of the time of the one
+    after it; else the verdict is "inconclusive", with the rate, and more_x says how much longer.
+
+    >>> judge_followed(range(300), [1e7 + 5e4 * k for k in range(300)]).verdict
+    'leak'
+    """
+    import numpy as np
+
+    from leaklab.verdict.judge_series import judge_series  # which works out words and horizons
+
+    entry = judge_series(x, y, resource=resource)
+    seconds, values = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    span, held = float(np.ptp(seconds)) if len(seconds) else 0.0, 1
+    while entry.verdict == LEAK and held < LEAK_LOOKS:
+        seen = seconds <= seconds[0] + span / LOOK_RATIO**held
+        if judge_series(seconds[seen], values[seen], resource=resource).verdict != LEAK:
+            more = span * (LOOK_RATIO ** (LEAK_LOOKS - held) - 1)
+            why = (
+                f"{entry.reason}; but what fills up looks so at first: a leak is one that was seen "
+                f"at {LEAK_LOOKS} looks, this is number {held}; follow for "
+                f"{span_text(more, 'second')} more"
+            )
+            return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=more)
+        held += 1
+    return entry

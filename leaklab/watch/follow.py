@@ -31,13 +31,15 @@ class Life:
     """One process from its start to its end, in the slot of a worker.
 
     age_seconds of its figures count from the start of the process, not of the watching: lives that
-    follow one another are compared by age. verdicts by resource, as of the last judgement.
+    follow one another are compared by age. They go on by the monotonic clock from what they were
+    when it was first seen. verdicts by resource, as of the last judgement.
     """
 
     slot: str
     process: psutil.Process
     started: float
     number: int
+    seen_at: float
     series: dict[str, EvenSeries] = field(default_factory=dict)
     verdicts: dict[str, ResourceVerdict] = field(default_factory=dict)
     judged_span_seconds: float = 0.0
@@ -58,7 +60,7 @@ class Follower:
         pattern: str | None = None,
         *,
         step_seconds: float = 5.0,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pids = list(pids)
         self._pattern = pattern
@@ -92,7 +94,7 @@ class Follower:
             life = self._life(slot, process) if figures else None
             if life is None:
                 continue
-            age = max(self._clock() - life.started, 0.0)
+            age = self._clock() - life.seen_at
             for name, value in figures.items():
                 series = life.series.setdefault(name, EvenSeries(self._step_seconds))
                 series.add(age, value)
@@ -107,7 +109,7 @@ class Follower:
         where workers are replaced, none lives long enough to tell.
         """
         from leaklab.analysis.long_series import joined_by_age
-        from leaklab.verdict.judge_series import judge_series
+        from leaklab.verdict.sequential import judge_followed
 
         begun = time.thread_time()
         for life in self.lives.values():
@@ -119,7 +121,7 @@ class Follower:
                 seconds, values = lives[-1] if len(lives) == 1 else joined_by_age(lives)
                 if len(seconds) >= _FEWEST_POINTS:
                     life.judged_span_seconds = span
-                    life.verdicts[name] = judge_series(seconds, values, resource=name)
+                    life.verdicts[name] = judge_followed(seconds, values, resource=name)
         self.spent_seconds += time.thread_time() - begun
 
     def _alike(self, life: Life, name: str) -> list[tuple[Floats, Floats]]:
@@ -192,7 +194,8 @@ class Follower:
         if slot in self.restart_counts:
             self.restart_counts[slot] += 1
         self.restart_counts.setdefault(slot, 0)
-        life = Life(slot, process, started, self._number)
+        age = max(time.time() - started, 0.0)
+        life = Life(slot, process, started, self._number, self._clock() - age)
         self._number += 1
         self.lives[slot] = life
         return life

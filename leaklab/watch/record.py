@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from leaklab.errors import LeaklabError
 from leaklab.store import RunWriter
 
 if TYPE_CHECKING:
@@ -15,9 +16,14 @@ _PASS = "measure"  # noqa: S105
 
 
 class Recorder:
-    """Appends looks to a run in ``store``; each is on disk before the next."""
+    """Appends looks to a run in ``store``; each is on disk before the next.
+
+    problem: why the last look could not be stored, such as a full disk; "" otherwise. What was not
+    stored is kept, and stored with a later look.
+    """
 
     def __init__(self, store: str, name: str, command: str) -> None:
+        self.problem = ""
         self._begun = time.time()
         row = {"pass": _PASS, "started": None, "exit_status": None, "traced": False}
         self.writer = RunWriter.create(
@@ -54,12 +60,16 @@ class Recorder:
                     columns[column].append(cell)
         alive = {life.number for life in follower.lives.values()}
         self._kept = {key: value for key, value in self._kept.items() if key[0] in alive}
-        if columns["value"]:
-            self.writer.append("samples", columns)
         rows = list(self._rows.values())
-        if len(rows) != len(self.writer.meta["processes"]):
-            self.writer.update(processes=rows)
-        self.writer.flush()
+        unsaved, self.problem = bool(self.problem), ""
+        try:
+            if columns["value"]:
+                self.writer.append("samples", columns)
+            if unsaved or len(rows) != len(self.writer.meta["processes"]):
+                self.writer.update(processes=rows)
+            self.writer.flush()
+        except LeaklabError as error:
+            self.problem = str(error)
 
     def close(self, state: str = "complete") -> str:
         """Close the run and return its path."""

@@ -119,6 +119,7 @@ def test_the_leaking_route_of_three_is_named(tmp_path: Path) -> None:
     labels = Run(data).labels()
     resident = labels[labels["resource"] == "rss_bytes"].set_index("label")
     assert len(resident) == 3
+    assert data.meta["processes"][0]["units_at_once"] == 1  # the load has one connection
     others = resident.drop(index="GET /export/{number}")
     assert "leak" not in set(others["verdict"])
     leak = resident.loc["GET /export/{number}"]

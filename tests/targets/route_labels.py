@@ -19,7 +19,7 @@ class Session:
         self.labels = []
         self.told = threading.Condition()
 
-    def mark_call(self, label_of, args):
+    def mark_call(self, label_of, args, under_way):
         with self.told:
             self.labels.append(label_of(args))
             self.told.notify_all()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import synthetic as s
 
-from leaklab.verdict.sequential import decide, looks
+from leaklab.verdict.judge_series import judge_series
+from leaklab.verdict.sequential import decide, judge_followed, looks
 
 BUDGET = 400
 
@@ -51,3 +52,23 @@ def test_a_cache_that_fills_slowly_is_not_called_a_leak_on_the_way() -> None:
     verdict, at = record(filling, {"fill": np.rint(filling)})
     assert verdict == "bounded"
     assert at > 200
+
+
+def test_what_is_followed_leaks_once_several_looks_have_seen_it() -> None:
+    # A cache of fifty pages that is asked for at random, seen while it fills; and a leak as fast.
+    once = several = found = 0
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        asked = random.integers(0, 50, 75)
+        held = np.array([len(set(asked[: n + 1].tolist())) for n in range(75)])
+        unrest = 4e7 + np.cumsum(random.normal(0, 1e4, 75))
+        filling, leaking = unrest + 1e5 * held, unrest + 1e5 * np.arange(75)
+        once += judge_series(range(75), filling).verdict == "leak"
+        said = judge_followed(range(75), filling)
+        several += said.verdict == "leak"
+        if "this is number" in said.reason:
+            assert said.verdict == "inconclusive" and said.more_x > 0
+        found += judge_followed(range(75), leaking).verdict == "leak"
+    assert once >= 5
+    assert several <= 2
+    assert found == 20

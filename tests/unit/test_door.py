@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -62,15 +65,70 @@ def test_the_folder_is_private(tmp_path: Path) -> None:
 
 
 def test_one_look_at_a_time(tmp_path: Path) -> None:
-    assert store.begin_look(tmp_path)
-    assert not store.begin_look(tmp_path)
+    pid = os.getpid()
+    left = {"pid": pid, "started_ticks": store.started_ticks(pid)}
+    store.write(tmp_path / f"worker-{pid}.json", left)
+    assert store.begin_look(tmp_path, pid)
+    assert not store.begin_look(tmp_path, pid)
     store.end_look(tmp_path)
-    assert store.begin_look(tmp_path)
+    assert store.begin_look(tmp_path, 4_194_000)
+    # That worker has gone, and will never end its look.
+    assert store.begin_look(tmp_path, pid)
+    # The clock was set back by an hour since.
+    os.utime(tmp_path / "look.lock", (time.time() + 3600,) * 2)
+    assert store.begin_look(tmp_path, pid)
+
+
+def door_of(folder: Path, program: str) -> subprocess.Popen[str]:
+    """A program with a door in ``folder`` that runs ``program`` for each line it is told."""
+    text = f"import sys, leaklab.door\nleaklab.door.open({str(folder)!r})\n"
+    text += "print('open', flush=True)\n"
+    text += f"for line in sys.stdin:\n    {program}\n    print('done', flush=True)\n"
+    worker = subprocess.Popen(
+        [sys.executable, "-c", text], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert worker.stdout is not None and worker.stdout.readline() == "open\n"
+    return worker
+
+
+def look_at(folder: Path, pid: int) -> subprocess.Popen[str]:
+    words = [sys.executable, "-m", "leaklab.door", str(folder), "graph", str(pid)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_full_disk_fails_a_look_and_holds_nobody(tmp_path: Path) -> None:
+    # No file may grow beyond two pages: the graph does not fit, what is said of it does.
+    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))"
+    with door_of(tmp_path / "door", full) as worker:
+        assert worker.stdin is not None and worker.stdout is not None
+        worker.stdin.write("fill\n")
+        worker.stdin.flush()
+        assert worker.stdout.readline() == "done\n"
+        said, problem = look_at(tmp_path / "door", worker.pid).communicate(timeout=100)
+        assert json.loads(said)["state"] == "failed", problem
+        assert store.read(tmp_path / "door" / f"worker-{worker.pid}.json")["pid"] == worker.pid
+        worker.stdin.close()
+        assert worker.wait(20) == 0
+
+
+def test_whoever_asks_a_worker_that_dies_is_told_so_at_once(tmp_path: Path) -> None:
+    with door_of(tmp_path / "door", "pass") as worker:
+        os.kill(worker.pid, signal.SIGSTOP)  # so that it never answers
+        asking = look_at(tmp_path / "door", worker.pid)
+        request = tmp_path / "door" / f"request-{worker.pid}.json"
+        until = time.monotonic() + 60
+        while not request.exists() and time.monotonic() < until:
+            time.sleep(0.02)  # another process's file
+        worker.kill()
+        worker.wait(20)
+        _, problem = asking.communicate(timeout=60)
+    assert (
+        problem == f"leaklab: worker {worker.pid} has ended before it answered; ask another one\n"
+    )
+    assert not list((tmp_path / "door").glob(f"*-{worker.pid}.*"))
 
 
 def test_workers_are_judged_by_what_they_have_left(tmp_path: Path) -> None:
-    import os
-
     series = {
         "seconds": [10.0 * k for k in range(60)],
         "values": [5e7 + 4e6 * k for k in range(60)],
@@ -94,44 +152,59 @@ def test_workers_are_judged_by_what_they_have_left(tmp_path: Path) -> None:
     assert worker["overhead_ratio"] == pytest.approx(0.001)
     (resource,) = worker["resources"]
     assert resource["rate_low_per_second"] <= 4e5 <= resource["rate_high_per_second"]
+    cache = {"path": "app.CACHE", "type": "Cache", "attribute": "data", "held_count": 200,
+             "bound_count": 1000, "share": 0.9, "full_at": time.monotonic() + 100}  # fmt: skip
+    # What fills decides nothing, until it should be full: what grows on then leaks elsewhere.
+    for late, verdict in ((0.0, "inconclusive"), (200.0, "leak")):
+        filling = [{**cache, "full_at": cache["full_at"] - late}]
+        store.write(tmp_path / f"graph-{pid}.json", {"holders": [], "filling": filling})
+        (worker,) = status(tmp_path)["workers"]
+        assert worker["verdict"] == worker["resources"][0]["verdict"] == verdict
+        said = "inside app.CACHE.data (Cache), which holds 200 of 1,000 at most"
+        assert (said in worker["resources"][0]["reason"]) == (verdict == "inconclusive")
     assert not (tmp_path / "worker-1.json").exists()
 
 
 def test_a_program_without_http_is_asked_through_its_folder(tmp_path: Path) -> None:
     program = (
-        "import sys, leaklab.door\n"
+        "import sys, functools, leaklab.door\n"
         "class Kept: pass\n"
         "HELD = [Kept() for _ in range(5000)]\n"
+        "@functools.lru_cache(maxsize=1000)\n"
+        "def page(number): return bytearray(10_000)\n"
         f"leaklab.door.open({str(tmp_path / 'door')!r})\n"
-        "print('open', flush=True)\n"
-        "sys.stdin.read()\n"
+        "for _ in sys.stdin:\n"
+        "    for _ in range(100): page(page.cache_info().currsize)\n"
+        "    print('filled', flush=True)\n"
         "assert 'pandas' not in sys.modules and 'numpy' not in sys.modules\n"
     )
+    looks = []
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as worker:
         assert worker.stdout is not None
         assert worker.stdin is not None
-        assert worker.stdout.readline() == "open\n"
-        asked = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "leaklab.door",
-                str(tmp_path / "door"),
-                "graph",
-                str(worker.pid),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        words = ["-m", "leaklab.door", str(tmp_path / "door"), "graph", str(worker.pid)]
+        for _ in range(2):
+            worker.stdin.write("fill\n")
+            worker.stdin.flush()
+            assert worker.stdout.readline() == "filled\n"
+            asked = subprocess.run(
+                [sys.executable, *words], capture_output=True, text=True, timeout=60, check=False
+            )
+            assert asked.returncode == 0, asked.stderr
+            looks.append(json.loads(asked.stdout))
         worker.stdin.close()
         assert worker.wait(20) == 0
-    assert asked.returncode == 0, asked.stderr
-    holders = json.loads(asked.stdout)["holders"]
-    assert any(row["path"].startswith("__main__.HELD") for row in holders)
+    assert any(row["path"].startswith("__main__.HELD") for row in looks[0]["holders"])
+    assert looks[0]["filling"] == []
+    (cache,) = looks[1]["filling"]
+    assert (cache["path"], cache["held_count"], cache["bound_count"]) == (
+        "__main__.page",
+        200,
+        1000,
+    )
+    assert 0.9 < cache["share"] < 1.1
 
 
 def test_what_was_not_there_at_the_look_before_has_grown_from_nothing() -> None:

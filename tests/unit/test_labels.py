@@ -102,6 +102,47 @@ def test_labels_that_are_always_called_together_are_not_told_apart() -> None:
     assert found.high[1] < 1.0
 
 
+def side_by_side(seed: int, count: int, at_once: int, cycle: bool) -> LabelPoints:
+    """Units of three kinds, so many at once; the first grows when it begins, not at its end."""
+    random = np.random.default_rng(seed)
+    kinds = np.arange(count) % 3 if cycle else random.integers(0, 3, count)
+    free, begun, ended = [0.0] * at_once, [], []
+    for _ in kinds:
+        begun.append(free.pop(free.index(min(free))))
+        ended.append(begun[-1] + 1 + random.exponential())
+        free.append(ended[-1])
+    order = np.argsort(ended)
+    grown = np.searchsorted(np.sort(np.array(begun)[kinds == 0]), np.array(ended)[order], "right")
+    counts = np.cumsum(np.eye(3)[kinds[order]], axis=0)
+    value = 5e7 + EACH * grown + random.normal(0, 5e4, count)
+    rows = np.zeros(count, int), np.arange(count) + 1.0
+    return LabelPoints(LABELS, *rows, value, counts, at_once=at_once)
+
+
+@pytest.mark.parametrize("at_once", [4, 16])
+def test_units_side_by_side_are_told_apart_or_not_at_all(at_once: int) -> None:
+    rates = [label_rates(side_by_side(seed, 100 * at_once, at_once, True)) for seed in range(10)]
+    assert all(np.isnan(one.rate).all() for one in rates)
+    rates = [label_rates(side_by_side(seed, 100 * at_once, at_once, False)) for seed in range(10)]
+    assert sum(one.low[0] > EACH / 2 for one in rates) >= 8
+    assert not any((one.low[1:] > EACH / 10).any() for one in rates)
+    # One at a time there is no doubt: the figure at a mark holds what its unit has left.
+    alone = label_rates(points(np.arange(150) % 3, [EACH, 0.0, 0.0], 5e4))
+    assert alone.low[0] > EACH / 2 and not (alone.low[1:] > EACH / 10).any()
+
+
+def test_how_many_units_are_under_way_is_known_where_it_was_seen() -> None:
+    counts = LabelCounts()
+    assert counts.at_once(5) == 1  # tasks of a server whose requests are seen to begin
+    counts.under_way(3)
+    assert counts.at_once(None) == 3
+    for thread in (1, 2, 3, 4, 1):
+        counts.ended_in(thread)
+    assert counts.at_once(None) == 4
+    counts.by_hand = True
+    assert counts.at_once(6) == 6
+
+
 def served(*lives: int, each: float = EACH, seed: int = 3) -> s.RunData:
     """Workers one after another, each recycled after so many requests: one label leaks, one warms
     up until it was called 40 times, one does nothing."""

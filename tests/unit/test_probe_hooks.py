@@ -42,7 +42,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     calls: list[str | None] = []
 
     class Session:
-        def mark_call(self, label_of: Callable[[Any], str | None], arguments: Any) -> None:
+        def mark_call(self, label_of: Callable[..., str | None], arguments: Any, _: int) -> None:
             calls.append(label_of(arguments))
 
     monkeypatch.setattr(marks, "_session", Session())

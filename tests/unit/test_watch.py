@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 import subprocess
 import sys
 import time
@@ -129,21 +131,65 @@ def grown(rate: float, seconds: int = 1000) -> EvenSeries:
     return series
 
 
-def test_what_was_followed_is_a_run_even_after_a_kill(
+KILLED = (
+    "import os, signal, sys\n"
+    "from leaklab.watch.follow import Follower\n"
+    "from leaklab.watch.record import Recorder\n"
+    "clock = [0.0]\n"
+    "follower = Follower([os.getppid()], step_seconds=1.0, clock=lambda: clock[0])\n"
+    "recorder = Recorder(sys.argv[1], 'service', 'a service')\n"
+    "for clock[0] in range(7):\n"
+    "    recorder.look(follower, follower.look())\n"
+    "print(recorder.writer.path, flush=True)\n"
+    "os.kill(os.getpid(), signal.SIGKILL)\n"
+)
+
+
+def test_a_watcher_that_is_killed_loses_nothing_that_was_stored(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    data = open_run(done.stdout.strip())
+    assert data.meta["state"] == "incomplete"
+    followed = data.samples[data.samples["process"] == 0]
+    assert (followed["name"] == "rss_bytes").sum() == 7
+
+
+def test_a_full_disk_loses_nothing_and_ends_nothing(
     parent: subprocess.Popen[str], tmp_path: Path
 ) -> None:
-    clock = [time.time()]
+    clock = [0.0]
     follower = Follower([parent.pid], step_seconds=1.0, clock=lambda: clock[0])
     recorder = Recorder(str(tmp_path), "service", "a service")
-    for _ in range(20):
-        clock[0] += 1.0
-        recorder.look(follower, follower.look())
-    # Not closed: as a kill -9 would leave it.
-    data = open_run(recorder.writer.path)
-    assert data.meta["state"] == "incomplete"
-    resident = data.samples[data.samples["name"] == "rss_bytes"]
-    assert len(resident) == 20
-    assert open_run(recorder.close()).meta["state"] == "complete"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for clock[0] in range(12):
+        full = 4 <= clock[0] < 8
+        # Nothing can be written any more, as on a full disk; then there is room again.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16 if full else before[0], before[1]))
+        try:
+            recorder.look(follower, follower.look())
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert bool(recorder.problem) == full
+    data = open_run(recorder.close())
+    assert data.meta["state"] == "complete"
+    assert (data.samples["name"] == "rss_bytes").sum() == 12
+
+
+def test_a_clock_that_is_set_leaves_no_gap(
+    parent: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    follower = Follower([parent.pid], step_seconds=1.0, clock=lambda: clock[0])
+    now = time.time()
+    for clock[0] in range(20):
+        jump = (0, 3600, -7200)[int(clock[0]) // 7]  # the machine's time of day
+        monkeypatch.setattr("time.time", lambda jump=jump: now + clock[0] + jump)
+        follower.look()
+    life = follower.lives["main"]
+    assert follower.restart_counts == {"main": 0}
+    assert np.diff(life.series["rss_bytes"].seconds).tolist() == [1.0] * 19
 
 
 def test_bad_requests_are_one_line() -> None:

@@ -180,6 +180,8 @@ class ProbeHandlers(TracedHeaps):
             # Lines of output may have counted as marks of their own.
             tracked.mark_count = max(tracked.mark_count, message["mark"])
         self._samples.labelled(tracked, now, mark, message.get("labels"))
+        at_once = message.get("at_once")
+        tracked.units_at_once = at_once if isinstance(at_once, int) and at_once > 0 else None
         figures = {**message.get("figures", {}), **_gauges(tracked, message)}
         snapshot = not self.stopping and self.snapshot_due(tracked, now, at_mark=is_mark)
         quiescent = False

@@ -66,6 +66,8 @@ class Tracked:
     mark_count: int = 0
     reported_mark_count: int = 0
     measured_mark_count: int = 0
+    #: units of work under way at once, at the most; None where the process does not know
+    units_at_once: int | None = None
     barrier_count: int = 0
     snapshot_count: int = 0
     last_snapshot_seconds: float = float("-inf")
@@ -135,6 +137,7 @@ class Tracked:
             "argv": self.argv,
             "python": self.python,
             "mark_count": self.mark_count,
+            "units_at_once": self.units_at_once,
             "started_seconds": self.started_seconds,
             "ended_seconds": self.ended_seconds,
             "work_ended_seconds": self.work_ended_seconds,
