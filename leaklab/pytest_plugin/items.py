@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -288,12 +289,15 @@ def sites_of(run: Run) -> tuple[Site, ...]:
     sources = run.data.sources
     keys = zip(sources["file"], sources["line"], strict=True)
     text_of = dict(zip(keys, sources["text"], strict=True))
+    # A process without marks of its own was judged by seconds: that is no rate per call.
+    leaking = [entry for entry in run.verdict().resources if entry.verdict == LEAK]
+    by_call = all(entry.unit == "iteration" for entry in leaking if entry.name == "heap_bytes")
     return tuple(
         Site(
             str(row["file"]),
             int(row["line"]),
             str(row["function"]),
-            float(row["rate"]),
+            float(row["rate"]) if by_call else math.nan,
             str(text_of.get((row["file"], row["line"]), "")).strip(),
         )
         for row in worth_showing(run).head(MOST_SITES).to_dict("records")
