@@ -1,13 +1,16 @@
 """Does the guard cry wolf? The labelled corpus as test functions, for leaklab and beside it others.
 
     python benchmarks/guard.py [--sample 16] [--only NAMES] [--half A] [--label leak] [--units N]
-        [--repetitions 1] [--minutes M] [--peers] [--write FILE]
+        [--repetitions 1] [--minutes M] [--peers] [--rows FILE] [--all-commits] [--write FILE]
 
 Each workload's unit of work becomes the body of a test that is marked with ``leaks``; whole means
 every healthy workload five times and every leak once. What is missed is mended on half A and judged
-on half B (by the hash of the names). --minutes ends the run early; the text says how much was done,
-and is written anew after every test. Inconclusive on a leak is a miss, on a healthy workload no
-alarm. A sample takes leaks and healthy workloads in turn, by the hash of their names.
+on half B (by the hash of the names). Leaks come first. --minutes ends the run early; the text says
+how much was done, and is written anew after every test. Each test is a line of JSON in --rows, with
+the commit of the code and the seed: a run that was stopped goes on from there, and tests of other
+code are run again (--all-commits counts them as well, and says so). Inconclusive on a leak is a
+miss, on a healthy workload no alarm. A sample takes leaks and healthy workloads in turn, by the
+hash of their names.
 """
 
 from __future__ import annotations
@@ -29,6 +32,10 @@ import pandas as pd
 from detection import Workload, markdown, read_corpus
 
 HERE = Path(__file__).parent
+# What a row depends on: a change elsewhere leaves it what it is.
+CODE = ("leaklab", "benchmarks/corpus", "benchmarks/peer_driver.py")
+# peer_driver seeds the workloads with it.
+SEED = 0
 # From here on memray follows the lifetimes of objects.
 LIFETIMES = (3, 13, 3)
 LIMIT_SECONDS = 600
@@ -200,15 +207,42 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no test later")
     parser.add_argument("--peers", action="store_true", help="the other tools as well, once each")
+    parser.add_argument("--rows", type=Path, default=HERE.parent / "build" / "guard.jsonl")
+    parser.add_argument("--all-commits", action="store_true", help="count rows of other code too")
     parser.add_argument("--write", type=Path, help="a file for the table")
     options = parser.parse_args()
     workloads = chosen(options)
-    rows = []
-    for row in measured(workloads, options):
+    rows = earlier_rows(options, {one.name for one in workloads})
+    for row in measured(workloads, options, rows):
         rows.append(row)
+        with options.rows.open("a") as file:
+            file.write(json.dumps(row) + "\n")
         if options.write:
             options.write.write_text(report(pd.DataFrame(rows), workloads, options) + "\n")
     print(report(pd.DataFrame(rows), workloads, options))
+
+
+def commit() -> str:
+    """The commit that the code of a row is of, with a mark where it has been changed since."""
+    root = HERE.parent
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(root), *words, "--", *CODE]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    return git("log", "-1", "--format=%h") + ("+" if git("diff", "HEAD") else "")
+
+
+def earlier_rows(options: argparse.Namespace, names: set[str]) -> list[dict[str, object]]:
+    """The tests that an earlier run has done, of this code or of any."""
+    options.rows.parent.mkdir(parents=True, exist_ok=True)
+    lines = options.rows.read_text().splitlines() if options.rows.exists() else []
+    now = commit()
+    return [
+        row
+        for row in map(json.loads, lines)
+        if row["workload"] in names and (options.all_commits or row["commit"] == now)
+    ]
 
 
 def chosen(options: argparse.Namespace) -> list[Workload]:
@@ -224,8 +258,13 @@ def chosen(options: argparse.Namespace) -> list[Workload]:
     return sample_of(workloads, options.sample) if options.sample else workloads
 
 
-def measured(workloads: list[Workload], options: argparse.Namespace) -> Iterator[dict[str, object]]:
-    """One row per test that was run, until the time is up."""
+def measured(
+    workloads: list[Workload], options: argparse.Namespace, rows: list[dict[str, object]]
+) -> Iterator[dict[str, object]]:
+    """One row per test that was run, until the time is up. ``rows``: what there is already."""
+    done = {(row["tool"], row["workload"], row["repetition"]) for row in rows}
+    code = commit()
+    workloads = sorted(workloads, key=lambda one: one.label != "leak")
     end = time.monotonic() + options.minutes * 60
     rounds = [("leaklab", number) for number in range(options.repetitions)]
     for tool, (module, _, _) in PEERS.items() if options.peers else ():
@@ -241,12 +280,22 @@ def measured(workloads: list[Workload], options: argparse.Namespace) -> Iterator
                 return
             if repetition and workload.label == "leak":
                 continue
+            if (tool, workload.name, repetition) in done:
+                continue
             before = processor_seconds()
             leaklab = tool == "leaklab"
             row = leaklab_row(workload, options.units) if leaklab else peer_row(workload, tool)
             row["processor_seconds"] = processor_seconds() - before
             tell(workload, repetition, row)
-            yield {"workload": workload.name, "label": workload.label, **row}
+            yield {
+                "workload": workload.name,
+                "label": workload.label,
+                "repetition": repetition,
+                "commit": code,
+                "seed": SEED,
+                "load_average": os.getloadavg()[0],
+                **row,
+            }
 
 
 def tell(workload: Workload, repetition: int, row: dict[str, object]) -> None:
@@ -271,12 +320,16 @@ def report(rows: pd.DataFrame, workloads: list[Workload], options: argparse.Name
     missed = ours[(ours["label"] == "leak") & (ours["verdict"] != "leak")]["workload"]
     alarms = ours[(ours["label"] != "leak") & (ours["verdict"] == "leak")]["workload"]
     healthy = sum(one.label != "leak" for one in workloads) * options.repetitions
+    commits = ", ".join(
+        f"{name} ({count})" for name, count in rows["commit"].value_counts().items()
+    )
+    load = f"{rows['load_average'].min():.0f} to {rows['load_average'].max():.0f}"
     return (
         f"{markdown(table(rows))}\n\nUnder leaklab {int((ours['label'] == 'leak').sum())} of "
         f"{sum(one.label == 'leak' for one in workloads)} leaks were run and "
         f"{int((ours['label'] != 'leak').sum())} of {healthy} healthy tests "
-        f"({options.repetitions} repetitions); load average at the "
-        f"end {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.\n\n"
+        f"({options.repetitions} repetitions); load average {load} on {os.cpu_count()} cores. "
+        f"Code (tests): {commits}; seed {SEED}; what was not run is not counted.\n\n"
         "Inconclusive on a leak is a miss, on a healthy workload no alarm. broken: the test itself "
         "failed. site or holder: a leak's function among the first three sites, or a holder, "
         "named. seconds: median of a whole pytest run; processor seconds: the same of its "

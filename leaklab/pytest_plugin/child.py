@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from leaklab.pytest_plugin.children import Figures, read_figures
 from leaklab.pytest_plugin.inside.leaklab_inside import REQUEST_VARIABLE
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class ChildResult:
     """What the test itself came to.
 
     outcome: passed, failed, skipped, missing or crashed. seconds: processor time of all its units.
+    children: (unit, resident bytes) rows of each child process, by its id.
     """
 
     outcome: str
@@ -37,6 +39,7 @@ class ChildResult:
     units: int
     seconds: float
     made: tuple[Sequence[Any], ...]
+    children: Figures = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ class Child:
         )
         if run.meta["state"] == "interrupted":
             raise KeyboardInterrupt
-        return run, _result(run, results)
+        return run, replace(_result(run, results), children=read_figures(results))
 
     def _command(self, item: pytest.Item) -> list[str]:
         further = ["-p", "leaklab_inside", "--capture=no", "-o", "log_file="]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,13 +14,16 @@ import pytest
 
 from leaklab.present.formatting import worth_showing
 from leaklab.pytest_plugin.child import Amount, Child, ChildResult, reproduction
+from leaklab.pytest_plugin.children import judged_children
 from leaklab.pytest_plugin.outcome import BOUNDED, INCONCLUSIVE, LEAK, Outcome, Site, judged
 from leaklab.pytest_plugin.settings import Settings, SettingsError, count_of, settings_of
 from leaklab.pytest_plugin.telling import is_known, tell
 from leaklab.pytest_plugin.texts import made_text
+from leaklab.resources import material
 
 if TYPE_CHECKING:
     from leaklab.results.run import Run
+    from leaklab.verdict.resources import ResourceVerdict
 
 # Where nobody says how often: the first look. Starting an interpreter takes about the seconds.
 FIRST_LOOK = Amount(60, 200, 0.75)
@@ -27,6 +31,9 @@ FIRST_LOOK = Amount(60, 200, 0.75)
 # queue or a cache that fills looks straight at first. Further ones as long as they cost little; how
 # many is settled before, so that object graphs are taken at the right moments and at no others.
 SECOND_LOOK = Amount(120, 400, 2.0)
+# What is rare (one call in a hundred) or small still rises at the end of the first look and is
+# bounded: it takes more calls, which cost less than another interpreter.
+LONGEST_LOOK = Amount(120, 1600, 4.0)
 # An undecided test is looked at once more, with as many units as would decide it up to this.
 MOST_UNITS = 400
 # How many units are enough to see who makes what is left.
@@ -79,6 +86,8 @@ class Leaks:
         self.chosen: set[str] = set()
         # Tests that are repeated with their fixtures: their body alone fails when called again.
         self._renewed: set[str] = set()
+        # Of the last look: the memory of the test's children.
+        self._children: ResourceVerdict | None = None
         self._units = (
             None if option.leaks_units is None else count_of("--leaks-units", option.leaks_units)
         )
@@ -132,9 +141,9 @@ class Leaks:
         passes = HEAP_ALONE
         if fixed is None and outcome.verdict == BOUNDED and still_rising(run):
             # Growth by a step now and then is flat most of the time: it takes a longer look.
-            amount = Amount(_second_units(outcome.units, seconds))
+            amount = Amount(_more_units(LONGEST_LOOK, outcome.units, seconds))
             run, outcome, seconds = self._look(item, amount, settings, passes)
-        if outcome.verdict == BOUNDED and _resident_is_in_doubt(run, settings):
+        if outcome.verdict == BOUNDED and self._resident_is_in_doubt(run, settings):
             # The tracer's own memory, or memory behind its back: what is not traced tells.
             passes = WHOLE
             run, outcome, seconds = self._look(item, amount, settings, passes)
@@ -142,21 +151,23 @@ class Leaks:
             needed = outcome.needed_units or MOST_UNITS + 1
             if needed > MOST_UNITS:
                 # An estimate from few figures: what a longer look costs at most is spent on it.
-                needed = _second_units(outcome.units, seconds)
+                needed = _more_units(SECOND_LOOK, outcome.units, seconds)
             if needed > outcome.units:
                 run, outcome, seconds = self._look(item, Amount(needed), settings, passes)
+        if fixed is None and outcome.verdict == BOUNDED and still_rising(run, materially=True):
+            return rare(outcome)
         if outcome.verdict != LEAK:
             return outcome
-        outcome = replace(outcome, sites=sites_of(run), reason=run.verdict().reason)
+        outcome = replace(outcome, sites=sites_of(run))
         if is_known(item, item.nodeid, outcome):
             return outcome
         graphs = "fork" if _of_memory(outcome) else "never"
         if fixed is None:
-            again = Amount(_second_units(outcome.units, seconds))
+            again = Amount(_more_units(SECOND_LOOK, outcome.units, seconds))
             run, outcome, _ = self._look(item, again, settings, passes, graphs)
             if outcome.verdict != LEAK:
                 return outcome
-            outcome = replace(outcome, sites=sites_of(run), reason=run.verdict().reason)
+            outcome = replace(outcome, sites=sites_of(run))
         elif _of_memory(outcome):
             # Object graphs cost more than all the rest: only a leak is worth them.
             passes = HEAP_ALONE if self._pages is None else WHOLE
@@ -188,7 +199,16 @@ class Leaks:
             self._renewed.add(item.nodeid)
             run, result = self._record(item, amount, passes, graphs, early=early)
         _require(result)
-        outcome = judged(run.verdict().resources, result.units, settings.allow)
+        # Of children by the units of the test, not by seconds as they mark none.
+        resources = [
+            entry
+            for entry in run.verdict().resources
+            if entry.role == "main" or entry.name != "rss_bytes"
+        ]
+        self._children = judged_children(result.children, result.units)
+        if self._children is not None and passes == WHOLE:
+            resources.append(self._children)
+        outcome = judged(resources, result.units, settings.allow)
         return run, outcome, result.seconds
 
     def _record(
@@ -201,6 +221,14 @@ class Leaks:
     ) -> tuple[Run, ChildResult]:
         renews = item.nodeid in self._renewed
         return self._child.record(item, amount, passes, graphs=graphs, renews=renews, **how)
+
+    def _resident_is_in_doubt(self, run: Run, settings: Settings) -> bool:
+        """Whether resident memory grew, or may have, in a traced process or one of its children."""
+        if "rss_bytes" in settings.allow:
+            return False
+        resident = run.verdict().resource("rss_bytes")
+        listed = resident is not None and not resident.decides and resident.verdict != BOUNDED
+        return listed or (self._children is not None and self._children.verdict != BOUNDED)
 
     def _made(self, item: pytest.Item) -> tuple[str, ...]:
         _, result = self._record(item, Amount(ORIGIN_UNITS), ("measure",), origins=True)
@@ -215,34 +243,45 @@ class Leaks:
         return str(render_run(run, self._pages / f"{name}.html"))
 
 
-def still_rising(run: Run) -> bool:
-    """Return whether anything ended above all that was seen of it in the first half of the run."""
+def still_rising(run: Run, *, materially: bool = False) -> bool:
+    """Return whether anything ended above all that was seen of it in the first half of the run.
+
+    ``materially``: by so much that it matters for a whole run.
+    """
     for entry in run.verdict().resources:
         if not entry.decides or entry.role != "main":
             continue
         values = run.series(entry.name)["value"].to_numpy()
-        if len(values) and values[-1] > values[: (len(values) + 1) // 2].max():
+        least = material(entry.name) if materially else 0.0
+        if len(values) and values[-1] > values[: (len(values) + 1) // 2].max() + least:
             return True
     return False
 
 
-def _second_units(units: int, seconds: float) -> int:
+def rare(outcome: Outcome) -> Outcome:
+    """Return a bounded outcome as inconclusive: something rose at the end of the longest look."""
+    why = "something rose in the second half of the calls, too seldom to say whether it goes on"
+    return replace(
+        outcome,
+        verdict=INCONCLUSIVE,
+        needed_units=4 * outcome.units,
+        power="",
+        reason=why,
+    )
+
+
+def _more_units(look: Amount, units: int, seconds: float) -> int:
     """How many units the next look takes, by what those of the last took."""
-    affordable = int(SECOND_LOOK.seconds * units / max(seconds, 1e-3))
-    wanted = max(SECOND_LOOK.units, 2 * units, affordable)
-    return max(min(wanted, SECOND_LOOK.most_units), units)
+    affordable = int(look.seconds * units / max(seconds, 1e-3))
+    wanted = max(look.units, 2 * units, affordable)
+    return max(min(wanted, look.most_units), units)
 
 
 def _of_memory(outcome: Outcome) -> bool:
-    return any(entry.resource.endswith("_bytes") for entry in outcome.grown)
-
-
-def _resident_is_in_doubt(run: Run, settings: Settings) -> bool:
-    """Whether resident memory grew, or may have, in a process that was traced all along."""
-    resident = run.verdict().resource("rss_bytes")
-    if resident is None or resident.decides or "rss_bytes" in settings.allow:
-        return False
-    return resident.verdict != BOUNDED
+    """Whether the test's own process keeps memory: what its children keep is not among its own."""
+    return any(
+        entry.resource.endswith("_bytes") and entry.role == "main" for entry in outcome.grown
+    )
 
 
 def sites_of(run: Run) -> tuple[Site, ...]:
@@ -250,12 +289,15 @@ def sites_of(run: Run) -> tuple[Site, ...]:
     sources = run.data.sources
     keys = zip(sources["file"], sources["line"], strict=True)
     text_of = dict(zip(keys, sources["text"], strict=True))
+    # A process without marks of its own was judged by seconds: that is no rate per call.
+    leaking = [entry for entry in run.verdict().resources if entry.verdict == LEAK]
+    by_call = all(entry.unit == "iteration" for entry in leaking if entry.name == "heap_bytes")
     return tuple(
         Site(
             str(row["file"]),
             int(row["line"]),
             str(row["function"]),
-            float(row["rate"]),
+            float(row["rate"]) if by_call else math.nan,
             str(text_of.get((row["file"], row["line"]), "")).strip(),
         )
         for row in worth_showing(run).head(MOST_SITES).to_dict("records")

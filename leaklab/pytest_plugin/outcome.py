@@ -13,6 +13,8 @@ from leaklab.pytest_plugin.settings import COUNTED
 if TYPE_CHECKING:
     from leaklab.verdict.resources import ResourceVerdict
 
+# What happens in one call of n is missed in 3 n calls with a chance of 5 %.
+RARE = 3
 LEAK, INCONCLUSIVE, BOUNDED = "leak", "inconclusive", "bounded"
 # The heap names the line: it speaks before resident memory does.
 _ORDER = ("heap_bytes", *COUNTED)
@@ -20,12 +22,16 @@ _ORDER = ("heap_bytes", *COUNTED)
 
 @dataclass(frozen=True)
 class Grown:
-    """Growth of one resource: ``rate`` per unit, between ``low`` and ``high`` (95 %)."""
+    """Growth of one resource: ``rate`` per unit, between ``low`` and ``high`` (95 %).
+
+    role: whose it is, "main" for the process that runs the test.
+    """
 
     resource: str
     rate: float
     low: float
     high: float
+    role: str = "main"
 
 
 @dataclass(frozen=True)
@@ -95,13 +101,19 @@ def judged(resources: Iterable[ResourceVerdict], units: int, allow: Mapping[str,
     """Return what the verdicts on the resources come to, with ``allow`` per unit left out."""
     deciding = [entry for entry in resources if entry.decides]
     grown = [
-        Grown(entry.name, entry.rate, entry.rate_low, entry.rate_high)
+        _grown(entry, units)
         for entry in deciding
         if entry.verdict == LEAK and not entry.rate_low <= allow.get(entry.name, -math.inf)
     ]
     if grown:
         grown.sort(key=lambda entry: _rank(entry.resource))
-        return Outcome(LEAK, units, tuple(grown))
+        names = [(entry.resource, entry.role) for entry in grown]
+        reasons = [
+            f"{entry.title} {entry.reason}"
+            for entry in deciding
+            if (entry.name, entry.role) in names and entry.verdict == LEAK
+        ]
+        return Outcome(LEAK, units, tuple(grown), reason="; ".join(reasons))
     undecided = [entry for entry in deciding if entry.verdict == INCONCLUSIVE]
     if undecided or not deciding:
         more = max((entry.more_x for entry in undecided), default=float(units))
@@ -111,18 +123,28 @@ def judged(resources: Iterable[ResourceVerdict], units: int, allow: Mapping[str,
     return Outcome(BOUNDED, units, power=_power(deciding, units))
 
 
+def _grown(entry: ResourceVerdict, units: int) -> Grown:
+    """Growth per unit, also of a process that marks none and was judged by seconds."""
+    if entry.unit == "second":
+        gained = (entry.last - entry.first) / units
+        return Grown(entry.name, gained, math.nan, math.nan, entry.role)
+    return Grown(entry.name, entry.rate, entry.rate_low, entry.rate_high, entry.role)
+
+
 def _power(resources: Iterable[ResourceVerdict], units: int) -> str:
     """What growth of memory the figures still leave room for."""
     from leaklab.present.formatting import amount
 
+    rare = f" if one call in {units // RARE} leaks, or more of them"
     entries = [entry for entry in resources if entry.name in ("heap_bytes", "rss_bytes")]
     entries.sort(key=lambda entry: _rank(entry.name))
     for entry in entries:
-        # Where neither was estimated: what it changed by in all, over the units.
-        rates = (entry.excluded, entry.rate_high, abs(entry.last - entry.first) / units)
+        # Not below what it rose by in all, over the units: it may have done so in a few steps.
+        rates = (entry.excluded, entry.rate_high, (entry.last - entry.first) / units)
         known = [rate for rate in rates if math.isfinite(rate)]
         if known:
-            return f"at most {amount(entry.name, max(known[0], 0.0))} per call"
+            highest = max(known[0], known[-1], 0.0)
+            return f"at most {amount(entry.name, highest)} per call{rare}"
     return ""
 
 

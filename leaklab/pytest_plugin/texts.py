@@ -112,7 +112,8 @@ def made_text(row: Sequence[Any]) -> str:
 def _growth(entry: Grown) -> str:
     name = {"heap_bytes": "heap", "rss_bytes": "resident memory"}.get(entry.resource, "")
     text = _rate(entry)
-    return f"{name} grows by {text}" if name else f"{text} stay"
+    whose = "" if entry.role == "main" else f" of {entry.role}"
+    return f"{name}{whose} grows by {text}" if name else f"{text} stay{whose}"
 
 
 def _rate(entry: Grown) -> str:

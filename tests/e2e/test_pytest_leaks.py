@@ -103,7 +103,7 @@ def test_a_ratchet_with_workers_coverage_and_reruns(pytester: pytest.Pytester) -
     )
     accepted.assert_outcomes(passed=3)
     accepted.stdout.fnmatch_lines(["1 known, 2 fine", "known leak: *test_grows: being mended"])
-    accepted.stdout.fnmatch_lines(["fine: *test_stays*: 25 units, at most * per call"])
+    accepted.stdout.fnmatch_lines(["fine: *test_stays*: 25 units, at most * per call *"])
     assert 'reason = "being mended"' in (pytester.path / "leaks.toml").read_text()
 
 
@@ -155,6 +155,40 @@ def test_leaks_of_every_kind_of_test_are_found(pytester: pytest.Pytester) -> Non
     )
     result.assert_outcomes(passed=5)
     result.stdout.fnmatch_lines(["5 known"])
+
+
+def test_a_leak_in_a_worker_is_told(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import multiprocessing, pytest
+
+        def serve(requests, answers):
+            kept = []
+            while (number := requests.get()) is not None:
+                kept.append(bytes(100_000))
+                answers.put(number)
+
+        @pytest.fixture
+        def ask():
+            context = multiprocessing.get_context("fork")
+            requests, answers = context.SimpleQueue(), context.SimpleQueue()
+            worker = context.Process(target=serve, args=(requests, answers), daemon=True)
+            worker.start()
+            yield lambda: (requests.put(1), answers.get())
+            requests.put(None)
+            worker.join()
+
+        @pytest.mark.leaks(units=60)
+        def test_asks(ask):
+            ask()
+        """
+    )
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        # Its heap with the line where it was seen for long enough, else resident memory alone.
+        ["leaklab: leak: * of * grows by * KiB per call*, 60 calls"]
+    )
 
 
 def test_an_error_at_collection_is_what_pytest_says(pytester: pytest.Pytester) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from leaklab.pytest_plugin.child import run_name, without_own
+from leaklab.pytest_plugin.children import judged_children, read_figures
+from leaklab.pytest_plugin.items import rare
 from leaklab.pytest_plugin.known import KnownLeaks, read
 from leaklab.pytest_plugin.outcome import (
     BOUNDED,
@@ -85,7 +88,62 @@ def test_inconclusive_says_how_many_units_would_decide() -> None:
 
 
 def test_fine_states_its_power() -> None:
-    assert judged([entry("heap_bytes", BOUNDED, 39.0)], 60, {}).power == "at most 40 B per call"
+    power = judged([entry("heap_bytes", BOUNDED, 39.0)], 60, {}).power
+    assert power == "at most 40 B per call if one call in 20 leaks, or more of them"
+
+
+def test_fine_excludes_no_growth_that_was_seen() -> None:
+    # In two steps, which a slope over most of the calls passes over.
+    stepped = replace(entry("heap_bytes", BOUNDED), rate_high=0.0, first=0.0, last=6000.0)
+    assert judged([stepped], 200, {}).power.startswith("at most 30 B per call")
+
+
+def test_what_still_rises_is_not_fine() -> None:
+    outcome = rare(judged([entry("fd_count", BOUNDED)], 1600, {}))
+    assert (outcome.verdict, outcome.needed_units, outcome.power) == (INCONCLUSIVE, 6400, "")
+    assert "6400 would decide" in inconclusive_text(outcome)
+
+
+def test_children_are_judged_by_the_units_of_the_test(tmp_path: Path) -> None:
+    rows = [f"{unit} 7 {50_000_000 + unit * 100_000}" for unit in range(1, 101)]
+    rows += [f"{unit} {100 + unit} 900000" for unit in range(1, 101)]  # one for each unit
+    (tmp_path / "children-5.txt").write_text("\n".join(rows) + "\n")
+    figures = read_figures(tmp_path)
+    found = judged_children(figures, 100)
+    assert found is not None
+    outcome = judged([found], 100, {})
+    assert outcome.verdict == LEAK
+    assert leak_text(outcome).startswith(
+        "leaklab: leak: resident memory of its child processes grows by 97.7 KiB per call"
+    )
+    assert judged_children({pid: rows for pid, rows in figures.items() if pid != 7}, 100) is None
+
+
+def test_every_descendant_is_looked_at_after_a_unit(tmp_path: Path) -> None:
+    from leaklab.pytest_plugin.inside.leaklab_inside import Children
+
+    look = Children(str(tmp_path))
+    look.begin()
+    # A shell with a child of its own, both of which live until their input ends.
+    command = "(exec sh -c 'echo $$; read line'); true"
+    with subprocess.Popen(
+        ["sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as shell:
+        assert shell.stdin is not None and shell.stdout is not None
+        child = int(shell.stdout.readline())
+        look.look(1)
+        look.look(2)
+        shell.stdin.close()
+    figures = read_figures(tmp_path)
+    assert [[unit for unit, _ in figures[pid]] for pid in (shell.pid, child)] == [[1, 2]] * 2
+    assert child != shell.pid
+    assert all(resident_bytes > 0 for rows in figures.values() for _, resident_bytes in rows)
+
+
+def test_growth_by_the_second_is_told_per_call() -> None:
+    by_time = replace(entry("fd_count", LEAK, 9.0), unit="second", role="fork of main", last=120.0)
+    (grown,) = judged([by_time], 60, {}).grown
+    assert (grown.rate, grown.role) == (2.0, "fork of main")
 
 
 LEAKING = Outcome(

@@ -65,13 +65,15 @@ class Repeater:
     time: how many it comes to must not depend on what else the machine does, or on what it costs to
     look. A body that mostly waits may take ``LONGEST_WAIT`` times as long by the clock.
 
+    ``folder``: where the memory of child processes is written to, unit by unit.
     ``renews``: the fixtures of the test's own are set up anew for each unit. So they are for a
     ``unittest`` method in any case: what it leaves on its instance, its cleanups for one, goes with
     the instance.
     """
 
-    def __init__(self, units, most_units=0, seconds=0.0, renews=False):
+    def __init__(self, units, most_units=0, seconds=0.0, renews=False, folder=None):
         self.units = units
+        self._children = None if folder is None else Children(folder)
         self.renews = renews
         self.most_units = most_units
         self.seconds = seconds
@@ -165,6 +167,8 @@ class Repeater:
         connect()
         self._before = self._origins.census() if self._origins else {}
         # What was there before is not looked at again whenever garbage is collected at a mark.
+        if self._children is not None:
+            self._children.begin()
         gc.collect()
         gc.freeze()
         self._begun = time.monotonic(), time.process_time()
@@ -180,6 +184,8 @@ class Repeater:
         waited = (time.monotonic() - clock) / LONGEST_WAIT
         self.took_seconds += max(time.process_time() - processor, waited)
         self.done += 1
+        if self._children is not None:
+            self._children.look(self.done)
         mark()
         self._begun = time.monotonic(), time.process_time()
 
@@ -191,6 +197,32 @@ class Repeater:
         if self._origins:
             now = self._origins.census()
             self.left = [one for key, one in now.items() if key not in self._before]
+
+
+class Children:
+    """Writes after each unit what memory every child process has, and keeps nothing of it."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._page_bytes = os.sysconf("SC_PAGE_SIZE")
+        self._file = None
+
+    def begin(self):
+        """Open the file before anything is counted; once, however often a test is run."""
+        if self._file is None:
+            path = os.path.join(self._folder, "children-%d.txt" % os.getpid())
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def look(self, unit):
+        """Write a row for each descendant there is."""
+        for pid in leaklab_origins.descendant_pids():
+            try:
+                with open("/proc/%d/statm" % pid, "rb", buffering=0) as file:
+                    pages = int(file.read().split()[1])
+            except (OSError, ValueError, IndexError):
+                continue
+            if pages:
+                os.write(self._file, b"%d %d %d\n" % (unit, pid, pages * self._page_bytes))
 
 
 def connect():
@@ -326,7 +358,11 @@ def pytest_configure(config):
         if plugin is not None:
             config.pluginmanager.unregister(plugin)
     repeater = Repeater(
-        request["units"], request["most_units"], request["seconds"], request["renews"]
+        request["units"],
+        request["most_units"],
+        request["seconds"],
+        request["renews"],
+        request["folder"],
     )
     if request["origins"]:
         repeater.note_origins()

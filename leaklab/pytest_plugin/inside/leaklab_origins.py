@@ -298,19 +298,28 @@ def _link(number):
         return None
 
 
-def child_pids():
-    """Return the process ids of this process's children, ended ones included."""
+def child_pids(process="self"):
+    """Return the process ids of a process's children, ended ones included."""
     found = set()
     try:
-        threads = os.listdir("/proc/self/task")
+        threads = os.listdir("/proc/%s/task" % process)
     except OSError:
         return found
     for thread in threads:
         try:
-            with open("/proc/self/task/%s/children" % thread, "rb", buffering=0) as file:
+            with open("/proc/%s/task/%s/children" % (process, thread), "rb", buffering=0) as file:
                 found.update(int(pid) for pid in file.read().split())
         except OSError:
             continue
+    return found
+
+
+def descendant_pids():
+    """Return the process ids of this process's children and theirs, ended ones included."""
+    found, further = set(), child_pids()
+    while further:
+        found |= further
+        further = set().union(*(child_pids(pid) for pid in further)) - found
     return found
 
 
