@@ -33,7 +33,7 @@ MOST_INFLATION, INSEPARABLE = 30.0, 1e4
 FEWEST_SPARE = 4
 # Of units at once, counts have to vary beyond those of the other labels by so many times the root
 # of how many are under way, over windows that are made as wide as this many per unknown allow: in
-# simulations with 2, 4, 8 and 16 at once, no other label was then named in 960 series.
+# simulations of 2 and 4 at once no other label was then named, with 16 one in 120.
 MOST_UNSURE, WINDOWS_PER_UNKNOWN = 0.75, 4
 CONFIDENCE = 0.95
 _ROUNDS = 4
