@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,8 +44,13 @@ class LabelPoints:
 
     def where(self, kept: NDArray[np.bool_]) -> LabelPoints:
         """Return the figures for which ``kept`` is true."""
-        figures = (self.process, self.age, self.value, self.counts)
-        return LabelPoints(self.labels, *(each[kept] for each in figures), self.at_once)
+        return replace(
+            self,
+            process=self.process[kept],
+            age=self.age[kept],
+            value=self.value[kept],
+            counts=self.counts[kept],
+        )
 
     @property
     def middle_age(self) -> float:

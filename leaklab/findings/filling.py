@@ -61,10 +61,9 @@ def filled_between(first: pd.DataFrame, last: pd.DataFrame) -> pd.DataFrame:
     )
     # Where there are more such objects than before, it is they that pile up.
     both = after.merge(before, on=keys, suffixes=("", "_before"))
-    return both[
-        (both["held_count"] > both["held_count_before"])
-        & (both["held_count"] < both["bound_count"])
-    ]
+    fills = both["held_count"].gt(both["held_count_before"])
+    filling: pd.DataFrame = both[fills & both["held_count"].lt(both["bound_count"])]
+    return filling
 
 
 def settled(data: RunData, verdict: Verdict, retention: pd.DataFrame) -> Verdict:
