@@ -42,7 +42,7 @@ class Windows:
         self.share = share
         self.done: list[Window] = []
         self._started = started
-        self._random = random.Random()  # noqa: S311 (nothing secret hangs on it)
+        self._random = random.Random()
         self._length_seconds = 0.0
         self._cycle_end = started
         self._opens = 0.0
