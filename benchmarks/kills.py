@@ -50,7 +50,8 @@ for number in range(int(sys.argv[2])):
     mark()
     ended, after = clocks()
     longest = max(longest, ended - begun - (after - busy))
-Path(f"{out}.part").write_text(json.dumps({"checksum": checksum, "kept": len(kept), "blocked": longest}))
+figures = {"checksum": checksum, "kept": len(kept), "blocked": longest}
+Path(f"{out}.part").write_text(json.dumps(figures))
 os.rename(f"{out}.part", out)
 sys.exit(7)
 """
