@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import statistics
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
