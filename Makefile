@@ -71,7 +71,8 @@ format: $(TEST_STAMP) ## ruff format
 	$(BIN)/ruff format .
 
 bench: $(BENCH_STAMP) ## overhead of each pass, import of captures, retention paths, beside other tools
-	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/overhead.py --write benchmarks/overhead.md
+	$(BIN)/python benchmarks/kills.py --runs 200
 	$(BIN)/python benchmarks/import_capture.py
 	$(BIN)/python benchmarks/retention.py
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
+import itertools
 import json
 import os
 import signal
@@ -17,11 +19,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-
-import psutil
 
 WORKLOADS = Path(__file__).with_name("workloads")
 PYTHON = sys.executable
@@ -29,11 +30,8 @@ TIMEOUT_SECONDS = 900
 # Seconds of work for the bare program, unless others are asked for: what is spent whatever the
 # length (a second of marks) must not stand for the share.
 WORK_SECONDS = 20.0
-# A tool is run again on a workload while its runs there stay below so many times the bare program's
-# in all: the slowest take minutes, and so have one figure instead of a median and a range.
-CELL_SHARE = 10.0
-# tracemalloc with 25 frames makes minutes of the two seconds of an asyncio service.
-RUN_LIMIT_SHARE = 30.0
+# What takes longer than so many times the bare program is ended.
+RUN_LIMIT_SHARE = 15.0
 # The workloads' units in a second of the bare program.
 UNITS = {"web_service": 2_000, "pandas_job": 850, "asyncio_service": 1_400}
 DENSE_MARK_COUNT = 3_000
@@ -61,6 +59,11 @@ class Tool:
 
     label: str
     before: tuple[str, ...]
+    #: what is so slow that a whole run takes many minutes does this part of the work, beside the
+    #: same part of the bare program's seconds
+    part: float = 1.0
+    #: the package it needs, where it may be missing
+    needs: str | None = None
 
 
 def leaklab(*options: str) -> tuple[str, ...]:
@@ -75,18 +78,27 @@ MEMRAY = Tool(
 )
 TOOLS = (
     Tool("leaklab measure", leaklab("--passes", "measure")),
+    Tool("leaklab explain", leaklab("--passes", "explain")),
+    Tool(
+        "leaklab explain --trace-share 10%", leaklab("--passes", "explain", "--trace-share", "10%")
+    ),
+    MEMRAY,
+    Tool("tracemalloc, 1 frame", (PYTHON, "-X", "tracemalloc=1"), part=0.25),
+    Tool(
+        "Scalene",
+        (PYTHON, "-m", "scalene", "run", "--outfile", "scalene.json"),
+        needs="scalene",
+    ),
+)
+MORE_TOOLS = (
     Tool("leaklab measure, 100 Hz", leaklab("--passes", "measure", "--interval", "0.01")),
     Tool(
         "leaklab measure, --collect always", leaklab("--passes", "measure", "--collect", "always")
     ),
-    Tool("leaklab explain", leaklab("--passes", "explain")),
-    Tool("leaklab explain --native", leaklab("--passes", "explain", "--native")),
+    Tool("leaklab explain --native", leaklab("--passes", "explain", "--native"), part=0.1),
     Tool("leaklab explain --keep-capture", leaklab("--passes", "explain", "--keep-capture")),
     Tool("leaklab measure,graph", leaklab("--passes", "measure,graph")),
-    MEMRAY,
-    Tool("tracemalloc, 1 frame", (PYTHON, "-X", "tracemalloc=1")),
-    Tool("tracemalloc, 25 frames", (PYTHON, "-X", "tracemalloc=25")),
-    Tool("Scalene", (PYTHON, "-m", "scalene", "run", "--outfile", "scalene.json")),
+    Tool("tracemalloc, 25 frames", (PYTHON, "-X", "tracemalloc=25"), part=0.1),
 )
 
 
@@ -182,14 +194,14 @@ def median_ratio(pairs: Sequence[tuple[float, float]]) -> str:
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
 
 
-def explain_against_memray(folder: Path, rounds: int, iterations: int) -> None:
+def explain_against_memray(folder: Path, rounds: int, iterations: int) -> Iterator[str]:
     """Print the wall time of the explain pass against a memray capture, and the time to answer."""
     work = script("allocation_heavy", iterations)
     pairs = alternate(
         [[*leaklab("--passes", "explain"), *work], [*MEMRAY.before, *work]], folder, rounds
     )
     ratio = median_ratio([(ours.work_seconds, theirs.work_seconds) for ours, theirs in pairs])
-    print(f"| explain pass, the target's seconds / `memray run` to a file | {ratio} | ≤ 1 |")
+    yield f"| explain pass, the target's seconds / `memray run` to a file | {ratio} | ≤ 1 |"
     answers = []
     for _ in range(rounds):
         ours = execute([*_record_and_judge(), *work], folder)
@@ -197,29 +209,25 @@ def explain_against_memray(folder: Path, rounds: int, iterations: int) -> None:
         answers.append((theirs.after_work_seconds, ours.after_work_seconds))
     shown = median_ratio(answers)
     seconds = statistics.median(ours for _, ours in answers)
-    print(
+    yield (
         f"| from the target's end to the answer, `memray run` + `memray table --leaks` / leaklab "
         f"({seconds:.1f} s) | {shown} | ≥ 10 |"
     )
 
 
-def workloads_against_memray(folder: Path, rounds: int, work_seconds: float) -> None:
+def marks_against_memray(folder: Path, rounds: int) -> Iterator[str]:
     """Print what the explain pass costs where memray writes a file, by seconds and by CPU.
 
     A target's own CPU seconds say what it pays itself also where others use the machine.
     """
-    sizes = {name: round(units * work_seconds) for name, units in UNITS.items()}
-    cases = [(name, units, name.replace("_", " ")) for name, units in sizes.items()]
-    cases.append(("asyncio_service", DENSE_MARK_COUNT, f"a service of {DENSE_MARK_COUNT} marks"))
-    for name, units, label in cases:
-        work = script(name, units)
-        found = alternate(
-            [[*leaklab("--passes", "explain"), *work], [*MEMRAY.before, *work]], folder, rounds
-        )
-        for what, figure in (("seconds", "work_seconds"), ("CPU seconds", "work_cpu_seconds")):
-            ratio = median_ratio([(getattr(o, figure), getattr(m, figure)) for o, m in found])
-            row = f"{label}: explain pass, the target's {what} / `memray run` to a file"
-            print(f"| {row} | {ratio} | ≤ 1.10 |", flush=True)
+    work = script("asyncio_service", DENSE_MARK_COUNT)
+    found = alternate(
+        [[*leaklab("--passes", "explain"), *work], [*MEMRAY.before, *work]], folder, rounds
+    )
+    for what, figure in (("seconds", "work_seconds"), ("CPU seconds", "work_cpu_seconds")):
+        ratio = median_ratio([(getattr(o, figure), getattr(m, figure)) for o, m in found])
+        row = f"a service of {DENSE_MARK_COUNT} marks: explain pass, the target's {what}"
+        yield f"| {row} / `memray run` to a file | {ratio} | ≤ 1.10 |"
 
 
 def _record_and_judge() -> list[str]:
@@ -240,50 +248,7 @@ def _memray_and_table() -> list[str]:
     return ["sh", "-c", f"{run} && {table}", "sh"]
 
 
-def sampler_against_mprof(folder: Path, rounds: int) -> None:
-    """Print the CPU a sampler takes once it runs, per second of sampling."""
-    work = script("waiting", 8)
-    # With children, as leaklab watches the whole tree at any time.
-    mprof = [PYTHON, "-m", "mprof", "run", "-C", "-T", "0.01", "-o", "mprof.dat", PYTHON, *work]
-    ours = [*leaklab("--passes", "measure", "--interval", "0.01"), *work]
-    pairs = [(_cpu_share(mprof, folder), _cpu_share(ours, folder)) for _ in range(rounds)]
-    share = 100 * statistics.median(ours for _, ours in pairs)
-    print(
-        f"| sampler's CPU at 10 ms, `mprof run -C` / leaklab ({share:.1f} % of a core) "
-        f"| {median_ratio(pairs)} | ≥ 10 |",
-        flush=True,
-    )
-
-
-def _cpu_share(words: Sequence[str], folder: Path) -> float:
-    """Return the share of a core the command's own process takes once its target runs."""
-    environment = {**os.environ, "PYTHONPATH": str(WORKLOADS), "PYTHONWARNINGS": "ignore"}
-    with subprocess.Popen(
-        words,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        sampler = psutil.Process(process.pid)
-        while not any("waiting.py" in " ".join(child.cmdline()) for child in sampler.children()):
-            if process.poll() is not None:
-                raise SystemExit(f"no target was started: {' '.join(words)}")
-            time.sleep(0.05)
-        readings = []
-        for pause in (1.0, 5.0):
-            time.sleep(pause)
-            tasks = Path(f"/proc/{process.pid}/task").glob("*/schedstat")
-            nanoseconds = sum(int(task.read_text().split()[0]) for task in tasks)
-            readings.append((time.monotonic(), nanoseconds / 1e9))
-    if process.returncode:
-        raise SystemExit(f"failed with {process.returncode}: {' '.join(words)}")
-    (first, cpu_first), (last, cpu_last) = readings
-    return (cpu_last - cpu_first) / (last - first)
-
-
-def measure_against_bare(folder: Path, rounds: int) -> None:
+def measure_against_bare(folder: Path, rounds: int) -> Iterator[str]:
     """Print what the measure pass costs a computing target: sampled only, and with marks."""
     ours = leaklab("--passes", "measure", "--interval", "0.01")
     for iterations, marked, label in (
@@ -293,45 +258,48 @@ def measure_against_bare(folder: Path, rounds: int) -> None:
         work = script("computing", iterations, marked)
         found = alternate([[*ours, *work], [PYTHON, *work]], folder, rounds)
         ratio = median_ratio([(one.work_seconds, bare.work_seconds) for one, bare in found])
-        print(f"| {label}, the target's seconds / bare | {ratio} | ≤ 1.02 |", flush=True)
+        yield f"| {label}, the target's seconds / bare | {ratio} | ≤ 1.02 |"
 
 
-def workload_table(folder: Path, rounds: int, work_seconds: float) -> None:
-    """Print the overhead of every pass and option on three real workloads."""
-    rows: dict[str, list[str]] = {tool.label: [] for tool in TOOLS}
+def workload_table(
+    folder: Path, rounds: int, work_seconds: float, tools: Sequence[Tool]
+) -> Iterator[str]:
+    """Tell the overhead of passes, options and other tools on three real workloads."""
+    rows: dict[str, list[str]] = {tool.label: [] for tool in tools}
     for name in UNITS:
-        for label, cell in workload_cells(name, work_seconds, folder, rounds).items():
+        for label, cell in workload_cells(name, work_seconds, folder, rounds, tools).items():
             rows[label].append(cell)
-    print(f"\n| the work's seconds / bare | {' | '.join(UNITS)} |".replace("_", " "))
-    print(f"|---|{'---|' * len(UNITS)}")
+    yield f"| the work's seconds / bare | {' | '.join(UNITS)} |".replace("_", " ")
+    yield f"|---|{'---|' * len(UNITS)}"
     for label, cells in rows.items():
-        print(f"| {label} | {' | '.join(cells)} |", flush=True)
+        yield f"| {label} | {' | '.join(cells)} |"
 
 
-def workload_cells(name: str, work_seconds: float, folder: Path, rounds: int) -> dict[str, str]:
+def workload_cells(
+    name: str, work_seconds: float, folder: Path, rounds: int, tools: Sequence[Tool]
+) -> dict[str, str]:
     """Return the ratio of every tool on one workload, or why there is none."""
-    units = round(UNITS[name] * work_seconds)
     # Fills caches. The tools need no such run: their start-up is not counted.
     execute([*BARE.before, *script(name, WARM_UP_UNITS)], folder)
     failures: dict[str, str] = {}
-    pairs: dict[str, list[tuple[float, float]]] = {tool.label: [] for tool in TOOLS}
-    spent_seconds = dict.fromkeys(pairs, 0.0)
+    pairs: dict[str, list[tuple[float, float]]] = {tool.label: [] for tool in tools}
     for _ in range(rounds):
+        units = round(UNITS[name] * work_seconds)
         bare = execute([*BARE.before, *script(name, units)], folder)
-        for tool in TOOLS:
-            # One more takes as long as those before did on average.
-            count = len(pairs[tool.label])
-            needed_seconds = spent_seconds[tool.label] * (count + 1) / max(1, count)
-            if tool.label in failures or needed_seconds > CELL_SHARE * work_seconds:
+        for tool in tools:
+            if tool.needs is not None and find_spec(tool.needs) is None:
+                failures[tool.label] = f"none ({tool.needs} is not installed)"
+            if tool.label in failures:
                 continue
+            words = [*tool.before, *script(name, round(units * tool.part))]
             try:
-                words = [*tool.before, *script(name, units)]
                 figures = attempt(words, folder, RUN_LIMIT_SHARE * work_seconds)
             except FailedError as failure:
                 failures[tool.label] = f"none ({str(failure)[:100].replace('|', '/')})"
                 continue
-            pairs[tool.label].append((figures.work_seconds, bare.work_seconds))
-            spent_seconds[tool.label] += figures.wall_seconds
+            pairs[tool.label].append((figures.work_seconds, tool.part * bare.work_seconds))
+            now = _cell(pairs[tool.label])
+            print(f"{name}, {tool.label}: {now}", file=sys.stderr, flush=True)
     return {label: failures.get(label) or _cell(found) for label, found in pairs.items()}
 
 
@@ -339,30 +307,90 @@ def _cell(pairs: Sequence[tuple[float, float]]) -> str:
     return median_ratio(pairs) if len(pairs) > 1 else f"{pairs[0][0] / pairs[0][1]:.2f}"
 
 
+HEAD = ("| comparison | median ratio (range) | goal |", "|---|---|---|")
+
+
+def parts(
+    arguments: argparse.Namespace,
+) -> dict[str, tuple[float, Callable[[Path], Iterator[str]]]]:
+    """Return each part by its name: expected minutes on two quiet cores, and what tells it."""
+    import overhead_curves
+
+    rounds, seconds = arguments.rounds, arguments.seconds
+    iterations = arguments.iterations
+
+    def with_head(rows: Callable[[Path, int], Iterator[str]]) -> Callable[[Path], Iterator[str]]:
+        return lambda folder: itertools.chain(HEAD, rows(folder, rounds))
+
+    def workloads(tools: Sequence[Tool]) -> Callable[[Path], Iterator[str]]:
+        return lambda folder: workload_table(folder, rounds, seconds, tools)
+
+    found = {
+        "allocations": (
+            (0.5 + 0.9 * rounds) * iterations / 20_000,
+            with_head(lambda folder, _: explain_against_memray(folder, rounds, iterations)),
+        ),
+        "service": (0.4 * (rounds + 1), with_head(marks_against_memray)),
+        "sampler": (0.35 * rounds, with_head(overhead_curves.sampler_against_mprof)),
+        "measure": (0.5 * (rounds + 1), with_head(measure_against_bare)),
+        "workloads": (0.7 * rounds * seconds, workloads(TOOLS)),
+        "options": (0.9 * rounds * seconds, workloads(MORE_TOOLS)),
+    }
+    minutes = {"profile": 2.5, "marks": 1.6, "threads": 1.0, "blocks": 3.0}
+    for name, rows in overhead_curves.PARTS.items():
+        tell = functools.partial(rows, rounds=rounds, work_seconds=seconds)
+        found[name] = (minutes[name], tell)
+    return found
+
+
+def write_part(path: Path, name: str, rows: Sequence[str]) -> None:
+    """Put the table of one part into the text, in place of what stood there."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    text = path.read_text()
+    day = time.strftime("%Y-%m-%d")
+    load = os.getloadavg()[1]
+    block = "\n".join([begin, f"{name}, {day}, load {load:.1f}:", "", *rows, end])
+    if begin in text:
+        head, _, rest = text.partition(begin)
+        text = head + block + rest.partition(end)[2]
+    else:
+        text = f"{text.rstrip()}\n\n{block}\n"
+    path.write_text(text)
+
+
 def main() -> None:
-    """Run the comparisons and print their tables."""
+    """Run the comparisons, print their tables and write them into the text."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
         "--iterations", type=int, default=20_000, help="of the allocation-heavy work"
     )
     parser.add_argument(
         "--seconds", type=float, default=WORK_SECONDS, help="of the workloads' work, bare"
     )
-    parser.add_argument("--only", choices=("ratios", "memray", "workloads"))
+    parser.add_argument("--part", action="append", help="one part only (repeatable)")
+    parser.add_argument("--write", type=Path, help="text that has the tables, such as overhead.md")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="leaklab-bench-") as name:
-        folder = Path(name)
-        if arguments.only != "workloads":
-            print("| comparison | median ratio (range) | goal |\n|---|---|---|", flush=True)
-        if arguments.only in (None, "memray"):
-            workloads_against_memray(folder, arguments.rounds, arguments.seconds)
-        if arguments.only in (None, "ratios"):
-            explain_against_memray(folder, arguments.rounds, arguments.iterations)
-            sampler_against_mprof(folder, arguments.rounds)
-            measure_against_bare(folder, arguments.rounds)
-        if arguments.only in (None, "workloads"):
-            workload_table(folder, arguments.rounds, arguments.seconds)
+    known = parts(arguments)
+    unknown = set(arguments.part or ()) - set(known)
+    if unknown:
+        parser.error(f"unknown part: {', '.join(sorted(unknown))}; allowed: {', '.join(known)}")
+    chosen = {name: known[name] for name in arguments.part or known}
+    for name, (minutes, _) in chosen.items():
+        print(f"{name}: about {minutes:.1f} minutes on a quiet machine", flush=True)
+    if find_spec("scalene") is None:
+        print("Scalene is not installed: left out; `make bench` installs it", flush=True)
+    for name, (_, tell) in chosen.items():
+        begun = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="leaklab-bench-") as folder:
+            rows = []
+            print()
+            for row in tell(Path(folder)):
+                rows.append(row)
+                print(row, flush=True)
+        print(f"\n{name}: {(time.monotonic() - begun) / 60:.1f} minutes", flush=True)
+        if arguments.write is not None:
+            write_part(arguments.write, name, rows)
 
 
 if __name__ == "__main__":

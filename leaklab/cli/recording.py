@@ -148,6 +148,13 @@ def _add_limits(limits: argparse._ArgumentGroup) -> None:
         metavar="DURATION",
         help="in the graph pass: once growth is seen, trace the heap for so long",
     )
+    limits.add_argument(
+        "--trace-share",
+        type=share,
+        metavar="SHARE",
+        help="in the explain pass, trace the heap for this share of the time only, such as 10%%: "
+        "cheaper; growth by line is estimated",
+    )
 
 
 def add_horizon_option(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
@@ -216,6 +223,7 @@ def recording_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "keep_capture": arguments.keep_capture or None,
         "until_decided": arguments.until_decided or None,
         "traced_window_seconds": arguments.traced_window,
+        "trace_share": arguments.trace_share,
         "horizon_seconds": arguments.horizon,
     }
     return {key: value for key, value in given.items() if value is not None}

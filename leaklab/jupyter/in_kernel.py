@@ -38,6 +38,7 @@ CHILD_ONLY = {
     "mark_on": "--mark-on",
     "drive": "--drive",
     "until_decided": "--until-decided",
+    "trace_share": "--trace-share",
 }
 
 

@@ -32,7 +32,7 @@ RESULT_NAME = "leaklab_run"
 PASSES = ("measure", "explain", "graph", "trim", "mmap")
 OPTIONS = (
     "--child", "--drive", "--duration", "--fresh", "--limit-memory", "--mark-on", "--name",
-    "--passes", "--python", "--quiet", "--store", "--until-decided", "--variant",
+    "--passes", "--python", "--quiet", "--store", "--trace-share", "--until-decided", "--variant",
 )  # fmt: skip
 
 
@@ -56,6 +56,7 @@ class LeaklabMagics(Magics):
     @argument("--store", help="folder or URL the run is stored in (default: $LEAKLAB_STORE)")
     @argument("--mark-on", action="append", help="what ends a unit of work: http, task, call:M:F")
     @argument("--drive", help="command, or Python file with drive(), that puts load on the target")
+    @argument("--trace-share", help="trace the heap for this share of the time only: 10%%")
     @argument("--until-decided", action="store_true", help="stop when the verdict is decided")
     @argument("--fresh", action="store_true", help="record again what is already recorded")
     @argument("--quiet", action="store_true", help="show nothing, only bind the run")
@@ -116,7 +117,7 @@ class LeaklabMagics(Magics):
         self, line: str, cell: str | None
     ) -> tuple[argparse.Namespace, list[str], dict[str, Any]]:
         """Return the magic's own arguments, the command after them, and options to record with."""
-        from leaklab.quantities import duration_seconds, names, size_bytes
+        from leaklab.quantities import duration_seconds, names, share, size_bytes
 
         assert self.shell is not None  # IPython calls a registered magic only
         self.shell.user_ns.pop(RESULT_NAME, None)  # an earlier run is not this one's
@@ -132,6 +133,7 @@ class LeaklabMagics(Magics):
             "store": arguments.store,
             "mark_on": arguments.mark_on,
             "drive": arguments.drive,
+            "trace_share": _read(share, arguments.trace_share),
             "until_decided": arguments.until_decided or None,
             "fresh": arguments.fresh,
         }

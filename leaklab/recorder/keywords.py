@@ -43,6 +43,7 @@ class RecordKeywords(TypedDict, total=False):
     stdin: str
     until_decided: bool
     traced_window_seconds: float | None
+    trace_share: float | None
     horizon_seconds: float | None
     expected_mark_count: int | None
     cells: Mapping[str, Sequence[str]]

@@ -83,6 +83,9 @@ class RecordOptions:
     traced_window_seconds:
         In the graph pass: once growth is seen, trace the heap for so long, for the lines that
         allocate. Allocations from before are not seen.
+    trace_share:
+        In the explain pass the heap is traced for this share of the time only, in windows at random
+        places: growth by site is estimated, and the verdict rests on exact counters.
     horizon_seconds:
         How long the program is to run: what counts as bounded must be so for as long.
     expected_mark_count:
@@ -132,6 +135,7 @@ class RecordOptions:
     stdin: str = "null"
     until_decided: bool = False
     traced_window_seconds: float | None = None
+    trace_share: float | None = None
     horizon_seconds: float | None = None
     expected_mark_count: int | None = None
     cells: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -171,6 +175,7 @@ class RecordOptions:
                 f"a traced window without the graph pass: passes {', '.join(self.passes)}; "
                 "add graph, or use the explain pass, which traces from the start"
             )
+        self._check_trace_share()
         if self.looks and "://" in (self.store or ""):
             raise UsageError(
                 f"a run in a remote store cannot be looked at: {self.store}; "
@@ -206,6 +211,29 @@ class RecordOptions:
     def attaches(self) -> bool:
         """Whether the probe has to be brought into a running process that does not connect."""
         return self.channel is None and bool({"explain", "graph"} & set(self.passes))
+
+    def _check_trace_share(self) -> None:
+        if self.trace_share is None:
+            return
+        if not 0 < self.trace_share < 1:
+            raise UsageError(
+                f"trace share out of range: {self.trace_share:g}; allowed: above 0, below 1 "
+                "(without it, all is traced)"
+            )
+        conflicts = {
+            f"no explain pass: passes {', '.join(self.passes)}": "explain" not in self.passes,
+            f"a running process: pid {self.pid}": self.pid is not None,
+            "a cell or process that connects by itself": self.channel is not None,
+            "keep_capture, one file of the whole run": self.keep_capture,
+            "until_decided, which looks at the heap": self.until_decided,
+            "a traced window": self.traced_window_seconds is not None,
+        }
+        for what, present in conflicts.items():
+            if present:
+                raise UsageError(
+                    f"a share of tracing and {what}; a command of its own, traced for a share of "
+                    "its explain pass, is allowed"
+                )
 
     def _check_choices(self) -> None:
         if not self.passes:

@@ -207,6 +207,7 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
             "mark_share": options.mark_share,
             "collect_share": options.collect_share,
             "snapshot_share": options.snapshot_share,
+            "trace_share": options.trace_share,
         },
         "fingerprint": options.fingerprint,
         "horizon_seconds": options.horizon_seconds,

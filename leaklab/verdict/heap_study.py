@@ -17,6 +17,7 @@ from leaklab.verdict.growth import BIN_COUNT, Growth, estimate, floors, last_reg
 from leaklab.verdict.heap_material import SITE_MATERIAL_BYTES, material_bytes, settled_bytes
 from leaklab.verdict.known import known_growers, known_of_stacks
 from leaklab.verdict.readers import LIMITS, read
+from leaklab.verdict.sampled import by_windows, counted, window_count
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,6 +81,8 @@ class HeapStudy:
     moved: bytes that other sites gave back in the last half of the run, one object at a time, as
     when theirs are replaced by those of the growing sites. missing_x: marks of the
     work's end that no snapshot covers, where they are too many to judge; else 0.
+    window_count: of the windows it was traced in, None where it was traced all the time; counters:
+    what the process itself counted then, None without.
     """
 
     role: str
@@ -92,6 +95,8 @@ class HeapStudy:
     total_evidence: Evidence
     moved: float
     missing_x: float
+    window_count: int | None = None
+    counters: tuple[Growth, Evidence] | None = None
 
     @property
     def leaking(self) -> tuple[SiteGrowth, ...]:
@@ -116,7 +121,7 @@ class HeapStudy:
         Free lists and replaced objects move bytes from line to line; the sum stands still.
         """
         rate = sum(entry.growth.rate for entry in found)
-        still = self.total_evidence.verdict == STOPPED
+        still = self.total_evidence.verdict == STOPPED and self.window_count is None
         return still and self.total.rate_high < EXCLUDED_SHARE * rate
 
 
@@ -169,8 +174,13 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
         _without_passing(timeline, entry, np.flatnonzero(of_stack == at), heap_bytes)
         for at, entry in zip(chosen, growing, strict=True)
     ]
+    windows = window_count(data, role)
+    counters = None if windows is None else counted(data, role)
+    if windows is not None:
+        whole = counters[1] if counters is not None else None
+        growing = [by_windows(one, timeline.x, whole, SITE_MATERIAL_BYTES) for one in growing]
     growing.sort(key=_telling)
-    whole, whole_evidence = _weighed(timeline, total, heap_bytes)
+    of_all, of_all_evidence = _weighed(timeline, total, heap_bytes)
     return HeapStudy(
         role=role,
         timeline=timeline,
@@ -178,10 +188,13 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
         known=known,
         baseline=baseline,
         growing=tuple(growing),
-        total=whole,
-        total_evidence=whole_evidence,
-        moved=_moved(timeline, of_stack, gain),
-        missing_x=_missing(data, role, timeline),
+        total=of_all,
+        total_evidence=of_all_evidence,
+        # What replaces is not seen to go, and the end is extrapolated to, in windows.
+        moved=_moved(timeline, of_stack, gain) if windows is None else 0.0,
+        missing_x=_missing(data, role, timeline) if windows is None else 0.0,
+        window_count=windows,
+        counters=counters,
     )
 
 

@@ -29,6 +29,7 @@ from leaklab.verdict.resources import (
     reason,
     verdict_of,
 )
+from leaklab.verdict.sampled import judge_sampled
 from leaklab.verdict.suspects import describe, suspects_table
 
 if TYPE_CHECKING:
@@ -94,7 +95,11 @@ def judge(data: RunData) -> Verdict:
         if (study := study_heap(data, role=role)) is not None
     }
     marked = any(entry.get("mark_count") for entry in data.meta.get("processes", ()))
-    heaps = {role: judge_heap(study) for role, study in studies.items()}
+    heaps = {
+        role: judge_heap(study) if study.window_count is None else judge_sampled(study)
+        for role, study in studies.items()
+    }
+    exact = {role for role, study in studies.items() if study.window_count is None}
     resources: list[ResourceVerdict] = []
     for name in names:
         if name == HEAP:
@@ -109,7 +114,7 @@ def judge(data: RunData) -> Verdict:
             if not len(series) or _never_there(name, series):
                 continue
             entry = judge_long(series)
-            if name == "rss_bytes" and role in heaps:
+            if name == "rss_bytes" and role in exact:
                 entry = reconcile(entry, series, heaps[role], studies[role], data)
             if role != "main" and entry.unit == "second":
                 entry = _of_helper(entry, series, marked)
@@ -121,7 +126,7 @@ def judge(data: RunData) -> Verdict:
             resources.append(deciding(data.meta, entry, series))
     resources = [
         _settled_by_resident(entry, studies[entry.role], resources, data)
-        if entry.name == HEAP
+        if entry.name == HEAP and entry.role in exact
         else entry
         for entry in resources
     ]

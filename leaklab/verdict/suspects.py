@@ -145,9 +145,20 @@ def _row(study: HeapStudy, entry: SiteGrowth) -> dict[str, Any]:
         "evidence": entry.evidence.verdict,
         "fingerprint": site_fingerprint(sites, stack, entry.site),
         "known": f"{known.name}: {known.reason}" if known else None,
-        "note": free_list_note(entry),
+        "note": _note(study, entry),
         "retained_by": [],
     }
+
+
+def _note(study: HeapStudy, entry: SiteGrowth) -> str | None:
+    recycled = free_list_note(entry)
+    if study.window_count is None:
+        return recycled
+    sampled = (
+        f"sampled: estimated from {study.window_count} windows of tracing; what is freed outside "
+        "of them is not seen"
+    )
+    return sampled if recycled is None else f"{sampled}; {recycled}"
 
 
 # Sizes of objects that CPython keeps in free lists, with their collector header (3.9-3.14).

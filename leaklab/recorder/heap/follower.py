@@ -79,8 +79,11 @@ class Follower(Generic[Owner]):
         """Have the reader follow a new stream."""
         self._ask(lambda: self._attempt(owner, stream, stream.begin))
 
-    def take(self, owner: Owner, looks: Looks, place: Place) -> None:
-        """Have the heap looked at at a place, if that is due when the reader comes to it."""
+    def take(self, owner: Owner, looks: Looks | None, place: Place) -> None:
+        """Have the heap looked at at a place, if that is due when the reader comes to it.
+
+        Without ``looks`` it is looked at whatever it costs.
+        """
         self._ask(
             lambda: self._attempt(
                 owner, place.stream, lambda: self._take(owner, looks, place), place
@@ -146,11 +149,13 @@ class Follower(Generic[Owner]):
             self._lost.add(stream)
             self.results.append(Followed(owner, stream, place, problem=str(problem)))
 
-    def _take(self, owner: Owner, looks: Looks, place: Place) -> None:
+    def _take(self, owner: Owner, looks: Looks | None, place: Place) -> None:
         stream = place.stream
         stream.reach(place.offset)
-        pacing = looks.idle_walks if place.mark is None else looks.walks
-        if not pacing.due(place.now, place.x, place.expected_x):
+        pacing = None
+        if looks is not None:
+            pacing = looks.idle_walks if place.mark is None else looks.walks
+        if pacing is not None and not pacing.due(place.now, place.x, place.expected_x):
             stream.go_on(place.offset)
             return
         stream.take(place.barrier_number, _SNAPSHOT_SECONDS)
@@ -160,5 +165,6 @@ class Follower(Generic[Owner]):
         if place.barrier_number is not None and not found.exact and not stream.active:
             raise LeaklabError("its stream has ended: the target has closed it")
         cost_seconds = found.cost_seconds + time.monotonic() - begun
-        pacing.spent(cost_seconds, place.x, place.now)
+        if pacing is not None:
+            pacing.spent(cost_seconds, place.x, place.now)
         self.results.append(Followed(owner, stream, place, found))

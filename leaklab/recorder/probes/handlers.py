@@ -13,6 +13,7 @@ from typing import Any
 
 from leaklab.recorder.graph import GraphDumps
 from leaklab.recorder.heap.stacks import StackTable
+from leaklab.recorder.heap.windows import Windows
 from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.probes.origins import OriginLog
 from leaklab.recorder.probes.tracing import (
@@ -129,6 +130,10 @@ class ProbeHandlers(TracedHeaps):
         if self._origins is not None:
             self._origins.begin(tracked)
         short = self._many_short(tracked.role)
+        share = self._options.trace_share
+        if trace and share is not None:
+            tracked.windows = tracked.windows or Windows(share, self._clock())
+            trace = False
         tracked.trace_later = trace and short
         tracked.ticks = self._ticks or tracked.trace_later
         tick_seconds = IDLE_SNAPSHOT_SECONDS if self.traces else GRAPH_TICK_SECONDS

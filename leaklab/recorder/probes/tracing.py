@@ -111,6 +111,8 @@ class TracedHeaps:
                 why = str(problem)
         if why is None:
             tracked.traced = True
+            if tracked.windows is not None:
+                tracked.windows.opened(self._clock())
             yield GO
             return
         if tracked.heap is not None:
@@ -145,6 +147,10 @@ class TracedHeaps:
             old = now - tracked.started_seconds >= SHORT_SECONDS
             tracked.trace_later = not (old or tracked.reported_mark_count)
             return GO if tracked.trace_later else TRACE
+        if tracked.windows is not None:
+            if tracked.windows.closes(now):
+                return UNTRACE if tracked.traced else GO
+            return TRACE if tracked.windows.opens(now) and not tracked.note else GO
         if end_seconds is None:
             return GO
         if now >= end_seconds:
@@ -171,6 +177,8 @@ class TracedHeaps:
             yield GO
             return
         held_seconds = time.monotonic() - begun
+        if tracked.windows is not None:
+            tracked.windows.looked(now, mark)
         last_word = self._last_word(tracked, now)
         yield last_word
         _spent(tracked, now, mark, held_seconds + collected_seconds)
@@ -209,7 +217,7 @@ class TracedHeaps:
             x, expected = float(mark), self._expected_mark_counts.get(tracked.role)
         self.follower.take(
             tracked,
-            tracked.looks,
+            None if tracked.windows is not None else tracked.looks,
             Place(
                 tracked.heap, place, barrier_number, mark, now, x, expected, quiescent, held_seconds
             ),
@@ -233,6 +241,8 @@ class TracedHeaps:
         """Return whether the heap of a process should be looked at now."""
         if tracked.heap is None or not tracked.traced or not tracked.heap.active:
             return False
+        if tracked.windows is not None:
+            return (at_mark or at_tick) and tracked.windows.snapshot_due(now)
         if tracked.window_end_seconds is not None and now >= tracked.window_end_seconds:
             return True
         if at_mark:
@@ -293,6 +303,11 @@ class TracedHeaps:
             one.owner.looks.keep_up()
 
     def _store_snapshot(self, tracked: Tracked, place: Place, found: HeapSnapshot) -> None:
+        if tracked.windows is not None:
+            estimated = tracked.windows.estimated(place, found)
+            if estimated is None:
+                return
+            found = estimated
         self.live_bytes = found.live_bytes
         snapshot = tracked.snapshot_count
         tracked.snapshot_count += 1

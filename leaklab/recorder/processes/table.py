@@ -12,6 +12,7 @@ from typing import Any
 
 from leaklab.recorder.channel import Connection
 from leaklab.recorder.heap.stream import HeapStream
+from leaklab.recorder.heap.windows import Windows
 from leaklab.recorder.processes.counts import RisingCounts
 from leaklab.recorder.processes.looks import Looks
 from leaklab.recorder.procfs import (
@@ -57,6 +58,8 @@ class Tracked:
     ticks: bool = False
     #: when the tracing for a while is to end; None where there is none
     window_end_seconds: float | None = None
+    #: where it is traced for a share of the time: when
+    windows: Windows | None = None
     python: str | None = None
     library: str | None = None
     executable: str | None = None
@@ -142,7 +145,8 @@ class Tracked:
             "ended_seconds": self.ended_seconds,
             "work_ended_seconds": self.work_ended_seconds,
             "exit_status": status if status is not None and status >= 0 else None,
-            "traced": self.traced,
+            "traced": self.traced or bool(self.windows and self.windows.done),
+            "sampling": self.windows and self.windows.row(),
             "looks": self.looks.row(),
             "rising": self.counts.rising,
             "note": self.note,
