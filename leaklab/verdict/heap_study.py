@@ -178,7 +178,7 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
     counters = None if windows is None else counted(data, role)
     if windows is not None:
         whole = counters[1] if counters is not None else None
-        growing = [by_windows(one, timeline.x, whole, SITE_MATERIAL_BYTES) for one in growing]
+        growing = [_by_windows(one, timeline.x, whole) for one in growing]
     growing.sort(key=_telling)
     of_all, of_all_evidence = _weighed(timeline, total, heap_bytes)
     return HeapStudy(
@@ -259,6 +259,11 @@ def _site_growth(
         evidence = Evidence(STOPPED, "known", evidence.rising, evidence.windows)
     begin = len(live) - len(growth.y)
     return SiteGrowth(site, known, growth, evidence, live, float(count[-1] - count[begin]))
+
+
+def _by_windows(entry: SiteGrowth, x: Floats, whole: Evidence | None) -> SiteGrowth:
+    growth, evidence = by_windows(entry.growth, entry.live, x, whole, SITE_MATERIAL_BYTES)
+    return replace(entry, growth=growth, evidence=evidence)
 
 
 def _without_passing(

@@ -14,7 +14,7 @@ import pandas as pd
 
 from leaklab.analysis.long_series import long_series
 from leaklab.analysis.series import HEAP, resource_names, resource_series, roles, untraced_pass
-from leaklab.present.formatting import place_text, rate_text, span_text
+from leaklab.present.formatting import interval_text, place_text, rate_text, span_text
 from leaklab.verdict import failures
 from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
 from leaklab.verdict.growth import estimate
@@ -29,7 +29,6 @@ from leaklab.verdict.resources import (
     reason,
     verdict_of,
 )
-from leaklab.verdict.sampled import judge_sampled
 from leaklab.verdict.suspects import describe, suspects_table
 
 if TYPE_CHECKING:
@@ -221,6 +220,29 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
     else:
         why = reason(HEAP, growth, evidence)
     return _with_curve(verdict_of(HEAP, study.role, growth, evidence, why), study)
+
+
+def judge_sampled(study: HeapStudy) -> ResourceVerdict:
+    """The verdict on a heap that was traced in windows: by the counters, with the site they saw."""
+    windows = f"traced in {study.window_count} windows"
+    if study.counters is None:
+        evidence = Evidence(UNDECIDED, "few")
+        why = f"was {windows}, and no counter at marks tells whether it grows: listed, not judged"
+        entry = verdict_of(HEAP, study.role, study.total, evidence, why)
+        return replace(entry, decides=False)
+    growth, evidence = study.counters
+    why = f"{reason(HEAP, growth, evidence)} (by its own counters)"
+    if evidence.verdict == GROWS and study.growing:
+        first = study.growing[0]
+        place = place_text(describe(study.sites, int(study.sites.frame[first.site])))
+        unit = study.timeline.unit
+        rate = rate_text(HEAP, first.growth.rate, unit)
+        low, high = first.growth.rate_low, first.growth.rate_high
+        how = f"95 %: {interval_text(HEAP, low, high, unit)}" if np.isfinite(low) else "too few"
+        why += f"; {windows}, most of it at {place}, about {rate} ({how})"
+    else:
+        why += f"; {windows}"
+    return verdict_of(HEAP, study.role, growth, evidence, why)
 
 
 def _settled_by_resident(

@@ -13,19 +13,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leaklab.analysis.series import HEAP, processes_of, resource_series
-from leaklab.present.formatting import interval_text, place_text, rate_text
+from leaklab.analysis.series import processes_of, resource_series
 from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
 from leaklab.verdict.growth import T_QUANTILES, Growth, estimate
 from leaklab.verdict.heap_material import material_bytes
 from leaklab.verdict.readers import LIMITS, read
-from leaklab.verdict.resources import ResourceVerdict, reason, verdict_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from leaklab.store import RunData
-    from leaklab.verdict.heap_study import HeapStudy, SiteGrowth
 
     Floats = NDArray[np.float64]
 
@@ -61,12 +58,14 @@ def counted(data: RunData, role: str) -> tuple[Growth, Evidence] | None:
     return read(growth, material=material, whole_gain=gain, limits=EXACT)
 
 
-def by_windows(entry: SiteGrowth, x: Floats, whole: Evidence | None, material: float) -> SiteGrowth:
-    """The site with rate and interval from how its growth differs between windows.
+def by_windows(
+    growth: Growth, live: Floats, x: Floats, whole: Evidence | None, material: float
+) -> tuple[Growth, Evidence]:
+    """Growth of a site (``live`` bytes at x) with the interval of how it differs between windows.
 
     It grows where the interval says so and the counters do; where these stand still, it replaces.
     """
-    gains, steps = np.diff(entry.live), np.diff(x)
+    gains, steps = np.diff(live), np.diff(x)
     span, count = float(steps.sum()), len(gains)
     rate = float(gains.sum()) / span if span > 0 else float("nan")
     error = float("inf")
@@ -74,48 +73,17 @@ def by_windows(entry: SiteGrowth, x: Floats, whole: Evidence | None, material: f
         left = gains - rate * steps
         error = float(np.sqrt(count / (count - 1) * (left @ left))) / span
     margin = T_QUANTILES[min(max(count - 1, 2), max(T_QUANTILES))] * error
-    sure = rate - margin > 0 and entry.live[-1] - entry.live[0] >= material
+    sure = rate - margin > 0 and live[-1] - live[0] >= material
     verdict, code = UNDECIDED, "few"
     if whole is not None and whole.verdict == STOPPED:
         verdict, code = STOPPED, "settled"
     elif whole is not None and whole.verdict == GROWS and sure:
         verdict, code = GROWS, "noisy"
-    growth = replace(
-        entry.growth,
+    measured = replace(
+        growth,
         rate=rate,
         rate_low=rate - margin,
         rate_high=rate + margin,
         statistic=rate / error if error > 0 else float("inf"),
     )
-    return replace(entry, growth=growth, evidence=Evidence(verdict, code))
-
-
-def judge_sampled(study: HeapStudy) -> ResourceVerdict:
-    """The verdict on a heap that was traced in windows: by the counters, with the site they saw."""
-    windows = f"traced in {study.window_count} windows"
-    if study.counters is None:
-        evidence = Evidence(UNDECIDED, "few")
-        why = f"was {windows}, and no counter at marks tells whether it grows: listed, not judged"
-        entry = verdict_of(HEAP, study.role, study.total, evidence, why)
-        return replace(entry, decides=False)
-    growth, evidence = study.counters
-    why = f"{reason(HEAP, growth, evidence)} (by its own counters)"
-    if evidence.verdict == GROWS and study.growing:
-        first = study.growing[0]
-        row = int(study.sites.frame[first.site])
-        unit = study.timeline.unit
-        rate = rate_text(HEAP, first.growth.rate, unit)
-        low, high = first.growth.rate_low, first.growth.rate_high
-        how = f"95 %: {interval_text(HEAP, low, high, unit)}" if np.isfinite(low) else "too few"
-        why += f"; {windows}, most of it at {_place(study, row)}, about {rate} ({how})"
-    else:
-        why += f"; {windows}"
-    return verdict_of(HEAP, study.role, growth, evidence, why)
-
-
-def _place(study: HeapStudy, row: int) -> str:
-    if row < 0:
-        return place_text({"function": "(no Python frame)", "file": "", "line": 0})
-    frames = study.sites.frames
-    names = ("function", "file", "line")
-    return place_text({name: frames[name].iat[row] for name in names})
+    return measured, Evidence(verdict, code)
