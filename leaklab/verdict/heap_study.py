@@ -17,7 +17,7 @@ from leaklab.verdict.growth import BIN_COUNT, Growth, estimate, floors, last_reg
 from leaklab.verdict.heap_material import SITE_MATERIAL_BYTES, material_bytes, settled_bytes
 from leaklab.verdict.known import known_growers, known_of_stacks
 from leaklab.verdict.readers import LIMITS, read
-from leaklab.verdict.sampled import by_windows, counted, window_count
+from leaklab.verdict.sampled import Counted, by_windows, counted, window_count
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,7 +96,7 @@ class HeapStudy:
     moved: float
     missing_x: float
     window_count: int | None = None
-    counters: tuple[Growth, Evidence] | None = None
+    counters: Counted | None = None
 
     @property
     def leaking(self) -> tuple[SiteGrowth, ...]:
@@ -177,8 +177,7 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
     windows = window_count(data, role)
     counters = None if windows is None else counted(data, role)
     if windows is not None:
-        whole = counters[1] if counters is not None else None
-        growing = [_by_windows(one, timeline.x, whole) for one in growing]
+        growing = [_by_windows(one, timeline.x, counters) for one in growing]
     growing.sort(key=_telling)
     of_all, of_all_evidence = _weighed(timeline, total, heap_bytes)
     return HeapStudy(
@@ -261,7 +260,7 @@ def _site_growth(
     return SiteGrowth(site, known, growth, evidence, live, float(count[-1] - count[begin]))
 
 
-def _by_windows(entry: SiteGrowth, x: Floats, whole: Evidence | None) -> SiteGrowth:
+def _by_windows(entry: SiteGrowth, x: Floats, whole: Counted | None) -> SiteGrowth:
     growth, evidence = by_windows(entry.growth, entry.live, x, whole, SITE_MATERIAL_BYTES)
     return replace(entry, growth=growth, evidence=evidence)
 

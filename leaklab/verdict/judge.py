@@ -230,7 +230,7 @@ def judge_sampled(study: HeapStudy) -> ResourceVerdict:
         why = f"was {windows}, and no counter at marks tells whether it grows: listed, not judged"
         entry = verdict_of(HEAP, study.role, study.total, evidence, why)
         return replace(entry, decides=False)
-    growth, evidence = study.counters
+    growth, evidence = study.counters.growth, study.counters.evidence
     why = f"{reason(HEAP, growth, evidence)} (by its own counters)"
     if evidence.verdict == GROWS and study.growing:
         first = study.growing[0]

@@ -8,7 +8,7 @@ use, and the blocks of the interpreter's own allocator.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # The counters are exact: growth is told as soon as it matters.
 EXACT = replace(LIMITS, rise=1.0)
 # CPython's small blocks are of 16 to 512 bytes; most are of 32 to 96.
-BLOCK_BYTES = 64.0
+BLOCK_BYTES, LARGEST_BLOCK_BYTES = 64.0, 512.0
 # Between so many windows growth by site differs little enough for an interval to be told.
 FEWEST_WINDOWS = 4
 
@@ -41,8 +41,21 @@ def window_count(data: RunData, role: str) -> int | None:
     return sum(found) if found else None
 
 
-def counted(data: RunData, role: str) -> tuple[Growth, Evidence] | None:
-    """Growth of what the process counts as in use, in bytes; None where nothing was counted."""
+@dataclass(frozen=True)
+class Counted:
+    """What the counters of a process say of its heap.
+
+    growth, evidence: of the bytes in use, small blocks at their usual size. most_rate: bytes per
+    unit that it grew by at most, each small block as large as they come.
+    """
+
+    growth: Growth
+    evidence: Evidence
+    most_rate: float
+
+
+def counted(data: RunData, role: str) -> Counted | None:
+    """Return what a process itself counted as in use; None where nothing was counted."""
     used = resource_series(data, "malloc_used_bytes", role=role)
     blocks = resource_series(data, "allocated_blocks_count", role=role)
     if used.attrs["unit"] != "iteration" or blocks.attrs["unit"] != "iteration":
@@ -51,19 +64,23 @@ def counted(data: RunData, role: str) -> tuple[Growth, Evidence] | None:
     if len(both) < MINIMUM_POINTS:
         return None
     x = both["x"].to_numpy(np.float64)
-    total = both["value"].to_numpy(np.float64) + BLOCK_BYTES * both["value_blocks"].to_numpy()
+    large, small = (both[name].to_numpy(np.float64) for name in ("value", "value_blocks"))
+    total = large + BLOCK_BYTES * small
     growth = estimate(x, total, unit="iteration")
-    gain = float(total[-1] - total[0])
     material = material_bytes(growth, float(total[len(total) // 2 :].min()))
-    return read(growth, material=material, whole_gain=gain, limits=EXACT)
+    gain = float(total[-1] - total[0])
+    read_growth, evidence = read(growth, material=material, whole_gain=gain, limits=EXACT)
+    most = estimate(x, large + LARGEST_BLOCK_BYTES * small, unit="iteration")
+    return Counted(read_growth, evidence, most.rate_high)
 
 
 def by_windows(
-    growth: Growth, live: Floats, x: Floats, whole: Evidence | None, material: float
+    growth: Growth, live: Floats, x: Floats, whole: Counted | None, material: float
 ) -> tuple[Growth, Evidence]:
     """Growth of a site (``live`` bytes at x) with the interval of how it differs between windows.
 
-    It grows where the interval says so and the counters do; where these stand still, it replaces.
+    It grows where the interval says so and the counters do; where these stand still, or grow by
+    less than it seems to, it replaces.
     """
     gains, steps = np.diff(live), np.diff(x)
     span, count = float(steps.sum()), len(gains)
@@ -75,9 +92,9 @@ def by_windows(
     margin = T_QUANTILES[min(max(count - 1, 2), max(T_QUANTILES))] * error
     sure = rate - margin > 0 and live[-1] - live[0] >= material
     verdict, code = UNDECIDED, "few"
-    if whole is not None and whole.verdict == STOPPED:
+    if whole is not None and (whole.evidence.verdict == STOPPED or rate - margin > whole.most_rate):
         verdict, code = STOPPED, "settled"
-    elif whole is not None and whole.verdict == GROWS and sure:
+    elif whole is not None and whole.evidence.verdict == GROWS and sure:
         verdict, code = GROWS, "noisy"
     measured = replace(
         growth,

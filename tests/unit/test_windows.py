@@ -54,9 +54,9 @@ def test_what_is_replaced_within_half_a_window_does_not_grow() -> None:
         assert grown.live_bytes == 10_000 * number
 
 
-def sampled(seen: s.Series, counted: s.Series, marks: bool = True) -> Verdict:
+def sampled(seen: s.Series, counted: s.Series, **more: s.Series) -> Verdict:
     data = s.run(
-        sites={"keep": seen},
+        sites={"keep": seen, **more},
         malloc_used_bytes=5e6 + counted,
         allocated_blocks_count=s.steady(200, 5e4),
     )
@@ -74,7 +74,7 @@ SEEN = np.cumsum([0.0, 30_000, 42_000, 35_000, 29_000, 38_000, 44_000, 31_000, 3
 
 
 def test_growth_is_told_by_the_counters_and_its_line_by_the_windows() -> None:
-    verdict = sampled(SEEN, s.leak(200, 2_000))
+    verdict = sampled(SEEN, s.leak(200, 40_000))
     assert verdict.verdict == "leak", verdict.reason
     assert "traced in 10 windows" in verdict.reason
     row = verdict.suspects.iloc[0]
@@ -90,8 +90,16 @@ def test_a_full_cache_looks_like_growth_to_the_windows_only() -> None:
     assert verdict.suspects.iloc[0]["evidence"] == "stopped"
 
 
+def test_what_seems_to_grow_by_more_than_the_whole_is_replaced() -> None:
+    verdict = sampled(SEEN, s.leak(200, 40_000), replace=4 * SEEN)
+    assert verdict.verdict == "leak", verdict.reason
+    found = verdict.suspects.set_index("function")["evidence"]
+    assert dict(found) == {"keep": "grows", "replace": "stopped"}
+    assert "most of it at keep" in verdict.reason
+
+
 def test_two_windows_tell_no_interval() -> None:
-    verdict = sampled(SEEN[:3], s.leak(200, 2_000))
+    verdict = sampled(SEEN[:3], s.leak(200, 40_000))
     assert verdict.verdict == "leak"
     assert verdict.suspects.iloc[0]["evidence"] == "undecided"
     assert np.isinf(pd.to_numeric(verdict.suspects.iloc[0]["rate_high"]))
