@@ -83,14 +83,15 @@ def _serve(arguments: argparse.Namespace) -> int:
     state = "complete"
     begun, due = time.monotonic(), time.monotonic()
     pause = threading.Event()
-    told = ""
+    told = False
     try:
         with Interruption() as interruption:
             while not interruption.count:
                 recorder.look(follower, follower.look())
                 if recorder.problem and not told:
-                    told = f"leaklab: {recorder.problem}; the metrics go on"
-                    print(told, file=sys.stderr, flush=True)
+                    told = True
+                    text = f"leaklab: {recorder.problem}; the metrics go on"
+                    print(text, file=sys.stderr, flush=True)
                 follower.judge()
                 over = arguments.duration is not None
                 if over and time.monotonic() - begun >= arguments.duration:

@@ -110,6 +110,7 @@ def look(dump: Path, walker: int, result: Path, held_seconds: float) -> None:
         dump.unlink(missing_ok=True)
     rows = _holders(tables["paths"], before.get("counts"))
     objects = tables["objects"]
+    largest = objects.head(HOLDER_COUNT)
     kept = {
         "counts": {row.pop("fingerprint"): [row["count"], row["retained_bytes"]] for row in rows},
         "bounds": tables["bounds"].to_dict("records"),
@@ -129,11 +130,7 @@ def look(dump: Path, walker: int, result: Path, held_seconds: float) -> None:
             "types": [
                 {"type": str(t), "count": int(c), "retained_bytes": int(r)}
                 for t, c, r in zip(
-                    *(
-                        objects.head(HOLDER_COUNT)[key]
-                        for key in ("type", "count", "retained_bytes")
-                    ),
-                    strict=True,
+                    largest["type"], largest["count"], largest["retained_bytes"], strict=True
                 )
             ],
         },

@@ -179,7 +179,7 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
     if windows is not None:
         growing = [_by_windows(one, timeline.x, counters) for one in growing]
     growing.sort(key=_telling)
-    of_all, of_all_evidence = _weighed(timeline, total, heap_bytes)
+    whole, whole_evidence = _weighed(timeline, total, heap_bytes)
     return HeapStudy(
         role=role,
         timeline=timeline,
@@ -187,8 +187,8 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
         known=known,
         baseline=baseline,
         growing=tuple(growing),
-        total=of_all,
-        total_evidence=of_all_evidence,
+        total=whole,
+        total_evidence=whole_evidence,
         # What replaces is not seen to go, and the end is extrapolated to, in windows.
         moved=_moved(timeline, of_stack, gain) if windows is None else 0.0,
         missing_x=_missing(data, role, timeline) if windows is None else 0.0,
@@ -261,7 +261,7 @@ def _site_growth(
 
 
 def _by_windows(entry: SiteGrowth, x: Floats, whole: Counted | None) -> SiteGrowth:
-    growth, evidence = by_windows(entry.growth, entry.live, x, whole, SITE_MATERIAL_BYTES)
+    growth, evidence = by_windows(entry.growth, entry.live, x, whole)
     return replace(entry, growth=growth, evidence=evidence)
 
 

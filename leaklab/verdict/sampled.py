@@ -16,7 +16,7 @@ import numpy as np
 from leaklab.analysis.series import processes_of, resource_series
 from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
 from leaklab.verdict.growth import T_QUANTILES, Growth, estimate
-from leaklab.verdict.heap_material import material_bytes
+from leaklab.verdict.heap_material import SITE_MATERIAL_BYTES, material_bytes
 from leaklab.verdict.readers import LIMITS, read
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def counted(data: RunData, role: str) -> Counted | None:
 
 
 def by_windows(
-    growth: Growth, live: Floats, x: Floats, whole: Counted | None, material: float
+    growth: Growth, live: Floats, x: Floats, whole: Counted | None
 ) -> tuple[Growth, Evidence]:
     """Growth of a site (``live`` bytes at x) with the interval of how it differs between windows.
 
@@ -90,7 +90,7 @@ def by_windows(
         left = gains - rate * steps
         error = float(np.sqrt(count / (count - 1) * (left @ left))) / span
     margin = T_QUANTILES[min(max(count - 1, 2), max(T_QUANTILES))] * error
-    sure = rate - margin > 0 and live[-1] - live[0] >= material
+    sure = rate - margin > 0 and live[-1] - live[0] >= SITE_MATERIAL_BYTES
     verdict, code = UNDECIDED, "few"
     if whole is not None and (whole.evidence.verdict == STOPPED or rate - margin > whole.most_rate):
         verdict, code = STOPPED, "settled"
