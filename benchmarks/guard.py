@@ -33,7 +33,7 @@ from detection import Workload, markdown, read_corpus
 
 HERE = Path(__file__).parent
 # What a row depends on: a change elsewhere leaves it what it is.
-CODE = ("leaklab", "benchmarks/corpus", "benchmarks/peer_driver.py")
+CODE = ("leaklab", "corpus", "benchmarks/peer_driver.py")
 # peer_driver seeds the workloads with it.
 SEED = 0
 # From here on memray follows the lifetimes of objects.
