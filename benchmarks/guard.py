@@ -94,6 +94,7 @@ def leaklab_row(workload: Workload, units: int | None) -> dict[str, object]:
         "tool": "leaklab",
         "verdict": outcome["verdict"],
         "units": outcome.get("units"),
+        "reason": outcome.get("reason", ""),
         "named": named if workload.label == "leak" and outcome["verdict"] == "leak" else None,
         "seconds": seconds,
         "said": done.stdout if outcome["verdict"] == "failed" else "",

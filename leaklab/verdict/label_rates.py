@@ -1,9 +1,12 @@
 """Growth per unit of work of each kind, from a series that all kinds have grown together.
 
-The model: value = level of the process + sum over labels of rate x units done + unrest, with rates
-that are not negative. The unrest is autocorrelated (what one look has too much, the next has too),
-so it is filtered as a first-order autoregression (Prais and Winsten), whose coefficient is
-estimated; intervals are of the filtered least squares, robust against unequal variance (HC3).
+The model: value = level of the process + sum over labels of rate x units done + curve + unrest;
+no rate is negative. The curve is one parabola over the age of all processes: what warms up
+or fills is not a rate, and what it bends would else be laid to some label's charge (with it
+intervals are half as wide where a cache fills, and cover as before). The unrest is autocorrelated
+(what one look has too much, the next has too), so it is filtered as a first-order autoregression
+(Prais and Winsten), whose coefficient is estimated; intervals are of the filtered least squares,
+robust against unequal variance (HC3).
 
 Units that run side by side end later than they grow, in another order: a count is then uncertain by
 about the root of how many are under way. Labels whose counts differ by no more than that, because
@@ -12,7 +15,7 @@ they come in a cycle say, are not told apart, whatever the fit says.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,19 +56,22 @@ class LabelRates:
     error: Floats
 
 
-def label_rates(points: LabelPoints) -> LabelRates:
+def label_rates(points: LabelPoints, width: int | None = None) -> LabelRates:
     """Return the growth of ``points`` per unit of work of each label.
+
+    width: figures to a window; None for as few as tell the labels apart.
 
     >>> rates = label_rates(points)
     >>> dict(zip(points.labels, rates.rate))
     {'GET /export': 319488.0, 'GET /': 0.0}
     """
     used = points.calls > 0
-    process, value, counts = _windows(points, used)
+    width = width or _window_width(points)
+    process, value, counts = _averaged(points.process, points.value, points.counts[:, used], width)
     counts_differ = _spread(process, counts) >= _unsure(points)
     unknown = np.full(len(points.labels), np.nan)
     told = LabelRates(unknown, unknown.copy(), unknown.copy(), unknown.copy())
-    free = len(value) - counts.shape[1] - len(np.unique(process))
+    free = len(value) - _design(process, counts).shape[1]
     if not used.any() or free < FEWEST_SPARE:
         return told
     apart = counts_differ & (_inflation(process, counts) < INSEPARABLE)
@@ -82,27 +88,39 @@ def label_rates(points: LabelPoints) -> LabelRates:
     return told
 
 
-def _windows(
-    points: LabelPoints, used: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], Floats, Floats]:
-    """Average figures over windows, as wide ones as tell the labels apart."""
-    counts = points.counts[:, used]
+def part_rates(part: LabelPoints, of: LabelPoints) -> LabelRates:
+    """Return the growth per label in some of the figures ``of`` a run.
+
+    A label that they do not tell apart on their own is told in windows as wide as those of all.
+    """
+    own = label_rates(part)
+    unknown = np.isnan(own.rate)
+    if not unknown.any():
+        return own
+    wide = label_rates(part, _window_width(of))
+    rows = ((getattr(wide, f.name), getattr(own, f.name)) for f in fields(LabelRates))
+    return LabelRates(*(np.where(unknown, one, other) for one, other in rows))
+
+
+def _window_width(points: LabelPoints) -> int:
+    """Return over how many figures to average: as few as tell the labels of ``points`` apart."""
+    counts = points.counts[:, points.calls > 0]
     total = len(points.value)
-    wanted = max(WINDOW_COUNT, WINDOWS_PER_LABEL * counts.shape[1])
-    width = max(total // wanted, 1)
+    wanted: int = max(WINDOW_COUNT, WINDOWS_PER_LABEL * counts.shape[1])
+    width: int = max(total // wanted, 1)
     unknowns = counts.shape[1] + len(np.unique(points.process))
     while points.at_once > 1:
-        process, value, mean = _averaged(points.process, points.value, counts, width)
+        process, _, mean = _averaged(points.process, points.value, counts, width)
         wider = width + width // 2 + 1
         if (_spread(process, mean) >= _unsure(points)).all() or (
             total // wider < WINDOWS_PER_UNKNOWN * unknowns
         ):
-            return process, value, mean
+            return width
         width = wider
     while True:
-        process, value, mean = _averaged(points.process, points.value, counts, width)
+        process, _, mean = _averaged(points.process, points.value, counts, width)
         if width == 1 or _inflation(process, mean).max(initial=0.0) <= MOST_INFLATION:
-            return process, value, mean
+            return width
         width //= 2
 
 
@@ -145,7 +163,9 @@ def _unsure(points: LabelPoints) -> float:
 
 def _design(process: NDArray[np.int64], counts: Floats) -> Floats:
     levels = process[:, None] == np.unique(process)[None, :]
-    return np.column_stack([counts, levels.astype(np.float64)])
+    age = counts.sum(axis=1)
+    bend = ((age - age.mean()) / max(float(np.ptp(age)), 1.0)) ** 2
+    return np.column_stack([counts, levels.astype(np.float64), bend])
 
 
 def _filtered(
@@ -195,8 +215,8 @@ def _limited(process: NDArray[np.int64], value: Floats, counts: Floats) -> Float
 
     design = _design(process, counts)
     y, x = _filtered(process, value, design, _autocorrelation(process, value, design))
-    low = np.zeros(design.shape[1])
-    low[counts.shape[1] :] = -np.inf
+    low = np.full(design.shape[1], -np.inf)
+    low[: counts.shape[1]] = 0.0
     scale = np.maximum(np.linalg.norm(x, axis=0), 1e-300)
     found = lsq_linear(x / scale, y, bounds=(low, np.inf), method="bvls").x / scale
     return np.asarray(found[: counts.shape[1]])

@@ -143,24 +143,30 @@ def test_how_many_units_are_under_way_is_known_where_it_was_seen() -> None:
     assert counts.at_once(6) == 6
 
 
-def served(*lives: int, each: float = EACH, seed: int = 3) -> s.RunData:
+def served(*lives: int, each: float = EACH, seed: int = 3, keys: int = 0) -> s.RunData:
     """Workers one after another, each recycled after so many requests: one label leaks, one warms
-    up until it was called 40 times, one does nothing."""
+    up until it was called 40 times, or for each of so many ``keys`` at random, one does nothing."""
     random = np.random.default_rng(seed)
     rows, labels, processes, now = [], [], [], 0.0
     for number, length in enumerate(lives):
-        begun, level, warm = now, 5e7, 0
+        begun, level, warm, seen = now, 5e7, 0, set[int]()
         for mark in range(1, length + 1):
             now += 0.1
             chosen = int(random.integers(0, 3))
             warm += chosen == 1
-            level += each if chosen == 0 or (chosen == 1 and warm <= 40) else 0.0
+            fills = warm <= 40
+            if keys and chosen == 1:
+                key = int(random.integers(0, keys))
+                fills = key not in seen
+                seen.add(key)
+            level += each if chosen == 0 or (chosen == 1 and fills) else 0.0
             value = level + random.normal(0, 5e4)
             rows.append(("measure", number, now, mark, True, "rss_bytes", value))
             labels.append(("measure", number, now, mark, LABELS[chosen], 1))
         entry = {"process": number, "pass": "measure", "role": "main", "started_seconds": begun}
         last = number == len(lives) - 1
-        processes.append({**entry, "ended_seconds": None if last else now, "mark_count": length})
+        ended = {"ended_seconds": None if last else now, "mark_count": length, "units_at_once": 1}
+        processes.append(entry | ended)
     names = ["pass", "process", "time_seconds", "mark", "quiescent", "name", "value"]
     told = [*names[:4], "label", "count"]
     meta = {"name": "service", "processes": processes, "passes": [{"pass": "measure"}]}
@@ -186,6 +192,16 @@ def test_the_leaking_route_is_named_and_the_others_are_bounded() -> None:
     assert "; the other 2: none seen, at most" in text
     entry = run.to_json()["labels"][0]
     assert (entry["label"], entry["resource"]) == ("GET /export", "rss_bytes")
+
+
+def test_a_cache_that_fills_beside_a_leak_is_not_called_one() -> None:
+    # Each key is asked for once on the average: what is still missing comes ever more slowly.
+    called = [
+        Run(served(600, keys=200, seed=seed)).labels().set_index("label")["verdict"]
+        for seed in range(10)
+    ]
+    assert sum(one["GET /warm"] == "leak" for one in called) <= 1
+    assert sum(one["GET /export"] == "leak" for one in called) >= 8
 
 
 @pytest.mark.parametrize("lives", [(300,) * 4, (260, 290, 310, 240, 100)])
