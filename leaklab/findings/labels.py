@@ -25,7 +25,7 @@ COLUMNS = ("resource", "role", "label", "calls", "verdict", "rate", "rate_low", 
 LEAK, BOUNDED, INCONCLUSIVE = "leak", "bounded", "inconclusive"
 # Of its first half's rate: below, a label slows down; not surely above the second, it may be
 # filling a cache. In simulations of one that was asked for each key once on the average some 3 %
-# are then called a leak (75 % where a leak need not be shown to go on); a leak takes twice the calls.
+# are then called one (75 % where it need not be shown to go on); a leak takes twice the calls.
 SLOW, GOES_ON = 0.5, 2 / 3
 # Of all growth: what may hide in a label whose interval reaches that far is too much to call it
 # bounded.
