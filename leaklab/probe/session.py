@@ -23,7 +23,7 @@ from .watchdog import STUCK_SECONDS, Watchdog
 
 # Marks are told without regard to their cost until it has come to this much. So many are told
 # whatever they cost, and so many at most, evenly over the run; up to twice as many on the way.
-FREE_SECONDS = 1.0
+FREE_SECONDS = 0.03
 FEWEST_COUNT = 64
 MOST_COUNT = 4096
 GAUGE_SECONDS = 0.2
@@ -151,7 +151,7 @@ class Session(Orders):
 
     def _tell_mark(self):
         if self._pacing is None:
-            share = float(self._options.get("mark_share", "0.02"))
+            share = float(self._options.get("mark_share", "0.005"))
             self._pacing = Pacing(
                 share,
                 FEWEST_COUNT,

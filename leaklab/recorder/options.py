@@ -122,8 +122,8 @@ class RecordOptions:
     python_allocators: bool = True
     keep_capture: bool = False
     mark_on: Sequence[str] = ()
-    mark_share: float = 0.02
-    collect_share: float = 0.05
+    mark_share: float = 0.005
+    collect_share: float = 0.01
     snapshot_share: float = 0.1
     drive: str | None = None
     drive_round_count: int = 4

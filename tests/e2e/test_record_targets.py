@@ -60,7 +60,8 @@ def test_the_heap_at_exit_does_not_stand_for_the_last_mark(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So few snapshots that there is none at the last mark.
-    monkeypatch.setattr(looks, "FREE_SECONDS", 0.0)
+    monkeypatch.setattr(looks, "COLLECTION_FREE_SECONDS", 0.0)
+    monkeypatch.setattr(looks, "SNAPSHOT_FREE_SECONDS", 0.0)
     run = recorded.record(
         tmp_path,
         """
@@ -607,4 +608,5 @@ def test_a_collection_that_waits_for_the_machine_is_no_dearer(tmp_path: Path) ->
         passes=("measure",),
     )
     (row,) = run.meta["processes"]
-    assert row["looks"]["collection_step"] == 1
+    # By the clock they would be over their budget many times, and every fourth one left.
+    assert row["looks"]["collection_step"] <= 2
