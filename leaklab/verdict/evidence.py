@@ -71,7 +71,7 @@ class Evidence:
 
     verdict: grows, stopped or undecided. code: the deciding observation, one of few, uncovered,
     steady, noisy, events, slowing, levelled, flat, reached, steps, small, unsteady, bent, teeth,
-    known, settled; of both readers together also odds, weak, doubtful, unsettled, peaks, blind.
+    known, settled; of both readers together also odds, weak, doubtful, unsettled, blind.
     rising, windows: in how many of the windows the floor rose. late_by_early:
     ratio of the rates. remaining: what a slowing curve still has to come (NaN otherwise). more_x:
     how much longer to record to decide. shape: the bounded shape that explains the curve best.

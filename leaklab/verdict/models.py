@@ -48,10 +48,8 @@ SINES = [Shape("sine", float(cycles)) for cycles in np.arange(1.5, 9.1, 0.5)]
 COSINES = [Shape("cosine", wave.at) for wave in SINES]
 BENT = [Shape("power", 0.6), Shape("power", 2.0)]
 LATE = [Shape("late", begin) for begin in (0.15, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)]
-# Still filling when the run ends: neither bounded nor growing as far as this run can show.
-FILLING = [SLOW, Shape("exp", 1.0), *(Shape("ramp", end) for end in (0.86, 0.9, 0.94, 0.97))]
 
-BOUNDED, GROWING, UNFINISHED = 0, 1, 2
+BOUNDED, GROWING = 0, 1
 
 
 def column(shape: Shape, u: Floats) -> Floats:
@@ -150,7 +148,7 @@ class Models(NamedTuple):
 def table(count: int) -> tuple[tuple[Shape, ...], tuple[Models, ...]]:
     """All shapes of a series of ``count`` points, and all models of 0, 1, 2 and 3 of them."""
     steps = [Shape("step", float(at)) for at in range(1, count)]
-    shapes = (SLOW, *SMOOTH, *SINES, *COSINES, LINE, *BENT, *LATE, *FILLING[1:], *steps)
+    shapes = (SLOW, *SMOOTH, *SINES, *COSINES, LINE, *BENT, *LATE, *steps)
     place = {shape: at for at, shape in enumerate(shapes)}
     rows: list[tuple[float, tuple[int, ...], float, int]] = []
 
@@ -164,11 +162,11 @@ def table(count: int) -> tuple[tuple[Shape, ...], tuple[Models, ...]]:
             add(LINE_SHARE * share / len(members), (*parts, LINE), GROWING)
     beside: list[tuple[Shape, ...]] = [(), *((step,) for step in steps[:: max(count // 6, 1)])]
     beside += [(shape,) for shape in EXPS[1:4]]
-    for share, group in ((POWER_SHARE, BENT), (LATE_SHARE, LATE), (1.0, FILLING)):
+    for share, group in ((POWER_SHARE, BENT), (LATE_SHARE, LATE)):
         for shape in group:
             for parts in beside:
                 prior = share / len(group) / len(beside)
-                add(prior, (*parts, shape), UNFINISHED if group is FILLING else GROWING)
+                add(prior, (*parts, shape), GROWING)
     models = []
     for size in range(4):
         some = [row for row in rows if len(row[1]) == size]

@@ -20,8 +20,6 @@ HALF_PARTS = 20
 FEWEST_POINTS, FEWEST_OF_HALF = 10, 5
 # The odds of the whole run count up to so much more than those of its last half.
 HALF_MORE = 3.0
-# Floors and peaks are told apart in so many parts, of so many figures each.
-PEAK_PARTS, PEAK_POINTS = 10, 3
 
 
 @dataclass(frozen=True)
@@ -30,15 +28,13 @@ class Odds:
 
     log_odds: those of the whole run, less what its last half says against growth. whole: the
     posterior of the whole run, in multiples of ``material``. teeth: how many times it fell by much
-    at once. widest_gap: share of the run that was not looked at in one piece. peaks: rise of its
-    peaks over that of its floors, by straight lines; 1 where too few figures tell them apart.
+    at once. widest_gap: share of the run that was not looked at in one piece.
     """
 
     log_odds: float
     whole: Posterior
     teeth: int
     widest_gap: float
-    peaks: float
 
 
 def odds_of(x: Floats, y: Floats, material: float, *, least: float = -np.inf) -> Odds:
@@ -60,18 +56,7 @@ def odds_of(x: Floats, y: Floats, material: float, *, least: float = -np.inf) ->
         whole=whole,
         teeth=len(falls),
         widest_gap=float(np.diff(x).max() / (x[-1] - x[0])),
-        peaks=_peaks(x, y),
     )
-
-
-def _peaks(x: Floats, y: Floats) -> float:
-    """Slope of the peaks of equal parts of the run over that of their floors."""
-    if len(x) < PEAK_POINTS * PEAK_PARTS:
-        return 1.0
-    u, (floor, _, peak) = summaries(x, y, PEAK_PARTS)
-    centred = u - u.mean()
-    rises = centred @ floor, centred @ peak
-    return float(rises[1] / rises[0]) if rises[0] > 0 else 1.0
 
 
 def steadiest(x: Floats, y: Floats) -> tuple[Floats, Floats, int, int]:

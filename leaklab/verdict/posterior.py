@@ -27,7 +27,6 @@ from leaklab.verdict.models import (
     LINE,
     LINE_SHARE,
     POWER_SHARE,
-    UNFINISHED,
     Shape,
     column,
     end_slope,
@@ -61,10 +60,9 @@ class Posterior:
 
     log_odds: of growing against bounded. growth: over one more run, at the pace of the end, in
     multiples of what matters, if it grows; low to high: its 95 % interval; rise: what growth
-    brought in this run. unfinished: log odds of growing against a shape that fills until the end.
-    smooth, steps: share of the run until bounded shapes have settled. memory: of the noise around
-    them, in shares of the run. shapes: the best bounded model, with the places of its steps in the
-    run. noise: its standard deviation.
+    brought in this run. smooth, steps: share of the run until bounded shapes have settled. memory:
+    of the noise around them, in shares of the run. shapes: the best bounded model, with the places
+    of its steps in the run. noise: its standard deviation.
     """
 
     log_odds: float
@@ -72,7 +70,6 @@ class Posterior:
     low: float
     high: float
     rise: float
-    unfinished: float
     smooth: float
     steps: float
     memory: float
@@ -115,9 +112,7 @@ class Grid:
         self.of = np.concatenate([models.of for models in self.models])
         self.slope = np.concatenate([models.slope for models in self.models])
         self.size = np.repeat(range(len(self.models)), [len(models.of) for models in self.models])
-        self.bounded, self.growing, self.unfinished = (
-            np.flatnonzero(self.of == of) for of in (BOUNDED, GROWING, UNFINISHED)
-        )
+        self.bounded, self.growing = (np.flatnonzero(self.of == of) for of in (BOUNDED, GROWING))
         self.in_use = in_use(self.models, u)
 
     def _parts(self, model: int) -> tuple[Shape, ...]:
@@ -289,14 +284,12 @@ def _combined(here: Grid, rows: _Rows, teeth: _Teeth, count: int) -> Posterior:
     growth = float(weight @ (mean * slope))
     spread = float(np.sqrt(weight @ ((error * slope) ** 2 + (mean * slope - growth) ** 2)))
     margin = float(stdtrit(max(count - 3, 2), 0.975)) * spread
-    unfinished = _log_sum(rows.log_p[:, here.unfinished])
     return Posterior(
         log_odds=sum_growing - sum_bounded,
         growth=growth,
         low=growth - margin,
         high=growth + margin,
         rise=float(weight @ mean),
-        unfinished=sum_growing - unfinished,
         smooth=float(smooth),
         steps=float(steps),
         memory=memory,

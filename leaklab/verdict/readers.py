@@ -31,13 +31,10 @@ class Limits:
     confirms: at least so much confirms a leak that the first reader sees. alone: above it the
     second reader is sure where the first is undecided, and above ``against`` where that one calls
     the series bounded. one_of_many: so much more for a series that was picked for its growth.
-    rise: multiples of what matters that growth must have brought. unfinished: a shape that fills
-    until the end must not be likelier than growth by more. bounded: below it a series is bounded
-    that the first reader calls so; surely: below it where that one sees a rise it cannot place.
-    settled, steps: share of the run that smooth shapes, and steps, may take up. blind: share of
-    the run that must not be missing in one piece. peaks: peaks must rise by this share of what
-    floors rise by. excluded: bounded too where the interval of growth ends below so many multiples
-    of what matters.
+    rise: multiples of what matters that growth must have brought. bounded: below it a series is
+    bounded that the first reader calls so; surely: below it where that one sees a rise it cannot
+    place. settled, steps: share of the run that smooth shapes, and steps, may take up. blind: share
+    of the run that must not be missing in one piece.
     """
 
     confirms: float
@@ -46,13 +43,10 @@ class Limits:
     bounded: float
     surely: float
     one_of_many: float = 2.0
-    unfinished: float = -3.0
     rise: float = 1.9
     settled: float = 0.8
     steps: float = 0.6
     blind: float = 0.25
-    peaks: float = 0.1
-    excluded: float = 1.0
 
 
 CALIBRATION = Path(__file__).with_name("limits.json")
@@ -120,11 +114,9 @@ def together(
     """What both say together of a run of ``run_span``; ``more``: log odds beyond the limits."""
     said, value, whole = first.verdict, odds.log_odds, odds.whole
     least = _least(first, more, limits)
-    if value > least and whole.rise > limits.rise and whole.unfinished > limits.unfinished:
+    if value > least and whole.rise > limits.rise:
         if odds.widest_gap > limits.blind:
             return _undecided(first, "blind", run_span * odds.widest_gap)
-        if odds.peaks < limits.peaks:
-            return _undecided(first, "peaks", run_span)
         return first if said == GROWS else replace(first, verdict=GROWS, code="odds", more_x=0.0)
     clear = value < (limits.surely if first.code in OPEN else limits.bounded)
     if clear and said != GROWS and not more:
@@ -133,8 +125,7 @@ def together(
         if odds.widest_gap > limits.blind:
             return _undecided(first, "blind", run_span * odds.widest_gap)
         return first if said == STOPPED else replace(first, verdict=STOPPED, code="flat", more_x=0)
-    excluded = whole.high <= limits.excluded and odds.widest_gap <= limits.blind
-    if said == UNDECIDED or (said == STOPPED and (more or excluded)):
+    if said == UNDECIDED or (said == STOPPED and more):
         return first  # of one of many the others, and their sum, say more
     longer = float(np.clip((limits.alone + more) / max(value, 0.5) - 1, 0.25, 3.0))
     code = "weak" if said == STOPPED else "doubtful"

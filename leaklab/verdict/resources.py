@@ -157,8 +157,6 @@ def reason(name: str, growth: Growth, evidence: Evidence) -> str:
         f"it; record {more} more",
         "unsettled": f"changed by {change} over {span}, which {evidence.shape} explains, too late "
         f"to see whether more comes; record {more} more",
-        "peaks": f"has a floor that grew by {rate} over {span} while its peaks did not; record "
-        f"{more} more",
         "blind": f"was not looked at over {more}, too much of the run to tell; record it again",
         "unsteady": f"rose by {change} over {span}, but not steadily; record {more} more",
     }
