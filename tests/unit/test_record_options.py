@@ -33,6 +33,10 @@ from leaklab.recorder.options import RecordOptions
         ({"command": ["x.py"], "mark_on": ["htp"]}, "unknown mark source: htp; allowed: http"),
         ({"command": ["x.py"], "mark_on": ["line:("]}, "not a regular expression: ("),
         ({"command": ["x.py"], "mark_on": ["call:app"]}, "not MODULE:FUNCTION: app"),
+        (
+            {"command": ["x.py"], "mark_on": ["call:__main__:poll"]},
+            "a function of the main program: __main__:poll",
+        ),
     ],
 )
 def test_a_bad_option_is_named_with_what_is_allowed(options: dict[str, Any], message: str) -> None:
