@@ -2,19 +2,19 @@
 
 import sys
 
-from clock import timed
+from clock import clocked, timed
 
 from leaklab import mark
 
 
 def main(iterations, marked):
     """Do the work."""
-    total = 0
+    total, end_unit = 0, clocked(mark)
     for _ in range(iterations):
         for number in range(100_000):
             total += number * number % 7
         if marked:
-            mark()
+            end_unit()
     return total
 
 

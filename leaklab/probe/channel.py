@@ -122,7 +122,11 @@ class Channel:
 
 def encode(message):
     """Return ``message`` as JSON; a target should not have to import the json module."""
-    return _encode(message).encode("ascii")
+    try:
+        text = "".join(_fast(message, 0))
+    except (TypeError, ValueError):  # not a number, or without end: null; a set
+        text = _encode(message)
+    return text.encode("ascii")
 
 
 def _encode(value):
@@ -137,6 +141,17 @@ def _encode(value):
     if isinstance(value, dict):
         return "{%s}" % ",".join(_quote(k) + ":" + _encode(v) for k, v in value.items())
     return "[%s]" % ",".join(map(_encode, value))
+
+
+try:
+    # What the json module uses where it is made of C: a tenth of the time.
+    from _json import make_encoder
+
+    _fast = make_encoder(None, None, _quote, None, ":", ",", False, False, False)
+except ImportError:
+
+    def _fast(message, level):
+        return (_encode(message),)
 
 
 def _high_copy(descriptor):

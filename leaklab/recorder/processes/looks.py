@@ -15,11 +15,11 @@ from leaklab.probe.pacing import Pacing
 IDLE_SNAPSHOT_SECONDS = 0.1
 # What may be spent whatever its share: a run of a second must have enough to be judged by, and one
 # of five must not notice (collections). Snapshots are taken of what is traced and slow anyway.
-COLLECTION_FREE_SECONDS, SNAPSHOT_FREE_SECONDS = 0.05, 1.0
+COLLECTION_FREE_SECONDS, SNAPSHOT_FREE_SECONDS = 0.02, 1.0
 # Looks at the heap and collections: so many whatever they cost, and so many at most; fewer where
 # each costs many times its budget, yet as many as any verdict needs.
 FEWEST_SNAPSHOTS, FEWEST_EXPENSIVE, MOST_SNAPSHOTS = 16, 10, 256
-FEWEST_COLLECTIONS, MOST_COLLECTIONS = 32, 1024
+FEWEST_COLLECTIONS, MOST_COLLECTIONS = 16, 1024
 
 
 def snapshot_pacing(share: float, started: float, unit: float = 1.0) -> Pacing:
