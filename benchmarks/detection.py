@@ -2,12 +2,16 @@
 
     python benchmarks/detection.py [--seeds 3] [--modes marks,time] [--peers] [--catalogue]
                                    [--half NAME] [--jobs 2] [--store FOLDER]
+                                   [--trace-share 10%] [--sample 30]
 
 Every workload of ``corpus`` is recorded (measure and explain pass), judged and held
 against its label. Inconclusive is a miss for a leak and no alarm for a healthy one. A hash of the
 name, fixed before any tuning, puts each workload into the tuning or the held-out half; those that
 were written after the method, without a look at it, say so themselves: ``fresh`` and, batch by
 batch after its repairs, ``fresh2`` and ``fresh3``.
+
+With ``--trace-share`` each workload is recorded once more, drawn out to twelve seconds and traced
+for this share of them. Cost is the processor time of the explain pass over the measure pass.
 
 Recordings are kept, by a digest of the code that records and of the workloads: a benchmark that
 was broken off goes on, and a change of the analysis judges the same recordings again.
@@ -31,9 +35,10 @@ from pathlib import Path
 import pandas as pd
 
 import leaklab
+from leaklab.quantities import share
 from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.recording import record_run
-from leaklab.store import open_run
+from leaklab.store import RunData, open_run
 from leaklab.verdict.judge import judge
 
 CORPUS = Path(__file__).parents[1] / "corpus"
@@ -41,6 +46,8 @@ STORE = Path(__file__).parents[1] / "data" / "detection"
 HALVES = ("tuning", "held-out", "fresh", "fresh2", "fresh3")
 MODES = ("marks", "time")
 LABELS = ("leak", "healthy")
+# Four windows of tracing for a tenth of the time, the fewest that tell an interval.
+SAMPLED_RUN_SECONDS = 12.0
 
 
 @dataclass(frozen=True)
@@ -91,15 +98,24 @@ def recorder_digest() -> str:
     return digest.hexdigest()[:12]
 
 
-def record(workload: Workload, mode: str, seed: int, store: Path) -> Path:
+def record(
+    workload: Workload,
+    mode: str,
+    seed: int,
+    store: Path,
+    trace_share: float | None = None,
+) -> Path:
     """The run of a workload: a complete one in the store, or a new recording.
 
     Without object graphs: they tell what holds a leak, after the verdict, at twice the time.
     """
     variant = f"{mode}-{seed}"
+    if trace_share is not None:
+        variant += f"-{100 * trace_share:g}"
     for found in sorted((store / workload.name / variant).glob("*/run.json")):
         if json.loads(found.read_text())["state"] == "complete":
             return found.parent
+    seconds = 0.0 if trace_share is None else SAMPLED_RUN_SECONDS
     folder = tempfile.mkdtemp(prefix="corpus-")
     try:
         path = record_run(
@@ -107,6 +123,7 @@ def record(workload: Workload, mode: str, seed: int, store: Path) -> Path:
                 command=[
                     str(workload.path),
                     f"--seed={seed}",
+                    f"--seconds={seconds}",
                     *(["--no-marks"] if mode == "time" else []),
                 ],
                 name=workload.name,
@@ -116,6 +133,7 @@ def record(workload: Workload, mode: str, seed: int, store: Path) -> Path:
                 store=str(store),
                 graphs="never",
                 duration_seconds=60,
+                trace_share=trace_share,
             )
         )
     finally:
@@ -123,16 +141,30 @@ def record(workload: Workload, mode: str, seed: int, store: Path) -> Path:
     return Path(path)
 
 
-def result(workload: Workload, mode: str, seed: int, store: Path) -> dict[str, object]:
+def cost(data: RunData) -> float:
+    """Processor time of the explain pass over that of the measure pass, all processes."""
+    taken = data.samples[data.samples["name"] == "cpu_seconds"]
+    by_pass = taken.groupby(["pass", "process"])["value"].max().groupby("pass").sum()
+    return float(by_pass.get("explain", float("nan")) / by_pass.get("measure", float("nan")))
+
+
+def result(
+    workload: Workload,
+    mode: str,
+    seed: int,
+    store: Path,
+    tool: str = "leaklab",
+    trace_share: float | None = None,
+) -> dict[str, object]:
     """Record and judge one workload: one row of the results."""
-    data = open_run(str(record(workload, mode, seed, store)))
+    data = open_run(str(record(workload, mode, seed, store, trace_share)))
     begin = time.thread_time()
     verdict = judge(data)
     judged = time.thread_time() - begin
     functions = list(verdict.suspects["function"])
     rank = functions.index(workload.function) + 1 if workload.function in functions else 0
     return {
-        "tool": "leaklab",
+        "tool": tool,
         "workload": workload.name,
         "half": workload.half,
         "mode": mode,
@@ -143,6 +175,7 @@ def result(workload: Workload, mode: str, seed: int, store: Path) -> dict[str, o
         "named": rank if workload.label == "leak" and workload.function else None,
         "seconds": sum(entry["duration_seconds"] for entry in data.meta["passes"]) + judged,
         "judge_seconds": judged,
+        "cost": cost(data),
         "reason": verdict.reason,
     }
 
@@ -172,6 +205,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
                 "site first": (sites == 1).mean(),
                 "in first 3": sites.between(1, 3).mean(),
                 "seconds": part["seconds"].median(),
+                "cost": part["cost"].median(),
             }
         )
     return pd.DataFrame(out)
@@ -188,13 +222,16 @@ def markdown(frame: pd.DataFrame) -> str:
 
 def report(frame: pd.DataFrame) -> None:
     """Every wrong verdict of leaklab and every site it did not name, then the table."""
-    ours = frame[frame["tool"] == "leaklab"]
+    ours = frame[frame["tool"].str.startswith("leaklab")]
     wrong = ours[(ours["verdict"] == "leak") != (ours["label"] == "leak")]
     for row in wrong.itertuples():
-        print(f"{row.label:8} {row.verdict:12} {row.workload} ({row.half}, {row.mode} {row.seed})")
+        place = f"{row.workload} ({row.half}, {row.mode} {row.seed}, {row.tool})"
+        print(f"{row.label:8} {row.verdict:12} {place}")
         print(f"         {row.reason[:200]}")
     for row in ours[(ours["named"] == 0) | (ours["named"] > 3)].itertuples():
-        print(f"site {int(row.named)}: {row.workload} ({row.half}, {row.mode} {row.seed})")
+        print(
+            f"site {int(row.named)}: {row.workload} ({row.half}, {row.mode} {row.seed}, {row.tool})"
+        )
     print(markdown(table(frame)))
     print(
         "\nInconclusive on a leak is a miss, on a healthy workload no alarm. Site: the leaking "
@@ -217,6 +254,10 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--peers", action="store_true", help="the other tools as well, one seed")
     parser.add_argument("--catalogue", action="store_true", help="leaklab's own cases as well")
+    parser.add_argument("--trace-share", type=share, help="also traced so much, such as 10%%")
+    parser.add_argument(
+        "--sample", type=int, help="so many of the workloads, by a hash of the name"
+    )
     options = parser.parse_args()
     only = set(filter(None, options.only.split(",")))
     workloads = [
@@ -224,9 +265,17 @@ def main() -> None:
         for workload in read_corpus()
         if options.half in (None, workload.half) and (not only or workload.name in only)
     ]
+    if options.sample is not None:
+        workloads.sort(key=lambda workload: hashlib.sha256(workload.name.encode()).digest())
+        del workloads[options.sample :]
     store = Path(options.store) if options.store else STORE / recorder_digest()
+    ways: list[tuple[object, ...]] = [("leaklab",)]
+    if options.trace_share is not None:
+        name = f"leaklab, {100 * options.trace_share:g} % traced"
+        ways.append((name, options.trace_share))
     work = [
-        (workload, mode, seed, store)
+        (workload, mode, seed, store, *way)
+        for way in ways
         for seed in range(options.seeds)
         for mode in options.modes.split(",")
         for workload in workloads

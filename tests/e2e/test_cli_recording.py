@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from leaklab.store import RunData, open_run
+from leaklab.verdict.judge import judge
 
 LEAKING = """
 from leaklab import gauge, mark
@@ -148,3 +149,38 @@ def test_from_script_to_verdict_line_and_page(tmp_path: Path) -> None:
     shown = json.loads(leaklab(tmp_path, "show", "serve/default", "--json").stdout)
     assert shown["suspects"][0]["function"] == "remember"
     assert any("CACHE" in path for path in shown["suspects"][0]["retained_by"])
+
+
+SERVING = """
+import time
+from leaklab import mark
+KEPT = []
+LATEST = [b""] * 20
+def keep(number):
+    if {leaks}:
+        KEPT.append(bytes(30_000 + number))
+def serve(number):
+    LATEST[number % 20] = bytes(50_000 + number)
+for number in range(120):
+    keep(number)
+    serve(number)
+    time.sleep(0.01)
+    mark()
+"""
+
+
+@pytest.mark.parametrize("leaks", [True, False])
+def test_a_heap_that_is_traced_now_and_then_is_judged(tmp_path: Path, leaks: bool) -> None:
+    (tmp_path / "target.py").write_text(SERVING.format(leaks=leaks))
+    options = ("--store", "runs", "--passes", "explain", "--graphs", "never")
+    done = leaklab(tmp_path, "record", *options, "--trace-share", "60%", "--", "target.py")
+    assert (done.returncode, done.stderr) == (0, "")
+    run = open_run(done.stdout.strip())
+    (entry,) = [process for process in run.meta["processes"] if process["role"] == "main"]
+    assert entry["sampling"]["share"] == 0.6
+    assert entry["sampling"]["windows"]
+    verdict = judge(run)
+    assert (verdict.verdict == "leak") == leaks, verdict.reason
+    if leaks:
+        assert "keep" in list(verdict.suspects["function"][:3])
+        assert str(verdict.suspects["note"].iloc[0]).startswith("sampled")
