@@ -12,7 +12,7 @@ _DEAREST = 3.0
 _LATEST_PART = 0.2
 # With so many looks left after every second one is dropped, a run is seen well enough for what may
 # be spent freely not to be spent on more.
-_ENOUGH = 128
+_ENOUGH = 512
 # So many times over its budget, a look is expensive.
 _EXPENSIVE = 3.0
 

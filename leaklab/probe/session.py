@@ -23,8 +23,8 @@ from .watchdog import STUCK_SECONDS, Watchdog
 
 # Marks are told without regard to their cost until it has come to this much. So many are told
 # whatever they cost, and so many at most, evenly over the run; up to twice as many on the way.
-FREE_SECONDS = 0.03
-FEWEST_COUNT = 32
+FREE_SECONDS = 1.0
+FEWEST_COUNT = 64
 MOST_COUNT = 4096
 GAUGE_SECONDS = 0.2
 # Where no marks are to be expected, the time between calls doubles after so many, but is never more

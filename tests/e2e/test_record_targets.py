@@ -60,8 +60,7 @@ def test_the_heap_at_exit_does_not_stand_for_the_last_mark(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So few snapshots that there is none at the last mark.
-    monkeypatch.setattr(looks, "COLLECTION_FREE_SECONDS", 0.0)
-    monkeypatch.setattr(looks, "SNAPSHOT_FREE_SECONDS", 0.0)
+    monkeypatch.setattr(looks, "FREE_SECONDS", 0.0)
     run = recorded.record(
         tmp_path,
         """
@@ -593,12 +592,8 @@ def test_input_that_there_is_no_room_for_still_reaches_the_target(tmp_path: Path
     assert not copy.exists()  # and the later passes are told that there is none
 
 
-def test_a_collection_that_waits_for_the_machine_is_no_dearer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_collection_that_waits_for_the_machine_is_no_dearer(tmp_path: Path) -> None:
     # On a busy machine a collection takes long and does little: it must not become rarer for it.
-    # Below this in processor time, and above it by the clock.
-    monkeypatch.setattr(looks, "COLLECTION_FREE_SECONDS", 1.0)
     run = recorded.record(
         tmp_path,
         """

@@ -13,13 +13,12 @@ from leaklab.probe.pacing import Pacing
 
 # Without marks the heap is looked at so often at first.
 IDLE_SNAPSHOT_SECONDS = 0.1
-# What may be spent whatever its share: a run of a second must have enough to be judged by, and one
-# of five must not notice (collections). Snapshots are taken of what is traced and slow anyway.
-COLLECTION_FREE_SECONDS, SNAPSHOT_FREE_SECONDS = 0.02, 1.0
+# What may be spent whatever its share: a run of a second must have enough to be judged by.
+FREE_SECONDS = 1.0
 # Looks at the heap and collections: so many whatever they cost, and so many at most; fewer where
 # each costs many times its budget, yet as many as any verdict needs.
 FEWEST_SNAPSHOTS, FEWEST_EXPENSIVE, MOST_SNAPSHOTS = 16, 10, 256
-FEWEST_COLLECTIONS, MOST_COLLECTIONS = 16, 1024
+FEWEST_COLLECTIONS, MOST_COLLECTIONS = 32, 1024
 
 
 def snapshot_pacing(share: float, started: float, unit: float = 1.0) -> Pacing:
@@ -28,13 +27,7 @@ def snapshot_pacing(share: float, started: float, unit: float = 1.0) -> Pacing:
     ``started``: when the process was seen, in seconds. ``unit``: 1 for marks, else seconds.
     """
     return Pacing(
-        share,
-        FEWEST_SNAPSHOTS,
-        MOST_SNAPSHOTS,
-        FEWEST_EXPENSIVE,
-        SNAPSHOT_FREE_SECONDS,
-        unit,
-        started,
+        share, FEWEST_SNAPSHOTS, MOST_SNAPSHOTS, FEWEST_EXPENSIVE, FREE_SECONDS, unit, started
     )
 
 
@@ -60,7 +53,7 @@ class Looks:
             FEWEST_COLLECTIONS,
             MOST_COLLECTIONS,
             FEWEST_EXPENSIVE,
-            COLLECTION_FREE_SECONDS,
+            FREE_SECONDS,
             started=self.started,
         )
         share, started = self.snapshot_share, self.started
