@@ -222,8 +222,11 @@ def _session(channel: str, sidecar: subprocess.Popen[str], heard: Heard) -> Iter
             raise LeaklabError(f"the recorder did not start within {START_SECONDS:g} seconds")
         time.sleep(_POLL_SECONDS)
     session = Session(channel)
-    if not session.open("attach"):
-        raise LeaklabError("the recorder does not answer; record again")
+    # The channel has a place in the file system a moment before anybody listens at it.
+    while not session.open("attach"):
+        if sidecar.poll() is not None or time.monotonic() > deadline:
+            raise LeaklabError("the recorder does not answer; record again")
+        time.sleep(_POLL_SECONDS)
     marks.attach(session)
     try:
         with _kernel_set_aside():
