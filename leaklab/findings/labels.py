@@ -69,8 +69,8 @@ def _of_resource(data: RunData, entry: ResourceVerdict) -> list[dict[str, Any]]:
     total = max(float(np.nansum(rates.rate * calls)), material(entry.name))
     rows = []
     for at in np.flatnonzero(calls > 0).tolist():
-        course = "slows down" if slowing[at] else "goes on" if goes_on[at] else ""
-        said, why = _judged(entry, rates, at, calls, total, course)
+        slows, lasts = bool(slowing[at]), bool(goes_on[at])
+        said, why = _judged(entry, rates, at, calls, total, slows=slows, goes_on=lasts)
         rows.append(
             {
                 "resource": entry.name,
@@ -124,12 +124,11 @@ def _judged(
     at: int,
     calls_of: NDArray[np.float64],
     total: float,
-    course: str,
+    *,
+    slows: bool,
+    goes_on: bool,
 ) -> tuple[str, str]:
-    """Return verdict and reason of one label.
-
-    total: growth of the resource in that time. course: "goes on", "slows down" or not known ("").
-    """
+    """Return verdict and reason of one label; ``total``: growth of the resource in that time."""
     low, high, calls = rates.low[at], rates.high[at], calls_of[at]
     if not np.isfinite(low):
         why = (
@@ -139,12 +138,12 @@ def _judged(
         return INCONCLUSIVE, why
     matters = rates.rate[at] * calls >= material(entry.name)
     if low > 0 and matters and entry.verdict != BOUNDED:
-        if course == "slows down":
+        if slows:
             return INCONCLUSIVE, "grew, and slows down"
         sure = NormalDist().inv_cdf(1 - FALSE_ALARM_SHARE / int((calls_of > 0).sum()))
         if rates.rate[at] < sure * rates.error[at]:
             return INCONCLUSIVE, "grew, but so may one of several labels by chance"
-        if entry.verdict == LEAK and course:
+        if entry.verdict == LEAK and goes_on:
             return LEAK, "grows with each call"
         return INCONCLUSIVE, "grew, but whether it goes on is not decided; record more calls"
     if high * calls > max(HIDDEN_SHARE * total, material(entry.name)):

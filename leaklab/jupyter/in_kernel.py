@@ -213,19 +213,15 @@ def _session(channel: str, sidecar: subprocess.Popen[str], heard: Heard) -> Iter
     from leaklab.probe.session import Session
 
     deadline = time.monotonic() + START_SECONDS
-    while not Path(channel).exists():
+    session = Session(channel)
+    # Its path is there a moment before anybody listens: what is waited for is an answer.
+    while not session.open("attach"):
         if sidecar.poll() is not None:
             raise LeaklabError(
                 heard.last_line(END_SECONDS).partition(" ")[2] or "the recorder did not start"
             )
         if time.monotonic() > deadline:
             raise LeaklabError(f"the recorder did not start within {START_SECONDS:g} seconds")
-        time.sleep(_POLL_SECONDS)
-    session = Session(channel)
-    # The channel has a place in the file system a moment before anybody listens at it.
-    while not session.open("attach"):
-        if sidecar.poll() is not None or time.monotonic() > deadline:
-            raise LeaklabError("the recorder does not answer; record again")
         time.sleep(_POLL_SECONDS)
     marks.attach(session)
     try:

@@ -71,15 +71,17 @@ def label_rates(points: LabelPoints, width: int | None = None) -> LabelRates:
     counts_differ = _spread(process, counts) >= _unsure(points)
     unknown = np.full(len(points.labels), np.nan)
     told = LabelRates(unknown, unknown.copy(), unknown.copy(), unknown.copy())
-    free = len(value) - _design(process, counts).shape[1]
+    design = _design(process, counts)
+    free = len(value) - design.shape[1]
     if not used.any() or free < FEWEST_SPARE:
         return told
     apart = counts_differ & (_inflation(process, counts) < INSEPARABLE)
-    fitted, error = _fit(process, value, counts)
+    y, x = _filtered(process, value, design, _autocorrelation(process, value, design))
+    fitted, error = _fit(y, x, counts.shape[1])
     from scipy.stats import t
 
     reach = float(t.ppf((1 + CONFIDENCE) / 2, free)) * error
-    limited = _limited(process, value, counts)
+    limited = _limited(y, x, counts.shape[1])
     where = np.flatnonzero(used)[apart]
     told.rate[where] = limited[apart]
     told.low[where] = np.maximum(np.minimum(fitted, limited) - reach, 0.0)[apart]
@@ -196,27 +198,24 @@ def _autocorrelation(process: NDArray[np.int64], value: Floats, design: Floats) 
     return phi
 
 
-def _fit(process: NDArray[np.int64], value: Floats, counts: Floats) -> tuple[Floats, Floats]:
-    """Return the rates without a sign imposed on them, and their standard errors."""
-    design = _design(process, counts)
-    y, x = _filtered(process, value, design, _autocorrelation(process, value, design))
+def _fit(y: Floats, x: Floats, count: int) -> tuple[Floats, Floats]:
+    """Return the rates, those of the first ``count`` columns of x, without a sign imposed on them,
+    and their standard errors."""
     inverse = np.linalg.pinv(x.T @ x)
     fitted = inverse @ (x.T @ y)
     leverage = np.clip(np.einsum("ij,jk,ik->i", x, inverse, x), 0.0, 0.99)
     scaled = ((y - x @ fitted) / (1 - leverage))[:, None] * x
     variance = inverse @ (scaled.T @ scaled) @ inverse
     error = np.sqrt(np.maximum(np.diag(variance), 0.0))
-    return fitted[: counts.shape[1]], error[: counts.shape[1]]
+    return fitted[:count], error[:count]
 
 
-def _limited(process: NDArray[np.int64], value: Floats, counts: Floats) -> Floats:
-    """Return the rates of which none is negative."""
+def _limited(y: Floats, x: Floats, count: int) -> Floats:
+    """Return the same rates, of which none is negative."""
     from scipy.optimize import lsq_linear
 
-    design = _design(process, counts)
-    y, x = _filtered(process, value, design, _autocorrelation(process, value, design))
-    low = np.full(design.shape[1], -np.inf)
-    low[: counts.shape[1]] = 0.0
+    low = np.full(x.shape[1], -np.inf)
+    low[:count] = 0.0
     scale = np.maximum(np.linalg.norm(x, axis=0), 1e-300)
     found = lsq_linear(x / scale, y, bounds=(low, np.inf), method="bvls").x / scale
-    return np.asarray(found[: counts.shape[1]])
+    return np.asarray(found[:count])
