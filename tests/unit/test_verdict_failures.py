@@ -67,11 +67,13 @@ def test_a_failure_in_an_import_decides_nothing(
 def test_a_target_that_did_nothing_for_most_of_the_time_decides_nothing(
     stopped_by: str | None, marks: bool, expected: str
 ) -> None:
-    """It worked for 20 s and stood still for 60; what marks tell is judged by them."""
-    worked = (
-        synthetic.bounded(800, 4_000_000, full_at=100) + np.arange(800).clip(max=200) % 2 * 4096
-    )
-    data = synthetic.run(rss=worked, marks=False, seconds_per_point=0.1)
+    """It worked for 20 s and stood still for 60; what marks tell is judged by them.
+
+    That the kernel took a page of it at 70 s is nothing it did.
+    """
+    rss = synthetic.bounded(800, 4_000_000, full_at=100) - (np.arange(800) >= 700) * 4096.0
+    worked = np.arange(800).clip(max=200) / 100.0
+    data = synthetic.run(rss=rss, cpu_seconds=worked, marks=False, seconds_per_point=0.1)
     data.meta["passes"] = [{"pass": "measure", "stopped_by": stopped_by}]
     data.meta["processes"][0]["mark_count"] = 200 if marks else 0
     verdict = judge(data)
