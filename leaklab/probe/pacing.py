@@ -12,7 +12,7 @@ _DEAREST = 3.0
 _LATEST_PART = 0.2
 # With so many looks left after every second one is dropped, a run is seen well enough for what may
 # be spent freely not to be spent on more.
-_ENOUGH = 512
+_ENOUGH = 256
 # So many times over its budget, a look is expensive.
 _EXPENSIVE = 3.0
 
@@ -60,6 +60,10 @@ class Pacing:
     def doubled_count(self):
         """How often the step was doubled."""
         return self.step_count.bit_length() - 1
+
+    def within_share(self, now):
+        """Return whether looks have cost no more than their share, with nothing free."""
+        return self._spent_seconds <= self._share * (now - self._started)
 
     def next_x(self):
         """Return the least x at which another look may be due."""

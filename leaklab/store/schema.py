@@ -17,7 +17,8 @@ HISTORY = {
 
 TABLES: dict[str, pa.Schema] = {
     # One figure of one process at one moment. mark: marks the process has ended by then (null for
-    # a sample taken by interval). quiescent: taken at a mark, right after gc.collect().
+    # a sample taken by interval). quiescent: taken at a mark, right after gc.collect(), or
+    # where collections had long freed nothing.
     "samples": pa.schema(
         [
             ("pass", pa.string()),

@@ -608,3 +608,31 @@ def test_a_collection_that_waits_for_the_machine_is_no_dearer(tmp_path: Path) ->
     )
     (row,) = run.meta["processes"]
     assert row["looks"]["collection_step"] == 1
+
+
+@pytest.mark.parametrize("makes_garbage", [False, True])
+def test_garbage_is_collected_where_there_is_any(tmp_path: Path, makes_garbage: bool) -> None:
+    """Looks are after a collection all the same: each of them is, or had nothing to free."""
+    run = recorded.record(
+        tmp_path,
+        f"""
+        import gc
+        from leaklab import gauge, mark
+
+        full = []
+        gc.callbacks.append(lambda phase, info: phase == "stop" and info["generation"] == 2
+                            and full.append(info["collected"]))
+        for _ in range(200):
+            ring = []
+            if {makes_garbage}:
+                ring.append(ring)
+            gauge("full", len(full))
+            mark()
+        """,
+        # Within its share a collection is for certainty.
+        collect_share=1e-9,
+    )
+    looks = int(run.samples[run.samples["name"] == "rss_bytes"]["quiescent"].fillna(False).sum())
+    assert looks >= 32
+    full = recorded.values(run, "gauge:full")[-1]
+    assert full >= looks - 1 if makes_garbage else full <= 12

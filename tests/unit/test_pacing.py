@@ -10,7 +10,7 @@ import pytest
 from leaklab.analysis.looks import evenly, unmixed
 from leaklab.probe.pacing import Pacing
 from leaklab.recorder.intervals import interval_seconds
-from leaklab.recorder.processes.looks import Looks
+from leaklab.recorder.processes.looks import FREED_NOTHING, Garbage, Looks
 
 
 def looked_at(
@@ -114,3 +114,22 @@ def test_looks_with_and_without_a_collection_are_never_one_series() -> None:
     # Collected at the beginning only: those do not stand for the run.
     first, _ = unmixed(at_mark, marks < 20, marks)
     assert first.tolist() == (marks >= 20).tolist()
+
+
+def test_nothing_is_collected_where_nothing_is_freed() -> None:
+    garbage = Garbage()
+    for _ in range(FREED_NOTHING):
+        assert garbage.expected(7)
+        garbage.collected(7, 7)
+    assert not garbage.expected(7)
+    # The program's own collections have freed something since, and after that ours do.
+    assert garbage.expected(8)
+    garbage.collected(8, 9)
+    assert garbage.expected(9)
+
+
+def test_where_nobody_counts_what_is_freed_every_look_is_collected() -> None:
+    garbage = Garbage()
+    for _ in range(3 * FREED_NOTHING):
+        assert garbage.expected(None)
+        garbage.collected(None, None)

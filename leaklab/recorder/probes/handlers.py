@@ -196,11 +196,9 @@ class ProbeHandlers(TracedHeaps):
             quiescent = trimmed is not None
             figures.update(trimmed or {})
         elif is_mark and self._collects(tracked, message, now, snapshot):
-            done = yield ("collect",)
-            collected_seconds = float(done.get("seconds") or 0.0)
+            collected_seconds = yield from self._collect(tracked, figures, now)
             if not snapshot:
                 tracked.looks.collections.spent(collected_seconds, tracked.mark_count, now)
-            figures.update(done.get("figures", {}))
             quiescent = True
         self._samples.at_mark(
             tracked,
@@ -325,6 +323,25 @@ class ProbeHandlers(TracedHeaps):
         if collect == "always" or snapshot:
             return True
         return not tracked.traced and bool(tracked.looks.collections.due(now, tracked.mark_count))
+
+    def _collect(
+        self, tracked: Tracked, figures: dict[str, Any], now: float
+    ) -> Generator[tuple[str, ...], dict[str, Any], float]:
+        """Collect garbage and bring the figures up to date; returns the seconds that it took.
+
+        Where nothing is traced and nothing is there to free, as far as one knows, there is one
+        within the budget alone, and else the figures are only asked for. (A collection also frees
+        what the interpreter keeps for reuse, which a tracer would see.)
+        """
+        garbage, before = tracked.looks.garbage, figures.get("gc_collected_count")
+        spares = self._phase == "measure" and self._options.collect == "auto"
+        needed = not spares or garbage.expected(before)
+        needed = needed or tracked.looks.collections.within_share(now)
+        done = yield ("collect",) if needed else ("figures",)
+        figures.update(done.get("figures", {}))
+        if needed:
+            garbage.collected(before, figures.get("gc_collected_count"))
+        return float(done.get("seconds") or 0.0)
 
     def close(self) -> None:
         """End the reading of heaps and of object graphs."""

@@ -19,6 +19,8 @@ FREE_SECONDS = 1.0
 # each costs many times its budget, yet as many as any verdict needs.
 FEWEST_SNAPSHOTS, FEWEST_EXPENSIVE, MOST_SNAPSHOTS = 16, 10, 256
 FEWEST_COLLECTIONS, MOST_COLLECTIONS = 32, 1024
+# After so many collections in a row that have freed nothing, nothing is expected of another.
+FREED_NOTHING = 4
 
 
 def snapshot_pacing(share: float, started: float, unit: float = 1.0) -> Pacing:
@@ -32,6 +34,29 @@ def snapshot_pacing(share: float, started: float, unit: float = 1.0) -> Pacing:
 
 
 @dataclass
+class Garbage:
+    """Whether a collection is worth its time: a look with nothing to free is one after it as well.
+
+    What all collections have freed is counted by the interpreter. When that stands still, the
+    program makes no cycles; a heap of many modules takes 20 ms to find that out each time.
+    """
+
+    freed_count: float | None = None
+    idle_count: int = 0
+
+    def expected(self, freed_count: float | None) -> bool:
+        """Say whether there may be any; ``freed_count``: the objects that collections have freed."""
+        if freed_count is None or freed_count != self.freed_count:
+            self.idle_count = 0
+        return self.idle_count < FREED_NOTHING
+
+    def collected(self, before: float | None, after: float | None) -> None:
+        """Note a collection: what collections had freed before it, and after it."""
+        self.idle_count = self.idle_count + 1 if before == after else 0
+        self.freed_count = after
+
+
+@dataclass
 class Looks:
     """The pacing of one process. ``mark_step`` is the probe's: between marks that it tells."""
 
@@ -40,6 +65,7 @@ class Looks:
     started: float
     mark_step: int = 1
     interval_seconds: float | None = None
+    garbage: Garbage = field(default_factory=Garbage)
     collections: Pacing = field(init=False)
     snapshots: Pacing = field(init=False)
     idle_snapshots: Pacing = field(init=False)
