@@ -127,7 +127,7 @@ def run(
             done = subprocess.run(
                 [*command, test.name],
                 cwd=folder,
-                env={**os.environ, "PYTHONWARNINGS": "ignore", **(environment or {})},
+                env={**os.environ, **(environment or {})},
                 capture_output=True,
                 text=True,
                 timeout=LIMIT_SECONDS,

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from leaklab.analysis.series import processes_of
+from leaklab.analysis.work import within_work
 from leaklab.findings.retention_sites import GroupGrowth, Part, match_sites
 from leaklab.verdict.heap_study import study_heap
 
@@ -223,16 +224,24 @@ def _by_dump(
 def dumps_after_warm_up(
     data: RunData, role: str
 ) -> tuple[int, list[int], tuple[float, float], str] | None:
-    """Choose the process and its dumps after warm-up; the marks or seconds they span."""
+    """Choose the process and its dumps after warm-up; the marks or seconds they span.
+
+    When its main program is through, what its functions had in their variables is gone, or
+    garbage: a dump from then counts only for want of two from its work.
+    """
     dumps = data.graph_dumps
     if not len(dumps):
         return None
     complete = dumps[dumps["state"] == "complete"]
+    members = {entry["process"]: entry for entry in data.meta["processes"]}
     for pass_ in _PASSES:
         for process in processes_of(data, role, pass_):
             mine = complete[(complete["process"] == process) & (complete["pass"] == pass_)]
             if len(mine) < 2:
                 continue
+            at_work = within_work(mine, members)
+            if at_work.sum() >= 2:
+                mine = mine[at_work]
             marks = mine["mark"].astype("Float64")
             by_mark = marks.notna().all() and marks.nunique() > 1
             position = (marks if by_mark else mine["time_seconds"]).to_numpy(dtype=float)

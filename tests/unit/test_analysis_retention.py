@@ -19,8 +19,8 @@ NODES = [
 ]
 
 
-def run_of(data, marks=(10, 40, 70, 100), nodes=NODES, pass_="explain"):
-    """``data`` with object graphs at ``marks``."""
+def run_of(data, marks=(10, 40, 70, 100), nodes=NODES, pass_="explain", work_ended_seconds=None):
+    """``data`` with object graphs at ``marks``, or between them where the end of work is told."""
     rows = []
     for dump, mark in enumerate(marks):
         for number, (path, parent, kind, type_, count, per_mark, size) in enumerate(nodes):
@@ -50,12 +50,13 @@ def run_of(data, marks=(10, 40, 70, 100), nodes=NODES, pass_="explain"):
             "pass": pass_,
             "process": 0,
             "dump": range(len(marks)),
-            "mark": marks,
+            "mark": marks if work_ended_seconds is None else None,
             "time_seconds": [mark / 10 for mark in marks],
             "state": "complete",
         }
     )
     process = {"process": 0, "pass": pass_, "role": "main", "mark_count": marks[-1]}
+    process["work_ended_seconds"] = work_ended_seconds
     processes = [*data.meta["processes"], process]
     tables = {
         name: data.table(name) for name in ("samples", "snapshots", "heap", "stacks", "frames")
@@ -79,6 +80,21 @@ def test_the_group_is_told_once_with_its_accumulation_point():
     assert row["growth_bytes"] == 120 * 1060
     assert row["rate"] == pytest.approx(2 * 1060)
     assert row["suspect_rank"] is None or pd.isna(row["suspect_rank"])
+
+
+def test_what_is_gone_when_the_program_is_through_is_what_held_it():
+    """A program whose state is in the variables of ``main()`` leaves garbage, or nothing at all."""
+    nodes = [
+        ("thread MainThread: main() → local seen", -1, "thread", "list", 1, 0, 0),
+        ("local seen → list item → app.Row", 0, "thread", "app.Row", [10, 60, 0].__getitem__, 0, 400),
+        ("unreachable cycle: app.Row", -1, "cycle", "app.Row", [0, 0, 99].__getitem__, 0, 400),
+    ]
+    held = retention(run_of(synthetic.run(), (40, 70, 100), nodes, work_ended_seconds=9.9))
+    assert list(held["accumulation_point"]) == ["thread MainThread: main() → local seen"]
+    assert held["growth_count"][0] == 50
+    # Of two graphs the second is needed.
+    left = retention(run_of(synthetic.run(), (40, 100), nodes, work_ended_seconds=9.9))
+    assert list(left["growth_count"]) == [50]
 
 
 def test_a_site_that_gains_the_same_is_the_one():

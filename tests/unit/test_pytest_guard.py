@@ -230,6 +230,31 @@ def test_leak_check_has_three_outcomes(suite: pytest.Pytester) -> None:
     result.assert_outcomes(passed=5, failed=5, errors=1, warnings=1)
 
 
+REMEMBERED = """
+import itertools, warnings
+import pytest
+
+NUMBERS = itertools.count()
+
+def work():
+    warnings.warn("call %d is slow %s" % (next(NUMBERS), "x" * 2000))
+
+def test_inside(leak_check):
+    leak_check(work)
+
+@pytest.mark.leaks(units=60)
+def test_marked():
+    work()
+"""
+
+
+def test_what_a_module_remembers_of_its_warnings_is_its_leak(suite: pytest.Pytester) -> None:
+    suite.makepyfile(test_remembered=REMEMBERED)
+    result = suite.runpytest_subprocess()
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["leaklab: leak: heap grows by * KiB per call*, 60 calls"] * 2)
+
+
 def test_where_tests_of_a_review_disagree_with_leak_check_they_are_wrong(
     suite: pytest.Pytester,
 ) -> None:

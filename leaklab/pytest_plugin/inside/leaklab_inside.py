@@ -140,24 +140,26 @@ class Repeater:
     def _calling(self, item, body):
         @functools.wraps(body)
         def repeated(*args, **kwargs):
-            self._begin()
-            while self._goes_on():
-                with Unit(item, kwargs) as own:
-                    body(*args, **own)
-                self._end_unit()
-            self._end()
+            with Units(item, kwargs) as units:
+                self._begin()
+                while self._goes_on():
+                    with units.one() as own:
+                        body(*args, **own)
+                    self._end_unit()
+                self._end()
 
         return repeated
 
     def _awaiting(self, item, body):
         @functools.wraps(body)
         async def repeated(*args, **kwargs):
-            self._begin()
-            while self._goes_on():
-                with Unit(item, kwargs) as own:
-                    await body(*args, **own)
-                self._end_unit()
-            self._end()
+            with Units(item, kwargs) as units:
+                self._begin()
+                while self._goes_on():
+                    with units.one() as own:
+                        await body(*args, **own)
+                    self._end_unit()
+                self._end()
 
         return repeated
 
@@ -233,12 +235,37 @@ def connect():
         probe.connect()
 
 
-class Unit:
-    """One call of a body, with what pytest gathers on the way dropped afterwards."""
+class Units:
+    """Many calls of a body, with the warnings they give kept from pytest.
+
+    What modules remember of their warnings stays, call after call: it is theirs to leak.
+    """
 
     def __init__(self, item, arguments):
         self._item = item
         self._arguments = arguments
+        self._recording = warnings.catch_warnings(record=True)
+
+    def __enter__(self):
+        self._warned = self._recording.__enter__()
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        self._recording.__exit__(kind, error, traceback)
+
+    def one(self):
+        """Return the context of one call: the arguments it is to get."""
+        return Unit(self._item, self._arguments, self._warned)
+
+
+class Unit:
+    """One call of a body, with what pytest gathers on the way dropped afterwards."""
+
+    def __init__(self, item, arguments, warned):
+        self._item = item
+        self._arguments = arguments
+        self._warned = warned
+        self._filters = None
 
     def __enter__(self):
         arguments = dict(self._arguments)
@@ -251,12 +278,16 @@ class Unit:
             for handler in logging.getLogger().handlers
             if type(handler).__module__ == "_pytest.logging" and hasattr(handler, "records")
         ]
-        self._warnings = warnings.catch_warnings(record=True)
-        self._warnings.__enter__()
+        if "recwarn" in getattr(self._item, "funcargs", {}):
+            # It is to see each warning in every call, also one that a module remembers.
+            self._filters = warnings.catch_warnings()
+            self._filters.__enter__()
         return arguments
 
     def __exit__(self, kind, error, traceback):
-        self._warnings.__exit__(kind, error, traceback)
+        if self._filters is not None:
+            self._filters.__exit__(kind, error, traceback)
+        self._warned.clear()
         if self._patch is not None:
             self._patch.undo()
         for handler, count, position in self._logs:
