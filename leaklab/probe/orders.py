@@ -30,9 +30,7 @@ class Orders:
         begun = clock()
         done = {"kind": "done", "what": reply[0]}
         # However large the heap is.
-        self._watchdog.excused = reply[0] in _FIGURES or (
-            self._options.get("graphs") == "here"
-        )
+        self._watchdog.excused = reply[0] in _FIGURES or (self._options.get("graphs") == "here")
         try:
             if reply[0] == "collect" and kind == "tick":
                 done["collected"] = self._collect_in_main_thread()

@@ -84,10 +84,11 @@ def test_the_group_is_told_once_with_its_accumulation_point():
 
 def test_what_is_gone_when_the_program_is_through_is_what_held_it():
     """A program whose state is in the variables of ``main()`` leaves garbage, or nothing at all."""
+    at_work, garbage = [10, 60, 0].__getitem__, [0, 0, 99].__getitem__
     nodes = [
         ("thread MainThread: main() → local seen", -1, "thread", "list", 1, 0, 0),
-        ("local seen → list item → app.Row", 0, "thread", "app.Row", [10, 60, 0].__getitem__, 0, 400),
-        ("unreachable cycle: app.Row", -1, "cycle", "app.Row", [0, 0, 99].__getitem__, 0, 400),
+        ("local seen → list item → app.Row", 0, "thread", "app.Row", at_work, 0, 400),
+        ("unreachable cycle: app.Row", -1, "cycle", "app.Row", garbage, 0, 400),
     ]
     held = retention(run_of(synthetic.run(), (40, 70, 100), nodes, work_ended_seconds=9.9))
     assert list(held["accumulation_point"]) == ["thread MainThread: main() → local seen"]

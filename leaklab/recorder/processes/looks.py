@@ -45,7 +45,7 @@ class Garbage:
     idle_count: int = 0
 
     def expected(self, freed_count: float | None) -> bool:
-        """Say whether there may be any; ``freed_count``: the objects that collections have freed."""
+        """Say whether there may be any; ``freed_count``: what collections have freed."""
         if freed_count is None or freed_count != self.freed_count:
             self.idle_count = 0
         return self.idle_count < FREED_NOTHING
