@@ -194,8 +194,10 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
         if whole.statistic >= CLEAR_STATISTIC and whole.rate > growth.rate:
             # Churn does not blur the total: it has the small sites that leak too.
             growth = whole
-        first = leaking[0]
-        place = describe(study.sites, int(study.sites.frame[first.site]))
+        # A stack without a frame of Python, such as a thread's own, is named for want of a line.
+        frame = study.sites.frame
+        first = next((entry for entry in leaking if frame[entry.site] >= 0), leaking[0])
+        place = describe(study.sites, int(frame[first.site]))
         more = len(leaking) - 1
         others = f" and {more} more site{'s' if more > 1 else ''}" if more else ""
         why = (
