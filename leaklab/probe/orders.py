@@ -12,9 +12,8 @@ from .unpatched import allocate_lock, monotonic, start_new_thread, thread_time
 MAIN_THREAD_SECONDS = 0.2
 TRACE_START_SECONDS = 30.0
 PORT_TRIES = 5
-# What is answered with the figures that hold afterwards: they are asked for after a collection,
-# after that and what the allocator gives back, or as they are.
-_FIGURES = ("collect", "trim", "figures")
+# What begins with a collection, and is answered with the figures that hold afterwards.
+_COLLECTS = ("collect", "collect-young", "trim")
 
 
 class Orders:
@@ -26,18 +25,20 @@ class Orders:
             self._prepare()
         # Whatever else the machine does must not decide how often garbage is collected: figures
         # after longer pauses are higher ones. So a collection costs its processor time.
-        clock = thread_time if reply[0] in _FIGURES and kind != "tick" else monotonic
+        clock = thread_time if reply[0] in _COLLECTS and kind != "tick" else monotonic
         begun = clock()
         done = {"kind": "done", "what": reply[0]}
         # However large the heap is.
-        self._watchdog.excused = reply[0] in _FIGURES or (self._options.get("graphs") == "here")
+        self._watchdog.excused = reply[0] in _COLLECTS or (self._options.get("graphs") == "here")
         try:
             if reply[0] == "collect" and kind == "tick":
                 done["collected"] = self._collect_in_main_thread()
                 done["figures"] = {**figures(), **self._malloc()}
-            elif reply[0] in _FIGURES:
-                if reply[0] != "figures":
-                    gc.collect()
+            elif reply[0] in _COLLECTS:
+                # The young first: what a collection of everything frees beyond that is old.
+                gc.collect(1)
+                if reply[0] != "collect-young":
+                    done["freed_old"] = gc.collect()
                 if reply[0] == "trim":
                     trim()
                 done["figures"] = {**figures(), **self._malloc()}

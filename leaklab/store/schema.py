@@ -17,8 +17,8 @@ HISTORY = {
 
 TABLES: dict[str, pa.Schema] = {
     # One figure of one process at one moment. mark: marks the process has ended by then (null for
-    # a sample taken by interval). quiescent: taken at a mark, right after gc.collect(), or
-    # where collections had long freed nothing.
+    # a sample taken by interval). quiescent: taken at a mark, right after gc.collect(): of
+    # the young alone where one of everything has long freed no more.
     "samples": pa.schema(
         [
             ("pass", pa.string()),

@@ -610,29 +610,42 @@ def test_a_collection_that_waits_for_the_machine_is_no_dearer(tmp_path: Path) ->
     assert row["looks"]["collection_step"] == 1
 
 
-@pytest.mark.parametrize("makes_garbage", [False, True])
-def test_garbage_is_collected_where_there_is_any(tmp_path: Path, makes_garbage: bool) -> None:
-    """Looks are after a collection all the same: each of them is, or had nothing to free."""
+@pytest.mark.parametrize("kind", ["none", "young", "old"])
+def test_everything_is_collected_where_there_is_old_garbage(tmp_path: Path, kind: str) -> None:
+    """After a look nothing is left that could be freed, whatever was collected for it."""
     run = recorded.record(
         tmp_path,
         f"""
         import gc
         from leaklab import gauge, mark
 
+        class Node:
+            alive = 0
+            def __init__(self):
+                self.me = self
+                Node.alive += 1
+            def __del__(self):
+                Node.alive -= 1
+
         full = []
         gc.callbacks.append(lambda phase, info: phase == "stop" and info["generation"] == 2
-                            and full.append(info["collected"]))
+                            and full.append(1))
+        kept = [Node() for _ in range(5)]
         for _ in range(200):
-            ring = []
-            if {makes_garbage}:
-                ring.append(ring)
+            if "{kind}" == "young":
+                Node()
+            elif "{kind}" == "old":
+                kept.append(Node())
+                del kept[:-5]
             gauge("full", len(full))
             mark()
+            gauge("alive", Node.alive)
         """,
-        # Within its share a collection is for certainty.
+        # Within its share a collection of everything is made to be sure.
         collect_share=1e-9,
     )
     looks = int(run.samples[run.samples["name"] == "rss_bytes"]["quiescent"].fillna(False).sum())
     assert looks >= 32
     full = recorded.values(run, "gauge:full")[-1]
-    assert full >= looks - 1 if makes_garbage else full <= 12
+    assert full >= looks - 2 if kind == "old" else full <= 16
+    assert recorded.values(run, "gauge:alive")[-1] == 5

@@ -10,7 +10,7 @@ import pytest
 from leaklab.analysis.looks import evenly, unmixed
 from leaklab.probe.pacing import Pacing
 from leaklab.recorder.intervals import interval_seconds
-from leaklab.recorder.processes.looks import FREED_NOTHING, Garbage, Looks
+from leaklab.recorder.processes.looks import FREED_NOTHING, Looks, OldGarbage
 
 
 def looked_at(
@@ -116,20 +116,29 @@ def test_looks_with_and_without_a_collection_are_never_one_series() -> None:
     assert first.tolist() == (marks >= 20).tolist()
 
 
-def test_nothing_is_collected_where_nothing_is_freed() -> None:
-    garbage = Garbage()
-    for _ in range(FREED_NOTHING):
-        assert garbage.expected(7)
-        garbage.collected(7, 7)
-    assert not garbage.expected(7)
-    # The program's own collections have freed something since, and after that ours do.
-    assert garbage.expected(8)
-    garbage.collected(8, 9)
-    assert garbage.expected(9)
+def test_old_garbage_is_looked_for_where_there_was_some() -> None:
+    garbage = OldGarbage()
+    for freed_count in (0, 3, *[0] * FREED_NOTHING):
+        assert garbage.expected()
+        garbage.collected(freed_count)
+    assert not garbage.expected()
+    garbage.collected(1)
+    assert garbage.expected()
 
 
-def test_where_nobody_counts_what_is_freed_every_look_is_collected() -> None:
-    garbage = Garbage()
+def test_without_old_garbage_it_is_looked_for_ever_less_often() -> None:
+    garbage, looked = OldGarbage(), []
+    for look in range(1, 1001):
+        if garbage.expected():
+            garbage.collected(0)
+            looked.append(look)
+    between = np.diff(looked[FREED_NOTHING - 1 :])
+    assert (np.diff(between) > 0).all()
+    assert 4 <= len(between) < 10
+
+
+def test_where_nobody_says_what_was_freed_everything_is_collected() -> None:
+    garbage = OldGarbage()
     for _ in range(3 * FREED_NOTHING):
-        assert garbage.expected(None)
-        garbage.collected(None, None)
+        assert garbage.expected()
+        garbage.collected(None)

@@ -329,18 +329,18 @@ class ProbeHandlers(TracedHeaps):
     ) -> Generator[tuple[str, ...], dict[str, Any], float]:
         """Collect garbage and bring the figures up to date; returns the seconds that it took.
 
-        Where nothing is traced and nothing is there to free, as far as one knows, there is one
-        within the budget alone, and else the figures are only asked for. (A collection also frees
-        what the interpreter keeps for reuse, which a tracer would see.)
+        The young alone where nothing is traced and no old garbage is expected, unless the share of
+        collections has room for one of everything. (That also frees what the interpreter keeps for
+        reuse, which a tracer would see.)
         """
-        garbage, before = tracked.looks.garbage, figures.get("gc_collected_count")
+        looks = tracked.looks
         spares = self._phase == "measure" and self._options.collect == "auto"
-        needed = not spares or garbage.expected(before)
-        needed = needed or tracked.looks.collections.within_share(now)
-        done = yield ("collect",) if needed else ("figures",)
+        everything = not spares or looks.old_garbage.expected()
+        everything = everything or looks.collections.within_share(now)
+        done = yield ("collect",) if everything else ("collect-young",)
         figures.update(done.get("figures", {}))
-        if needed:
-            garbage.collected(before, figures.get("gc_collected_count"))
+        if everything:
+            looks.old_garbage.collected(done.get("freed_old"))
         return float(done.get("seconds") or 0.0)
 
     def close(self) -> None:
