@@ -82,8 +82,8 @@ MEMRAY = Tool(
     "memray to a file",
     (PYTHON, "-m", "memray", "run", "-q", "--trace-python-allocators", "-f", "-o", "memray.bin"),
 )
+UNTRACED = (Tool("leaklab measure", leaklab("--passes", "measure")),)
 TOOLS = (
-    Tool("leaklab measure", leaklab("--passes", "measure")),
     Tool("leaklab explain", leaklab("--passes", "explain")),
     Tool(
         "leaklab explain --trace-share 10%", leaklab("--passes", "explain", "--trace-share", "10%")
@@ -363,7 +363,8 @@ def parts(
         "service": (0.4 * (rounds + 1), with_head(marks_against_memray)),
         "sampler": (0.35 * rounds, with_head(overhead_curves.sampler_against_mprof)),
         "measure": (1.3 * (rounds + 1), with_head(measure_against_bare)),
-        "workloads": (0.7 * rounds * seconds, workloads(TOOLS)),
+        "untraced": (0.1 * rounds * seconds, workloads(UNTRACED)),
+        "workloads": (0.75 * rounds * seconds, workloads(TOOLS)),
         "options": (0.9 * rounds * seconds, workloads(MORE_TOOLS)),
     }
     minutes = {"profile": 2.5, "marks": 1.6, "threads": 1.0, "blocks": 3.0}

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from leaklab.pytest_plugin.inside.leaklab_inside import Units
+from leaklab.pytest_plugin.inside.leaklab_inside import calls_of
 from leaklab.pytest_plugin.outcome import LEAK, Outcome, judged
 from leaklab.pytest_plugin.settings import Settings, SettingsError, settings_of
 
@@ -63,18 +63,18 @@ class LeakCheck:
         from leaklab.pytest_plugin.counting import Counting
 
         counting = Counting(units)
-        with Units(self._item, {}) as calls, counting:
+        with calls_of(self._item, {}) as call, counting:
             for _ in range(units):
-                with calls.one():
+                with call():
                     await work()
                 counting.look()
         outcome = judged(counting.verdicts(), units, allow)
         if outcome.verdict == LEAK:
             from leaklab.pytest_plugin.closer import CloseLook
 
-            with Units(self._item, {}) as calls, CloseLook(CLOSE_UNITS, outcome) as close:
+            with calls_of(self._item, {}) as call, CloseLook(CLOSE_UNITS, outcome) as close:
                 for _ in range(CLOSE_UNITS):
-                    with calls.one():
+                    with call():
                         await work()
             outcome = close.completed()
         return self._told(outcome)
@@ -83,9 +83,9 @@ class LeakCheck:
         from leaklab.pytest_plugin.counting import Counting
 
         counting = Counting(units)
-        with Units(self._item, {}) as calls, counting:
+        with calls_of(self._item, {}) as call, counting:
             for _ in range(units):
-                with calls.one():
+                with call():
                     work()
                 counting.look()
         outcome = judged(counting.verdicts(), units, allow)
@@ -93,9 +93,9 @@ class LeakCheck:
             return outcome
         from leaklab.pytest_plugin.closer import CloseLook
 
-        with Units(self._item, {}) as calls, CloseLook(CLOSE_UNITS, outcome) as close:
+        with calls_of(self._item, {}) as call, CloseLook(CLOSE_UNITS, outcome) as close:
             for _ in range(CLOSE_UNITS):
-                with calls.one():
+                with call():
                     work()
         return close.completed()
 

@@ -59,8 +59,9 @@ class RecordOptions:
     watch_lines:
         ``FILE:LINE`` each: whether the line ran is noted in run.json.
     collect:
-        "auto": gc.collect() at marks within a small share of the time, unless the target has
-        switched gc off; "always": at each told mark; "never".
+        "auto": at marks within a small share of the time, of the young garbage alone where nothing
+        is traced and one of everything frees no more, unless the target has switched gc off;
+        "always": of everything at each told mark; "never".
     mark_on:
         What counts as a mark in a target that has none: "http", "task", "call:MODULE:FUNCTION"
         or "line:REGULAR EXPRESSION".

@@ -58,9 +58,9 @@ def target_failure(data: RunData) -> str | None:
 def idleness(data: RunData) -> str | None:
     """Return for how long the target had done nothing when its pass was ended, None where it had.
 
-    Nothing: no count of any of its processes had changed, processor time among them; memory is
-    taken from an idle process by the kernel. Where marks tell what was done they are judged by,
-    whatever came after the last.
+    Nothing: no count of any of its processes had changed, processor time among them (memory is
+    taken from an idle process by the kernel, and tells only where nothing else was recorded).
+    Where marks tell what was done they are judged by, whatever came after the last.
 
     >>> idleness(run.data)
     "the target had done nothing for 58 of its 60 seconds when it was stopped: it hung, or waited"
@@ -72,7 +72,9 @@ def idleness(data: RunData) -> str | None:
             continue
         samples = data.samples[data.samples["pass"] == entry["pass"]]
         end = _stopped_seconds(data, entry["pass"])
-        samples = samples[(samples["time_seconds"] <= end) & ~samples["name"].map(is_bytes)]
+        samples = samples[samples["time_seconds"] <= end]
+        counts = samples[~samples["name"].map(is_bytes).astype(bool)]
+        samples = counts if len(counts) else samples
         changed = samples.groupby(["process", "name"])["value"].diff().fillna(0.0) != 0
         last = samples["time_seconds"][changed].max() if changed.any() else 0.0
         idle = end - last

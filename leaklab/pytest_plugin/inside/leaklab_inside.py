@@ -5,6 +5,7 @@ in the environment which test to run how often; or anywhere, for ``--leaks-here`
 itself would gather over many calls (log records, output, warnings, patches) is dropped in between.
 """
 
+import contextlib
 import functools
 import gc
 import inspect
@@ -140,10 +141,10 @@ class Repeater:
     def _calling(self, item, body):
         @functools.wraps(body)
         def repeated(*args, **kwargs):
-            with Units(item, kwargs) as units:
+            with calls_of(item, kwargs) as call:
                 self._begin()
                 while self._goes_on():
-                    with units.one() as own:
+                    with call() as own:
                         body(*args, **own)
                     self._end_unit()
                 self._end()
@@ -153,10 +154,10 @@ class Repeater:
     def _awaiting(self, item, body):
         @functools.wraps(body)
         async def repeated(*args, **kwargs):
-            with Units(item, kwargs) as units:
+            with calls_of(item, kwargs) as call:
                 self._begin()
                 while self._goes_on():
-                    with units.one() as own:
+                    with call() as own:
                         await body(*args, **own)
                     self._end_unit()
                 self._end()
@@ -235,27 +236,14 @@ def connect():
         probe.connect()
 
 
-class Units:
-    """Many calls of a body, with the warnings they give kept from pytest.
+@contextlib.contextmanager
+def calls_of(item, arguments):
+    """Give a way to make the context of each call, with the warnings of all kept from pytest.
 
     What modules remember of their warnings stays, call after call: it is theirs to leak.
     """
-
-    def __init__(self, item, arguments):
-        self._item = item
-        self._arguments = arguments
-        self._recording = warnings.catch_warnings(record=True)
-
-    def __enter__(self):
-        self._warned = self._recording.__enter__()
-        return self
-
-    def __exit__(self, kind, error, traceback):
-        self._recording.__exit__(kind, error, traceback)
-
-    def one(self):
-        """Return the context of one call: the arguments it is to get."""
-        return Unit(self._item, self._arguments, self._warned)
+    with warnings.catch_warnings(record=True) as warned:
+        yield functools.partial(Unit, item, arguments, warned)
 
 
 class Unit:
