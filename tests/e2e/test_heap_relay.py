@@ -103,7 +103,13 @@ def test_a_full_spool_holds_the_target_and_says_for_how_long(ends: Ends) -> None
     ends.target.sendall(b"a")
     ends.ask("place", bytes=1)
     assert ends.ask("limit", bytes=MEBIBYTE)["held_seconds"] == 0.0
-    sender = threading.Thread(target=ends.target.sendall, args=(b"b" * (32 * MEBIBYTE),))
+
+    def send() -> None:
+        ends.target.sendall(b"b" * (32 * MEBIBYTE))
+        # The last few bytes are read with the end, or when a place is asked for.
+        ends.target.shutdown(socket.SHUT_WR)
+
+    sender = threading.Thread(target=send)
     sender.start()
     sender.join(1.0)
     assert sender.is_alive()
