@@ -63,7 +63,7 @@ class Pacing:
 
     def within_share(self, now):
         """Return whether looks have cost no more than their share, with nothing free."""
-        return self._spent_seconds <= self._share * (now - self._started)
+        return self._spent_seconds <= self._share_seconds(now)
 
     def next_x(self):
         """Return the least x at which another look may be due."""
@@ -93,11 +93,14 @@ class Pacing:
     def _crosses(self, x):
         return x // self.step > self._last_x // self.step
 
+    def _share_seconds(self, now):
+        return self._share * (now - self._started)
+
     def _fit(self, now, x, end_x):
         while end_x > self._most * self.step:
             self.step_count *= 2
         enough = end_x >= 2 * _ENOUGH * self.step
-        budget = max(0.0 if enough else self._free_seconds, self._share * (now - self._started))
+        budget = max(0.0 if enough else self._free_seconds, self._share_seconds(now))
         if self._spent_seconds + self._cost_seconds <= budget:
             return
         expensive = self._spent_seconds > _EXPENSIVE * budget

@@ -73,7 +73,8 @@ def idleness(data: RunData) -> str | None:
         samples = data.samples[data.samples["pass"] == entry["pass"]]
         end = _stopped_seconds(data, entry["pass"])
         samples = samples[samples["time_seconds"] <= end]
-        counts = samples[~samples["name"].map(is_bytes).astype(bool)]
+        counted = [name for name in samples["name"].unique() if not is_bytes(name)]
+        counts = samples[samples["name"].isin(counted)]
         samples = counts if len(counts) else samples
         changed = samples.groupby(["process", "name"])["value"].diff().fillna(0.0) != 0
         last = samples["time_seconds"][changed].max() if changed.any() else 0.0
