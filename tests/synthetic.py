@@ -165,7 +165,7 @@ def _stacks(names: list[str], line_shift: int) -> tuple[pd.DataFrame, pd.DataFra
     for at, name in enumerate(names):
         calls = []
         for call in name.split("<"):
-            file, _, function = call.rpartition(":")
+            file, function = call.split(":", 1) if ":" in call else ("", call)
             origin = "site-packages" if file else "target"
             line = 10 + at + line_shift if origin == "target" else 5
             calls.append((function, file or "app.py", line, origin))

@@ -76,10 +76,12 @@ class Child:
         origins: bool = False,
         renews: bool = False,
         early: bool = False,
+        native: bool = False,
     ) -> tuple[Run, ChildResult]:
         """Record calls of a test's body, in each pass anew.
 
         ``renews``: with its own fixtures anew. ``early``: from when its modules are imported on.
+        ``native``: with the functions of libraries in C.
 
         Returns the run and the first result that is no pass. Raises KeyboardInterrupt when the
         recording was interrupted: nothing of it runs any more then.
@@ -112,6 +114,7 @@ class Child:
             cwd=self.folder,
             passes=tuple(passes),
             graphs=graphs,
+            native=native,
             expected_mark_count=None if amount.most_units else amount.units,
             env=self._environment(request),
         )

@@ -20,6 +20,7 @@ from leaklab.pytest_plugin.settings import Settings, SettingsError, count_of, se
 from leaklab.pytest_plugin.telling import is_known, tell
 from leaklab.pytest_plugin.texts import made_text
 from leaklab.resources import material
+from leaklab.verdict.native import native_growth
 
 if TYPE_CHECKING:
     from leaklab.results.run import Run
@@ -162,17 +163,20 @@ class Leaks:
         if is_known(item, item.nodeid, outcome):
             return outcome
         graphs = "fork" if _of_memory(outcome) else "never"
-        if fixed is None:
-            again = Amount(_more_units(SECOND_LOOK, outcome.units, seconds))
-            run, outcome, seconds = self._look(item, again, settings, passes, graphs)
-            if outcome.verdict == LEAK and _small_in_the_sum(outcome):
-                # A line that grows below what the sum shows: the last hundred of something rise and
-                # fall so by chance. Growth is still there after as many calls again.
+        # No Python object holds what a library in C keeps; its function says what that is, and
+        # whether it is known to end. Such stacks cost as much as all the rest: a leak is worth it.
+        native = native_growth(run.data) is not None
+        if fixed is None or native:
+            again = fixed or _more_units(SECOND_LOOK, outcome.units, seconds)
+            run, outcome, seconds = self._look(
+                item, Amount(again), settings, passes, graphs, native=native
+            )
+            if fixed is None and _needs_the_longest(outcome):
                 longest = Amount(_more_units(LONGEST_LOOK, outcome.units, seconds))
-                run, outcome, _ = self._look(item, longest, settings, passes, graphs)
+                run, outcome, _ = self._look(item, longest, settings, passes, graphs, native=native)
             if outcome.verdict != LEAK:
                 return outcome
-            outcome = replace(outcome, sites=sites_of(run))
+            outcome = replace(outcome, sites=sites_of(run), native=native_growth(run.data) or "")
         elif _of_memory(outcome):
             # Object graphs cost more than all the rest: only a leak is worth them.
             passes = HEAP_ALONE if self._pages is None else WHOLE
@@ -194,15 +198,18 @@ class Leaks:
         settings: Settings,
         passes: Sequence[str],
         graphs: str = "never",
+        *,
+        native: bool = False,
     ) -> tuple[Run, Outcome, float]:
         # What decides has to see from the start what is freed later. The first look at a test that
         # most often is fine does not: imports cost twice as much under the tracer.
         early = amount != FIRST_LOOK
-        run, result = self._record(item, amount, passes, graphs, early=early)
+        how = {"early": early, "native": native}
+        run, result = self._record(item, amount, passes, graphs, **how)
         if result.outcome == "failed" and result.units and item.nodeid not in self._renewed:
             # It passes once, and not on fixtures that it has used already.
             self._renewed.add(item.nodeid)
-            run, result = self._record(item, amount, passes, graphs, early=early)
+            run, result = self._record(item, amount, passes, graphs, **how)
         _require(result)
         # Of children by the units of the test, not by seconds as they mark none.
         resources = [
@@ -282,9 +289,14 @@ def _more_units(look: Amount, units: int, seconds: float) -> int:
     return max(min(wanted, look.most_units), units)
 
 
-def _small_in_the_sum(outcome: Outcome) -> bool:
-    """Whether nothing grows but memory, and that by less than its sum could tell from nothing."""
-    return all(entry.resource == "heap_bytes" and not entry.low > 0 for entry in outcome.grown)
+def _needs_the_longest(outcome: Outcome) -> bool:
+    """Whether a leak is still to be seen after as many calls again, before it is told.
+
+    A line that grows below what the sum shows: the last hundred of something rise and fall so by
+    chance. And what the second look did not decide: memory that comes by the megabyte, say.
+    """
+    small = all(entry.resource == "heap_bytes" and not entry.low > 0 for entry in outcome.grown)
+    return outcome.verdict == INCONCLUSIVE or (outcome.verdict == LEAK and small)
 
 
 def _of_memory(outcome: Outcome) -> bool:

@@ -61,6 +61,7 @@ class Outcome:
     grown: tuple[Grown, ...] = ()
     sites: tuple[Site, ...] = ()
     holders: tuple[str, ...] = ()
+    native: str = ""
     made: tuple[str, ...] = ()
     needed_units: int | None = None
     power: str = ""

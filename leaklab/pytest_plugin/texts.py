@@ -74,6 +74,7 @@ def leak_text(outcome: Outcome, verbosity: int = 0) -> str:
         lines.append(f"  {place_text((site.file, site.line, site.function))}{rate}")
         source = site.source or source_line(site.file, site.line)
         lines += [f"      {source}"] if source else []
+    lines += [f"  native memory, taken by {outcome.native}"] if outcome.native else []
     held = [holder.removeprefix("held by ") for holder in outcome.holders[:most]]
     lines += [f"  held by {holder}" for holder in held]
     lines += [f"  {text}" for text in outcome.made[:most]]

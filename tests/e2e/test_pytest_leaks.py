@@ -157,6 +157,30 @@ def test_leaks_of_every_kind_of_test_are_found(pytester: pytest.Pytester) -> Non
     result.stdout.fnmatch_lines(["5 known"])
 
 
+NATIVE = """
+import ctypes
+
+C = ctypes.CDLL(None)
+C.strdup.restype = ctypes.c_void_p
+
+def test_copies():
+    C.strdup(b"a line of some length " * 50)
+"""
+
+
+def test_what_a_library_in_c_keeps_is_named_by_its_function(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_native=NATIVE)
+    result = pytester.runpytest_subprocess("--leaks", "--leaks-units=60")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "leaklab: leak: heap grows by 1.0? KiB per call*",
+            "  test_native.py:* test_copies keeps 1.0? KiB per call",
+            "  native memory, taken by *strdup*",
+        ]
+    )
+
+
 def test_a_leak_in_a_worker_is_told(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """

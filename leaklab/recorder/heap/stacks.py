@@ -24,6 +24,8 @@ ALLOCATORS = {
     13: "pvalloc",
     14: "mmap",
 }
+# What memray calls the file of a native frame without debug information.
+UNKNOWN_FILE = "<unknown>"
 
 
 class SourcePaths:
@@ -75,6 +77,8 @@ class SourcePaths:
                 return "stdlib/" + text[len(folder) :], "stdlib"
         if match := re.match(r".*/lib/python3\.\d+/(.*)", text):
             return "stdlib/" + match[1], "stdlib"
+        if text == UNKNOWN_FILE:
+            return text, "native"
         if not text.endswith((".py", ".pyw", ".ipynb")) and not text.startswith("<"):
             return text.rsplit("/", 1)[-1], "native"
         if text.startswith(self._working_folder):

@@ -1,0 +1,54 @@
+"""Memory that native code took: libraries in C, C++ or Rust keep it, no Python object.
+
+Python's own objects, large ones too, come from allocators of their own; what else a stack allocated
+is native. Which function of the library asked for it only a run with native stacks tells.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from leaklab.verdict.heap_study import study_heap
+
+if TYPE_CHECKING:
+    from leaklab.store import RunData
+
+PYTHON_ALLOCATORS = "pymalloc"
+# Growth is native when this share of it is: a wrapper of a few bytes may come with it.
+NATIVE_SHARE = 0.9
+# Functions that say how memory is taken, not what for: malloc's, and of allocators in libraries.
+TAKING = re.compile(r"alloc|^operator new|(^|_)je_|mmap|<unknown>", re.IGNORECASE)
+
+
+def native_growth(data: RunData, *, role: str = "main") -> str | None:
+    """Return which native function took what leaks; None where Python objects leak.
+
+    Empty where it is native and its function is not known: the run has no native stacks, or the
+    library no symbols. The function is that of the stack that gained most.
+
+    """
+    study = study_heap(data, role=role)
+    if study is None or not study.leaking:
+        return None
+    timeline, sites = study.timeline, study.sites
+    gain = timeline.live(timeline.column_count - 1) - timeline.live(study.baseline)
+    leaking = np.isin(sites.of_stack, [entry.site for entry in study.leaking])
+    by_stack = pd.Series(
+        data.stacks["allocator"].to_numpy(str), index=data.stacks["stack_id"].to_numpy()
+    )
+    allocators = by_stack.reindex(timeline.stack_ids, fill_value=PYTHON_ALLOCATORS)
+    native = leaking & ~allocators.str.startswith(PYTHON_ALLOCATORS).to_numpy(bool)
+    if not gain[native].sum() >= NATIVE_SHARE * gain[leaking].sum():
+        return None
+    stack = int(np.flatnonzero(native)[np.argmax(gain[native])])
+    for row in sites.rows(stack):
+        function = str(sites.frames["function"].iat[row])
+        if str(sites.frames["origin"].iat[row]) != "native":
+            return ""
+        if not TAKING.search(function):
+            return function.partition("(")[0]
+    return ""
