@@ -40,6 +40,8 @@ MOST_UNITS = 400
 # How many units are enough to see who makes what is left.
 ORIGIN_UNITS = 20
 MOST_SITES = 5
+# Below this share of the pace of the first look growth has slowed down.
+LOWER_PACE = 0.75
 # Nothing but the traced pass: the heap to the byte, and all that is counted. Resident memory is the
 # tracer's as well there; where that leaves a doubt the test is run without it too.
 HEAP_ALONE: tuple[str, ...] = ("explain",)
@@ -167,11 +169,11 @@ class Leaks:
         # whether it is known to end. Such stacks cost as much as all the rest: a leak is worth it.
         native = native_growth(run.data) is not None
         if fixed is None or native:
-            again = fixed or _more_units(SECOND_LOOK, outcome.units, seconds)
+            first, again = outcome, fixed or _more_units(SECOND_LOOK, outcome.units, seconds)
             run, outcome, seconds = self._look(
                 item, Amount(again), settings, passes, graphs, native=native
             )
-            if fixed is None and _needs_the_longest(outcome):
+            if fixed is None and (_needs_the_longest(outcome) or slowed(first, run)):
                 longest = Amount(_more_units(LONGEST_LOOK, outcome.units, seconds))
                 run, outcome, _ = self._look(item, longest, settings, passes, graphs, native=native)
             if outcome.verdict != LEAK:
@@ -268,6 +270,24 @@ def still_rising(run: Run, *, materially: bool = False) -> bool:
         if len(values) and values[-1] > values[: (len(values) + 1) // 2].max() + least:
             return True
     return False
+
+
+def slowed(first: Outcome, run: Run) -> bool:
+    """Return whether all that grew in the first look came at a lower pace after as many calls.
+
+    A cache that the first look just filled rises in the first half of the second, and then perhaps
+    by a table that grows late.
+    """
+    paces = []
+    for entry in first.grown:
+        if entry.role != "main" or not entry.rate > 0:
+            continue
+        series = run.series(entry.resource)
+        later = series[series["x"] >= first.units]
+        if series.attrs["unit"] == "iteration" and len(later) > 1:
+            gained, calls = (later[name].iloc[-1] - later[name].iloc[0] for name in ("value", "x"))
+            paces.append(gained / calls / entry.rate if calls > 0 else 1.0)
+    return bool(paces) and max(paces) < LOWER_PACE
 
 
 def rare(outcome: Outcome) -> Outcome:
