@@ -53,7 +53,8 @@ class Outcome:
     first. made: what else is left behind, each with the line that made it. needed_units: how many
     units would decide an inconclusive one; None otherwise. power: what a bounded one may still grow
     by. again: the command that does it once more outside pytest. page: the report, where one was
-    asked for.
+    asked for. native: the function of a library in C that takes what stays, where no Python
+    object keeps it.
     """
 
     verdict: str
@@ -61,13 +62,13 @@ class Outcome:
     grown: tuple[Grown, ...] = ()
     sites: tuple[Site, ...] = ()
     holders: tuple[str, ...] = ()
-    native: str = ""
     made: tuple[str, ...] = ()
     needed_units: int | None = None
     power: str = ""
     reason: str = ""
     again: str = ""
     page: str = ""
+    native: str = ""
 
     def fingerprint(self, test: str) -> str:
         """Return what tells this leak apart over runs: the test, what grows and where, no line."""
