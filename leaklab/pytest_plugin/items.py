@@ -287,7 +287,7 @@ def slowed(first: Outcome, run: Run) -> bool:
         if series.attrs["unit"] == "iteration" and len(later) > 1:
             gained, calls = (later[name].iloc[-1] - later[name].iloc[0] for name in ("value", "x"))
             paces.append(gained / calls / entry.rate if calls > 0 else 1.0)
-    return bool(paces) and max(paces) < LOWER_PACE
+    return bool(paces and max(paces) < LOWER_PACE)
 
 
 def rare(outcome: Outcome) -> Outcome:
