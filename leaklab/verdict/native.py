@@ -29,7 +29,6 @@ def native_growth(data: RunData, *, role: str = "main") -> str | None:
 
     Empty where it is native and its function is not known: the run has no native stacks, or the
     library no symbols. The function is that of the stack that gained most.
-
     """
     study = study_heap(data, role=role)
     if study is None or not study.leaking:
@@ -42,7 +41,7 @@ def native_growth(data: RunData, *, role: str = "main") -> str | None:
     )
     allocators = by_stack.reindex(timeline.stack_ids, fill_value=PYTHON_ALLOCATORS)
     native = leaking & ~allocators.str.startswith(PYTHON_ALLOCATORS).to_numpy(bool)
-    if not gain[native].sum() >= NATIVE_SHARE * gain[leaking].sum():
+    if not native.any() or gain[native].sum() < NATIVE_SHARE * gain[leaking].sum():
         return None
     stack = int(np.flatnonzero(native)[np.argmax(gain[native])])
     for row in sites.rows(stack):
