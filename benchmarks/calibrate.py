@@ -34,7 +34,7 @@ import series_bank as bank
 # Wrong verdicts that each limit may bring, as shares of all series that can be told: of bounded
 # ones called leaks (most where both readers see growth, the usual case), and of leaks called
 # bounded.
-FALSE_ALARM_SHARES = {"confirms": 0.003, "alone": 0.001, "against": 0.0005}
+FALSE_ALARM_SHARES = {"confirms": 0.003, "alone": 0.0005, "against": 0.0005}
 CALLED_BOUNDED_SHARES = {"bounded": 0.012, "surely": 0.002}
 # Of which truth, whether it can be told, and the verdict that is counted ("": any that decides).
 ERRORS = {

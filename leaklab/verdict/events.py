@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 CLEAN_SHARE = 0.1
 # Steps a growing series must be made of, at least: fewer are a warm-up, however they are spread.
 MINIMUM_STEPS = 5.5
-# Events at a constant rate: the Laplace statistic must not fall below this (a chance of 3 %).
+# Events at a constant rate: the Laplace statistic must not fall below this, and the silence after
+# the last one must not exceed this many mean intervals (a chance of 3 % each).
 LAPLACE_LOWEST = -1.88
+SILENCE_INTERVALS = 3.5
 # More events than this would only find slowing that does not matter.
 MOST_EVENTS = 100
 # A move counts for at most so many usual ones.
@@ -51,6 +53,18 @@ def step_count(values: Floats) -> float:
     return float(np.abs(moves).sum() ** 2 / square) if square else 0.0
 
 
+def grain(values: Floats) -> float:
+    """Effective number of steps of which none counts for more than a few usual ones.
+
+    A table that doubles now and then does not hide that something grows all the time.
+    """
+    moves = np.abs(np.diff(values))
+    taken = moves[moves > 0]
+    if not len(taken):
+        return 0.0
+    return step_count(np.append(0.0, np.cumsum(np.minimum(taken, LARGE_STEP * np.median(taken)))))
+
+
 def evenly(growth: Growth) -> Floats:
     """The series at equal distances, so that rare snapshots do not look like large steps."""
     grid = np.linspace(growth.x[0], growth.x[-1], EVENT_BINS + 1)
@@ -62,8 +76,8 @@ def keep_coming(growth: Growth, worth: float) -> bool:
 
     One in a hundred calls leaks: the events are few and irregular, so that some windows have
     none. Laplace's test for a trend in a point process (Cox and Lewis 1966) tells a constant rate
-    from one that dies out, and its end must bring some. Judged over the whole run, or after the
-    baseline where growth there is ``worth`` it.
+    from one that dies out; the silence since the last event must be usual. Judged over the whole
+    run, or after the baseline where growth there is ``worth`` it.
     """
     parts = [(growth.whole_x, growth.whole_y)]
     if growth.y[-1] - growth.y[0] >= worth:
@@ -72,20 +86,20 @@ def keep_coming(growth: Growth, worth: float) -> bool:
         # What is there for a moment, such as a thread at work, is not what is given back.
         if given_back(floors(x, y, BIN_COUNT)[1]) > CLEAN_SHARE:
             continue
-        steps, laplace, lasts = events(x, y)
-        if steps >= MINIMUM_STEPS and laplace >= LAPLACE_LOWEST and lasts:
+        steps, laplace, silence = events(x, y)
+        if steps >= MINIMUM_STEPS and laplace >= LAPLACE_LOWEST and silence <= SILENCE_INTERVALS:
             return True
     return False
 
 
-def events(x: Floats, y: Floats) -> tuple[float, float, bool]:
+def events(x: Floats, y: Floats) -> tuple[float, float, float]:
     """Number of events by which the retained floor rises (large ones weighted down), Laplace's
-    statistic of their times, and whether they last: the end of the run brings its share."""
+    statistic of their times, and the silence after the last in mean intervals."""
     retained = np.minimum.accumulate(y[::-1])[::-1]
     moves = np.diff(retained)
     at = np.flatnonzero(moves > 0)
     if len(at) < 2:
-        return float(len(at)), float("-inf"), False
+        return float(len(at)), float("-inf"), float("inf")
     # Snapshots become rarer: a move belongs to the whole interval it was seen after.
     length = x[-1] - x[0]
     times = ((x[at] + x[at + 1]) / 2 - x[0]) / length
@@ -95,16 +109,17 @@ def events(x: Floats, y: Floats) -> tuple[float, float, bool]:
     steps = step_count(np.append(0.0, np.cumsum(weights)))
     centre = float(weights @ times / weights.sum())
     laplace = (centre - 0.5) * float(np.sqrt(12 * min(steps, MOST_EVENTS)))
+    silence = float((x[-1] - x[at[-1] + 1]) / length * len(at))
     bins = np.searchsorted(x, np.linspace(x[0], x[-1], EVENT_BINS + 1))
     steps = min(steps, step_count(retained), step_count(retained[bins]))
+    if len(moves) <= MOST_EVENTS and _falls_silent(x, moves / np.diff(x)):
+        silence = float("inf")
     gained = retained[-1] - retained[0]
-    brought = {
-        part: retained[-1] - np.interp(x[-1] - part * length, x, retained) for part in LATE_SHARES
-    }
-    lasts = all(brought[part] >= least * gained for part, least in LATE_SHARES.items())
-    if lasts and len(moves) <= MOST_EVENTS:
-        lasts = not _falls_silent(x, moves / np.diff(x))
-    return steps, laplace, lasts
+    for part, least in LATE_SHARES.items():
+        before = np.interp(x[-1] - part * length, x, retained)
+        if retained[-1] - before < least * gained:
+            silence = float("inf")
+    return steps, laplace, silence
 
 
 def _falls_silent(x: Floats, paces: Floats) -> bool:

@@ -17,13 +17,15 @@ import numpy as np
 from leaklab.verdict.events import (
     CLEAN_SHARE,
     MINIMUM_STEPS,
+    evenly,
     events,
     given_back,
+    grain,
     keep_coming,
     step_count,
 )
 from leaklab.verdict.growth import Growth, bin_edges
-from leaklab.verdict.slowing import ends_flat, slows, still_to_come
+from leaklab.verdict.slowing import REMAINING_SHARE, ends_flat, slows, still_to_come
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,12 +39,16 @@ MINIMUM_POINTS = 10
 # Windows tried, most first: growth must show in every one. With fewer than the last number a
 # handful of unrelated steps looks like steady growth.
 WINDOW_COUNTS = (8, 7, 6, 5)
+# So many windows all rising by chance is rare enough; fewer must also stand apart from the noise.
+SURE_WINDOWS = 7
 # Where the floors do not all rise, the rate must exceed this many standard errors; a noisy series
 # of few points needs more, and one of very few is not told apart from it.
 STRONG_STATISTIC = 6.0
 FEW_STATISTIC = 9.0
 FEW_POINTS = 40
 FEWEST_POINTS = 16
+# This share of the growth after the baseline must lie above everything seen before it.
+NEW_SHARE = 0.25
 # A window that gains less than this share of the median window has not grown.
 WINDOW_SHARE = 0.1
 # A fall of this share of the range is the end of a tooth; with more teeth their floor is seen.
@@ -81,11 +87,18 @@ class Evidence:
     shape: str = ""
 
 
-def weigh(growth: Growth, *, material: float = 0.0, whole_gain: float = 0.0) -> Evidence:
+def weigh(
+    growth: Growth,
+    *,
+    material: float = 0.0,
+    whole_gain: float = 0.0,
+    one_of_many: bool = False,
+) -> Evidence:
     """Weigh one series after its baseline; growth of less than ``material`` is "small".
 
     whole_gain: what the series gained since the start of the run, warm-up included (the scale for
-    what a slowing curve still has to come).
+    what a slowing curve still has to come). one_of_many: the series was picked for its growth out
+    of many, such as the sites of a heap; noise alone brings some of them far.
     """
     count = growth.point_count
     if count < MINIMUM_POINTS or len(growth.x) < 4:
@@ -98,22 +111,26 @@ def weigh(growth: Growth, *, material: float = 0.0, whole_gain: float = 0.0) -> 
     negligible = small and np.ptp(growth.y) < material
     steady, strong = _keeps_rising(growth, windows, gains, peaks)
     steady = steady and not _is_one_step(growth, material)
+    if one_of_many and rising < windows - 1:
+        strong = strong and rising == windows - 2 and growth.statistic >= FEW_STATISTIC
     if small or not (steady or strong):
         gained = growth.whole_y[-1] - growth.whole_y[0] >= material
-        if gained and keep_coming(growth, material):
+        if gained and keep_coming(growth, max(material, REMAINING_SHARE * whole_gain)):
             # The whole run looks like steady growth; its end may bring next to nothing.
-            if negligible:
+            if negligible or ends_flat(growth):
                 more = growth.run_span / 4
                 return Evidence(UNDECIDED, "bent", rising, windows, more_x=more)
             return Evidence(GROWS, "events", rising, windows)
         if negligible:
             return Evidence(STOPPED, "small" if growth.total > 0 else "flat", rising, windows)
         return _not_steady(growth, gains, windows, rising, material)
+    if not _new_territory(growth):
+        return Evidence(STOPPED, "reached", rising, windows)
     if _given_back_before(growth):
         if np.ptp(_last_share(growth, LEVEL_SHARE)) < LEVEL_RANGE * np.ptp(growth.whole_y):
             return Evidence(STOPPED, "steps", rising, windows)
         return Evidence(UNDECIDED, "teeth", rising, windows, more_x=growth.run_span)
-    slowing, ratio = slows(growth)
+    slowing, ratio = slows(growth, gains, whole_gain)
     code = "steady" if steady else "noisy"
     found = Evidence(GROWS, code, rising, windows, ratio)
     if slowing:
@@ -134,7 +151,18 @@ def _keeps_rising(growth: Growth, windows: int, gains: Floats, peaks: Floats) ->
     # Growth may become faster, so only the later windows are held against the median.
     later = gains[len(gains) // 2 :]
     every = bool((later > WINDOW_SHARE * np.median(gains)).all()) and rising == windows - 1
-    steady = every and bool((peaks > 0).mean() >= 0.8)
+    size = growth.span / windows
+    first, last = growth.x < growth.x[0] + size, growth.x >= growth.x[-1] - size
+    separate = (
+        windows >= SURE_WINDOWS
+        or growth.y[last].min() > np.median(growth.y[first])
+        or growth.statistic >= STRONG_STATISTIC
+    )
+    # A handful of steps rises in a handful of windows, wherever the steps come from.
+    clean = given_back(growth.y) <= CLEAN_SHARE
+    enough_steps = not clean or grain(evenly(growth)) >= MINIMUM_STEPS
+    sure = clean or growth.rate_low > 0
+    steady = every and bool((peaks > 0).mean() >= 0.8) and bool(separate) and enough_steps and sure
     strong = (
         growth.statistic >= STRONG_STATISTIC
         and rising >= 0.6 * (windows - 1)
@@ -193,6 +221,19 @@ def _windows(growth: Growth) -> tuple[int, Floats, Floats]:
     return best
 
 
+def _new_territory(growth: Growth) -> bool:
+    """Whether growth went beyond what the series had already reached before its baseline.
+
+    The last tooth of a sawtooth has not. A start-up peak that was given back does not count when
+    what followed makes up most of the run.
+    """
+    if growth.span > 2 / 3 * growth.run_span:
+        return True
+    latest = growth.x >= growth.end_x - growth.span / 8
+    beyond = float(growth.y[latest].max()) - growth.earlier_high
+    return beyond > NEW_SHARE * growth.total
+
+
 def _given_back_before(growth: Growth) -> bool:
     """Whether as large a rise was given back at once more than once, and too rarely to tell more.
 
@@ -225,4 +266,8 @@ def _not_steady(
             # Flat for most of the run, then rising to the end: it may have begun to leak.
             return Evidence(UNDECIDED, "unsteady", rising, windows, more_x=growth.run_span / 2)
         return Evidence(STOPPED, "flat" if growth.rate_low <= 0 else "small", rising, windows)
+    if growth.total < NOISE_MULTIPLE * _noise(growth):
+        return Evidence(STOPPED, "flat", rising, windows)
+    if rising <= 2 and np.ptp(_last_share(growth, STEP_SILENCE)) < WINDOW_SHARE * np.ptp(growth.y):
+        return Evidence(STOPPED, "steps", rising, windows)
     return Evidence(UNDECIDED, "unsteady", rising, windows, more_x=growth.run_span)

@@ -219,7 +219,7 @@ def _moved(timeline: HeapTimeline, of_stack: NDArray[np.int64], gain: Floats) ->
     moved = 0.0
     for row in timeline.grouped(number[of_stack], len(chosen)):
         shrinking = estimate(timeline.x, -row, unit=timeline.unit)
-        evidence = weigh(shrinking, material=SITE_MATERIAL_BYTES)
+        evidence = weigh(shrinking, material=SITE_MATERIAL_BYTES, one_of_many=True)
         if evidence.verdict == GROWS or evidence.code in ("slowing", "levelled", "bent"):
             moved += max(0.0, float(row[timeline.last_half] - row[-1]))
     return moved

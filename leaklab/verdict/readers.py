@@ -66,11 +66,10 @@ def read(
 ) -> tuple[Growth, Evidence]:
     """Growth with its rate and interval, and what both readers say of it.
 
-    material: growth over the run that matters, in the unit of the series; whole_gain: as in
-    :func:`leaklab.verdict.evidence.weigh`. one_of_many: the series was picked for its growth out of
-    many, such as the sites of a heap; noise alone brings some of them far.
+    material: growth over the run that matters, in the unit of the series; the other arguments are
+    those of :func:`leaklab.verdict.evidence.weigh`.
     """
-    first = weigh(growth, material=material, whole_gain=whole_gain)
+    first = weigh(growth, material=material, whole_gain=whole_gain, one_of_many=one_of_many)
     more = limits.one_of_many * one_of_many
     # Below these odds nothing depends on what they are.
     least = _least(first, more, limits) if more else limits.surely

@@ -9,7 +9,9 @@ import numpy as np
 from leaklab.verdict.events import (
     CLEAN_SHARE,
     EVENT_BINS,
+    LAPLACE_LOWEST,
     evenly,
+    events,
     given_back,
     step_count,
 )
@@ -38,7 +40,7 @@ FINE_SHARE = 0.6
 OFTEN_SHARE = 0.8
 
 
-def slows(growth: Growth) -> tuple[bool, float]:
+def slows(growth: Growth, gains: Floats, whole_gain: float) -> tuple[bool, float]:
     """Whether the rate declines and goes on declining, and late by early rate.
 
     A remainder of warm-up in front of a leak declines as well, but what follows it is steady: so
@@ -52,6 +54,9 @@ def slows(growth: Growth) -> tuple[bool, float]:
     # By seconds the pace of the work itself wanders: then a falling rate says less.
     exact = back <= EXACT_BACK and growth.unit == "iteration"
     exact = exact and step_count(floor_y) >= max(EXACT_SHARE * len(floor_y), EXACT_STEPS)
+    # Growth that is little beside the warm-up before it may be its tail: no benefit of the doubt.
+    doubtful = growth.total < REMAINING_SHARE * whole_gain
+    every_less = doubtful or exact or (len(gains) >= 4 and (np.diff(gains) < 0).mean() >= 0.8)
     # Three points tell nothing of noise; fine growth that is never given back has none.
     fine = clean and step_count(evenly(growth)) >= FINE_SHARE * EVENT_BINS
     overall = float("nan")
@@ -70,8 +75,11 @@ def slows(growth: Growth) -> tuple[bool, float]:
             error = 0.0
         if not np.isfinite(overall):
             overall = late / early if early > 0 else float("inf")
-        if late >= steady * early or (early - late < 2 * error and not exact):
-            return False, overall
+        if late >= steady * early or (early - late < 2 * error and not every_less):
+            part = growth.whole_x >= x[0]
+            laplace = events(growth.whole_x[part], growth.whole_y[part])[1]
+            if not clean or laplace >= LAPLACE_LOWEST:
+                return False, overall
     return bool(np.isfinite(overall)), overall
 
 
