@@ -173,7 +173,7 @@ class Leaks:
             run, outcome, seconds = self._look(
                 item, Amount(again), settings, passes, graphs, native=native
             )
-            if fixed is None and (_needs_the_longest(outcome) or slowed(first, run)):
+            if fixed is None and _needs_the_longest(first, outcome, run):
                 longest = Amount(_more_units(LONGEST_LOOK, outcome.units, seconds))
                 run, outcome, _ = self._look(item, longest, settings, passes, graphs, native=native)
             if outcome.verdict != LEAK:
@@ -309,14 +309,21 @@ def _more_units(look: Amount, units: int, seconds: float) -> int:
     return max(min(wanted, look.most_units), units)
 
 
-def _needs_the_longest(outcome: Outcome) -> bool:
-    """Whether a leak is still to be seen after as many calls again, before it is told.
+def _needs_the_longest(first: Outcome, second: Outcome, run: Run) -> bool:
+    """Whether a leak of the first look is still to be seen after as many calls again and again.
 
     A line that grows below what the sum shows: the last hundred of something rise and fall so by
-    chance. And what the second look did not decide: memory that comes by the megabyte, say.
+    chance. What slowed down. And what the second look (``run``) did not decide, though the sum
+    showed it in the first: memory that comes by the megabyte, say.
     """
-    small = all(entry.resource == "heap_bytes" and not entry.low > 0 for entry in outcome.grown)
-    return outcome.verdict == INCONCLUSIVE or (outcome.verdict == LEAK and small)
+    if second.verdict == INCONCLUSIVE:
+        return not _small_in_the_sum(first)
+    return second.verdict == LEAK and (_small_in_the_sum(second) or slowed(first, run))
+
+
+def _small_in_the_sum(outcome: Outcome) -> bool:
+    """Whether nothing grows but memory, and that by less than its sum could tell from nothing."""
+    return all(entry.resource == "heap_bytes" and not entry.low > 0 for entry in outcome.grown)
 
 
 def _of_memory(outcome: Outcome) -> bool:
