@@ -13,6 +13,7 @@ import pandas as pd
 
 from leaklab.analysis.heap import HeapTimeline, heap_timeline
 from leaklab.analysis.series import resource_series
+from leaklab.verdict.native import native_stacks
 from leaklab.verdict.resources import judge_resource
 
 if TYPE_CHECKING:
@@ -158,10 +159,7 @@ def _traced(
     """Live bytes of Python's own allocators and of native ones, at the given points."""
     if timeline is None or timeline.unit != unit:
         return np.full(len(x), np.nan), np.full(len(x), np.nan)
-    stacks = data.stacks.drop_duplicates("stack_id").set_index("stack_id")["allocator"]
-    allocator = stacks.reindex(timeline.stack_ids).astype(str)
-    native = np.asarray(~allocator.str.startswith("pymalloc"), dtype=np.int64)
-    rows = timeline.grouped(native, 2)
+    rows = timeline.grouped(native_stacks(data, timeline.stack_ids).astype(np.int64), 2)
     python, other = (_latest(timeline.x, row, x) for row in rows)
     return python, other
 

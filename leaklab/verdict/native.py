@@ -10,11 +10,12 @@ import re
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from leaklab.verdict.heap_study import study_heap
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from leaklab.store import RunData
 
 PYTHON_ALLOCATORS = "pymalloc"
@@ -22,6 +23,13 @@ PYTHON_ALLOCATORS = "pymalloc"
 NATIVE_SHARE = 0.9
 # Functions that say how memory is taken, not what for: malloc's, and of allocators in libraries.
 TAKING = re.compile(r"alloc|^operator new|(^|_)je_|mmap|<unknown>", re.IGNORECASE)
+
+
+def native_stacks(data: RunData, stack_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return for each of these stacks whether native code allocated there."""
+    stacks = data.stacks.drop_duplicates("stack_id").set_index("stack_id")["allocator"]
+    allocators = stacks.reindex(stack_ids).astype(str)
+    return np.asarray(~allocators.str.startswith(PYTHON_ALLOCATORS), dtype=np.bool_)
 
 
 def native_growth(data: RunData, *, role: str = "main") -> str | None:
@@ -36,11 +44,7 @@ def native_growth(data: RunData, *, role: str = "main") -> str | None:
     timeline, sites = study.timeline, study.sites
     gain = timeline.live(timeline.column_count - 1) - timeline.live(study.baseline)
     leaking = np.isin(sites.of_stack, [entry.site for entry in study.leaking])
-    by_stack = pd.Series(
-        data.stacks["allocator"].to_numpy(str), index=data.stacks["stack_id"].to_numpy()
-    )
-    allocators = by_stack.reindex(timeline.stack_ids, fill_value=PYTHON_ALLOCATORS)
-    native = leaking & ~allocators.str.startswith(PYTHON_ALLOCATORS).to_numpy(bool)
+    native = leaking & native_stacks(data, timeline.stack_ids)
     if not native.any() or gain[native].sum() < NATIVE_SHARE * gain[leaking].sum():
         return None
     stack = int(np.flatnonzero(native)[np.argmax(gain[native])])

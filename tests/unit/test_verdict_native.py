@@ -12,7 +12,7 @@ COUNT = 200
 
 
 def native_run(*functions: str, allocator: str = "malloc") -> RunData:
-    """A run in which `query` leaks 85 bytes a mark, through these functions, innermost first."""
+    """A run in which `query` leaks 850 bytes a mark, through these functions, innermost first."""
     name = "<".join([*(f"lib.so:{one}" for one in functions), "query"])
     data = s.run(sites={name: s.leak(COUNT, 850)})
     native = data.frames["file"] == "lib.so"

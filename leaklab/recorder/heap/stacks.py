@@ -77,9 +77,8 @@ class SourcePaths:
                 return "stdlib/" + text[len(folder) :], "stdlib"
         if match := re.match(r".*/lib/python3\.\d+/(.*)", text):
             return "stdlib/" + match[1], "stdlib"
-        if text == UNKNOWN_FILE:
-            return text, "native"
-        if not text.endswith((".py", ".pyw", ".ipynb")) and not text.startswith("<"):
+        source = text.endswith((".py", ".pyw", ".ipynb")) or text.startswith("<")
+        if text == UNKNOWN_FILE or not source:
             return text.rsplit("/", 1)[-1], "native"
         if text.startswith(self._working_folder):
             return text[len(self._working_folder) :], "target"
