@@ -15,33 +15,31 @@ import pytest
 from leaklab.present.formatting import worth_showing
 from leaklab.pytest_plugin.child import Amount, Child, ChildResult, reproduction
 from leaklab.pytest_plugin.children import judged_children
+from leaklab.pytest_plugin.looks import (
+    FIRST_LOOK,
+    LONGEST_LOOK,
+    MOST_UNITS,
+    SECOND_LOOK,
+    Look,
+    ever_slower,
+    needs_the_longest,
+    rare,
+    slowed,
+    still_rising,
+)
 from leaklab.pytest_plugin.outcome import BOUNDED, INCONCLUSIVE, LEAK, Outcome, Site, judged
 from leaklab.pytest_plugin.settings import Settings, SettingsError, count_of, settings_of
 from leaklab.pytest_plugin.telling import is_known, tell
 from leaklab.pytest_plugin.texts import made_text
-from leaklab.resources import material
 from leaklab.verdict.native import native_growth
 
 if TYPE_CHECKING:
     from leaklab.results.run import Run
     from leaklab.verdict.resources import ResourceVerdict
 
-# Where nobody says how often: the first look. Starting an interpreter takes about the seconds.
-FIRST_LOOK = Amount(60, 200, 0.75)
-# What leaks at the first look has to leak at the second as well, with at least twice the units: a
-# queue or a cache that fills looks straight at first. Further ones as long as they cost little; how
-# many is settled before, so that object graphs are taken at the right moments and at no others.
-SECOND_LOOK = Amount(120, 400, 2.0)
-# What is rare (one call in a hundred) or small still rises at the end of the first look and is
-# bounded: it takes more calls, which cost less than another interpreter.
-LONGEST_LOOK = Amount(120, 1600, 4.0)
-# An undecided test is looked at once more, with as many units as would decide it up to this.
-MOST_UNITS = 400
 # How many units are enough to see who makes what is left.
 ORIGIN_UNITS = 20
 MOST_SITES = 5
-# Below this share of the pace of the first look growth has slowed down.
-LOWER_PACE = 0.75
 # Nothing but the traced pass: the heap to the byte, and all that is counted. Resident memory is the
 # tracer's as well there; where that leaves a doubt the test is run without it too.
 HEAP_ALONE: tuple[str, ...] = ("explain",)
@@ -139,51 +137,75 @@ class Leaks:
 
     def _outcome(self, item: pytest.Item, settings: Settings) -> Outcome:
         fixed = settings.units or self._units
-        amount = Amount(fixed) if fixed else FIRST_LOOK
-        run, outcome, seconds = self._look(item, amount, settings, HEAP_ALONE)
-        passes = HEAP_ALONE
-        if fixed is None and outcome.verdict == BOUNDED and still_rising(run):
+        look, passes = self._decided(item, settings, fixed)
+        if fixed is None and look.outcome.verdict == BOUNDED:
+            return rare(look.outcome) if still_rising(look.run, materially=True) else look.outcome
+        if look.outcome.verdict != LEAK:
+            return look.outcome
+        look = replace(look, outcome=replace(look.outcome, sites=sites_of(look.run)))
+        if is_known(item, item.nodeid, look.outcome):
+            return look.outcome
+        return self._confirmed(item, settings, fixed, look, passes)
+
+    def _decided(
+        self, item: pytest.Item, settings: Settings, fixed: int | None
+    ) -> tuple[Look, Sequence[str]]:
+        """The look that says what the test does, as far as its cost allows, and its passes."""
+        passes, amount = HEAP_ALONE, Amount(fixed) if fixed else FIRST_LOOK
+        look = self._look(item, amount, settings, passes)
+        if fixed is None and look.outcome.verdict == BOUNDED and still_rising(look.run):
             # Growth by a step now and then is flat most of the time: it takes a longer look.
-            amount = Amount(_more_units(LONGEST_LOOK, outcome.units, seconds))
-            run, outcome, seconds = self._look(item, amount, settings, passes)
-        if outcome.verdict == BOUNDED and self._resident_is_in_doubt(run, settings):
+            amount = Amount(look.next_units(LONGEST_LOOK))
+            look = self._look(item, amount, settings, passes)
+        if look.outcome.verdict == BOUNDED and self._resident_is_in_doubt(look.run, settings):
             # The tracer's own memory, or memory behind its back: what is not traced tells.
             passes = WHOLE
-            run, outcome, seconds = self._look(item, amount, settings, passes)
-        if fixed is None and outcome.verdict == INCONCLUSIVE:
-            needed = outcome.needed_units or MOST_UNITS + 1
+            look = self._look(item, amount, settings, passes)
+        if fixed is None and look.outcome.verdict == INCONCLUSIVE:
+            needed = look.outcome.needed_units or MOST_UNITS + 1
             if needed > MOST_UNITS:
                 # An estimate from few figures: what a longer look costs at most is spent on it.
-                needed = _more_units(SECOND_LOOK, outcome.units, seconds)
-            if needed > outcome.units:
-                run, outcome, seconds = self._look(item, Amount(needed), settings, passes)
-        if fixed is None and outcome.verdict == BOUNDED and still_rising(run, materially=True):
-            return rare(outcome)
-        if outcome.verdict != LEAK:
-            return outcome
-        outcome = replace(outcome, sites=sites_of(run))
-        if is_known(item, item.nodeid, outcome):
-            return outcome
-        graphs = "fork" if _of_memory(outcome) else "never"
+                needed = look.next_units(SECOND_LOOK)
+            if needed > look.units:
+                look = self._look(item, Amount(needed), settings, passes)
+        return look, passes
+
+    def _confirmed(
+        self,
+        item: pytest.Item,
+        settings: Settings,
+        fixed: int | None,
+        look: Look,
+        passes: Sequence[str],
+    ) -> Outcome:
+        """What is left of a leak after looks with more calls, with what keeps it."""
+        graphs = "fork" if _of_memory(look.outcome) else "never"
         # No Python object holds what a library in C keeps; its function says what that is, and
         # whether it is known to end. Such stacks cost as much as all the rest: a leak is worth it.
-        native = native_growth(run.data) is not None
-        if fixed is None or native:
-            first, again = outcome, fixed or _more_units(SECOND_LOOK, outcome.units, seconds)
-            run, outcome, seconds = self._look(
-                item, Amount(again), settings, passes, graphs, native=native
-            )
-            if fixed is None and _needs_the_longest(first, outcome, run):
-                longest = Amount(_more_units(LONGEST_LOOK, outcome.units, seconds))
-                run, outcome, _ = self._look(item, longest, settings, passes, graphs, native=native)
-            if outcome.verdict != LEAK:
-                return outcome
-            outcome = replace(outcome, sites=sites_of(run), native=native_growth(run.data) or "")
-        elif _of_memory(outcome):
+        native = native_growth(look.run.data) is not None
+
+        def again(units: int) -> Look:
+            return self._look(item, Amount(units), settings, passes, graphs, native=native)
+
+        if fixed is None:
+            first, look = look, again(look.units_to_confirm(SECOND_LOOK))
+            if needs_the_longest(first, look):
+                last = look if look.outcome.verdict == LEAK else first
+                look = again(look.units_to_confirm(LONGEST_LOOK))
+                if look.outcome.verdict == LEAK and slowed(last.outcome, look.run):
+                    return ever_slower(look.outcome)
+        elif native:
+            look = again(fixed)
+        elif graphs != "never":
             # Object graphs cost more than all the rest: only a leak is worth them.
             passes = HEAP_ALONE if self._pages is None else WHOLE
-            run, _ = self._record(item, Amount(outcome.units), passes, graphs)
-        return self._with_evidence(item, outcome, run)
+            run, _ = self._record(item, Amount(look.units), passes, graphs)
+            look = replace(look, run=run)
+        if look.outcome.verdict != LEAK:
+            return look.outcome
+        sites = look.outcome.sites or sites_of(look.run)
+        found = replace(look.outcome, sites=sites, native=native_growth(look.run.data) or "")
+        return self._with_evidence(item, found, look.run)
 
     def _with_evidence(self, item: pytest.Item, outcome: Outcome, run: Run) -> Outcome:
         if _of_memory(outcome):
@@ -202,7 +224,7 @@ class Leaks:
         graphs: str = "never",
         *,
         native: bool = False,
-    ) -> tuple[Run, Outcome, float]:
+    ) -> Look:
         # What decides has to see from the start what is freed later. The first look at a test that
         # most often is fine does not: imports cost twice as much under the tracer.
         early = amount != FIRST_LOOK
@@ -223,7 +245,7 @@ class Leaks:
         if self._children is not None and passes == WHOLE:
             resources.append(self._children)
         outcome = judged(resources, result.units, settings.allow)
-        return run, outcome, result.seconds
+        return Look(run, outcome, result.seconds)
 
     def _record(
         self,
@@ -255,75 +277,6 @@ class Leaks:
 
         name = str(run.meta["name"])
         return str(render_run(run, self._pages / f"{name}.html"))
-
-
-def still_rising(run: Run, *, materially: bool = False) -> bool:
-    """Return whether anything ended above all that was seen of it in the first half of the run.
-
-    ``materially``: by so much that it matters for a whole run.
-    """
-    for entry in run.verdict().resources:
-        if not entry.decides or entry.role != "main":
-            continue
-        values = run.series(entry.name)["value"].to_numpy()
-        least = material(entry.name) if materially else 0.0
-        if len(values) and values[-1] > values[: (len(values) + 1) // 2].max() + least:
-            return True
-    return False
-
-
-def slowed(first: Outcome, run: Run) -> bool:
-    """Return whether all that grew in the first look came at a lower pace after as many calls.
-
-    A cache that the first look just filled rises in the first half of the second, and then perhaps
-    by a table that grows late.
-    """
-    paces = []
-    for entry in first.grown:
-        if entry.role != "main" or not entry.rate > 0:
-            continue
-        series = run.series(entry.resource)
-        later = series[series["x"] >= first.units]
-        if series.attrs["unit"] == "iteration" and len(later) > 1:
-            gained, calls = (later[name].iloc[-1] - later[name].iloc[0] for name in ("value", "x"))
-            paces.append(gained / calls / entry.rate if calls > 0 else 1.0)
-    return bool(paces and max(paces) < LOWER_PACE)
-
-
-def rare(outcome: Outcome) -> Outcome:
-    """Return a bounded outcome as inconclusive: something rose at the end of the longest look."""
-    why = "something rose in the second half of the calls, too seldom to say whether it goes on"
-    return replace(
-        outcome,
-        verdict=INCONCLUSIVE,
-        needed_units=4 * outcome.units,
-        power="",
-        reason=why,
-    )
-
-
-def _more_units(look: Amount, units: int, seconds: float) -> int:
-    """How many units the next look takes, by what those of the last took."""
-    affordable = int(look.seconds * units / max(seconds, 1e-3))
-    wanted = max(look.units, 2 * units, affordable)
-    return max(min(wanted, look.most_units), units)
-
-
-def _needs_the_longest(first: Outcome, second: Outcome, run: Run) -> bool:
-    """Whether a leak of the first look is still to be seen after as many calls again and again.
-
-    A line that grows below what the sum shows: the last hundred of something rise and fall so by
-    chance. What slowed down. And what the second look (``run``) did not decide, though the sum
-    showed it in the first: memory that comes by the megabyte, say.
-    """
-    if second.verdict == INCONCLUSIVE:
-        return not _small_in_the_sum(first)
-    return second.verdict == LEAK and (_small_in_the_sum(second) or slowed(first, run))
-
-
-def _small_in_the_sum(outcome: Outcome) -> bool:
-    """Whether nothing grows but memory, and that by less than its sum could tell from nothing."""
-    return all(entry.resource == "heap_bytes" and not entry.low > 0 for entry in outcome.grown)
 
 
 def _of_memory(outcome: Outcome) -> bool:

@@ -13,8 +13,8 @@ import pytest
 
 from leaklab.pytest_plugin.child import run_name, without_own
 from leaklab.pytest_plugin.children import judged_children, read_figures
-from leaklab.pytest_plugin.items import rare
 from leaklab.pytest_plugin.known import KnownLeaks, read
+from leaklab.pytest_plugin.looks import rare
 from leaklab.pytest_plugin.outcome import (
     BOUNDED,
     INCONCLUSIVE,
