@@ -180,12 +180,12 @@ class Leaks:
     ) -> Outcome:
         """What is left of a leak after looks with more calls, with what keeps it."""
         graphs = "fork" if _of_memory(look.outcome) else "never"
-        # No Python object holds what a library in C keeps; its function says what that is, and
-        # whether it is known to end. Such stacks cost as much as all the rest: a leak is worth it.
-        native = native_growth(look.run.data) is not None
+        # Each look that says leak is looked at again, and only the last needs what costs most.
+        waits = native_growth(look.run.data) is not None
 
-        def again(units: int) -> Look:
-            return self._look(item, Amount(units), settings, passes, graphs, native=native)
+        def again(units: int, *, native: bool = False) -> Look:
+            held = "never" if waits and not native else graphs
+            return self._look(item, Amount(units), settings, passes, held, native=native)
 
         if fixed is None:
             first, look = look, again(look.units_to_confirm(SECOND_LOOK))
@@ -194,13 +194,15 @@ class Leaks:
                 look = again(look.units_to_confirm(LONGEST_LOOK))
                 if look.outcome.verdict == LEAK and slowed(last.outcome, look.run):
                     return ever_slower(look.outcome)
-        elif native:
-            look = again(fixed)
-        elif graphs != "never":
+        elif graphs != "never" and not waits:
             # Object graphs cost more than all the rest: only a leak is worth them.
             passes = HEAP_ALONE if self._pages is None else WHOLE
             run, _ = self._record(item, Amount(look.units), passes, graphs)
             look = replace(look, run=run)
+        if look.outcome.verdict == LEAK and native_growth(look.run.data) is not None:
+            # No Python object holds what a library in C keeps; its function says what that is,
+            # and whether it is known to end.
+            look = again(look.units, native=True)
         if look.outcome.verdict != LEAK:
             return look.outcome
         sites = look.outcome.sites or sites_of(look.run)
