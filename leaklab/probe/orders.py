@@ -158,7 +158,7 @@ class Orders:
             finally:
                 done.release()
 
-        with OpenImports():
+        with OpenImports(), tracing.low_descriptors_occupied():
             start_new_thread(start, ())
             if not self._bring_reader(port, done) and not done.acquire(timeout=0):
                 tracing.unblock(port)

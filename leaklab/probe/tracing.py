@@ -10,7 +10,7 @@ import stat
 import sys
 import threading
 from pathlib import Path
-from typing import List, Optional
+from typing import Iterator, List, Optional
 
 import memray
 
@@ -55,17 +55,27 @@ def start(port: int, native: bool = False, python_allocators: bool = True) -> No
     """
     global _tracker
     _forget_inherited_tracker()
+    tracker = memray.Tracker(
+        destination=memray.SocketDestination(server_port=port),
+        native_traces=native,
+        trace_python_allocators=python_allocators,
+    )
+    _send_at_once(port)
+    tracker.__enter__()
+    _tracker = tracker
+    descriptors.own(number for number in _open_numbers() if _is_of_tracer(number, port))
+
+
+@contextlib.contextmanager
+def low_descriptors_occupied() -> Iterator[None]:
+    """Whatever is opened within gets a number above the low ones.
+
+    Entered before any other thread of ours opens a file, however briefly: the number it gives back
+    would be the stream's.
+    """
     placeholders = _occupy_low_descriptors()
     try:
-        tracker = memray.Tracker(
-            destination=memray.SocketDestination(server_port=port),
-            native_traces=native,
-            trace_python_allocators=python_allocators,
-        )
-        _send_at_once(port)
-        tracker.__enter__()
-        _tracker = tracker
-        descriptors.own(number for number in _open_numbers() if _is_of_tracer(number, port))
+        yield
     finally:
         for descriptor in placeholders:
             os.close(descriptor)
