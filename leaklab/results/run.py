@@ -283,20 +283,18 @@ class Run:
         return [row for row in rows if row["value"] - row["after"] >= material(row["name"])]
 
     def notes(self) -> list[str]:
-        """Return what to know beside the verdict: interpreters that grow by themselves, stop-gaps.
+        """Return what to know beside the verdict, one sentence each; empty for most runs.
 
-        One sentence each; empty for most runs. Stop-gaps are settings that keep a leaking service
-        below its limit until it is mended (`leaklab.findings.stop_gap`).
+        Interpreters that grow by themselves, memory of a library that no Python object holds, and
+        settings that keep a leaking service below its limit until it is mended
+        (`leaklab.findings.stop_gap`).
 
         >>> run.notes()
         """
-        from leaklab.analysis.interpreters import of_run
-        from leaklab.findings.stop_gap import stop_gaps
-        from leaklab.verdict.time_left import smallest_limit
+        from leaklab.findings.notes import notes_of
 
-        resources = self.verdict().resources
-        gaps = stop_gaps(self.meta, resources, smallest_limit(self.meta))
-        return [*of_run(self.meta), *(f"until it is mended, {gap}" for gap in gaps)]
+        held = len(self.retention()) > 0
+        return notes_of(self.data, self.verdict().resources, held=held)
 
     def time_left(self) -> TimeLeft | None:
         """When resident memory reaches the smallest limit at its rate; None if it does not leak.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import synthetic as s
 
+from leaklab.findings.notes import notes_of
+from leaklab.results.run import Run
 from leaklab.store import RunData
 from leaklab.verdict.judge import judge
 from leaklab.verdict.native import native_growth
@@ -47,3 +51,19 @@ def test_a_known_queue_of_a_library_is_no_leak() -> None:
     known = native_run("operator new", "duckdb::BufferPool::AddToEvictionQueue(std::mutex&)")
     assert judge(known).verdict == "bounded"
     assert native_growth(known) is None
+
+
+def test_a_note_says_how_to_learn_which_function_took_it() -> None:
+    unnamed, named = native_run(), native_run("malloc", "Pool::Add()")
+    [note] = Run(unnamed).notes()
+    assert note == (
+        "what leaks is native memory: a library may hold it itself, without a Python object; "
+        "record with --native to see which of its functions took it"
+    )
+    assert Run(named).notes() == [
+        "what leaks is native memory, taken by Pool::Add: a library may hold it itself"
+    ]
+    without_symbols = replace(unnamed, meta={**unnamed.meta, "options": {"native": True}})
+    assert Run(without_symbols).notes()[0].endswith("; its functions have no names here")
+    assert Run(native_run(allocator="pymalloc_malloc")).notes() == []
+    assert notes_of(unnamed, Run(unnamed).verdict().resources, held=True) == []
