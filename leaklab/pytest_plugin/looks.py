@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from leaklab.pytest_plugin.child import Amount
 from leaklab.pytest_plugin.outcome import INCONCLUSIVE, LEAK, Outcome
 from leaklab.resources import material
+from leaklab.verdict.heap_material import SMALL_OBJECT_BYTES
 
 if TYPE_CHECKING:
     from leaklab.results.run import Run
@@ -91,19 +92,30 @@ def needs_the_longest(first: Look, second: Look) -> bool:
     """Return whether a leak of the first look is still to be seen after as many calls again.
 
     A line that grows below what the sum shows: the last hundred of something rise and fall so by
-    chance. What slowed down. And what the second look did not decide, though the sum showed it in
-    the first: memory that comes by the megabyte, say.
+    chance. Less than a small object or two per call: pools of them fill for hundreds of calls, in
+    the interpreter and in libraries (numpy keeps up to seven blocks of each size). What slowed
+    down. And what the second look did not decide, though the sum showed it in the first: memory
+    that comes by the megabyte, say.
     """
     if second.outcome.verdict == INCONCLUSIVE:
         return not _small_in_the_sum(first.outcome)
     if second.outcome.verdict != LEAK:
         return False
-    return _small_in_the_sum(second.outcome) or slowed(first.outcome, second.run)
+    small = _small_in_the_sum(second.outcome) or _small_per_call(second.outcome)
+    return small or slowed(first.outcome, second.run)
 
 
 def _small_in_the_sum(outcome: Outcome) -> bool:
     """Whether nothing grows but memory, and that by less than its sum could tell from nothing."""
     return all(entry.resource == "heap_bytes" and not entry.low > 0 for entry in outcome.grown)
+
+
+def _small_per_call(outcome: Outcome) -> bool:
+    """Whether nothing grows but memory, and that by what pools of small objects may take."""
+    return all(
+        entry.resource.endswith("_bytes") and entry.rate < SMALL_OBJECT_BYTES
+        for entry in outcome.grown
+    )
 
 
 def rare(outcome: Outcome) -> Outcome:

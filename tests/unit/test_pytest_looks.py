@@ -88,6 +88,11 @@ def test_what_the_longest_look_has_to_decide() -> None:
     assert not needs_the_longest(look(small), look(undecided))
     assert needs_the_longest(look(clear), look(undecided))
     assert needs_the_longest(look(clear), look(small, leaking))
+    # Pools of small objects fill for hundreds of calls; one of descriptors is no such pool.
+    little, files = first_look(60), first_look(1, "fd_count")
+    assert needs_the_longest(look(little), look(little, s.leak(SECOND, 60)))
+    opened = Run(s.run(sites={"keep": s.steady(SECOND, 1000)}, fd_count=s.leak(SECOND, 1)))
+    assert not needs_the_longest(look(files), Look(opened, files, 1.0))
     slower = s.bounded(SECOND, 60_000, full_at=FIRST) + s.leak(SECOND, 100)
     assert needs_the_longest(look(clear), look(clear, slower))
 
