@@ -14,6 +14,7 @@ import socket
 import sys
 from pathlib import Path
 
+from leaklab.recorder.debugger import why_unusable
 from leaklab.scratch import Scratch
 
 # A debugger may have to wait for the target to allocate something.
@@ -50,7 +51,7 @@ def attach(pid: int, channel: str) -> str | None:
             # What was asked for may still wait, and its file goes now: an empty one instead.
             sys.remote_exec(pid, os.devnull)
     if shutil.which("gdb"):
-        problems.append(_attach_by("gdb", pid, channel, _CONNECT_SECONDS))
+        problems.append(why_unusable("gdb") or _attach_by("gdb", pid, channel, _CONNECT_SECONDS))
         if problems[-1] is None:
             return None
     else:
