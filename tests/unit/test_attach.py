@@ -14,6 +14,12 @@ from memray.commands import attach as way_in
 from leaklab.recorder import attach
 
 
+@pytest.fixture(autouse=True)
+def _usable_debugger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the debugger of this machine can do: that is tried elsewhere."""
+    monkeypatch.setattr(attach, "why_unusable", lambda name: None)
+
+
 @pytest.fixture
 def asked(monkeypatch):
     """The pids and scripts that sys.remote_exec was called with, on whatever version."""
