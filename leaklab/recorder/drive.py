@@ -21,6 +21,9 @@ from leaklab.recorder.ports import ServicePort
 # under tracing on a busy machine may take long.
 READY_SECONDS = 60.0
 QUIET_SECONDS = 1.5
+# Of a processor: what a target that waits in a loop of its own (a poll each 10 ms takes 0.01 to
+# 0.02) may use, and sleep all the same. A start takes all it can get.
+QUIET_SHARE = 0.05
 READY_POLL_SECONDS = 0.1
 PORT_VARIABLE = "LEAKLAB_TARGET_PORT"
 
@@ -168,7 +171,8 @@ class Drive:
         self._polled = now
         listens = self._port.settled(self._watched_seconds, pids, own_ports)
         busy_seconds, asleep = _activity(pids)
-        if not asleep or busy_seconds - self._busy[1] > 0.01:
+        since = self._watched_seconds - self._busy[0]
+        if not asleep or busy_seconds - self._busy[1] > 0.01 + QUIET_SHARE * since:
             self._busy = (self._watched_seconds, busy_seconds)
         quiet = self._watched_seconds - self._busy[0] > QUIET_SECONDS
         # Whoever has named a port waits for that one; else what sleeps without a port is ready.
