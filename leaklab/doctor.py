@@ -121,36 +121,37 @@ def _kernel() -> list[Finding]:
 
 
 def _attach() -> list[Finding]:
-    debugger = shutil.which("gdb") or shutil.which("lldb")
-    ways = [f"process through {Path(debugger).name}"] if debugger else []
-    if hasattr(sys, "remote_exec"):
-        version = ".".join(map(str, sys.version_info[:2]))
-        ways.insert(0, f"Python {version} by sys.remote_exec")
     scope = Path("/proc/sys/kernel/yama/ptrace_scope")
     try:
         restricted = int(scope.read_text()) > 0
     except (OSError, ValueError):
         restricted = False
-    allowed = not restricted or os.geteuid() == 0
-    if not ways:
-        return [
-            Finding(
-                "attach",
-                False,
-                "heap of a running process needs a debugger (series work without)",
-                "apt-get install gdb, or start the program under `leaklab record`",
-            )
-        ]
-    return [
-        Finding(
-            "attach",
-            allowed,
-            f"heap of a running {', of any other '.join(ways)}"
-            if allowed
-            else "ptrace of other processes is not allowed",
-            "run as root, or sysctl kernel.yama.ptrace_scope=0",
-        )
-    ]
+    if restricted and os.geteuid() != 0:
+        what = "ptrace of other processes is not allowed"
+        how = "run as root, or sysctl kernel.yama.ptrace_scope=0"
+        return [Finding("attach", False, what, how)]
+    debugger, refused = _debugger()
+    ways = [f"process through {debugger}"] if debugger else []
+    if hasattr(sys, "remote_exec"):
+        version = ".".join(map(str, sys.version_info[:2]))
+        ways.insert(0, f"Python {version} by sys.remote_exec")
+    if ways:
+        return [Finding("attach", True, f"heap of a running {', of any other '.join(ways)}")]
+    instead = "or start the program under `leaklab record`"
+    if refused:
+        return [Finding("attach", False, refused, f"install a newer gdb, {instead}")]
+    what = "heap of a running process needs a debugger (series work without)"
+    return [Finding("attach", False, what, f"apt-get install gdb, {instead}")]
+
+
+def _debugger() -> tuple[str, str]:
+    """The debugger that can be used on a process here, and why one that is there cannot."""
+    from leaklab.recorder.debugger import why_unusable
+
+    if shutil.which("gdb"):
+        refused = why_unusable()
+        return ("", refused) if refused else ("gdb", "")
+    return ("lldb" if shutil.which("lldb") else "", "")
 
 
 def _programs() -> list[Finding]:

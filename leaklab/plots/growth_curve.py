@@ -30,6 +30,8 @@ _NARROW_SHARE = 0.12
 _LABEL_SHARE = 0.06
 # What is judged gets a panel of its own where it moves by less than this share of the whole run.
 _FLAT_SHARE = 0.2
+# Share of their range by which the fitted line may leave the figures it describes.
+_LINE_ROOM = 0.1
 _LEAST_POINTS = 10
 _PANEL_STRETCH = 1.6
 _HEADROOM = 0.06
@@ -238,22 +240,15 @@ def _interval(resource: str, fitted: Any) -> str:
 
 
 def _draw_rate(ax: Axes, frame: pd.DataFrame, fitted: Any, colour: str) -> None:
-    """The fitted line through the middle of the points after warm-up, and the band around it."""
+    """The fitted line through the middle of the points it describes, and the band around it."""
     x, y = frame["x"].to_numpy(np.float64), frame["value"].to_numpy(np.float64)
     baseline = fitted.baseline_x
     if _known(baseline):
         x, y = x[x >= baseline], y[x >= baseline]
     if len(x) < 2 or not _known(fitted.rate):
         return
-    ends = np.array([x[0], x[-1]])
-    middle = float(np.median(x))
-    level = float(np.median(y - fitted.rate * (x - middle)))
-    ax.plot(
-        ends,
-        level + fitted.rate * (ends - middle),
-        gid="rate",
-        **style.rate_line(),
-    )
+    ends, middle, level = _line(x, y, fitted.rate)
+    ax.plot(ends, level + fitted.rate * (ends - middle), gid="rate", **style.rate_line())
     if _known(fitted.rate_low) and _known(fitted.rate_high):
         span = np.linspace(ends[0], ends[1], 50) - middle
         bounds = np.array([fitted.rate_low * span, fitted.rate_high * span]) + level
@@ -266,3 +261,20 @@ def _draw_rate(ax: Axes, frame: pd.DataFrame, fitted: Any, colour: str) -> None:
             linewidth=0,
             gid="band",
         )
+
+
+def _line(x: Any, y: Any, rate: float) -> tuple[Any, float, float]:
+    """Both ends of the fitted line, the middle between them, and the level there.
+
+    The rate is that of the end of the run. Where the curve bends, a line over all of it would leave
+    the figures far behind: it is drawn over as much of the end as it describes.
+    """
+    room = _LINE_ROOM * float(np.ptp(y))
+    low, high = float(y.min()) - room, float(y.max()) + room
+    while True:
+        ends, middle = np.array([x[0], x[-1]]), float(np.median(x))
+        level = float(np.median(y - rate * (x - middle)))
+        heights = level + rate * (ends - middle)
+        if (heights.min() >= low and heights.max() <= high) or len(x) < 2 * _LEAST_POINTS:
+            return ends, middle, level
+        x, y = x[len(x) // 4 :], y[len(y) // 4 :]

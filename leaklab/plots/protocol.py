@@ -26,6 +26,9 @@ class RunLike(Protocol):
     def verdict(self) -> Verdict:
         """The verdict on the run and on each resource."""
 
+    def notes(self) -> list[str]:
+        """What to know beside the verdict, one sentence each."""
+
     def suspects(self) -> pd.DataFrame:
         """The allocation sites that keep growing."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,6 +13,9 @@ from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator
 
 from leaklab import resources
 from leaklab.present import formatting as words
+
+if TYPE_CHECKING:
+    from leaklab.present.protocol import ShownResource
 
 # Share of its level that a resource must move to fill a figure.
 _LEAST_SPAN = 0.005
@@ -47,6 +51,14 @@ def rate_text(resource: str, rate: float | None, unit: str) -> str:
     if rate is None or math.isnan(rate):
         return "rate unknown"
     return f"{words.amount(resource, rate, signed=True)} per {unit}"
+
+
+def pace_text(resource: ShownResource) -> str:
+    """The growth rate of a judged resource; "-" for one that does not grow: it has none to go on
+    with."""
+    if resource.verdict == "bounded":
+        return "-"
+    return rate_text(resource.name, resource.rate, resource.unit)
 
 
 def share_text(share: float) -> str:

@@ -115,6 +115,6 @@ def _variant(
     return {
         "name": name,
         "verdict": verdict.verdict,
-        "rate": units.rate_text(found.name, found.rate, found.unit) if found else "",
+        "rate": units.pace_text(found) if found else "",
         "colour": style.series_colour(list(runs).index(name)),
     }

@@ -46,7 +46,7 @@ def run_view(run: RunLike, *, figures: bool = True) -> dict[str, Any]:
         "verdict": verdict.verdict,
         "reason": verdict.reason,
         "command": shlex.join(map(str, (meta.get("command") or {}).get("argv") or ())),
-        "notes": list(_notes(meta)),
+        "notes": [*_notes(meta), *map(_sentence, run.notes())],
         "resources": [_resource(entry) for entry in verdict.resources],
         "labels": _labels(run),
         "suspects": suspects,
@@ -86,10 +86,7 @@ def _resource(entry: Any) -> dict[str, str]:
     return {
         "title": units.title(entry.name, entry.role),
         "verdict": entry.verdict,
-        # What does not grow has no rate to go on with.
-        "rate": "-"
-        if entry.verdict == "bounded"
-        else units.rate_text(entry.name, entry.rate, entry.unit),
+        "rate": units.pace_text(entry),
         "first": units.value_text(entry.name, entry.first),
         "last": units.value_text(entry.name, entry.last),
         "reason": entry.reason,
@@ -207,6 +204,11 @@ def _notes(meta: dict[str, Any]) -> Iterable[str]:
             how = f"signal {entry['signal']}" if entry.get("signal") else "exit status"
             status = "" if entry.get("signal") else f" {entry['exit_status']}"
             yield f"In the {entry.get('pass')} pass the target ended with {how}{status}."
+
+
+def _sentence(note: str) -> str:
+    """A note as a sentence of its own."""
+    return f"{note[:1].upper()}{note[1:]}."
 
 
 def _facts(meta: dict[str, Any]) -> Iterable[tuple[str, str]]:

@@ -51,6 +51,20 @@ def test_fitted_line_has_the_rate_of_the_verdict():
     assert (y[1] - y[0]) / (x[1] - x[0]) == pytest.approx(rate)
 
 
+def test_fitted_line_of_a_bent_curve_stays_beside_it():
+    faster = 1e6 + 40e6 * (np.arange(COUNT) / COUNT) ** 4
+    run = Run(make.run(sites={"keep": faster}, meta={"name": "faster"}))
+    ax = plots.growth(run, "heap_bytes", style.detached_axes())
+    (fitted,) = by_gid(ax, "rate")
+    x, y = fitted.get_data()
+    assert y.min() > faster.min() - 0.1 * np.ptp(faster)
+    assert x[-1] == COUNT
+    rate = run.verdict().resource("heap_bytes").rate
+    assert (y[1] - y[0]) / (x[1] - x[0]) == pytest.approx(rate)
+    end = faster[int(x[0]) - 1 :]
+    assert abs(y.mean() - end.mean()) < 0.1 * np.ptp(end)
+
+
 @pytest.mark.parametrize("background", ["white", "#14171b"])
 def test_the_rate_is_seen_on_a_run_that_lies_on_it(background):
     straight = Run(make.run(sites={"keep": make.leak(COUNT, 1000.0)}, meta={"name": "cache"}))

@@ -10,6 +10,7 @@ from pages import assert_self_contained, unpacked
 
 from leaklab import report
 from leaklab.catalogue.model import catalogue
+from leaklab.present import units
 from leaklab.report import run_view
 from leaklab.report.confidential import without_secrets
 from leaklab.results.run import Run
@@ -69,6 +70,20 @@ def test_a_leak_group_says_what_keeps_it_every_line_that_made_it_and_how_fast_it
     assert (shown["confidence"], shown["growth"]) == ("medium", "+2.75 KiB per iteration")
     unmatched = run_view._path(row | {"suspect_ranks": [], "confidence": None}, lines)
     assert (unmatched["allocated_at"], unmatched["confidence"]) == ([], "")
+
+
+def test_run_page_says_what_to_know_beside_the_verdict(tmp_path):
+    run = recorded()
+    (native,) = run.notes()
+    page = unescape(report.render_run(run, tmp_path / "run.html").read_text())
+    assert f"{native[:1].upper()}{native[1:]}." in page
+
+
+def test_what_is_bounded_has_no_pace():
+    runs = {name: recorded(name, rate) for name, rate in (("before", 2e4), ("limited", 0.0))}
+    verdicts = [run.verdict().resource("rss_bytes") for run in runs.values()]
+    assert [one.verdict for one in verdicts] == ["leak", "bounded"]
+    assert [units.pace_text(one) for one in verdicts] == ["+19.5 KiB per iteration", "-"]
 
 
 def test_run_page_of_an_empty_recording_says_what_is_missing(tmp_path):
