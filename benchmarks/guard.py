@@ -68,16 +68,18 @@ PSLEAK = (
     "        self.execute(lambda: STEP(next(NUMBERS)), warmup_times=ITERATIONS // 5, "
     "times=max(ITERATIONS // 10, 1))\n"
 )
-# Both leaklab and python-leak-hunter have a fixture `leak_check`: each runs without the others.
-OTHERS = ("-p", "no:leak_hunter", "-p", "no:memray", "-p", "no:pyleak")
-ALONE = ("-p", "no:leaklab")
+# Each tool's plugin runs without all others: two have a fixture of one name, and to load what
+# leaklab's own tests need (hypothesis, anyio with trio) takes seconds that are no tool's.
+ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+OURS = ("-p", "leaklab.pytest_plugin")
+MEMRAY, HUNTER = ("-p", "pytest_memray.plugin"), ("-p", "leak_hunter.pytest_plugin")
 # By name: the module that must be there, the body, further options.
-PEERS = {
-    "pytest-memray limit_leaks": ("pytest_memray", LIMIT_LEAKS, ALONE),
-    "pytest-memray limit_leaked_objects": ("pytest_memray", LEAKED_OBJECTS, ALONE),
-    "python-leak-hunter": ("leak_hunter", LEAK_HUNTER, ALONE),
-    "psleak": ("psleak", PSLEAK, ALONE),
-    "pyleak no_thread_leaks": ("pyleak", PYLEAK, ALONE),
+PEERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "pytest-memray limit_leaks": ("pytest_memray", LIMIT_LEAKS, MEMRAY),
+    "pytest-memray limit_leaked_objects": ("pytest_memray", LEAKED_OBJECTS, MEMRAY),
+    "python-leak-hunter": ("leak_hunter", LEAK_HUNTER, HUNTER),
+    "psleak": ("psleak", PSLEAK, ()),
+    "pyleak no_thread_leaks": ("pyleak", PYLEAK, ()),
 }
 # psleak skips its tests without this.
 ENVIRONMENT = {"psleak": {"PYTHONMALLOC": "malloc"}}
@@ -86,7 +88,7 @@ ENVIRONMENT = {"psleak": {"PYTHONMALLOC": "malloc"}}
 def leaklab_row(workload: Workload, units: int | None) -> dict[str, object]:
     """Run a workload as a marked test; what its JUnit properties and failure say."""
     body = MARKED.format(units=f"units={units}" if units else "")
-    done, seconds, found = run(workload, body, OTHERS)
+    done, seconds, found = run(workload, body, OURS)
     outcome = found or {"verdict": "failed", "sites": [], "holders": []}
     functions = [site["function"] for site in outcome["sites"]]
     named = workload.function in functions[:3] or bool(outcome["holders"])
@@ -127,7 +129,7 @@ def run(
             done = subprocess.run(
                 [*command, test.name],
                 cwd=folder,
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, **ALONE, **(environment or {})},
                 capture_output=True,
                 text=True,
                 timeout=LIMIT_SECONDS,
