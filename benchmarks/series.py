@@ -56,7 +56,10 @@ def scored(first: int, count: int) -> pd.DataFrame:
 
 
 def shares(rows: pd.DataFrame) -> dict[str, tuple[int, int]]:
-    """How many of how many: false alarms, undecided, found, called bounded, decided, covered."""
+    """How many of how many: false alarms, undecided, found, called bounded, decided, covered.
+
+    Of series that cannot be decided also how many are decided wrongly.
+    """
     told = rows[rows["difficulty"] != "undecidable"]
     bounded, leak = told[told["truth"] == "bounded"], told[told["truth"] == "leak"]
     even, open_ = leak[leak["scheme"].isin(EVEN)], rows[rows["difficulty"] == "undecidable"]
@@ -68,6 +71,7 @@ def shares(rows: pd.DataFrame) -> dict[str, tuple[int, int]]:
         return int((part["verdict"] == verdict).sum()), len(part)
 
     undecided, whole = said(open_, "inconclusive")
+    wrong = int(((open_["verdict"] != open_["truth"]) & (open_["verdict"] != "inconclusive")).sum())
     return {
         "false alarms": said(bounded, "leak"),
         "bounded undecided": said(bounded, "inconclusive"),
@@ -75,6 +79,7 @@ def shares(rows: pd.DataFrame) -> dict[str, tuple[int, int]]:
         "found, even looks": said(even, "leak"),
         "leaks called bounded": said(leak, "bounded"),
         "undecidable decided": (whole - undecided, whole),
+        "undecidable decided wrongly": (wrong, whole),
         "interval covers": (int(covered.sum()), len(straight)),
     }
 

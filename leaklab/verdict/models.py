@@ -89,10 +89,12 @@ def end_slope(shape: Shape) -> float:
 
 
 def in_use(models: Sequence[Models], u: Floats) -> Floats:
-    """Share of the run that smooth shapes take until they have settled, and that steps take.
+    """Share of the run that smooth shapes take until they have settled, and how likely the silence
+    after the last step is if steps keep coming.
 
-    Returns a row for each of the models, in their order. After k steps, the last at t, a silence
-    of r mean distances between steps counts as 1 / (1 + r).
+    Returns a row for each of the models, in their order. After k steps, the last at t, the rest of
+    the run is silent with probability t**k: events at one pace that is not known (Poisson, a prior
+    flat in the logarithm of the pace).
     """
     smooth, at = _settled_shares(len(u))
     step = np.where(at > 0, u[at], 0.0)
@@ -103,10 +105,8 @@ def in_use(models: Sequence[Models], u: Floats) -> Floats:
             continue
         count = (step > 0)[columns].sum(axis=1)
         last = step[columns].max(axis=1)
-        silence = np.divide(
-            count * (1 - last), last, out=np.full(len(last), np.inf), where=last > 0
-        )
-        rows.append(np.column_stack([smooth[columns].max(axis=1), 1 / (1 + silence)]))
+        silent = np.where(count > 0, last**count, 0.0)
+        rows.append(np.column_stack([smooth[columns].max(axis=1), silent]))
     return np.concatenate(rows)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import expit, ndtri
 
 from leaklab.verdict.posterior import FALL, Posterior, posterior
 
@@ -28,13 +29,24 @@ class Odds:
 
     log_odds: those of the whole run, less what its last half says against growth. whole: the
     posterior of the whole run, in multiples of ``material``. teeth: how many times it fell by much
-    at once. widest_gap: share of the run that was not looked at in one piece.
+    at once. widest_gap: share of the run that was not looked at in one piece. level: its middle, in
+    multiples of ``material``.
     """
 
     log_odds: float
     whole: Posterior
     teeth: int
     widest_gap: float
+    level: float = 0.0
+
+    def left_open(self, probability: float) -> float:
+        """Return how much growth over one more run is exceeded with this probability, in multiples
+        of what matters; 0 where it is less likely that it grows at all."""
+        grows = float(expit(self.log_odds))
+        if grows <= probability:
+            return 0.0
+        spread = (self.whole.high - self.whole.growth) / 2
+        return max(self.whole.growth + spread * float(ndtri(1 - probability / grows)), 0.0)
 
 
 def odds_of(x: Floats, y: Floats, material: float, *, least: float = -np.inf) -> Odds:
@@ -56,6 +68,7 @@ def odds_of(x: Floats, y: Floats, material: float, *, least: float = -np.inf) ->
         whole=whole,
         teeth=len(falls),
         widest_gap=float(np.diff(x).max() / (x[-1] - x[0])),
+        level=float(np.median(z)),
     )
 
 

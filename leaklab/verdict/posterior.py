@@ -60,9 +60,10 @@ class Posterior:
 
     log_odds: of growing against bounded. growth: over one more run, at the pace of the end, in
     multiples of what matters, if it grows; low to high: its 95 % interval; rise: what growth
-    brought in this run. smooth, steps: share of the run until bounded shapes have settled. memory:
-    of the noise around them, in shares of the run. shapes: the best bounded model, with the places
-    of its steps in the run. noise: its standard deviation.
+    brought in this run. smooth: share of the run until bounded shapes have settled. silence: how
+    likely what follows the last step is if steps keep coming. memory: of the noise around them, in
+    shares of the run. shapes: the best bounded model, with the places of its steps in the run.
+    noise: its standard deviation.
     """
 
     log_odds: float
@@ -71,7 +72,7 @@ class Posterior:
     high: float
     rise: float
     smooth: float
-    steps: float
+    silence: float
     memory: float
     shapes: tuple[Shape, ...]
     noise: float
@@ -271,7 +272,7 @@ def _combined(here: Grid, rows: _Rows, teeth: _Teeth, count: int) -> Posterior:
     of_memory, model = np.divmod(weighing, bounded.shape[1])
     weight = np.exp(bounded.ravel()[weighing] - sum_bounded)
     memory = float(weight @ np.array(list(MEMORIES))[of_memory])
-    smooth, steps = weight @ here.in_use[here.bounded[model]]
+    smooth, silence = weight @ here.in_use[here.bounded[model]]
     by_model = np.bincount(model, weight, minlength=1)
     best = here.named(int(here.bounded[int(np.argmax(by_model))]))
     if np.exp(np.array(teeth.bounded) - sum_bounded).sum() > 0.5:
@@ -291,7 +292,7 @@ def _combined(here: Grid, rows: _Rows, teeth: _Teeth, count: int) -> Posterior:
         high=growth + margin,
         rise=float(weight @ mean),
         smooth=float(smooth),
-        steps=float(steps),
+        silence=float(silence),
         memory=memory,
         shapes=best,
         noise=float(np.sqrt(weight @ rest / free)),

@@ -3,8 +3,9 @@
 The first looks at floors, windows and events (:mod:`leaklab.verdict.evidence`), the second weighs
 a table of models against each other (:mod:`leaklab.verdict.odds`). It is a leak where the first
 says so and the second does not say otherwise, or where the second is sure; bounded where the first
-says so, the second agrees, and what explains the curve has settled long enough before the end for
-growth to have shown; else it is undecided, and the evidence says what would not have shown.
+says so, the second agrees, what explains the curve has settled long enough before the end for
+growth to have shown, and no growth is left open that would be large beside what is there; else it
+is undecided, and the evidence says what would not have shown.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ class Limits:
     the series bounded. one_of_many: so much more for a series that was picked for its growth.
     rise: multiples of what matters that growth must have brought. bounded: below it a series is
     bounded that the first reader calls so; surely: below it where that one sees a rise it cannot
-    place. settled, steps: share of the run that smooth shapes, and steps, may take up. blind: share
-    of the run that must not be missing in one piece.
+    place. unseen: as likely, at most, growth over as much work again may be that is more than
+    left_open multiples of what matters and than of_level of what is there. settled: share of the
+    run that smooth shapes may take up. silence: as likely, at most, what follows the last step may
+    be if steps keep coming. blind: share of the run that must not be missing in one piece.
     """
 
     confirms: float
@@ -43,14 +46,19 @@ class Limits:
     bounded: float
     surely: float
     one_of_many: float = 2.0
-    rise: float = 1.9
+    rise: float = 2.0
+    unseen: float = 0.01
+    left_open: float = 20.0
+    of_level: float = 0.25
     settled: float = 0.8
-    steps: float = 0.6
+    silence: float = 0.5
     blind: float = 0.25
 
 
 CALIBRATION = Path(__file__).with_name("limits.json")
 LIMITS = Limits(**json.loads(CALIBRATION.read_text())["limits"])
+# What is asked for more is at least, and at most, so many times the run.
+LONGER = (0.25, 3.0)
 # The first reader's observations that leave open whether it rose.
 SLOWING = ("slowing", "levelled")
 OPEN = ("reached", "unsteady", "bent", "teeth", "slowing")
@@ -120,16 +128,29 @@ def together(
         return first if said == GROWS else replace(first, verdict=GROWS, code="odds", more_x=0.0)
     clear = value < (limits.surely if first.code in OPEN else limits.bounded)
     if clear and said != GROWS and not more:
-        if whole.smooth > limits.settled or whole.steps > limits.steps:
+        if whole.smooth > limits.settled or whole.silence > limits.silence:
             return _undecided(first, "unsettled", run_span)
         if odds.widest_gap > limits.blind:
             return _undecided(first, "blind", run_span * odds.widest_gap)
+        matters = max(limits.left_open, limits.of_level * odds.level)
+        open_share = odds.left_open(limits.unseen) / matters
+        if open_share > 1:
+            return _undecided(first, "weak", run_span * _longer(open_share))
         return first if said == STOPPED else replace(first, verdict=STOPPED, code="flat", more_x=0)
     if said == UNDECIDED or (said == STOPPED and more):
         return first  # of one of many the others, and their sum, say more
-    longer = float(np.clip((limits.alone + more) / max(value, 0.5) - 1, 0.25, 3.0))
+    longer = float(np.clip((limits.alone + more) / max(value, 0.5) - 1, *LONGER))
     code = "weak" if said == STOPPED else "doubtful"
     return _undecided(first, code, run_span * longer)
+
+
+def _longer(open_share: float) -> float:
+    """So many times the run more, until growth is left open that is as many times smaller.
+
+    The error of a slope falls with the length of the run to the power of three halves, and as much
+    work again is longer then.
+    """
+    return float(np.clip(open_share**2 - 1, *LONGER))
 
 
 def _undecided(first: Evidence, code: str, more_x: float) -> Evidence:
