@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,9 +13,6 @@ from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator
 
 from leaklab import resources
 from leaklab.present import formatting as words
-
-if TYPE_CHECKING:
-    from leaklab.present.protocol import ShownResource
 
 # Share of its level that a resource must move to fill a figure.
 _LEAST_SPAN = 0.005
@@ -53,8 +50,8 @@ def rate_text(resource: str, rate: float | None, unit: str) -> str:
     return f"{words.amount(resource, rate, signed=True)} per {unit}"
 
 
-def pace_text(resource: ShownResource) -> str:
-    """The growth rate of a judged resource; "-" for one that does not grow: it has none to go on
+def pace_text(resource: Any) -> str:
+    """The growth rate of a `ResourceVerdict`; "-" for one that does not grow: it has none to go on
     with."""
     if resource.verdict == "bounded":
         return "-"
