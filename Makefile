@@ -58,9 +58,10 @@ lab: $(STAMP) ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab "--LabApp.app_settings_dir=$(CURDIR)/notebooks/automation/jupyterlab" \
 	  notebooks/00-start-here.ipynb
 
+# Files in the order of their folders: the long ones come first, so that no worker ends on one alone.
 test: $(TEST_STAMP) ## all tests, with lint and types
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n $(JOBS) --dist loadfile
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 lint: $(TEST_STAMP) ## ruff and mypy
 	$(BIN)/ruff check .

@@ -168,9 +168,9 @@ def test_copies():
 """
 
 
-def test_what_a_library_in_c_keeps_is_named_by_its_function(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(test_native=NATIVE)
-    result = pytester.runpytest_subprocess("--leaks", "--leaks-units=60")
+def test_what_a_library_in_c_keeps_is_named_by_its_function(alone: pytest.Pytester) -> None:
+    alone.makepyfile(test_native=NATIVE)
+    result = alone.runpytest_subprocess("--leaks", "--leaks-units=60")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
@@ -181,8 +181,8 @@ def test_what_a_library_in_c_keeps_is_named_by_its_function(pytester: pytest.Pyt
     )
 
 
-def test_a_leak_in_a_worker_is_told(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(
+def test_a_leak_in_a_worker_is_told(alone: pytest.Pytester) -> None:
+    alone.makepyfile(
         """
         import multiprocessing, pytest
 
@@ -207,7 +207,7 @@ def test_a_leak_in_a_worker_is_told(pytester: pytest.Pytester) -> None:
             ask()
         """
     )
-    result = pytester.runpytest_subprocess()
+    result = alone.runpytest_subprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         # Its heap with the line where it was seen for long enough, else resident memory alone.
@@ -215,9 +215,9 @@ def test_a_leak_in_a_worker_is_told(pytester: pytest.Pytester) -> None:
     )
 
 
-def test_an_error_at_collection_is_what_pytest_says(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile("import nothing_of_this_name")
-    result = pytester.runpytest_subprocess("--leaks")
+def test_an_error_at_collection_is_what_pytest_says(alone: pytest.Pytester) -> None:
+    alone.makepyfile("import nothing_of_this_name")
+    result = alone.runpytest_subprocess("--leaks")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["E   ModuleNotFoundError: No module named 'nothing_of_this_name'"])
 

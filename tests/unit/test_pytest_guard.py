@@ -116,9 +116,9 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
-def test_what_is_left_is_named_with_the_line_that_made_it(suite: pytest.Pytester) -> None:
-    suite.makepyfile(test_left=LEFT)
-    result = suite.runpytest_subprocess("--leak-guard", "--leak-guard-grace=0.05")
+def test_what_is_left_is_named_with_the_line_that_made_it(alone: pytest.Pytester) -> None:
+    alone.makepyfile(test_left=LEFT)
+    result = alone.runpytest_subprocess("--leak-guard", "--leak-guard-grace=0.05")
     result.assert_outcomes(passed=8, failed=1, errors=8)
     result.stdout.fnmatch_lines(
         [
@@ -207,9 +207,11 @@ def test_no_function(leak_check):
 """
 
 
-def test_leak_check_has_three_outcomes(suite: pytest.Pytester) -> None:
-    suite.makepyfile(test_checked=CHECKED)
-    result = suite.runpytest_subprocess("--leak-guard", "--leak-guard-grace=0")
+def test_leak_check_has_three_outcomes(alone: pytest.Pytester) -> None:
+    alone.makeini(INI)
+    alone.makepyfile(test_checked=CHECKED)
+    options = ("-p", "pytest_asyncio.plugin", "--leak-guard", "--leak-guard-grace=0")
+    result = alone.runpytest_subprocess(*options)
     result.stdout.fnmatch_lines(
         [
             "leaklab: leak: heap grows by * KiB per call*, 60 calls",
@@ -248,19 +250,19 @@ def test_marked():
 """
 
 
-def test_what_a_module_remembers_of_its_warnings_is_its_leak(suite: pytest.Pytester) -> None:
-    suite.makepyfile(test_remembered=REMEMBERED)
-    result = suite.runpytest_subprocess()
+def test_what_a_module_remembers_of_its_warnings_is_its_leak(alone: pytest.Pytester) -> None:
+    alone.makepyfile(test_remembered=REMEMBERED)
+    result = alone.runpytest_subprocess()
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(["leaklab: leak: heap grows by * KiB per call*, 60 calls"] * 2)
 
 
 def test_where_tests_of_a_review_disagree_with_leak_check_they_are_wrong(
-    suite: pytest.Pytester,
+    alone: pytest.Pytester,
 ) -> None:
     source = Path(__file__).parents[2] / "notebooks" / "examples" / "test_what_tests_miss.py"
-    shutil.copy(source, suite.path)
-    result = suite.runpytest_subprocess()
+    shutil.copy(source, alone.path)
+    result = alone.runpytest_subprocess()
     result.assert_outcomes(passed=5, failed=3)
     result.stdout.fnmatch_lines(
         [
@@ -347,18 +349,18 @@ def test_bodies_of_every_kind_are_repeated_with_fixtures_set_up_once(
     ],
 )
 def test_wrong_options_are_refused_by_name(
-    suite: pytest.Pytester, options: tuple[str, ...], fault: str
+    alone: pytest.Pytester, options: tuple[str, ...], fault: str
 ) -> None:
-    suite.makepyfile("def test_one(): pass")
-    result = suite.runpytest_subprocess(*options)
+    alone.makepyfile("def test_one(): pass")
+    result = alone.runpytest_subprocess(*options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*{fault}"])
 
 
 def test_a_known_leak_passes_and_one_that_is_gone_fails_a_strict_session(
-    suite: pytest.Pytester,
+    alone: pytest.Pytester,
 ) -> None:
-    suite.makepyfile(
+    alone.makepyfile(
         test_known="""
         import os
         KEPT = []
@@ -370,16 +372,16 @@ def test_a_known_leak_passes_and_one_that_is_gone_fails_a_strict_session(
             leak_check(lambda: None, units=20)
         """
     )
-    accepted = suite.runpytest_subprocess("--leaks-accept", "being mended")
+    accepted = alone.runpytest_subprocess("--leaks-accept", "being mended")
     accepted.assert_outcomes(passed=2)
     accepted.stdout.fnmatch_lines(["1 known, 1 fine", "known leak: *test_grows: being mended"])
-    path = suite.path / "leaks.toml"
-    known = suite.runpytest_subprocess("--leaks-strict", "-v")
+    path = alone.path / "leaks.toml"
+    known = alone.runpytest_subprocess("--leaks-strict", "-v")
     known.assert_outcomes(passed=2)
     known.stdout.fnmatch_lines(["1 known, 1 fine", "fine: *test_stays: 20 units, at most * per *"])
     assert known.ret == pytest.ExitCode.OK
     path.write_text(path.read_text().replace("test_grows", "test_stays"))
-    strict = suite.runpytest_subprocess("--leaks-strict", "-k", "stays")
+    strict = alone.runpytest_subprocess("--leaks-strict", "-k", "stays")
     strict.assert_outcomes(passed=1, deselected=1)
     assert strict.ret == pytest.ExitCode.TESTS_FAILED
     strict.stdout.fnmatch_lines(
