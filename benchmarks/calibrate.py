@@ -119,7 +119,7 @@ def limits_of(observed: Sequence[Observed]) -> Limits:
             and (one.first.code in OPEN) == (name == "surely")
             and one.verdict(replace(nothing, bounded=np.inf, surely=np.inf)) == STOPPED
         ]
-        # Whatever errors it brings: what grows more likely than not is not bounded.
+        # However few errors it brings: what grows more likely than not is not bounded.
         found[name] = min(-beyond(wrong, share * leak_count), 0.0)
     return replace(LIMITS, **found)
 
