@@ -141,14 +141,15 @@ class Watched:
         self._module_count = len(sys.modules)
         wanted = {file for _, file, _ in self._wanted if file}
         for name, module in list(sys.modules.items()):
-            if not isinstance(module, types.ModuleType):
+            # By its type: a stand-in for a module says that it is one.
+            if not issubclass(type(module), types.ModuleType):
                 continue
             names = types.ModuleType.__dict__["__dict__"].__get__(module)
             file = names.get("__file__")
             if not isinstance(file, str):
                 continue
             if file not in self._files:
-                self._files[file] = os.path.realpath(file)
+                self._files[file] = _real_path(file)
             known = self._modules.get(self._files[file])
             # The program's own file may be imported under a second name as well; and a module
             # that was never loaded (bottle.ext) may say that it is of another's file.
@@ -211,6 +212,15 @@ class Watched:
             if size is not None:
                 total = size if total is None else total + size
         return total
+
+
+def _real_path(file):
+    """The file behind links; as it is where that cannot be told, as of a relative one without a
+    working directory."""
+    try:
+        return os.path.realpath(file)
+    except (OSError, ValueError):
+        return file
 
 
 def _of_class(owner, name):

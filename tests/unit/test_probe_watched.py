@@ -2,9 +2,12 @@
 
 import collections
 import functools
+import os
 import queue
 import subprocess
+import sys
 import textwrap
+from types import ModuleType
 
 import pytest
 
@@ -159,3 +162,23 @@ def test_a_list_that_is_gone_reads_nothing(tmp_path):
     from leaklab.probe.watched import Watched
 
     assert Watched(str(tmp_path / "missing")).read() == {}
+
+
+def test_modules_that_cannot_be_looked_into_hide_no_others(tmp_path, monkeypatch):
+    from leaklab.probe.watched import Watched
+
+    class StandIn:
+        __class__ = ModuleType
+
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    relative = ModuleType("relative")
+    relative.__file__ = "relative.py"
+    app = ModuleType("app")
+    app.__file__, app.ROWS = str(tmp_path / "app.py"), [1, 2]
+    for name, module in {"standing": StandIn(), "relative": relative, "app": app}.items():
+        monkeypatch.setitem(sys.modules, f"watched_{name}", module)
+    listing = tmp_path / "list"
+    listing.write_text(f"read\tapp:ROWS\t{os.path.realpath(app.__file__)}\tROWS\n")
+    assert Watched(str(listing)).read() == {"app:ROWS": 2}
