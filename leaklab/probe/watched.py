@@ -140,7 +140,8 @@ class Watched:
             return
         self._module_count = len(sys.modules)
         wanted = {file for _, file, _ in self._wanted if file}
-        for name, module in list(sys.modules.items()):
+        # A copy is made in one go; a list of pairs may collect garbage meanwhile, which may import.
+        for name, module in sys.modules.copy().items():
             # By its type: a stand-in for a module says that it is one.
             if not issubclass(type(module), types.ModuleType):
                 continue
