@@ -5,9 +5,10 @@ they first start, and each line switches its own off. On 3.11 by the interpreter
 function has run often enough to be specialised. Elsewhere nothing is told.
 """
 
-import os
 import sys
 import types
+
+from .surroundings import real_path
 
 # Free for tools that register no number of their own.
 TOOL_NUMBERS = (4, 3)
@@ -38,9 +39,8 @@ class ExecutedLines:
     def _lines_of(self, code):
         name = code.co_filename
         if name not in self._resolved:
-            self._resolved[name] = self._wanted.get(os.path.realpath(name)) and os.path.realpath(
-                name
-            )
+            file = real_path(name)
+            self._resolved[name] = file if self._wanted.get(file) else None
         return self._resolved[name]
 
     def _monitor(self):
@@ -83,7 +83,7 @@ class ExecutedLines:
         for module in list(sys.modules.values()):
             names = getattr(module, "__dict__", None)
             file = names.get("__file__") if type(names) is dict else None
-            if isinstance(file, str) and os.path.realpath(file) in open_files:
+            if isinstance(file, str) and real_path(file) in open_files:
                 for code in _codes(names):
                     self._note_code(code)
 

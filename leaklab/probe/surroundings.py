@@ -23,6 +23,15 @@ class OpenImports:
             spec._initializing = True
 
 
+def real_path(file):
+    """Return the file behind links; as it is where that cannot be told, as of a relative one
+    (``<string>`` is) without a working directory."""
+    try:
+        return os.path.realpath(file)
+    except (OSError, ValueError):
+        return file
+
+
 def listens(port):
     """Say whether this process listens on ``port``; True where that is not told."""
     try:

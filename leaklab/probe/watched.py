@@ -5,13 +5,13 @@ The list comes as a file: lines of ``read``, gauge, source file and path in its 
 """
 
 import gc
-import os
 import sys
 import time
 import types
 import weakref
 
 from .counters import attribute, exit_callbacks, lineage, size_of
+from .surroundings import real_path
 
 # Instances are looked for among all objects at these readings and their multiples, while that
 # costs less than this share of the program's processor time.
@@ -150,7 +150,7 @@ class Watched:
             if not isinstance(file, str):
                 continue
             if file not in self._files:
-                self._files[file] = _real_path(file)
+                self._files[file] = real_path(file)
             known = self._modules.get(self._files[file])
             # The program's own file may be imported under a second name as well; and a module
             # that was never loaded (bottle.ext) may say that it is of another's file.
@@ -213,15 +213,6 @@ class Watched:
             if size is not None:
                 total = size if total is None else total + size
         return total
-
-
-def _real_path(file):
-    """The file behind links; as it is where that cannot be told, as of a relative one without a
-    working directory."""
-    try:
-        return os.path.realpath(file)
-    except (OSError, ValueError):
-        return file
 
 
 def _of_class(owner, name):

@@ -182,3 +182,27 @@ def test_modules_that_cannot_be_looked_into_hide_no_others(tmp_path, monkeypatch
     listing = tmp_path / "list"
     listing.write_text(f"read\tapp:ROWS\t{os.path.realpath(app.__file__)}\tROWS\n")
     assert Watched(str(listing)).read() == {"app:ROWS": 2}
+
+
+NOWHERE = """
+import os, sys
+sys.path.insert(0, {repository!r})
+from leaklab.probe.executed import ExecutedLines
+executed = ExecutedLines({{"/nowhere/app.py": {{3}}}})
+os.rmdir(os.getcwd())
+exec(compile("def work():\\n    return 1\\nprint(work())", "<string>", "exec"))
+executed.news()
+"""
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+def test_code_of_no_file_runs_where_the_working_directory_is_gone(version, tmp_path):
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"no CPython {version} here")
+    (tmp_path / "gone").mkdir()
+    program = NOWHERE.format(repository=str(REPOSITORY))
+    done = subprocess.run(
+        [python, "-c", program], capture_output=True, text=True, timeout=60, cwd=tmp_path / "gone"
+    )
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
