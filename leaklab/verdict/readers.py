@@ -27,7 +27,8 @@ class Limits:
     """The decisions on one series, in log odds of growing unless it says otherwise.
 
     Those without a value here are quantiles, written by ``make calibrate`` into ``limits.json``
-    with the series they come from and the errors they make on families that were left out.
+    with the series they come from and the errors they make on families that were left out; those
+    below which a series is bounded are never above even odds.
 
     confirms: at least so much confirms a leak that the first reader sees. alone: above it the
     second reader is sure where the first is undecided, and above ``against`` where that one calls

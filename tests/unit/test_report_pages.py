@@ -80,8 +80,7 @@ def test_run_page_says_what_to_know_beside_the_verdict(tmp_path):
 
 
 def test_what_is_bounded_has_no_pace():
-    runs = {name: recorded(name, rate) for name, rate in (("before", 2e4), ("limited", 0.0))}
-    verdicts = [run.verdict().resource("rss_bytes") for run in runs.values()]
+    verdicts = [recorded(rate=rate).verdict().resource("rss_bytes") for rate in (2e4, 0.0)]
     assert [one.verdict for one in verdicts] == ["leak", "bounded"]
     assert [units.pace_text(one) for one in verdicts] == ["+19.5 KiB per iteration", "-"]
 
