@@ -51,10 +51,10 @@ def rate_text(resource: str, rate: float | None, unit: str) -> str:
 
 
 def pace_text(resource: Any) -> str:
-    """The growth rate of a `ResourceVerdict`; "-" for one that does not grow: it has none to go on
-    with."""
+    """The growth rate of a `ResourceVerdict`; empty for one that does not grow: it has none to go
+    on with."""
     if resource.verdict == "bounded":
-        return "-"
+        return ""
     return rate_text(resource.name, resource.rate, resource.unit)
 
 

@@ -91,7 +91,7 @@ def _variant(
     cells = []
     for resource, role in columns:
         found = run.verdict().resource(resource, role) if run is not None else None
-        text = units.pace_text(found) if found else ""
+        text = (units.pace_text(found) or "-") if found else ""
         cells.append({"text": text, "verdict": found.verdict if found else ""})
     return {
         "name": name,

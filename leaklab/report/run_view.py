@@ -86,7 +86,7 @@ def _resource(entry: Any) -> dict[str, str]:
     return {
         "title": units.title(entry.name, entry.role),
         "verdict": entry.verdict,
-        "rate": units.pace_text(entry),
+        "rate": units.pace_text(entry) or "-",
         "first": units.value_text(entry.name, entry.first),
         "last": units.value_text(entry.name, entry.last),
         "reason": entry.reason,

@@ -82,7 +82,7 @@ def test_run_page_says_what_to_know_beside_the_verdict(tmp_path):
 def test_what_is_bounded_has_no_pace():
     verdicts = [recorded(rate=rate).verdict().resource("rss_bytes") for rate in (2e4, 0.0)]
     assert [one.verdict for one in verdicts] == ["leak", "bounded"]
-    assert [units.pace_text(one) for one in verdicts] == ["+19.5 KiB per iteration", "-"]
+    assert [units.pace_text(one) for one in verdicts] == ["+19.5 KiB per iteration", ""]
 
 
 def test_run_page_of_an_empty_recording_says_what_is_missing(tmp_path):
