@@ -8,8 +8,10 @@ import numpy as np
 
 from leaklab.plots import style
 from leaklab.present import units
-from leaklab.verdict.evidence import WINDOW_COUNTS, weigh
+from leaklab.verdict.evidence import GROWS, WINDOW_COUNT
 from leaklab.verdict.growth import BIN_COUNT, bin_edges, estimate, floors
+from leaklab.verdict.reading import read
+from leaklab.verdict.shapes import MATERIAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,22 +24,25 @@ if TYPE_CHECKING:
 _VERDICTS = {"grows": "leak", "stopped": "bounded", "undecided": "inconclusive"}
 
 
-def weighed(values: NDArray[Any], ax: Axes | None = None, *, title: str = "") -> Axes:
+def weighed(
+    values: NDArray[Any], ax: Axes | None = None, *, material: float, title: str = ""
+) -> Axes:
     """Draw a series (one value per mark) as the verdict sees it.
 
-    Thin line: the values. Steps: the floor of each window after warm-up, which must all rise for
-    a leak. Dashed: the fitted rate. Shaded: warm-up. The title names the evidence and its code.
+    material: growth over the run that matters, in the unit of the values. Thin line: the values.
+    Steps: the floor of each window after warm-up; a leak's all rise. Dashed: the rate at the end.
+    Shaded: warm-up. The title names the evidence, its code and, of what is not seen to grow, the
+    bounded shape that explains the curve best.
     """
     ax = ax or style.axes()
     style.dress(ax)
     x = np.arange(1, len(values) + 1, dtype=np.float64)
-    growth = estimate(x, values)
-    evidence = weigh(growth, whole_gain=float(values[-1] - values[0]))
+    growth, evidence = read(estimate(x, values), material=material)
     colour = style.VERDICT[_VERDICTS[evidence.verdict]]
     ax.plot(*style.thin(x, np.asarray(values, np.float64)), color=style.INK, linewidth=0.8)
     floor_x, floor_y = floors(growth.x, growth.y, BIN_COUNT)
     ax.plot(floor_x, floor_y, ".", color=style.INK, markersize=3)
-    edges = bin_edges(growth.x, evidence.windows or WINDOW_COUNTS[-1])
+    edges = bin_edges(growth.x, WINDOW_COUNT)
     lowest = np.minimum.reduceat(growth.y, edges)
     ax.step(
         np.append(growth.x[edges], growth.end_x),
@@ -51,15 +56,20 @@ def weighed(values: NDArray[Any], ax: Axes | None = None, *, title: str = "") ->
     if growth.baseline_x > x[0]:
         ax.axvspan(x[0], growth.baseline_x, color=style.INK, alpha=0.15, linewidth=0)
     heading = f"{title}: " if title else ""
+    shape = f"\n{evidence.shape}" if evidence.shape and evidence.verdict != GROWS else ""
     ax.set_title(
-        f"{heading}{evidence.verdict} ({evidence.code})", fontsize=style.FONT_SIZE, color=style.INK
+        f"{heading}{evidence.verdict} ({evidence.code}){shape}",
+        fontsize=style.FONT_SIZE,
+        color=style.INK,
     )
     ax.margins(x=0.01)
     units.label_axis(ax.yaxis, "gauge")
     return ax
 
 
-def weighed_shapes(shapes: Mapping[str, NDArray[Any]], columns: int = 3) -> Figure:
+def weighed_shapes(
+    shapes: Mapping[str, NDArray[Any]], columns: int = 3, *, material: float = MATERIAL
+) -> Figure:
     """Draw several series by name as small multiples of :func:`weighed`."""
     from matplotlib.figure import Figure
 
@@ -67,5 +77,5 @@ def weighed_shapes(shapes: Mapping[str, NDArray[Any]], columns: int = 3) -> Figu
     figure = Figure(figsize=(3.4 * columns, 2.0 * rows), layout="constrained")
     figure.patch.set_alpha(0)
     for at, (name, values) in enumerate(shapes.items()):
-        weighed(values, figure.add_subplot(rows, columns, at + 1), title=name)
+        weighed(values, figure.add_subplot(rows, columns, at + 1), material=material, title=name)
     return figure

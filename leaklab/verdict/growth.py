@@ -53,8 +53,8 @@ class Growth:
     rate, rate_low, rate_high: per unit of x (95 % interval); NaN with fewer than 4 points.
     statistic: rate by its standard error. baseline_x: where warm-up ended. first, last: the floor
     at the baseline and at the end. start_x, end_x: of the whole series. point_count: of the whole
-    series. whole_x, whole_y: all points; x, y: those after the baseline; floor_x, floor_y: their
-    floors. earlier_high: the highest point before the baseline (-inf without one).
+    series. whole_x, whole_y: all points; x, y: those after the baseline, nowhere denser than in
+    most of the run; floor_x, floor_y: their floors.
     """
 
     rate: float
@@ -74,7 +74,6 @@ class Growth:
     y: Floats
     floor_x: Floats
     floor_y: Floats
-    earlier_high: float
 
     @property
     def span(self) -> float:
@@ -104,7 +103,8 @@ def estimate(
     x, y = x[known], y[known]
     # Processes of one role may have a figure each at one place: the last one is their sum.
     last_of_place = np.append(np.diff(x) > 0, True)[: len(x)]
-    x, y = evenly_dense(x[last_of_place], y[last_of_place])
+    whole_x, whole_y = x[last_of_place], y[last_of_place]
+    x, y = evenly_dense(whole_x, whole_y)
     begin = 0
     if len(x) >= 4:
         if baseline_x is None:
@@ -129,14 +129,13 @@ def estimate(
         last=float(floor_y[-1]) if len(x) else nan,
         start_x=float(x[0]) if len(x) else nan,
         end_x=float(x[-1]) if len(x) else nan,
-        point_count=len(x),
-        whole_x=x,
-        whole_y=y,
+        point_count=len(whole_x),
+        whole_x=whole_x,
+        whole_y=whole_y,
         x=after_x,
         y=after_y,
         floor_x=floor_x,
         floor_y=floor_y,
-        earlier_high=float(y[:begin].max()) if begin else float("-inf"),
     )
 
 

@@ -11,12 +11,11 @@ import numpy as np
 from leaklab.analysis.heap import HeapTimeline, heap_timeline
 from leaklab.analysis.series import processes_of
 from leaklab.analysis.sites import USER_ORIGINS, Sites, group_sites
-from leaklab.verdict.events import CLEAN_SHARE, given_back
-from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED, Evidence, weigh
+from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED, Evidence, course, given_back
 from leaklab.verdict.growth import BIN_COUNT, Growth, estimate, floors, last_regime
 from leaklab.verdict.heap_material import SITE_MATERIAL_BYTES, material_bytes, settled_bytes
 from leaklab.verdict.known import known_growers, known_of_stacks
-from leaklab.verdict.readers import LIMITS, read
+from leaklab.verdict.reading import LIMITS, read
 from leaklab.verdict.sampled import Counted, by_windows, counted, window_count
 
 if TYPE_CHECKING:
@@ -43,6 +42,8 @@ MOST_CELLS = 500_000
 REPLACED_SHARE = 0.1
 
 
+# Moves that give back at most this share of what they take stay.
+CLEAN_SHARE = 0.1
 # What is there at so many snapshots in a row, of at least so many, is no matter of a moment.
 LOOKS = 3
 FEWEST_LOOKS = 16
@@ -218,9 +219,7 @@ def _moved(timeline: HeapTimeline, of_stack: NDArray[np.int64], gain: Floats) ->
     number[chosen] = np.arange(len(chosen))
     moved = 0.0
     for row in timeline.grouped(number[of_stack], len(chosen)):
-        shrinking = estimate(timeline.x, -row, unit=timeline.unit)
-        evidence = weigh(shrinking, material=SITE_MATERIAL_BYTES, one_of_many=True)
-        if evidence.verdict == GROWS or evidence.code in ("slowing", "levelled", "bent"):
+        if course(estimate(timeline.x, -row, unit=timeline.unit), SITE_MATERIAL_BYTES):
             moved += max(0.0, float(row[timeline.last_half] - row[-1]))
     return moved
 
@@ -239,7 +238,6 @@ def _weighed(timeline: HeapTimeline, live: Floats, heap_bytes: float) -> tuple[G
     return read(
         growth,
         material=material_bytes(growth, heap_bytes),
-        whole_gain=float(live[-1] - live[0]),
         one_of_many=True,
         limits=EXACT,
     )
@@ -255,7 +253,7 @@ def _site_growth(
     site, known = place[0], place[1] - 1
     growth, evidence = _weighed(timeline, live, heap_bytes)
     if known >= 0 and evidence.verdict != GROWS:
-        evidence = Evidence(STOPPED, "known", evidence.rising, evidence.windows)
+        evidence = Evidence(STOPPED, "known")
     begin = len(live) - len(growth.y)
     return SiteGrowth(site, known, growth, evidence, live, float(count[-1] - count[begin]))
 

@@ -209,9 +209,10 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
     growth, evidence = study.total, study.total_evidence
     undecided = study.undecided
     doubt = sum(entry.gain for entry in undecided)
-    doubtful = evidence.code == "unsteady" and not undecided
-    if (doubtful or evidence.verdict == GROWS) and _sites_settle(study):
-        evidence = Evidence(STOPPED, "settled", evidence.rising, evidence.windows)
+    # A doubtful sum whose sites are all settled is settled; one that grows, if they make it up.
+    doubtful = evidence.code == "doubtful" and not undecided
+    if doubtful or (evidence.verdict == GROWS and _sites_settle(study)):
+        evidence = Evidence(STOPPED, "settled")
     if evidence.verdict == GROWS or not undecided:
         why = reason(HEAP, growth, evidence)
     elif doubt >= UNDECIDED_SHARE * max(growth.total, float(np.ptp(growth.y))):

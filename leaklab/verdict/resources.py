@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import amount, interval_text, rate_text, span_text
 from leaklab.resources import material
-from leaklab.verdict.evidence import GROWS, STOPPED, Evidence
+from leaklab.verdict.evidence import GROWS, STOPPED, WINDOW_COUNT, Evidence
 from leaklab.verdict.growth import Growth, estimate
 from leaklab.verdict.reach import Reach, reach
-from leaklab.verdict.readers import read
+from leaklab.verdict.reading import read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,9 +82,7 @@ def examine(series: pd.DataFrame) -> tuple[Growth, Evidence]:
 def _examined(
     x: NDArray[Any], values: NDArray[Any], name: str, unit: str
 ) -> tuple[Growth, Evidence]:
-    growth = estimate(x, values, unit=unit)
-    whole_gain = float(values[-1] - values[0]) if len(values) else 0.0
-    return read(growth, material=material(name), whole_gain=whole_gain)
+    return read(estimate(x, values, unit=unit), material=material(name))
 
 
 def verdict_of(
@@ -125,28 +123,16 @@ def reason(name: str, growth: Growth, evidence: Evidence) -> str:
     excluded = rate_text(name, max(growth.rate_high, 0.0), growth.unit, growth.span)
     change = amount(name, growth.y[-1] - growth.y[0], signed=True) if len(growth.y) else "unknown"
     more = span_text(evidence.more_x, growth.unit)
-    windows = f"{evidence.rising} of {max(evidence.windows - 1, 0)}"
     texts = {
         "few": f"has only {growth.point_count} figures; record {more} more",
         "uncovered": f"was looked at up to {span_text(growth.end_x, growth.unit)} only, while the "
         f"work went on: {more} are missing",
-        "steady": f"grew by {rate} (95 %: {interval}) over {span} after warm-up, in {windows} "
-        "windows, and did not slow down",
-        "noisy": f"grew by {rate} (95 %: {interval}) over {span} after warm-up, out of its noise, "
-        "and did not slow down",
-        "events": f"grew in steps, by {rate} on average over {span}, and the steps keep coming",
-        "slowing": f"grew by {rate} over {span} but slows down: the second half grew at "
-        f"{100 * evidence.late_by_early:.0f} % of the first half's rate; record {more} more",
-        "levelled": f"levels off: {change} over {span} after warm-up, and about "
-        f"{amount(name, evidence.remaining)} more to come at this pace",
+        "steady": f"grew by {rate} (95 %: {interval}) over {span} after warm-up, in each of "
+        f"{WINDOW_COUNT} parts, and did not slow down",
+        "slowing": f"grew by {rate} over {span} but slows down, by less in each of {WINDOW_COUNT} "
+        f"parts; record {more} more",
         "flat": f"changed by {change} over {span} after warm-up and shows no trend",
-        "reached": f"changed by {change} over {span}, within what it had reached before",
-        "steps": f"rose by {change} in a few steps over {span} and stays there",
         "small": f"changed by {change} over {span}, too little to matter",
-        "bent": f"grew by {change} over {span}, but hardly any more at the very end; record {more} "
-        "more",
-        "teeth": f"grew by {change} over {span}, as it did before and gave it back; record {more} "
-        "more",
         "settled": f"changed by {change} over {span}, at sites of which none keeps growing beyond "
         "what is known and bounded",
         "odds": f"grew by {rate} (95 %: {interval}) over {span}, told by no bounded shape, and did "
@@ -158,7 +144,6 @@ def reason(name: str, growth: Growth, evidence: Evidence) -> str:
         "unsettled": f"changed by {change} over {span}, which {evidence.shape} explains, too late "
         f"to see whether more comes; record {more} more",
         "blind": f"was not looked at over {more}, too much of the run to tell; record it again",
-        "unsteady": f"rose by {change} over {span}, but not steadily; record {more} more",
     }
     said = texts[evidence.code]
     if evidence.verdict == STOPPED and evidence.shape:

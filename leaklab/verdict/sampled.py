@@ -17,7 +17,7 @@ from leaklab.analysis.series import processes_of, resource_series
 from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
 from leaklab.verdict.growth import T_QUANTILES, Growth, estimate
 from leaklab.verdict.heap_material import SITE_MATERIAL_BYTES, material_bytes
-from leaklab.verdict.readers import LIMITS, read
+from leaklab.verdict.reading import LIMITS, read
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,8 +68,7 @@ def counted(data: RunData, role: str) -> Counted | None:
     total = large + BLOCK_BYTES * small
     growth = estimate(x, total, unit="iteration")
     material = material_bytes(growth, float(total[len(total) // 2 :].min()))
-    gain = float(total[-1] - total[0])
-    read_growth, evidence = read(growth, material=material, whole_gain=gain, limits=EXACT)
+    read_growth, evidence = read(growth, material=material, limits=EXACT)
     most = estimate(x, large + LARGEST_BLOCK_BYTES * small, unit="iteration")
     return Counted(read_growth, evidence, most.rate_high)
 
@@ -95,7 +94,7 @@ def by_windows(
     if whole is not None and (whole.evidence.verdict == STOPPED or rate - margin > whole.most_rate):
         verdict, code = STOPPED, "settled"
     elif whole is not None and whole.evidence.verdict == GROWS and sure:
-        verdict, code = GROWS, "noisy"
+        verdict, code = GROWS, "odds"
     measured = replace(
         growth,
         rate=rate,

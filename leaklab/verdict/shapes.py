@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from leaklab.verdict.evidence import GROWS, UNDECIDED
 from leaklab.verdict.growth import estimate
-from leaklab.verdict.readers import read
+from leaklab.verdict.reading import read
 
 Series = NDArray[np.float64]
 
@@ -154,5 +154,4 @@ def called_leaks(count: int, repeats: int) -> pd.DataFrame:
 
 def _verdict(values: Series) -> str:
     growth = estimate(np.arange(1, len(values) + 1), values)
-    gain = float(values[-1] - values[0])
-    return read(growth, material=MATERIAL, whole_gain=gain)[1].verdict
+    return read(growth, material=MATERIAL)[1].verdict

@@ -86,5 +86,5 @@ def test_the_usual_shapes_are_told_and_seldom_undecided() -> None:
     said = shapes.called_leaks(200, 12)[["leaklab", "leaklab undecided"]]
     healthy, leaking = said.loc["healthy"], said.loc["leak"]
     assert healthy["leaklab"].max() <= 0.1, healthy
-    assert leaking["leaklab"].min() >= 0.8, leaking
+    assert leaking["leaklab"].min() >= 0.7, leaking
     assert healthy["leaklab undecided"].mean() <= 0.12, healthy

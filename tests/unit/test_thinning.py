@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from leaklab.probe import session, watchdog
 from leaklab.recorder.intervals import FIRST_INTERVAL_SECONDS, interval_seconds
 from leaklab.recorder.processes.looks import Looks
-from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED, weigh
+from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED
 from leaklab.verdict.growth import estimate
-from leaklab.verdict.shapes import HEALTHY, LEAKING, Series
+from leaklab.verdict.reading import read
+from leaklab.verdict.shapes import HEALTHY, LEAKING, MATERIAL, Series
 
 MARK_COUNT = 20_000
 SECONDS_PER_MARK = 0.01
@@ -89,7 +90,7 @@ def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> NDA
 
 
 def verdict(x: NDArray[np.int64], y: Series) -> str:
-    return weigh(estimate(x + 1.0, y), whole_gain=float(y[-1] - y[0])).verdict
+    return read(estimate(x + 1.0, y), material=MATERIAL)[1].verdict
 
 
 def test_no_verdict_is_turned_around(kept: NDArray[np.int64]) -> None:
