@@ -1,9 +1,9 @@
-"""What a series is evidence for, and how it goes on once its warm-up is over.
+"""What a series is evidence for, and how it goes on.
 
 The models of :mod:`leaklab.verdict.models` describe the whole run, its warm-up included. What
 follows the warm-up is cut in five: the floor of each part of a leak is above that of the part
-before, and the last reaches more than was ever there. What fills up exactly, at marks, brings
-less in each part than in the one before.
+before, and the last reaches more than was ever there. What fills up exactly, at marks, has a lower
+pace in each fifth of the run than in the one before.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 GROWS, STOPPED, UNDECIDED = "grows", "stopped", "undecided"
 
 MINIMUM_POINTS = 10
-# Courses of what follows the warm-up, which is looked at in so many equal parts.
+# Courses of a series, which is looked at in so many equal parts.
 RISES, SLOWS = "rises", "slows"
 WINDOW_COUNT = 5
 # Fewer steps rise in five parts wherever they come from: modules that are imported late, say.

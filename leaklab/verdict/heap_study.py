@@ -40,8 +40,6 @@ EXCLUDED_SHARE = 0.5
 # them gain that the floor of the others may lose.
 MOST_CELLS = 500_000
 REPLACED_SHARE = 0.1
-
-
 # Moves that give back at most this share of what they take stay.
 CLEAN_SHARE = 0.1
 # What is there at so many snapshots in a row, of at least so many, is no matter of a moment.

@@ -40,12 +40,12 @@ class Limits:
     below which a series is bounded is never above even odds.
 
     leak_rising, leak: above it a series grows, whose floor goes on rising after warm-up, or any
-    other. bounded: below it a series is bounded. one_of_many: so much more for a
-    series that was picked for its growth. rise: multiples of what matters that growth must have
-    brought. unseen: as likely, at most, growth over as much work again may be that is more than
-    left_open multiples of what matters and than of_level of what is there. settled: share of the
-    run that smooth shapes may take up. silence: as likely, at most, what follows the last step may
-    be if steps keep coming. blind: share of the run that must not be missing in one piece.
+    other. bounded: below it a series is bounded. one_of_many: so much more for a series that was
+    picked for its growth and does not go on rising. rise: multiples of what matters that growth
+    must have brought. unseen: as likely, at most, growth over as much work again may be that is
+    more than left_open multiples of what matters and than of_level of what is there. settled: share
+    of the run that smooth shapes may take up. silence: as likely, at most, what follows the last
+    step may be if steps keep coming. blind: share of the run that must not be missing in one piece.
     """
 
     leak_rising: float
@@ -115,7 +115,7 @@ def decide(
 ) -> Evidence:
     """What the odds say of a run of ``run_span``.
 
-    goes_on: its course after warm-up. more: log odds beyond the limits.
+    goes_on: its course (:func:`leaklab.verdict.evidence.course`). more: log odds beyond the limits.
     """
     value, whole, rising = odds.log_odds, odds.whole, goes_on == RISES
     blind = Evidence(UNDECIDED, "blind", run_span * odds.widest_gap)
