@@ -8,8 +8,8 @@ import numpy as np
 
 from leaklab.plots import style
 from leaklab.present import units
-from leaklab.verdict.evidence import GROWS, WINDOW_COUNT
-from leaklab.verdict.growth import BIN_COUNT, bin_edges, estimate, floors
+from leaklab.verdict.evidence import GROWS, window_floors
+from leaklab.verdict.growth import estimate
 from leaklab.verdict.reading import read
 from leaklab.verdict.shapes import MATERIAL
 
@@ -40,10 +40,8 @@ def weighed(
     growth, evidence = read(estimate(x, values), material=material)
     colour = style.VERDICT[_VERDICTS[evidence.verdict]]
     ax.plot(*style.thin(x, np.asarray(values, np.float64)), color=style.INK, linewidth=0.8)
-    floor_x, floor_y = floors(growth.x, growth.y, BIN_COUNT)
-    ax.plot(floor_x, floor_y, ".", color=style.INK, markersize=3)
-    edges = bin_edges(growth.x, WINDOW_COUNT)
-    lowest = np.minimum.reduceat(growth.y, edges)
+    ax.plot(growth.floor_x, growth.floor_y, ".", color=style.INK, markersize=3)
+    edges, lowest = window_floors(growth)
     ax.step(
         np.append(growth.x[edges], growth.end_x),
         np.append(lowest, lowest[-1]),
@@ -51,7 +49,8 @@ def weighed(
         color=colour,
         linewidth=2.2,
     )
-    fitted = np.median(floor_y) + growth.rate * (growth.x - np.median(floor_x))
+    middle_x, middle_y = np.median(growth.floor_x), np.median(growth.floor_y)
+    fitted = middle_y + growth.rate * (growth.x - middle_x)
     ax.plot(growth.x, fitted, "--", color=colour, linewidth=1.0)
     if growth.baseline_x > x[0]:
         ax.axvspan(x[0], growth.baseline_x, color=style.INK, alpha=0.15, linewidth=0)

@@ -55,17 +55,23 @@ def course(growth: Growth, least: float) -> str:
     SLOWS, all of it, or neither ("")."""
     if _slows(growth):
         return SLOWS
-    x, y = growth.x, growth.y
+    y = growth.y
     if not growth.total > least or len(y) < 2 * WINDOW_COUNT or _step_count(y) < FEWEST_STEPS:
         return ""
-    edges = bin_edges(x, WINDOW_COUNT)
-    counts = np.diff(np.append(edges, len(y)))
-    # The lowest of many is lower than that of a few: as many figures of each part.
-    use = np.arange(counts.min())
-    floors = [y[b + use * n // len(use)].min() for b, n in zip(edges, counts, strict=True)]
+    edges, floors = window_floors(growth)
     before = growth.whole_y[growth.whole_x < growth.baseline_x].max(initial=-np.inf)
     rises = len(floors) == WINDOW_COUNT and (np.diff(floors) > 0).all()
     return RISES if rises and y[edges[-1] :].max() > before else ""
+
+
+def window_floors(growth: Growth) -> tuple[NDArray[np.int64], Floats]:
+    """Return where each of the equal parts after warm-up begins, and its floor."""
+    y, edges = growth.y, bin_edges(growth.x, WINDOW_COUNT)
+    counts = np.diff(np.append(edges, len(y)))
+    # The lowest of many is lower than that of a few: as many figures of each part.
+    use = np.arange(counts.min())
+    chosen = edges[:, None] + use * counts[:, None] // len(use)
+    return edges, y[chosen].min(axis=1)
 
 
 def _slows(growth: Growth) -> bool:

@@ -15,7 +15,7 @@ from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED, Evidence, course
 from leaklab.verdict.growth import BIN_COUNT, Growth, estimate, floors, last_regime
 from leaklab.verdict.heap_material import SITE_MATERIAL_BYTES, material_bytes, settled_bytes
 from leaklab.verdict.known import known_growers, known_of_stacks
-from leaklab.verdict.reading import LIMITS, read
+from leaklab.verdict.reading import EXACT, read
 from leaklab.verdict.sampled import Counted, by_windows, counted, window_count
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 # Sites looked at closely: enough for any report, few enough for a matrix of all snapshots.
 CANDIDATE_COUNT = 192
 SHRINKING_COUNT = 24
-# What a heap holds is exact: growth is told as soon as it matters.
-EXACT = replace(LIMITS, rise=1.0)
 # Without snapshots of this last share of the work the heap is not judged.
 UNCOVERED_SHARE = 0.25
 # A site that grows while others give back this share of it only took over their objects.

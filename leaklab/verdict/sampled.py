@@ -17,7 +17,7 @@ from leaklab.analysis.series import processes_of, resource_series
 from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
 from leaklab.verdict.growth import T_QUANTILES, Growth, estimate
 from leaklab.verdict.heap_material import SITE_MATERIAL_BYTES, material_bytes
-from leaklab.verdict.reading import LIMITS, read
+from leaklab.verdict.reading import EXACT, read
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-# The counters are exact: growth is told as soon as it matters.
-EXACT = replace(LIMITS, rise=1.0)
 # CPython's small blocks are of 16 to 512 bytes; most are of 32 to 96.
 BLOCK_BYTES, LARGEST_BLOCK_BYTES = 64.0, 512.0
 # Between so many windows growth by site differs little enough for an interval to be told.

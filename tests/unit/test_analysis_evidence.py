@@ -65,10 +65,11 @@ def share(verdict: str, make) -> float:
         ),
     ],
 )
-def test_healthy_series_raise_no_alarm(make) -> None:
+def test_healthy_series_raise_no_alarm(make, request: pytest.FixtureRequest) -> None:
     assert share(GROWS, make) <= 0.05
     # What comes late has not settled long enough: then it is undecided.
-    assert share(STOPPED, make) >= 0.5
+    late = request.node.callspec.id in ("single step", "two steps", "sawtooth")
+    assert share(STOPPED, make) >= (0.5 if late else 0.85)
     assert np.mean([weigh(make(seed), one_of_many=True).verdict == STOPPED for seed in SEEDS]) > 0.9
 
 
@@ -279,6 +280,17 @@ def test_what_is_there_for_a_moment_does_not_hide_what_stays() -> None:
 
 def test_what_is_there_for_a_moment_alone_is_no_growth() -> None:
     assert share(GROWS, lambda seed: failed_jobs(seed, kept=0.0)) == 0.0
+
+
+def test_a_lull_behind_a_late_jump_does_not_settle_it() -> None:
+    # The last regime begins behind a jump and brings next to nothing; the whole kept coming.
+    x = np.arange(1.0, COUNT + 1)
+    at = [3, 11, 12, 13, 50, 71, 84, 94, 107, 108, 109, 110, 121, 138, 139, 140, 141, 142, 178]
+    values = np.sum([x >= place for place in at], axis=0).astype(float)
+    growth = estimate(x, values)
+    assert growth.y[-1] - growth.y[0] < 3
+    assert said(values, 3.0) != STOPPED
+    assert weigh(values, 3.0, one_of_many=True).verdict != STOPPED
 
 
 def test_a_rate_that_falls_by_chance_does_not_slow_down() -> None:
