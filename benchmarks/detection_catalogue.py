@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 from leaklab.catalogue.expectations import kept_row
@@ -50,7 +49,7 @@ def _row(case: Case, name: str, run: Any) -> dict[str, Any] | None:
     resources = {(entry.name, entry.role): entry.verdict for entry in verdict.resources}
     wanted = [
         (entry.name, entry.role or "main")
-        for entry in expected.resources
+        for entry in expected.resources.values()
         if entry.verdict == "leak" and python_matches(entry.python, sys.version_info[:3])
     ]
     first = [str(name) for name in verdict.suspects["function"][:3]]
@@ -79,9 +78,11 @@ def untraced(case: Case, quick: bool, store: str | None) -> list[dict[str, Any]]
         leaks = expected.holder is not None and expected.verdict == "leak"
         if not leaks or (quick and name not in case.variants_for(quick=True)):
             continue
-        variants = {name: replace(variant, passes=PRODUCTION)}
+        variants = {name: variant.model_copy(update={"passes": PRODUCTION})}
         try:
-            run = replace(case, variants=variants).record(name, quick=quick, store=store)
+            run = case.model_copy(update={"variants": variants}).record(
+                name, quick=quick, store=store
+            )
         except CaseSkipped as reason:
             print(reason, file=sys.stderr)
             return rows

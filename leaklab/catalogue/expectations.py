@@ -9,24 +9,36 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from leaklab.catalogue.parameters import Value, evaluate
-from leaklab.catalogue.reading import Table
-from leaklab.catalogue.requirements import parse_python_range, python_matches
-from leaklab.errors import LeaklabError
+from pydantic import BeforeValidator, Field
+
+from leaklab.catalogue.declared import Declared, Named, PythonRange
+from leaklab.catalogue.expressions import evaluate
+from leaklab.catalogue.parameters import Value
+from leaklab.catalogue.requirements import python_matches
 
 if TYPE_CHECKING:
     import pandas as pd
 
-VERDICTS = ("leak", "bounded", "inconclusive")
 SUSPECTS_READ_COUNT = 3
 EXACT_RELATIVE = 1e-6  # floating point dust in the estimate of an exact count
 COLUMNS = ["variant", "resource", "expected", "measured", "ok", "note"]
 
 
-@dataclass(frozen=True)
-class ResourceExpectation:
+Judged = Literal["leak", "bounded", "inconclusive"]
+
+
+def _figure(value: object) -> str | float | None:
+    if type(value) not in (int, float, str, type(None)):
+        raise ValueError(f"ill-typed value {value!r}; a number or an expression over parameters")
+    return value  # type: ignore[return-value]
+
+
+Figure = Annotated[str | float | None, BeforeValidator(_figure)]
+
+
+class ResourceExpectation(Declared):
     """What one resource of one variant should do.
 
     ``rate`` (per mark), ``last`` and ``at_most`` (bound of the last value) are numbers or
@@ -36,76 +48,29 @@ class ResourceExpectation:
     """
 
     name: str
-    verdict: str | None
-    rate: str | float | None
-    last: str | float | None
-    at_most: str | float | None
-    tolerance: float
-    role: str | None
-    python: str | None
-    note: str
+    verdict: Judged | None = None
+    rate: Figure = None
+    last: Figure = None
+    at_most: Figure = None
+    tolerance: float = Field(0.0, ge=0, lt=1)
+    role: str | None = None
+    python: PythonRange | None = None
+    note: str = ""
+
+    def figures(self) -> dict[str, str | float]:
+        """Return the figures that are expected, by name."""
+        figures = {"rate": self.rate, "last": self.last, "at_most": self.at_most}
+        return {name: figure for name, figure in figures.items() if figure is not None}
 
 
-@dataclass(frozen=True)
-class Expectation:
+class Expectation(Declared):
     """What one variant's run should show: its verdict, who allocates, who keeps, and resources."""
 
-    verdict: str | None
-    suspect: str | None
-    holder: str | None
-    note: str
-    resources: tuple[ResourceExpectation, ...]
-
-
-def read_expectation(table: Table, parameters: Mapping[str, Value]) -> Expectation:
-    """A ``[variants.NAME.expect]`` table; expressions are tried on the default parameters."""
-    resources = tuple(
-        _read_resource(name, below, parameters)
-        for name, below in table.table("resources").tables().items()
-    )
-    verdict = table.choice("verdict", VERDICTS, default="") or None
-    expectation = Expectation(
-        verdict=verdict,
-        suspect=table.optional("suspect", str),
-        holder=table.optional("holder", str),
-        note=table.optional("note", str) or "",
-        resources=resources,
-    )
-    table.finish()
-    return expectation
-
-
-def _read_resource(name: str, table: Table, parameters: Mapping[str, Value]) -> ResourceExpectation:
-    figures: dict[str, str | float | None] = {}
-    for key in ("rate", "last", "at_most"):
-        figures[key] = table.raw(key)
-        if type(figures[key]) not in (int, float, str, type(None)):
-            raise table.error(key, f"ill-typed value {figures[key]!r}", "a number or an expression")
-        if figures[key] is not None:
-            try:
-                evaluate(figures[key], parameters)  # type: ignore[arg-type]
-            except LeaklabError as error:
-                raise table.error(key, str(error), "see the case's parameters") from None
-    tolerance = table.optional("tolerance", float) or 0.0
-    if not 0 <= tolerance < 1:
-        raise table.error("tolerance", f"out of range: {tolerance}", "a share from 0 to below 1")
-    python = table.optional("python", str)
-    if python is not None:
-        try:
-            parse_python_range(python)
-        except ValueError as error:
-            raise table.error("python", f"not a version range: {error}", "e.g. '>=3.12'") from None
-    resource = ResourceExpectation(
-        name=name,
-        verdict=table.choice("verdict", VERDICTS, default="") or None,
-        tolerance=tolerance,
-        role=table.optional("role", str),
-        python=python,
-        note=table.optional("note", str) or "",
-        **figures,
-    )
-    table.finish()
-    return resource
+    verdict: Judged | None = None
+    suspect: str | None = None
+    holder: str | None = None
+    note: str = ""
+    resources: Named[ResourceExpectation] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -159,7 +124,7 @@ def check_run(
         rows.append(_suspect_row(variant, expectation.suspect, run, traced))
     if expectation.holder is not None:
         rows.append(_holder_row(variant, expectation.holder, run))
-    for wanted in expectation.resources:
+    for wanted in expectation.resources.values():
         rows.extend(_resource_rows(variant, wanted, verdict, run.meta, parameters))
     return rows
 
@@ -226,12 +191,9 @@ def _resource_rows(
                 wanted.note or found.reason,
             )
         )
-    for key in ("rate", "last", "at_most"):
-        expression = getattr(wanted, key)
-        if expression is not None:
-            measured = found.rate if key == "rate" else found.last
-            expected = evaluate(expression, parameters)
-            rows.append(_figure_row(variant, wanted, key, expected, measured))
+    for key, figure in wanted.figures().items():
+        measured = found.rate if key == "rate" else found.last
+        rows.append(_figure_row(variant, wanted, key, evaluate(figure, parameters), measured))
     return rows
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import builtins
 import tomllib
 from pathlib import Path
-
-from leaklab.catalogue.parameters import TYPES
 
 
 def case_arguments(target: str) -> argparse.Namespace:
@@ -22,7 +21,7 @@ def case_arguments(target: str) -> argparse.Namespace:
     for name, one in declared["parameters"].items():
         parser.add_argument(
             f"--{name.replace('_', '-')}",
-            type=TYPES[one["type"]],
+            type=getattr(builtins, one["type"]),
             default=one["default"],
             help=one["help"],
         )

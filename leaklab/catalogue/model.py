@@ -5,51 +5,44 @@ from __future__ import annotations
 import html
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from leaklab.catalogue.expectations import (
-    Expectation,
-    check_run,
-    checked_frame,
-    read_expectation,
-)
-from leaklab.catalogue.parameters import Parameter, Value, read_parameter
-from leaklab.catalogue.reading import Table
-from leaklab.catalogue.requirements import missing_requirement, parse_python_range
+from pydantic import Field, ValidationError, model_validator
+
+from leaklab.catalogue.declared import Declared, Listed, Named, PythonRange, first_problem, given
+from leaklab.catalogue.expectations import Expectation, check_run, checked_frame
+from leaklab.catalogue.expressions import evaluate
+from leaklab.catalogue.parameters import Parameter, Value
+from leaklab.catalogue.requirements import missing_requirement
 from leaklab.errors import LeaklabError, UsageError
-from leaklab.present.choices import ROLES
+from leaklab.present.choices import Role
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from leaklab.present.difference import CodeDifference, Sentence
-    from leaklab.present.table import Table as ShownTable
+    from leaklab.present.table import Table
     from leaklab.results.run import Run
 
 FOLDER = Path(__file__).parent.parent / "cases"
-DOCUMENTS = ("000", "001", "002", "003", "004")
-CLAIM_VERDICTS = ("right", "wrong", "incomplete", "untestable")
-SERVICES = ("postgres", "valkey", "node")
-PASSES = ("measure", "explain", "graph")
-COLLECT = ("auto", "always", "never")
+
+Pass = Literal["measure", "explain", "graph"]
+Collect = Literal["auto", "always", "never"]
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(Declared):
     """What a document says (in our words), and what the measurement says about that."""
 
-    document: str
+    document: Literal["000", "001", "002", "003", "004"]
     section: str
     text: str
-    verdict: str
+    verdict: Literal["right", "wrong", "incomplete", "untestable"]
     why: str
 
 
-@dataclass(frozen=True)
-class Variant:
+class Variant(Declared):
     """One form of a case's workload; ``role`` says what it stands for in the comparison.
 
     ``environment`` is added to the target's environment; ``passes`` and ``collect`` override the
@@ -57,33 +50,47 @@ class Variant:
     """
 
     name: str
-    role: str
+    role: Role
     summary: str
-    expectation: Expectation
-    environment: Mapping[str, str]
-    passes: tuple[str, ...] | None
-    collect: str | None
+    expectation: Expectation = Field(Expectation(), alias="expect")
+    environment: dict[str, str] = Field(default_factory=dict)
+    passes: Listed[Pass] = ()
+    collect: Collect | None = None
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(Declared):
     """One documented item, runnable when it has variants, else its claims alone."""
 
     id: str
+    folder: Path
     title: str
     mechanism: str
-    claims: tuple[Claim, ...]
-    parameters: Mapping[str, Parameter]
-    variants: Mapping[str, Variant]
-    needs: tuple[str, ...]
-    services: tuple[str, ...]
-    python: str | None
-    watch_files: tuple[str, ...]
-    passes: tuple[str, ...] | None
-    collect: str | None
-    whole_when_quick: bool
-    slow: bool
-    folder: Path
+    claims: Annotated[Listed[Claim], Field(min_length=1)]
+    parameters: Named[Parameter] = Field(default_factory=dict)
+    variants: Named[Variant] = Field(default_factory=dict)
+    needs: Listed[str] = ()
+    services: Listed[Literal["postgres", "valkey", "node"]] = ()
+    python: PythonRange | None = None
+    watch_files: Listed[str] = ()
+    passes: Listed[Pass] = ()
+    collect: Collect | None = None
+    whole_when_quick: bool = False
+    slow: bool = False
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.runnable and not self.target.is_file():
+            raise ValueError("variants: are declared without a target.py; add it beside case.toml")
+        defaults = {name: parameter.default for name, parameter in self.parameters.items()}
+        for variant in self.variants.values():
+            for resource in variant.expectation.resources.values():
+                for name, figure in resource.figures().items():
+                    place = f"variants.{variant.name}.expect.resources.{resource.name}.{name}"
+                    try:
+                        evaluate(figure, defaults)
+                    except LeaklabError as error:
+                        raise ValueError(f"{place}: {error}; see the case's parameters") from None
+        return self
 
     @property
     def runnable(self) -> bool:
@@ -126,9 +133,9 @@ class Case:
                 raise UsageError(f"unknown parameter of {self.id}: {name}; allowed: {allowed}")
         try:
             return {
-                name: parameter.parse(given[name])
+                name: parameter.value(given[name])
                 if name in given
-                else (parameter.quick if quick else parameter.default)
+                else parameter.at_size(quick=quick)
                 for name, parameter in self.parameters.items()
             }
         except UsageError as error:
@@ -181,7 +188,7 @@ class Case:
         before, after = self.pair(runs)
         return before.summary(after)
 
-    def verdicts(self, runs: Mapping[str, Run]) -> ShownTable:
+    def verdicts(self, runs: Mapping[str, Run]) -> Table:
         """Return each run's verdict with its reason, and whether it is what the case expects.
 
         A notebook job collects what this shows into its verdict.json.
@@ -250,93 +257,11 @@ def case(case_id: str) -> Case:
 
 def read_case(folder: Path) -> Case:
     """The declaration in a folder. Raises `LeaklabError` that names file and key."""
-    file = f"{folder.name}/case.toml"
+    path, file = folder / "case.toml", f"{folder.name}/case.toml"
     try:
-        table = Table(tomllib.loads((folder / "case.toml").read_text(encoding="utf-8")), file)
-    except (tomllib.TOMLDecodeError, OSError) as error:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Case.model_validate(given(table, id=folder.name, folder=folder))
+    except ValidationError as error:
+        raise LeaklabError(f"{file}: {first_problem(error, Case)}") from None
+    except (ValueError, OSError) as error:
         raise LeaklabError(f"{file}: cannot be read: {error}") from None
-    parameters = {
-        name: read_parameter(name, below)
-        for name, below in table.table("parameters").tables().items()
-    }
-    defaults = {name: parameter.default for name, parameter in parameters.items()}
-    case = Case(
-        id=folder.name,
-        title=table.required("title", str),
-        mechanism=table.required("mechanism", str),
-        claims=_read_claims(table),
-        parameters=parameters,
-        variants={
-            name: _read_variant(name, below, defaults)
-            for name, below in table.table("variants").tables().items()
-        },
-        needs=table.strings("needs"),
-        services=_known(table, "services", SERVICES),
-        python=_python_range(table),
-        watch_files=table.strings("watch_files"),
-        passes=_known(table, "passes", PASSES) or None,
-        collect=table.choice("collect", COLLECT, default="") or None,
-        whole_when_quick=table.optional("whole_when_quick", bool) or False,
-        slow=table.optional("slow", bool) or False,
-        folder=folder,
-    )
-    table.finish()
-    if case.runnable and not case.target.is_file():
-        raise table.error("variants", "are declared without a target.py", "add it beside case.toml")
-    return case
-
-
-def _read_claims(table: Table) -> tuple[Claim, ...]:
-    values = table.raw("claims")
-    if not isinstance(values, list) or not values:
-        raise table.error("claims", "are missing", "at least one [[claims]] table")
-    claims = []
-    for number, value in enumerate(values, start=1):
-        below = Table(value, table.file, f"claims.{number}")
-        claims.append(
-            Claim(
-                document=below.choice("document", DOCUMENTS),
-                section=below.required("section", str),
-                text=below.required("text", str),
-                verdict=below.choice("verdict", CLAIM_VERDICTS),
-                why=below.required("why", str),
-            )
-        )
-        below.finish()
-    return tuple(claims)
-
-
-def _read_variant(name: str, table: Table, parameters: Mapping[str, Value]) -> Variant:
-    environment = table.optional("environment", dict) or {}
-    for key, value in environment.items():
-        if not isinstance(value, str):
-            raise table.error(f"environment.{key}", f"ill-typed value {value!r}", "a string")
-    variant = Variant(
-        name=name,
-        role=table.choice("role", ROLES),
-        summary=table.required("summary", str),
-        expectation=read_expectation(table.table("expect"), parameters),
-        environment=environment,
-        passes=_known(table, "passes", PASSES) or None,
-        collect=table.choice("collect", COLLECT, default="") or None,
-    )
-    table.finish()
-    return variant
-
-
-def _known(table: Table, key: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    names = table.strings(key)
-    for name in names:
-        if name not in allowed:
-            raise table.error(key, f"unknown value {name!r}", f"allowed: {', '.join(allowed)}")
-    return names
-
-
-def _python_range(table: Table) -> str | None:
-    text = table.optional("python", str)
-    if text is not None:
-        try:
-            parse_python_range(text)
-        except ValueError as error:
-            raise table.error("python", f"not a version range: {error}", "e.g. '>=3.12'") from None
-    return text

@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-import operator
-import re
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    "==": operator.eq,
-    ">": operator.gt,
-    "<": operator.lt,
-}
-COMPARISON = re.compile(r"\s*(>=|<=|==|>|<)\s*(\d+(?:\.\d+)*)\s*$")
-
-
-def parse_python_range(text: str) -> list[tuple[str, tuple[int, ...]]]:
-    """``">=3.12,<3.14"`` as comparisons. Raises ValueError with the part that is none."""
-    comparisons = []
-    for part in text.split(","):
-        match = COMPARISON.match(part)
-        if match is None:
-            raise ValueError(part)
-        comparisons.append((match[1], tuple(map(int, match[2].split(".")))))
-    return comparisons
+from packaging.specifiers import SpecifierSet
 
 
 def python_matches(text: str | None, version: Sequence[int]) -> bool:
-    """Whether a Python version lies in the range; compared at the precision the range gives."""
-    return text is None or all(
-        COMPARISONS[sign](tuple(version[: len(wanted)]), wanted)
-        for sign, wanted in parse_python_range(text)
-    )
+    """Return whether a Python version lies in a range such as ``">=3.12,<3.14"``."""
+    found = ".".join(map(str, version))
+    return text is None or SpecifierSet(text).contains(found, prereleases=True)
 
 
 def missing_requirement(

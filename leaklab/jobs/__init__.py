@@ -4,18 +4,19 @@ papermill runs a notebook with whatever it is given; these jobs look first (name
 then execute, render and leave a verdict.json. Nothing here analyses anything.
 """
 
+from leaklab.catalogue.parameters import Parameter
 from leaklab.jobs.notebook import (
     NotebookResult,
     find_notebook,
     notebook_parameters,
     run_notebook,
 )
-from leaklab.jobs.parameters import NotebookParameter, describe
+from leaklab.jobs.parameters import describe
 from leaklab.jobs.site import SiteResult, report_all
 
 __all__ = [
-    "NotebookParameter",
     "NotebookResult",
+    "Parameter",
     "SiteResult",
     "describe",
     "find_notebook",

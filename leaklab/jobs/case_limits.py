@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leaklab.catalogue.model import Case
-    from leaklab.jobs.parameters import NotebookParameter
+    from leaklab.catalogue.parameters import Parameter
 
 _MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
@@ -41,7 +41,7 @@ def _texts(source: str) -> Iterator[str]:
 
 def check_cases(
     notebook: Mapping[str, Any],
-    parameters: list[NotebookParameter],
+    parameters: list[Parameter],
     given: Mapping[str, object],
 ) -> None:
     """Refuse a value that a case of the notebook does not take for its parameter of that name.
@@ -56,7 +56,7 @@ def check_cases(
 
 
 def least_values(
-    notebook: Mapping[str, Any], parameters: list[NotebookParameter]
+    notebook: Mapping[str, Any], parameters: list[Parameter]
 ) -> dict[str, int | float]:
     """Return the smallest value of each number that the notebook and all its cases take."""
     cases = cases_of(notebook, {one.name: one.default for one in parameters})

@@ -18,6 +18,7 @@ from typing import Any
 
 import fsspec
 
+from leaklab.catalogue.parameters import Parameter
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.jobs import earlier
 from leaklab.jobs import parameters as cell
@@ -74,7 +75,7 @@ def find_notebook(name: str) -> Path:
     raise UsageError(f"no such notebook: {name}; allowed: {', '.join(known) or 'none found'}")
 
 
-def notebook_parameters(path: str | Path) -> list[cell.NotebookParameter]:
+def notebook_parameters(path: str | Path) -> list[Parameter]:
     """The parameters of the notebook at `path` (local or URL).
 
     Raises LeaklabError when it cannot be read or its parameters cell is missing or unclear.

@@ -16,59 +16,19 @@ import io
 import re
 import tokenize
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
+from leaklab.catalogue.declared import first_problem
+from leaklab.catalogue.parameters import TYPES, Parameter
 from leaklab.errors import LeaklabError, UsageError
 
-TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
-_TRUE_FALSE = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _LIMIT = re.compile(r"\s*\[(?P<limit>[^\[\]]+)\]\s*$")
 _RANGE = re.compile(r"\s*(?P<low>-?[\d.e+-]*?)\s*\.\.\s*(?P<high>-?[\d.e+-]*?)\s*$")
 
 
-@dataclass(frozen=True)
-class NotebookParameter:
-    """One parameter: its type's name, default, help text and, where stated, what is allowed."""
-
-    name: str
-    type: str
-    default: int | float | bool | str
-    help: str
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: tuple[str, ...] = ()
-
-    @property
-    def allowed(self) -> str:
-        """What a value must be, for a message or a listing: ``int in 10..100000``."""
-        if self.choices:
-            return f"one of {', '.join(self.choices)}"
-        if self.minimum is None and self.maximum is None:
-            return {"bool": "true or false"}.get(self.type, self.type)
-        ends = ["" if end is None else f"{end:g}" for end in (self.minimum, self.maximum)]
-        return f"{self.type} in {ends[0]}..{ends[1]}"
-
-    def value(self, given: object) -> int | float | bool | str:
-        """`given` (text from a command line, or a Python value) as this parameter's type.
-
-        Raises UsageError when it is not of the type or not allowed.
-        """
-        value = _typed(given, self.type)
-        fits = value is not None
-        if fits and self.choices:
-            fits = value in self.choices
-        if fits and self.type in ("int", "float"):
-            low = self.minimum if self.minimum is not None else float("-inf")
-            high = self.maximum if self.maximum is not None else float("inf")
-            fits = low <= float(value) <= high  # type: ignore[arg-type]
-        if not fits:
-            raise UsageError(f"parameter {self.name}: {given!r}; allowed is {self.allowed}")
-        assert value is not None
-        return value
-
-
-def notebook_parameters(notebook: Mapping[str, Any], name: str) -> list[NotebookParameter]:
+def notebook_parameters(notebook: Mapping[str, Any], name: str) -> list[Parameter]:
     """The parameters of `notebook` (its JSON), in the order of the cell.
 
     `name` is what messages call it. Raises LeaklabError when it has no parameters cell, several,
@@ -90,7 +50,7 @@ def notebook_parameters(notebook: Mapping[str, Any], name: str) -> list[Notebook
 
 
 def check_values(
-    parameters: list[NotebookParameter], given: Mapping[str, object], name: str
+    parameters: list[Parameter], given: Mapping[str, object], name: str
 ) -> dict[str, Any]:
     """`given` with every value in its parameter's type; parameters not given are left out.
 
@@ -103,7 +63,7 @@ def check_values(
     return {key: known[key].value(value) for key, value in given.items()}
 
 
-def describe(parameters: list[NotebookParameter]) -> str:
+def describe(parameters: list[Parameter]) -> str:
     """The listing `leaklab run NOTEBOOK --help-notebook` prints: one line each, aligned."""
     rows = [
         (parameter.name, parameter.allowed, repr(parameter.default), parameter.help)
@@ -116,7 +76,7 @@ def describe(parameters: list[NotebookParameter]) -> str:
     )
 
 
-def _parse_cell(source: str, name: str) -> list[NotebookParameter]:
+def _parse_cell(source: str, name: str) -> list[Parameter]:
     try:
         statements = ast.parse(source).body
     except SyntaxError as error:
@@ -136,7 +96,7 @@ def _comments(source: str) -> dict[int, str]:
     }
 
 
-def _parse_statement(statement: ast.stmt, comments: dict[int, str], name: str) -> NotebookParameter:
+def _parse_statement(statement: ast.stmt, comments: dict[int, str], name: str) -> Parameter:
     line = ast.unparse(statement)
     if not (
         isinstance(statement, ast.AnnAssign)
@@ -158,12 +118,11 @@ def _parse_statement(statement: ast.stmt, comments: dict[int, str], name: str) -
         default = ast.literal_eval(statement.value)
     except ValueError:
         default = None
-    parameter = NotebookParameter(statement.target.id, type_name, default, text, **limits)
     try:
-        parameter.value(default)
-    except UsageError as error:
-        raise LeaklabError(f"{name}: the default of {error}") from None
-    return parameter
+        table = {"type": type_name, "default": default, "help": text, **limits}
+        return Parameter.model_validate({"name": statement.target.id, **table})
+    except ValidationError as error:
+        raise LeaklabError(f"{name}: {first_problem(error, Parameter)}") from None
 
 
 def _split_limit(comment: str, type_name: str) -> tuple[str, dict[str, Any]]:
@@ -181,19 +140,3 @@ def _split_limit(comment: str, type_name: str) -> tuple[str, dict[str, Any]]:
             "maximum": float(high) if high else None,
         }
     return comment, {}
-
-
-def _typed(given: object, type_name: str) -> int | float | bool | str | None:
-    """`given` as the named type; None when it is none."""
-    wanted = TYPES[type_name]
-    if isinstance(given, str) and wanted is not str:
-        if wanted is bool:
-            return _TRUE_FALSE.get(given.strip().lower())
-        try:
-            number: int | float = wanted(given)
-        except ValueError:
-            return None
-        return number
-    if wanted is float and type(given) is int:
-        return float(given)
-    return given if type(given) is wanted else None  # type: ignore[return-value]

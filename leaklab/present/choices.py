@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 from leaklab import resources
 
 # The roles of a case's variants, in the order in which they are told.
-ROLES = ("before", "documented_fix", "better_fix", "control", "condition")
+Role = Literal["before", "documented_fix", "better_fix", "control", "condition"]
+ROLES: tuple[str, ...] = get_args(Role)
 
 
 def headlines(entries: Iterable[Any]) -> list[tuple[str, str]]:

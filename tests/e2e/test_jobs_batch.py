@@ -54,7 +54,7 @@ def test_a_plan_is_every_combination() -> None:
         ({"cases": ["unbounded-cash"]}, "unknown case: unbounded-cash; did you mean"),
         ({"variants": ["befor"]}, "none of the cases has a variant: befor"),
         ({"parameters": {"iteration": ["1"]}}, "none of the cases has a parameter: iteration"),
-        ({"parameters": {"iterations": ["ten"]}}, "ill-typed value of parameter iterations"),
+        ({"parameters": {"iterations": ["ten"]}}, "parameter iterations: 'ten'; allowed is int"),
         ({"repetitions": 0}, "repetitions: 0"),
     ],
 )

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from leaklab.catalogue.expressions import evaluate
 from leaklab.catalogue.model import FOLDER, case, read_case
-from leaklab.catalogue.parameters import Parameter, evaluate
+from leaklab.catalogue.parameters import Parameter
 from leaklab.catalogue.requirements import missing_requirement, python_matches
 from leaklab.errors import LeaklabError, UsageError
 
@@ -66,7 +67,7 @@ def test_a_declaration_becomes_typed_values(tmp_path: Path) -> None:
     assert case.values({}, quick=True)["iterations"] == 80
     variant = case.variant("before")
     assert variant.environment == {"PYTHONMALLOC": "malloc"}
-    (heap,) = variant.expectation.resources
+    heap = variant.expectation.resources["heap_bytes"]
     assert (heap.rate, heap.tolerance, heap.python) == ("payload_bytes + 50", 0.1, ">=3.12,<3.14")
 
 
@@ -76,13 +77,17 @@ def test_a_declaration_becomes_typed_values(tmp_path: Path) -> None:
         ('title = "A', 'titel = "A', "title: is missing"),
         ('mechanism = "unbounded-caches"', "mechanism = 3", "mechanism: ill-typed value 3"),
         ('mechanism = "un', 'colour = "red"\nmechanism = "un', "colour: unknown key"),
-        ("[[claims]]", "[claims]", "claims: are missing"),
+        ("[[claims]]", "[claims]", "claims: ill-typed value {'document'"),
         ('document = "001"', 'document = "009"', "claims.1.document: unknown value '009'"),
         ('verdict = "right"', 'verdict = "true"', "claims.1.verdict: unknown value 'true'"),
         ('type = "int"\nminimum', 'type = "integer"\nminimum', "parameters.iterations.type"),
-        ("default = 200", 'default = "200"', "parameters.iterations.default: ill-typed"),
-        ("default = 200", "default = true", "parameters.iterations.default: ill-typed"),
-        ("quick = 80", "quick = 8", "parameters.iterations.quick: parameter iterations out of"),
+        ("default = 200", 'default = "200"', "iterations: '200'; allowed is int in 10..1000"),
+        ("default = 200", "default = true", "iterations: True; allowed is int in 10..1000"),
+        (
+            "quick = 80",
+            "quick = 8",
+            "parameters.iterations: the quick value of parameter it",
+        ),
         ('help = "requests"', 'hint = "requests"', "parameters.iterations.help: is missing"),
         ('role = "before"', 'role = "after"', "variants.before.role: unknown value 'after'"),
         ('PYTHONMALLOC = "malloc"', "PYTHONMALLOC = 1", "environment.PYTHONMALLOC: ill-typed"),
@@ -90,10 +95,12 @@ def test_a_declaration_becomes_typed_values(tmp_path: Path) -> None:
         ('suspect = "build"', "suspect = ['build']", "expect.suspect: ill-typed"),
         ('rate = "payload_bytes + 50"', 'rate = "payload + 50"', "heap_bytes.rate: bad expression"),
         ('rate = "payload_bytes + 50"', "rate = [1]", "heap_bytes.rate: ill-typed"),
-        ("tolerance = 0.1", "tolerance = 10", "heap_bytes.tolerance: out of range"),
+        ("tolerance = 0.1", "tolerance = 10", "heap_bytes.tolerance: value not allowed 10"),
         ("tolerance = 0.1", 'tolerance = "0.1"', "heap_bytes.tolerance: ill-typed"),
         ('python = ">=3.12,<3.14"', 'python = "3.12+"', "heap_bytes.python: not a version range"),
         ("title", "title = 1 = 2", "cannot be read"),
+        ("title", 'id = "x"\ntitle', "unknown key id"),
+        ("quick = 80", 'name = "x"', "parameters: unknown key name"),
     ],
 )
 def test_a_mistake_is_named_in_one_line(tmp_path: Path, old: str, new: str, key: str) -> None:
@@ -131,10 +138,15 @@ def test_unknown_case_variant_and_parameter_say_what_there_is() -> None:
         known.record("after")
     with pytest.raises(UsageError, match="unknown parameter of unbounded-cache: iteration; allowe"):
         known.record("before", iteration=3)
-    with pytest.raises(UsageError, match="ill-typed value of parameter iterations: 'many'; it mus"):
+    with pytest.raises(UsageError, match="parameter iterations: 'many'; allowed is int in 100"):
         known.record("before", iterations="many")
-    with pytest.raises(UsageError, match="parameter iterations out of range: 3; allowed: 100 to"):
+    with pytest.raises(UsageError, match="parameter iterations: 3; allowed is int in 100"):
         known.record("before", iterations=3)
+
+
+def parameter(kind: str) -> Parameter:
+    default = {"int": 0, "float": 0.0, "bool": False, "str": ""}[kind]
+    return Parameter.model_validate({"name": "p", "type": kind, "default": default, "help": ""})
 
 
 @pytest.mark.parametrize(
@@ -145,16 +157,23 @@ def test_unknown_case_variant_and_parameter_say_what_there_is() -> None:
     ],
 )  # fmt: skip
 def test_values_are_parsed_by_type(kind: str, value: object, parsed: object) -> None:
-    assert Parameter("p", kind, 0, 0, None, None, "").parse(value) == parsed
+    assert parameter(kind).value(value) == parsed
 
 
 @pytest.mark.parametrize(
     ("kind", "value"),
-    [("int", "7.5"), ("int", 7.5), ("int", True), ("bool", "yes"), ("bool", 1), ("float", None)],
+    [
+        ("int", "7.5"),
+        ("int", 7.5),
+        ("int", True),
+        ("bool", "so"),
+        ("bool", 1),
+        ("float", None),
+    ],
 )
 def test_ill_typed_values_are_refused(kind: str, value: object) -> None:
-    with pytest.raises(UsageError, match="ill-typed value of parameter p"):
-        Parameter("p", kind, 0, 0, None, None, "").parse(value)
+    with pytest.raises(UsageError, match=f"parameter p: {value!r}; allowed is"):
+        parameter(kind).value(value)
 
 
 def test_rates_are_arithmetic_over_parameters() -> None:
@@ -185,7 +204,7 @@ def test_what_is_missing_is_said_with_the_way_out() -> None:
 def test_python_ranges_compare_numbers() -> None:
     assert python_matches(">=3.9,<3.12", (3, 11, 7))
     assert not python_matches(">=3.12", (3, 11, 7))
-    assert python_matches("==3.11", (3, 11, 7))
+    assert python_matches("==3.11.*", (3, 11, 7))
 
 
 def test_every_declaration_can_be_read() -> None:

@@ -16,8 +16,7 @@ from leaklab.catalogue.expectations import (
 
 
 def resource(name: str = "fd_count", **given: Any) -> ResourceExpectation:
-    fields = dict.fromkeys(("verdict", "rate", "last", "at_most", "role", "python"))
-    return ResourceExpectation(**{"name": name, "tolerance": 0.0, "note": "", **fields, **given})
+    return ResourceExpectation(name=name, **given)
 
 
 def measured(name: str = "fd_count", **given: Any) -> SimpleNamespace:
@@ -40,10 +39,8 @@ def fake_run(
 
 
 def checked(run: SimpleNamespace, *resources: ResourceExpectation, **given: Any) -> pd.DataFrame:
-    expectation = Expectation(
-        **{"verdict": None, "suspect": None, "holder": None, "note": "", **given},
-        resources=resources,
-    )
+    wanted = {one.name: one.model_dump(exclude={"name"}) for one in resources}
+    expectation = Expectation(**given, resources=wanted)
     return checked_frame(check_run("before", expectation, run, {"size": 100})).set_index("resource")
 
 

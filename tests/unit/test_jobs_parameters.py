@@ -119,8 +119,10 @@ def test_what_a_case_does_not_take_is_refused_with_its_name_before_anything_star
     check_cases(source, declared, least)
     check_cases(source, declared, {"iterations": 0})
     with pytest.raises(
-        UsageError, match="case client-cache: parameter iterations out of range: 120; allowed: 250"
+        UsageError, match="case client-cache: parameter iterations: 120; allowed is int in 250"
     ):
         check_cases(source, declared, {"iterations": 120})
-    with pytest.raises(UsageError, match=f"out of range: {least['iterations'] - 1}; allowed"):
+    with pytest.raises(
+        UsageError, match=f"parameter iterations: {least['iterations'] - 1}; allowed"
+    ):
         check_cases(source, declared, {"iterations": least["iterations"] - 1})

@@ -30,7 +30,7 @@ LAYERS = {
 HEAVY = {
     "IPython", "dask", "distributed", "duckdb", "fsspec", "ipykernel", "jinja2", "jupyterlab",
     "matplotlib", "memray", "nbconvert", "nbformat", "numpy", "objgraph", "pandas", "papermill",
-    "psutil", "pyarrow", "rich", "rustworkx", "scipy",
+    "psutil", "pyarrow", "pydantic", "rich", "rustworkx", "scipy",
 }  # fmt: skip
 
 _PROGRAM = """
