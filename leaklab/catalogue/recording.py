@@ -158,7 +158,7 @@ def _record_variant(
 
     variant = case.variants[name]
     chosen: dict[str, Any] = {
-        "passes": variant.passes or case.passes,
+        "passes": variant.passes or case.passes or None,
         "collect": variant.collect or case.collect,
         "python": how["python"],
     }

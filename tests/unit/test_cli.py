@@ -45,7 +45,7 @@ def status_and_error(capsys: pytest.CaptureFixture[str], *arguments: str) -> tup
         (["investigate", "--all", "--", "x.py"], "exclude each other"),
         (["investigate", "no-such-case"], "unknown case"),
         (["investigate", "unbounded-cache", "-p", "itertions", "5"], "unknown parameter"),
-        (["investigate", "unbounded-cache", "-p", "iterations", "ten"], "ill-typed"),
+        (["investigate", "unbounded-cache", "-p", "iterations", "ten"], "allowed is int"),
         (["investigate", "unbounded-cache", "--native"], "only for a command of your own"),
         (["investigate", "--quick", "--", "x.py"], "only for cases"),
         (["show", "a", "--fail-on", "leaks"], "unknown verdict: leaks"),
