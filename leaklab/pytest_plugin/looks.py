@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from leaklab.pytest_plugin.child import Amount
 from leaklab.pytest_plugin.outcome import INCONCLUSIVE, LEAK, Outcome
 from leaklab.resources import material
-from leaklab.verdict.heap_material import SMALL_OBJECT_BYTES
 
 if TYPE_CHECKING:
     from leaklab.results.run import Run
@@ -23,6 +22,8 @@ SECOND_LOOK = Amount(120, 400, 2.0)
 LONGEST_LOOK = Amount(120, 1600, 4.0)
 # An undecided test is looked at once more, with as many units as would decide it up to this.
 MOST_UNITS = 400
+# Pools of small objects inside the interpreter fill for hundreds of calls, by less than this each.
+SMALL_OBJECT_BYTES = 128.0
 # Below this share of the pace of the look before growth has slowed down.
 LOWER_PACE = 0.75
 

@@ -40,7 +40,7 @@ class Evidence:
     """What a series says, and why.
 
     verdict: grows, stopped or undecided. code: the deciding observation, one of few, uncovered,
-    small, steady, odds, slowing, flat, known, settled, doubtful, weak, unsettled, blind. more_x:
+    small, steady, odds, slowing, flat, known, doubtful, weak, unsettled, blind. more_x:
     how much longer to record to decide. shape: the bounded shape that explains the curve best.
     """
 

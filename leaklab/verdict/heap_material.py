@@ -11,10 +11,6 @@ from leaklab.verdict.growth import Growth
 # Growth of one site below this, over the run: the interpreter itself warms up by as much (caches of
 # code, types and names), and it matters to nobody.
 SITE_MATERIAL_BYTES = 16384.0
-# Pools of small objects inside the interpreter fill for hundreds of iterations: growth by less
-# than a small object or two each time must come to more.
-SMALL_OBJECT_BYTES = 128.0
-SMALL_MATERIAL_BYTES = 24576.0
 # Libraries warm up for hundreds of calls, by more the more of them is loaded: in a short run growth
 # must come to this share of the heap, or to the largest that was met.
 SHORT_RUN = {"iteration": 200.0, "second": 60.0}
@@ -29,11 +25,9 @@ SETTLED_COLUMNS = 6
 
 def material_bytes(growth: Growth, heap_bytes: float) -> float:
     """Bytes that growth at this rate must come to in the run, in a heap this large, to matter."""
-    small = growth.unit == "iteration" and growth.rate < SMALL_OBJECT_BYTES
-    least = SMALL_MATERIAL_BYTES if small else SITE_MATERIAL_BYTES
     if growth.span >= SHORT_RUN[growth.unit] or _same_each_time(growth):
-        return least
-    return max(least, min(WARM_UP_SHARE * heap_bytes, WARM_UP_BYTES))
+        return SITE_MATERIAL_BYTES
+    return max(SITE_MATERIAL_BYTES, min(WARM_UP_SHARE * heap_bytes, WARM_UP_BYTES))
 
 
 def settled_bytes(timeline: HeapTimeline) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from leaklab.analysis.heap import HeapTimeline, heap_timeline
 from leaklab.analysis.series import processes_of
 from leaklab.analysis.sites import USER_ORIGINS, Sites, group_sites
-from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED, Evidence, course, given_back
+from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED, Evidence, given_back
 from leaklab.verdict.growth import BIN_COUNT, Growth, estimate, floors, last_regime
 from leaklab.verdict.heap_material import SITE_MATERIAL_BYTES, material_bytes, settled_bytes
 from leaklab.verdict.known import known_growers, known_of_stacks
@@ -27,22 +27,14 @@ if TYPE_CHECKING:
 
 # Sites looked at closely: enough for any report, few enough for a matrix of all snapshots.
 CANDIDATE_COUNT = 192
-SHRINKING_COUNT = 24
 # Without snapshots of this last share of the work the heap is not judged.
 UNCOVERED_SHARE = 0.25
-# A site that grows while others give back this share of it only took over their objects.
-MOVED_SHARE = 0.7
 # The sum excludes the growth of sites when it cannot have grown by this share of theirs.
 EXCLUDED_SHARE = 0.5
-# Stacks of one site, times snapshots, looked at one by one, at most; and the share of what some of
-# them gain that the floor of the others may lose.
+# Stacks of one site, times snapshots, looked at one by one, at most.
 MOST_CELLS = 500_000
-REPLACED_SHARE = 0.1
 # Moves that give back at most this share of what they take stay.
 CLEAN_SHARE = 0.1
-# What is there at so many snapshots in a row, of at least so many, is no matter of a moment.
-LOOKS = 3
-FEWEST_LOOKS = 16
 
 
 @dataclass(frozen=True)
@@ -74,10 +66,9 @@ class HeapStudy:
     """The heap of one role, looked at site by site.
 
     growing: sites that gained bytes, most telling first. known: the known grower of each stack, -1
-    without one; its stacks are a site of their own. total: growth of the whole heap.
-    moved: bytes that other sites gave back in the last half of the run, one object at a time, as
-    when theirs are replaced by those of the growing sites. missing_x: marks of the
-    work's end that no snapshot covers, where they are too many to judge; else 0.
+    without one; its stacks are a site of their own. total: growth of the heap without known
+    growers below their ceiling. missing_x: marks of the work's end that no snapshot covers, where
+    they are too many to judge; else 0.
     window_count: of the windows it was traced in, None where it was traced all the time; counters:
     what the process itself counted then, None without.
     """
@@ -90,36 +81,29 @@ class HeapStudy:
     growing: tuple[SiteGrowth, ...]
     total: Growth
     total_evidence: Evidence
-    moved: float
     missing_x: float
     window_count: int | None = None
     counters: Counted | None = None
 
     @property
     def leaking(self) -> tuple[SiteGrowth, ...]:
-        """Sites that keep growing; none where others give back as much or the sum stands still."""
-        return self._unless_moved([entry for entry in self.growing if entry.leaks])
+        """Sites that keep growing; none where the sum stands still."""
+        return self._unless_excluded([entry for entry in self.growing if entry.leaks])
 
     @property
     def undecided(self) -> tuple[SiteGrowth, ...]:
-        """Sites that may leak, for all that was recorded; empty where others give back as much."""
+        """Sites that may leak, for all that was recorded; none where the sum stands still."""
         found = [entry for entry in self.growing if entry.evidence.verdict == UNDECIDED]
-        return self._unless_moved(found)
+        return self._unless_excluded(found)
 
-    def _unless_moved(self, found: list[SiteGrowth]) -> tuple[SiteGrowth, ...]:
-        late = self.timeline.last_half
-        gained = sum(float(entry.live[-1] - entry.live[late]) for entry in found)
-        moved = self.moved > 0 and self.moved >= MOVED_SHARE * gained
-        return () if moved or self._excluded(found) else tuple(found)
-
-    def _excluded(self, found: list[SiteGrowth]) -> bool:
-        """Whether the sum, steady enough to show it, does not grow as these sites do.
+    def _unless_excluded(self, found: list[SiteGrowth]) -> tuple[SiteGrowth, ...]:
+        """These sites; none where the sum, steady enough to show it, does not grow as they do.
 
         Free lists and replaced objects move bytes from line to line; the sum stands still.
         """
         rate = sum(entry.growth.rate for entry in found)
         still = self.total_evidence.verdict == STOPPED and self.window_count is None
-        return still and self.total.rate_high < EXCLUDED_SHARE * rate
+        return () if still and self.total.rate_high < EXCLUDED_SHARE * rate else tuple(found)
 
 
 # A run's tables never change, and a page asks for the same study many times.
@@ -176,6 +160,9 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
     if windows is not None:
         growing = [_by_windows(one, timeline.x, counters) for one in growing]
     growing.sort(key=_telling)
+    for one in growing:
+        if one.known >= 0 and not one.leaks:
+            total = total - one.live
     whole, whole_evidence = _weighed(timeline, total, heap_bytes)
     return HeapStudy(
         role=role,
@@ -186,8 +173,7 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
         growing=tuple(growing),
         total=whole,
         total_evidence=whole_evidence,
-        # What replaces is not seen to go, and the end is extrapolated to, in windows.
-        moved=_moved(timeline, of_stack, gain) if windows is None else 0.0,
+        # The end is extrapolated to in windows.
         missing_x=_missing(data, role, timeline) if windows is None else 0.0,
         window_count=windows,
         counters=counters,
@@ -202,22 +188,6 @@ def _missing(data: RunData, role: str, timeline: HeapTimeline) -> float:
     marks = sum(entry.get("mark_count") or 0 for entry in members)
     missing = marks - float(timeline.x[-1])
     return missing if missing > UNCOVERED_SHARE * marks else 0.0
-
-
-def _moved(timeline: HeapTimeline, of_stack: NDArray[np.int64], gain: Floats) -> float:
-    """Bytes given back in the last half by the sites that shrink as steadily as a leak grows.
-
-    They may fall ever more slowly: the fewer of them are left, the fewer can be replaced.
-    """
-    chosen = np.argsort(gain, kind="stable")[:SHRINKING_COUNT]
-    chosen = chosen[gain[chosen] < -SITE_MATERIAL_BYTES]
-    number = np.full(len(gain), -1, np.int64)
-    number[chosen] = np.arange(len(chosen))
-    moved = 0.0
-    for row in timeline.grouped(number[of_stack], len(chosen)):
-        if course(estimate(timeline.x, -row, unit=timeline.unit), SITE_MATERIAL_BYTES):
-            moved += max(0.0, float(row[timeline.last_half] - row[-1]))
-    return moved
 
 
 def baseline_column(timeline: HeapTimeline) -> int:
@@ -265,16 +235,11 @@ def _without_passing(
     """The site judged by what stays, where what is in use only for a moment blurs it.
 
     The two come from different stacks of one line: those that hardly ever give back are judged by
-    themselves, unless the others lose what these gain (an object may be replaced by one that was
-    allocated another way).
+    themselves.
     """
     noisy = given_back(entry.growth.y) > CLEAN_SHARE
     if entry.known >= 0 or entry.evidence.verdict == GROWS or not noisy:
         return entry
-    if timeline.unit == "second" and entry.evidence.verdict == UNDECIDED:
-        entry = _without_moments(timeline, entry, heap_bytes)
-        if entry.evidence.verdict == GROWS:
-            return entry
     size = len(stacks) * timeline.column_count
     if entry.gain < SITE_MATERIAL_BYTES or len(stacks) < 2 or size > MOST_CELLS:
         return entry
@@ -284,27 +249,8 @@ def _without_passing(
     moves = np.diff(live, axis=1)
     taken, lost = moves.clip(min=0).sum(axis=1), -moves.clip(max=0).sum(axis=1)
     stays = lost <= CLEAN_SHARE * taken
-    kept, passing, late = live[stays].sum(axis=0), live[~stays].sum(axis=0), timeline.last_half
-    sinks = passing[:late].min(initial=np.inf) - passing[late:].min()
-    if sinks > REPLACED_SHARE * (kept[-1] - kept[0]):
-        return entry
-    growth, evidence = _weighed(timeline, kept, heap_bytes)
+    growth, evidence = _weighed(timeline, live[stays].sum(axis=0), heap_bytes)
     return replace(entry, growth=growth, evidence=evidence) if evidence.verdict == GROWS else entry
-
-
-def _without_moments(timeline: HeapTimeline, entry: SiteGrowth, heap_bytes: float) -> SiteGrowth:
-    """The site judged by what is still there some snapshots later.
-
-    Without marks a snapshot may come in the middle of a unit of work, when a table is copied, say.
-    """
-    if timeline.column_count < FEWEST_LOOKS:
-        return entry
-    stays = np.lib.stride_tricks.sliding_window_view(entry.live, LOOKS).min(axis=1)
-    looked = timeline.until(len(stays))
-    growth, evidence = _weighed(looked, stays, heap_bytes)
-    # What was given back in between is not seen any more, so nothing may rest on that.
-    steady = evidence.verdict == GROWS and evidence.code == "steady"
-    return replace(entry, growth=growth, evidence=evidence) if steady else entry
 
 
 def _telling(entry: SiteGrowth) -> tuple[int, float]:

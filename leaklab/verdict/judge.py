@@ -16,11 +16,11 @@ from leaklab.analysis.long_series import long_series
 from leaklab.analysis.series import HEAP, resource_names, resource_series, roles, untraced_pass
 from leaklab.present.formatting import interval_text, place_text, rate_text, span_text
 from leaklab.verdict import failures
-from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
+from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, UNDECIDED, Evidence
 from leaklab.verdict.growth import estimate
 from leaklab.verdict.heap_study import HeapStudy, study_heap
 from leaklab.verdict.imported import deciding, judge_long, with_cautions
-from leaklab.verdict.resident import UNEXPLAINED_BYTES, reconcile
+from leaklab.verdict.resident import reconcile
 from leaklab.verdict.resources import (
     BOUNDED,
     INCONCLUSIVE,
@@ -40,14 +40,8 @@ __all__ = ["BOUNDED", "INCONCLUSIVE", "LEAK", "ResourceVerdict", "Verdict", "jud
 DECISIVE = ("rss_bytes", "heap_bytes")
 # From this many standard errors on the total's rate is clear of churn.
 CLEAR_STATISTIC = 20.0
-# A growing total is no leak when sites that do not leak make up this share of it.
-SETTLED_SHARE = 0.7
-# Resident memory has followed the heap when it took in this share of its growth.
-FOLLOWED_SHARE = 0.7
 # A helper process must be seen for this long after its start.
 HELPER_SECONDS = 10.0
-# An undecided site matters when it makes up this share of the heap's growth.
-UNDECIDED_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -123,12 +117,6 @@ def judge(data: RunData) -> Verdict:
             if name == "rss_bytes" and untraced_pass(data) == "explain":
                 entry = _of_traced(entry, data)
             resources.append(deciding(data.meta, entry, series))
-    resources = [
-        _settled_by_resident(entry, studies[entry.role], resources, data)
-        if entry.name == HEAP and entry.role in exact
-        else entry
-        for entry in resources
-    ]
     resources = with_cautions(data, resources)
     worst = max(heaps, key=lambda role: (heaps[role].verdict == LEAK, heaps[role].rate), default="")
     resources = failures.undecided_by(resources, data)
@@ -190,7 +178,7 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
         together = np.sum([entry.live for entry in leaking], axis=0)
         begin = float(min(entry.growth.baseline_x for entry in leaking))
         growth = estimate(timeline.x, together, unit=unit, baseline_x=begin)
-        whole = estimate(timeline.x, timeline.total(), unit=unit, baseline_x=begin)
+        whole = estimate(timeline.x, study.total.whole_y, unit=unit, baseline_x=begin)
         if whole.statistic >= CLEAR_STATISTIC and whole.rate > growth.rate:
             # Churn does not blur the total: it has the small sites that leak too.
             growth = whole
@@ -207,21 +195,13 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
         )
         return _with_curve(verdict_of(HEAP, study.role, growth, first.evidence, why), study)
     growth, evidence = study.total, study.total_evidence
-    undecided = study.undecided
-    doubt = sum(entry.gain for entry in undecided)
-    # A doubtful sum whose sites are all settled is settled; one that grows, if they make it up.
-    doubtful = evidence.code == "doubtful" and not undecided
-    if doubtful or (evidence.verdict == GROWS and _sites_settle(study)):
-        evidence = Evidence(STOPPED, "settled")
-    if evidence.verdict == GROWS or not undecided:
-        why = reason(HEAP, growth, evidence)
-    elif doubt >= UNDECIDED_SHARE * max(growth.total, float(np.ptp(growth.y))):
-        most = max(undecided, key=lambda entry: entry.gain)
+    why = reason(HEAP, growth, evidence)
+    if study.undecided:
+        # A sum that grows while none of its sites is found to leak is in doubt as they are.
+        most = max(study.undecided, key=lambda entry: entry.gain)
         evidence = most.evidence
         place = describe(study.sites, int(study.sites.frame[most.site]))
         why = f"at {place_text(place)} it " + reason(HEAP, most.growth, evidence)
-    else:
-        why = reason(HEAP, growth, evidence)
     return _with_curve(verdict_of(HEAP, study.role, growth, evidence, why), study)
 
 
@@ -248,45 +228,11 @@ def judge_sampled(study: HeapStudy) -> ResourceVerdict:
     return verdict_of(HEAP, study.role, growth, evidence, why)
 
 
-def _settled_by_resident(
-    heap: ResourceVerdict, study: HeapStudy, resources: list[ResourceVerdict], data: RunData
-) -> ResourceVerdict:
-    """An undecided heap beside resident memory that followed it and has stopped.
-
-    Snapshots may be rare; resident memory is read at every mark. Where it took in what the heap
-    did, its end is the heap's.
-    """
-    resident = next(
-        (entry for entry in resources if (entry.name, entry.role) == ("rss_bytes", heap.role)), None
-    )
-    if heap.verdict != INCONCLUSIVE or resident is None or resident.verdict != BOUNDED:
-        return heap
-    if resident.unit != "iteration" or study.total.point_count < MINIMUM_POINTS:
-        return heap
-    series = resource_series(data, "rss_bytes", role=heap.role)
-    since = series[series["x"] >= heap.baseline_x]["value"].to_numpy()
-    gained = heap.last - heap.first
-    if gained < UNEXPLAINED_BYTES or since[-1] - since[0] < FOLLOWED_SHARE * gained:
-        return heap
-    why = f"{heap.reason}; but resident memory followed it and {resident.reason}"
-    return replace(heap, verdict=BOUNDED, reason=why, more_x=0.0)
-
-
 def _with_curve(entry: ResourceVerdict, study: HeapStudy) -> ResourceVerdict:
     """First and last of the whole heap, as its curve shows them, whichever sites are judged."""
-    total, timeline = study.total.whole_y, study.timeline
+    total, timeline = study.timeline.total(), study.timeline
     begin = min(int(np.searchsorted(timeline.x, entry.baseline_x)), len(total) - 1)
     return replace(entry, first=float(total[begin]), last=float(total[-1]))
-
-
-def _sites_settle(study: HeapStudy) -> bool:
-    """Whether a growing total is made of sites of which none keeps growing."""
-    settled = sum(
-        entry.gain
-        for entry in study.growing
-        if not entry.leaks and entry.evidence.verdict != UNDECIDED
-    )
-    return settled >= SETTLED_SHARE * study.total.total
 
 
 def _of_run(resources: tuple[ResourceVerdict, ...], complete: bool) -> tuple[str, str]:

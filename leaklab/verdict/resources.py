@@ -133,8 +133,6 @@ def reason(name: str, growth: Growth, evidence: Evidence) -> str:
         f"parts; record {more} more",
         "flat": f"changed by {change} over {span} after warm-up and shows no trend",
         "small": f"changed by {change} over {span}, too little to matter",
-        "settled": f"changed by {change} over {span}, at sites of which none keeps growing beyond "
-        "what is known and bounded",
         "odds": f"grew by {rate} (95 %: {interval}) over {span}, told by no bounded shape, and did "
         "not slow down",
         "weak": f"changed by {change} over {span} after warm-up, and growth of up to {excluded} "

@@ -90,7 +90,7 @@ def by_windows(
     sure = rate - margin > 0 and live[-1] - live[0] >= SITE_MATERIAL_BYTES
     verdict, code = UNDECIDED, "few"
     if whole is not None and (whole.evidence.verdict == STOPPED or rate - margin > whole.most_rate):
-        verdict, code = STOPPED, "settled"
+        verdict, code = STOPPED, "flat"
     elif whole is not None and whole.evidence.verdict == GROWS and sure:
         verdict, code = GROWS, "odds"
     measured = replace(
