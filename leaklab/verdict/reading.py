@@ -41,7 +41,7 @@ class Limits:
 
     leak_rising, leak: above it a series grows, whose floor goes on rising after warm-up, or any
     other. bounded: below it a series is bounded. one_of_many: so much more for a series that was
-    picked for its growth and does not go on rising. rise: multiples of what matters that growth
+    picked for its growth. rise: multiples of what matters that growth
     must have brought. unseen: as likely, at most, growth over as much work again may be that is
     more than left_open multiples of what matters and than of_level of what is there. settled: share
     of the run that smooth shapes may take up. silence: as likely, at most, what follows the last
@@ -121,7 +121,7 @@ def decide(
     """
     value, whole, rising = odds.log_odds, odds.whole, goes_on == RISES
     blind = Evidence(UNDECIDED, "blind", run_span * odds.widest_gap)
-    least = limits.leak_rising if rising else limits.leak + more
+    least = (limits.leak_rising if rising else limits.leak) + more
     if goes_on == SLOWS and (value > least or whole.smooth > limits.settled):
         return Evidence(UNDECIDED, "slowing", run_span)
     if more and (value < 0 or whole.low <= 0):  # the others, and their sum, say more
