@@ -178,7 +178,8 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
         together = np.sum([entry.live for entry in leaking], axis=0)
         begin = float(min(entry.growth.baseline_x for entry in leaking))
         growth = estimate(timeline.x, together, unit=unit, baseline_x=begin)
-        whole = estimate(timeline.x, study.total.whole_y, unit=unit, baseline_x=begin)
+        total = study.total
+        whole = estimate(total.whole_x, total.whole_y, unit=unit, baseline_x=begin)
         if whole.statistic >= CLEAR_STATISTIC and whole.rate > growth.rate:
             # Churn does not blur the total: it has the small sites that leak too.
             growth = whole

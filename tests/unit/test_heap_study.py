@@ -207,3 +207,13 @@ def test_where_the_sum_is_unsteady_the_site_decides() -> None:
     teeth = s.sawtooth(COUNT, 5e6, period=7)
     verdict = judge(s.run(sites={"keep": s.leak(COUNT, 500), "work": teeth}))
     assert verdict.verdict == "leak", verdict.reason
+
+
+def test_two_snapshots_at_one_place_count_as_one() -> None:
+    # As where a second process of a role has not marked yet.
+    data = s.run(sites={"keep": s.leak(COUNT, 2_000)})
+    snapshots = data.snapshots.copy()
+    snapshots.loc[snapshots.index[3], "mark"] = snapshots["mark"].iloc[2]
+    tables = {name: getattr(data, name) for name in ("samples", "heap", "stacks", "frames")}
+    verdict = judge(RunData.from_tables(data.meta, snapshots=snapshots, **tables))
+    assert verdict.verdict == "leak", verdict.reason
