@@ -42,7 +42,7 @@ def given(table: object, **known: object) -> object:
     if not isinstance(table, Mapping):
         return table
     for key in known.keys() & table.keys():
-        raise ValueError(f"unknown key {key}; it stands in the name of the table or folder")
+        raise ValueError(f"unknown key {key} in {known[key]}, which is called that already")
     return {**table, **known}
 
 

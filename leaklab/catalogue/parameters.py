@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 from pydantic import model_validator
 
@@ -53,10 +53,10 @@ class Parameter(Declared):
 
         Raises UsageError when it is not of the type or not allowed.
         """
-        value = self._typed(given)
-        if value is None or not self._takes(value):
+        value = self._coerced(given)
+        if not self._takes(value):
             raise UsageError(self._refusal(given))
-        return value
+        return cast(Value, value)
 
     def at_size(self, *, quick: bool) -> Value:
         """Return the default, or the value at quick sizes where there is another."""
@@ -77,17 +77,14 @@ class Parameter(Declared):
         low = float("-inf") if self.minimum is None else self.minimum
         return low <= value <= (float("inf") if self.maximum is None else self.maximum)
 
-    def _typed(self, given: object) -> Value | None:
-        """``given`` as this parameter's type; None when it is none."""
+    def _coerced(self, given: object) -> object:
+        """Text and whole numbers as this parameter's type; None for text that is none of it."""
         wanted = TYPES[self.type]
         if isinstance(given, str) and wanted is not str:
             if wanted is bool:
                 return _TRUE_FALSE.get(given.strip().lower())
             try:
-                number: Value = wanted(given)
+                return wanted(given)
             except ValueError:
                 return None
-            return number
-        if wanted is float and type(given) is int:
-            return float(given)
-        return given if type(given) is wanted else None  # type: ignore[return-value]
+        return float(given) if wanted is float and type(given) is int else given

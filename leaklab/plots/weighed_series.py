@@ -11,6 +11,7 @@ from leaklab.present import units
 from leaklab.verdict.evidence import GROWS, window_floors
 from leaklab.verdict.growth import estimate
 from leaklab.verdict.reading import read
+from leaklab.verdict.resources import VERDICT_OF
 from leaklab.verdict.shapes import MATERIAL
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
-
-# The words of leaklab.verdict.evidence as verdicts, for their colours.
-_VERDICTS = {"grows": "leak", "stopped": "bounded", "undecided": "inconclusive"}
 
 
 def weighed(
@@ -38,7 +36,7 @@ def weighed(
     style.dress(ax)
     x = np.arange(1, len(values) + 1, dtype=np.float64)
     growth, evidence = read(estimate(x, values), material=material)
-    colour = style.VERDICT[_VERDICTS[evidence.verdict]]
+    colour = style.VERDICT[VERDICT_OF[evidence.verdict]]
     ax.plot(*style.thin(x, np.asarray(values, np.float64)), color=style.INK, linewidth=0.8)
     ax.plot(growth.floor_x, growth.floor_y, ".", color=style.INK, markersize=3)
     edges, lowest = window_floors(growth)

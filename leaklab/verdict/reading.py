@@ -41,11 +41,11 @@ class Limits:
 
     leak_rising, leak: above it a series grows, whose floor goes on rising after warm-up, or any
     other. bounded: below it a series is bounded. one_of_many: so much more for a series that was
-    picked for its growth. rise: multiples of what matters that growth
-    must have brought. unseen: as likely, at most, growth over as much work again may be that is
-    more than left_open multiples of what matters and than of_level of what is there. settled: share
-    of the run that smooth shapes may take up. silence: as likely, at most, what follows the last
-    step may be if steps keep coming. blind: share of the run that must not be missing in one piece.
+    picked for its growth. rise: multiples of what matters that growth must have brought. unseen: as
+    likely, at most, growth over as much work again may be that is more than left_open multiples of
+    what matters and than of_level of what is there. settled: share of the run that smooth shapes
+    may take up. silence: as likely, at most, what follows the last step may be if steps keep
+    coming. blind: share of the run that must not be missing in one piece.
     """
 
     leak_rising: float

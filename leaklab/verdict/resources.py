@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import amount, interval_text, rate_text, span_text
 from leaklab.resources import material
-from leaklab.verdict.evidence import GROWS, STOPPED, WINDOW_COUNT, Evidence
+from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED, WINDOW_COUNT, Evidence
 from leaklab.verdict.growth import Growth, estimate
 from leaklab.verdict.reach import Reach, reach
 from leaklab.verdict.reading import read
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEAK, BOUNDED, INCONCLUSIVE = "leak", "bounded", "inconclusive"
-VERDICT_OF = {GROWS: LEAK, STOPPED: BOUNDED}
+VERDICT_OF = {GROWS: LEAK, STOPPED: BOUNDED, UNDECIDED: INCONCLUSIVE}
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def verdict_of(
     """The verdict on a resource from its growth, its evidence and the reason in words."""
     return ResourceVerdict(
         name=name,
-        verdict=VERDICT_OF.get(evidence.verdict, INCONCLUSIVE),
+        verdict=VERDICT_OF[evidence.verdict],
         rate=growth.rate,
         rate_low=growth.rate_low,
         rate_high=growth.rate_high,

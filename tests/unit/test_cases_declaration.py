@@ -83,11 +83,7 @@ def test_a_declaration_becomes_typed_values(tmp_path: Path) -> None:
         ('type = "int"\nminimum', 'type = "integer"\nminimum', "parameters.iterations.type"),
         ("default = 200", 'default = "200"', "iterations: '200'; allowed is int in 10..1000"),
         ("default = 200", "default = true", "iterations: True; allowed is int in 10..1000"),
-        (
-            "quick = 80",
-            "quick = 8",
-            "parameters.iterations: the quick value of parameter it",
-        ),
+        ("quick = 80", "quick = 8", "parameters.iterations: the quick value of parameter it"),
         ('help = "requests"', 'hint = "requests"', "parameters.iterations.help: is missing"),
         ('role = "before"', 'role = "after"', "variants.before.role: unknown value 'after'"),
         ('PYTHONMALLOC = "malloc"', "PYTHONMALLOC = 1", "environment.PYTHONMALLOC: ill-typed"),
@@ -162,14 +158,7 @@ def test_values_are_parsed_by_type(kind: str, value: object, parsed: object) -> 
 
 @pytest.mark.parametrize(
     ("kind", "value"),
-    [
-        ("int", "7.5"),
-        ("int", 7.5),
-        ("int", True),
-        ("bool", "so"),
-        ("bool", 1),
-        ("float", None),
-    ],
+    [("int", "7.5"), ("int", 7.5), ("int", True), ("bool", "so"), ("bool", 1), ("float", None)],
 )
 def test_ill_typed_values_are_refused(kind: str, value: object) -> None:
     with pytest.raises(UsageError, match=f"parameter p: {value!r}; allowed is"):
