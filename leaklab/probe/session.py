@@ -16,7 +16,6 @@ from .unpatched import (
     allocate_lock,
     get_ident,
     monotonic,
-    sleep,
     start_new_thread,
 )
 from .watchdog import STUCK_SECONDS, Watchdog
@@ -59,6 +58,8 @@ class Session(Orders):
         self._reconnect_count = 0
         self._traced = False
         self._ticking = False
+        # Held as long as the probe's thread is to go on, and as long as it has not ended.
+        self._ticks_wanted = self._ticks_under_way = None
         self._collection = None
         self._work_ended = False
         self._malloc = None
@@ -222,7 +223,8 @@ class Session(Orders):
             with self._lock:
                 self._owner = get_ident()
                 self._tell("exit")
-            self._marks.attach(None)
+                self._marks.attach(None)
+            self._end_ticks()
         self.release()
 
     def _begin_ticks(self, pause_seconds):
@@ -235,21 +237,33 @@ class Session(Orders):
         opened.acquire()
         if pause_seconds and not self._ticking:
             self._ticking = True
+            self._ticks_wanted, self._ticks_under_way = allocate_lock(), allocate_lock()
+            self._ticks_wanted.acquire()
+            self._ticks_under_way.acquire()
             start_new_thread(self._tick_on, (opened, pause_seconds))
         return opened
 
     def _tick_on(self, opened, pause_seconds):
         """Give the recorder an occasion for what it cannot do from outside, now and then."""
-        opened.acquire()
-        sleep(pause_seconds)
-        step_seconds = pause_seconds
-        while self._marks._session is self and self.tick():
-            age_seconds = monotonic() - self._begun_seconds
-            rare = age_seconds > TICK_COUNT * step_seconds
-            if rare and 2 * step_seconds <= RAREST_TICK_SECONDS:
-                step_seconds *= 2
-            # At multiples of the step, so that those of a wider one are among them.
-            sleep(step_seconds - age_seconds % step_seconds)
+        ended = self._ticks_wanted.acquire
+        try:
+            opened.acquire()
+            step_seconds = wait_seconds = pause_seconds
+            while not ended(True, wait_seconds) and self._marks._session is self and self.tick():
+                age_seconds = monotonic() - self._begun_seconds
+                rare = age_seconds > TICK_COUNT * step_seconds
+                if rare and 2 * step_seconds <= RAREST_TICK_SECONDS:
+                    step_seconds *= 2
+                # At multiples of the step, so that those of a wider one are among them.
+                wait_seconds = step_seconds - age_seconds % step_seconds
+        finally:
+            self._ticks_under_way.release()
+
+    def _end_ticks(self):
+        """Wait for the probe's thread to end: not while the tracer does, see tracing.py."""
+        if self._ticking:
+            self._ticks_wanted.release()
+            self._ticks_under_way.acquire(True, STUCK_SECONDS)
 
     def tick(self, at_end=False):
         """Tell the figures of the moment; False when it is time to leave.
@@ -259,6 +273,8 @@ class Session(Orders):
         with self._lock:
             try:
                 self._owner = get_ident()
+                if self._marks._session is not self:  # it ended while this was waiting
+                    return False
                 self._held.clear()
                 go_on = self._tell("tick", at_end)
                 if self._traced:

@@ -16,7 +16,7 @@ import memray
 
 from . import descriptors
 from .marker import BASE_BYTES, marker_bytes
-from .unpatched import Socket, open_file
+from .unpatched import Socket, open_file, sleep
 
 # memray's sink sends a buffer when PIPE_BUF bytes have come together. A traced allocation or free
 # takes two bytes at the very least, so this many pairs push the marker out for certain.
@@ -30,6 +30,13 @@ _LOW_DESCRIPTORS = 128
 # Linux's struct tcp_info: bytes that were sent, those of them sent again, and those yet to be sent.
 _INFO_SIZE = 216
 _SENT, _SENT_AGAIN, _TO_BE_SENT = slice(200, 208), slice(208, 216), slice(144, 148)
+
+# The tracer goes over all threads to put its hooks on and to take them off, and at each the
+# interpreter calls every audit hook. In one written in Python, as ours is and a target's may be,
+# another thread gets its turn when it has waited long enough. If it ends then, the tracer reads
+# what was freed, and the target dies by SIGSEGV (bloomberg/memray issue 999). So none gets its turn
+# within this time; a busy machine was seen to take 0.2 s from the call to the last of the threads.
+_LONG_SECONDS = 0.5
 
 _tracker: Optional[memray.Tracker] = None
 # The stream's descriptor, and the inode that tells whether it still is the stream.
@@ -61,7 +68,8 @@ def start(port: int, native: bool = False, python_allocators: bool = True) -> No
         trace_python_allocators=python_allocators,
     )
     _send_at_once(port)
-    tracker.__enter__()
+    with _threads_kept():
+        tracker.__enter__()
     _tracker = tracker
     descriptors.own(number for number in _open_numbers() if _is_of_tracer(number, port))
 
@@ -127,7 +135,21 @@ def stop() -> None:
     tracker, _tracker = _tracker, None
     descriptors.own(())
     if tracker is not None:
-        tracker.__exit__(None, None, None)
+        with _threads_kept():
+            tracker.__exit__(None, None, None)
+
+
+@contextlib.contextmanager
+def _threads_kept() -> Iterator[None]:
+    """Let no other thread have its turn within, and so none end."""
+    usual_seconds = sys.getswitchinterval()
+    sys.setswitchinterval(max(usual_seconds, _LONG_SECONDS))
+    try:
+        # Those that wait already have begun with the usual time: until it is over.
+        sleep(min(usual_seconds, _LONG_SECONDS))
+        yield
+    finally:
+        sys.setswitchinterval(usual_seconds)
 
 
 def allocate_marker(number: int) -> None:

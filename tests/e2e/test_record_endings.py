@@ -77,3 +77,25 @@ def test_a_target_that_hangs_decides_nothing(tmp_path: Path) -> None:
     assert "the target had done nothing for the last " in verdict.reason
     assert "when it was stopped: it hung, or waited for work" in verdict.reason
     assert "bounded" not in {entry.verdict for entry in verdict.resources}
+
+
+def test_the_probe_has_no_thread_when_the_tracer_goes_over_all(tmp_path: Path) -> None:
+    """Where an audit hook holds that up, a thread of ours that ended then was freed under it."""
+    data = recorded.record(
+        tmp_path,
+        """
+        import sys, time
+        usual = sys.getswitchinterval()
+        def hook(event, arguments):
+            if event == "sys.setprofile":
+                time.sleep(0.3)
+        sys.addaudithook(hook)
+        time.sleep(1.2)  # longer than the explain pass puts off to look from outside
+        print("as before:", sys.getswitchinterval() == usual)
+        """,
+        passes=BOTH,
+    )
+    assert [entry["signal"] for entry in data.meta["passes"]] == [None, None]
+    assert [entry["exit_status"] for entry in data.meta["passes"]] == [0, 0]
+    assert [entry["stdout_tail"] for entry in data.meta["passes"]] == ["as before: True\n"] * 2
+    assert data.meta["passes"][1]["kept"]["snapshot_count"] > 0
