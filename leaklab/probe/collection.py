@@ -24,11 +24,16 @@ class MainThreadCollection:
         from operator import itemgetter
 
         self._idle = unpatched.allocate_lock()
+        # The main thread's processor time before and after.
+        self._times = []
+        clock = map(self._times.append, iter(unpatched.thread_time, None))
         # Collects, says so, gives 0 for success. Only C: were there an instruction of Python
         # behind the collection, a signal's exception would be raised there and end with the call.
         step = map(
-            itemgetter(2),
-            zip(map(gc.collect, repeat(2)), iter(self._idle.release, self), repeat(0)),
+            itemgetter(4),
+            zip(
+                clock, map(gc.collect, repeat(2)), clock, iter(self._idle.release, self), repeat(0)
+            ),
         )
         self._call = ctypes.PYFUNCTYPE(ctypes.c_int)(step.__next__)
         self._add = ctypes.pythonapi.Py_AddPendingCall
@@ -37,12 +42,17 @@ class MainThreadCollection:
         _kept.append(self)
 
     def run(self, limit_seconds):
-        """Collect; False if the main thread came to it later than ``limit_seconds``, or never."""
+        """Collect, and return the processor seconds that it took.
+
+        None if the main thread came to it later than ``limit_seconds``, or never.
+        """
         # One that is still pending does as well as another.
         if self._idle.acquire(timeout=0) and self._add(self._address, None) != 0:
             self._idle.release()
-            return False
+            return None
         if not self._idle.acquire(timeout=limit_seconds):
-            return False
+            return None
+        begun, ended = self._times[-2:]
+        self._times.clear()
         self._idle.release()
-        return True
+        return ended - begun

@@ -24,15 +24,16 @@ class Orders:
         if self._malloc is None:
             self._prepare()
         # Whatever else the machine does must not decide how often garbage is collected: figures
-        # after longer pauses are higher ones. So a collection costs its processor time.
-        clock = thread_time if reply[0] in _COLLECTS and kind != "tick" else monotonic
+        # after longer pauses are higher ones. So a collection costs its processor time. So does all
+        # that the probe's own thread does: the target waits for nothing but the processor.
+        clock = thread_time if reply[0] in _COLLECTS or kind == "tick" else monotonic
         begun = clock()
         done = {"kind": "done", "what": reply[0]}
         # However large the heap is.
         self._watchdog.excused = reply[0] in _COLLECTS or (self._options.get("graphs") == "here")
         try:
             if reply[0] == "collect" and kind == "tick":
-                done["collected"] = self._collect_in_main_thread()
+                done["collected_seconds"] = self._collect_in_main_thread()
                 done["figures"] = {**figures(), **self._malloc()}
             elif reply[0] in _COLLECTS:
                 # The young first: what a collection of everything frees beyond that is old.

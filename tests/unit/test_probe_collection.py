@@ -55,14 +55,14 @@ def collect_while_main_works(collection):
 def test_finalizers_run_in_the_main_thread():
     seen = []
     Cycle(seen)
-    assert collect_while_main_works(MainThreadCollection())
+    assert collect_while_main_works(MainThreadCollection()) is not None
     assert seen == [threading.main_thread().ident]
 
 
 def test_it_can_be_asked_for_again_and_again():
     collection = MainThreadCollection()
     for _ in range(20):
-        assert collect_while_main_works(collection)
+        assert collect_while_main_works(collection) is not None
 
 
 def test_a_main_thread_that_waits_keeps_nobody_waiting_and_collects_later():
@@ -80,8 +80,8 @@ def test_a_main_thread_that_waits_keeps_nobody_waiting_and_collects_later():
     asking.start()
     release.acquire()
     asking.join()
-    assert told[-1] is False
-    assert collect_while_main_works(collection)
+    assert told[-1] is None
+    assert collect_while_main_works(collection) is not None
     assert seen == [threading.main_thread().ident]
 
 

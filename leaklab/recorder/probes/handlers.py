@@ -270,9 +270,9 @@ class ProbeHandlers(TracedHeaps):
         collected_seconds = 0.0
         if snapshot and self._collects(tracked, message, now, snapshot):
             done = yield ("collect",)
-            collected = bool(done.get("collected"))
-            # Where the main thread did not come to it, nobody was held up.
-            collected_seconds = float(done["seconds"]) if collected else 0.0
+            # None where the main thread did not come to it: nobody was held up.
+            seconds = done.get("collected_seconds")
+            collected, collected_seconds = seconds is not None, float(seconds or 0.0)
             figures.update(done.get("figures", {}))
         self._samples.told(tracked, now, figures)
         # What likely ends within a second can hardly leak, and a copy would take longer than it.

@@ -167,7 +167,8 @@ class TracedHeaps:
     ) -> Steps:
         """Take an exact snapshot of a process that talks to us; ends in ``go``.
 
-        The collection right before it, ``collected_seconds``, is part of what it costs.
+        The collection right before it, ``collected_seconds``, is part of what it costs. Without
+        marks it is the probe's own thread that waits, and only what that works counts.
         """
         tracked.barrier_count += 1
         begun = time.monotonic()
@@ -181,7 +182,8 @@ class TracedHeaps:
             tracked.windows.looked(now, mark)
         last_word = self._last_word(tracked, now)
         yield last_word
-        _spent(tracked, now, mark, held_seconds + collected_seconds)
+        worked_seconds = held_seconds if mark is not None else float(done.get("seconds") or 0.0)
+        _spent(tracked, now, mark, worked_seconds + collected_seconds)
         number = tracked.barrier_count
         self._follow(tracked, place, number, now, mark, quiescent, held_seconds)
         if last_word == UNTRACE:
