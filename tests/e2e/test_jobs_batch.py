@@ -16,7 +16,7 @@ from leaklab.errors import LeaklabError, UsageError
 from leaklab.jobs.batch import run_batch
 from leaklab.jobs.tasks import RecordingTask, TaskResult, plan, run_task
 
-RECORDING_COUNT = 50
+RECORDING_COUNT = 24
 
 # One real recording of a tiny target, measure pass only, in a process of its own.
 RECORD = """
@@ -153,7 +153,7 @@ def test_a_killed_worker_loses_no_recording_and_a_poisonous_one_fails_alone(
                 return
 
     tasks = tasks_of(store, RECORDING_COUNT)
-    tasks.insert(20, replace(tasks[0], case="poison", repetition=-1))
+    tasks.insert(12, replace(tasks[0], case="poison", repetition=-1))
     result = run_batch(
         tasks, cluster="local", run=record, time_limit_seconds=120, progress=kill_a_worker
     )
@@ -171,8 +171,8 @@ def test_a_killed_worker_loses_no_recording_and_a_poisonous_one_fails_alone(
     assert not subprocess.run(
         ["pgrep", "-f", str(store)], capture_output=True, text=True
     ).stdout  # fmt: skip
-    again = run_batch(tasks[:20], run=record)
-    assert again.count("kept") == 20
+    again = run_batch(tasks[:12], run=record)
+    assert again.count("kept") == 12
 
 
 def test_a_cluster_that_is_not_there_is_named(tmp_path: Path) -> None:
