@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -25,8 +26,13 @@ for number in range(120):
 """
 
 
+# Said of a recording that takes long, as any does on a busy machine.
+PROGRESS = re.compile(r"^leaklab: (measure|explain) pass, .*\n", re.MULTILINE)
+
+
 def leaklab(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    """Run the command line; what it says of its progress is left out."""
+    done = subprocess.run(
         [sys.executable, "-m", "leaklab", *arguments],
         cwd=folder,
         capture_output=True,
@@ -34,6 +40,8 @@ def leaklab(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=120,
         stdin=subprocess.DEVNULL,
     )
+    done.stderr = PROGRESS.sub("", done.stderr)
+    return done
 
 
 def record(folder: Path, source: str, *options: str) -> tuple[int, str, RunData]:
