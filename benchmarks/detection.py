@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 import leaklab
@@ -145,7 +146,8 @@ def cost(data: RunData) -> float:
     """Processor time of the explain pass over that of the measure pass, all processes."""
     taken = data.samples[data.samples["name"] == "cpu_seconds"]
     by_pass = taken.groupby(["pass", "process"])["value"].max().groupby("pass").sum()
-    return float(by_pass.get("explain", float("nan")) / by_pass.get("measure", float("nan")))
+    # None is told of a process that ended before it was looked at.
+    return float(by_pass.get("explain", np.nan) / (by_pass.get("measure") or np.nan))
 
 
 def result(

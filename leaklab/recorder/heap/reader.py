@@ -106,22 +106,21 @@ class Stream:
         """Whether records may still come."""
         return self.connected.is_set() and self.error is None and bool(self._reader.is_active)
 
-    def take(self, marker_bytes: int | None, timeout_seconds: float) -> tuple[bool, float]:
-        """Hold the live heap still in memory; returns (marker seen, seconds it took)."""
+    def take(self, marker_bytes: int | None, timeout_seconds: float) -> bool:
+        """Hold the live heap still in memory; returns whether the marker was seen."""
         deadline = time.monotonic() + timeout_seconds
         self.connected.wait(timeout_seconds)
         if self.error is not None:
             raise OSError(self.error)
         while True:
             self._wait_until_drained(deadline)
-            begun = time.monotonic()
             self._records = set(self._reader.get_current_snapshot(merge_threads=True))
             # Sets of memray's records are compared in C: only changes are looked at one by one.
             self._added = self._records - self._last
             exact = marker_bytes is not None and self._has_marker(marker_bytes)
-            now = time.monotonic()
-            if exact or marker_bytes is None or now >= deadline or not self._reader.is_active:
-                return exact, now - begun
+            late = time.monotonic() >= deadline
+            if exact or marker_bytes is None or late or not self._reader.is_active:
+                return exact
             time.sleep(_POLL_SECONDS)
 
     def changes(self) -> dict[str, Any]:
@@ -251,13 +250,15 @@ def _answer(
         if request["op"] == "close":
             streams.pop(number).close()
             return {}, b""
-        exact, cost = stream.take(request["marker_bytes"], request["timeout_seconds"])
-        taken = {"exact": exact, "cost_seconds": cost, "active": stream.active}
+        begun = time.thread_time()
+        exact = stream.take(request["marker_bytes"], request["timeout_seconds"])
+        taken = {"exact": exact, "active": stream.active}
         control.sendall(json.dumps(taken).encode() + b"\n")
         found = stream.changes()
         stacks, changed = found.pop("stacks").tobytes(), found.pop("changed").tobytes()
         sizes = {"stacks_size": len(stacks), "changed_size": len(changed)}
-        return {**found, **sizes}, stacks + changed
+        worked = {"worked_seconds": time.thread_time() - begun}
+        return {**found, **sizes, **worked}, stacks + changed
     except Exception as problem:
         return {"error": f"{type(problem).__name__}: {problem}"}, b""
 

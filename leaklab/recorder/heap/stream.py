@@ -33,15 +33,15 @@ class HeapSnapshot:
 
     ``exact``: the marker was seen, so this is the heap at that mark to the byte.
     ``changed``: (stack_id, live_bytes, allocation_count) of every stack that changed since the
-    process's last snapshot; zeros for one that vanished. ``cost_seconds``: how long the target's
-    stream was held.
+    process's last snapshot; zeros for one that vanished. ``worked_seconds``: processor
+    time of the reader for it.
     """
 
     live_bytes: int
     allocation_count: int
     stack_count: int
     exact: bool
-    cost_seconds: float
+    worked_seconds: float
     changed: list[tuple[int, int, int]]
 
 
@@ -249,7 +249,7 @@ class HeapStream:
             allocation_count=found["allocation_count"],
             stack_count=found["stack_count"],
             exact=self._taken["exact"],
-            cost_seconds=self._taken["cost_seconds"],
+            worked_seconds=found["worked_seconds"],
             changed=changed,
         )
 
