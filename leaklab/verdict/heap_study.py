@@ -66,8 +66,9 @@ class HeapStudy:
     """The heap of one role, looked at site by site.
 
     growing: sites that gained bytes, most telling first. known: the known grower of each stack, -1
-    without one; its stacks are a site of their own. total: growth of the heap without known
-    growers below their ceiling. missing_x: marks of the work's end that no snapshot covers, where
+    without one; its stacks are a site of their own. total: growth of the heap without known growers
+    below their ceiling. total_high: the most that it can grow by after warm-up (95 %), where it
+    stands still; else infinite. missing_x: marks of the work's end that no snapshot covers, where
     they are too many to judge; else 0.
     window_count: of the windows it was traced in, None where it was traced all the time; counters:
     what the process itself counted then, None without.
@@ -81,6 +82,7 @@ class HeapStudy:
     growing: tuple[SiteGrowth, ...]
     total: Growth
     total_evidence: Evidence
+    total_high: float
     missing_x: float
     window_count: int | None = None
     counters: Counted | None = None
@@ -102,8 +104,8 @@ class HeapStudy:
         Free lists and replaced objects move bytes from line to line; the sum stands still.
         """
         rate = sum(entry.growth.rate for entry in found)
-        still = self.total_evidence.verdict == STOPPED and self.window_count is None
-        return () if still and self.total.rate_high < EXCLUDED_SHARE * rate else tuple(found)
+        excluded = self.window_count is None and self.total_high < EXCLUDED_SHARE * rate
+        return () if excluded else tuple(found)
 
 
 # A run's tables never change, and a page asks for the same study many times.
@@ -173,6 +175,13 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
         growing=tuple(growing),
         total=whole,
         total_evidence=whole_evidence,
+        total_high=min(
+            _most_growth(whole, whole_evidence),
+            # What a start brings is no growth of the work, and widens what the whole run says.
+            _most_growth(*_weighed(timeline, total, heap_bytes, baseline)),
+        )
+        if whole_evidence.verdict == STOPPED
+        else np.inf,
         # The end is extrapolated to in windows.
         missing_x=_missing(data, role, timeline) if windows is None else 0.0,
         window_count=windows,
@@ -198,15 +207,22 @@ def baseline_column(timeline: HeapTimeline) -> int:
     return min(max(column, timeline.column_count // 10), timeline.column_count // 2)
 
 
-def _weighed(timeline: HeapTimeline, live: Floats, heap_bytes: float) -> tuple[Growth, Evidence]:
-    """How ``live`` (bytes by column) grows, in a heap this large, and what that is evidence for."""
-    growth = estimate(timeline.x, live, unit=timeline.unit)
+def _weighed(
+    timeline: HeapTimeline, live: Floats, heap_bytes: float, begin: int = 0
+) -> tuple[Growth, Evidence]:
+    """How ``live`` (bytes by column) grows from column ``begin`` on, in a heap this large, and what
+    that is evidence for."""
+    growth = estimate(timeline.x[begin:], live[begin:], unit=timeline.unit)
     return read(
         growth,
         material=material_bytes(growth, heap_bytes),
         one_of_many=True,
         limits=EXACT,
     )
+
+
+def _most_growth(growth: Growth, evidence: Evidence) -> float:
+    return growth.rate_high if evidence.verdict == STOPPED else np.inf
 
 
 def _site_growth(

@@ -203,6 +203,14 @@ def test_a_site_whose_growth_the_steady_sum_excludes_took_over_objects() -> None
     assert verdict.verdict != "leak", verdict.reason
 
 
+def test_what_the_start_brings_does_not_blur_a_sum_that_stands_still() -> None:
+    new = np.arange(60) * 7_500.0
+    start = np.full(60, 90_000.0)
+    start[:6] = 0, 99_100, 90_900, 90_300, 90_150, 90_050
+    verdict = judge(s.run(sites={"new": new, "old": 800_000 - new, "start": start}))
+    assert verdict.verdict == "bounded", verdict.reason
+
+
 def test_where_the_sum_is_unsteady_the_site_decides() -> None:
     teeth = s.sawtooth(COUNT, 5e6, period=7)
     verdict = judge(s.run(sites={"keep": s.leak(COUNT, 500), "work": teeth}))
