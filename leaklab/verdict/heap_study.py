@@ -166,6 +166,8 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
         if one.known >= 0 and not one.leaks:
             total = total - one.live
     whole, whole_evidence = _weighed(timeline, total, heap_bytes)
+    # What a start brings is no growth of the work, and widens what the whole run says.
+    later = _weighed(timeline, total, heap_bytes, baseline)
     return HeapStudy(
         role=role,
         timeline=timeline,
@@ -175,13 +177,7 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
         growing=tuple(growing),
         total=whole,
         total_evidence=whole_evidence,
-        total_high=min(
-            _most_growth(whole, whole_evidence),
-            # What a start brings is no growth of the work, and widens what the whole run says.
-            _most_growth(*_weighed(timeline, total, heap_bytes, baseline)),
-        )
-        if whole_evidence.verdict == STOPPED
-        else np.inf,
+        total_high=_most_growth((whole, whole_evidence), later),
         # The end is extrapolated to in windows.
         missing_x=_missing(data, role, timeline) if windows is None else 0.0,
         window_count=windows,
@@ -221,8 +217,12 @@ def _weighed(
     )
 
 
-def _most_growth(growth: Growth, evidence: Evidence) -> float:
-    return growth.rate_high if evidence.verdict == STOPPED else np.inf
+def _most_growth(whole: tuple[Growth, Evidence], later: tuple[Growth, Evidence]) -> float:
+    """What a sum may grow by at most, by the whole run and by what follows warm-up; infinite where
+    the whole does not stand still."""
+    if whole[1].verdict != STOPPED:
+        return np.inf
+    return min(growth.rate_high for growth, found in (whole, later) if found.verdict == STOPPED)
 
 
 def _site_growth(
