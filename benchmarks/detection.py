@@ -146,7 +146,7 @@ def cost(data: RunData) -> float:
     """Processor time of the explain pass over that of the measure pass, all processes."""
     taken = data.samples[data.samples["name"] == "cpu_seconds"]
     by_pass = taken.groupby(["pass", "process"])["value"].max().groupby("pass").sum()
-    # None is told of a process that ended before it was looked at.
+    # No time is known of a process that ended before it was looked at.
     return float(by_pass.get("explain", np.nan) / (by_pass.get("measure") or np.nan))
 
 

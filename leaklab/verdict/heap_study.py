@@ -166,8 +166,6 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
         if one.known >= 0 and not one.leaks:
             total = total - one.live
     whole, whole_evidence = _weighed(timeline, total, heap_bytes)
-    # What a start brings is no growth of the work, and widens what the whole run says.
-    later = _weighed(timeline, total, heap_bytes, baseline)
     return HeapStudy(
         role=role,
         timeline=timeline,
@@ -177,7 +175,9 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
         growing=tuple(growing),
         total=whole,
         total_evidence=whole_evidence,
-        total_high=_most_growth((whole, whole_evidence), later),
+        total_high=_most_growth(whole, timeline, total, heap_bytes, baseline)
+        if whole_evidence.verdict == STOPPED
+        else np.inf,
         # The end is extrapolated to in windows.
         missing_x=_missing(data, role, timeline) if windows is None else 0.0,
         window_count=windows,
@@ -217,12 +217,15 @@ def _weighed(
     )
 
 
-def _most_growth(whole: tuple[Growth, Evidence], later: tuple[Growth, Evidence]) -> float:
-    """What a sum may grow by at most, by the whole run and by what follows warm-up; infinite where
-    the whole does not stand still."""
-    if whole[1].verdict != STOPPED:
-        return np.inf
-    return min(growth.rate_high for growth, found in (whole, later) if found.verdict == STOPPED)
+def _most_growth(
+    whole: Growth, timeline: HeapTimeline, total: Floats, heap_bytes: float, baseline: int
+) -> float:
+    """What a sum that stands still may grow by at most, by the whole run and what follows warm-up.
+
+    What a start brings is no growth of the work, and widens what the whole run says.
+    """
+    later, evidence = _weighed(timeline, total, heap_bytes, baseline)
+    return min(whole.rate_high, later.rate_high if evidence.verdict == STOPPED else np.inf)
 
 
 def _site_growth(
