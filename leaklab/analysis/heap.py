@@ -121,8 +121,10 @@ def _timeline(data: RunData, role: str) -> HeapTimeline | None:
     snapshots = data.snapshots
     if not len(snapshots):
         return None
-    members = processes_of(data, role, "explain")
-    snapshots = snapshots[snapshots["process"].isin(longest_life(members))]
+    # One life of several: what the others held is no part of it.
+    known = processes_of(data, role, "explain")
+    members = {number: known[number] for number in longest_life(known)}
+    snapshots = snapshots[snapshots["process"].isin(list(members))]
     snapshots = snapshots[within_work(snapshots, members)]
     if not len(snapshots):
         return None
@@ -177,12 +179,12 @@ class _Columns:
     columns: list[Integers]
 
     def lookup(self, process: NDArray[Any], snapshot: NDArray[Any]) -> NDArray[np.int32]:
-        """The column of each row's snapshot, -1 where none follows."""
+        """The column of each row's snapshot, -1 where none follows; ``process`` is sorted."""
         found = np.full(len(process), -1, np.int32)
         for number, snapshots, columns in zip(
             self.processes, self.snapshots, self.columns, strict=True
         ):
-            mine = process == number if len(self.processes) > 1 else slice(None)
+            mine = slice(*np.searchsorted(process, (number, number + 1)))
             found[mine] = columns[np.searchsorted(snapshots, snapshot[mine])]
         return found
 

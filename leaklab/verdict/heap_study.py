@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from leaklab.analysis.heap import HeapTimeline, heap_timeline
+from leaklab.analysis.lives import longest_life
 from leaklab.analysis.series import processes_of
 from leaklab.analysis.sites import USER_ORIGINS, Sites, group_sites
 from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED, Evidence, given_back
@@ -189,8 +190,8 @@ def _missing(data: RunData, role: str, timeline: HeapTimeline) -> float:
     """Marks after the last snapshot, where they are more than a share of all."""
     if timeline.unit != "iteration":
         return 0.0
-    members = processes_of(data, role, "explain").values()
-    marks = sum(entry.get("mark_count") or 0 for entry in members)
+    members = processes_of(data, role, "explain")
+    marks = sum(members[one].get("mark_count") or 0 for one in longest_life(members))
     missing = marks - float(timeline.x[-1])
     return missing if missing > UNCOVERED_SHARE * marks else 0.0
 

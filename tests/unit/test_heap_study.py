@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import synthetic as s
 
@@ -225,3 +226,36 @@ def test_two_snapshots_at_one_place_count_as_one() -> None:
     tables = {name: getattr(data, name) for name in ("samples", "heap", "stacks", "frames")}
     verdict = judge(RunData.from_tables(data.meta, snapshots=snapshots, **tables))
     assert verdict.verdict == "leak", verdict.reason
+
+
+def test_lives_of_a_worker_that_is_replaced_are_judged_one_by_one() -> None:
+    """What three lives held together is no part of the longest one, and none of it is missing."""
+    marks = 100
+    lives = [
+        s.heap_tables({"keep": s.leak(count, 5_000), "load": s.steady(count, 80_000)}, process=at)
+        for at, count in enumerate((marks - 10, marks, marks - 20), 1)
+    ]
+    entries = []
+    for at, life in enumerate(lives):
+        life["snapshots"]["time_seconds"] += 10.0 * at
+        times = life["snapshots"]["time_seconds"]
+        entries.append(
+            {"process": at + 1, "pass": "explain", "role": "worker", "mark_count": len(times)}
+            | {"started_seconds": 10.0 * at, "ended_seconds": float(times.iloc[-1]) + 1.0}
+        )
+    tables = {name: pd.concat([life[name] for life in lives]) for name in ("heap", "snapshots")}
+    data = RunData.from_tables(
+        s.run(meta={"processes": entries}).meta,
+        stacks=lives[0]["stacks"],
+        frames=lives[0]["frames"],
+        **tables,
+    )
+    study = study_heap(data, role="worker")
+    assert study is not None
+    assert study.missing_x == 0
+    assert study.timeline.total()[-1] == 5_000 * (marks - 1) + 80_000
+    verdict = judge(data)
+    assert verdict.verdict == "leak", verdict.reason
+    heap = verdict.resource("heap_bytes", "worker")
+    assert heap is not None
+    assert heap.rate == pytest.approx(5_000, rel=0.02)
