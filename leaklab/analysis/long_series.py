@@ -41,6 +41,8 @@ WAVES = (1, 2)
 LEAST_WAVE_SHARE = 0.5
 # A day is seen when so much of it was: its end may be cut off as that of the work.
 LEAST_SEEN = 0.9
+# From this share of a day on what was seen may be its course.
+LEAST_PART = 0.25
 CPU = "gauge:cpu_percent"
 # Below this share of its usual use of the processor a process is idle.
 IDLE_SHARE = 0.1
@@ -85,12 +87,8 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
             if busy < len(x):
                 x, y = x[:busy], y[:busy]
                 without.append("without the idle end")
-        for period, word in ((WEEK_SECONDS, "weekly"), (DAY_SECONDS, "daily")):
-            found = recurring(x, y, period)
-            if found is not None:
-                y = y - found
-                course = max(course, float(np.ptp(found)) / 2)
-                without.append(f"beyond the {word} course")
+        y, course, words = _without_courses(x, y)
+        without += words
         unseen, missing = unseen_course(lives if len(lives) > 1 else [(x, y)], DAY_SECONDS)
         if without:
             attrs = dict(series.attrs)
@@ -100,6 +98,31 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
     if "import" in data.meta and name.startswith("gauge:") and is_bytes(name):
         series.attrs["like"] = "rss_bytes"
     return series
+
+
+def figures(x: Floats, y: Floats, *, name: str, unit: str) -> pd.DataFrame:
+    """Return figures of no run as `long_series` returns those of one process."""
+    without: list[str] = []
+    course, unseen, missing = 0.0, 0.0, 0.0
+    if unit == "second" and len(x) >= _LEAST_FIGURES and x[-1] > x[0]:
+        y, course, without = _without_courses(x, y)
+        unseen, missing = unseen_course([(x, y)], DAY_SECONDS)
+    series = _frame(x, y)
+    series.attrs.update(name=name, unit=unit, role="main", without=without, course=course)
+    series.attrs.update(unseen=unseen, missing=missing, now=math.nan)
+    return series
+
+
+def _without_courses(x: Floats, y: Floats) -> tuple[Floats, float, list[str]]:
+    """Values without what comes again each week or day, half its range, and words for it."""
+    course, words = 0.0, []
+    for period, word in ((WEEK_SECONDS, "weekly"), (DAY_SECONDS, "daily")):
+        found = recurring(x, y, period)
+        if found is not None:
+            y = y - found
+            course = max(course, float(np.ptp(found)) / 2)
+            words.append(f"beyond the {word} course")
+    return y, course, words
 
 
 def _frame(x: Floats, y: Floats) -> pd.DataFrame:
@@ -230,18 +253,20 @@ def covered_seconds(x: Floats) -> float:
 
 
 def unseen_course(lives: list[tuple[Floats, Floats]], period: float) -> tuple[float, float]:
-    """Return the range of a course of ``period`` that was seen once or twice, and what is missing.
+    """Return the range of a course of ``period`` not yet seen three times, and what is missing.
 
     Once it was seen three times `recurring` takes it away. Before, its rise is no growth and its
     fall hides growth. lives: (seconds, values) of each life, one after the other. (0, 0) where what
-    departs from a straight line is no wave of the period, and where the figures cover less than one
-    period. missing: seconds until it was seen three times.
+    departs from a straight line is no wave of the period; where less than one period was seen, a
+    wave must explain the whole at least as well as a line does. missing: seconds until it was seen
+    three times.
     """
     begin = lives[0][0][0]
     covered = sum(covered_seconds(x) for x, _ in lives if len(x) > 1)
-    if not LEAST_SEEN <= covered / period < LEAST_PERIODS - 1 / BINS:
+    if not LEAST_PART <= covered / period < LEAST_PERIODS - 1 / BINS:
         return 0.0, 0.0
-    width = period / BINS
+    whole = covered >= LEAST_SEEN * period
+    width = (period if whole else covered) / BINS
     cells, ages, levels, whose = [], [], [], []
     for number, (x, y) in enumerate(lives):
         cell = ((x - begin) / width).astype(int)
@@ -250,20 +275,32 @@ def unseen_course(lives: list[tuple[Floats, Floats]], period: float) -> tuple[fl
         ages.append(place - place[0])
         levels.append(np.bincount(at, weights=y) / count)
         whose.append(np.full(len(place), number))
-    level, turn = np.concatenate(levels), 2 * np.pi * np.concatenate(cells) / BINS
+    level, turn = np.concatenate(levels), 2 * np.pi * np.concatenate(cells) * width / period
     if len(level) < LEAST_FIGURES_A_PERIOD:
         return 0.0, 0.0
-    each = np.concatenate(whose)[:, None] == np.arange(len(lives))
-    line = np.column_stack([each, np.concatenate(ages)]).astype(np.float64)
-    waves = np.column_stack([wave(k * turn) for k in WAVES for wave in (np.sin, np.cos)])
-    fitted = waves @ _fit(np.hstack([line, waves]), level)[-waves.shape[1] :]
+    each = (np.concatenate(whose)[:, None] == np.arange(len(lives))).astype(np.float64)
+    line = np.column_stack([each, np.concatenate(ages)])
+    waves = np.column_stack(
+        [wave(k * turn) for k in (WAVES if whole else WAVES[:1]) for wave in (np.sin, np.cos)]
+    )
     unrest = level - line @ _fit(line, level)
+    missing = LEAST_PERIODS * period - covered
+    if not whole:
+        alone = np.hstack([each, waves])
+        fitted = alone @ _fit(alone, level)
+        rest = level - fitted
+        # Per degree of freedom: a wave may be fitted by one figure more than a line.
+        worse = float(rest @ rest) * (len(level) - line.shape[1]) > float(unrest @ unrest) * (
+            len(level) - alone.shape[1]
+        )
+        return (0.0, 0.0) if worse else (float(np.ptp(fitted)), missing)
+    fitted = waves @ _fit(np.hstack([line, waves]), level)[-waves.shape[1] :]
     beyond = fitted - line @ _fit(line, fitted)
     # Warm-ups after restarts are unrest too, and no wave.
     least = LEAST_WAVE_SHARE if len(lives) == 1 else 0.0
     if not np.ptp(unrest) or float(beyond @ unrest) < least * float(unrest @ unrest):
         return 0.0, 0.0
-    return float(np.ptp(fitted)), LEAST_PERIODS * period - covered
+    return float(np.ptp(fitted)), missing
 
 
 def _fit(columns: Floats, values: Floats) -> Floats:

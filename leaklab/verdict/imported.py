@@ -45,6 +45,13 @@ def judge_long(series: pd.DataFrame) -> ResourceVerdict:
     return _of_days(explained(entry, series), series)
 
 
+def judge_foreign(series: pd.DataFrame) -> ResourceVerdict:
+    """Judge figures of no recording, from :func:`leaklab.analysis.long_series.figures`, as those of
+    a file are."""
+    entry = _to_the_end(judge_long(series), series)
+    return _beyond_zero(entry, float(series["x"].iloc[-1] - series["x"].iloc[0]))
+
+
 def _of_days(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
     """The verdict on a series, after what only figures of days must show."""
     x = series["x"].to_numpy()
@@ -87,9 +94,11 @@ def _beyond_course(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerd
     if entry.verdict == INCONCLUSIVE and math.isfinite(series.attrs["now"]):
         return entry  # of several lives the waves may be chance
     missing = float(series.attrs["missing"])
+    whole = covered_seconds(series["x"].to_numpy()) >= LEAST_SEEN * DAY_SECONDS
     why = (
-        f"moves with the time of day (±{amount(entry.name, unseen / 2)}), which is not told from "
-        f"growth below 3 whole days; record {span_text(missing, entry.unit)} more"
+        f"{'moves' if whole else 'may move'} with the time of day "
+        f"(±{amount(entry.name, unseen / 2)}), which is not told from growth "
+        f"below 3 whole days; record {span_text(missing, entry.unit)} more"
     )
     return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=missing)
 
@@ -174,7 +183,8 @@ def with_cautions(data: RunData, entries: Sequence[ResourceVerdict]) -> list[Res
         for entry in entries
     ]
     if told:
-        found = [_beyond_zero(entry, data) for entry in found]
+        span = max(float(part.get("duration_seconds") or 0.0) for part in meta["passes"])
+        found = [_beyond_zero(entry, span) for entry in found]
     if told.get("siblings"):
         found = [_by_age(entry, found, data) for entry in found]
     return [
@@ -185,8 +195,9 @@ def with_cautions(data: RunData, entries: Sequence[ResourceVerdict]) -> list[Res
     ]
 
 
-def _beyond_zero(entry: ResourceVerdict, data: RunData) -> ResourceVerdict:
-    """The verdict, withheld where it and its interval do not say the same of no growth at all.
+def _beyond_zero(entry: ResourceVerdict, span: float) -> ResourceVerdict:
+    """The verdict on figures of ``span`` seconds, withheld where it and its interval do not say the
+    same of no growth at all.
 
     A file by time says not where work ends: steps of a batch job look like growth that goes on.
     And teeth hide a rise of their floor that their interval shows.
@@ -194,13 +205,12 @@ def _beyond_zero(entry: ResourceVerdict, data: RunData) -> ResourceVerdict:
     grows = entry.rate_low > 0
     if entry.verdict == INCONCLUSIVE or entry.unit != "second" or grows == (entry.verdict == LEAK):
         return entry
-    more = max(float(part.get("duration_seconds") or 0.0) for part in data.meta["passes"])
     gauge = entry.name.startswith("gauge:") and is_bytes(entry.name)
-    if grows and entry.rate * more < material("rss_bytes" if gauge else entry.name):
+    if grows and entry.rate * span < material("rss_bytes" if gauge else entry.name):
         return entry
     what = "is clear of 0" if grows else "holds 0"
-    why = f"{entry.reason}; but the interval {what}; record {span_text(more, entry.unit)} more"
-    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=more)
+    why = f"{entry.reason}; but the interval {what}; record {span_text(span, entry.unit)} more"
+    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=span)
 
 
 def _by_age(

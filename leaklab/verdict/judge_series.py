@@ -44,7 +44,14 @@ def judge_series(
     x_values, y_values = _arrays(x, y)
     if unit not in UNITS:
         raise UsageError(f"unknown unit: {unit}; allowed: {', '.join(UNITS)}")
-    verdict = judge_figures(x_values, y_values, name=resource, unit=unit)
+    if unit == "second" and len(x_values):
+        # As figures of a file are: what comes with the time of day is no growth.
+        from leaklab.analysis.long_series import figures
+        from leaklab.verdict.imported import judge_foreign
+
+        verdict = judge_foreign(figures(x_values, y_values, name=resource, unit=unit))
+    else:
+        verdict = judge_figures(x_values, y_values, name=resource, unit=unit)
     if horizon is None or not len(x_values):
         return verdict
     if not horizon > 0:

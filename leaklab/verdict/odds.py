@@ -21,6 +21,8 @@ HALF_PARTS = 20
 FEWEST_POINTS, FEWEST_OF_HALF = 10, 5
 # The odds of the whole run count up to so much more than those of its last half.
 HALF_MORE = 3.0
+# What is looked at of each part, in the order of :func:`summaries`, in words.
+SUMMARIES = ("lowest figures", "usual figures", "highest figures")
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,23 @@ def steadiest(x: Floats, y: Floats) -> tuple[Floats, Floats, int, int]:
             best = float(rough[kind]), u, rows[kind], kind, parts
     assert best is not None
     return best[1:]
+
+
+def beside(x: Floats, y: Floats, material: float) -> tuple[str, Posterior] | None:
+    """Return which of the other summaries grows most likely, and what it says; None without any.
+
+    The steadiest one may be a ceiling that every tooth reaches, above a floor that rises.
+    """
+    _, _, chosen, parts = steadiest(x, y)
+    if len(x) <= parts:
+        return None
+    u, rows = summaries(x, y, parts)
+    found = [
+        (SUMMARIES[kind], posterior(u, (row - row[0]) / material))
+        for kind, row in enumerate(rows)
+        if kind != chosen and np.ptp(row) >= material
+    ]
+    return max(found, key=lambda one: one[1].log_odds, default=None)
 
 
 def summaries(x: Floats, y: Floats, parts: int) -> tuple[Floats, Floats]:

@@ -27,8 +27,8 @@ from leaklab.verdict.evidence import (
     course,
 )
 from leaklab.verdict.growth import Growth
-from leaklab.verdict.odds import Odds, odds_of
-from leaklab.verdict.posterior import TOOTH
+from leaklab.verdict.odds import Odds, beside, odds_of
+from leaklab.verdict.posterior import TOOTH, Posterior
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ LIMITS = Limits(**json.loads(CALIBRATION.read_text())["limits"])
 EXACT = replace(LIMITS, rise=1.0)
 # What is asked for more is at least, and at most, so many times the run.
 LONGER = (0.25, 3.0)
+# What is said of the steadiest figures of a series while others of it may grow.
+MAY_HIDE = ("flat", "weak", "unsettled", "doubtful")
 
 
 def read(
@@ -87,7 +89,14 @@ def read(
     least = 0.0 if more else limits.bounded
     odds = odds_of(growth.whole_x, growth.whole_y, material, least=least)
     evidence = decide(odds, goes_on, growth.run_span, more=more, limits=limits)
-    return _measured(growth, odds, material), replace(evidence, shape=shape_text(odds))
+    evidence = replace(evidence, shape=shape_text(odds))
+    whole = odds.whole
+    if evidence.code in MAY_HIDE and not more:
+        other = beside(growth.whole_x, growth.whole_y, material)
+        if other is not None and other[1].log_odds > limits.leak and other[1].rise > limits.rise:
+            evidence = Evidence(UNDECIDED, "hidden", growth.run_span, shape=other[0])
+            whole = other[1]
+    return _measured(growth, whole, material), evidence
 
 
 def too_little(growth: Growth, material: float) -> Evidence | None:
@@ -104,11 +113,11 @@ def too_little(growth: Growth, material: float) -> Evidence | None:
     return None
 
 
-def _measured(growth: Growth, odds: Odds, material: float) -> Growth:
+def _measured(growth: Growth, whole: Posterior, material: float) -> Growth:
     """Growth with the interval of the table of models, and a rate within it."""
     by_run = material / growth.run_span
-    low, high = odds.whole.low * by_run, odds.whole.high * by_run
-    rate = growth.rate if low <= growth.rate <= high else odds.whole.growth * by_run
+    low, high = whole.low * by_run, whole.high * by_run
+    rate = growth.rate if low <= growth.rate <= high else whole.growth * by_run
     return replace(growth, rate=rate, rate_low=low, rate_high=high)
 
 

@@ -141,6 +141,8 @@ def reason(name: str, growth: Growth, evidence: Evidence) -> str:
         f"it; record {more} more",
         "unsettled": f"changed by {change} over {span}, which {evidence.shape} explains, too late "
         f"to see whether more comes; record {more} more",
+        "hidden": f"stands still as a whole, but its {evidence.shape} grew by {rate} (95 %: "
+        f"{interval}) over {span}; record {more} more",
         "blind": f"was not looked at over {more}, too much of the run to tell; record it again",
     }
     said = texts[evidence.code]

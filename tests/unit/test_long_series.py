@@ -201,3 +201,56 @@ def test_growth_whose_interval_holds_zero_proves_no_leak(low: float, verdict: st
     (entry,) = with_cautions(data, [grown])
     assert entry.verdict == verdict
     assert ("the interval holds 0; record" in entry.reason) == (entry.more_x > 0) == (low < 0)
+
+
+@pytest.mark.parametrize("hours", [6, 12, 20])
+def test_what_a_wave_of_a_day_explains_as_well_as_a_line_is_no_leak(hours: int) -> None:
+    seconds = clock(hours / 24)
+    for begin in np.arange(0, 24, 4):
+        hour = (begin + seconds / 3600) % 24
+        for course in (
+            80 * np.sin(2 * np.pi * hour / 24),
+            160 * np.clip(np.sin(2 * np.pi * (hour - 6) / 24), 0, 1),
+        ):
+            values = (500 + course + noise(len(seconds))) * MIB
+            assert ll.judge_series(seconds, values).verdict != "leak", (begin, course.max())
+    line = 500 + 100 * seconds / seconds[-1] + noise(len(seconds))
+    assert ll.judge_series(seconds, line * MIB).verdict == "leak"
+    rising = 500 + 80 * np.sin(2 * np.pi * (seconds / DAY_SECONDS - hours / 48))
+    said = judge(imported(seconds, rising + noise(len(seconds))))
+    assert "may move with the time of day" in said.resources[0].reason
+
+
+def test_a_series_is_judged_as_the_same_figures_of_a_file_are() -> None:
+    for days, growth in ((0.5, 30), (1, 30), (3, 12), (7, 0)):
+        seconds = clock(days)
+        values = 400 + of_day(seconds, 90) + growth * seconds / DAY_SECONDS + noise(len(seconds))
+        file = judge(imported(seconds, values)).resources[0]
+        said = ll.judge_series(seconds, values * MIB)
+        # Of a file the end of the work may be cut off, and with it a tooth.
+        assert said.verdict == file.verdict, (said.reason, file.reason)
+        assert ("time of day" in said.reason) == ("time of day" in file.reason)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_floor_that_rises_below_a_ceiling_is_not_bounded(seed: int) -> None:
+    """Garbage is collected where the heap is full: peaks stand still, what is in use rises."""
+    random = np.random.default_rng(seed)
+    seconds = np.arange(0, 7 * DAY_SECONDS, 60.0)
+    rises = 70 * seconds / DAY_SECONDS
+
+    def collected_at_900(floor: Any) -> Any:
+        values, level = np.empty(len(seconds)), 300.0
+        for at, low in enumerate(floor):
+            level += random.uniform(8, 24)
+            if level > 900:
+                level = low + abs(random.normal(0, 5))
+            values[at] = level
+        return values
+
+    found = judge(imported(seconds, collected_at_900(300 + rises))).resources[0]
+    assert found.verdict == "inconclusive"
+    assert "stands still as a whole, but its lowest figures grew by" in found.reason
+    assert found.rate * DAY_SECONDS == pytest.approx(70 * MIB, rel=0.05)
+    still = judge(imported(seconds, collected_at_900(np.full(len(seconds), 300.0)))).resources[0]
+    assert still.verdict == "bounded"
