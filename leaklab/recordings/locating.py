@@ -72,6 +72,12 @@ def locate(text: str, store: str | None = None) -> str:
         return path  # open_run says what is wrong with it
     if is_evidence(text):
         raise LeaklabError(f"a file, no run: {text}; `leaklab import {text}` makes a run of it")
+    if text == "-" or (_is(Path.exists, Path(path)) and not _is(Path.is_file, Path(path))):
+        what = "standard input" if text == "-" else "a pipe or device"
+        raise LeaklabError(
+            f"{what}, no run: {text}; save what comes from it to a file first, or give a run "
+            f"folder, or a name that is in {where}"
+        )
     raise LeaklabError(f"no such run: {text}; give a run folder, or a name that is in {where}")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +162,22 @@ def test_runs_under_the_names_of_an_earlier_leaklab_are_found(tmp_path: Path) ->
         writer = RunWriter.create(tmp_path, folder, None, {"name": "f\u00efle"})
         writer.close("complete")
         assert recordings.locate(folder, str(tmp_path)) == writer.path
+
+
+def test_what_is_there_but_no_run_is_said_to_be_what_it_is(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for text, what in (
+        (str(pipe), "a pipe or device"),
+        (os.devnull, "a pipe or device"),
+        ("-", "standard input"),
+    ):
+        with pytest.raises(LeaklabError, match=f"^{what}, no run: {text}; save what comes from it"):
+            recordings.open_or_read(text, str(tmp_path / "store"))
+    with zipfile.ZipFile(tmp_path / "runs.zip", "w"):  # an archive of runs, of which it has none
+        pass
+    with pytest.raises(LeaklabError, match=r"^no such run: "):
+        recordings.open_or_read(str(tmp_path / "runs.zip"), str(tmp_path / "store"))
 
 
 def test_a_path_is_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
