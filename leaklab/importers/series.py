@@ -10,9 +10,9 @@ import numpy as np
 
 from leaklab.analysis.given_series import Places, figures, places
 from leaklab.errors import UsageError
+from leaklab.importers.columns import check_judged
 from leaklab.importers.reading import Member, Reading, Series
 from leaklab.importers.run import in_memory, run_meta
-from leaklab.resources import TABLE, check_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-# A heap is judged by what its lines hold, which figures of its size do not tell.
-_TOLD = tuple(row.name for row in TABLE if row.material is not None and row.source != "tracer")
 _BY_RESOURCE = "give (x, values) by resource"
 
 
@@ -40,7 +38,7 @@ def from_series(
         raise UsageError(f"no series by resource: {type(series).__name__}; {_BY_RESOURCE}")
     given = {}
     for resource, part in series.items():
-        _check_told(resource)
+        check_judged(resource)
         x, y = _halves(resource, part)
         given[resource] = (
             places(x, f"x of {resource}", unit),
@@ -57,15 +55,6 @@ def from_series(
         "series", ", ".join(series), [Member("main", tuple(found))], started, judged=judged
     )
     return in_memory(reading, run_meta(reading, name, None, limit_bytes))
-
-
-def _check_told(resource: str) -> None:
-    """Refuse what gets no verdict from figures alone: the run would say nothing of it."""
-    check_name(resource, _TOLD)
-    if ":" not in resource and resource not in _TOLD:
-        raise UsageError(
-            f"no verdict on {resource} from figures alone; give it as gauge:{resource}"
-        )
 
 
 def _halves(resource: str, part: Any) -> tuple[Any, Any]:
