@@ -7,7 +7,10 @@ and tables, reads this table.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from leaklab.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,18 @@ _BY_IMPORTANCE = (
 def find(name: str) -> Resource | None:
     """Return the row of a resource, of its family for ``gauge:NAME``; None for an unknown one."""
     return _BY_NAME.get(name.partition(":")[0])
+
+
+def check_name(name: str, judged: Sequence[str] = ()) -> None:
+    """Raise UsageError for a name that is no resource's.
+
+    The message names those ``judged``, which are all that get a verdict where none are given.
+    """
+    family, colon, member = str(name).partition(":")
+    known = [row.name for row in (FAMILIES if colon else TABLE)]
+    if family not in known or (colon and not member):
+        allowed = ", ".join((*(judged or judged_names()), "file_bytes:PATH", "gauge:NAME"))
+        raise UsageError(f"unknown resource: {name}; allowed: {allowed}")
 
 
 def judged_names() -> tuple[str, ...]:

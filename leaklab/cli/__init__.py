@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import atexit
 import gc
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
+from leaklab.cli import output
 from leaklab.errors import LeaklabError, UsageError
 
 # Name and what it does; ``leaklab.cli.<module>`` has configure(parser) and run(arguments).
@@ -45,17 +45,25 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if argv is None and arguments[:1] in (["show"], ["compare"]):
-        _spare_collections()
+    if argv is None:
+        output.take_over()
+        if arguments[:1] in (["show"], ["compare"]):
+            _spare_collections()
     try:
-        return _dispatch(arguments)
+        try:
+            return _dispatch(arguments)
+        finally:
+            output.flush()
     except UsageError as error:
         return _complain(error, 2)
+    except output.OutputError as error:
+        output.give_up(sys.stdout)
+        return _complain(error, 1)
     except LeaklabError as error:
         return _complain(error, 1)
     except BrokenPipeError:
         # Whoever read our output has gone (`leaklab show … | head`); nothing is left to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        output.give_up(sys.stdout)
         return 1
     except KeyboardInterrupt:
         return _complain("interrupted", 1)
@@ -73,7 +81,10 @@ def _spare_collections() -> None:
 def _complain(error: object, status: int) -> int:
     from leaklab.present.terminal import safe
 
-    print(f"leaklab: {safe(error)}", file=sys.stderr)
+    try:
+        print(f"leaklab: {safe(error)}", file=sys.stderr)
+    except OSError:
+        output.give_up(sys.stderr)  # the exit status is all that is left to tell
     return status
 
 

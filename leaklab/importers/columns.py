@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
+from leaklab.errors import UsageError
 from leaklab.importers.units import unit_in_name, words_of
+from leaklab.resources import check_name
 
 TIME_WORDS = (
     "timestamp", "time", "datetime", "date", "ts", "seconds", "secs", "sec", "elapsed", "when",
@@ -50,6 +52,18 @@ PRIMARY_WORDS = frozenset(
 CPU_WORDS = frozenset(("cpu", "pcpu"))
 # Who writes these columns gives bytes: Node's process.memoryUsage().
 NODE_COLUMNS = frozenset(("rss", "heapTotal", "heapUsed"))
+
+
+def check_judged(resource: str, *others: str) -> None:
+    """Refuse what gets no verdict from figures alone: the run would say nothing of it.
+
+    A heap is judged by what its lines hold. ``others`` are allowed as well where this is asked.
+    """
+    check_name(resource, (*RESOURCES, *others))
+    if ":" not in resource and resource not in RESOURCES:
+        raise UsageError(
+            f"no verdict on {resource} from figures alone; give it as gauge:{resource}"
+        )
 
 
 def resource_of(column: str) -> str | None:

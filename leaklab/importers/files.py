@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import UsageError
 from leaklab.importers import memray_capture, tracemalloc_dumps
-from leaklab.importers.reading import Member, Options, Reading, Series, Source
+from leaklab.importers.reading import Options, Source
 from leaklab.importers.registry import MEMRAY, NAMES, check, read
 from leaklab.importers.run import in_memory, run_meta, stored
 
@@ -119,33 +119,3 @@ def _unpacked(path: Path) -> Iterator[Path]:
         with source.open() as packed, plain.open("wb") as out:
             shutil.copyfileobj(packed, out)
         yield plain
-
-
-def from_series(
-    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
-    *,
-    unit: str,
-    name: str,
-    limit_bytes: float | None,
-) -> RunData:
-    """Turn figures of one process, by resource as (x, values), into a run in memory."""
-    import numpy as np
-
-    if unit not in ("second", "iteration"):
-        raise UsageError(f"unknown unit: {unit}; allowed: second, iteration")
-    found = []
-    for resource, (x, y) in series.items():
-        at, values = np.asarray(x, np.float64), np.asarray(y, np.float64)
-        if at.shape != values.shape or at.ndim != 1:
-            raise UsageError(
-                f"x and values of {resource} differ in shape: {at.shape} and {values.shape}; give "
-                "two sequences of one length"
-            )
-        kept = np.isfinite(at) & np.isfinite(values)
-        marks = at[kept] if unit == "iteration" else None
-        found.append(Series(resource, at[kept], values[kept], marks))
-    if not any(len(part.values) for part in found):
-        raise UsageError("no figures: every series is empty; give (x, values) by resource")
-    judged = tuple(part.name for part in found if part.name.startswith("gauge:"))
-    reading = Reading("series", ", ".join(series), [Member("main", tuple(found))], judged=judged)
-    return in_memory(reading, run_meta(reading, name, None, limit_bytes))

@@ -176,18 +176,13 @@ def _asked(frame: pd.DataFrame, text: str, options: Options, path: Path, chosen:
         chosen.understood.append(f"{name} as marks")
         return
     resource = resource or known.resource_of(name) or ""
-    allowed = (*known.RESOURCES, "heap_bytes")
     if not resource:
         chosen.judged.append(_gauge(frame, name, options, path, chosen, must=True))
-    elif resource in allowed:
-        _take(frame, name, resource, options, path, chosen, None)
-    elif resource.startswith(("gauge:", "file_bytes:")):
-        _take(frame, name, resource, options, path, chosen, None)
+        return
+    known.check_judged(resource, "mark")
+    _take(frame, name, resource, options, path, chosen, None)
+    if resource not in known.RESOURCES:
         chosen.judged.append(resource)
-    else:
-        raise UsageError(
-            f"unknown resource: {resource}; allowed: {', '.join(known.RESOURCES)}, gauge:NAME, mark"
-        )
 
 
 def _take(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from leaklab.analysis.given_series import EPOCHS
 from leaklab.errors import UsageError
 from leaklab.importers.units import words_of
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-# From this on a plain figure is an epoch, in seconds, milli-, micro- or nanoseconds.
-_EPOCHS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3), (5e8, 1.0))
 _PASSED = {
     "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "millis": 1e-3, "milliseconds": 1e-3,
     "min": 60.0, "mins": 60.0, "minutes": 60.0, "minute": 60.0,
@@ -72,7 +71,7 @@ def _dates(text: pd.Series[Any]) -> pd.Series[Any]:
 
 def _from_figures(name: str, figures: Floats) -> Times:
     middle = float(np.nanmedian(figures))
-    for least, scale in _EPOCHS:
+    for least, scale in EPOCHS:
         if middle >= least:
             return _since(figures * scale)
     words = words_of(name)

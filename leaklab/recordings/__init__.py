@@ -183,7 +183,7 @@ def read(
 
 
 def from_series(
-    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    series: Mapping[str, Any],
     *,
     unit: str = "second",
     name: str = "series",
@@ -191,13 +191,15 @@ def from_series(
 ) -> Run:
     """Make a run in memory of figures that exist: (x, values) of one process by resource.
 
-    ``unit`` is that of x: "second" or "iteration". Resources are named as leaklab names them:
-    rss_bytes, fd_count, gauge:NAME and so on; a gauge given here is judged. Raises UsageError for
-    sequences that differ in length.
+    ``unit`` is that of x: "second" or "iteration"; datetimes and timedeltas, of Python, numpy or
+    pandas, become seconds. Instead of the two, a pandas Series is its index and its values.
+    Resources are named as leaklab names them: rss_bytes, fd_count, gauge:NAME and so on; a gauge
+    given here is judged. Raises UsageError for sequences that differ in length or are no numbers,
+    and for a name that gets no verdict.
 
     >>> ll.from_series({"rss_bytes": (seconds, values)}, unit="second").verdict()
     """
-    from leaklab.importers.files import from_series as data_of
+    from leaklab.importers.series import from_series as data_of
     from leaklab.results.run import Run
 
     return Run(data_of(series, unit=unit, name=name, limit_bytes=limit_bytes))

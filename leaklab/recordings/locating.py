@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from leaklab.errors import LeaklabError
@@ -45,14 +46,14 @@ def locate(text: str, store: str | None = None) -> str:
     earlier = _EARLIER.fullmatch(text)
     path = (earlier["name"] if earlier else text).rstrip("/")
     back = int(earlier["back"]) if earlier else 0
-    if not is_local(path) or (Path(path) / "run.json").exists():
+    if not is_local(path) or _is(Path.exists, Path(path) / "run.json"):
         return path
-    if Path(path).name == "run.json" and Path(path).exists():
+    if Path(path).name == "run.json" and _is(Path.exists, Path(path)):
         return str(Path(path).parent)
     where = str(store or default_store())
     fs, root = filesystem(where)
-    roots = [(where, fs, below(root, path))]
-    if Path(path).is_dir() or archive_of(path):
+    roots = [(where, fs, below(root, name)) for name in _stored_names(path)]
+    if _is(Path.is_dir, Path(path)) or archive_of(path):
         roots.append((path, *filesystem(path)))
     found = [
         below(archive_of(given) or "", str(hit))
@@ -67,11 +68,32 @@ def locate(text: str, store: str | None = None) -> str:
     if found:
         newest = found[back]
         return newest.removesuffix("/run.json") if is_local(where) else _url(where, root, newest)
-    if Path(path).is_dir():
+    if _is(Path.is_dir, Path(path)):
         return path  # open_run says what is wrong with it
     if is_evidence(text):
         raise LeaklabError(f"a file, no run: {text}; `leaklab import {text}` makes a run of it")
+    if text == "-" or (_is(Path.exists, Path(path)) and not _is(Path.is_file, Path(path))):
+        what = "standard input" if text == "-" else "a pipe or device"
+        raise LeaklabError(
+            f"{what}, no run: {text}; save what comes from it to a file first, or give a run "
+            f"folder, or a name that is in {where}"
+        )
     raise LeaklabError(f"no such run: {text}; give a run folder, or a name that is in {where}")
+
+
+def _stored_names(path: str) -> list[str]:
+    """What a run may be kept under that is called so: ``path``, and it with its parts made safe.
+
+    A name may have a slash of its own; what follows the last one may be the variant.
+    """
+    from leaklab.store.location import safe_name
+
+    parts = path.split("/")
+    if {"", ".", "..", "-"} & set(parts):  # a path, and no name
+        return [path]
+    name_and_variant = [part for part in path.rpartition("/")[::2] if part]
+    safe = ["/".join(map(safe_name, of)) for of in (parts, name_and_variant, [path])]
+    return list(dict.fromkeys((path, *safe)))
 
 
 def is_evidence(text: str) -> bool:
@@ -79,7 +101,18 @@ def is_evidence(text: str) -> bool:
     from leaklab.store.location import archive_of
 
     path = Path(text)
-    return path.is_file() and path.name != "run.json" and not archive_of(text)
+    return _is(Path.is_file, path) and path.name != "run.json" and not archive_of(text)
+
+
+def _is(kind: Callable[[Path], bool], path: Path) -> bool:
+    """Whether a path is of a kind; one that is too long for any path, or is closed to us, is not.
+
+    A name may be longer than what it is kept under.
+    """
+    try:
+        return kind(path)
+    except OSError:
+        return False
 
 
 def _url(store: str, root: str, hit: str) -> str:

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import time
+import unicodedata
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 from leaklab.errors import LeaklabError, UsageError
 
 STORE_VARIABLE = "LEAKLAB_STORE"
+# Of the 255 bytes that file systems allow, some are left for endings.
+_LONGEST_NAME, _LONGEST_NAME_BYTES = 80, 200
 
 
 def data_folder() -> Path:
@@ -47,8 +50,21 @@ def reports_folder(store: str | None = None) -> Path:
 
 
 def safe_name(text: str) -> str:
-    """Return ``text`` as one path component: letters, digits, ``.``, ``_`` and ``-`` only."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-")[:80] or "unnamed"
+    """Return ``text`` as one path component: letters and digits of any script, ``.``, ``_``, ``-``.
+
+    One text has one name, however its accents were typed.
+
+    >>> safe_name("fïle ü (2)"), safe_name("日本"), safe_name("../..")
+    ('fïle-ü-2', '日本', 'unnamed')
+    """
+    # What does not belong in a name becomes a space first, and a row of spaces one dash.
+    kept = "".join(
+        char if char in "._-" or unicodedata.category(char)[0] in "LMN" else " "
+        for char in unicodedata.normalize("NFC", text)
+    )
+    name = re.sub(" +", "-", kept).strip(".-")[:_LONGEST_NAME]
+    # A file system counts bytes, of which a letter may have four.
+    return name.encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore") or "unnamed"
 
 
 def new_run_id() -> str:

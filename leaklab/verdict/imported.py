@@ -46,8 +46,8 @@ def judge_long(series: pd.DataFrame) -> ResourceVerdict:
 
 
 def judge_foreign(series: pd.DataFrame) -> ResourceVerdict:
-    """Judge figures of no recording, from :func:`leaklab.analysis.long_series.figures`, as those of
-    a file are."""
+    """Judge figures of no recording, from :func:`leaklab.analysis.long_series.lone_series`, as
+    those of a file are."""
     entry = _to_the_end(judge_long(series), series)
     return _beyond_zero(entry, float(series["x"].iloc[-1] - series["x"].iloc[0]))
 

@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from leaklab.analysis.given_series import figures, places
+from leaklab.analysis.long_series import lone_series
 from leaklab.errors import UsageError
 from leaklab.present.formatting import span_text
+from leaklab.resources import check_name
 from leaklab.verdict.horizon import over
+from leaklab.verdict.imported import judge_foreign
 from leaklab.verdict.resources import ResourceVerdict, judge_figures
 
 if TYPE_CHECKING:
@@ -27,29 +31,29 @@ def judge_series(
 ) -> ResourceVerdict:
     """Judge whether a series keeps growing.
 
-    x: places of the looks, not decreasing, in ``unit`` ("second" or "iteration"). y: the figure at
-    each, in the unit of ``resource`` (bytes for ``*_bytes``, counts else), which says how much
-    growth matters: "rss_bytes", "heap_bytes", "fd_count", "socket_count", "thread_count",
+    x: places of the looks, not decreasing, in ``unit`` ("second" or "iteration"); datetimes and
+    timedeltas, of Python, numpy or pandas, become seconds, as does an epoch in any unit. y: the
+    figure at each, in the unit of ``resource`` (bytes for ``*_bytes``, counts else), which says
+    how much growth matters: "rss_bytes", "heap_bytes", "fd_count", "socket_count", "thread_count",
     "task_count", "child_count", "file_bytes:PATH", "gauge:NAME". NaN is left out. horizon: for how
     much more of x "bounded" must hold; None: for as much once more.
 
     Returns verdict ("leak", "bounded", "inconclusive"), rate with its 95 % interval rate_low to
     rate_high and excluded (the largest growth not excluded), all per unit of x, reason, and more_x
     (how much longer to record until it would be decided). Raises `UsageError` for arrays of
-    different length, x that decreases, an unknown unit, or a horizon that is not positive.
+    different length or of no numbers, x that decreases, an unknown unit or resource, or a horizon
+    that is not positive.
 
     >>> judge_series(range(100), [1e6 + 5e4 * k for k in range(100)]).verdict
     'leak'
     """
-    x_values, y_values = _arrays(x, y)
     if unit not in UNITS:
         raise UsageError(f"unknown unit: {unit}; allowed: {', '.join(UNITS)}")
+    check_name(resource)
+    x_values, y_values = _arrays(x, y, unit)
     if unit == "second" and len(x_values):
         # As figures of a file are: what comes with the time of day is no growth.
-        from leaklab.analysis.long_series import figures
-        from leaklab.verdict.imported import judge_foreign
-
-        verdict = judge_foreign(figures(x_values, y_values, name=resource, unit=unit))
+        verdict = judge_foreign(lone_series(x_values, y_values, name=resource))
     else:
         verdict = judge_figures(x_values, y_values, name=resource, unit=unit)
     if horizon is None or not len(x_values):
@@ -60,12 +64,12 @@ def judge_series(
     return over(verdict, horizon, span, words, level=verdict.last)
 
 
-def _arrays(x: ArrayLike, y: ArrayLike) -> tuple[Any, Any]:
-    """Both as floats, without what is not a number."""
-    try:
-        x_values, y_values = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"x and y are not numbers: {error}; give two arrays of floats") from None
+def _arrays(x: ArrayLike, y: ArrayLike, unit: str) -> tuple[Any, Any]:
+    """Both as floats, without what is not a number; datetimes as seconds since the first."""
+    at = places(x, "x", unit)
+    x_values, y_values = at.values, figures(y, "y")
+    if at.is_epoch:
+        x_values = x_values - at.started()
     if x_values.ndim != 1 or x_values.shape != y_values.shape:
         raise UsageError(
             f"x and y differ: shapes {x_values.shape} and {y_values.shape}; "

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import unicodedata
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +130,62 @@ def test_runs_are_located_by_path_name_and_id(
     assert recordings.locate("20260101T000000-aaaaaa") == older
     with pytest.raises(LeaklabError, match="no such run: nothing"):
         recordings.locate("nothing")
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        ("日本", None),
+        ("f\u00efle \u00fc", "nachher (2)"),
+        ("हिन्दी", "before"),
+        ("a/b [x]", None),
+        ("a/b", "c d"),
+        ("語" * 200, "語" * 200),
+    ],
+)
+def test_a_run_is_found_by_the_name_it_is_shown_by(
+    tmp_path: Path, name: str, variant: str | None
+) -> None:
+    for other in ("中国", "file"):
+        RunWriter.create(tmp_path, other, variant, {}).close("complete")
+    writer = RunWriter.create(tmp_path, name, variant, {})
+    writer.close("complete")
+
+    full = f"{name}/{variant}" if variant else name
+    for asked in (name, full, unicodedata.normalize("NFD", full)):
+        assert recordings.locate(asked, str(tmp_path)) == writer.path
+    assert locating.find_recording(str(tmp_path), name, variant) == writer.path
+
+
+def test_runs_under_the_names_of_an_earlier_leaklab_are_found(tmp_path: Path) -> None:
+    for folder in ("f-le", "unnamed"):
+        writer = RunWriter.create(tmp_path, folder, None, {"name": "f\u00efle"})
+        writer.close("complete")
+        assert recordings.locate(folder, str(tmp_path)) == writer.path
+
+
+def test_what_is_there_but_no_run_is_said_to_be_what_it_is(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for text, what in (
+        (str(pipe), "a pipe or device"),
+        (os.devnull, "a pipe or device"),
+        ("-", "standard input"),
+    ):
+        with pytest.raises(LeaklabError, match=f"^{what}, no run: {text}; save what comes from it"):
+            recordings.open_or_read(text, str(tmp_path / "store"))
+    with zipfile.ZipFile(tmp_path / "runs.zip", "w"):  # an archive of runs, of which it has none
+        pass
+    with pytest.raises(LeaklabError, match=r"^no such run: "):
+        recordings.open_or_read(str(tmp_path / "runs.zip"), str(tmp_path / "store"))
+
+
+def test_a_path_is_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    RunWriter.create(tmp_path / "store", "unnamed", None, {}).close("complete")
+    monkeypatch.chdir(tmp_path)
+    for path in ("..x", "../x", "./x", "/x"):
+        with pytest.raises(LeaklabError, match="no such run"):
+            recordings.locate(path, str(tmp_path / "store"))
 
 
 def test_an_unknown_option_is_named(tmp_path: Path) -> None:

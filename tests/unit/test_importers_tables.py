@@ -242,8 +242,11 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     for options in ({"time": "when"}, {"values": ["mem=rss_bytes"]}, {"group": "pod"}):
         with pytest.raises(UsageError, match=r"no column .*; there are time, rss_mb"):
             ll.read(path, **options)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="unknown resource: rss"):
-        ll.read(path, values=["rss_mb=rss"])
+    for name in ("rss", "gauge:"):
+        with pytest.raises(UsageError, match=f"unknown resource: {name}; allowed: .*, mark, .*"):
+            ll.read(path, values=[f"rss_mb={name}"])
+    with pytest.raises(UsageError, match=r"no verdict on heap_bytes .*; give it as gauge:heap_"):
+        ll.read(path, values=["rss_mb=heap_bytes"])
     with pytest.raises(UsageError, match="unknown unit: furlong"):
         ll.read(path, unit="furlong")
 

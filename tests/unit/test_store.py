@@ -15,7 +15,7 @@ import pytest
 from leaklab.errors import LeaklabError
 from leaklab.store import RunData, RunWriter, open_run
 from leaklab.store import writer as writer_module
-from leaklab.store.location import reports_folder
+from leaklab.store.location import reports_folder, safe_name
 from leaklab.store.schema import SCHEMA_VERSION, TABLES
 
 
@@ -220,3 +220,25 @@ def test_pages_lie_beside_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert reports_folder("/srv/soak") == Path("/srv/soak-reports")
     monkeypatch.setenv("LEAKLAB_STORE", "elsewhere")
     assert reports_folder() == Path("elsewhere-reports")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("serve.py_1-2", "serve.py_1-2"),
+        ("a b/c:d", "a-b-c-d"),
+        ("../..", "unnamed"),
+        ("日本", "日本"),
+        ("fi\u0308le u\u0308", "f\u00efle-\u00fc"),
+        ("bad\udcff\x1b[2J\u202ename", "bad-2J-name"),
+        ("x" * 100, "x" * 80),
+    ],
+)
+def test_names_are_safe_and_tell_scripts_apart(text: str, name: str) -> None:
+    assert safe_name(text) == name
+
+
+def test_a_name_is_no_longer_than_a_file_system_takes(tmp_path: Path) -> None:
+    name = safe_name("\U00020bb7" * 100)
+    assert len(name) == 50
+    (tmp_path / f"{name}.html").touch()

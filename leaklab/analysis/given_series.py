@@ -1,0 +1,154 @@
+"""A series that is handed over in Python: where its looks are, as seconds, and its figures.
+
+numpy gives the count of whatever unit a column of datetimes has, which is seldom the second; and
+what it cannot read it refuses in words of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from leaklab.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+# From this on a plain figure is an epoch, in seconds, milli-, micro- or nanoseconds.
+EPOCHS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3), (5e8, 1.0))
+_WAY_OUT = "give numbers, datetimes or timedeltas"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the looks are, NaN where it is not known; ``is_epoch``: as seconds since 1970."""
+
+    values: Floats
+    is_epoch: bool = False
+
+    def started(self) -> float:
+        """Return the first place; NaN without any."""
+        known = self.values[np.isfinite(self.values)]
+        return float(known.min()) if len(known) else float("nan")
+
+
+def places(given: Any, what: str, unit: str) -> Places:
+    """Read where the looks are. Raises UsageError, naming them by ``what``, for what is no place.
+
+    Datetimes and dates (those without a zone as UTC) and timedeltas become seconds, whatever their
+    own unit, as does a number that can only be an epoch. Iterations are plain numbers.
+    """
+    values = _array(given, what, _WAY_OUT)
+    kind = _kind(values)
+    if unit == "iteration" and kind:
+        raise UsageError(f"{what} are {kind} where unit is iteration; give numbers, or unit second")
+    if kind == "datetimes":
+        return Places(_epochs(values, what), is_epoch=True)
+    if kind == "timedeltas":
+        return Places(_durations(values, what))
+    numbers = _floats(values, what, _WAY_OUT)
+    known = numbers[np.isfinite(numbers)]
+    middle = float(np.median(known)) if len(known) else 0.0
+    if unit == "second":
+        for least, scale in EPOCHS:
+            if middle >= least:
+                return Places(numbers * scale, is_epoch=True)
+    return Places(numbers)
+
+
+def figures(given: Any, what: str) -> Floats:
+    """Read figures, NaN where there is none; UsageError for what is none."""
+    way_out = "give figures, NaN where there is none"
+    values = _array(given, what, way_out)
+    if kind := _kind(values):
+        raise UsageError(f"not numbers in {what}: {kind}; {way_out}")
+    return _floats(values, what, way_out)
+
+
+def _array(given: Any, what: str, way_out: str) -> NDArray[Any]:
+    try:
+        return np.asarray(given if hasattr(given, "__len__") else list(given))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UsageError(f"not numbers in {what}: {error}; {way_out}") from None
+
+
+def _kind(values: NDArray[Any]) -> str:
+    """What the places are, "" for anything that is not a time."""
+    if values.dtype.kind in "Mm":
+        return "datetimes" if values.dtype.kind == "M" else "timedeltas"
+    first = next(_known(values), None) if values.dtype.kind == "O" else None
+    if isinstance(first, timedelta | np.timedelta64):
+        return "timedeltas"
+    is_date = isinstance(first, date | np.datetime64) or hasattr(first, "start_time")
+    return "datetimes" if is_date else ""
+
+
+def _known(values: NDArray[Any]) -> Iterator[Any]:
+    return (value for value in values.flat if not _is_missing(value))
+
+
+def _is_missing(value: object) -> bool:
+    """Whether it is None, NaN, or one of pandas' own, which may not be loaded."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float) and value != value
+
+
+def _epochs(values: NDArray[Any], what: str) -> Floats:
+    if values.dtype.kind == "M":
+        since: Floats = (values - np.datetime64(0, "s")) / np.timedelta64(1, "s")
+        return since
+    if len({_zoned(one) for one in _known(values) if isinstance(one, datetime)}) > 1:
+        raise UsageError(f"datetimes with and without a zone in {what}; give all with one, or none")
+    return _each(values, _epoch, what)
+
+
+def _zoned(value: Any) -> bool:
+    return getattr(value, "tzinfo", None) is not None
+
+
+def _epoch(value: Any) -> float:
+    value = getattr(value, "start_time", value)  # a period of pandas
+    if isinstance(value, np.datetime64):
+        return float((value - np.datetime64(0, "s")) / np.timedelta64(1, "s"))
+    if not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day, tzinfo=UTC)
+    return float((value if _zoned(value) else value.replace(tzinfo=UTC)).timestamp())
+
+
+def _durations(values: NDArray[Any], what: str) -> Floats:
+    if values.dtype.kind == "m":
+        try:
+            seconds: Floats = values / np.timedelta64(1, "s")
+        except TypeError:  # months, years: of no one length
+            raise UsageError(f"{what} are {values.dtype}; give them in days or seconds") from None
+        return seconds
+    return _each(values, lambda value: float(value / np.timedelta64(1, "s")), what)
+
+
+def _each(values: NDArray[Any], read: Callable[[Any], float], what: str) -> Floats:
+    """Every object read, NaN for what is missing."""
+    found = np.full(values.shape, np.nan)
+    for at, value in np.ndenumerate(values):
+        if not _is_missing(value):
+            try:
+                found[at] = read(value)
+            except (TypeError, ValueError, AttributeError, OverflowError):
+                raise UsageError(f"no time in {what}: {value!r}; {_WAY_OUT}") from None
+    return found
+
+
+def _floats(values: NDArray[Any], what: str, way_out: str) -> Floats:
+    plain: Any = values
+    if values.dtype.kind in "OU":
+        plain = [None if _is_missing(value) else value for value in values.ravel().tolist()]
+    try:
+        return np.asarray(plain, np.float64).reshape(values.shape)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UsageError(f"not numbers in {what}: {error}; {way_out}") from None

@@ -1,0 +1,93 @@
+"""Figures that are handed over in Python as a run: what ``ll.from_series`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from leaklab.analysis.given_series import Places, figures, places
+from leaklab.errors import UsageError
+from leaklab.importers.columns import check_judged
+from leaklab.importers.reading import Member, Reading, Series
+from leaklab.importers.run import in_memory, run_meta
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from leaklab.store import RunData
+
+    Floats = NDArray[np.float64]
+
+_BY_RESOURCE = "give (x, values) by resource"
+
+
+def from_series(
+    series: Mapping[str, Any],
+    *,
+    unit: str,
+    name: str,
+    limit_bytes: float | None,
+) -> RunData:
+    """Turn figures of one process, by resource as (x, values), into a run in memory."""
+    if unit not in ("second", "iteration"):
+        raise UsageError(f"unknown unit: {unit}; allowed: second, iteration")
+    if not hasattr(series, "items"):
+        raise UsageError(f"no series by resource: {type(series).__name__}; {_BY_RESOURCE}")
+    given = {}
+    for resource, part in series.items():
+        check_judged(resource)
+        x, y = _halves(resource, part)
+        given[resource] = (
+            places(x, f"x of {resource}", unit),
+            figures(y, f"the values of {resource}"),
+        )
+    started = _started(given)
+    found = list(_cleaned(given, started or 0.0))
+    if not any(len(part.values) for part in found):
+        raise UsageError(f"no figures: every series is empty; {_BY_RESOURCE}")
+    if unit == "iteration":
+        found = [replace(part, marks=part.seconds) for part in found]
+    judged = tuple(part.name for part in found if part.name.startswith("gauge:"))
+    reading = Reading(
+        "series", ", ".join(series), [Member("main", tuple(found))], started, judged=judged
+    )
+    return in_memory(reading, run_meta(reading, name, None, limit_bytes))
+
+
+def _halves(resource: str, part: Any) -> tuple[Any, Any]:
+    """Where the looks of a series are, and its values; a Series of pandas has both."""
+    if hasattr(part, "iloc") and getattr(part, "ndim", 0) == 1:
+        return part.index, part.to_numpy()
+    try:
+        x, y = part
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"no (x, values) of {resource}: {type(part).__name__}; {_BY_RESOURCE}"
+        ) from None
+    return x, y
+
+
+def _started(given: Mapping[str, tuple[Places, Floats]]) -> float | None:
+    """The first moment of all series, None where they have no clock but only a count of seconds."""
+    told = {name: at for name, (at, _) in given.items() if np.isfinite(at.started())}
+    if len({at.is_epoch for at in told.values()}) > 1:
+        kinds = ", ".join(
+            f"{'datetimes' if at.is_epoch else 'numbers'} for {name}" for name, at in told.items()
+        )
+        raise UsageError(f"x of two kinds: {kinds}; give all as datetimes, or all as numbers")
+    return min((at.started() for at in told.values() if at.is_epoch), default=None)
+
+
+def _cleaned(given: Mapping[str, tuple[Places, Floats]], zero: float) -> Iterator[Series]:
+    """Yield the series, counted from ``zero``, without what is not finite."""
+    for resource, (at, values) in given.items():
+        if at.values.shape != values.shape or values.ndim != 1:
+            raise UsageError(
+                f"x and values of {resource} differ in shape: {at.values.shape} and "
+                f"{values.shape}; give two sequences of one length"
+            )
+        kept = np.isfinite(at.values) & np.isfinite(values)
+        yield Series(resource, at.values[kept] - zero, values[kept])
