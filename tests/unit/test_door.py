@@ -165,6 +165,37 @@ def test_workers_are_judged_by_what_they_have_left(tmp_path: Path) -> None:
     assert not (tmp_path / "worker-1.json").exists()
 
 
+GROWING = [5e7 + 4e6 * k for k in range(60)]
+STILL = [12.0] * 60
+YOUNG = GROWING[:20]  # what fills up looks so at first
+
+
+@pytest.mark.parametrize(
+    ("figures", "verdict"),
+    [
+        ({"rss_bytes": YOUNG, "fd_count": STILL}, "inconclusive"),
+        ({"rss_bytes": YOUNG, "fd_count": [12.0 + 5 * k for k in range(60)]}, "leak"),
+        ({"rss_bytes": [5e7] * 3, "fd_count": STILL}, "inconclusive"),
+        ({"rss_bytes": [5e7] * 60, "fd_count": STILL, "task_count": [1.0]}, "bounded"),
+        ({"rss_bytes": GROWING, "fd_count": [12.0]}, "leak"),
+        ({"fd_count": [12.0]}, "inconclusive"),
+        ({}, "inconclusive"),
+    ],
+)
+def test_one_bounded_resource_makes_no_worker_bounded(
+    tmp_path: Path, figures: dict[str, list[float]], verdict: str
+) -> None:
+    pid = os.getpid()
+    series = {
+        name: {"seconds": [10.0 * k for k in range(len(y))], "values": y, "peak": max(y)}
+        for name, y in figures.items()
+    }
+    left = {"pid": pid, "started_ticks": store.started_ticks(pid), "series": series}
+    store.write(tmp_path / f"worker-{pid}.json", left)
+    said = status(tmp_path)
+    assert said["workers"][0]["verdict"] == said["verdict"] == verdict, said
+
+
 def test_a_program_without_http_is_asked_through_its_folder(tmp_path: Path) -> None:
     program = (
         "import sys, functools, leaklab.door\n"
