@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaklab.door import folder as store
-from leaklab.door.keeper import FIGURE_SECONDS, WALK_SECONDS, keeper
+from leaklab.door.keeper import FIGURE_SECONDS, keeper
+from leaklab.door.look import WALK_SECONDS
 from leaklab.errors import LeaklabError, UsageError
 
 TOKEN_VARIABLE = "LEAKLAB_DOOR_TOKEN"  # noqa: S105 - the name of a variable, not a token

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from leaklab.door import folder as store
+from leaklab.door.look import WALK_SECONDS, Look
 from leaklab.probe import graph
 from leaklab.probe.figures import figures as interpreter_figures
 from leaklab.watch.series import EvenSeries
@@ -21,7 +20,6 @@ REQUEST_SECONDS = 1.0
 # Copying the process for a graph may hold it up for this share of the time since it began.
 PAUSE_SHARE = 0.01
 FREE_PAUSE_SECONDS = 0.5
-WALK_SECONDS = 90.0
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 _keepers: dict[int, Keeper] = {}
@@ -48,6 +46,7 @@ class Keeper:
         self._begun = time.monotonic()
         self._series: dict[str, EvenSeries] = {}
         self._ended = threading.Event()
+        self._look: Look | None = None
         # Half a megabyte, and not in the middle of the first look, when requests would wait for it.
         with contextlib.suppress(graph.ForkError):  # a look says so
             graph.prepare()
@@ -60,6 +59,8 @@ class Keeper:
         self._ended.set()
         if self._thread is not threading.current_thread():
             self._thread.join(5)
+        if self._look is not None:
+            self._look.end()
         for path in self.folder.glob(f"*-{self.pid}.*"):
             path.unlink(missing_ok=True)
 
@@ -87,7 +88,10 @@ class Keeper:
         due = time.monotonic() + self._figure_seconds
         request = self.folder / f"request-{self.pid}.json"
         while not self._ended.wait(min(REQUEST_SECONDS, self._figure_seconds)):
-            if request.exists():
+            if self._look is not None and self._look.is_over():
+                self._look = None
+                store.end_look(self.folder)
+            if self._look is None and request.exists():
                 request.unlink(missing_ok=True)
                 self.graph()
             if time.monotonic() >= due:
@@ -95,7 +99,10 @@ class Keeper:
                 self.figures()
 
     def graph(self) -> None:
-        """Walk the object graph in a copy of this process and have it analysed elsewhere."""
+        """Begin to walk the object graph in a copy of this process, to be analysed elsewhere.
+
+        Figures are taken meanwhile: a look is no hole in what the worker is judged by.
+        """
         result = self.folder / f"graph-{self.pid}.json"
         allowed = FREE_PAUSE_SECONDS + PAUSE_SHARE * (time.monotonic() - self._begun)
         try:
@@ -106,36 +113,24 @@ class Keeper:
                 store.write(result, {"state": "refused", "reason": text})
                 return
             store.write(result, {"state": "walking"})
-            self._walk(result)
+            self._look = self._walk(result)
         except Exception as error:
             reason = str(error) or type(error).__name__
             store.write(result, {"state": "failed", "reason": reason})
         finally:
-            store.end_look(self.folder)
+            if self._look is None:
+                store.end_look(self.folder)
 
-    def _walk(self, result: Path) -> None:
+    def _walk(self, result: Path) -> Look:
         dump = self.folder / f"dump-{self.pid}.graph"
         dump.unlink(missing_ok=True)
         # In a container its process 1 is the service itself: nobody else collects orphans there.
         adopt = 1 in (self.pid, os.getppid())
         done = graph.dump_by_fork(str(dump), limit_seconds=WALK_SECONDS, adopt=adopt)
         self.held_seconds += done["pause_seconds"]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("LEAKLAB_")}
         with contextlib.suppress(OSError):
             dump.chmod(0o600)
-        words = [str(dump), str(done["pid"]), str(result), str(done["pause_seconds"])]
-        subprocess.run(
-            [sys.executable, "-m", "leaklab.door.analysis", *words],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=WALK_SECONDS + 30,
-            check=False,
-        )
-        if adopt:
-            with contextlib.suppress(ChildProcessError):  # somebody has collected it meanwhile
-                os.waitpid(done["pid"], 0)
+        return Look(dump, done["pid"], result, done["pause_seconds"], adopted=adopt)
 
 
 def _figures() -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -15,7 +16,9 @@ import pytest
 from leaklab.door import folder as store
 from leaklab.door.analysis import status
 from leaklab.door.gate import Gate
+from leaklab.door.keeper import Keeper
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.probe import graph
 
 TOKEN = "0123456789abcdef"
 
@@ -236,6 +239,33 @@ def test_a_program_without_http_is_asked_through_its_folder(tmp_path: Path) -> N
         1000,
     )
     assert 0.9 < cache["share"] < 1.1
+
+
+def test_figures_are_taken_while_a_look_is_analysed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: queue.Queue[str] = queue.Queue()
+    result = tmp_path / f"graph-{os.getpid()}.json"
+
+    class Watched(Keeper):
+        def figures(self) -> None:
+            super().figures()
+            taken.put(store.read(result).get("state", ""))
+
+    os.mkfifo(tmp_path / "go")
+    analysis = tmp_path / "analysis"
+    analysis.write_text(f"#!/bin/sh\nread line < {tmp_path / 'go'}\n")
+    analysis.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(analysis))
+    walker = {"pause_seconds": 0.001, "pid": 4_194_000}
+    monkeypatch.setattr(graph, "dump_by_fork", lambda *_, **__: walker)
+    keeper = Watched(tmp_path, figure_seconds=0.02)
+    assert taken.get(timeout=10) == ""
+    store.write(tmp_path / f"request-{keeper.pid}.json", {})
+    while taken.get(timeout=10) != "walking":
+        pass
+    assert [taken.get(timeout=10) for _ in range(3)] == ["walking"] * 3
+    keeper.close()
 
 
 def test_what_was_not_there_at_the_look_before_has_grown_from_nothing() -> None:

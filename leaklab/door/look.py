@@ -1,0 +1,55 @@
+"""A look that is under way: what analyses the copy of a worker, beside the service."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+# The copy ends by itself by then; what is read of it may take a little longer.
+WALK_SECONDS = 90.0
+_ANALYSIS_SECONDS = WALK_SECONDS + 30
+
+
+class Look:
+    """The analysis of the dump that ``walker`` writes, begun now; nobody waits for it.
+
+    held_seconds: how long the worker was held by the copy. adopted: the walker is a child of this
+    process, which has to collect it.
+    """
+
+    def __init__(
+        self, dump: Path, walker: int, result: Path, held_seconds: float, *, adopted: bool
+    ) -> None:
+        self._walker = walker if adopted else None
+        self._until = time.monotonic() + _ANALYSIS_SECONDS
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("LEAKLAB_")}
+        words = [str(dump), str(walker), str(result), str(held_seconds)]
+        self._analysis = subprocess.Popen(
+            [sys.executable, "-m", "leaklab.door.analysis", *words],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def is_over(self) -> bool:
+        """Whether all of it has ended and was collected; what takes too long is ended."""
+        if self._analysis.poll() is None:
+            if time.monotonic() >= self._until:
+                self._analysis.kill()
+            return False
+        if self._walker is not None:
+            with contextlib.suppress(ChildProcessError):  # somebody has collected it meanwhile
+                if os.waitpid(self._walker, os.WNOHANG) == (0, 0):
+                    return False
+            self._walker = None
+        return True
+
+    def end(self) -> None:
+        """End the analysis of a worker that ends: nobody will ask for it."""
+        self._analysis.kill()
+        self._analysis.wait()
