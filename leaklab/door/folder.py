@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import stat
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ FOLDER_VARIABLE = "LEAKLAB_DOOR_FOLDER"
 THREAD_NAME = "leaklab-door"
 # A look that was begun so long ago is over, whatever became of it.
 LOOK_SECONDS = 120.0
+FINAL_STATES = ("complete", "failed", "refused")
 
 
 def service_folder(given: str | None = None) -> Path:
@@ -77,33 +80,92 @@ def workers(folder: Path) -> dict[int, dict[str, Any]]:
     return found
 
 
-def begin_look(folder: Path, pid: int) -> bool:
-    """Claim the one look that may be under way in a service, at ``pid``; False while another is.
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[bool]:
+    """Yield whether no other process or thread is in here for this folder at the moment.
 
-    One whose worker has gone is over, and so is one that was begun too long ago: also by a clock
-    that was set back since.
+    Nobody is waited for. Where the file system has no locks, everybody is alone.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        yield False
+        return
+    held = True
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held = False
+        except OSError:
+            pass
+        yield held
+    finally:
+        if held:
+            with contextlib.suppress(OSError):  # a child that was forked meanwhile has it as well
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
+def begin_look(folder: Path, pid: int) -> bool:
+    """Ask ``pid`` for the one look that may be under way in a service; False while another is.
+
+    A look is over once it is answered. One whose worker has gone is over too, and so is one that
+    was begun too long ago: also by a clock that was set back since.
     """
     lock = folder / "look.lock"
-    with contextlib.suppress(OSError):
-        old = abs(time.time() - lock.stat().st_mtime) > LOOK_SECONDS
-        worker = read(lock).get("worker")
-        if old or (worker is not None and worker not in workers(folder)):
+    result = folder / f"graph-{pid}.json"
+    with alone(folder) as mine:
+        if not mine or _is_under_way(folder):
+            return False
+        try:
             lock.unlink(missing_ok=True)
+            with open(lock, "x", encoding="ascii", opener=_private) as claimed:
+                json.dump({"worker": pid, "asked": time.time_ns()}, claimed)
+            write(result, {"state": "asked"})
+            if is_final(read(result)):  # on a full disk: the answer before is not that to this
+                result.unlink()
+        except OSError:
+            with contextlib.suppress(OSError):
+                lock.unlink()
+            return False
+        write(folder / f"request-{pid}.json", {"asked": time.time()})
+    return True
+
+
+def _is_under_way(folder: Path) -> bool:
+    lock = folder / "look.lock"
     try:
-        with open(lock, "x", encoding="ascii", opener=_private) as claimed:
-            json.dump({"worker": pid}, claimed)
+        begun = lock.stat().st_mtime
     except OSError:
         return False
-    return True
+    if abs(time.time() - begun) > LOOK_SECONDS:
+        return False
+    worker = read(lock).get("worker")
+    if worker is None:
+        return True
+    return worker in workers(folder) and not is_final(read(folder / f"graph-{worker}.json"))
+
+
+def is_final(result: dict[str, Any]) -> bool:
+    """Return whether what is left of a look is its answer."""
+    return result.get("state") in FINAL_STATES
 
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def end_look(folder: Path) -> None:
-    """Let the next look begin."""
-    (folder / "look.lock").unlink(missing_ok=True)
+def look_asked_for(folder: Path) -> dict[str, Any]:
+    """Return what tells the look that was asked for last from all others."""
+    return read(folder / "look.lock")
+
+
+def end_look(folder: Path, look: dict[str, Any]) -> None:
+    """Let the next look begin though none has answered ``look``: a full disk took the answer."""
+    with alone(folder) as mine:
+        if mine and look and look_asked_for(folder) == look:
+            (folder / "look.lock").unlink(missing_ok=True)
 
 
 def started_ticks(pid: int) -> int | None:

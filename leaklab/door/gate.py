@@ -127,8 +127,6 @@ class Gate:
             return Answer(200 if found else 404, found or {"error": "no look was taken; POST here"})
         if not store.begin_look(own.folder, pid):
             return Answer(409, {"error": "another look is under way; one at a time"})
-        store.write(result, {"state": "asked"})
-        store.write(own.folder / f"request-{pid}.json", {"asked": time.time()})
         return Answer(202, {"worker": pid, "state": "asked", "within_seconds": WALK_SECONDS})
 
 

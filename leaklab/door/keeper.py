@@ -47,6 +47,7 @@ class Keeper:
         self._series: dict[str, EvenSeries] = {}
         self._ended = threading.Event()
         self._look: Look | None = None
+        self._asked: dict[str, Any] = {}
         # Half a megabyte, and not in the middle of the first look, when requests would wait for it.
         with contextlib.suppress(graph.ForkError):  # a look says so
             graph.prepare()
@@ -89,8 +90,7 @@ class Keeper:
         request = self.folder / f"request-{self.pid}.json"
         while not self._ended.wait(min(REQUEST_SECONDS, self._figure_seconds)):
             if self._look is not None and self._look.is_over():
-                self._look = None
-                store.end_look(self.folder)
+                self._end_look(self._look)
             if self._look is None and request.exists():
                 request.unlink(missing_ok=True)
                 self.graph()
@@ -104,6 +104,7 @@ class Keeper:
         Figures are taken meanwhile: a look is no hole in what the worker is judged by.
         """
         result = self.folder / f"graph-{self.pid}.json"
+        self._asked = store.look_asked_for(self.folder)
         allowed = FREE_PAUSE_SECONDS + PAUSE_SHARE * (time.monotonic() - self._begun)
         try:
             if self.held_seconds >= allowed:
@@ -119,7 +120,15 @@ class Keeper:
             store.write(result, {"state": "failed", "reason": reason})
         finally:
             if self._look is None:
-                store.end_look(self.folder)
+                store.end_look(self.folder, self._asked)
+
+    def _end_look(self, look: Look) -> None:
+        result = self.folder / f"graph-{self.pid}.json"
+        # Anything else is its answer, or another look has been asked for since.
+        if store.read(result).get("state") == "walking":
+            store.write(result, {"state": "failed", "reason": look.reason})
+        store.end_look(self.folder, self._asked)
+        self._look = None
 
     def _walk(self, result: Path) -> Look:
         dump = self.folder / f"dump-{self.pid}.graph"

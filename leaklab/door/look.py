@@ -49,6 +49,13 @@ class Look:
             self._walker = None
         return True
 
+    @property
+    def reason(self) -> str:
+        """Why a look that is over has no answer, where it has none."""
+        status = self._analysis.returncode
+        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+        return f"the analysis {how} and left no answer; try again later"
+
     def end(self) -> None:
         """End the analysis of a worker that ends: nobody will ask for it."""
         self._analysis.kill()

@@ -89,11 +89,10 @@ class Service:
             return error.code, json.loads(error.read())
 
     def look(self, worker: int) -> dict[str, Any]:
-        until = time.monotonic() + 60
-        while (said := self.ask(f"/leaklab/graph?worker={worker}", "POST"))[0] == 409:
-            assert time.monotonic() < until  # the look before is being cleared away
-            time.sleep(0.2)
+        # At once after the look before: one that is answered is over.
+        said = self.ask(f"/leaklab/graph?worker={worker}", "POST")
         assert said[0] == 202, said
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             found: dict[str, Any] = self.ask(f"/leaklab/graph?worker={worker}")[1]
             if found["state"] in ("complete", "failed", "refused"):

@@ -8,7 +8,9 @@ import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -73,13 +75,49 @@ def test_one_look_at_a_time(tmp_path: Path) -> None:
     store.write(tmp_path / f"worker-{pid}.json", left)
     assert store.begin_look(tmp_path, pid)
     assert not store.begin_look(tmp_path, pid)
-    store.end_look(tmp_path)
+    store.end_look(tmp_path, store.look_asked_for(tmp_path))
     assert store.begin_look(tmp_path, 4_194_000)
     # That worker has gone, and will never end its look.
     assert store.begin_look(tmp_path, pid)
     # The clock was set back by an hour since.
     os.utime(tmp_path / "look.lock", (time.time() + 3600,) * 2)
     assert store.begin_look(tmp_path, pid)
+
+
+def test_a_look_that_is_answered_is_over(tmp_path: Path) -> None:
+    pid, other = os.getpid(), os.getppid()
+    for one in (pid, other):
+        left = {"pid": one, "started_ticks": store.started_ticks(one)}
+        store.write(tmp_path / f"worker-{one}.json", left)
+    for state in ("complete", "failed", "refused"):
+        assert store.begin_look(tmp_path, pid)
+        assert store.read(tmp_path / f"graph-{pid}.json") == {"state": "asked"}
+        first = store.look_asked_for(tmp_path)
+        store.write(tmp_path / f"graph-{pid}.json", {"state": "walking"})
+        assert not store.begin_look(tmp_path, other)
+        store.write(tmp_path / f"graph-{pid}.json", {"state": state})
+        assert store.begin_look(tmp_path, other)
+        # That it is over comes to its worker's ears only now.
+        store.end_look(tmp_path, first)
+        assert not store.begin_look(tmp_path, pid)
+        store.write(tmp_path / f"graph-{other}.json", {"state": state})
+
+
+def test_of_many_that_ask_at_once_one_is_heard(tmp_path: Path) -> None:
+    pid = os.getpid()
+    store.write(
+        tmp_path / f"worker-{pid}.json", {"pid": pid, "started_ticks": store.started_ticks(pid)}
+    )
+    together = threading.Barrier(4)
+
+    def ask(_: int) -> bool:
+        together.wait(10)
+        return store.begin_look(tmp_path, pid)
+
+    with ThreadPoolExecutor(4) as askers:
+        for _ in range(50):
+            assert sum(askers.map(ask, range(4))) == 1
+            store.write(tmp_path / f"graph-{pid}.json", {"state": "complete"})
 
 
 def door_of(folder: Path, program: str) -> subprocess.Popen[str]:
@@ -266,6 +304,28 @@ def test_figures_are_taken_while_a_look_is_analysed(
         pass
     assert [taken.get(timeout=10) for _ in range(3)] == ["walking"] * 3
     keeper.close()
+
+
+def test_an_analysis_that_ends_without_an_answer_is_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analysis = tmp_path / "analysis"
+    analysis.write_text("#!/bin/sh\nexit 3\n")
+    analysis.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(analysis))
+    walker = {"pause_seconds": 0.001, "pid": 4_194_000}
+    monkeypatch.setattr(graph, "dump_by_fork", lambda *_, **__: walker)
+    keeper = Keeper(tmp_path, figure_seconds=0.02)
+    assert store.begin_look(tmp_path, keeper.pid)
+    until = time.monotonic() + 10
+    while not store.is_final(found := store.read(tmp_path / f"graph-{keeper.pid}.json")):
+        assert time.monotonic() < until, found
+        time.sleep(0.01)  # what is asked for is seen in a file alone
+    keeper.close()
+    assert found == {
+        "state": "failed",
+        "reason": "the analysis ended with status 3 and left no answer; try again later",
+    }
 
 
 def test_what_was_not_there_at_the_look_before_has_grown_from_nothing() -> None:
