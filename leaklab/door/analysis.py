@@ -96,7 +96,7 @@ def look(dump: Path, walker: int, result: Path, held_seconds: float) -> None:
 
     Only names of types and of places (module, attribute); no values, no paths, no source.
     """
-    before = store.read(result.with_suffix(".last"))
+    before, worker = store.read(result.with_suffix(".last")), os.getppid()
     try:
         from leaklab.object_graph.file import read_dump
         from leaklab.object_graph.tables import dump_tables
@@ -119,6 +119,8 @@ def look(dump: Path, walker: int, result: Path, held_seconds: float) -> None:
         "total_bytes": int(objects["shallow_bytes"].sum()),
         "looked_at": time.monotonic(),
     }
+    if os.getppid() != worker:
+        return  # it has ended, and what it has left was removed, or will be by what it says
     store.write(result.with_suffix(".last"), kept)
     store.write(
         result,

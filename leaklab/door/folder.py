@@ -22,6 +22,7 @@ FOLDER_VARIABLE = "LEAKLAB_DOOR_FOLDER"
 THREAD_NAME = "leaklab-door"
 # A look that was begun so long ago is over, whatever became of it.
 LOOK_SECONDS = 120.0
+LOCK = "look.lock"
 FINAL_STATES = ("complete", "failed", "refused")
 
 
@@ -36,25 +37,55 @@ def service_folder(given: str | None = None) -> Path:
         path = Path(named)
     else:
         known = f"{os.getppid()} {os.getuid()} {sys.argv}".encode()
-        name = f"leaklab-door-{os.getuid()}-{hashlib.sha256(known).hexdigest()[:16]}"
+        name = f"{unnamed_prefix()}{hashlib.sha256(known).hexdigest()[:16]}"
         path = Path(tempfile.gettempdir()) / name
-    with contextlib.suppress(FileExistsError):
-        path.mkdir(mode=0o700, parents=True)
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise LeaklabError(f"not a private folder: {path}; give one of yours with mode 700")
+    make(path)
     return path
 
 
-def write(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file whole or not at all; a full disk loses it, nothing else."""
+def unnamed_prefix() -> str:
+    """Return how the name of a folder of this user's begins that nobody has named."""
+    return f"leaklab-door-{os.getuid()}-"
+
+
+def is_unnamed(folder: Path) -> bool:
+    """Return whether a folder is the door's own, that nobody has named."""
+    own = folder.parent == Path(tempfile.gettempdir())
+    return own and folder.name.startswith(unnamed_prefix())
+
+
+def make(path: Path) -> None:
+    """Make a private folder if it is not there; raises LeaklabError for one that is not private."""
+    for is_last in (False, True):
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o700, parents=True)
+        try:
+            check_private(path)
+            return
+        except FileNotFoundError:  # the last worker before has left it meanwhile
+            if is_last:
+                raise
+
+
+def check_private(path: Path) -> None:
+    """Raise LeaklabError for a folder that others may write into, or that is none."""
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise LeaklabError(f"not a private folder: {path}; give one of yours with mode 700")
+
+
+def write(path: Path, content: dict[str, Any]) -> bool:
+    """Write a JSON file whole or not at all; returns False where a full disk has lost it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(json.dumps(content), encoding="utf-8")
+        with open(temporary, "w", encoding="utf-8", opener=_private) as file:
+            file.write(json.dumps(content))
         temporary.replace(path)
     except OSError:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        return False
+    return True
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -75,9 +106,14 @@ def workers(folder: Path) -> dict[int, dict[str, Any]]:
         if isinstance(pid, int) and _is(pid, content.get("started_ticks")):
             found[pid] = content
         else:
-            for left in folder.glob(f"*-{path.stem.removeprefix('worker-')}.*"):
-                left.unlink(missing_ok=True)
+            forget(folder, path.stem.removeprefix("worker-"))
     return found
+
+
+def forget(folder: Path, pid: int | str) -> None:
+    """Remove what a worker has left."""
+    for left in folder.glob(f"*-{pid}.*"):
+        left.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -113,7 +149,7 @@ def begin_look(folder: Path, pid: int) -> bool:
     A look is over once it is answered. One whose worker has gone is over too, and so is one that
     was begun too long ago: also by a clock that was set back since.
     """
-    lock = folder / "look.lock"
+    lock = folder / LOCK
     result = folder / f"graph-{pid}.json"
     with alone(folder) as mine:
         if not mine or _is_under_way(folder):
@@ -134,7 +170,7 @@ def begin_look(folder: Path, pid: int) -> bool:
 
 
 def _is_under_way(folder: Path) -> bool:
-    lock = folder / "look.lock"
+    lock = folder / LOCK
     try:
         begun = lock.stat().st_mtime
     except OSError:
@@ -153,19 +189,19 @@ def is_final(result: dict[str, Any]) -> bool:
 
 
 def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def look_asked_for(folder: Path) -> dict[str, Any]:
     """Return what tells the look that was asked for last from all others."""
-    return read(folder / "look.lock")
+    return read(folder / LOCK)
 
 
 def end_look(folder: Path, look: dict[str, Any]) -> None:
     """Let the next look begin though none has answered ``look``: a full disk took the answer."""
     with alone(folder) as mine:
         if mine and look and look_asked_for(folder) == look:
-            (folder / "look.lock").unlink(missing_ok=True)
+            (folder / LOCK).unlink(missing_ok=True)
 
 
 def started_ticks(pid: int) -> int | None:
@@ -175,6 +211,18 @@ def started_ticks(pid: int) -> int | None:
     except OSError:
         return None
     return int(text.rpartition(")")[2].split()[19])
+
+
+def place() -> str | None:
+    """Return what tells where process ids mean the same: the start of the machine, the container.
+
+    None where that cannot be known.
+    """
+    try:
+        start = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{start} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return None
 
 
 def _is(pid: int, ticks: object) -> bool:

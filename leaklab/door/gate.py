@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaklab.door import folder as store
-from leaklab.door.keeper import FIGURE_SECONDS, keeper
+from leaklab.door.keeper import FIGURE_SECONDS, close, keeper
 from leaklab.door.look import WALK_SECONDS
 from leaklab.errors import LeaklabError, UsageError
 
@@ -79,6 +79,11 @@ class Gate:
                 print(f"leaklab: the door stays shut: {error}", file=sys.stderr)
                 self._token, self._loopback = None, False
 
+    def end(self) -> None:
+        """Leave nothing behind: the server has shut down."""
+        if self.is_open:
+            close()
+
     def is_mine(self, path: str) -> bool:
         """Whether a request's path is the door's."""
         return self.is_open and (path == self.path or path.startswith(self.path + "/"))
@@ -134,8 +139,8 @@ class Doorway:
     """An application with a gate before it; the two kinds of server differ in how they are asked.
 
     app: what is handed every request that is not the door's. token, loopback: see `Gate`. path:
-    where the door is. folder: what the workers share, by default one in the temporary folder.
-    figure_seconds: how often figures are taken.
+    where the door is. folder: what the workers share, by default one in the temporary folder,
+    which the last of them removes. figure_seconds: how often figures are taken.
     """
 
     def __init__(
@@ -161,6 +166,11 @@ class Doorway:
         if not self._begun:
             self._begun = True
             self._gate.begin()
+
+    def _end(self) -> None:
+        """End with the server; one that starts again in this process begins anew."""
+        self._begun = False
+        self._gate.end()
 
 
 def judged(folder: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import threading
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from leaklab.door import folder as store
+from leaklab.door.leaving import leave, sweep
 from leaklab.door.look import WALK_SECONDS, Look
+from leaklab.errors import LeaklabError
 from leaklab.probe import graph
 from leaklab.probe.figures import figures as interpreter_figures
 from leaklab.watch.series import EvenSeries
@@ -31,7 +34,20 @@ def keeper(folder: str | None = None, figure_seconds: float = FIGURE_SECONDS) ->
     if found is None:
         _keepers.clear()  # a parent's thread does not live on in its child
         found = _keepers[os.getpid()] = Keeper(store.service_folder(folder), figure_seconds)
+        atexit.unregister(close)  # a parent's, which its child would call twice
+        atexit.register(close)
     return found
+
+
+def close() -> None:
+    """Close this process's keeper, if it has one: at its end, or once a server has shut down.
+
+    A parent's is none of its child's, which leaves it alone.
+    """
+    found = _keepers.get(os.getpid())
+    if found is not None:
+        with contextlib.suppress(Exception):  # the end of a service is not ours to disturb
+            found.close()
 
 
 class Keeper:
@@ -41,6 +57,7 @@ class Keeper:
         self.folder = folder
         self._figure_seconds = figure_seconds
         self.pid = os.getpid()
+        self._place = store.place()
         self.held_seconds = 0.0
         self.spent_seconds = 0.0
         self._begun = time.monotonic()
@@ -62,11 +79,14 @@ class Keeper:
             self._thread.join(5)
         if self._look is not None:
             self._look.end()
-        for path in self.folder.glob(f"*-{self.pid}.*"):
-            path.unlink(missing_ok=True)
+        leave(self.folder, self.pid)
+        if _keepers.get(self.pid) is self:
+            del _keepers[self.pid]
 
     def figures(self) -> None:
         """Take the figures of this moment and leave all that are kept."""
+        if self._ended.is_set():
+            return
         begun = time.thread_time()
         age = time.monotonic() - self._begun
         for name, value in _figures().items():
@@ -75,6 +95,7 @@ class Keeper:
         content: dict[str, Any] = {
             "pid": self.pid,
             "started_ticks": store.started_ticks(self.pid),
+            "place": self._place,
             "age_seconds": age,
             "held_seconds": self.held_seconds,
             "spent_seconds": self.spent_seconds,
@@ -83,9 +104,14 @@ class Keeper:
                 for name, one in self._series.items()
             },
         }
-        store.write(self.folder / f"worker-{self.pid}.json", content)
+        for _ in range(2):  # a worker that ends may remove the folder between the two
+            with contextlib.suppress(LeaklabError, OSError):
+                store.make(self.folder)
+                if store.write(self.folder / f"worker-{self.pid}.json", content):
+                    break
 
     def _run(self) -> None:
+        sweep(self.folder)
         due = time.monotonic() + self._figure_seconds
         request = self.folder / f"request-{self.pid}.json"
         while not self._ended.wait(min(REQUEST_SECONDS, self._figure_seconds)):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from leaklab.door import folder as store
 
 # The copy ends by itself by then; what is read of it may take a little longer.
 WALK_SECONDS = 90.0
@@ -24,7 +27,8 @@ class Look:
     def __init__(
         self, dump: Path, walker: int, result: Path, held_seconds: float, *, adopted: bool
     ) -> None:
-        self._walker = walker if adopted else None
+        self._walker, self._adopted = walker, adopted
+        self._walker_ticks = store.started_ticks(walker)
         self._until = time.monotonic() + _ANALYSIS_SECONDS
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LEAKLAB_")}
         words = [str(dump), str(walker), str(result), str(held_seconds)]
@@ -42,11 +46,11 @@ class Look:
             if time.monotonic() >= self._until:
                 self._analysis.kill()
             return False
-        if self._walker is not None:
+        if self._adopted:
             with contextlib.suppress(ChildProcessError):  # somebody has collected it meanwhile
                 if os.waitpid(self._walker, os.WNOHANG) == (0, 0):
                     return False
-            self._walker = None
+            self._adopted = False
         return True
 
     @property
@@ -57,6 +61,10 @@ class Look:
         return f"the analysis {how} and left no answer; try again later"
 
     def end(self) -> None:
-        """End the analysis of a worker that ends: nobody will ask for it."""
+        """End the copy of a worker that ends, and its analysis: nobody will ask for it."""
         self._analysis.kill()
         self._analysis.wait()
+        if self._walker_ticks is not None:  # by its number alone it could be somebody else
+            with contextlib.suppress(OSError):
+                if store.started_ticks(self._walker) == self._walker_ticks:
+                    os.kill(self._walker, signal.SIGKILL)

@@ -188,6 +188,7 @@ def test_a_worker_says_what_leaks_and_what_holds_it(name: str, tmp_path: Path) -
         assert said["answered_by"] in workers
         (mine,) = (row for row in said["workers"] if row["worker"] == worker)
         assert {row["name"] for row in mine["resources"]} >= {"rss_bytes", "fd_count"}
+    assert list(service.folder.iterdir()) == []  # workers that were told to end leave nothing
 
 
 @pytest.mark.slow
