@@ -11,8 +11,6 @@ from leaklab.door import analysis
 from leaklab.door import folder as store
 from leaklab.errors import LeaklabError, UsageError
 
-_CLEARING_SECONDS = 10.0
-
 
 def main(words: list[str]) -> int:
     """Print the status of a service's workers, or take a look at what one holds."""
@@ -32,22 +30,16 @@ def _look(folder: Path, word: str) -> int:
     if pid not in store.workers(folder):
         known = ", ".join(map(str, store.workers(folder))) or "none"
         raise LeaklabError(f"no such worker: {word}; there are: {known}")
-    until = time.monotonic() + _CLEARING_SECONDS
-    while not store.begin_look(folder, pid):
-        if time.monotonic() >= until:
-            raise LeaklabError("another look is under way: one at a time; try again later")
-        time.sleep(0.1)  # one that has just answered is being cleared away
+    if not store.begin_look(folder, pid):
+        raise LeaklabError("another look is under way: one at a time; try again later")
     result = folder / f"graph-{pid}.json"
-    store.write(result, {"state": "asked"})
-    store.write(folder / f"request-{pid}.json", {"asked": time.time()})
     until = time.monotonic() + store.LOOK_SECONDS
     while time.monotonic() < until:
         found = store.read(result)
-        if found.get("state") in ("complete", "failed", "refused"):
+        if store.is_final(found):
             print(json.dumps(found, indent=1))
             return 0 if found["state"] == "complete" else 1
         if pid not in store.workers(folder):
-            store.end_look(folder)
             raise LeaklabError(f"worker {pid} has ended before it answered; ask another one")
         time.sleep(0.1)  # another process's file: there is nothing to be woken by
     raise LeaklabError(f"no answer of worker {pid} in {store.LOOK_SECONDS:g} s; is it alive?")

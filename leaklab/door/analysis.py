@@ -21,29 +21,30 @@ from leaklab.errors import LeaklabError
 from leaklab.resources import material
 
 HOLDER_COUNT = 20
-FEWEST_POINTS = 10
 NICENESS = 3
 _WAIT_SECONDS = 100.0
 
 
 def status(folder: Path) -> dict[str, Any]:
     """Return each worker's verdict, resources and cost; ``verdict`` is the worst of them."""
+    from leaklab.verdict.resources import gravest
+
     workers = [_worker(pid, left, folder) for pid, left in sorted(store.workers(folder).items())]
-    said = [worker["verdict"] for worker in workers]
-    worst = next((v for v in ("leak", "inconclusive", "bounded") if v in said), "inconclusive")
-    return {"verdict": worst, "workers": workers}
+    return {"verdict": gravest(worker["verdict"] for worker in workers), "workers": workers}
 
 
 def _worker(pid: int, left: dict[str, Any], folder: Path) -> dict[str, Any]:
+    from leaklab.verdict.evidence import MINIMUM_POINTS
+    from leaklab.verdict.resources import counts, gravest
     from leaklab.verdict.sequential import judge_followed
 
     graph = store.read(folder / f"graph-{pid}.json")
-    resources = []
+    resources, deciding = [], []
     for name, series in left.get("series", {}).items():
         seconds, values = series["seconds"], series["values"]
         row = {"name": name, "last": values[-1], "peak": series["peak"], "verdict": "inconclusive"}
-        if len(seconds) < FEWEST_POINTS:
-            row["reason"] = f"{len(seconds)} figures so far; {FEWEST_POINTS} are needed"
+        if len(seconds) < MINIMUM_POINTS:
+            row["reason"] = f"{len(seconds)} figures so far; {MINIMUM_POINTS} are needed"
         else:
             entry = judge_followed(seconds, values, resource=name)
             row |= {"verdict": entry.verdict, "reason": entry.reason}
@@ -53,12 +54,13 @@ def _worker(pid: int, left: dict[str, Any], folder: Path) -> dict[str, Any]:
         if name == "rss_bytes" and row["verdict"] == "leak" and (why := _still_fills(graph)):
             row |= {"verdict": "inconclusive", "reason": f"{row['reason']}; but {why}"}
         resources.append(row)
-    said = [row["verdict"] for row in resources]
+        if counts(name, len(seconds)):
+            deciding.append(row)
     age = float(left.get("age_seconds") or 0.0)
     return {
         "worker": pid,
         "age_seconds": age,
-        "verdict": next((v for v in ("leak", "bounded") if v in said), "inconclusive"),
+        "verdict": gravest(row["verdict"] for row in deciding or resources),
         "resources": resources,
         "holders": graph.get("holders", [])[:3],
         "held_seconds": left.get("held_seconds"),
@@ -94,7 +96,7 @@ def look(dump: Path, walker: int, result: Path, held_seconds: float) -> None:
 
     Only names of types and of places (module, attribute); no values, no paths, no source.
     """
-    before = store.read(result.with_suffix(".last"))
+    before, worker = store.read(result.with_suffix(".last")), os.getppid()
     try:
         from leaklab.object_graph.file import read_dump
         from leaklab.object_graph.tables import dump_tables
@@ -117,6 +119,8 @@ def look(dump: Path, walker: int, result: Path, held_seconds: float) -> None:
         "total_bytes": int(objects["shallow_bytes"].sum()),
         "looked_at": time.monotonic(),
     }
+    if os.getppid() != worker:
+        return  # it has ended, and what it has left was removed, or will be by what it says
     store.write(result.with_suffix(".last"), kept)
     store.write(
         result,

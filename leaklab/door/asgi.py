@@ -23,10 +23,13 @@ class LeakDoor(Doorway):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what is the door's; hand everything else to the application."""
-        if self._passes(scope.get("path", "")):
+        if "path" in scope and self._passes(scope["path"]):
             await self._app(scope, receive, send)
             return
         self._begin()
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+            return
         if scope["type"] != "http" or not self._gate.is_mine(scope["path"]):
             await self._app(scope, receive, send)
             return
@@ -54,3 +57,21 @@ class LeakDoor(Doorway):
             }
         )
         await send({"type": "http.response.body", "body": answer.body})
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the lifespan on and end with it: a server may then end by the signal that it got,
+        without a word to anybody else.
+        """
+        ending = False
+
+        async def heard() -> dict[str, Any]:
+            nonlocal ending
+            message = await receive()
+            ending = ending or message["type"] == "lifespan.shutdown"
+            return message
+
+        try:
+            await self._app(scope, heard, send)
+        finally:
+            if ending:
+                self._end()

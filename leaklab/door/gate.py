@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaklab.door import folder as store
-from leaklab.door.keeper import FIGURE_SECONDS, WALK_SECONDS, keeper
+from leaklab.door.keeper import FIGURE_SECONDS, close, keeper
+from leaklab.door.look import WALK_SECONDS
 from leaklab.errors import LeaklabError, UsageError
 
 TOKEN_VARIABLE = "LEAKLAB_DOOR_TOKEN"  # noqa: S105 - the name of a variable, not a token
@@ -78,6 +79,11 @@ class Gate:
                 print(f"leaklab: the door stays shut: {error}", file=sys.stderr)
                 self._token, self._loopback = None, False
 
+    def end(self) -> None:
+        """Leave nothing behind: the server has shut down."""
+        if self.is_open:
+            close()
+
     def is_mine(self, path: str) -> bool:
         """Whether a request's path is the door's."""
         return self.is_open and (path == self.path or path.startswith(self.path + "/"))
@@ -126,8 +132,6 @@ class Gate:
             return Answer(200 if found else 404, found or {"error": "no look was taken; POST here"})
         if not store.begin_look(own.folder, pid):
             return Answer(409, {"error": "another look is under way; one at a time"})
-        store.write(result, {"state": "asked"})
-        store.write(own.folder / f"request-{pid}.json", {"asked": time.time()})
         return Answer(202, {"worker": pid, "state": "asked", "within_seconds": WALK_SECONDS})
 
 
@@ -135,8 +139,8 @@ class Doorway:
     """An application with a gate before it; the two kinds of server differ in how they are asked.
 
     app: what is handed every request that is not the door's. token, loopback: see `Gate`. path:
-    where the door is. folder: what the workers share, by default one in the temporary folder.
-    figure_seconds: how often figures are taken.
+    where the door is. folder: what the workers share, by default one in the temporary folder,
+    which the last of them removes. figure_seconds: how often figures are taken.
     """
 
     def __init__(
@@ -162,6 +166,11 @@ class Doorway:
         if not self._begun:
             self._begun = True
             self._gate.begin()
+
+    def _end(self) -> None:
+        """End with the server; one that starts again in this process begins anew."""
+        self._begun = False
+        self._gate.end()
 
 
 def judged(folder: str) -> dict[str, Any]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from leaklab.door import folder as store
+from leaklab.door.leaving import leave, sweep
+from leaklab.door.look import WALK_SECONDS, Look
+from leaklab.errors import LeaklabError
 from leaklab.probe import graph
 from leaklab.probe.figures import figures as interpreter_figures
 from leaklab.watch.series import EvenSeries
@@ -21,7 +23,6 @@ REQUEST_SECONDS = 1.0
 # Copying the process for a graph may hold it up for this share of the time since it began.
 PAUSE_SHARE = 0.01
 FREE_PAUSE_SECONDS = 0.5
-WALK_SECONDS = 90.0
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 _keepers: dict[int, Keeper] = {}
@@ -33,7 +34,20 @@ def keeper(folder: str | None = None, figure_seconds: float = FIGURE_SECONDS) ->
     if found is None:
         _keepers.clear()  # a parent's thread does not live on in its child
         found = _keepers[os.getpid()] = Keeper(store.service_folder(folder), figure_seconds)
+        atexit.unregister(close)  # a parent's, which its child would call twice
+        atexit.register(close)
     return found
+
+
+def close() -> None:
+    """Close this process's keeper, if it has one: at its end, or once a server has shut down.
+
+    A parent's is none of its child's, which leaves it alone.
+    """
+    found = _keepers.get(os.getpid())
+    if found is not None:
+        with contextlib.suppress(Exception):  # the end of a service is not ours to disturb
+            found.close()
 
 
 class Keeper:
@@ -43,11 +57,14 @@ class Keeper:
         self.folder = folder
         self._figure_seconds = figure_seconds
         self.pid = os.getpid()
+        self._place = store.place()
         self.held_seconds = 0.0
         self.spent_seconds = 0.0
         self._begun = time.monotonic()
         self._series: dict[str, EvenSeries] = {}
         self._ended = threading.Event()
+        self._look: Look | None = None
+        self._asked: dict[str, Any] = {}
         # Half a megabyte, and not in the middle of the first look, when requests would wait for it.
         with contextlib.suppress(graph.ForkError):  # a look says so
             graph.prepare()
@@ -60,11 +77,16 @@ class Keeper:
         self._ended.set()
         if self._thread is not threading.current_thread():
             self._thread.join(5)
-        for path in self.folder.glob(f"*-{self.pid}.*"):
-            path.unlink(missing_ok=True)
+        if self._look is not None:
+            self._look.end()
+        leave(self.folder, self.pid)
+        if _keepers.get(self.pid) is self:
+            del _keepers[self.pid]
 
     def figures(self) -> None:
         """Take the figures of this moment and leave all that are kept."""
+        if self._ended.is_set():
+            return
         begun = time.thread_time()
         age = time.monotonic() - self._begun
         for name, value in _figures().items():
@@ -73,6 +95,7 @@ class Keeper:
         content: dict[str, Any] = {
             "pid": self.pid,
             "started_ticks": store.started_ticks(self.pid),
+            "place": self._place,
             "age_seconds": age,
             "held_seconds": self.held_seconds,
             "spent_seconds": self.spent_seconds,
@@ -81,13 +104,20 @@ class Keeper:
                 for name, one in self._series.items()
             },
         }
-        store.write(self.folder / f"worker-{self.pid}.json", content)
+        for _ in range(2):  # a worker that ends may remove the folder between the two
+            with contextlib.suppress(LeaklabError, OSError):
+                store.make(self.folder)
+                if store.write(self.folder / f"worker-{self.pid}.json", content):
+                    break
 
     def _run(self) -> None:
+        sweep(self.folder)
         due = time.monotonic() + self._figure_seconds
         request = self.folder / f"request-{self.pid}.json"
         while not self._ended.wait(min(REQUEST_SECONDS, self._figure_seconds)):
-            if request.exists():
+            if self._look is not None and self._look.is_over():
+                self._end_look(self._look)
+            if self._look is None and request.exists():
                 request.unlink(missing_ok=True)
                 self.graph()
             if time.monotonic() >= due:
@@ -95,8 +125,12 @@ class Keeper:
                 self.figures()
 
     def graph(self) -> None:
-        """Walk the object graph in a copy of this process and have it analysed elsewhere."""
+        """Begin to walk the object graph in a copy of this process, to be analysed elsewhere.
+
+        Figures are taken meanwhile: a look is no hole in what the worker is judged by.
+        """
         result = self.folder / f"graph-{self.pid}.json"
+        self._asked = store.look_asked_for(self.folder)
         allowed = FREE_PAUSE_SECONDS + PAUSE_SHARE * (time.monotonic() - self._begun)
         try:
             if self.held_seconds >= allowed:
@@ -106,36 +140,32 @@ class Keeper:
                 store.write(result, {"state": "refused", "reason": text})
                 return
             store.write(result, {"state": "walking"})
-            self._walk(result)
+            self._look = self._walk(result)
         except Exception as error:
             reason = str(error) or type(error).__name__
             store.write(result, {"state": "failed", "reason": reason})
         finally:
-            store.end_look(self.folder)
+            if self._look is None:
+                store.end_look(self.folder, self._asked)
 
-    def _walk(self, result: Path) -> None:
+    def _end_look(self, look: Look) -> None:
+        result = self.folder / f"graph-{self.pid}.json"
+        # Anything else is its answer, or another look has been asked for since.
+        if store.read(result).get("state") == "walking":
+            store.write(result, {"state": "failed", "reason": look.reason})
+        store.end_look(self.folder, self._asked)
+        self._look = None
+
+    def _walk(self, result: Path) -> Look:
         dump = self.folder / f"dump-{self.pid}.graph"
         dump.unlink(missing_ok=True)
         # In a container its process 1 is the service itself: nobody else collects orphans there.
         adopt = 1 in (self.pid, os.getppid())
         done = graph.dump_by_fork(str(dump), limit_seconds=WALK_SECONDS, adopt=adopt)
         self.held_seconds += done["pause_seconds"]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("LEAKLAB_")}
         with contextlib.suppress(OSError):
             dump.chmod(0o600)
-        words = [str(dump), str(done["pid"]), str(result), str(done["pause_seconds"])]
-        subprocess.run(
-            [sys.executable, "-m", "leaklab.door.analysis", *words],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=WALK_SECONDS + 30,
-            check=False,
-        )
-        if adopt:
-            with contextlib.suppress(ChildProcessError):  # somebody has collected it meanwhile
-                os.waitpid(done["pid"], 0)
+        return Look(dump, done["pid"], result, done["pause_seconds"], adopted=adopt)
 
 
 def _figures() -> dict[str, float]:

@@ -26,6 +26,8 @@ from leaklab.verdict.resources import (
     INCONCLUSIVE,
     LEAK,
     ResourceVerdict,
+    counts,
+    gravest,
     reason,
     verdict_of,
 )
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BOUNDED", "INCONCLUSIVE", "LEAK", "ResourceVerdict", "Verdict", "judge"]
 
-# Too few figures of these leave a run undecided.
-DECISIVE = ("rss_bytes", "heap_bytes")
 # From this many standard errors on the total's rate is clear of churn.
 CLEAR_STATISTIC = 20.0
 # A helper process must be seen for this long after its start.
@@ -111,8 +111,7 @@ def judge(data: RunData) -> Verdict:
                 entry = reconcile(entry, series, heaps[role], studies[role], data)
             if role != "main" and entry.unit == "second":
                 entry = _of_helper(entry, series, marked)
-            if name not in DECISIVE and len(series) < MINIMUM_POINTS:
-                # Task counts begin when asyncio is imported, perhaps at the very end.
+            if not counts(name, len(series)):
                 entry = replace(entry, decides=False)
             if name == "rss_bytes" and untraced_pass(data) == "explain":
                 entry = _of_traced(entry, data)
@@ -242,8 +241,9 @@ def _of_run(resources: tuple[ResourceVerdict, ...], complete: bool) -> tuple[str
     if not deciding:
         # Short-lived helpers are all that was seen.
         deciding = [entry for entry in resources if not entry.name.startswith("gauge:")]
-    leaks = [entry for entry in deciding if entry.verdict == LEAK]
-    if leaks:
+    verdict = gravest(entry.verdict for entry in deciding)
+    if verdict == LEAK:
+        leaks = [entry for entry in deciding if entry.verdict == LEAK]
         # The heap names the line: it speaks first.
         leaks.sort(key=lambda entry: entry.name != HEAP)
         text = f"{leaks[0].title} {leaks[0].reason}"
@@ -251,11 +251,11 @@ def _of_run(resources: tuple[ResourceVerdict, ...], complete: bool) -> tuple[str
         if others:
             text += f"; {', '.join(others)} {'grows' if len(others) == 1 else 'grow'} too"
         return LEAK, text
-    undecided = [entry for entry in deciding if entry.verdict == INCONCLUSIVE]
-    if undecided:
-        return INCONCLUSIVE, f"{undecided[0].title} {undecided[0].reason}"
     if not deciding:
         return INCONCLUSIVE, "nothing was measured; record the run again"
+    if verdict == INCONCLUSIVE:
+        undecided = next(entry for entry in deciding if entry.verdict == INCONCLUSIVE)
+        return INCONCLUSIVE, f"{undecided.title} {undecided.reason}"
     names = ", ".join(dict.fromkeys(entry.name for entry in deciding))
     missing = "" if complete else "; the explain pass would judge the heap by allocation site"
     return BOUNDED, f"nothing keeps growing after warm-up: {names}{missing}"

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import amount, interval_text, rate_text, span_text
 from leaklab.resources import material
-from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED, WINDOW_COUNT, Evidence
+from leaklab.verdict.evidence import (
+    GROWS,
+    MINIMUM_POINTS,
+    STOPPED,
+    UNDECIDED,
+    WINDOW_COUNT,
+    Evidence,
+)
 from leaklab.verdict.growth import Growth, estimate
 from leaklab.verdict.reach import Reach, reach
 from leaklab.verdict.reading import read
@@ -18,6 +26,8 @@ if TYPE_CHECKING:
 
 LEAK, BOUNDED, INCONCLUSIVE = "leak", "bounded", "inconclusive"
 VERDICT_OF = {GROWS: LEAK, STOPPED: BOUNDED, UNDECIDED: INCONCLUSIVE}
+# Too few figures of these leave a whole undecided.
+DECISIVE = ("rss_bytes", "heap_bytes")
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,26 @@ class ResourceVerdict:
     def title(self) -> str:
         """Name, and the role where it is not the main one."""
         return self.name if self.role == "main" else f"{self.name} of {self.role}"
+
+
+def gravest(verdicts: Iterable[str]) -> str:
+    """Return what holds of several together: one that leaks makes all leak, one that is undecided
+    leaves all undecided; so does none at all.
+
+    >>> gravest(["bounded", "inconclusive"])
+    'inconclusive'
+    """
+    said = set(verdicts)
+    return next((one for one in (LEAK, INCONCLUSIVE, BOUNDED) if one in said), INCONCLUSIVE)
+
+
+def counts(name: str, point_count: int) -> bool:
+    """Return whether a resource of so many figures counts for the verdict on a whole.
+
+    Gauges do not, and of what is not memory there may be few for a good reason: task counts begin
+    when asyncio is imported, perhaps at the very end.
+    """
+    return not name.startswith("gauge:") and (name in DECISIVE or point_count >= MINIMUM_POINTS)
 
 
 def judge_resource(series: pd.DataFrame) -> ResourceVerdict:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,9 @@ import pytest
 from leaklab.door import folder as store
 from leaklab.door.analysis import status
 from leaklab.door.gate import Gate
+from leaklab.door.keeper import Keeper
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.probe import graph
 
 TOKEN = "0123456789abcdef"
 
@@ -70,13 +75,49 @@ def test_one_look_at_a_time(tmp_path: Path) -> None:
     store.write(tmp_path / f"worker-{pid}.json", left)
     assert store.begin_look(tmp_path, pid)
     assert not store.begin_look(tmp_path, pid)
-    store.end_look(tmp_path)
+    store.end_look(tmp_path, store.look_asked_for(tmp_path))
     assert store.begin_look(tmp_path, 4_194_000)
     # That worker has gone, and will never end its look.
     assert store.begin_look(tmp_path, pid)
     # The clock was set back by an hour since.
     os.utime(tmp_path / "look.lock", (time.time() + 3600,) * 2)
     assert store.begin_look(tmp_path, pid)
+
+
+def test_a_look_that_is_answered_is_over(tmp_path: Path) -> None:
+    pid, other = os.getpid(), os.getppid()
+    for one in (pid, other):
+        left = {"pid": one, "started_ticks": store.started_ticks(one)}
+        store.write(tmp_path / f"worker-{one}.json", left)
+    for state in ("complete", "failed", "refused"):
+        assert store.begin_look(tmp_path, pid)
+        assert store.read(tmp_path / f"graph-{pid}.json") == {"state": "asked"}
+        first = store.look_asked_for(tmp_path)
+        store.write(tmp_path / f"graph-{pid}.json", {"state": "walking"})
+        assert not store.begin_look(tmp_path, other)
+        store.write(tmp_path / f"graph-{pid}.json", {"state": state})
+        assert store.begin_look(tmp_path, other)
+        # That it is over comes to its worker's ears only now.
+        store.end_look(tmp_path, first)
+        assert not store.begin_look(tmp_path, pid)
+        store.write(tmp_path / f"graph-{other}.json", {"state": state})
+
+
+def test_of_many_that_ask_at_once_one_is_heard(tmp_path: Path) -> None:
+    pid = os.getpid()
+    store.write(
+        tmp_path / f"worker-{pid}.json", {"pid": pid, "started_ticks": store.started_ticks(pid)}
+    )
+    together = threading.Barrier(4)
+
+    def ask(_: int) -> bool:
+        together.wait(10)
+        return store.begin_look(tmp_path, pid)
+
+    with ThreadPoolExecutor(4) as askers:
+        for _ in range(50):
+            assert sum(askers.map(ask, range(4))) == 1
+            store.write(tmp_path / f"graph-{pid}.json", {"state": "complete"})
 
 
 def door_of(folder: Path, program: str) -> subprocess.Popen[str]:
@@ -165,6 +206,37 @@ def test_workers_are_judged_by_what_they_have_left(tmp_path: Path) -> None:
     assert not (tmp_path / "worker-1.json").exists()
 
 
+GROWING = [5e7 + 4e6 * k for k in range(60)]
+STILL = [12.0] * 60
+YOUNG = GROWING[:20]  # what fills up looks so at first
+
+
+@pytest.mark.parametrize(
+    ("figures", "verdict"),
+    [
+        ({"rss_bytes": YOUNG, "fd_count": STILL}, "inconclusive"),
+        ({"rss_bytes": YOUNG, "fd_count": [12.0 + 5 * k for k in range(60)]}, "leak"),
+        ({"rss_bytes": [5e7] * 3, "fd_count": STILL}, "inconclusive"),
+        ({"rss_bytes": [5e7] * 60, "fd_count": STILL, "task_count": [1.0]}, "bounded"),
+        ({"rss_bytes": GROWING, "fd_count": [12.0]}, "leak"),
+        ({"fd_count": [12.0]}, "inconclusive"),
+        ({}, "inconclusive"),
+    ],
+)
+def test_one_bounded_resource_makes_no_worker_bounded(
+    tmp_path: Path, figures: dict[str, list[float]], verdict: str
+) -> None:
+    pid = os.getpid()
+    series = {
+        name: {"seconds": [10.0 * k for k in range(len(y))], "values": y, "peak": max(y)}
+        for name, y in figures.items()
+    }
+    left = {"pid": pid, "started_ticks": store.started_ticks(pid), "series": series}
+    store.write(tmp_path / f"worker-{pid}.json", left)
+    said = status(tmp_path)
+    assert said["workers"][0]["verdict"] == said["verdict"] == verdict, said
+
+
 def test_a_program_without_http_is_asked_through_its_folder(tmp_path: Path) -> None:
     program = (
         "import sys, functools, leaklab.door\n"
@@ -205,6 +277,55 @@ def test_a_program_without_http_is_asked_through_its_folder(tmp_path: Path) -> N
         1000,
     )
     assert 0.9 < cache["share"] < 1.1
+
+
+def test_figures_are_taken_while_a_look_is_analysed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: queue.Queue[str] = queue.Queue()
+    result = tmp_path / f"graph-{os.getpid()}.json"
+
+    class Watched(Keeper):
+        def figures(self) -> None:
+            super().figures()
+            taken.put(store.read(result).get("state", ""))
+
+    os.mkfifo(tmp_path / "go")
+    analysis = tmp_path / "analysis"
+    analysis.write_text(f"#!/bin/sh\nread line < {tmp_path / 'go'}\n")
+    analysis.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(analysis))
+    walker = {"pause_seconds": 0.001, "pid": 4_194_000}
+    monkeypatch.setattr(graph, "dump_by_fork", lambda *_, **__: walker)
+    keeper = Watched(tmp_path, figure_seconds=0.02)
+    assert taken.get(timeout=10) == ""
+    store.write(tmp_path / f"request-{keeper.pid}.json", {})
+    while taken.get(timeout=10) != "walking":
+        pass
+    assert [taken.get(timeout=10) for _ in range(3)] == ["walking"] * 3
+    keeper.close()
+
+
+def test_an_analysis_that_ends_without_an_answer_is_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analysis = tmp_path / "analysis"
+    analysis.write_text("#!/bin/sh\nexit 3\n")
+    analysis.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(analysis))
+    walker = {"pause_seconds": 0.001, "pid": 4_194_000}
+    monkeypatch.setattr(graph, "dump_by_fork", lambda *_, **__: walker)
+    keeper = Keeper(tmp_path, figure_seconds=0.02)
+    assert store.begin_look(tmp_path, keeper.pid)
+    until = time.monotonic() + 10
+    while not store.is_final(found := store.read(tmp_path / f"graph-{keeper.pid}.json")):
+        assert time.monotonic() < until, found
+        time.sleep(0.01)  # what is asked for is seen in a file alone
+    keeper.close()
+    assert found == {
+        "state": "failed",
+        "reason": "the analysis ended with status 3 and left no answer; try again later",
+    }
 
 
 def test_what_was_not_there_at_the_look_before_has_grown_from_nothing() -> None:
