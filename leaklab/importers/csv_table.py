@@ -31,7 +31,11 @@ def read(source: Source, options: Options) -> Reading:
     """Read the columns that are known by name, or that the options name."""
     separator = _separator(source) or ","
     frame, step = frame_of(source, separator, options.time)
-    reading = read_table(frame, options, title=_SEPARATORS[separator], path=source.path)
+    # Where the comma is the decimal mark, spreadsheets separate by semicolons.
+    decimal = "," if separator == ";" else "."
+    reading = read_table(
+        frame, options, title=_SEPARATORS[separator], path=source.path, decimal=decimal
+    )
     reading.notes += note(step)
     return reading
 

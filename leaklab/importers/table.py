@@ -6,7 +6,6 @@ is refused where none of them says it.
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -16,11 +15,12 @@ import numpy as np
 
 from leaklab.errors import UsageError
 from leaklab.importers import columns as known
+from leaklab.importers.cells import figures_of, frame_with_points, is_numeric
 from leaklab.importers.members import lives_of_clock, members
 from leaklab.importers.metrics import METRICS, Metric, judged
 from leaklab.importers.reading import Options, Reading
 from leaklab.importers.times import times_of
-from leaklab.importers.units import cell, unit_in_name, unit_name, unit_option, words_of
+from leaklab.importers.units import unit_in_name, unit_name, unit_option, words_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,8 +45,13 @@ class _Chosen:
     metrics: dict[str, Metric] = field(default_factory=dict)
 
 
-def read_table(frame: pd.DataFrame, options: Options, *, title: str, path: Path) -> Reading:
-    """Return what a table tells. Raises UsageError naming the option that would help."""
+def read_table(
+    frame: pd.DataFrame, options: Options, *, title: str, path: Path, decimal: str = "."
+) -> Reading:
+    """Return what a table tells. Raises UsageError naming the option that would help.
+
+    decimal: the decimal mark of a column whose commas could be thousands marks, too.
+    """
     names = [str(name) for name in frame.columns]
     frame = frame.set_axis(names, axis=1)
     for wanted in (options.time, options.group, *(v.partition("=")[0] for v in options.values)):
@@ -54,10 +59,14 @@ def read_table(frame: pd.DataFrame, options: Options, *, title: str, path: Path)
             raise UsageError(f"no column {wanted}: {path}; there are {', '.join(names[:20])}")
     if len(frame) < _LEAST_GROWTH_ROWS:
         raise UsageError(f"only {len(frame)} rows of figures: {path}; a course needs 10 or more")
+    frame, decimals = frame_with_points(frame, decimal)
     time_name, mark_name = _axes(names, options)
     chosen = _choose(frame, options, path, {time_name, mark_name})
     if chosen.marks is None and mark_name:
-        chosen.marks, chosen.marks_name = _figures(frame[mark_name], mark_name, path), mark_name
+        chosen.marks, chosen.marks_name = (
+            figures_of(frame[mark_name], mark_name, path)[0],
+            mark_name,
+        )
     if time_name is None and chosen.marks is None:
         raise UsageError(
             f"no column of times or iterations: {path}; name one with --time COL of "
@@ -76,7 +85,7 @@ def read_table(frame: pd.DataFrame, options: Options, *, title: str, path: Path)
     if not found:
         raise UsageError(f"no figures in {', '.join(chosen.values)}: {path}; every cell is empty")
     axis = chosen.marks_name or time_name
-    parts = [f"{len(frame):,} rows by {axis}", *chosen.understood]
+    parts = [f"{len(frame):,} rows by {axis}", *chosen.understood, *decimals]
     parts += [f"one process for each {group_name} ({len(found)})"] if group_name else []
     parts += [f"restarts by {life_name}"] if life_name else []
     return Reading(
@@ -118,7 +127,7 @@ def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | N
     names = [
         str(name)
         for name in frame.columns
-        if name not in axes and name != options.group and _numeric(frame[name])
+        if name not in axes and name != options.group and is_numeric(frame[name])
     ]
     node = set(frame.columns) >= known.NODE_COLUMNS
     for name in names:
@@ -172,7 +181,7 @@ def _asked(frame: pd.DataFrame, text: str, options: Options, path: Path, chosen:
     """Take a column that ``--value COL`` or ``--value COL=RESOURCE`` names."""
     name, _, resource = text.partition("=")
     if resource == "mark":
-        chosen.marks, chosen.marks_name = _figures(frame[name], name, path), name
+        chosen.marks, chosen.marks_name = figures_of(frame[name], name, path)[0], name
         chosen.understood.append(f"{name} as marks")
         return
     resource = resource or known.resource_of(name) or ""
@@ -200,7 +209,7 @@ def _take(
     scale: int | None,
 ) -> None:
     if not resource.split(":")[0].endswith("_bytes") and not resource.endswith("_bytes"):
-        chosen.values[resource] = _figures(frame[name], name, path)
+        chosen.values[resource] = figures_of(frame[name], name, path)[0]
         chosen.understood.append(f"{name} as {resource}")
         return
     figures, found = _bytes(frame, name, options, path, scale)
@@ -225,7 +234,7 @@ def _gauge(
             chosen.understood.append(f"{name} in {unit_name(found)} as {resource}")
         return resource
     resource = "gauge:cpu_percent" if known.is_cpu(name) else known.gauge_name(name, False)
-    chosen.values.setdefault(resource, _figures(frame[name], name, path))
+    chosen.values.setdefault(resource, figures_of(frame[name], name, path)[0])
     if must:
         chosen.understood.append(f"{name} as {resource}")
     return resource
@@ -247,56 +256,11 @@ def _bytes(
     frame: pd.DataFrame, name: str, options: Options, path: Path, scale: int | None
 ) -> tuple[Floats, int | None]:
     """The figures of a column of memory in bytes, and what unit they were in (None: unknown)."""
-    figures, in_cell = _cells(frame[name], name, path)
+    figures, in_cell = figures_of(frame[name], name, path)
     if in_cell is not None:
         return figures, in_cell
     found = unit_option(options.unit) if options.unit else unit_in_name(name) or scale
     return (figures, None) if found is None else (figures * found, found)
-
-
-def _figures(column: pd.Series[Any], name: str, path: Path) -> Floats:
-    return _cells(column, name, path)[0]
-
-
-def _cells(column: pd.Series[Any], name: str, path: Path) -> tuple[Floats, int | None]:
-    """The figures of a column, and the unit its cells say."""
-    import pandas as pd
-
-    if column.dtype.kind in "iuf":
-        return column.to_numpy(np.float64), None
-    if column.dtype.kind == "b":
-        return column.to_numpy(np.float64), None
-    figures = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, copy=True)
-    unit = None
-    for row in np.flatnonzero(~np.isfinite(figures) & column.notna().to_numpy()):
-        try:
-            figures[row], said = cell(column.iloc[row])
-        except ValueError:
-            raise UsageError(
-                f"not a figure in column {name}, row {row + 1}: {column.iloc[row]!r} in {path}; "
-                "remove it, or name another column with --value COL"
-            ) from None
-        unit = said or unit
-    return figures, unit
-
-
-def _numeric(column: pd.Series[Any]) -> bool:
-    """Whether a column holds figures, perhaps with units, for the most part."""
-    import pandas as pd
-
-    if column.dtype.kind in "iuf":
-        return bool(column.notna().any())
-    if column.dtype.kind == "b" or not column.notna().any():
-        return False
-    some = column.dropna().iloc[:50]
-    good = 0
-    for value in some:
-        if isinstance(value, dict | list):
-            return False
-        with contextlib.suppress(ValueError):
-            good += bool(pd.notna(cell(value)[0]))
-    # One that is no figure among many is said, not passed over.
-    return good > len(some) / 2
 
 
 def _group(
@@ -336,7 +300,7 @@ def _life(frame: pd.DataFrame, names: list[str]) -> tuple[NDArray[Any] | None, s
         if known.is_start(name) and 1 <= frame[name].nunique() <= max(len(frame) / 3, 1):
             return frame[name].astype("string").fillna("").to_numpy(object), name
     for name in names:
-        if "uptime" in words_of(name) and _numeric(frame[name]):
+        if "uptime" in words_of(name) and is_numeric(frame[name]):
             falls = np.diff(frame[name].to_numpy(np.float64), prepend=-np.inf) < 0
             return np.cumsum(falls), name
     for name in names:

@@ -22,7 +22,7 @@ _EXACT = {
     "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
 }  # fmt: skip
 _NAMES = {1: "bytes", 2**10: "KiB", 2**20: "MiB", 2**30: "GiB"}
-_CELL = re.compile(r"\s*([-+]?[\d,]*\.?\d+(?:[eE][-+]?\d+)?)\s*([A-Za-z%/]*)\s*")
+_CELL = re.compile(r"\s*([-+]?\d*\.?\d+(?:[eE][-+]?\d+)?)\s*([A-Za-z%/]*)\s*")
 _EMPTY = frozenset(("", "null", "none", "nan", "na", "n/a", "-", "--", "undefined"))
 
 
@@ -63,7 +63,7 @@ def cell(text: object) -> tuple[float, int | None]:
     match = _CELL.fullmatch(word.split(" / ")[0])
     if match is None:
         raise ValueError(word)
-    figure = float(match[1].replace(",", ""))
+    figure = float(match[1])
     unit = match[2].lower()
     if not unit or unit == "%":
         return figure, None
