@@ -70,14 +70,10 @@ def read(source: Source, options: Options) -> Reading:
     left = [name for name in names if name != time_name and name not in columns]
     metric = next((m for m in known.METRICS.values() if m.resource == resource), None)
     shown = "in the cells' own units" if units == {1} and unit is None else unit_name(max(units))
+    what = f"{len(frame):,} rows, {len(members)} columns as processes, {shown}, {said}"
     return Reading(
         title="Grafana CSV",
-        understood=", ".join(
-            (
-                f"{len(frame):,} rows, {len(members)} columns as processes, {shown}, {said}",
-                *decimals,
-            )
-        ),
+        understood=", ".join((what, *times.said, *decimals)),
         members=members,
         started=times.started,
         notes=note(step)

@@ -19,7 +19,7 @@ from leaklab.importers.cells import figures_of, frame_with_points, is_numeric
 from leaklab.importers.members import lives_of_clock, members
 from leaklab.importers.metrics import METRICS, Metric, judged
 from leaklab.importers.reading import Options, Reading
-from leaklab.importers.times import times_of
+from leaklab.importers.times import Times, times_of
 from leaklab.importers.units import unit_in_name, unit_name, unit_option, words_of
 
 if TYPE_CHECKING:
@@ -72,10 +72,10 @@ def read_table(
             f"no column of times or iterations: {path}; name one with --time COL of "
             f"{', '.join(names[:20])}"
         )
-    seconds, started = np.full(len(frame), np.nan), None
+    times = Times(np.full(len(frame), np.nan), None)
     if time_name is not None:
         times = times_of(time_name, frame[time_name])
-        seconds, started = times.seconds, times.started
+    seconds, started = times.seconds, times.started
     group, group_name = _group(frame, options, seconds)
     life, life_name = _life(frame, names)
     if time_name is not None and group is None and life is None and started is None:
@@ -85,7 +85,7 @@ def read_table(
     if not found:
         raise UsageError(f"no figures in {', '.join(chosen.values)}: {path}; every cell is empty")
     axis = chosen.marks_name or time_name
-    parts = [f"{len(frame):,} rows by {axis}", *chosen.understood, *decimals]
+    parts = [f"{len(frame):,} rows by {axis}", *times.said, *chosen.understood, *decimals]
     parts += [f"one process for each {group_name} ({len(found)})"] if group_name else []
     parts += [f"restarts by {life_name}"] if life_name else []
     return Reading(
