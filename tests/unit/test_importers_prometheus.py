@@ -147,6 +147,20 @@ def test_an_idle_end_is_no_plateau_where_the_processor_tells(tmp_path: Path) -> 
     assert "without the idle end" in entry.reason
 
 
+@pytest.mark.parametrize(
+    ("result", "shown"),
+    [("x", '"x"'), ([[1]], r"\[1\]"), ([{"metric": {}, "values": [[1], [2, "3"]]}], "values")],
+)
+def test_a_damaged_answer_is_named(tmp_path: Path, result: object, shown: str) -> None:
+    path = tmp_path / "answer.json"
+    path.write_text(json.dumps({"data": {"resultType": "matrix", "result": result}}))
+    with pytest.raises(LeaklabError, match=f"a damaged answer of Prometheus: .*{shown}.*again"):
+        ll.read(path)
+    path.write_text('{"data": null, "resultType": 0, "result": 0}')
+    with pytest.raises(LeaklabError, match=r"a damaged answer of Prometheus: .*null"):
+        ll.read(path)
+
+
 def test_answers_without_a_course_are_named(tmp_path: Path) -> None:
     vector = {"resultType": "vector", "result": [{"metric": {}, "value": [1, "2"]}]}
     cases = {
