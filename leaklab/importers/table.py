@@ -77,7 +77,7 @@ def read_table(
         times = times_of(time_name, frame[time_name])
     seconds, started = times.seconds, times.started
     group, group_name = _group(frame, options, seconds)
-    life, life_name = _life(frame, names)
+    life, life_name = _life(frame, names, path)
     if time_name is not None and group is None and life is None and started is None:
         seconds, life = lives_of_clock(seconds)
         life_name = f"{time_name}, which starts again" if life is not None else ""
@@ -294,14 +294,14 @@ def _at_once(column: pd.Series[Any], seconds: Floats) -> bool:
     return any(later[0] < earlier[1] for earlier, later in pairwise(spans))
 
 
-def _life(frame: pd.DataFrame, names: list[str]) -> tuple[NDArray[Any] | None, str]:
+def _life(frame: pd.DataFrame, names: list[str], path: Path) -> tuple[NDArray[Any] | None, str]:
     """What changes when a process is replaced: start time, container id, pid, uptime."""
     for name in names:
         if known.is_start(name) and 1 <= frame[name].nunique() <= max(len(frame) / 3, 1):
             return frame[name].astype("string").fillna("").to_numpy(object), name
     for name in names:
         if "uptime" in words_of(name) and is_numeric(frame[name]):
-            falls = np.diff(frame[name].to_numpy(np.float64), prepend=-np.inf) < 0
+            falls = np.diff(figures_of(frame[name], name, path)[0], prepend=-np.inf) < 0
             return np.cumsum(falls), name
     for name in names:
         if "_".join(words_of(name)) in known.PID_WORDS and frame[name].nunique() > 1:

@@ -181,6 +181,12 @@ def test_restarts_are_known_from_uptime_and_start_times(tmp_path: Path, column: 
     assert "by age over 2 lives" in entry.reason
 
 
+def test_an_uptime_with_units_tells_restarts(tmp_path: Path) -> None:
+    uptime = [f"{60 * n} %" for n in range(40)] * 2
+    rows = {"time": [60 * n for n in range(80)], "uptime": uptime, "rss_mb": growing() * 2}
+    assert len(ll.read(written(tmp_path, table(rows))).meta["processes"]) == 2
+
+
 def test_a_column_without_a_heading_is_named_by_its_number(tmp_path: Path) -> None:
     path = written(tmp_path, "\n".join(f"{1.7e9 + 60 * n},{1024 * (n + 100)}" for n in range(40)))
     run = ll.read(path, time="1", values=["2=rss_bytes"], unit="KiB")
