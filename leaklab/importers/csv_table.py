@@ -69,8 +69,7 @@ def frame_of(
     """
     import pandas as pd
 
-    first = next(line for line in source.first_lines if line.strip() and line[0] != "#")
-    plain = all(_is_figure(field) for field in first.split(separator))
+    plain = all(_is_figure(field) for field in source.first_line.split(separator))
     options: dict[str, Any] = {
         "sep": separator,
         "comment": "#" if source.first_lines[0].startswith("#") else None,

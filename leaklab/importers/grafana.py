@@ -35,7 +35,8 @@ def recognise(source: Source) -> bool:
 
 def read(source: Source, options: Options) -> Reading:
     """Read each column as one process; a column of a known metric under that metric's name."""
-    separator = ";" if source.first_lines[0].count(";") > source.first_lines[0].count(",") else ","
+    heading = source.first_line
+    separator = ";" if heading.count(";") > heading.count(",") else ","
     frame, step = csv_table.frame_of(source, separator)
     names = [str(name) for name in frame.columns]
     frame, decimals = frame_with_points(

@@ -135,6 +135,17 @@ def test_a_gzip_is_read_by_its_content(tmp_path: Path) -> None:
     assert len(run.data.samples) == 11
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-8-sig"])
+def test_a_byte_order_mark_says_the_encoding(tmp_path: Path, encoding: str) -> None:
+    text = table({"time": [60 * n for n in range(40)], "rss_mb": growing()})
+    mark = "\ufeff" if encoding.endswith("be") else ""
+    path = tmp_path / "figures.csv"
+    path.write_bytes((mark + text).encode(encoding))
+    assert ll.read(path).verdict().verdict == "leak"
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    assert ll.read(path).verdict().verdict == "leak"
+
+
 def test_one_process_for_each_label(tmp_path: Path) -> None:
     rows = {
         "time": [n // 2 * 60 for n in range(80)],
