@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+LEAST_FALLING_SHARE = 0.8
+
 
 def members(
     seconds: Floats,
@@ -97,6 +99,13 @@ def leave_out_unread(reading: Reading, path: Path) -> None:
         what = "0 or less" if least(name) else "less than 0"
         row = "row" if count == 1 else "rows"
         reading.notes.append(f"{count:,} {row} with {what} as {name} left out: no process has that")
+
+
+def newest_first(seconds: Floats) -> bool:
+    """Return whether rows go back in time, but for a few steps: no process restarts at each row."""
+    steps = np.diff(seconds)
+    falls = int((steps < 0).sum())
+    return falls > LEAST_FALLING_SHARE * (falls + int((steps > 0).sum()))
 
 
 def lives_of_clock(seconds: Floats) -> tuple[Floats, NDArray[Any] | None]:

@@ -16,7 +16,7 @@ import numpy as np
 from leaklab.errors import UsageError
 from leaklab.importers import columns as known
 from leaklab.importers.cells import figures_of, frame_with_points, is_numeric
-from leaklab.importers.members import lives_of_clock, members
+from leaklab.importers.members import lives_of_clock, members, newest_first
 from leaklab.importers.metrics import METRICS, Metric, judged
 from leaklab.importers.reading import Options, Reading
 from leaklab.importers.times import Times, times_of
@@ -61,6 +61,9 @@ def read_table(
         raise UsageError(f"only {len(frame)} rows of figures: {path}; a course needs 10 or more")
     frame, decimals = frame_with_points(frame, decimal)
     time_name, mark_name = _axes(names, options)
+    times, turned = Times(np.full(len(frame), np.nan), None), False
+    if time_name is not None:
+        frame, times, turned = _in_order(frame, time_name)
     chosen = _choose(frame, options, path, {time_name, mark_name})
     if chosen.marks is None and mark_name:
         chosen.marks, chosen.marks_name = (
@@ -72,20 +75,23 @@ def read_table(
             f"no column of times or iterations: {path}; name one with --time COL of "
             f"{', '.join(names[:20])}"
         )
-    times = Times(np.full(len(frame), np.nan), None)
-    if time_name is not None:
-        times = times_of(time_name, frame[time_name])
     seconds, started = times.seconds, times.started
     group, group_name = _group(frame, options, seconds)
     life, life_name = _life(frame, names, path)
     if time_name is not None and group is None and life is None and started is None:
         seconds, life = lives_of_clock(seconds)
         life_name = f"{time_name}, which starts again" if life is not None else ""
+        if life is not None and life[-1] > len(frame) / _LEAST_GROWTH_ROWS:
+            raise UsageError(
+                f"not sorted by time: {path}; {time_name} falls {life[-1]:,} times in "
+                f"{len(frame):,} rows; sort them by it, or name another column with --time COL"
+            )
     found = members(seconds, chosen.values, group=group, life=life, marks=chosen.marks)
     if not found:
         raise UsageError(f"no figures in {', '.join(chosen.values)}: {path}; every cell is empty")
     axis = chosen.marks_name or time_name
-    parts = [f"{len(frame):,} rows by {axis}", *times.said, *chosen.understood, *decimals]
+    turn = ", newest first" if turned else ""
+    parts = [f"{len(frame):,} rows by {axis}{turn}", *times.said, *chosen.understood, *decimals]
     parts += [f"one process for each {group_name} ({len(found)})"] if group_name else []
     parts += [f"restarts by {life_name}"] if life_name else []
     return Reading(
@@ -98,6 +104,16 @@ def read_table(
         siblings=bool(group_name),
         cautions={m.resource: m.caution for m in chosen.metrics.values() if m.caution},
     )
+
+
+def _in_order(frame: pd.DataFrame, time_name: str) -> tuple[pd.DataFrame, Times, bool]:
+    """The table from its oldest row on, its times, and whether it was turned round for that."""
+    times = times_of(time_name, frame[time_name])
+    turned = newest_first(times.seconds)
+    if turned:
+        frame = frame.iloc[::-1].reset_index(drop=True)
+        times = times_of(time_name, frame[time_name])
+    return frame, times, turned
 
 
 def _axes(names: list[str], options: Options) -> tuple[str | None, str | None]:

@@ -58,3 +58,32 @@ def test_a_single_day_is_taken_month_first_and_said(tmp_path: Path) -> None:
     run = read(tmp_path, [f"05/06/2025 10:{n:02}" for n in range(12)])
     assert run.meta["created"] == "2025-05-06T10:00:00Z"
     assert "dates month first" in understood(run)
+
+
+@pytest.mark.parametrize("form", ["seconds", "%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
+def test_the_newest_row_may_come_first(tmp_path: Path, form: str) -> None:
+    moments = [datetime(2025, 11, 24, 16) + timedelta(minutes=n) for n in range(60 * 12)][::-1]
+    times = [time.strftime(form) for time in moments]
+    if form == "seconds":
+        times = [str(60 * n) for n in range(len(times))][::-1]
+    run = read(tmp_path, times)
+    rows = run.data.samples
+    assert rows["time_seconds"].tolist() == [60.0 * n for n in range(len(times))]
+    assert rows["value"].iloc[-1] == 100 * MIB
+    assert len(run.meta["processes"]) == 1
+    assert "rows by time, newest first, " in understood(run)
+
+
+def test_an_uptime_is_read_from_the_oldest_row_on(tmp_path: Path) -> None:
+    rows = [f"2026-01-01 00:{n:02},{60 * (n % 20)},{100 + n}" for n in range(40)]
+    path = tmp_path / "figures.csv"
+    path.write_text("\n".join(["time,uptime,rss_mb", *rows[::-1]]))
+    run = ll.read(path)
+    assert len(run.meta["processes"]) == 2
+    assert run.data.samples["value"].iloc[0] == 100 * MIB
+
+
+def test_rows_in_no_order_are_no_restarts(tmp_path: Path) -> None:
+    times = [str(60 * (n * 37 % 100)) for n in range(100)]
+    with pytest.raises(UsageError, match=r"not sorted by time: .*time falls \d+ times in 100 rows"):
+        read(tmp_path, times)
