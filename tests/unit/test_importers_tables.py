@@ -50,6 +50,8 @@ def test_a_unit_in_the_heading_is_read_whatever_separates(tmp_path: Path, separa
         ("rss_kb", "2048", {}, 2 * MIB),
         ("rss", "2.0 MiB", {}, 2 * MIB),
         ("rss", "2MB", {}, 2_000_000),
+        ("rss", "2Mi", {}, 2 * MIB),
+        ("rss", "2048Ki", {}, 2 * MIB),
         ("rss", "2", {"unit": "MiB"}, 2 * MIB),
         ("rss_mb", "2", {"unit": "MB"}, 2_000_000),
         ("rss_bytes", "2097152", {}, 2 * MIB),
