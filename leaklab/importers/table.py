@@ -166,8 +166,16 @@ def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | N
             f"left out, as counters only grow: {', '.join(counters[:5])}; where one counts the "
             f"work done, --value {counters[0]}=mark gives rates by it"
         )
+    unread = _unread(frame, options.group)
+    if "rss_bytes" not in chosen.values:
+        chosen.notes += unread
     primary = [] if chosen.values else [name for name in rest if known.is_primary(name)][:1]
     if not chosen.values and not primary:
+        if unread:
+            raise UsageError(
+                f"{unread[0]}: {path}; a figure is 209715200 or 200 MiB; or name another column "
+                "with --value COL"
+            )
         plain = [name for name in rest if not known.is_start(name)]
         if len(plain) != 1 and not (plain and known.is_memory(plain[0])):
             raise UsageError(_nothing_known(path, names, counters, frame))
@@ -178,6 +186,20 @@ def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | N
         if name not in primary and words_of(name)[-1:] not in (["pid"], ["id"]):
             _gauge(frame, name, options, path, chosen, must=False)
     return chosen
+
+
+def _unread(frame: pd.DataFrame, group: str | None) -> list[str]:
+    """What to say of columns that are memory by their name, but hold no figures."""
+    said = []
+    for name in frame.columns:
+        memory = known.resource_of(name) == "rss_bytes" or known.is_primary(name)
+        if memory and name != group and not is_numeric(frame[name]):
+            cells = frame[name].dropna()
+            what = (
+                f"its cells are no figures: {str(cells.iloc[0])[:40]!r}" if len(cells) else "empty"
+            )
+            said.append(f"column {name} is known, but {what}")
+    return said
 
 
 def _nothing_known(path: Path, names: list[str], counters: list[str], frame: pd.DataFrame) -> str:

@@ -247,6 +247,11 @@ def test_the_columns_of_real_tables() -> None:
         ("time,rss_mb\n1,10\n2,oops\n3,12\n4,13\n", "not a figure in column rss_mb, row 2: 'oops'"),
         ("time,rss_mb\nfoo,1\nbar,2\nbaz,3\n", "no times in column time: 'foo'; .*--time"),
         ("a,b\n1,2\n2,3\n3,4\n", "no column of memory that is known: .*--value"),
+        (
+            "time,rss\n1,2Xi\n2,3Xi\n3,4Xi\n",
+            "column rss is known, but its cells .*: '2Xi': .*--value",
+        ),
+        ("time,rss_kb,x\n1,,5\n2,,6\n3,,7\n", "column rss_kb is known, but empty: .*--value"),
         ("time,requests_total\n1,2\n2,3\n3,4\n", "only counters"),
         ("rss_mb,fds\n1,2\n2,3\n3,4\n", "no column of times or iterations"),
     ],
@@ -254,6 +259,13 @@ def test_the_columns_of_real_tables() -> None:
 def test_what_is_refused_names_the_option(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         ll.read(written(tmp_path, text))
+
+
+def test_memory_that_cannot_be_read_is_said_beside_what_can(tmp_path: Path) -> None:
+    columns = {"time": [*range(12)], "rss": ["9Xi"] * 12, "fds": [5] * 12}
+    run = ll.read(written(tmp_path, table(columns)))
+    texts = [event["text"] for event in run.meta["events"]]
+    assert "column rss is known, but its cells are no figures: '9Xi'" in texts
 
 
 def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
