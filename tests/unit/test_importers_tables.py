@@ -268,6 +268,16 @@ def test_memory_that_cannot_be_read_is_said_beside_what_can(tmp_path: Path) -> N
     assert "column rss is known, but its cells are no figures: '9Xi'" in texts
 
 
+def test_dates_in_a_first_column_without_a_heading_are_the_time(tmp_path: Path) -> None:
+    index = pd.date_range("2026-01-01", periods=40, freq="min")
+    path = tmp_path / "figures.csv"
+    pd.DataFrame({"rss_mb": growing()}, index=index).to_csv(path)
+    run = ll.read(path)
+    assert run.data.samples["time_seconds"].iloc[-1] == 39 * 60
+    pd.DataFrame({"n": range(40), "rss_mb": growing()}).to_csv(path)
+    assert ll.read(path).verdict().resources[0].unit == "iteration"
+
+
 def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = written(tmp_path, table({"time": [1, 2, 3], "rss_mb": [1, 2, 3]}))
     for options in ({"time": "when"}, {"values": ["mem=rss_bytes"]}, {"group": "pod"}):
