@@ -100,7 +100,7 @@ def is_numeric(column: pd.Series[Any]) -> bool:
         return bool(column.notna().any())
     if column.dtype.kind == "b" or not column.notna().any():
         return False
-    some = column.dropna().iloc[:50]
+    some, _ = with_points(column.dropna().iloc[:50].tolist())
     good = 0
     for value in some:
         if isinstance(value, dict | list):

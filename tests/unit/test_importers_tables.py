@@ -322,3 +322,11 @@ def test_a_long_table_keeps_as_many_rows_of_each_process() -> None:
     assert kept["rss_mb"].tolist()[:4] == [0, 1, 8, 9]
     assert kept["time"].diff().dropna().isin([0.0, 240.0]).all()
     assert whole["time"].iloc[0] == pd.Timestamp("2026-11-28T00:00:00Z").timestamp()
+
+
+@pytest.mark.parametrize("cell", ["{},5", "{} MiB"])
+def test_figures_that_are_texts_tell_no_processes_apart(cell: str) -> None:
+    values = [cell.format(100 + k % 3 * (k % 5)) for k in range(600)]
+    kept, step = thinned([pd.DataFrame({"time": range(600), "rss_mb": values})], None, 200)
+    assert step == 4
+    assert kept["time"].tolist() == list(range(0, 600, 4))
