@@ -10,6 +10,7 @@ from leaklab.importers import metrics as known
 from leaklab.importers.cells import figures_of, frame_with_points
 from leaklab.importers.columns import resource_of
 from leaklab.importers.reading import Member, Options, Reading, Series, Source
+from leaklab.importers.table import check_asked
 from leaklab.importers.thinned import note
 from leaklab.importers.times import times_of
 from leaklab.importers.units import unit_name, unit_option, words_of
@@ -42,6 +43,7 @@ def read(source: Source, options: Options) -> Reading:
     frame, decimals = frame_with_points(
         frame.set_axis(names, axis=1), "," if separator == ";" else "."
     )
+    check_asked(names, (options.time,), source.path)
     time_name = options.time or names[0]
     times = times_of(time_name, frame[time_name])
     columns = [name for name in names if name != time_name and not _over_all(name)]

@@ -6,6 +6,7 @@ is refused where none of them says it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -54,9 +55,8 @@ def read_table(
     """
     names = [str(name) for name in frame.columns]
     frame = frame.set_axis(names, axis=1)
-    for wanted in (options.time, options.group, *(v.partition("=")[0] for v in options.values)):
-        if wanted is not None and wanted not in names:
-            raise UsageError(f"no column {wanted}: {path}; there are {', '.join(names[:20])}")
+    asked = (options.time, options.group, *(v.partition("=")[0] for v in options.values))
+    check_asked(names, asked, path)
     if len(frame) < _LEAST_GROWTH_ROWS:
         raise UsageError(f"only {len(frame)} rows of figures: {path}; a course needs 10 or more")
     frame, decimals = frame_with_points(frame, decimal)
@@ -104,6 +104,13 @@ def read_table(
         siblings=bool(group_name),
         cautions={m.resource: m.caution for m in chosen.metrics.values() if m.caution},
     )
+
+
+def check_asked(names: list[str], asked: Iterable[str | None], path: Path) -> None:
+    """Raise UsageError for a column that an option names and that is not there."""
+    for name in asked:
+        if name is not None and name not in names:
+            raise UsageError(f"no column {name}: {path}; there are {', '.join(names[:20])}")
 
 
 def _in_order(frame: pd.DataFrame, time_name: str) -> tuple[pd.DataFrame, Times, bool]:

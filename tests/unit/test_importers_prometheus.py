@@ -200,6 +200,8 @@ def test_units_in_the_cells_of_grafana(tmp_path: Path) -> None:
     assert run.data.samples["value"].iloc[0] == 1 << 30
     assert run.verdict().resources[0].name == "gauge:panel_bytes"
     assert run.verdict().verdict == "leak"
+    with pytest.raises(UsageError, match=r"no column when: .*; there are Time, web-1, web-2"):
+        ll.read(path, time="when")
 
 
 def test_an_answer_of_prometheus_itself() -> None:
