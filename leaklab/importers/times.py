@@ -64,7 +64,7 @@ def times_of(name: str, column: pd.Series[Any]) -> Times:
     if not first or known.sum() < 0.9 * text.notna().sum():
         raise UsageError(f"no times in column {name}: {first!r}; name the column with --time COL")
     epoch = np.full(len(parsed), np.nan)
-    epoch[known] = parsed[known].dt.as_unit("ns").astype("int64").to_numpy() / 1e9
+    epoch[known] = parsed[known].astype("int64").to_numpy() / 1e9
     return replace(_since(epoch), order=order)
 
 
@@ -107,6 +107,7 @@ def _moments(text: pd.Series[Any]) -> pd.Series[Any]:
     for form in ("ISO8601", "mixed"):
         try:
             parsed = pd.to_datetime(text, format=form, utc=True, errors="coerce")
+            parsed = parsed.dt.as_unit("ns")
         except (ValueError, TypeError, OverflowError):
             continue
         if parsed.notna().sum() >= 0.9 * text.notna().sum():

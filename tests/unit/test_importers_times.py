@@ -74,6 +74,11 @@ def test_the_newest_row_may_come_first(tmp_path: Path, form: str) -> None:
     assert "rows by time, newest first, " in understood(run)
 
 
+def test_dates_of_no_clock_are_no_times(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no times in column time: '31/12/9999'; .*--time COL"):
+        read(tmp_path, ["31/12/9999"] * 12)
+
+
 def test_an_uptime_is_read_from_the_oldest_row_on(tmp_path: Path) -> None:
     rows = [f"2026-01-01 00:{n:02},{60 * (n % 20)},{100 + n}" for n in range(40)]
     path = tmp_path / "figures.csv"
