@@ -22,7 +22,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     reading.add_reading_options(parser)
     parser.add_argument("--name", help="name of the run (the file's, without its ending)")
     parser.add_argument("--variant", help="variant, for example before or after")
-    parser.add_argument("--json", action="store_true", help="print the verdict as JSON instead")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print the verdict as JSON instead: of several files one document a line",
+    )
     recording.add_fail_on_option(parser, "leak, inconclusive")
     recording.add_store_option(parser)
 
@@ -46,13 +50,15 @@ def run(arguments: argparse.Namespace) -> int:
         store=arguments.store or default_store(),
         say=recording.note,
     )
+    # Several documents in one stream are told apart by lines.
+    indent = 1 if len(arguments.files) == 1 else None
     failed = False
     for folder in folders:
         if arguments.json or arguments.fail_on:
             opened = open_run(folder)
             failed = failed or opened.verdict().verdict in arguments.fail_on
             if arguments.json:
-                print(json.dumps(opened.to_json(), indent=1), flush=True)
+                print(json.dumps(opened.to_json(), indent=indent), flush=True)
                 continue
         print(folder, flush=True)
     return 3 if failed else 0

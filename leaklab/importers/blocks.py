@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from leaklab.importers.cells import with_points
 from leaklab.importers.members import members
 from leaklab.importers.reading import Member
 from leaklab.importers.times import times_of
@@ -104,10 +105,8 @@ def members_of(
     count = len(rows)
     values: dict[str, Floats] = {}
     for heading, (resource, scale) in columns.items():
-        figures = np.full(count, np.nan)
-        for number, row in enumerate(rows):
-            figures[number] = _figure(row.cells.get(heading, ""), scale)
-        values[resource] = figures
+        cells, _ = with_points([row.cells.get(heading, "") for row in rows])
+        values[resource] = np.array([_figure(text, scale) for text in cells])
     notes, started, marks = [], None, None
     if all(row.time for row in rows):
         times = times_of("time", pd.Series([row.time for row in rows]))

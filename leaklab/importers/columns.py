@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from leaklab.errors import UsageError
@@ -49,6 +50,16 @@ MEMORY_WORDS = frozenset(
 PRIMARY_WORDS = frozenset(
     ("mem", "memory", "uss", "pss", "heap", "working", "wset", "used", "usage", "ram", "private")
 )
+# Of a whole process, and of parts of its memory, which may be empty.
+_WHOLE_WORDS = frozenset(
+    (
+        "rss", "resident", "rsz", "uss", "pss", "vms", "vsz", "virt", "virtual", "vsize",
+        "working", "wset", "memory", "mem", "ram",
+    )
+)  # fmt: skip
+_PART_WORDS = frozenset(
+    ("swap", "cache", "shr", "shared", "external", "buffers", "heap", "jvm", "gpu", "cuda")
+)
 CPU_WORDS = frozenset(("cpu", "pcpu"))
 # Who writes these columns gives bytes: Node's process.memoryUsage().
 NODE_COLUMNS = frozenset(("rss", "heapTotal", "heapUsed"))
@@ -87,6 +98,17 @@ def is_primary(column: str) -> bool:
     """Return whether growth of this memory is worth a verdict, where there is nothing better."""
     words = set(words_of(column))
     return is_memory(column) and bool(words & PRIMARY_WORDS) and not words & _NOT_NOW
+
+
+def least(resource: str) -> float:
+    """Return the least that a living process has of a resource: what is below it was not read."""
+    if resource in ("rss_bytes", "thread_count"):
+        return 1.0
+    if resource in RESOURCES:
+        return 0.0
+    words = set(words_of(resource))
+    whole = words & _WHOLE_WORDS and not words & (_PART_WORDS | _NOT_NOW)
+    return 1.0 if whole and resource.endswith("_bytes") else -math.inf
 
 
 def is_cpu(column: str) -> bool:

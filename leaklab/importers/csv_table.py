@@ -8,7 +8,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError
-from leaklab.importers.columns import TIME_WORDS
+from leaklab.importers.columns import TIME_WORDS, named
 from leaklab.importers.reading import Options, Reading, Source
 from leaklab.importers.table import read_table
 from leaklab.importers.thinned import PART_ROWS, note, thinned
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 NAME = "csv"
 _SEPARATORS = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons", "|": "table with bars"}
+# What pandas calls a first column without a heading.
+_UNNAMED = "Unnamed: 0"
+_DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}")
 _EMPTY = ["null", "undefined", "-", "None", "NaN", "nan", ""]
 
 
@@ -31,9 +34,28 @@ def read(source: Source, options: Options) -> Reading:
     """Read the columns that are known by name, or that the options name."""
     separator = _separator(source) or ","
     frame, step = frame_of(source, separator, options.time)
-    reading = read_table(frame, options, title=_SEPARATORS[separator], path=source.path)
+    if options.time is None:
+        frame = _with_index(frame)
+    # Where the comma is the decimal mark, spreadsheets separate by semicolons.
+    decimal = "," if separator == ";" else "."
+    reading = read_table(
+        frame, options, title=_SEPARATORS[separator], path=source.path, decimal=decimal
+    )
     reading.notes += note(step)
     return reading
+
+
+def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with its first column as the time, where that has dates and no heading.
+
+    So pandas writes the index of a table.
+    """
+    names = [str(name) for name in frame.columns]
+    if names[0] != _UNNAMED or named(names, TIME_WORDS) is not None:
+        return frame
+    cells = frame[_UNNAMED].dropna()
+    dates = len(cells) and _DATE.match(str(cells.iloc[0]))
+    return frame.rename(columns={_UNNAMED: "time"}) if dates else frame
 
 
 def _separator(source: Source) -> str | None:
@@ -65,8 +87,7 @@ def frame_of(
     """
     import pandas as pd
 
-    first = next(line for line in source.first_lines if line.strip() and line[0] != "#")
-    plain = all(_is_figure(field) for field in first.split(separator))
+    plain = all(_is_figure(field) for field in source.first_line.split(separator))
     options: dict[str, Any] = {
         "sep": separator,
         "comment": "#" if source.first_lines[0].startswith("#") else None,

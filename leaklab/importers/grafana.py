@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
 
 from leaklab.errors import UsageError
 from leaklab.importers import csv_table
 from leaklab.importers import metrics as known
+from leaklab.importers.cells import figures_of, frame_with_points
 from leaklab.importers.columns import resource_of
 from leaklab.importers.reading import Member, Options, Reading, Series, Source
+from leaklab.importers.table import check_asked
 from leaklab.importers.thinned import note
 from leaklab.importers.times import times_of
-from leaklab.importers.units import cell, unit_name, unit_option, words_of
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+from leaklab.importers.units import unit_name, unit_option, words_of
 
 NAME = "grafana"
 # Sums and means over the other columns are no process.
@@ -42,10 +36,14 @@ def recognise(source: Source) -> bool:
 
 def read(source: Source, options: Options) -> Reading:
     """Read each column as one process; a column of a known metric under that metric's name."""
-    separator = ";" if source.first_lines[0].count(";") > source.first_lines[0].count(",") else ","
+    heading = source.first_line
+    separator = ";" if heading.count(";") > heading.count(",") else ","
     frame, step = csv_table.frame_of(source, separator)
     names = [str(name) for name in frame.columns]
-    frame = frame.set_axis(names, axis=1)
+    frame, decimals = frame_with_points(
+        frame.set_axis(names, axis=1), "," if separator == ";" else "."
+    )
+    check_asked(names, (options.time,), source.path)
     time_name = options.time or names[0]
     times = times_of(time_name, frame[time_name])
     columns = [name for name in names if name != time_name and not _over_all(name)]
@@ -54,7 +52,7 @@ def read(source: Source, options: Options) -> Reading:
     resource, unit, said = _resource(columns, options)
     members, units = [], set()
     for name in columns:
-        values, in_cell = _values(frame[name], name, source)
+        values, in_cell = figures_of(frame[name], name, source.path)
         scale = in_cell or unit
         good = np.isfinite(values) & np.isfinite(times.seconds)
         if not good.any():
@@ -75,9 +73,10 @@ def read(source: Source, options: Options) -> Reading:
     left = [name for name in names if name != time_name and name not in columns]
     metric = next((m for m in known.METRICS.values() if m.resource == resource), None)
     shown = "in the cells' own units" if units == {1} and unit is None else unit_name(max(units))
+    what = f"{len(frame):,} rows, {len(members)} columns as processes, {shown}, {said}"
     return Reading(
         title="Grafana CSV",
-        understood=f"{len(frame):,} rows, {len(members)} columns as processes, {shown}, {said}",
+        understood=", ".join((what, *times.said, *decimals)),
         members=members,
         started=times.started,
         notes=note(step)
@@ -106,18 +105,3 @@ def _resource(columns: list[str], options: Options) -> tuple[str, int | None, st
     if all(resource_of(name) == "rss_bytes" for name in columns):
         return "rss_bytes", unit, "as rss_bytes"
     return "gauge:panel_bytes", unit, "as gauge:panel_bytes (--value PANEL=rss_bytes names it)"
-
-
-def _values(column: pd.Series[Any], name: str, source: Source) -> tuple[Floats, int | None]:
-    unit = None
-    values = np.full(len(column), np.nan)
-    for row, text in enumerate(column):
-        try:
-            values[row], said = cell(text)
-        except ValueError:
-            raise UsageError(
-                f"not a figure in column {name}, row {row + 1}: {text!r} in {source.path}; export "
-                "the panel with raw figures"
-            ) from None
-        unit = said or unit
-    return values, unit

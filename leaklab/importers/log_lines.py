@@ -9,7 +9,7 @@ import numpy as np
 from leaklab.errors import UsageError
 from leaklab.importers.reading import Options, Reading, Source
 from leaklab.importers.table import read_table
-from leaklab.importers.units import unit_in_name
+from leaklab.importers.units import unit_in_name, unit_name
 
 NAME = "lines"
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?")
@@ -75,8 +75,4 @@ def _with_unit(text: str | None, after: str) -> str | None:
     unit = _UNIT_AFTER.match(after)
     if text is None or unit is None:
         return text
-    scale = unit_in_name(unit[1]) or 1
-    try:
-        return f"{float(text) * scale:.0f} B"
-    except ValueError:
-        return text
+    return f"{text} {unit_name(unit_in_name(unit[1]) or 1)}"

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leaklab.importers.reading import Member, Series
+from leaklab.errors import UsageError
+from leaklab.importers.columns import least
+from leaklab.importers.reading import Member, Reading, Series
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+
+LEAST_FALLING_SHARE = 0.8
 
 
 def members(
@@ -63,6 +69,43 @@ def _member(
             series.append(Series(name, seconds[kept], column[kept], at))
     pid = int(key) if keyed and isinstance(key, int | float) and 0 < key < 1 << 22 else None
     return [Member(role, tuple(series), pid)] if series else []
+
+
+def leave_out_unread(reading: Reading, path: Path) -> None:
+    """Leave out the figures that no process has: a look that failed is often written as 0 or -1.
+
+    A note says how many. Raises UsageError where nothing else is there.
+    """
+    counts: dict[str, int] = {}
+    kept = []
+    for member in reading.members:
+        series = []
+        for part in member.series:
+            good = ~(part.values < least(part.name))
+            counts[part.name] = counts.get(part.name, 0) + int((~good).sum())
+            if good.any():
+                marks = None if part.marks is None else part.marks[good]
+                series.append(Series(part.name, part.seconds[good], part.values[good], marks))
+        if series:
+            kept.append(replace(member, series=tuple(series)))
+    left_out = {name: count for name, count in counts.items() if count}
+    if reading.members and not kept:
+        raise UsageError(
+            f"no figures in {', '.join(left_out)}: {path}; all are 0 or less, which no process "
+            "has: was it still running?"
+        )
+    reading.members = kept
+    for name, count in left_out.items():
+        what = "0 or less" if least(name) else "less than 0"
+        row = "row" if count == 1 else "rows"
+        reading.notes.append(f"{count:,} {row} with {what} as {name} left out: no process has that")
+
+
+def newest_first(seconds: Floats) -> bool:
+    """Return whether rows go back in time, but for a few steps: no process restarts at each row."""
+    steps = np.diff(seconds)
+    falls = int((steps < 0).sum())
+    return falls > LEAST_FALLING_SHARE * (falls + int((steps > 0).sum()))
 
 
 def lives_of_clock(seconds: Floats) -> tuple[Floats, NDArray[Any] | None]:

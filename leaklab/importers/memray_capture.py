@@ -30,12 +30,14 @@ def format_version(path: Path) -> int | None:
     from leaklab.recorder.captures.capture import first_block
 
     begin = first_block(path)[: len(_MAGIC) + 4]
+    if not begin.startswith(_MAGIC[: len(begin)]):
+        with path.open("rb") as file:
+            packed = file.read(len(LZ4_FRAME)) == LZ4_FRAME
+        what = "an LZ4 archive, no capture" if packed else "no capture"
+        way_out = "unpack it (lz4 -d) and name the file" if packed else "leave out --format memray"
+        raise UsageError(f"{what} of memray: {path}; {way_out}")
     if len(begin) < len(_MAGIC) + 4:
         return None
-    if not begin.startswith(_MAGIC):
-        raise UsageError(
-            f"an LZ4 archive, no capture of memray: {path}; unpack it (lz4 -d) and name the file"
-        )
     return int(struct.unpack("=i", begin[len(_MAGIC) :])[0])
 
 

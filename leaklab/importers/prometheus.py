@@ -28,6 +28,7 @@ NAME = "prometheus"
 _IDENTITY = frozenset(("__name__", "id", "container_id", "uid", "image", "image_id", "name"))
 # What a deployment appends to its name for each pod.
 _POD = re.compile(r"(-[0-9a-f]{6,10})?-[a-z0-9]{5}$")
+_LONGEST_SHOWN = 80
 _PLACES = ("pod", "container", "instance", "job", "namespace")
 
 
@@ -122,21 +123,40 @@ def _lines(source: Source) -> Iterable[_Line]:
 
 
 def _of_answer(answer: Any, path: Path) -> Iterable[_Line]:
-    data = answer.get("data", answer) if isinstance(answer, dict) else {}
-    if isinstance(answer, dict) and answer.get("status") == "error":
+    if not isinstance(answer, dict):
+        raise _damaged(path, answer)
+    if answer.get("status") == "error":
         raise UsageError(f"an error of Prometheus: {path}; {answer.get('error')}")
+    data = answer.get("data", answer)
+    if not isinstance(data, dict):
+        raise _damaged(path, data)
     if data.get("resultType") != "matrix":
         raise UsageError(
             f"one moment only ({data.get('resultType')}): {path}; ask /api/v1/query_range with "
             "start, end and step"
         )
-    for row in data.get("result") or ():
-        values = row.get("values") or ()
-        if len(values):
-            table = np.array([(float(t), _figure(v)) for t, v in values], np.float64)
-            finite = np.isfinite(table[:, 1])
-            if finite.any():
-                yield _Line(dict(row.get("metric") or {}), table[finite, 0], table[finite, 1])
+    result = data.get("result") or []
+    if not isinstance(result, list):
+        raise _damaged(path, result)
+    for row in result:
+        try:
+            labels = dict(row.get("metric") or {})
+            pairs = [(float(t), _figure(v)) for t, v in row.get("values") or ()]
+        except (AttributeError, TypeError, ValueError):
+            raise _damaged(path, row) from None
+        table = np.array(pairs, np.float64).reshape(-1, 2)
+        finite = np.isfinite(table[:, 1])
+        if finite.any():
+            yield _Line(labels, table[finite, 0], table[finite, 1])
+
+
+def _damaged(path: Path, part: Any) -> LeaklabError:
+    shown = json.dumps(part)
+    shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
+    return LeaklabError(
+        f"a damaged answer of Prometheus: {path}; {shown} is no series of labels and pairs of time "
+        "and value; export it again"
+    )
 
 
 def _figure(text: Any) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,22 +46,33 @@ class Options:
 
 
 class Source:
-    """One file: its first bytes and its content, unpacked where it is a gzip."""
+    """One file: its first bytes and its content, unpacked where it is a gzip, UTF-16 as UTF-8."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.zipped = False
+        self.zipped = self.wide = False
         with path.open("rb") as file:
             self.zipped = file.read(2) == _GZIP
         try:
-            with self.open() as file:
+            with self._unpacked() as file:
                 self.head = file.read(HEAD_BYTES)
+            self.wide = _is_utf16(self.head)
+            if self.wide:
+                with self.open() as file:
+                    self.head = file.read(HEAD_BYTES)
         except (OSError, EOFError, zlib.error) as error:
             raise LeaklabError(f"cannot be read: {path}; {error}; copy it again") from None
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
         """Open the content."""
+        with self._unpacked() as file:
+            yield (
+                io.BytesIO(file.read().decode("utf-16", "replace").encode()) if self.wide else file
+            )
+
+    @contextmanager
+    def _unpacked(self) -> Iterator[BinaryIO]:
         if self.zipped:
             with gzip.open(self.path, "rb") as unpacked:
                 yield unpacked  # type: ignore[misc]
@@ -85,6 +98,22 @@ class Source:
             return []
         lines = text.splitlines()
         return lines[:-1] if len(self.head) == HEAD_BYTES else lines
+
+    @property
+    def first_line(self) -> str:
+        """The first line that is neither empty nor a comment. Raises UsageError where none is."""
+        lines = (line for line in self.first_lines if line.strip() and line[0] != "#")
+        line = next(lines, None)
+        if line is None:
+            raise refuse(self.path, "no lines of text", "it is binary, or damaged: export it again")
+        return line
+
+
+def _is_utf16(head: bytes) -> bool:
+    """Whether text is in UTF-16, as PowerShell writes it: its mark, and zeros for a half."""
+    return head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and (
+        head.count(b"\0") > len(head) / 4
+    )
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.importers.foreign import name_of
+from leaklab.importers.members import leave_out_unread
 from leaklab.importers.reading import Options, Reading, Source, refuse
 
 # By the name that --format takes. Each module has recognise(source) and read(source, options);
@@ -102,6 +103,7 @@ def read(path: Path, options: Options, name: str | None = None) -> Reading:
         raise refuse(path, "an empty file", "nothing was written to it; record again")
     module = find(source, name if name or not options.line else "lines")
     reading: Reading = module.read(source, options)
+    leave_out_unread(reading, path)
     if source.zipped:
         reading.title += " (gzip)"
     return reading

@@ -6,7 +6,7 @@ is refused where none of them says it.
 
 from __future__ import annotations
 
-import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -16,11 +16,12 @@ import numpy as np
 
 from leaklab.errors import UsageError
 from leaklab.importers import columns as known
-from leaklab.importers.members import lives_of_clock, members
+from leaklab.importers.cells import figures_of, frame_with_points, is_numeric
+from leaklab.importers.members import lives_of_clock, members, newest_first
 from leaklab.importers.metrics import METRICS, Metric, judged
 from leaklab.importers.reading import Options, Reading
-from leaklab.importers.times import times_of
-from leaklab.importers.units import cell, unit_in_name, unit_name, unit_option, words_of
+from leaklab.importers.times import Times, times_of
+from leaklab.importers.units import unit_in_name, unit_name, unit_option, words_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,38 +46,52 @@ class _Chosen:
     metrics: dict[str, Metric] = field(default_factory=dict)
 
 
-def read_table(frame: pd.DataFrame, options: Options, *, title: str, path: Path) -> Reading:
-    """Return what a table tells. Raises UsageError naming the option that would help."""
+def read_table(
+    frame: pd.DataFrame, options: Options, *, title: str, path: Path, decimal: str = "."
+) -> Reading:
+    """Return what a table tells. Raises UsageError naming the option that would help.
+
+    decimal: the decimal mark of a column whose commas could be thousands marks, too.
+    """
     names = [str(name) for name in frame.columns]
     frame = frame.set_axis(names, axis=1)
-    for wanted in (options.time, options.group, *(v.partition("=")[0] for v in options.values)):
-        if wanted is not None and wanted not in names:
-            raise UsageError(f"no column {wanted}: {path}; there are {', '.join(names[:20])}")
+    asked = (options.time, options.group, *(v.partition("=")[0] for v in options.values))
+    check_asked(names, asked, path)
     if len(frame) < _LEAST_GROWTH_ROWS:
         raise UsageError(f"only {len(frame)} rows of figures: {path}; a course needs 10 or more")
+    frame, decimals = frame_with_points(frame, decimal)
     time_name, mark_name = _axes(names, options)
+    times, turned = Times(np.full(len(frame), np.nan), None), False
+    if time_name is not None:
+        frame, times, turned = _in_order(frame, time_name)
     chosen = _choose(frame, options, path, {time_name, mark_name})
     if chosen.marks is None and mark_name:
-        chosen.marks, chosen.marks_name = _figures(frame[mark_name], mark_name, path), mark_name
+        chosen.marks, chosen.marks_name = (
+            figures_of(frame[mark_name], mark_name, path)[0],
+            mark_name,
+        )
     if time_name is None and chosen.marks is None:
         raise UsageError(
             f"no column of times or iterations: {path}; name one with --time COL of "
             f"{', '.join(names[:20])}"
         )
-    seconds, started = np.full(len(frame), np.nan), None
-    if time_name is not None:
-        times = times_of(time_name, frame[time_name])
-        seconds, started = times.seconds, times.started
+    seconds, started = times.seconds, times.started
     group, group_name = _group(frame, options, seconds)
-    life, life_name = _life(frame, names)
+    life, life_name = _life(frame, names, path)
     if time_name is not None and group is None and life is None and started is None:
         seconds, life = lives_of_clock(seconds)
         life_name = f"{time_name}, which starts again" if life is not None else ""
+        if life is not None and life[-1] > len(frame) / _LEAST_GROWTH_ROWS:
+            raise UsageError(
+                f"not sorted by time: {path}; {time_name} falls {life[-1]:,} times in "
+                f"{len(frame):,} rows; sort them by it, or name another column with --time COL"
+            )
     found = members(seconds, chosen.values, group=group, life=life, marks=chosen.marks)
     if not found:
         raise UsageError(f"no figures in {', '.join(chosen.values)}: {path}; every cell is empty")
     axis = chosen.marks_name or time_name
-    parts = [f"{len(frame):,} rows by {axis}", *chosen.understood]
+    turn = ", newest first" if turned else ""
+    parts = [f"{len(frame):,} rows by {axis}{turn}", *times.said, *chosen.understood, *decimals]
     parts += [f"one process for each {group_name} ({len(found)})"] if group_name else []
     parts += [f"restarts by {life_name}"] if life_name else []
     return Reading(
@@ -89,6 +104,23 @@ def read_table(frame: pd.DataFrame, options: Options, *, title: str, path: Path)
         siblings=bool(group_name),
         cautions={m.resource: m.caution for m in chosen.metrics.values() if m.caution},
     )
+
+
+def check_asked(names: list[str], asked: Iterable[str | None], path: Path) -> None:
+    """Raise UsageError for a column that an option names and that is not there."""
+    for name in asked:
+        if name is not None and name not in names:
+            raise UsageError(f"no column {name}: {path}; there are {', '.join(names[:20])}")
+
+
+def _in_order(frame: pd.DataFrame, time_name: str) -> tuple[pd.DataFrame, Times, bool]:
+    """The table from its oldest row on, its times, and whether it was turned round for that."""
+    times = times_of(time_name, frame[time_name])
+    turned = newest_first(times.seconds)
+    if turned:
+        frame = frame.iloc[::-1].reset_index(drop=True)
+        times = times_of(time_name, frame[time_name])
+    return frame, times, turned
 
 
 def _axes(names: list[str], options: Options) -> tuple[str | None, str | None]:
@@ -118,7 +150,7 @@ def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | N
     names = [
         str(name)
         for name in frame.columns
-        if name not in axes and name != options.group and _numeric(frame[name])
+        if name not in axes and name != options.group and is_numeric(frame[name])
     ]
     node = set(frame.columns) >= known.NODE_COLUMNS
     for name in names:
@@ -141,8 +173,16 @@ def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | N
             f"left out, as counters only grow: {', '.join(counters[:5])}; where one counts the "
             f"work done, --value {counters[0]}=mark gives rates by it"
         )
+    unread = _unread(frame, options.group)
+    if "rss_bytes" not in chosen.values:
+        chosen.notes += unread
     primary = [] if chosen.values else [name for name in rest if known.is_primary(name)][:1]
     if not chosen.values and not primary:
+        if unread:
+            raise UsageError(
+                f"{unread[0]}: {path}; a figure is 209715200 or 200 MiB; or name another column "
+                "with --value COL"
+            )
         plain = [name for name in rest if not known.is_start(name)]
         if len(plain) != 1 and not (plain and known.is_memory(plain[0])):
             raise UsageError(_nothing_known(path, names, counters, frame))
@@ -153,6 +193,20 @@ def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | N
         if name not in primary and words_of(name)[-1:] not in (["pid"], ["id"]):
             _gauge(frame, name, options, path, chosen, must=False)
     return chosen
+
+
+def _unread(frame: pd.DataFrame, group: str | None) -> list[str]:
+    """What to say of columns that are memory by their name, but hold no figures."""
+    said = []
+    for name in frame.columns:
+        memory = known.resource_of(name) == "rss_bytes" or known.is_primary(name)
+        if memory and name != group and not is_numeric(frame[name]):
+            cells = frame[name].dropna()
+            what = (
+                f"its cells are no figures: {str(cells.iloc[0])[:40]!r}" if len(cells) else "empty"
+            )
+            said.append(f"column {name} is known, but {what}")
+    return said
 
 
 def _nothing_known(path: Path, names: list[str], counters: list[str], frame: pd.DataFrame) -> str:
@@ -172,7 +226,7 @@ def _asked(frame: pd.DataFrame, text: str, options: Options, path: Path, chosen:
     """Take a column that ``--value COL`` or ``--value COL=RESOURCE`` names."""
     name, _, resource = text.partition("=")
     if resource == "mark":
-        chosen.marks, chosen.marks_name = _figures(frame[name], name, path), name
+        chosen.marks, chosen.marks_name = figures_of(frame[name], name, path)[0], name
         chosen.understood.append(f"{name} as marks")
         return
     resource = resource or known.resource_of(name) or ""
@@ -195,7 +249,7 @@ def _take(
     scale: int | None,
 ) -> None:
     if not resource.split(":")[0].endswith("_bytes") and not resource.endswith("_bytes"):
-        chosen.values[resource] = _figures(frame[name], name, path)
+        chosen.values[resource] = figures_of(frame[name], name, path)[0]
         chosen.understood.append(f"{name} as {resource}")
         return
     figures, found = _bytes(frame, name, options, path, scale)
@@ -220,7 +274,7 @@ def _gauge(
             chosen.understood.append(f"{name} in {unit_name(found)} as {resource}")
         return resource
     resource = "gauge:cpu_percent" if known.is_cpu(name) else known.gauge_name(name, False)
-    chosen.values.setdefault(resource, _figures(frame[name], name, path))
+    chosen.values.setdefault(resource, figures_of(frame[name], name, path)[0])
     if must:
         chosen.understood.append(f"{name} as {resource}")
     return resource
@@ -242,56 +296,11 @@ def _bytes(
     frame: pd.DataFrame, name: str, options: Options, path: Path, scale: int | None
 ) -> tuple[Floats, int | None]:
     """The figures of a column of memory in bytes, and what unit they were in (None: unknown)."""
-    figures, in_cell = _cells(frame[name], name, path)
+    figures, in_cell = figures_of(frame[name], name, path)
     if in_cell is not None:
         return figures, in_cell
     found = unit_option(options.unit) if options.unit else unit_in_name(name) or scale
     return (figures, None) if found is None else (figures * found, found)
-
-
-def _figures(column: pd.Series[Any], name: str, path: Path) -> Floats:
-    return _cells(column, name, path)[0]
-
-
-def _cells(column: pd.Series[Any], name: str, path: Path) -> tuple[Floats, int | None]:
-    """The figures of a column, and the unit its cells say."""
-    import pandas as pd
-
-    if column.dtype.kind in "iuf":
-        return column.to_numpy(np.float64), None
-    if column.dtype.kind == "b":
-        return column.to_numpy(np.float64), None
-    figures = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, copy=True)
-    unit = None
-    for row in np.flatnonzero(~np.isfinite(figures) & column.notna().to_numpy()):
-        try:
-            figures[row], said = cell(column.iloc[row])
-        except ValueError:
-            raise UsageError(
-                f"not a figure in column {name}, row {row + 1}: {column.iloc[row]!r} in {path}; "
-                "remove it, or name another column with --value COL"
-            ) from None
-        unit = said or unit
-    return figures, unit
-
-
-def _numeric(column: pd.Series[Any]) -> bool:
-    """Whether a column holds figures, perhaps with units, for the most part."""
-    import pandas as pd
-
-    if column.dtype.kind in "iuf":
-        return bool(column.notna().any())
-    if column.dtype.kind == "b" or not column.notna().any():
-        return False
-    some = column.dropna().iloc[:50]
-    good = 0
-    for value in some:
-        if isinstance(value, dict | list):
-            return False
-        with contextlib.suppress(ValueError):
-            good += bool(pd.notna(cell(value)[0]))
-    # One that is no figure among many is said, not passed over.
-    return good > len(some) / 2
 
 
 def _group(
@@ -325,14 +334,14 @@ def _at_once(column: pd.Series[Any], seconds: Floats) -> bool:
     return any(later[0] < earlier[1] for earlier, later in pairwise(spans))
 
 
-def _life(frame: pd.DataFrame, names: list[str]) -> tuple[NDArray[Any] | None, str]:
+def _life(frame: pd.DataFrame, names: list[str], path: Path) -> tuple[NDArray[Any] | None, str]:
     """What changes when a process is replaced: start time, container id, pid, uptime."""
     for name in names:
         if known.is_start(name) and 1 <= frame[name].nunique() <= max(len(frame) / 3, 1):
             return frame[name].astype("string").fillna("").to_numpy(object), name
     for name in names:
-        if "uptime" in words_of(name) and _numeric(frame[name]):
-            falls = np.diff(frame[name].to_numpy(np.float64), prepend=-np.inf) < 0
+        if "uptime" in words_of(name) and is_numeric(frame[name]):
+            falls = np.diff(figures_of(frame[name], name, path)[0], prepend=-np.inf) < 0
             return np.cumsum(falls), name
     for name in names:
         if "_".join(words_of(name)) in known.PID_WORDS and frame[name].nunique() > 1:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leaklab.importers import columns as known
+from leaklab.importers.cells import is_numeric
 from leaklab.importers.units import words_of
 
 if TYPE_CHECKING:
@@ -73,7 +74,10 @@ def _tells_apart(column: pd.Series[Any], time_name: str | None) -> bool:
         return False
     if "_".join(words_of(name)) in known.PID_WORDS:
         return True
-    return column.dtype.kind not in "iufb" and 1 < column.nunique() <= MOST_LABELS
+    if column.dtype.kind in "iufb" or not 1 < column.nunique() <= MOST_LABELS:
+        return False
+    # Figures with a unit or a decimal comma are texts, too.
+    return not is_numeric(column)
 
 
 def _numbers(part: pd.DataFrame, labels: list[str], seen: dict[Any, int]) -> NDArray[np.int64]:

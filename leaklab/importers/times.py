@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,15 +24,26 @@ _PASSED = {
     "h": 3600.0, "hours": 3600.0, "hour": 3600.0, "hrs": 3600.0, "day": 86400.0, "days": 86400.0,
 }  # fmt: skip
 _TIME_OF_DAY = re.compile(r"\s*(\d{1,2}):(\d\d)(?::(\d\d(?:[.,]\d+)?))?\s*([AaPp][Mm])?\s*")
+_DAY_MONTH = re.compile(r"^(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d\d)(?!\d)")
 _DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds since the first row (NaN for an empty cell), and the epoch of that, where known."""
+    """Seconds since the first row (NaN for an empty cell), and the epoch of that, where known.
+
+    order: what a date's figures were taken as, "day first" or "month first"; "" where its form
+    leaves no choice.
+    """
 
     seconds: Floats
     started: float | None
+    order: str = ""
+
+    @property
+    def said(self) -> list[str]:
+        """What to say of how they were read."""
+        return [f"dates {self.order}"] if self.order else []
 
 
 def times_of(name: str, column: pd.Series[Any]) -> Times:
@@ -47,26 +58,65 @@ def times_of(name: str, column: pd.Series[Any]) -> Times:
     first = str(text.dropna().iloc[0]) if text.notna().any() else ""
     if _TIME_OF_DAY.fullmatch(first):
         return Times(_from_zero(times_of_day(list(text))), None)
-    parsed = _dates(text)
+    parsed, order = _dates(name, text)
     known = parsed.notna().to_numpy()
     if not first or known.sum() < 0.9 * text.notna().sum():
         raise UsageError(f"no times in column {name}: {first!r}; name the column with --time COL")
     epoch = np.full(len(parsed), np.nan)
-    epoch[known] = parsed[known].dt.as_unit("ns").astype("int64").to_numpy() / 1e9
-    return _since(epoch)
+    epoch[known] = parsed[known].astype("int64").to_numpy() / 1e9
+    return replace(_since(epoch), order=order)
 
 
-def _dates(text: pd.Series[Any]) -> pd.Series[Any]:
+def _dates(name: str, text: pd.Series[Any]) -> tuple[pd.Series[Any], str]:
+    """Dates as moments, and the order of day and month that all of them were read in."""
+    found = [match for cell in text.dropna() if (match := _DAY_MONTH.match(cell))]
+    if len(found) < max(0.9 * text.notna().sum(), 1):
+        return _moments(text), ""
+    day_first = next((match for match in found if int(match[1]) > 12), None)
+    month_first = next((match for match in found if int(match[3]) > 12), None)
+    if day_first and month_first:
+        raise UsageError(
+            f"dates in two orders in column {name}: {day_first[0]} and {month_first[0]}; write "
+            "them as 2025-11-24"
+        )
+    if day_first or (found[0][2] == "." and not month_first):
+        return _moments(_ordered(text, 1, 3)), "day first"
+    parsed = _moments(_ordered(text, 3, 1))
+    if not month_first:
+        # Both orders fit every date; in the wrong one the step of a day is that of a month.
+        other = _moments(_ordered(text, 1, 3))
+        if _way(other) < _way(parsed):
+            return other, "day first"
+    return parsed, "month first"
+
+
+def _ordered(text: pd.Series[Any], day: int, month: int) -> pd.Series[Any]:
+    """Dates of figures in the order of ISO 8601, given where their day and month stand."""
+
+    def iso(match: re.Match[str]) -> str:
+        year = match[4] if len(match[4]) == 4 else f"20{match[4]}"
+        return f"{year}-{match[month]:0>2}-{match[day]:0>2}"
+
+    return text.str.replace(_DAY_MONTH, iso, regex=True)
+
+
+def _moments(text: pd.Series[Any]) -> pd.Series[Any]:
     import pandas as pd
 
     for form in ("ISO8601", "mixed"):
         try:
             parsed = pd.to_datetime(text, format=form, utc=True, errors="coerce")
+            parsed = parsed.dt.as_unit("ns")
         except (ValueError, TypeError, OverflowError):
             continue
         if parsed.notna().sum() >= 0.9 * text.notna().sum():
             return parsed
     return pd.Series(pd.NaT, index=text.index, dtype="datetime64[ns, UTC]")
+
+
+def _way(moments: pd.Series[Any]) -> float:
+    """Seconds that the rows go forth and back, together."""
+    return float(moments.diff().dt.total_seconds().abs().sum())
 
 
 def _from_figures(name: str, figures: Floats) -> Times:

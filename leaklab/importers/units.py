@@ -14,15 +14,16 @@ _HEADING = {
     "m": 2**20, "mb": 2**20, "mib": 2**20, "mbytes": 2**20, "megabytes": 2**20, "megs": 2**20,
     "gb": 2**30, "gib": 2**30, "gigabytes": 2**30,
 }  # fmt: skip
-# Exact, as Grafana, docker and an option mean them.
+# Exact, as Grafana, docker, Kubernetes and an option mean them.
 _EXACT = {
     "": 1, "b": 1, "byte": 1, "bytes": 1,
     "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
     "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40,
     "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
+    "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40,
 }  # fmt: skip
 _NAMES = {1: "bytes", 2**10: "KiB", 2**20: "MiB", 2**30: "GiB"}
-_CELL = re.compile(r"\s*([-+]?[\d,]*\.?\d+(?:[eE][-+]?\d+)?)\s*([A-Za-z%/]*)\s*")
+_CELL = re.compile(r"\s*([-+]?\d*\.?\d+(?:[eE][-+]?\d+)?)\s*([A-Za-z%/]*)\s*")
 _EMPTY = frozenset(("", "null", "none", "nan", "na", "n/a", "-", "--", "undefined"))
 
 
@@ -63,7 +64,7 @@ def cell(text: object) -> tuple[float, int | None]:
     match = _CELL.fullmatch(word.split(" / ")[0])
     if match is None:
         raise ValueError(word)
-    figure = float(match[1].replace(",", ""))
+    figure = float(match[1])
     unit = match[2].lower()
     if not unit or unit == "%":
         return figure, None

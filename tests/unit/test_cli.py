@@ -159,6 +159,24 @@ def test_show_opens_the_newest_run_by_name(
     assert main(["show", "thing", "--store", str(tmp_path), "--fail-on", "inconclusive"]) == 3
 
 
+def test_import_prints_one_document_of_one_file_and_one_a_line_of_several(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    files = []
+    for name in ("one", "two"):
+        path = tmp_path / f"{name}.csv"
+        path.write_text("\n".join(["time,rss_mb", *(f"{n},100" for n in range(20))]))
+        files.append(str(path))
+    store = ["--store", str(tmp_path / "store"), "--json"]
+    assert main(["import", *files, *store]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["name"] for line in lines] == ["one", "two"]
+    assert main(["import", files[0], *store]) == 0
+    printed = capsys.readouterr().out
+    assert json.loads(printed)["name"] == "one"
+    assert printed.startswith("{\n ")
+
+
 def test_watch_follows_until_the_process_ends(capsys: pytest.CaptureFixture[str]) -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     assert child.stdin is not None

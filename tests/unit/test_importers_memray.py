@@ -14,6 +14,8 @@ import pytest
 import leaklab as ll
 from leaklab.cli import main
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.importers.files import read_file
+from leaklab.importers.reading import Options
 
 EVIDENCE = Path(__file__).parents[1] / "evidence"
 PAGE = EVIDENCE / "memray_1.18_temporal.html"
@@ -34,6 +36,14 @@ def test_a_capture_of_any_version_is_named(tmp_path: Path, version: int, said: s
     path.write_bytes(struct.pack("=7si", b"memray", version) + bytes(100))
     with pytest.raises(LeaklabError, match=said):
         ll.read(path)
+
+
+@pytest.mark.parametrize("content", [b"time,rss_kb\n1,2\n2,3\n3,4\n", b"t\n"])
+def test_what_is_no_capture_is_called_none(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "figures.csv"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"^no capture of memray: .*; leave out --format memray"):
+        read_file(path, Options(), form="memray")
 
 
 def test_a_capture_cut_in_its_first_block_is_said_to_be_cut(tmp_path: Path) -> None:

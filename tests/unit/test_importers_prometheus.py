@@ -147,6 +147,20 @@ def test_an_idle_end_is_no_plateau_where_the_processor_tells(tmp_path: Path) -> 
     assert "without the idle end" in entry.reason
 
 
+@pytest.mark.parametrize(
+    ("result", "shown"),
+    [("x", '"x"'), ([[1]], r"\[1\]"), ([{"metric": {}, "values": [[1], [2, "3"]]}], "values")],
+)
+def test_a_damaged_answer_is_named(tmp_path: Path, result: object, shown: str) -> None:
+    path = tmp_path / "answer.json"
+    path.write_text(json.dumps({"data": {"resultType": "matrix", "result": result}}))
+    with pytest.raises(LeaklabError, match=f"a damaged answer of Prometheus: .*{shown}.*again"):
+        ll.read(path)
+    path.write_text('{"data": null, "resultType": 0, "result": 0}')
+    with pytest.raises(LeaklabError, match=r"a damaged answer of Prometheus: .*null"):
+        ll.read(path)
+
+
 def test_answers_without_a_course_are_named(tmp_path: Path) -> None:
     vector = {"resultType": "vector", "result": [{"metric": {}, "value": [1, "2"]}]}
     cases = {
@@ -186,6 +200,8 @@ def test_units_in_the_cells_of_grafana(tmp_path: Path) -> None:
     assert run.data.samples["value"].iloc[0] == 1 << 30
     assert run.verdict().resources[0].name == "gauge:panel_bytes"
     assert run.verdict().verdict == "leak"
+    with pytest.raises(UsageError, match=r"no column when: .*; there are Time, web-1, web-2"):
+        ll.read(path, time="when")
 
 
 def test_an_answer_of_prometheus_itself() -> None:

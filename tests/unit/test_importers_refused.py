@@ -59,6 +59,16 @@ def test_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], nam
     assert said in complaint(capsys, "show", str(path))
 
 
+@pytest.mark.parametrize("form", ["csv", "grafana"])
+def test_a_binary_file_of_a_format_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    path = tmp_path / "figures.csv"
+    path.write_bytes(b"time,rss_kb\n1,2\n" + bytes(400) + b"\n3,4\n")
+    error = complaint(capsys, "show", str(path), "--format", form)
+    assert f"no lines of text: {path}" in error
+
+
 def test_what_is_no_file_is_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo(tmp_path / "fifo")
     for name, said in (

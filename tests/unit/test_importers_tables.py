@@ -50,6 +50,8 @@ def test_a_unit_in_the_heading_is_read_whatever_separates(tmp_path: Path, separa
         ("rss_kb", "2048", {}, 2 * MIB),
         ("rss", "2.0 MiB", {}, 2 * MIB),
         ("rss", "2MB", {}, 2_000_000),
+        ("rss", "2Mi", {}, 2 * MIB),
+        ("rss", "2048Ki", {}, 2 * MIB),
         ("rss", "2", {"unit": "MiB"}, 2 * MIB),
         ("rss_mb", "2", {"unit": "MB"}, 2_000_000),
         ("rss_bytes", "2097152", {}, 2 * MIB),
@@ -135,6 +137,17 @@ def test_a_gzip_is_read_by_its_content(tmp_path: Path) -> None:
     assert len(run.data.samples) == 11
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-8-sig"])
+def test_a_byte_order_mark_says_the_encoding(tmp_path: Path, encoding: str) -> None:
+    text = table({"time": [60 * n for n in range(40)], "rss_mb": growing()})
+    mark = "\ufeff" if encoding.endswith("be") else ""
+    path = tmp_path / "figures.csv"
+    path.write_bytes((mark + text).encode(encoding))
+    assert ll.read(path).verdict().verdict == "leak"
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    assert ll.read(path).verdict().verdict == "leak"
+
+
 def test_one_process_for_each_label(tmp_path: Path) -> None:
     rows = {
         "time": [n // 2 * 60 for n in range(80)],
@@ -179,6 +192,12 @@ def test_restarts_are_known_from_uptime_and_start_times(tmp_path: Path, column: 
     assert entry is not None
     assert entry.verdict == "leak"
     assert "by age over 2 lives" in entry.reason
+
+
+def test_an_uptime_with_units_tells_restarts(tmp_path: Path) -> None:
+    uptime = [f"{60 * n} %" for n in range(40)] * 2
+    rows = {"time": [60 * n for n in range(80)], "uptime": uptime, "rss_mb": growing() * 2}
+    assert len(ll.read(written(tmp_path, table(rows))).meta["processes"]) == 2
 
 
 def test_a_column_without_a_heading_is_named_by_its_number(tmp_path: Path) -> None:
@@ -228,6 +247,11 @@ def test_the_columns_of_real_tables() -> None:
         ("time,rss_mb\n1,10\n2,oops\n3,12\n4,13\n", "not a figure in column rss_mb, row 2: 'oops'"),
         ("time,rss_mb\nfoo,1\nbar,2\nbaz,3\n", "no times in column time: 'foo'; .*--time"),
         ("a,b\n1,2\n2,3\n3,4\n", "no column of memory that is known: .*--value"),
+        (
+            "time,rss\n1,2Xi\n2,3Xi\n3,4Xi\n",
+            "column rss is known, but its cells .*: '2Xi': .*--value",
+        ),
+        ("time,rss_kb,x\n1,,5\n2,,6\n3,,7\n", "column rss_kb is known, but empty: .*--value"),
         ("time,requests_total\n1,2\n2,3\n3,4\n", "only counters"),
         ("rss_mb,fds\n1,2\n2,3\n3,4\n", "no column of times or iterations"),
     ],
@@ -235,6 +259,23 @@ def test_the_columns_of_real_tables() -> None:
 def test_what_is_refused_names_the_option(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         ll.read(written(tmp_path, text))
+
+
+def test_memory_that_cannot_be_read_is_said_beside_what_can(tmp_path: Path) -> None:
+    columns = {"time": [*range(12)], "rss": ["9Xi"] * 12, "fds": [5] * 12}
+    run = ll.read(written(tmp_path, table(columns)))
+    texts = [event["text"] for event in run.meta["events"]]
+    assert "column rss is known, but its cells are no figures: '9Xi'" in texts
+
+
+def test_dates_in_a_first_column_without_a_heading_are_the_time(tmp_path: Path) -> None:
+    index = pd.date_range("2026-01-01", periods=40, freq="min")
+    path = tmp_path / "figures.csv"
+    pd.DataFrame({"rss_mb": growing()}, index=index).to_csv(path)
+    run = ll.read(path)
+    assert run.data.samples["time_seconds"].iloc[-1] == 39 * 60
+    pd.DataFrame({"n": range(40), "rss_mb": growing()}).to_csv(path)
+    assert ll.read(path).verdict().resources[0].unit == "iteration"
 
 
 def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -284,3 +325,11 @@ def test_a_long_table_keeps_as_many_rows_of_each_process() -> None:
     assert kept["rss_mb"].tolist()[:4] == [0, 1, 8, 9]
     assert kept["time"].diff().dropna().isin([0.0, 240.0]).all()
     assert whole["time"].iloc[0] == pd.Timestamp("2026-11-28T00:00:00Z").timestamp()
+
+
+@pytest.mark.parametrize("cell", ["{},5", "{} MiB"])
+def test_figures_that_are_texts_tell_no_processes_apart(cell: str) -> None:
+    values = [cell.format(100 + k % 3 * (k % 5)) for k in range(600)]
+    kept, step = thinned([pd.DataFrame({"time": range(600), "rss_mb": values})], None, 200)
+    assert step == 4
+    assert kept["time"].tolist() == list(range(0, 600, 4))

@@ -1,0 +1,94 @@
+"""Times as people's programs write them: one order of day and month, the newest row first."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import leaklab as ll
+from leaklab.errors import UsageError
+
+MIB = 1 << 20
+HOURLY = [datetime(2025, 11, 24, 16) + timedelta(hours=n) for n in range(25 * 24)]
+
+
+def read(folder: Path, times: list[str], name: str = "time") -> ll.Run:
+    path = folder / "figures.txt"
+    rows = [f"{time};{100 + n}" for n, time in enumerate(times)]
+    path.write_text("\n".join([f"{name};rss_mb", *rows]))
+    return ll.read(path)
+
+
+def understood(run: ll.Run) -> str:
+    return str(run.meta["events"][0]["text"])
+
+
+@pytest.mark.parametrize(
+    ("form", "order"),
+    [
+        ("%d/%m/%Y %H:%M", "day first"),
+        ("%d.%m.%Y %H:%M", "day first"),
+        ("%d-%m-%y %H:%M:%S", "day first"),
+        ("%m/%d/%Y %H:%M", "month first"),
+        ("%m/%d/%Y %I:%M:%S %p", "month first"),
+        ("%d/%m/%Y, %H:%M", "day first"),
+    ],
+)
+@pytest.mark.parametrize("begin", [0, 8 * 24])  # days above 12 among them, and none
+def test_one_order_of_day_and_month_holds_for_a_column(
+    tmp_path: Path, form: str, order: str, begin: int
+) -> None:
+    times = HOURLY[begin : begin + 11 * 24] if begin else HOURLY
+    run = read(tmp_path, [time.strftime(form) for time in times])
+    seconds = run.data.samples["time_seconds"].to_numpy()
+    assert seconds == pytest.approx(3600.0 * np.arange(len(times)))
+    assert run.meta["created"] == times[0].strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert f"rows by time, dates {order}" in understood(run)
+
+
+def test_dates_in_two_orders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"two orders in column time: 24/11/2025 and 11/25/2025"):
+        read(tmp_path, ["24/11/2025 10:00", "11/25/2025 10:00", "11/26/2025 10:00"])
+
+
+def test_a_single_day_is_taken_month_first_and_said(tmp_path: Path) -> None:
+    run = read(tmp_path, [f"05/06/2025 10:{n:02}" for n in range(12)])
+    assert run.meta["created"] == "2025-05-06T10:00:00Z"
+    assert "dates month first" in understood(run)
+
+
+@pytest.mark.parametrize("form", ["seconds", "%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
+def test_the_newest_row_may_come_first(tmp_path: Path, form: str) -> None:
+    moments = [datetime(2025, 11, 24, 16) + timedelta(minutes=n) for n in range(60 * 12)][::-1]
+    times = [time.strftime(form) for time in moments]
+    if form == "seconds":
+        times = [str(60 * n) for n in range(len(times))][::-1]
+    run = read(tmp_path, times)
+    rows = run.data.samples
+    assert rows["time_seconds"].tolist() == [60.0 * n for n in range(len(times))]
+    assert rows["value"].iloc[-1] == 100 * MIB
+    assert len(run.meta["processes"]) == 1
+    assert "rows by time, newest first, " in understood(run)
+
+
+def test_dates_of_no_clock_are_no_times(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no times in column time: '31/12/9999'; .*--time COL"):
+        read(tmp_path, ["31/12/9999"] * 12)
+
+
+def test_an_uptime_is_read_from_the_oldest_row_on(tmp_path: Path) -> None:
+    rows = [f"2026-01-01 00:{n:02},{60 * (n % 20)},{100 + n}" for n in range(40)]
+    path = tmp_path / "figures.csv"
+    path.write_text("\n".join(["time,uptime,rss_mb", *rows[::-1]]))
+    run = ll.read(path)
+    assert len(run.meta["processes"]) == 2
+    assert run.data.samples["value"].iloc[0] == 100 * MIB
+
+
+def test_rows_in_no_order_are_no_restarts(tmp_path: Path) -> None:
+    times = [str(60 * (n * 37 % 100)) for n in range(100)]
+    with pytest.raises(UsageError, match=r"not sorted by time: .*time falls \d+ times in 100 rows"):
+        read(tmp_path, times)

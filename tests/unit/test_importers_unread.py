@@ -1,0 +1,72 @@
+"""Rows of a look that failed, written as 0 or -1: left out where no process has that."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import leaklab as ll
+from leaklab.errors import UsageError
+from leaklab.importers.columns import least
+
+MIB = 1 << 20
+
+
+def notes(run: ll.Run) -> str:
+    return " ".join(event["text"] for event in run.meta["events"])
+
+
+@pytest.mark.parametrize("failed", [0, -1])
+def test_a_failed_look_hides_no_leak(tmp_path: Path, failed: int) -> None:
+    path = tmp_path / "figures.csv"
+    rows = [
+        f"{60 * n},{failed if n % 40 == 3 else (200 * MIB + n * MIB // 2)},{failed}"
+        for n in range(400)
+    ]
+    path.write_text("\n".join(["time,rss_bytes,children", *rows]))
+    run = ll.read(path)
+    entry = run.verdict().resource("rss_bytes")
+    assert entry is not None
+    assert entry.verdict == "leak"
+    assert entry.rate == pytest.approx(MIB / 120, rel=0.01)
+    assert "10 rows with 0 or less as rss_bytes left out: no process has that" in notes(run)
+    children = (run.data.samples["name"] == "child_count").sum()
+    assert children == (400 if failed == 0 else 0)
+
+
+def test_a_target_that_was_down_in_prometheus(tmp_path: Path) -> None:
+    values = [[1.7e9 + 60 * n, str(0 if n == 50 else (200 + n) * MIB)] for n in range(100)]
+    labels = {"__name__": "process_resident_memory_bytes"}
+    data = {"resultType": "matrix", "result": [{"metric": labels, "values": values}]}
+    path = tmp_path / "answer.json"
+    path.write_text(json.dumps({"data": data}))
+    run = ll.read(path)
+    assert run.data.samples["value"].min() >= 200 * MIB
+    assert "1 row with 0 or less as rss_bytes left out" in notes(run)
+
+
+def test_a_file_of_failed_looks_only_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "figures.csv"
+    path.write_text("\n".join(["time,rss_kb", *(f"{n},0" for n in range(20))]))
+    with pytest.raises(UsageError, match=r"no figures in rss_bytes: .*; all are 0 or less"):
+        ll.read(path)
+
+
+@pytest.mark.parametrize(
+    ("resource", "lowest"),
+    [
+        ("rss_bytes", 1),
+        ("thread_count", 1),
+        ("fd_count", 0),
+        ("task_count", 0),
+        ("gauge:container_memory_working_set_bytes", 1),
+        ("gauge:memory_used_bytes", 1),
+        ("gauge:swap_memory_bytes", float("-inf")),
+        ("gauge:memory_delta_bytes", float("-inf")),
+        ("gauge:queue", float("-inf")),
+    ],
+)
+def test_what_a_process_has_at_least(resource: str, lowest: float) -> None:
+    assert least(resource) == lowest
