@@ -51,13 +51,17 @@ class Odds:
         return max(self.whole.growth + spread * float(ndtri(1 - probability / grows)), 0.0)
 
 
-def odds_of(x: Floats, y: Floats, material: float, *, least: float = -np.inf) -> Odds:
+def odds_of(
+    x: Floats, y: Floats, material: float, *, least: float = -np.inf, kind: int | None = None
+) -> Odds:
     """The odds that y (at least `FEWEST_POINTS` figures) over x grows by more than ``material``.
 
     least: odds up to which it does not matter what they are; then the last half is not looked at.
+    kind: which of the summaries is weighed, None for the steadiest one.
     """
-    u, z, kind, parts = steadiest(x, y)
-    z = z / material
+    u, rows, steady, parts = steadiest(x, y)
+    kind = steady if kind is None else kind
+    z = rows[kind] / material
     whole = posterior(u, z)
     begin = max(int(np.searchsorted(x, (x[0] + x[-1]) / 2)) - 1, 0)
     half = 0.0
@@ -75,8 +79,8 @@ def odds_of(x: Floats, y: Floats, material: float, *, least: float = -np.inf) ->
 
 
 def steadiest(x: Floats, y: Floats) -> tuple[Floats, Floats, int, int]:
-    """The summary with the smallest second differences: u, figures, which of minimum, median and
-    maximum, and of how many parts of the run."""
+    """The parts of the run in which a summary has the smallest second differences: u, all their
+    summaries, which of minimum, median and maximum it is, and of how many parts."""
     best: tuple[float, Floats, Floats, int, int] | None = None
     for parts in PARTS:
         if best is not None and len(x) <= 1.2 * parts:
@@ -85,24 +89,23 @@ def steadiest(x: Floats, y: Floats) -> tuple[Floats, Floats, int, int]:
         rough = np.abs(np.diff(rows, 2, axis=1)).mean(axis=1) / np.sqrt(parts)
         kind = int(np.argmin(rough))
         if best is None or rough[kind] < best[0]:
-            best = float(rough[kind]), u, rows[kind], kind, parts
+            best = float(rough[kind]), u, rows, kind, parts
     assert best is not None
     return best[1:]
 
 
-def beside(x: Floats, y: Floats, material: float) -> tuple[str, Posterior] | None:
-    """Return which of the other summaries grows most likely, and what it says; None without any.
+def beside(x: Floats, y: Floats, material: float) -> tuple[str, Odds] | None:
+    """Return which of the other summaries grows most likely, and its odds; None without any.
 
     The steadiest one may be a ceiling that every tooth reaches, above a floor that rises.
     """
-    _, _, chosen, parts = steadiest(x, y)
+    _, rows, steady, parts = steadiest(x, y)
     if len(x) <= parts:
         return None
-    u, rows = summaries(x, y, parts)
     found = [
-        (SUMMARIES[kind], posterior(u, (row - row[0]) / material))
-        for kind, row in enumerate(rows)
-        if kind != chosen and np.ptp(row) >= material
+        (SUMMARIES[kind], odds_of(x, y, material, least=0.0, kind=kind))
+        for kind in range(len(rows))
+        if kind != steady and np.ptp(rows[kind]) >= material
     ]
     return max(found, key=lambda one: one[1].log_odds, default=None)
 

@@ -92,10 +92,10 @@ def read(
     evidence = replace(evidence, shape=shape_text(odds))
     whole = odds.whole
     if evidence.code in MAY_HIDE and not more:
-        other = beside(growth.whole_x, growth.whole_y, material)
-        if other is not None and other[1].log_odds > limits.leak and other[1].rise > limits.rise:
-            evidence = Evidence(UNDECIDED, "hidden", growth.run_span, shape=other[0])
-            whole = other[1]
+        figures, other = beside(growth.whole_x, growth.whole_y, material) or ("", odds)
+        if other.log_odds > limits.leak and other.whole.rise > limits.rise:
+            evidence = Evidence(UNDECIDED, "hidden", growth.run_span, shape=figures)
+            whole = other.whole
     return _measured(growth, whole, material), evidence
 
 
