@@ -29,13 +29,16 @@ def source_line(file: str, line: int) -> str:
     return linecache.getline(file, line).strip()
 
 
-def remaining_text(left: Sequence[Remaining], verbosity: int = 0) -> str:
-    """Return what a test left behind, with the line that made each and how to allow it.
+def remaining_text(
+    left: Sequence[Remaining], verbosity: int = 0, makers: Sequence[str] = ("the test",)
+) -> str:
+    """Return what ``makers`` left behind, with the line that made each and how to allow it.
 
     With verbosity the whole stacks, and all there is.
     """
     count = len(left)
-    lines = [f"leaklab: {count} {'thing' if count == 1 else 'things'} left behind by the test"]
+    by = " and ".join(dict.fromkeys(makers))
+    lines = [f"leaklab: {count} {'thing' if count == 1 else 'things'} left behind by {by}"]
     for number, one in enumerate(left):
         entry = _one_text(one, verbosity)
         if verbosity < 1 and len(lines) + len(entry) > MOST_LINES - 2:
