@@ -232,11 +232,12 @@ class Leaks:
         early = amount != FIRST_LOOK
         how = {"early": early, "native": native}
         run, result = self._record(item, amount, passes, graphs, **how)
-        if result.outcome == "failed" and result.units and item.nodeid not in self._renewed:
+        ill = result.outcome in ("failed", "xfailed")
+        if ill and result.units and item.nodeid not in self._renewed:
             # It passes once, and not on fixtures that it has used already.
             self._renewed.add(item.nodeid)
             run, result = self._record(item, amount, passes, graphs, **how)
-        _require(result)
+        _require(item, result)
         # Of children by the units of the test, not by seconds as they mark none.
         resources = [
             entry
@@ -315,12 +316,18 @@ def holders_of(run: Run) -> tuple[str, ...]:
     return tuple(dict.fromkeys(held))[:MOST_SITES]
 
 
-def _require(result: ChildResult) -> None:
+def _require(item: pytest.Item, result: ChildResult) -> None:
     """Let the test end as its body did, unless it passed."""
     if result.outcome == "passed":
+        if result.text and item.get_closest_marker("xfail") is None:
+            # Its strict mark was added while it ran: nobody here says so else.
+            pytest.fail(result.text, pytrace=False)
         return
+    if result.outcome == "xfailed":
+        raise pytest.xfail.Exception(result.text)
     if result.outcome == "skipped":
-        pytest.skip(result.text.removeprefix("Skipped: "))
+        # At the test, and not at this line.
+        raise pytest.skip.Exception(result.text.removeprefix("Skipped: "), _use_item_location=True)
     if result.outcome == "missing":
         pytest.fail(
             "leaklab: not found in an interpreter of its own: its id differs from run to run; "
