@@ -2,7 +2,8 @@
 
 ``--leak-guard`` looks after every test for what it left behind; ``@pytest.mark.leaks`` and
 ``--leaks`` repeat a test's body in an interpreter of its own and judge what grows; the fixture
-``leak_check`` does so for a callable in the test's own interpreter. A suite that uses none of them
+``leak_check`` (or ``leaklab_check``, a name that no other plugin takes) does so for a callable in
+the test's own interpreter. A suite that uses none of them
 pays for this module alone: everything else is imported when it is first needed.
 """
 
@@ -124,6 +125,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
         summed_up(config)
         load(config, items)
+    if any("leak_check" in getattr(item, "fixturenames", ()) for item in items):
+        from leaklab.pytest_plugin.replaced import tell_of_other
+
+        tell_of_other(config, items)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -143,6 +148,16 @@ def leak_check(request: pytest.FixtureRequest) -> LeakCheck:
     ``leak_check(work, units=60)`` calls ``work`` so often, after a warm-up, and fails the test when
     descriptors, sockets, threads, tasks, children or the traced heap keep growing.
     """
+    return _check(request)
+
+
+@pytest.fixture
+def leaklab_check(request: pytest.FixtureRequest) -> LeakCheck:
+    """Check as ``leak_check`` does, where another plugin has a fixture of that name."""
+    return _check(request)
+
+
+def _check(request: pytest.FixtureRequest) -> LeakCheck:
     from leaklab.pytest_plugin.check import LeakCheck
 
     summed_up(request.config)
