@@ -107,3 +107,37 @@ def test_wider_fixtures_that_clear_up_are_no_leak(alone: pytest.Pytester) -> Non
     alone.makepyfile(test_healthy=HEALTHY)
     result = alone.runpytest_subprocess("--leak-guard", "-p", "pytest_asyncio.plugin")
     result.assert_outcomes(passed=5)
+
+
+HELPERS = """
+import multiprocessing, subprocess, sys
+from multiprocessing import shared_memory
+
+KEPT = []
+
+def test_shared_memory():
+    memory = shared_memory.SharedMemory(create=True, size=10)
+    memory.close()
+    memory.unlink()
+
+def test_spawn():
+    process = multiprocessing.get_context("spawn").Process(target=int)
+    process.start()
+    process.join()
+
+def test_fork_server():
+    with multiprocessing.get_context("forkserver").Pool(1) as pool:
+        assert pool.map(int, "12") == [1, 2]
+        pool.close()
+        pool.join()
+
+def test_a_child_of_its_own():
+    KEPT.append(subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE))
+"""
+
+
+def test_what_multiprocessing_keeps_for_itself_is_no_leak(alone: pytest.Pytester) -> None:
+    alone.makepyfile(test_helpers=HELPERS)
+    result = alone.runpytest_subprocess("--leak-guard")
+    result.assert_outcomes(passed=4, errors=1)
+    result.stdout.fnmatch_lines(["*ERROR at teardown of test_a_child_of_its_own*"])

@@ -24,8 +24,13 @@ _LIBRARY = tuple(
     if path
 )
 _INSTALLED = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
-# Helpers that multiprocessing keeps for the life of the process.
+# Helpers that multiprocessing keeps for the life of the process: what they make, and where they
+# are remembered, as nobody sees how they are started.
 HELPERS = ("multiprocessing/resource_tracker.py", "multiprocessing/forkserver.py")
+HELPER_PIDS = (
+    ("multiprocessing.resource_tracker", "_resource_tracker", "_pid"),
+    ("multiprocessing.forkserver", "_forkserver", "_forkserver_pid"),
+)
 
 
 class Remaining:
@@ -35,8 +40,9 @@ class Remaining:
     empty where nobody saw it being made.
     """
 
-    def __init__(self, kind, key, name, stack=(), title=None, thread=None):
+    def __init__(self, kind, key, name, stack=(), title=None, thread=None, helps=False):
         self.kind = kind
+        self._helps = helps
         # What an expectation is best written with: without numbers that change.
         self.title = title or name
         self.thread = thread
@@ -52,7 +58,7 @@ class Remaining:
     @property
     def is_helper(self):
         """Whether multiprocessing made it for itself and keeps it until the process ends."""
-        return any(frame[0].endswith(HELPERS) for frame in self.stack)
+        return self._helps or any(frame[0].endswith(HELPERS) for frame in self.stack)
 
 
 def blamed(stack):
@@ -245,13 +251,14 @@ class Origins:
                 yield Remaining(TASK, id(task), name, stack, called)
 
     def _all_children(self):
-        alive = child_pids()
+        alive, helpers = child_pids(), helper_pids()
         for pid in set(self._children) - alive:
             del self._children[pid]
         for pid in alive:
             command = command_of(pid)
             name = "process %d (%s)" % (pid, command or "ended, never waited for")
-            yield Remaining(CHILD, pid, name, self._children.get(pid, ()), command or CHILD)
+            stack, helps = self._children.get(pid, ()), pid in helpers
+            yield Remaining(CHILD, pid, name, stack, command or CHILD, helps=helps)
 
     def _all_descriptors(self):
         sockets = {}
@@ -312,6 +319,15 @@ def child_pids(process="self"):
         except OSError:
             continue
     return found
+
+
+def helper_pids():
+    """Return the process ids of the helpers of multiprocessing that are in use."""
+    found = set()
+    for module, holder, name in HELPER_PIDS:
+        helper = getattr(sys.modules.get(module), holder, None)
+        found.add(getattr(helper, name, None))
+    return found - {None}
 
 
 def descendant_pids():
