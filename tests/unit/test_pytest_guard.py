@@ -346,6 +346,7 @@ def test_bodies_of_every_kind_are_repeated_with_fixtures_set_up_once(
         (("--leak-guard", "--leak-guard-grace=no"), "leaklab: --leak-guard-grace: no; seconds*"),
         (("--leaks=a and",), "leaklab: --leaks: a and:*"),
         (("--leaks", "--leaks-units=0"), "leaklab: --leaks-units: 0; a whole number from 1 on"),
+        (("--leaks-accept=",), "leaklab: --leaks-accept: ''; the reason, such as *"),
     ],
 )
 def test_wrong_options_are_refused_by_name(

@@ -205,6 +205,15 @@ def test_known_leaks_ratchet(tmp_path: Path) -> None:
     assert known.vanished([{"test": "t.py::test[a]", "verdict": BOUNDED}]) == [only]
 
 
+def test_a_leak_is_accepted_with_a_reason_and_nothing_makes_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "leaks.toml"
+    for blank in ("", "  "):
+        with pytest.raises(pytest.UsageError, match=r"^leaklab: --leaks-accept: '\s*'; the reason"):
+            KnownLeaks(path, blank)
+    KnownLeaks(path, "being mended").write([])
+    assert not path.exists()
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
