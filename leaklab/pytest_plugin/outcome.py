@@ -70,6 +70,16 @@ class Outcome:
     page: str = ""
     native: str = ""
 
+    @property
+    def shown_sites(self) -> tuple[Site, ...]:
+        """The sites to show: those with a line to go to first, then what no line is known of."""
+        return tuple(sorted(self.sites, key=lambda site: not _has_line(site)))
+
+    @property
+    def place(self) -> Site | None:
+        """The first line that can be gone to; None where no site has one."""
+        return next(filter(_has_line, self.sites), None)
+
     def fingerprint(self, test: str) -> str:
         """Return what tells this leak apart over runs: the test, what grows and where, no line."""
         where = [f"{_short(site.file)}:{site.function}" for site in self.sites[:1]]
@@ -152,6 +162,10 @@ def _power(resources: Iterable[ResourceVerdict], units: int) -> str:
 
 def _rank(resource: str) -> int:
     return _ORDER.index(resource) if resource in _ORDER else len(_ORDER)
+
+
+def _has_line(site: Site) -> bool:
+    return bool(site.file) and not site.file.startswith("<")
 
 
 def _short(file: str) -> str:

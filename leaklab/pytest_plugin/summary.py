@@ -13,7 +13,7 @@ import pytest
 from leaklab.pytest_plugin.known import KnownLeaks
 from leaklab.pytest_plugin.outcome import BOUNDED, INCONCLUSIVE, LEAK, Outcome, outcome_from_json
 from leaklab.pytest_plugin.telling import PROPERTY
-from leaklab.pytest_plugin.texts import headline, leak_text
+from leaklab.pytest_plugin.texts import headline, leak_text, made_place
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -146,9 +146,7 @@ def sarif(outcomes: list[dict[str, Any]], folder: Path) -> dict[str, Any]:
 
 def _sarif_result(found: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     outcome = _outcome(found)
-    file, line = found["test"].partition("::")[0], 1
-    if outcome.sites:
-        file, line = outcome.sites[0].file, outcome.sites[0].line
+    file, line = _place(found, outcome)
     try:
         file = Path(file).relative_to(folder).as_posix()
     except ValueError:
@@ -172,6 +170,14 @@ def _sarif_result(found: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return result
 
 
+def _place(found: Mapping[str, Any], outcome: Outcome) -> tuple[str, int]:
+    """The line that allocates what stays, else one that makes what is left, else the test's own."""
+    if outcome.place is not None:
+        return outcome.place.file, outcome.place.line
+    made = next(filter(None, map(made_place, outcome.made)), None)
+    return made or (found["test"].partition("::")[0], found.get("line", 1))
+
+
 def _outcome(found: Mapping[str, Any]) -> Outcome:
-    own = ("test", "fingerprint", "known")
+    own = ("test", "line", "fingerprint", "known")
     return outcome_from_json({key: value for key, value in found.items() if key not in own})

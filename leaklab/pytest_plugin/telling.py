@@ -25,7 +25,7 @@ class LeaksFixtureWarning(UserWarning):
 
 def tell(item: pytest.Item, test: str, outcome: Outcome) -> None:
     """Fail the test for a leak, warn where it is not decided, and leave the outcome behind."""
-    found = {"test": test, **outcome.to_json()}
+    found = {"test": test, "line": (item.location[1] or 0) + 1, **outcome.to_json()}
     excuse = None
     if outcome.verdict == LEAK:
         found["fingerprint"] = outcome.fingerprint(test)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import math
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,13 @@ Frame = tuple[str, int, str]
 
 
 def place_text(frame: Frame) -> str:
-    """Return ``tests/test_app.py:41 function``, with the path as seen from here."""
+    """Return ``tests/test_app.py:41 function``, with the path as seen from here.
+
+    The function alone where there is no file.
+    """
     file, line, function = frame
+    if not file:
+        return function
     path = os.path.relpath(file) if Path(file).is_absolute() else file
     return f"{file if path.startswith('..') else path}:{line} {function}"
 
@@ -72,7 +78,7 @@ def leak_text(outcome: Outcome, verbosity: int = 0) -> str:
     lines = [f"leaklab: leak: {_growth(first)}, {outcome.units} calls"]
     if others:
         lines.append(f"  too: {', '.join(_growth(entry) for entry in others[:most])}")
-    for site in outcome.sites[:most]:
+    for site in outcome.shown_sites[:most]:
         rate = f" keeps {amount('heap_bytes', site.rate)} per call" if site.rate > 0 else ""
         lines.append(f"  {place_text((site.file, site.line, site.function))}{rate}")
         source = site.source or source_line(site.file, site.line)
@@ -92,7 +98,7 @@ def headline(outcome: Outcome) -> str:
     """Return one line about a leak or an undecided test, for tables."""
     if not outcome.grown:
         return inconclusive_text(outcome).removeprefix("leaklab: ")
-    site = outcome.sites[0] if outcome.sites else None
+    site = outcome.place
     where = f" at {place_text((site.file, site.line, site.function))}" if site else ""
     return ", ".join(_growth(entry) for entry in outcome.grown) + where
 
@@ -111,6 +117,16 @@ def made_text(row: Sequence[Any]) -> str:
     text = f"{kind}: {count:.3g} per call, made at {place_text((file, line, function))}"
     source = source_line(file, line)
     return f"{text}: {source}" if source else text
+
+
+def made_place(text: str) -> tuple[str, int] | None:
+    """Return the file and line that a text of :func:`made_text` names; None where it names none.
+
+    >>> made_place("thread: 1 per call, made at tests/test_app.py:41 begin: Thread().start()")
+    ('tests/test_app.py', 41)
+    """
+    found = re.search(r" per call, made at (.+?):(\d+) ", text + " ")
+    return (found[1], int(found[2])) if found else None
 
 
 def _growth(entry: Grown) -> str:
