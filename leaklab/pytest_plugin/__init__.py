@@ -74,6 +74,12 @@ def pytest_configure(config: pytest.Config) -> None:
         units = count_of("--leaks-here", config.option.leaks_here)
         config.pluginmanager.register(Repeater(units), "leaklab-repeater")
         return
+    option = config.option
+    checked = (option.leaks_units, option.leaks_report, option.leaks_python)
+    if any(value is not None for value in checked):
+        from leaklab.pytest_plugin.settings import check_options
+
+        check_options(option, config.invocation_params.dir)
     _configure_summary(config)
     if config.option.leak_guard:
         from leaklab.pytest_plugin.guard import Guard

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from leaklab.errors import LeaklabError
 from leaklab.present.formatting import worth_showing
 from leaklab.pytest_plugin.child import Amount, Child, ChildResult, reproduction
 from leaklab.pytest_plugin.children import judged_children
@@ -122,7 +123,10 @@ class Leaks:
 
     def _judge(self, item: pytest.Item) -> None:
         settings = self._settings(item)
-        outcome = self._outcome(item, settings)
+        try:
+            outcome = self._outcome(item, settings)
+        except LeaklabError as problem:
+            pytest.fail(f"leaklab: {problem}", pytrace=False)
         tell(item, item.nodeid, outcome)
 
     def _settings(self, item: pytest.Item) -> Settings:

@@ -59,3 +59,15 @@ def test_known_leaks_that_cannot_be_written_are_not_said_to_be(alone: pytest.Pyt
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stdout.fnmatch_lines(["leaklab: --leaks-known: */broken: cannot be written: *"])
     result.stdout.no_fnmatch_line("*added to*")
+
+
+def test_what_cannot_be_recorded_is_told_in_a_line(alone: pytest.Pytester) -> None:
+    alone.makepyfile("def test_one(): pass")
+    # It is there, and no Python: only the recording finds out.
+    no_python = alone.path / "python"
+    no_python.write_text("no program")
+    no_python.chmod(0o755)
+    result = alone.runpytest_subprocess("--leaks", f"--leaks-python={no_python}")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["leaklab: *python*"])
+    result.stdout.no_fnmatch_line("*items.py*")
