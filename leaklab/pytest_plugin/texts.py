@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import linecache
 import math
 import os
@@ -51,8 +52,20 @@ def remaining_text(
             lines.append(f"  and {count - number} more; -v shows all")
             break
         lines += entry
-    lines.append(f'  on purpose? expect_remaining("{left[0].title}", reason="…")')
+    pattern = json.dumps(pattern_of(left[0].title), ensure_ascii=False)
+    lines.append(f'  on purpose? expect_remaining({pattern}, reason="…")')
     return "\n".join(lines)
+
+
+def pattern_of(title: str) -> str:
+    """Return a pattern as of a shell that fits a title in the next run as well.
+
+    >>> pattern_of("Thread-12 (serve)"), pattern_of("/tmp/#2148905 (deleted)")
+    ('Thread-* (serve)', '/tmp/#* (deleted)')
+    """
+    # What is counted in a process, in a session or on a disk, and names made up at random.
+    changing = r"(?<=[-_#=])\d+|(?<=/tmp)[a-z0-9_]{8}(?=/|$| )"
+    return re.sub(changing, "*", title.replace("[", "[[]"))
 
 
 def _one_text(one: Remaining, verbosity: int) -> list[str]:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
+import sqlite3
+import tempfile
+from fnmatch import fnmatchcase
+from pathlib import Path
+
 import pytest
+
+from leaklab.pytest_plugin.inside.leaklab_origins import Origins
+from leaklab.pytest_plugin.texts import pattern_of
 
 FORGOTTEN = """
 import threading
@@ -141,3 +152,98 @@ def test_what_multiprocessing_keeps_for_itself_is_no_leak(alone: pytest.Pytester
     result = alone.runpytest_subprocess("--leak-guard")
     result.assert_outcomes(passed=4, errors=1)
     result.stdout.fnmatch_lines(["*ERROR at teardown of test_a_child_of_its_own*"])
+
+
+OPENED = """
+import sqlite3, tempfile, threading
+
+KEPT = []
+
+def test_database(tmp_path, expect_remaining):
+    {0}
+    path = tmp_path / "a.db"
+    KEPT.append(sqlite3.connect(path.as_uri() + "?mode=rwc", uri=True))
+    KEPT[-1].execute("create table kept (x)")
+
+def test_temporary_file(expect_remaining):
+    {1}
+    KEPT.append(tempfile.TemporaryFile())
+
+def test_thread(expect_remaining):
+    {2}
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+"""
+
+
+def test_what_c_opens_has_a_line_and_a_pattern_that_fits_the_next_run(
+    alone: pytest.Pytester,
+) -> None:
+    alone.makepyfile(test_opened=OPENED.format("pass", "pass", "pass"))
+    options = ("--leak-guard", "--leak-guard-grace=0.05")
+    result = alone.runpytest_subprocess(*options)
+    result.assert_outcomes(passed=3, errors=3)
+    result.stdout.fnmatch_lines(
+        [
+            "  descriptor * (*a.db), made at test_opened.py:* test_database",
+            "  descriptor * (*#* (deleted)), made at test_opened.py:* test_temporary_file",
+            "  thread *, made at test_opened.py:* test_thread",
+        ]
+    )
+    told = re.findall(r"on purpose\? (expect_remaining\(.*\))", result.stdout.str())
+    alone.makepyfile(test_opened=OPENED.format(*told))
+    # In another folder for temporary files, and with other numbers for threads.
+    alone.runpytest_subprocess("-k", "thread")
+    result = alone.runpytest_subprocess(*options)
+    result.assert_outcomes(passed=3)
+
+
+def test_what_lies_beside_a_database_is_made_where_that_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    origins = Origins()
+    origins.install()
+    try:
+        before = origins.census()
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.execute("pragma journal_mode = wal")
+            database.execute("create table kept (x)")
+            left = [one for key, one in origins.census().items() if key not in before]
+        places = {one.title.removeprefix(str(path)): one.made_at for one in left}
+    finally:
+        origins.remove()
+    assert places.keys() == {"", "-wal", "-shm"}
+    assert {place[0] for place in places.values() if place} == {__file__}
+    assert all(places.values())
+
+
+def test_a_file_without_a_name_is_of_who_made_it_and_not_of_who_made_the_next() -> None:
+    with tempfile.TemporaryFile() as before:
+        origins = Origins()
+        origins.install()
+        try:
+            old = origins.census()
+            copy = os.dup(before.fileno())
+            with tempfile.TemporaryFile():
+                left = [one for key, one in origins.census().items() if key not in old]
+            os.close(copy)
+        finally:
+            origins.remove()
+    (made,) = [one.made_at for one in left if one.name != f"{copy} ({one.title})"]
+    (copied,) = [one.made_at for one in left if one.name == f"{copy} ({one.title})"]
+    assert made is not None and made[0] == __file__
+    assert copied is None
+
+
+@pytest.mark.parametrize(
+    ("title", "pattern"),
+    [
+        ("worker-1", "worker-*"),
+        ("ThreadPoolExecutor-0_3", "ThreadPoolExecutor-*_*"),
+        ("/tmp/pytest-of-me/pytest-12/test_a0/x.log", "/tmp/pytest-of-me/pytest-*/test_a0/x.log"),
+        ("/tmp/tmpq7_x1b2c/x.log", "/tmp/tmp*/x.log"),
+        ("python3.11 -c spawn_main(pipe_handle=17)", "python3.11 -c spawn_main(pipe_handle=*)"),
+        ("/data/[new]/x", "/data/[[]new]/x"),
+    ],
+)
+def test_patterns_fit_what_they_are_made_of_without_its_numbers(title: str, pattern: str) -> None:
+    assert pattern_of(title) == pattern
+    assert fnmatchcase(title, pattern)

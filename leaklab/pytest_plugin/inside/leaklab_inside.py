@@ -18,11 +18,12 @@ from _pytest.runner import runtestprotocol
 from leaklab import mark
 
 try:
-    from leaklab.pytest_plugin.inside import leaklab_origins
+    from leaklab.pytest_plugin.inside import leaklab_origins, leaklab_processes
     from leaklab.pytest_plugin.inside.leaklab_calls import calls_of
 except ImportError:
     # In an interpreter without leaklab this folder is on the path.
     import leaklab_origins  # type: ignore[import-not-found, no-redef, unused-ignore]
+    import leaklab_processes  # type: ignore[import-not-found, no-redef, unused-ignore]
     from leaklab_calls import calls_of  # type: ignore[import-not-found, no-redef, unused-ignore]
 
 REQUEST_VARIABLE = "LEAKLAB_PYTEST_REQUEST"
@@ -218,7 +219,7 @@ class Children:
 
     def look(self, unit):
         """Write a row for each descendant there is."""
-        for pid in leaklab_origins.descendant_pids():
+        for pid in leaklab_processes.descendant_pids():
             try:
                 with open("/proc/%d/statm" % pid, "rb", buffering=0) as file:
                     pages = int(file.read().split()[1])
