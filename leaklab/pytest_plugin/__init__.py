@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 REQUEST_VARIABLE = "LEAKLAB_PYTEST_REQUEST"
 EVERYTHING = ""
 MARKER = (
-    "leaks(units, allow, reason): repeat the test's body in an interpreter of its own and fail "
-    "when something keeps growing; allow={resource: growth per unit} needs its reason"
+    "leaks(units, allow, reason): repeat the test's body, its fixtures set up once, in an "
+    "interpreter of its own and fail when something keeps growing; allow={resource: growth per "
+    "unit} needs its reason"
 )
 
 
@@ -44,7 +45,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         nargs="?",
         const=EVERYTHING,
         metavar="=EXPRESSION",
-        help="judge tests as if marked with `leaks`: all, or those an expression as of -k selects",
+        help="judge tests as if marked with `leaks`: all, or those an expression as of -k selects; "
+        "their bodies are repeated, their fixtures set up once",
     )
     add("--leaks-strict", action="store_true", help="inconclusive tests fail too")
     add("--leaks-units", metavar="COUNT", help="how often a body is repeated (until decided)")

@@ -16,6 +16,7 @@ from leaklab.errors import LeaklabError
 from leaklab.present.formatting import worth_showing
 from leaklab.pytest_plugin.child import Amount, Child, ChildResult, reproduction
 from leaklab.pytest_plugin.children import judged_children
+from leaklab.pytest_plugin.inside.leaklab_inside import is_test_case
 from leaklab.pytest_plugin.looks import (
     FIRST_LOOK,
     LONGEST_LOOK,
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 # How many units are enough to see who makes what is left.
 ORIGIN_UNITS = 20
 MOST_SITES = 5
+# What a fine test is not known of.
+BODY_ALONE = "of its body alone: its fixtures were set up once"
 # Nothing but the traced pass: the heap to the byte, and all that is counted. Resident memory is the
 # tracer's as well there; where that leaves a doubt the test is run without it too.
 HEAP_ALONE: tuple[str, ...] = ("explain",)
@@ -127,6 +130,8 @@ class Leaks:
             outcome = self._outcome(item, settings)
         except LeaklabError as problem:
             pytest.fail(f"leaklab: {problem}", pytrace=False)
+        if outcome.verdict == BOUNDED and item.nodeid not in self._renewed and has_fixtures(item):
+            outcome = replace(outcome, reason=BODY_ALONE)
         tell(item, item.nodeid, outcome)
 
     def _settings(self, item: pytest.Item) -> Settings:
@@ -284,6 +289,18 @@ class Leaks:
 
         name = str(run.meta["name"])
         return str(render_run(run, self._pages / f"{name}.html"))
+
+
+def has_fixtures(item: pytest.Item) -> bool:
+    """Return whether a test uses fixtures that the repeated body leaves as they are.
+
+    Those are of its own scope: the ones of a wider scope are set up once in any case. A method of
+    ``unittest`` is repeated with them.
+    """
+    info: Any = getattr(item, "_fixtureinfo", None)
+    if info is None or is_test_case(item):
+        return False
+    return any(made[-1].scope == "function" for made in info.name2fixturedefs.values() if made)
 
 
 def _of_memory(outcome: Outcome) -> bool:

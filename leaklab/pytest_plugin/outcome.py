@@ -52,9 +52,9 @@ class Outcome:
     grown: what leaks. sites, holders: the lines that allocate it and the paths that keep it, most
     first. made: what else is left behind, each with the line that made it. needed_units: how many
     units would decide an inconclusive one; None otherwise. power: what a bounded one may still grow
-    by. again: the command that does it once more outside pytest. page: the report, where one was
-    asked for. native: the function of a library in C that takes what stays, where no Python
-    object keeps it.
+    by. reason: why; of a bounded one, what that leaves out. again: the command that does it once
+    more outside pytest. page: the report, where one was asked for. native: the function of a
+    library in C that takes what stays, where no Python object keeps it.
     """
 
     verdict: str

@@ -94,7 +94,8 @@ class Summary:
             if found["verdict"] == LEAK and found["known"]:
                 yield f"known leak: {found['test']}: {found['known']}"
             elif found["verdict"] == BOUNDED and verbosity > 0:
-                yield f"fine: {found['test']}: {found['units']} units, {found['power']}"
+                limits = f"; {found['reason']}" if found["reason"] else ""
+                yield f"fine: {found['test']}: {found['units']} units, {found['power']}{limits}"
         if self._accepted:
             yield f"{self._accepted} added to {self._known.path}"
         for entry in self._known.vanished(self._found):

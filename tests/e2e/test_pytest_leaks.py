@@ -191,6 +191,13 @@ def test_marks_itself(request):
 
 def test_skips(database):
     pass
+
+@pytest.fixture
+def forgets():
+    KEPT.append(os.dup(0))
+
+def test_stays_with_a_fixture_that_forgets(forgets):
+    pass
 """
 
 
@@ -198,11 +205,13 @@ def test_a_marked_test_that_is_expected_to_fail_ends_as_without_the_mark(
     alone: pytest.Pytester,
 ) -> None:
     alone.makepyfile(test_expected=EXPECTED)
-    result = alone.runpytest_subprocess("-rA")
-    result.assert_outcomes(xfailed=3, failed=3, skipped=1)
+    result = alone.runpytest_subprocess("-rA", "-v")
+    result.assert_outcomes(xfailed=3, failed=3, skipped=1, passed=1)
     result.stdout.fnmatch_lines_random(
         [
             "SKIPPED [[]1[]] test_expected.py:32: no database",
+            "fine: *::test_leaks_no_more: 20 units, at most * or more of them",
+            "fine: *that_forgets: 20 units, at most *; of its body alone: its fixtures were set *",
             "XFAIL test_expected.py::test_fails - a known bug",
             "XFAIL test_expected.py::test_leaks - it leaks",
             "XFAIL test_expected.py::test_says_so_itself - not today",

@@ -95,7 +95,7 @@ class Repeater:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item, nextitem):
         """Run all of the test as often as that, where its body alone cannot be repeated."""
-        if not (self.renews or _is_test_case(item)):
+        if not (self.renews or is_test_case(item)):
             return None
         hook, properties = item.ihook, len(item.user_properties)
         hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
@@ -132,7 +132,7 @@ class Repeater:
     def pytest_runtest_call(self, item):
         """Put the repeated body in the place of the test's own."""
         body = getattr(item, "obj", None)
-        if body is None or self.renews or _is_test_case(item):
+        if body is None or self.renews or is_test_case(item):
             yield
             return
         is_coroutine = inspect.iscoroutinefunction(body)
@@ -237,7 +237,8 @@ def connect():
         probe.connect()
 
 
-def _is_test_case(item):
+def is_test_case(item):
+    """Return whether an item is a method of a `unittest.TestCase`."""
     return any(part.__name__ == "TestCaseFunction" for part in type(item).__mro__)
 
 
