@@ -2,7 +2,8 @@
 
 ``--leak-guard`` looks after every test for what it left behind; ``@pytest.mark.leaks`` and
 ``--leaks`` repeat a test's body in an interpreter of its own and judge what grows; the fixture
-``leak_check`` does so for a callable in the test's own interpreter. A suite that uses none of them
+``leak_check`` (or ``leaklab_check``, a name that no other plugin takes) does so for a callable in
+the test's own interpreter. A suite that uses none of them
 pays for this module alone: everything else is imported when it is first needed.
 """
 
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 REQUEST_VARIABLE = "LEAKLAB_PYTEST_REQUEST"
 EVERYTHING = ""
 MARKER = (
-    "leaks(units, allow, reason): repeat the test's body in an interpreter of its own and fail "
-    "when something keeps growing; allow={resource: growth per unit} needs its reason"
+    "leaks(units, allow, reason): repeat the test's body, its fixtures set up once, in an "
+    "interpreter of its own and fail when something keeps growing; allow={resource: growth per "
+    "unit} needs its reason"
 )
 
 
@@ -43,7 +45,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         nargs="?",
         const=EVERYTHING,
         metavar="=EXPRESSION",
-        help="judge tests as if marked with `leaks`: all, or those an expression as of -k selects",
+        help="judge tests as if marked with `leaks`: all, or those an expression as of -k selects; "
+        "their bodies are repeated, their fixtures set up once",
     )
     add("--leaks-strict", action="store_true", help="inconclusive tests fail too")
     add("--leaks-units", metavar="COUNT", help="how often a body is repeated (until decided)")
@@ -73,6 +76,12 @@ def pytest_configure(config: pytest.Config) -> None:
         units = count_of("--leaks-here", config.option.leaks_here)
         config.pluginmanager.register(Repeater(units), "leaklab-repeater")
         return
+    option = config.option
+    checked = (option.leaks_units, option.leaks_report, option.leaks_python)
+    if any(value is not None for value in checked):
+        from leaklab.pytest_plugin.settings import check_options
+
+        check_options(option, config.invocation_params.dir)
     _configure_summary(config)
     if config.option.leak_guard:
         from leaklab.pytest_plugin.guard import Guard
@@ -124,6 +133,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
         summed_up(config)
         load(config, items)
+    if any("leak_check" in getattr(item, "fixturenames", ()) for item in items):
+        from leaklab.pytest_plugin.replaced import tell_of_other
+
+        tell_of_other(config, items)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -143,6 +156,16 @@ def leak_check(request: pytest.FixtureRequest) -> LeakCheck:
     ``leak_check(work, units=60)`` calls ``work`` so often, after a warm-up, and fails the test when
     descriptors, sockets, threads, tasks, children or the traced heap keep growing.
     """
+    return _check(request)
+
+
+@pytest.fixture
+def leaklab_check(request: pytest.FixtureRequest) -> LeakCheck:
+    """Check as ``leak_check`` does, where another plugin has a fixture of that name."""
+    return _check(request)
+
+
+def _check(request: pytest.FixtureRequest) -> LeakCheck:
     from leaklab.pytest_plugin.check import LeakCheck
 
     summed_up(request.config)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from leaklab.pytest_plugin.inside.leaklab_inside import calls_of
+from leaklab.pytest_plugin.inside.leaklab_calls import calls_of
 from leaklab.pytest_plugin.outcome import LEAK, Outcome, judged
 from leaklab.pytest_plugin.settings import Settings, SettingsError, settings_of
 

@@ -29,7 +29,8 @@ VALUED = (
 class ChildResult:
     """What the test itself came to.
 
-    outcome: passed, failed, skipped, missing or crashed. seconds: processor time of all its units.
+    outcome: passed, failed, skipped, xfailed, missing or crashed. text: why; of one that passed
+    against a strict mark, that it did. seconds: processor time of all its units.
     children: (unit, resident bytes) rows of each child process, by its id.
     """
 

@@ -10,11 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from leaklab.pytest_plugin.inside import leaklab_origins
-from leaklab.pytest_plugin.inside.leaklab_origins import (
-    child_pids,
-    descriptors,
-    thread_count,
-)
+from leaklab.pytest_plugin.inside.leaklab_origins import descriptors, thread_count
+from leaklab.pytest_plugin.inside.leaklab_processes import child_pids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -2,7 +2,7 @@
 
 The difference between before a test's setup and after its teardown, without what fixtures of a
 wider scope made on the way: those live longer than the test by intent, and are asked for at their
-own end, when their maker's test is the last of the scope.
+own end, by the test whose teardown ends them: the last of the scope.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from leaklab.pytest_plugin.texts import remaining_text
 LOOK_SECONDS = 0.01
 
 Key = tuple[str, Any]
+Fixture = pytest.FixtureDef[Any]
 
 
 class Guard:
@@ -31,7 +32,9 @@ class Guard:
         self._grace_seconds = grace_seconds
         self._origins = Origins()
         self._before: dict[Key, Remaining] = {}
-        self._owned: set[Key] = set()
+        # What fixtures of a wider scope made, and of that what those made that have ended.
+        self._owned: dict[Key, Fixture] = {}
+        self._released: dict[Key, Fixture] = {}
         self._wider = 0
         self._failed = False
         self._expected: list[tuple[str, str]] = []
@@ -51,7 +54,7 @@ class Guard:
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
+    def pytest_fixture_setup(self, fixturedef: Fixture) -> Generator[None, Any, Any]:
         """Set apart what fixtures make that outlive the test."""
         if fixturedef.scope == "function":
             return (yield)
@@ -61,7 +64,14 @@ class Guard:
             return (yield)
         finally:
             self._wider -= 1
-            self._owned.update(self._origins.census().keys() - before.keys())
+            # A fixture that asked for another on the way does not own what that one made.
+            made = self._origins.census().keys() - before.keys() - self._owned.keys()
+            self._owned.update(dict.fromkeys(made, fixturedef))
+
+    def pytest_fixture_post_finalizer(self, fixturedef: Fixture) -> None:
+        """Ask from now on for what an ended fixture made."""
+        ended = [key for key, maker in self._owned.items() if maker is fixturedef]
+        self._released.update((key, self._owned.pop(key)) for key in ended)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self) -> Generator[None, Any, Any]:
@@ -74,11 +84,16 @@ class Guard:
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Look once all of the test is torn down."""
         result = yield
-        self._owned &= self._origins.census().keys()
-        if not self._failed:
-            left = self._settled()
+        now = self._origins.census()
+        self._owned = {key: maker for key, maker in self._owned.items() if key in now}
+        try:
+            left = [] if self._failed else self._settled()
             if left:
-                pytest.fail(remaining_text(left, item.config.get_verbosity()), pytrace=False)
+                makers = [self._maker(one) for one in left]
+                text = remaining_text(left, item.config.get_verbosity(), makers)
+                pytest.fail(text, pytrace=False)
+        finally:
+            self._released.clear()
         return result
 
     @pytest.hookimpl(trylast=True)
@@ -88,11 +103,16 @@ class Guard:
 
     def _left(self) -> list[Remaining]:
         now = self._origins.census()
+        new = now.keys() - self._before.keys() - self._owned.keys()
         return [
             now[key]
-            for key in now.keys() - self._before.keys() - self._owned
+            for key in new | (now.keys() & self._released.keys())
             if not now[key].is_helper and not self._is_expected(now[key])
         ]
+
+    def _maker(self, one: Remaining) -> str:
+        fixture = self._released.get(one.key)
+        return f"its {fixture.scope} fixture {fixture.argname}" if fixture else "the test"
 
     def _settled(self) -> list[Remaining]:
         """What is left when nothing has gone away for the time of grace, or at once nothing."""

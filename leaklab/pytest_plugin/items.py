@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from leaklab.errors import LeaklabError
 from leaklab.present.formatting import worth_showing
 from leaklab.pytest_plugin.child import Amount, Child, ChildResult, reproduction
 from leaklab.pytest_plugin.children import judged_children
+from leaklab.pytest_plugin.inside.leaklab_inside import is_test_case
 from leaklab.pytest_plugin.looks import (
     FIRST_LOOK,
     LONGEST_LOOK,
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 # How many units are enough to see who makes what is left.
 ORIGIN_UNITS = 20
 MOST_SITES = 5
+# What a fine test is not known of.
+BODY_ALONE = "of its body alone: its fixtures were set up once"
 # Nothing but the traced pass: the heap to the byte, and all that is counted. Resident memory is the
 # tracer's as well there; where that leaves a doubt the test is run without it too.
 HEAP_ALONE: tuple[str, ...] = ("explain",)
@@ -122,7 +126,12 @@ class Leaks:
 
     def _judge(self, item: pytest.Item) -> None:
         settings = self._settings(item)
-        outcome = self._outcome(item, settings)
+        try:
+            outcome = self._outcome(item, settings)
+        except LeaklabError as problem:
+            pytest.fail(f"leaklab: {problem}", pytrace=False)
+        if outcome.verdict == BOUNDED and item.nodeid not in self._renewed and has_fixtures(item):
+            outcome = replace(outcome, reason=BODY_ALONE)
         tell(item, item.nodeid, outcome)
 
     def _settings(self, item: pytest.Item) -> Settings:
@@ -232,11 +241,12 @@ class Leaks:
         early = amount != FIRST_LOOK
         how = {"early": early, "native": native}
         run, result = self._record(item, amount, passes, graphs, **how)
-        if result.outcome == "failed" and result.units and item.nodeid not in self._renewed:
+        ill = result.outcome in ("failed", "xfailed")
+        if ill and result.units and item.nodeid not in self._renewed:
             # It passes once, and not on fixtures that it has used already.
             self._renewed.add(item.nodeid)
             run, result = self._record(item, amount, passes, graphs, **how)
-        _require(result)
+        _require(item, result)
         # Of children by the units of the test, not by seconds as they mark none.
         resources = [
             entry
@@ -281,6 +291,18 @@ class Leaks:
         return str(render_run(run, self._pages / f"{name}.html"))
 
 
+def has_fixtures(item: pytest.Item) -> bool:
+    """Return whether a test uses fixtures that the repeated body leaves as they are.
+
+    Those are of its own scope: the ones of a wider scope are set up once in any case. A method of
+    ``unittest`` is repeated with them.
+    """
+    info: Any = getattr(item, "_fixtureinfo", None)
+    if info is None or is_test_case(item):
+        return False
+    return any(made[-1].scope == "function" for made in info.name2fixturedefs.values() if made)
+
+
 def _of_memory(outcome: Outcome) -> bool:
     """Whether the test's own process keeps memory: what its children keep is not among its own."""
     return any(
@@ -315,12 +337,18 @@ def holders_of(run: Run) -> tuple[str, ...]:
     return tuple(dict.fromkeys(held))[:MOST_SITES]
 
 
-def _require(result: ChildResult) -> None:
+def _require(item: pytest.Item, result: ChildResult) -> None:
     """Let the test end as its body did, unless it passed."""
     if result.outcome == "passed":
+        if result.text and item.get_closest_marker("xfail") is None:
+            # Its strict mark was added while it ran: nobody here says so else.
+            pytest.fail(result.text, pytrace=False)
         return
+    if result.outcome == "xfailed":
+        raise pytest.xfail.Exception(result.text)
     if result.outcome == "skipped":
-        pytest.skip(result.text.removeprefix("Skipped: "))
+        # At the test, and not at this line.
+        raise pytest.skip.Exception(result.text.removeprefix("Skipped: "), _use_item_location=True)
     if result.outcome == "missing":
         pytest.fail(
             "leaklab: not found in an interpreter of its own: its id differs from run to run; "

@@ -34,6 +34,10 @@ class KnownLeaks:
     """The known leaks of a suite, and with ``accept`` the reason to add unknown ones."""
 
     def __init__(self, path: Path, accept: str | None = None) -> None:
+        if accept is not None and not accept.strip():
+            raise pytest.UsageError(
+                f"leaklab: --leaks-accept: {accept!r}; the reason, such as 'until 2.0 is out'"
+            )
         self.path = path
         self.accept = accept
         self.entries = {entry.fingerprint: entry for entry in read(path)}
@@ -74,7 +78,10 @@ class KnownLeaks:
         return list(new.values())
 
     def write(self, entries: Iterable[KnownLeak]) -> None:
-        """Append entries to the file; what stands in it stays as it is."""
+        """Append entries to the file, if there are any; what stands in it stays as it is."""
+        entries = list(entries)
+        if not entries:
+            return
         with self.path.open("a", encoding="utf-8") as file:
             for entry in entries:
                 # A JSON string is a basic string of TOML.

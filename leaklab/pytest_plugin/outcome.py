@@ -52,9 +52,9 @@ class Outcome:
     grown: what leaks. sites, holders: the lines that allocate it and the paths that keep it, most
     first. made: what else is left behind, each with the line that made it. needed_units: how many
     units would decide an inconclusive one; None otherwise. power: what a bounded one may still grow
-    by. again: the command that does it once more outside pytest. page: the report, where one was
-    asked for. native: the function of a library in C that takes what stays, where no Python
-    object keeps it.
+    by. reason: why; of a bounded one, what that leaves out. again: the command that does it once
+    more outside pytest. page: the report, where one was asked for. native: the function of a
+    library in C that takes what stays, where no Python object keeps it.
     """
 
     verdict: str
@@ -69,6 +69,16 @@ class Outcome:
     again: str = ""
     page: str = ""
     native: str = ""
+
+    @property
+    def shown_sites(self) -> tuple[Site, ...]:
+        """The sites to show: those with a line to go to first, then what no line is known of."""
+        return tuple(sorted(self.sites, key=lambda site: not _has_line(site)))
+
+    @property
+    def place(self) -> Site | None:
+        """The first line that can be gone to; None where no site has one."""
+        return next(filter(_has_line, self.sites), None)
 
     def fingerprint(self, test: str) -> str:
         """Return what tells this leak apart over runs: the test, what grows and where, no line."""
@@ -152,6 +162,10 @@ def _power(resources: Iterable[ResourceVerdict], units: int) -> str:
 
 def _rank(resource: str) -> int:
     return _ORDER.index(resource) if resource in _ORDER else len(_ORDER)
+
+
+def _has_line(site: Site) -> bool:
+    return bool(site.file) and not site.file.startswith("<")
 
 
 def _short(file: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +69,32 @@ def _check_allow(allow: Any, reason: Any) -> None:
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= LEAST_UNITS
+
+
+def check_options(option: Any, folder: Path) -> None:
+    """Refuse options that no test could be judged with; pytest.UsageError naming the first.
+
+    Before anything is collected: else every test would fail for it, in every worker.
+    """
+    from leaklab.errors import LeaklabError
+    from leaklab.recorder.command import find_python
+
+    if option.leaks_units is not None:
+        count_of("--leaks-units", option.leaks_units)
+    try:
+        find_python(option.leaks_python)
+    except LeaklabError as problem:
+        raise pytest.UsageError(f"leaklab: --leaks-python: {problem}") from None
+    if option.leaks_report:
+        pages = folder / option.leaks_report
+        try:
+            pages.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=pages).close()
+        except OSError as problem:
+            raise pytest.UsageError(
+                f"leaklab: --leaks-report: {pages}: no folder to write to: {problem.strerror}; "
+                "name another"
+            ) from None
 
 
 def count_of(option: str, text: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from leaklab.pytest_plugin.known import KnownLeaks
 from leaklab.pytest_plugin.outcome import BOUNDED, INCONCLUSIVE, LEAK, Outcome, outcome_from_json
 from leaklab.pytest_plugin.telling import PROPERTY
-from leaklab.pytest_plugin.texts import headline, leak_text
+from leaklab.pytest_plugin.texts import headline, leak_text, made_place
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -26,6 +26,9 @@ class Summary:
         self._known = known
         self._found: list[dict[str, Any]] = []
         self._seen: set[str] = set()
+        self._accepted = 0
+        # What was asked for and could not be written, a line each.
+        self._faults: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep each outcome once: the reports of setup, call and teardown repeat them."""
@@ -40,22 +43,44 @@ class Summary:
         """Write what was asked for; a leak that is gone fails a strict session."""
         option = self._config.option
         if self._known.accept is not None:
-            self._known.write(self._known.added(self._found))
+            self._write("--leaks-known", self._known.path, self._write_known)
         if option.leaks_sarif:
-            folder = self._config.invocation_params.dir
-            text = json.dumps(sarif(self._found, folder), indent=1)
-            Path(folder, option.leaks_sarif).write_text(text, encoding="utf-8")
+            path = Path(self._config.invocation_params.dir, option.leaks_sarif)
+            self._write("--leaks-sarif", path, self._write_sarif)
+        if self._faults and session.exitstatus == 0:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
         step = os.environ.get("GITHUB_STEP_SUMMARY")
         if step and self._found:
-            with Path(step).open("a", encoding="utf-8") as file:
-                file.write(markdown(self._found))
+            self._write("GITHUB_STEP_SUMMARY", Path(step), self._write_step)
         gone = self._known.vanished(self._found)
         if option.leaks_strict and gone and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
+    def _write(self, what: str, path: Path, write: Callable[[Path], None]) -> None:
+        """Make a file and the folder it is to be in; the session's results stand whatever comes."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(path)
+        except OSError as problem:
+            why = problem.strerror or problem
+            self._faults.append(f"leaklab: {what}: {path}: cannot be written: {why}; name another")
+
+    def _write_known(self, _: Path) -> None:
+        accepted = self._known.added(self._found)
+        self._known.write(accepted)
+        self._accepted = len(accepted)
+
+    def _write_sarif(self, path: Path) -> None:
+        log = sarif(self._found, self._config.invocation_params.dir)
+        path.write_text(json.dumps(log, indent=1), encoding="utf-8")
+
+    def _write_step(self, path: Path) -> None:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(markdown(self._found))
+
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """One line for all, one for each that is not a plain pass, one for each that is gone."""
-        lines = list(self._lines(self._config.get_verbosity()))
+        lines = [*self._faults, *self._lines(self._config.get_verbosity())]
         if lines:
             terminalreporter.section("leaks", sep="-")
             for line in lines:
@@ -69,10 +94,10 @@ class Summary:
             if found["verdict"] == LEAK and found["known"]:
                 yield f"known leak: {found['test']}: {found['known']}"
             elif found["verdict"] == BOUNDED and verbosity > 0:
-                yield f"fine: {found['test']}: {found['units']} units, {found['power']}"
-        accepted = self._known.added(self._found) if self._known.accept is not None else []
-        if accepted:
-            yield f"{len(accepted)} added to {self._known.path}"
+                limits = f"; {found['reason']}" if found["reason"] else ""
+                yield f"fine: {found['test']}: {found['units']} units, {found['power']}{limits}"
+        if self._accepted:
+            yield f"{self._accepted} added to {self._known.path}"
         for entry in self._known.vanished(self._found):
             yield f"gone: {entry.test} no longer leaks: take {entry.fingerprint} out of leaks.toml"
 
@@ -122,9 +147,7 @@ def sarif(outcomes: list[dict[str, Any]], folder: Path) -> dict[str, Any]:
 
 def _sarif_result(found: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     outcome = _outcome(found)
-    file, line = found["test"].partition("::")[0], 1
-    if outcome.sites:
-        file, line = outcome.sites[0].file, outcome.sites[0].line
+    file, line = _place(found, outcome)
     try:
         file = Path(file).relative_to(folder).as_posix()
     except ValueError:
@@ -148,6 +171,14 @@ def _sarif_result(found: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return result
 
 
+def _place(found: Mapping[str, Any], outcome: Outcome) -> tuple[str, int]:
+    """The line that allocates what stays, else one that makes what is left, else the test's own."""
+    if outcome.place is not None:
+        return outcome.place.file, outcome.place.line
+    made = next(filter(None, map(made_place, outcome.made)), None)
+    return made or (found["test"].partition("::")[0], found.get("line", 1))
+
+
 def _outcome(found: Mapping[str, Any]) -> Outcome:
-    own = ("test", "fingerprint", "known")
+    own = ("test", "line", "fingerprint", "known")
     return outcome_from_json({key: value for key, value in found.items() if key not in own})

@@ -19,9 +19,13 @@ class LeaksInconclusiveWarning(UserWarning):
     """A test was not decided: it neither leaks nor is it known not to."""
 
 
+class LeaksFixtureWarning(UserWarning):
+    """A test gets another plugin's fixture where it asks for one of ours."""
+
+
 def tell(item: pytest.Item, test: str, outcome: Outcome) -> None:
     """Fail the test for a leak, warn where it is not decided, and leave the outcome behind."""
-    found = {"test": test, **outcome.to_json()}
+    found = {"test": test, "line": (item.location[1] or 0) + 1, **outcome.to_json()}
     excuse = None
     if outcome.verdict == LEAK:
         found["fingerprint"] = outcome.fingerprint(test)
@@ -51,12 +55,12 @@ def _reason(item: pytest.Item, fingerprint: str) -> str | None:
     return known.reason(fingerprint) if known else None
 
 
-def warn(item: pytest.Item, text: str) -> None:
+def warn(
+    item: pytest.Item, text: str, category: type[UserWarning] = LeaksInconclusiveWarning
+) -> None:
     """Put a warning into pytest's summary: also where a suite turns its own into errors."""
     path, line, _ = item.location
-    warning = warnings.WarningMessage(
-        LeaksInconclusiveWarning(text), LeaksInconclusiveWarning, path, (line or 0) + 1
-    )
+    warning = warnings.WarningMessage(category(text), category, path, (line or 0) + 1)
     item.ihook.pytest_warning_recorded.call_historic(
         kwargs={
             "warning_message": warning,

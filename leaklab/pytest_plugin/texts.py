@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import linecache
 import math
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,13 @@ Frame = tuple[str, int, str]
 
 
 def place_text(frame: Frame) -> str:
-    """Return ``tests/test_app.py:41 function``, with the path as seen from here."""
+    """Return ``tests/test_app.py:41 function``, with the path as seen from here.
+
+    The function alone where there is no file.
+    """
     file, line, function = frame
+    if not file:
+        return function
     path = os.path.relpath(file) if Path(file).is_absolute() else file
     return f"{file if path.startswith('..') else path}:{line} {function}"
 
@@ -29,21 +36,36 @@ def source_line(file: str, line: int) -> str:
     return linecache.getline(file, line).strip()
 
 
-def remaining_text(left: Sequence[Remaining], verbosity: int = 0) -> str:
-    """Return what a test left behind, with the line that made each and how to allow it.
+def remaining_text(
+    left: Sequence[Remaining], verbosity: int = 0, makers: Sequence[str] = ("the test",)
+) -> str:
+    """Return what ``makers`` left behind, with the line that made each and how to allow it.
 
     With verbosity the whole stacks, and all there is.
     """
     count = len(left)
-    lines = [f"leaklab: {count} {'thing' if count == 1 else 'things'} left behind by the test"]
+    by = " and ".join(dict.fromkeys(makers))
+    lines = [f"leaklab: {count} {'thing' if count == 1 else 'things'} left behind by {by}"]
     for number, one in enumerate(left):
         entry = _one_text(one, verbosity)
         if verbosity < 1 and len(lines) + len(entry) > MOST_LINES - 2:
             lines.append(f"  and {count - number} more; -v shows all")
             break
         lines += entry
-    lines.append(f'  on purpose? expect_remaining("{left[0].title}", reason="…")')
+    pattern = json.dumps(pattern_of(left[0].title), ensure_ascii=False)
+    lines.append(f'  on purpose? expect_remaining({pattern}, reason="…")')
     return "\n".join(lines)
+
+
+def pattern_of(title: str) -> str:
+    """Return a pattern as of a shell that fits a title in the next run as well.
+
+    >>> pattern_of("Thread-12 (serve)"), pattern_of("/tmp/#2148905 (deleted)")
+    ('Thread-* (serve)', '/tmp/#* (deleted)')
+    """
+    # What is counted in a process, in a session or on a disk, and names made up at random.
+    changing = r"(?<=[-_#=])\d+|(?<=/tmp)[a-z0-9_]{8}(?=/|$| )"
+    return re.sub(changing, "*", title.replace("[", "[[]"))
 
 
 def _one_text(one: Remaining, verbosity: int) -> list[str]:
@@ -69,7 +91,7 @@ def leak_text(outcome: Outcome, verbosity: int = 0) -> str:
     lines = [f"leaklab: leak: {_growth(first)}, {outcome.units} calls"]
     if others:
         lines.append(f"  too: {', '.join(_growth(entry) for entry in others[:most])}")
-    for site in outcome.sites[:most]:
+    for site in outcome.shown_sites[:most]:
         rate = f" keeps {amount('heap_bytes', site.rate)} per call" if site.rate > 0 else ""
         lines.append(f"  {place_text((site.file, site.line, site.function))}{rate}")
         source = site.source or source_line(site.file, site.line)
@@ -89,7 +111,7 @@ def headline(outcome: Outcome) -> str:
     """Return one line about a leak or an undecided test, for tables."""
     if not outcome.grown:
         return inconclusive_text(outcome).removeprefix("leaklab: ")
-    site = outcome.sites[0] if outcome.sites else None
+    site = outcome.place
     where = f" at {place_text((site.file, site.line, site.function))}" if site else ""
     return ", ".join(_growth(entry) for entry in outcome.grown) + where
 
@@ -108,6 +130,16 @@ def made_text(row: Sequence[Any]) -> str:
     text = f"{kind}: {count:.3g} per call, made at {place_text((file, line, function))}"
     source = source_line(file, line)
     return f"{text}: {source}" if source else text
+
+
+def made_place(text: str) -> tuple[str, int] | None:
+    """Return the file and line that a text of :func:`made_text` names; None where it names none.
+
+    >>> made_place("thread: 1 per call, made at tests/test_app.py:41 begin: Thread().start()")
+    ('tests/test_app.py', 41)
+    """
+    found = re.search(r" per call, made at (.+?):(\d+) ", text + " ")
+    return (found[1], int(found[2])) if found else None
 
 
 def _growth(entry: Grown) -> str:

@@ -157,6 +157,71 @@ def test_leaks_of_every_kind_of_test_are_found(pytester: pytest.Pytester) -> Non
     result.stdout.fnmatch_lines(["5 known"])
 
 
+EXPECTED = """
+import os, pytest
+
+pytestmark = pytest.mark.leaks(units=20)
+KEPT = []
+
+@pytest.fixture
+def database():
+    pytest.skip("no database")
+
+@pytest.mark.xfail(reason="a known bug", raises=ValueError)
+def test_fails():
+    int("x")
+
+@pytest.mark.xfail(reason="another bug", raises=ValueError)
+def test_fails_in_another_way():
+    assert False
+
+@pytest.mark.xfail(reason="it leaks")
+def test_leaks():
+    KEPT.append(os.dup(0))
+
+@pytest.mark.xfail(reason="it leaked once", strict=True)
+def test_leaks_no_more():
+    pass
+
+def test_says_so_itself():
+    pytest.xfail("not today")
+
+def test_marks_itself(request):
+    request.node.add_marker(pytest.mark.xfail(reason="marked within", strict=True))
+
+def test_skips(database):
+    pass
+
+@pytest.fixture
+def forgets():
+    KEPT.append(os.dup(0))
+
+def test_stays_with_a_fixture_that_forgets(forgets):
+    pass
+"""
+
+
+def test_a_marked_test_that_is_expected_to_fail_ends_as_without_the_mark(
+    alone: pytest.Pytester,
+) -> None:
+    alone.makepyfile(test_expected=EXPECTED)
+    result = alone.runpytest_subprocess("-rA", "-v")
+    result.assert_outcomes(xfailed=3, failed=3, skipped=1, passed=1)
+    result.stdout.fnmatch_lines_random(
+        [
+            "SKIPPED [[]1[]] test_expected.py:32: no database",
+            "fine: *::test_leaks_no_more: 20 units, at most * or more of them",
+            "fine: *that_forgets: 20 units, at most *; of its body alone: its fixtures were set *",
+            "XFAIL test_expected.py::test_fails - a known bug",
+            "XFAIL test_expected.py::test_leaks - it leaks",
+            "XFAIL test_expected.py::test_says_so_itself - not today",
+            "FAILED test_expected.py::test_fails_in_another_way - *",
+            "FAILED test_expected.py::test_leaks_no_more - [[]XPASS(strict)[]] it leaked once",
+            "FAILED test_expected.py::test_marks_itself - *[[]XPASS(strict)[]]*",
+        ]
+    )
+
+
 NATIVE = """
 import ctypes
 

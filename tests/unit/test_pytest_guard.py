@@ -126,7 +126,7 @@ def test_what_is_left_is_named_with_the_line_that_made_it(alone: pytest.Pytester
             "leaklab: 1 thing left behind by the test",
             "  thread worker-1 (daemon), made at test_left.py:* test_thread",
             '      threading.Thread(target=event.wait, name="worker-1", daemon=True).start()',
-            '  on purpose? expect_remaining("worker-1", reason="…")',
+            '  on purpose? expect_remaining("worker-[*]", reason="…")',
             "  descriptor * (*kept.txt), made at test_left.py:* test_file",
             "  socket * (AF_INET 127.0.0.1:*), made at test_left.py:* test_socket",
             "  descriptor * (pipe:*), made at test_left.py:* test_pipe",
@@ -346,12 +346,16 @@ def test_bodies_of_every_kind_are_repeated_with_fixtures_set_up_once(
         (("--leak-guard", "--leak-guard-grace=no"), "leaklab: --leak-guard-grace: no; seconds*"),
         (("--leaks=a and",), "leaklab: --leaks: a and:*"),
         (("--leaks", "--leaks-units=0"), "leaklab: --leaks-units: 0; a whole number from 1 on"),
+        (("-n1", "-p", "xdist.plugin", "--leaks-units=0"), "leaklab: --leaks-units: 0; a whole *"),
+        (("--leaks-python=nowhere/python",), "leaklab: --leaks-python: no such interpreter: now*"),
+        (("--leaks-report=test_one.py/pages",), "leaklab: --leaks-report: *test_one.py/pages: *"),
+        (("--leaks-accept=",), "leaklab: --leaks-accept: ''; the reason, such as *"),
     ],
 )
 def test_wrong_options_are_refused_by_name(
     alone: pytest.Pytester, options: tuple[str, ...], fault: str
 ) -> None:
-    alone.makepyfile("def test_one(): pass")
+    alone.makepyfile(test_one="def test_one(): pass")
     result = alone.runpytest_subprocess(*options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*{fault}"])

@@ -205,6 +205,15 @@ def test_known_leaks_ratchet(tmp_path: Path) -> None:
     assert known.vanished([{"test": "t.py::test[a]", "verdict": BOUNDED}]) == [only]
 
 
+def test_a_leak_is_accepted_with_a_reason_and_nothing_makes_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "leaks.toml"
+    for blank in ("", "  "):
+        with pytest.raises(pytest.UsageError, match=r"^leaklab: --leaks-accept: '\s*'; the reason"):
+            KnownLeaks(path, blank)
+    KnownLeaks(path, "being mended").write([])
+    assert not path.exists()
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -230,6 +239,39 @@ def test_summaries_for_machines(tmp_path: Path) -> None:
     text = markdown([FOUND, {**FOUND, "verdict": BOUNDED, "grown": []}])
     assert text.startswith("### Leaks: 1 leak, 0 known, 0 inconclusive, 1 fine\n")
     assert f"| `t.py::test[a]` | leak | {headline(LEAKING)} |" in text
+
+
+NOWHERE = Site("", 0, "(no Python frame)", 4096.0)
+FROZEN = Site("<frozen importlib._bootstrap>", 241, "_call", 512.0)
+
+
+@pytest.mark.parametrize(
+    ("sites", "made", "place"),
+    [
+        ((NOWHERE, FROZEN, Site("app.py", 6, "begin", 99.0)), (), ("app.py", 6)),
+        ((NOWHERE, FROZEN), ("thread: 1 per call, made at a b/c.py:7 go: go()",), ("a b/c.py", 7)),
+        ((NOWHERE,), ("thread: 1 per call, made out of sight of Python",), ("t.py", 41)),
+        ((), (), ("t.py", 41)),
+    ],
+)
+def test_a_leak_is_placed_at_a_line_that_can_be_gone_to(
+    tmp_path: Path, sites: tuple[Site, ...], made: tuple[str, ...], place: tuple[str, int]
+) -> None:
+    outcome = replace(LEAKING, sites=sites, made=made)
+    (result,) = sarif([{**FOUND, **outcome.to_json(), "line": 41}], tmp_path)["runs"][0]["results"]
+    where = result["locations"][0]["physicalLocation"]
+    assert (where["artifactLocation"]["uri"], where["region"]["startLine"]) == place
+
+
+def test_what_no_line_is_known_of_is_told_last() -> None:
+    sites = (NOWHERE, Site("app.py", 6, "begin", 99.0, "begin()"))
+    outcome = replace(LEAKING, sites=sites, made=())
+    lines = leak_text(outcome).splitlines()
+    assert lines.index("  app.py:6 begin keeps 99 B per call") < lines.index(
+        "  (no Python frame) keeps 4 KiB per call"
+    )
+    assert headline(outcome).endswith(" at app.py:6 begin")
+    assert " at " not in headline(replace(outcome, sites=(NOWHERE,)))
 
 
 def test_the_other_interpreter_gets_no_option_of_ours() -> None:

@@ -1,20 +1,16 @@
 """Repeats the body of a test as units of work, with its fixtures set up once.
 
 Runs in an interpreter of its own under a recorder, as ``-p leaklab_inside``, told by a file named
-in the environment which test to run how often; or anywhere, for ``--leaks-here``. What pytest
-itself would gather over many calls (log records, output, warnings, patches) is dropped in between.
+in the environment which test to run how often; or anywhere, for ``--leaks-here``.
 """
 
-import contextlib
 import functools
 import gc
 import inspect
 import json
-import logging
 import os
 import sys
 import time
-import warnings
 
 import pytest
 from _pytest.runner import runtestprotocol
@@ -22,10 +18,13 @@ from _pytest.runner import runtestprotocol
 from leaklab import mark
 
 try:
-    from leaklab.pytest_plugin.inside import leaklab_origins
+    from leaklab.pytest_plugin.inside import leaklab_origins, leaklab_processes
+    from leaklab.pytest_plugin.inside.leaklab_calls import calls_of
 except ImportError:
     # In an interpreter without leaklab this folder is on the path.
     import leaklab_origins  # type: ignore[import-not-found, no-redef, unused-ignore]
+    import leaklab_processes  # type: ignore[import-not-found, no-redef, unused-ignore]
+    from leaklab_calls import calls_of  # type: ignore[import-not-found, no-redef, unused-ignore]
 
 REQUEST_VARIABLE = "LEAKLAB_PYTEST_REQUEST"
 # What the session around may do and this one must not: it is one test, and nobody reads its files.
@@ -57,6 +56,8 @@ QUIET: dict = {
 }
 LONGEST_WAIT = 4
 UNREGISTERED = ("lfplugin", "nfplugin", "stepwiseplugin")
+# How pytest begins to say that a test passes against its mark.
+UNEXPECTED = "[XPASS(strict)]"
 
 
 class Repeater:
@@ -94,7 +95,7 @@ class Repeater:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item, nextitem):
         """Run all of the test as often as that, where its body alone cannot be repeated."""
-        if not (self.renews or _is_test_case(item)):
+        if not (self.renews or is_test_case(item)):
             return None
         hook, properties = item.ihook, len(item.user_properties)
         hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
@@ -131,7 +132,7 @@ class Repeater:
     def pytest_runtest_call(self, item):
         """Put the repeated body in the place of the test's own."""
         body = getattr(item, "obj", None)
-        if body is None or self.renews or _is_test_case(item):
+        if body is None or self.renews or is_test_case(item):
             yield
             return
         is_coroutine = inspect.iscoroutinefunction(body)
@@ -218,7 +219,7 @@ class Children:
 
     def look(self, unit):
         """Write a row for each descendant there is."""
-        for pid in leaklab_origins.descendant_pids():
+        for pid in leaklab_processes.descendant_pids():
             try:
                 with open("/proc/%d/statm" % pid, "rb", buffering=0) as file:
                     pages = int(file.read().split()[1])
@@ -236,61 +237,8 @@ def connect():
         probe.connect()
 
 
-@contextlib.contextmanager
-def calls_of(item, arguments):
-    """Give a way to make the context of each call, with the warnings of all kept from pytest.
-
-    What modules remember of their warnings stays, call after call: it is theirs to leak.
-    """
-    with warnings.catch_warnings(record=True) as warned:
-        yield functools.partial(Unit, item, arguments, warned)
-
-
-class Unit:
-    """One call of a body, with what pytest gathers on the way dropped afterwards."""
-
-    def __init__(self, item, arguments, warned):
-        self._item = item
-        self._arguments = arguments
-        self._warned = warned
-        self._filters = None
-
-    def __enter__(self):
-        arguments = dict(self._arguments)
-        self._patch = None
-        if "monkeypatch" in arguments:
-            # One of its own: undone here, while what fixtures patched stays.
-            self._patch = arguments["monkeypatch"] = pytest.MonkeyPatch()
-        self._logs = [
-            (handler, len(handler.records), handler.stream.tell())
-            for handler in logging.getLogger().handlers
-            if type(handler).__module__ == "_pytest.logging" and hasattr(handler, "records")
-        ]
-        if "recwarn" in getattr(self._item, "funcargs", {}):
-            # It is to see each warning in every call, also one that a module remembers.
-            self._filters = warnings.catch_warnings()
-            self._filters.__enter__()
-        return arguments
-
-    def __exit__(self, kind, error, traceback):
-        if self._filters is not None:
-            self._filters.__exit__(kind, error, traceback)
-        self._warned.clear()
-        if self._patch is not None:
-            self._patch.undo()
-        for handler, count, position in self._logs:
-            del handler.records[count:]
-            handler.stream.seek(position)
-            handler.stream.truncate()
-        fixtures = getattr(self._item, "funcargs", {})
-        for name in ("capsys", "capfd", "capsysbinary", "capfdbinary"):
-            if name in fixtures:
-                fixtures[name].readouterr()
-        if "recwarn" in fixtures:
-            fixtures["recwarn"].clear()
-
-
-def _is_test_case(item):
+def is_test_case(item):
+    """Return whether an item is a method of a `unittest.TestCase`."""
     return any(part.__name__ == "TestCaseFunction" for part in type(item).__mro__)
 
 
@@ -302,7 +250,7 @@ class Reporter:
         self._request = request
         self._repeater = repeater
         self._pid = os.getpid()
-        self._found = False
+        self._unexpected = ""
         self._result = {"outcome": "missing", "text": "", "when": ""}
 
     @pytest.hookimpl(tryfirst=True)
@@ -327,14 +275,31 @@ class Reporter:
         if report.failed:
             self._result = {"outcome": "failed", "text": report.longreprtext, "when": "collect"}
 
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self):
+        """Let a test pass that passes against its mark: the session around may find that it leaks.
+
+        The text is kept for it, as its own marks need not have said so.
+        """
+        outcome = yield
+        report = outcome.get_result()
+        if report.failed and str(getattr(report, "longrepr", "")).startswith(UNEXPECTED):
+            report.outcome = "passed"
+            self._unexpected = report.longrepr
+
     def pytest_runtest_logreport(self, report):
         """Keep the first part that did not pass."""
-        if self._result["outcome"] in ("failed", "skipped") and self._result["when"] != "collect":
+        ended = self._result["outcome"] in ("failed", "skipped", "xfailed")
+        if ended and self._result["when"] != "collect":
             return
-        text = report.longreprtext if report.failed else ""
-        if report.skipped and isinstance(report.longrepr, tuple):
+        outcome, text = report.outcome, report.longreprtext if report.failed else ""
+        if report.skipped and hasattr(report, "wasxfail"):
+            outcome, text = "xfailed", report.wasxfail
+        elif report.skipped and isinstance(report.longrepr, tuple):
             text = report.longrepr[2]
-        self._result = {"outcome": report.outcome, "text": text, "when": report.when}
+        elif report.passed:
+            text = self._unexpected
+        self._result = {"outcome": outcome, "text": text, "when": report.when}
 
     def pytest_sessionfinish(self):
         """Write the result; a forked child of the test writes none."""

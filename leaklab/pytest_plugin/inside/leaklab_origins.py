@@ -11,12 +11,21 @@ import sysconfig
 import threading
 import weakref
 
+try:
+    from leaklab.pytest_plugin.inside import leaklab_processes as processes
+except ImportError:
+    # In an interpreter without leaklab this folder is on the path.
+    import leaklab_processes as processes  # type: ignore[import-not-found, no-redef, unused-ignore]
+
 TASK, THREAD, CHILD = "task", "thread", "child"
 DESCRIPTOR, SOCKET, TEMPORARY = "descriptor", "socket", "temporary file"
 
 MOST_FRAMES = 40
 # Paths opened since the start, of which the newest are kept: all but a few are closed long ago.
 MOST_PATHS = 4096
+NAMELESS = getattr(os, "O_TMPFILE", 0)
+# What SQLite opens beside a database.
+BESIDE = ("-journal", "-wal", "-shm")
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _LIBRARY = tuple(
     os.path.join(path, "")
@@ -35,8 +44,9 @@ class Remaining:
     empty where nobody saw it being made.
     """
 
-    def __init__(self, kind, key, name, stack=(), title=None, thread=None):
+    def __init__(self, kind, key, name, stack=(), title=None, thread=None, helps=False):
         self.kind = kind
+        self._helps = helps
         # What an expectation is best written with: without numbers that change.
         self.title = title or name
         self.thread = thread
@@ -52,7 +62,7 @@ class Remaining:
     @property
     def is_helper(self):
         """Whether multiprocessing made it for itself and keeps it until the process ends."""
-        return any(frame[0].endswith(HELPERS) for frame in self.stack)
+        return self._helps or any(frame[0].endswith(HELPERS) for frame in self.stack)
 
 
 def blamed(stack):
@@ -115,6 +125,9 @@ class Origins:
         self._children = {}
         self._pipes = {}
         self._paths = {}
+        # Folders in which files without a name were made, and who made those that are there.
+        self._folders = {}
+        self._nameless = {}
         self._temporary = {}
 
     def install(self):
@@ -139,7 +152,7 @@ class Origins:
             setattr(holder, name, original)
         for notes in (self._patched, self._threads, self._tasks, self._sockets, self._children):
             notes.clear()
-        for notes in (self._pipes, self._paths, self._temporary):
+        for notes in (self._pipes, self._paths, self._folders, self._nameless, self._temporary):
             notes.clear()
 
     def census(self):
@@ -210,7 +223,10 @@ class Origins:
     def _heard(self, event, args):
         if event == "open":
             if not isinstance(args[0], int):
-                self._note_path(self._paths, args[0])
+                nameless = (args[2] or 0) & NAMELESS == NAMELESS != 0
+                self._note_path(self._folders if nameless else self._paths, args[0])
+        elif event == "sqlite3.connect":
+            self._note_path(self._paths, _database(args[0]))
         elif event == "socket.__new__":
             try:
                 self._sockets[args[0]] = stack_here()
@@ -245,26 +261,42 @@ class Origins:
                 yield Remaining(TASK, id(task), name, stack, called)
 
     def _all_children(self):
-        alive = child_pids()
+        alive, helpers = processes.child_pids(), processes.helper_pids()
         for pid in set(self._children) - alive:
             del self._children[pid]
         for pid in alive:
-            command = command_of(pid)
+            command = processes.command_of(pid)
             name = "process %d (%s)" % (pid, command or "ended, never waited for")
-            yield Remaining(CHILD, pid, name, self._children.get(pid, ()), command or CHILD)
+            stack, helps = self._children.get(pid, ()), pid in helpers
+            yield Remaining(CHILD, pid, name, stack, command or CHILD, helps=helps)
 
     def _all_descriptors(self):
         sockets = {}
         for one, stack in list(self._sockets.items()):
             sockets[one.fileno()] = stack
-        for number, link in descriptors().items():
+        links = descriptors()
+        for gone in set(self._nameless).difference(links.values()):
+            del self._nameless[gone]
+        for number, link in links.items():
             if link.startswith("socket:"):
                 name = "%d (%s)" % (number, _socket_name(number))
                 yield Remaining(SOCKET, (number, link), name, sockets.get(number, ()), SOCKET)
             else:
-                stack = self._pipes.get(link) or self._paths.get(link.replace(" (deleted)", ""), ())
+                stack = self._pipes.get(link) or self._opened(link)
                 name = "%d (%s)" % (number, link)
                 yield Remaining(DESCRIPTOR, (number, link), name, stack, link.split(":[")[0])
+
+    def _opened(self, link):
+        """The stack at which what a descriptor leads to was opened, or the database it is of.
+
+        A file without a name is of the last that was made in its folder before it was first seen.
+        """
+        path = link.replace(" (deleted)", "")
+        folder, name = os.path.split(path)
+        if name[:1] == "#" and name[1:].isdigit():
+            return self._nameless.setdefault(link, self._folders.get(folder, ()))
+        databases = [path[: -len(ending)] for ending in BESIDE if path.endswith(ending)]
+        return next(filter(None, map(self._paths.get, [path, *databases])), ())
 
     def _all_temporary(self):
         for path, stack in list(self._temporary.items()):
@@ -298,31 +330,6 @@ def _link(number):
         return None
 
 
-def child_pids(process="self"):
-    """Return the process ids of a process's children, ended ones included."""
-    found = set()
-    try:
-        threads = os.listdir("/proc/%s/task" % process)
-    except OSError:
-        return found
-    for thread in threads:
-        try:
-            with open("/proc/%s/task/%s/children" % (process, thread), "rb", buffering=0) as file:
-                found.update(int(pid) for pid in file.read().split())
-        except OSError:
-            continue
-    return found
-
-
-def descendant_pids():
-    """Return the process ids of this process's children and theirs, ended ones included."""
-    found, further = set(), child_pids()
-    while further:
-        found |= further
-        further = set().union(*(child_pids(pid) for pid in further)) - found
-    return found
-
-
 def thread_count():
     """Return how many threads the kernel counts, native ones included."""
     return len(os.listdir("/proc/self/task"))
@@ -345,13 +352,13 @@ def made_rows(left, units):
     ]
 
 
-def command_of(pid):
-    """Return a process's command line; empty where it has none (any more)."""
-    try:
-        with open("/proc/%d/cmdline" % pid, "rb", buffering=0) as file:
-            return file.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
-    except OSError:
-        return ""
+def _database(name):
+    """Return the path of a database that may be named by a URI."""
+    if isinstance(name, str) and name.startswith("file:"):
+        import urllib.parse
+
+        return urllib.parse.unquote(urllib.parse.urlsplit(name).path)
+    return name
 
 
 def _socket_name(number):
