@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -61,6 +61,9 @@ class PassState:
     _work_began_seconds: float | None = None
     _window_end_seconds: float | None = None
     _why_window = ""
+    _written_process_count = 0
+    _written_rows: Sequence[dict[str, Any]] = ()
+    _rows_due_seconds = 0.0
     _decider: Decider | None = None
 
     def __init__(
@@ -89,7 +92,6 @@ class PassState:
         self._progress = progress
         self._begun = time.monotonic()
         self._before = list(writer.meta["processes"])
-        self._written_process_count = 0
         first_process = max((row["process"] for row in self._before), default=-1) + 1
         self._table = ProcessTable(first_process, options.collect_share, options.snapshot_share)
         self._table.short_counts.update(short_counts)
@@ -172,10 +174,20 @@ class PassState:
             reap(tracked.pid)
 
     def _write_processes(self) -> None:
-        """Keep run.json's list of processes up to date: after a kill it is all there is."""
-        if len(self._table.all) != self._written_process_count:
-            self._written_process_count = len(self._table.all)
-            self._writer.update(processes=[*self._before, *self._table.rows(self._name)])
+        """Keep run.json's list of processes up to date: after a kill it is all there is.
+
+        At once where there are other processes, and else as what is known of them grows, for a
+        hundredth of a processor: a thousand of them are a megabyte.
+        """
+        is_new = len(self._table.all) != self._written_process_count
+        if not is_new and self._now() < self._rows_due_seconds:
+            return
+        begun = time.thread_time()
+        rows = self._table.rows(self._name)
+        if rows != self._written_rows:
+            self._written_process_count, self._written_rows = len(self._table.all), rows
+            self._writer.update(processes=[*self._before, *rows])
+        self._rows_due_seconds = self._now() + 100 * (time.thread_time() - begun)
 
     def _event(self, kind: str, text: str, tracked: Tracked | None) -> None:
         self._writer.event(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -125,11 +126,27 @@ def open_run(path: str) -> RunData:
     meta = _read_meta(fs, folder, str(path))
     if meta.get("state") not in ("complete", "interrupted", "failed"):
         meta["state"] = "incomplete"
-    return RunData(
+    data = RunData(
         meta=meta,
         path=str(path),
         _load=lambda name: _read_table(fs, folder, name, meta, str(path)),
     )
+    if meta["state"] == "incomplete":
+        _count_marks(data)
+    return data
+
+
+def _count_marks(data: RunData) -> None:
+    """Let each process have the marks that are stored: run.json is behind where nobody closed it.
+
+    By it no marks were ever seen, if its recorder was killed before it wrote of the first.
+    """
+    for name in ("samples", "snapshots"):
+        with contextlib.suppress(LeaklabError):  # whoever asks for that table is told
+            last = data.table(name).groupby("process")["mark"].max().dropna()
+            for entry in data.meta["processes"]:
+                stored = int(last.get(entry.get("process"), 0))
+                entry["mark_count"] = max(entry.get("mark_count") or 0, stored)
 
 
 class _LocalFolder:

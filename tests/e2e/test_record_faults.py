@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -118,8 +119,14 @@ def test_a_killed_recorder_leaves_the_target_alone(
         output = Path(run.path) / f"{pass_name}.{name}.txt"
         assert output.read_text().splitlines() == lines
     assert run.meta["state"] == "incomplete"
-    assert run.meta["processes"][0]["role"] == "main"
     assert run.samples["mark"].max() >= 20
+    (process,) = run.meta["processes"]
+    assert process["role"] == "main"
+    assert process["mark_count"] >= run.samples["mark"].max()
+    # What became known after its start was written, too.
+    (written,) = json.loads((Path(run.path) / "run.json").read_text())["processes"]
+    assert written["mark_count"] > 0
+    assert written["traced"] == (pass_name == "explain")
     # The next recorder sweeps away what this one could not.
     assert list(temporary.iterdir())
     recorded.record(tmp_path, "pass", name="next")

@@ -105,6 +105,25 @@ def test_killed_writer_leaves_its_last_whole_batch(tmp_path: Path) -> None:
     assert open_run(str(folder)).samples.empty
 
 
+@pytest.mark.parametrize("state", [None, "incomplete", "complete"])
+def test_a_run_that_nobody_closed_has_the_marks_that_are_stored(
+    tmp_path: Path, state: str | None
+) -> None:
+    processes = [{"process": number, "mark_count": count} for number, count in enumerate((0, 9, 0))]
+    writer = RunWriter.create(tmp_path, "x", None, {"processes": processes})
+    marks = {"process": [0, 0, 1, 2], "mark": [3, 7, 5, None], "value": [1.0] * 4}
+    writer.append("samples", {**marks, "name": ["rss_bytes"] * 4})
+    # A process that is traced while it runs has a number of its own for its heap.
+    writer.update(processes=[*processes, {"process": 3, "mark_count": 0}])
+    writer.append("snapshots", {"process": [3, 3], "mark": [2, 6]})
+    writer.flush()
+    if state is not None:
+        writer.close(state)
+    told = [entry["mark_count"] for entry in open_run(writer.path).meta["processes"]]
+    assert told == ([0, 9, 0, 0] if state == "complete" else [7, 9, 0, 6])
+    writer.close()
+
+
 def test_full_disk_cuts_the_half_written_batch_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
