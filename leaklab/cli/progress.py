@@ -43,10 +43,11 @@ def shown_progress() -> Iterator[Progress]:
 
 
 class LineProgress:
-    """Writes a line now and then: pass, seconds, marks, memory, and which pass comes next.
+    """Writes a line now and then: pass, seconds, marks, memory, and whether it is the last pass.
 
     The first after five seconds, the next at least five seconds later, ever rarer with the age of
-    the recording; one when a pass begins, if anything was written by then.
+    the recording; one when a pass begins, if anything was written by then. The first of a pass says
+    what it does. None speaks of a pass to come: by what this one shows there may be no use for it.
     """
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
@@ -55,6 +56,7 @@ class LineProgress:
         self._begun = clock()
         self._due_seconds = FIRST_LINE_SECONDS
         self._pass: str | None = None
+        self._told_pass: str | None = None
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Take one event of the recorder's."""
@@ -64,17 +66,21 @@ class LineProgress:
         if age_seconds < self._due_seconds and not began_pass:
             return
         self._due_seconds = age_seconds + max(LINE_SECONDS, LINE_SHARE * age_seconds)
+        line = _line(event, with_text=False, with_what=self._pass != self._told_pass)
+        self._told_pass = self._pass
         try:
-            print(f"leaklab: {_line(event, with_text=False)}", file=self._stream, flush=True)
+            print(f"leaklab: {line}", file=self._stream, flush=True)
         except OSError:
             self._due_seconds = float("inf")  # whoever read it has gone
 
 
-def _line(event: dict[str, Any], *, with_text: bool) -> str:
+def _line(event: dict[str, Any], *, with_text: bool, with_what: bool = False) -> str:
     from leaklab.present.terminal import quantity, safe
 
     name = event.get("pass") or ""
     parts = [f"{name} pass"]
+    if with_what and name in _WHAT:
+        parts.append(f"which {_WHAT[name]}")
     if event.get("time_seconds") is not None:
         parts.append(f"{event['time_seconds']:.0f} s")
     if event.get("mark"):
@@ -85,9 +91,6 @@ def _line(event: dict[str, Any], *, with_text: bool) -> str:
     if with_text:
         text = event.get("text")
         return ", ".join(parts) + (f"  {safe(text)}" if text else "")
-    following = event.get("next_pass")
-    if following:
-        parts.append(f"next: the {following} pass, which {_WHAT.get(following, 'runs it again')}")
-    elif following is not None:
+    if event.get("next_pass") == "":
         parts.append("the last pass")
     return ", ".join(parts)

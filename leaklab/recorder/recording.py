@@ -54,8 +54,8 @@ def record_run(
     """Record ``options.command`` and return the run's folder, or its URL in a remote store.
 
     ``progress`` is called a few times a second with a dict: kind ("started", "figures", "note",
-    "ended"), pass, next_pass ("" in the last one), mark, time_seconds, rss_bytes, live_bytes (None
-    where unmeasured), text.
+    "ended"), pass, next_pass (the planned one, "" in the last; it may turn out to be of no use),
+    mark, time_seconds, rss_bytes, live_bytes (None where unmeasured), text.
 
     ``decider`` makes what looks at the stored run now and then and says when it is decided
     (`leaklab.verdict.deciding.Decider`); options that stop or trace by the verdict need it.
@@ -111,8 +111,8 @@ def _run_passes(
         for name in options.passes_run:
             why_not = _why_not(name, results, options)
             if why_not is not None:
+                # No progress of it: who hears of a pass takes it for begun.
                 writer.event("skipped", why_not, time_seconds=None, **{"pass": name})
-                _tell(progress, {"kind": "note", "pass": name, "text": why_not})
                 continue
             if stdin.is_lost:
                 text = "no room for a copy of the input: this pass has none"
@@ -248,10 +248,3 @@ def _with_next_pass(progress: Progress | None, options: RecordOptions) -> Progre
         progress({**event, "next_pass": following.get(event.get("pass") or "", "")})
 
     return tell
-
-
-def _tell(progress: Progress | None, event: dict[str, Any]) -> None:
-    if progress is not None:
-        progress(
-            {"mark": None, "time_seconds": None, "rss_bytes": None, "live_bytes": None, **event}
-        )

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 import recorded
 
+from leaklab.recorder.options import RecordOptions
+from leaklab.recorder.recording import record_run
 from leaklab.results.run import Run
+from leaklab.store import open_run
 
 BOTH = ("measure", "explain")
 
@@ -52,6 +55,21 @@ def test_no_second_pass_where_the_first_failed_before_its_work(tmp_path: Path, h
         assert "skipped: explain pass skipped" in str(Run(data))
     assert len(data.meta["passes"]) == 2 - len(skipped)
     assert bool(skipped) == (how == "before its work")
+
+
+@pytest.mark.parametrize("how", ["before its work", "no Python", "marked"])
+def test_progress_speaks_of_the_passes_that_are_run(tmp_path: Path, how: str) -> None:
+    path = recorded.script(tmp_path, FAILS.get(how, ""))
+    settings = RecordOptions(
+        command=["true"] if how == "no Python" else [str(path)],
+        cwd=str(tmp_path),
+        store=str(tmp_path / "store"),
+        graphs="never",
+    )
+    told: list[str] = []
+    data = open_run(record_run(settings, lambda event: told.append(event["pass"])))
+    assert set(told) == {entry["pass"] for entry in data.meta["passes"]}
+    assert ("explain" in told) == (how == "marked")
 
 
 def test_the_passes_that_were_asked_for_are_run(tmp_path: Path) -> None:

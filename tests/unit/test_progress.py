@@ -23,14 +23,13 @@ def test_a_short_recording_is_quiet() -> None:
     assert lines(2, {"pass": "measure"}, {"pass": "explain"}) == []
 
 
-def test_a_line_says_what_goes_on_and_what_comes_next() -> None:
-    first, second = lines(
+def test_a_line_says_what_goes_on_and_nothing_of_what_may_not_come() -> None:
+    first, second, third = lines(
         6, {"pass": "measure", "next_pass": "explain"}, {"pass": "explain", "next_pass": ""}
-    )[:2]
-    assert first == (
-        "leaklab: measure pass, 5 s, 19 marks, next: the explain pass, which traces its heap"
-    )
-    assert second == "leaklab: explain pass, 0 s, the last pass"
+    )[:3]
+    assert first == "leaklab: measure pass, which measures its series, 5 s, 19 marks"
+    assert second == "leaklab: explain pass, which traces its heap, 0 s, the last pass"
+    assert third == "leaklab: explain pass, 5 s, 20 marks, the last pass"
 
 
 def test_a_long_recording_is_not_flooded() -> None:
