@@ -61,8 +61,8 @@ class Posterior:
     log_odds: of growing against bounded. growth: over one more run, at the pace of the end, in
     multiples of what matters, if it grows; low to high: its 95 % interval; rise: what growth
     brought in this run. smooth: share of the run until bounded shapes have settled. silence: how
-    likely what follows the last step is if steps keep coming. memory: of the noise around them, in
-    shares of the run. shapes: the best bounded model, with the places of its steps in the run.
+    likely what follows the last step is if steps up keep coming. memory: of the noise around them,
+    in shares of the run. shapes: the best bounded model, with the places of its steps in the run.
     noise: its standard deviation.
     """
 
@@ -272,7 +272,10 @@ def _combined(here: Grid, rows: _Rows, teeth: _Teeth, count: int) -> Posterior:
     of_memory, model = np.divmod(weighing, bounded.shape[1])
     weight = np.exp(bounded.ravel()[weighing] - sum_bounded)
     memory = float(weight @ np.array(list(MEMORIES))[of_memory])
-    smooth, silence = weight @ here.in_use[here.bounded[model]]
+    settled, silent = here.in_use[here.bounded[model]].T
+    # The last shape is the last step, if any: one that falls is no growth that may go on.
+    rises = rows.coefficient[of_memory, here.bounded[model]] > 0.0
+    smooth, silence = float(weight @ settled), float(weight @ (silent * rises))
     by_model = np.bincount(model, weight, minlength=1)
     best = here.named(int(here.bounded[int(np.argmax(by_model))]))
     if np.exp(np.array(teeth.bounded) - sum_bounded).sum() > 0.5:
@@ -291,8 +294,8 @@ def _combined(here: Grid, rows: _Rows, teeth: _Teeth, count: int) -> Posterior:
         low=growth - margin,
         high=growth + margin,
         rise=float(weight @ mean),
-        smooth=float(smooth),
-        silence=float(silence),
+        smooth=smooth,
+        silence=silence,
         memory=memory,
         shapes=best,
         noise=float(np.sqrt(weight @ rest / free)),

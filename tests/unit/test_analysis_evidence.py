@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from leaklab.verdict.evidence import GROWS, RISES, SLOWS, STOPPED, UNDECIDED, Evidence, course
 from leaklab.verdict.growth import estimate
+from leaklab.verdict.models import Shape
+from leaklab.verdict.posterior import posterior
 from leaklab.verdict.reading import read
 from leaklab.verdict.shapes import MATERIAL
 
@@ -302,3 +304,13 @@ def test_a_rate_that_falls_by_chance_does_not_slow_down() -> None:
 
     verdicts = [said(descriptors(seed)) for seed in range(200)]
     assert verdicts.count(GROWS) >= 0.98 * len(verdicts)
+
+
+def test_a_late_fall_is_no_growth_that_may_go_on() -> None:
+    """Connections that a program closes before it ends: the last step goes down."""
+    u = (np.arange(40) + 0.5) / 40
+    late = s.step(40, 45, at=37) + s.noise(40, 1, seed=2)
+    risen, fallen = posterior(u, late), posterior(u, -late)
+    assert risen.shapes == (Shape("step", 0.925),)
+    assert risen.silence == pytest.approx(0.925, abs=0.05)
+    assert fallen.silence == 0
