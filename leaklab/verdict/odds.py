@@ -51,17 +51,21 @@ class Odds:
         return max(self.whole.growth + spread * float(ndtri(1 - probability / grows)), 0.0)
 
 
-def odds_of(
-    x: Floats, y: Floats, material: float, *, least: float = -np.inf, kind: int | None = None
-) -> Odds:
+def odds_of(x: Floats, y: Floats, material: float, *, least: float = -np.inf) -> Odds:
     """The odds that y (at least `FEWEST_POINTS` figures) over x grows by more than ``material``.
 
     least: odds up to which it does not matter what they are; then the last half is not looked at.
-    kind: which of the summaries is weighed, None for the steadiest one.
     """
-    u, rows, steady, parts = steadiest(x, y)
-    kind = steady if kind is None else kind
-    z = rows[kind] / material
+    u, rows, kind, parts = steadiest(x, y)
+    return _odds(x, y, material, (u, rows[kind], kind, parts), least)
+
+
+def _odds(
+    x: Floats, y: Floats, material: float, summary: tuple[Floats, Floats, int, int], least: float
+) -> Odds:
+    """The odds of one summary: u, its figures, which it is, and of how many parts."""
+    u, row, kind, parts = summary
+    z = row / material
     whole = posterior(u, z)
     begin = max(int(np.searchsorted(x, (x[0] + x[-1]) / 2)) - 1, 0)
     half = 0.0
@@ -99,13 +103,16 @@ def beside(x: Floats, y: Floats, material: float) -> tuple[str, Odds] | None:
 
     The steadiest one may be a ceiling that every tooth reaches, above a floor that rises.
     """
-    _, rows, steady, parts = steadiest(x, y)
+    u, rows, steady, parts = steadiest(x, y)
     if len(x) <= parts:
         return None
+    # What grew by twice what matters has a later half that is above the earlier by as much.
+    half = len(u) // 2
+    rises = rows[:, half:].mean(axis=1) - rows[:, :half].mean(axis=1) > material
     found = [
-        (SUMMARIES[kind], odds_of(x, y, material, least=0.0, kind=kind))
-        for kind in range(len(rows))
-        if kind != steady and np.ptp(rows[kind]) >= material
+        (SUMMARIES[kind], _odds(x, y, material, (u, rows[kind], kind, parts), least=0.0))
+        for kind in np.flatnonzero(rises).tolist()
+        if kind != steady
     ]
     return max(found, key=lambda one: one[1].log_odds, default=None)
 
