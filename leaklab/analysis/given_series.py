@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 # From this on a plain figure is an epoch, in seconds, milli-, micro- or nanoseconds.
-EPOCHS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3), (5e8, 1.0))
+_EPOCHS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3), (5e8, 1.0))
 _WAY_OUT = "give numbers, datetimes or timedeltas"
 
 
@@ -53,13 +53,15 @@ def places(given: Any, what: str, unit: str) -> Places:
     if kind == "timedeltas":
         return Places(_durations(values, what))
     numbers = _floats(values, what, _WAY_OUT)
+    scale = epoch_scale(numbers) if unit == "second" else None
+    return Places(numbers) if scale is None else Places(numbers * scale, is_epoch=True)
+
+
+def epoch_scale(numbers: Floats) -> float | None:
+    """Return the seconds that one of these numbers stands for; None where they are no epoch."""
     known = numbers[np.isfinite(numbers)]
     middle = float(np.median(known)) if len(known) else 0.0
-    if unit == "second":
-        for least, scale in EPOCHS:
-            if middle >= least:
-                return Places(numbers * scale, is_epoch=True)
-    return Places(numbers)
+    return next((scale for least, scale in _EPOCHS if middle >= least), None)
 
 
 def figures(given: Any, what: str) -> Floats:

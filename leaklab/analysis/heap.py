@@ -122,8 +122,7 @@ def _timeline(data: RunData, role: str) -> HeapTimeline | None:
     if not len(snapshots):
         return None
     # One life of several: what the others held is no part of it.
-    known = processes_of(data, role, "explain")
-    members = {number: known[number] for number in longest_life(known)}
+    members = longest_life(processes_of(data, role, "explain"))
     snapshots = snapshots[snapshots["process"].isin(list(members))]
     snapshots = snapshots[within_work(snapshots, members)]
     if not len(snapshots):

@@ -6,10 +6,12 @@ falls each time. So growth is looked for within lives.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+Entry = TypeVar("Entry", bound="Mapping[str, Any]")
 
 # Units of work from which a life says something about growth by them.
 FEWEST_MARKS = 8
@@ -34,12 +36,13 @@ def replaced_lives(members: Mapping[int, Mapping[str, Any]]) -> list[int]:
     return lives if known and min(known) <= begun else []
 
 
-def longest_life(members: Mapping[int, Mapping[str, Any]]) -> list[int]:
+def longest_life(members: dict[int, Entry]) -> dict[int, Entry]:
     """Return the one life with the most marks, where workers were replaced; else all members.
 
     What is exact in each life needs no mean over several.
     """
     lives = replaced_lives(members)
     if not lives:
-        return list(members)
-    return [max(lives, key=lambda n: members[n].get("mark_count") or 0)]
+        return members
+    longest = max(lives, key=lambda n: members[n].get("mark_count") or 0)
+    return {longest: members[longest]}

@@ -283,19 +283,18 @@ def unseen_course(lives: list[tuple[Floats, Floats]], period: float) -> tuple[fl
     waves = np.column_stack(
         [wave(k * turn) for k in (WAVES if whole else WAVES[:1]) for wave in (np.sin, np.cos)]
     )
-    unrest = level - line @ _fit(line, level)
+    unrest = _rest(line, level)
     missing = LEAST_PERIODS * period - covered
     if not whole:
         alone = np.hstack([each, waves])
-        fitted = alone @ _fit(alone, level)
-        rest = level - fitted
+        rest = _rest(alone, level)
         # Per degree of freedom: a wave may be fitted by one figure more than a line.
         worse = float(rest @ rest) * (len(level) - line.shape[1]) > float(unrest @ unrest) * (
             len(level) - alone.shape[1]
         )
-        return (0.0, 0.0) if worse else (float(np.ptp(fitted)), missing)
+        return (0.0, 0.0) if worse else (float(np.ptp(level - rest)), missing)
     fitted = waves @ _fit(np.hstack([line, waves]), level)[-waves.shape[1] :]
-    beyond = fitted - line @ _fit(line, fitted)
+    beyond = _rest(line, fitted)
     # Warm-ups after restarts are unrest too, and no wave.
     least = LEAST_WAVE_SHARE if len(lives) == 1 else 0.0
     if not np.ptp(unrest) or float(beyond @ unrest) < least * float(unrest @ unrest):
@@ -306,6 +305,11 @@ def unseen_course(lives: list[tuple[Floats, Floats]], period: float) -> tuple[fl
 def _fit(columns: Floats, values: Floats) -> Floats:
     """The least-squares coefficients of columns."""
     return np.asarray(np.linalg.lstsq(columns, values, rcond=None)[0], np.float64)
+
+
+def _rest(columns: Floats, values: Floats) -> Floats:
+    """What the least-squares fit of columns leaves of values."""
+    return values - columns @ _fit(columns, values)
 
 
 def _by_phase(

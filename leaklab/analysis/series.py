@@ -151,8 +151,8 @@ def chosen_points(
         points = data.samples[data.samples["name"] == name] if len(data.samples) else data.samples
     members = processes_of(data, role, pass_)
     if len(points):
-        wanted = longest_life(members) if name == HEAP else list(members)
-        keep = points["pass"].eq(pass_) & points["process"].isin(wanted)
+        wanted = longest_life(members) if name == HEAP else members
+        keep = points["pass"].eq(pass_) & points["process"].isin(list(wanted))
         points = points[keep & points["value"].notna()]
         points = points[within_work(points, members)]
     if not len(points):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leaklab.analysis.given_series import EPOCHS
+from leaklab.analysis.given_series import epoch_scale
 from leaklab.errors import UsageError
 from leaklab.importers.units import words_of
 
@@ -120,13 +120,12 @@ def _way(moments: pd.Series[Any]) -> float:
 
 
 def _from_figures(name: str, figures: Floats) -> Times:
-    middle = float(np.nanmedian(figures))
-    for least, scale in EPOCHS:
-        if middle >= least:
-            return _since(figures * scale)
+    scale = epoch_scale(figures)
+    if scale is not None:
+        return _since(figures * scale)
     words = words_of(name)
-    scale = next((_PASSED[word] for word in reversed(words) if word in _PASSED), 1.0)
-    return Times(_from_zero(figures * scale), None)
+    unit = next((_PASSED[word] for word in reversed(words) if word in _PASSED), 1.0)
+    return Times(_from_zero(figures * unit), None)
 
 
 def _from_zero(seconds: Floats) -> Floats:

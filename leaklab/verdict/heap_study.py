@@ -190,8 +190,8 @@ def _missing(data: RunData, role: str, timeline: HeapTimeline) -> float:
     """Marks after the last snapshot, where they are more than a share of all."""
     if timeline.unit != "iteration":
         return 0.0
-    members = processes_of(data, role, "explain")
-    marks = sum(members[one].get("mark_count") or 0 for one in longest_life(members))
+    members = longest_life(processes_of(data, role, "explain"))
+    marks = sum(entry.get("mark_count") or 0 for entry in members.values())
     missing = marks - float(timeline.x[-1])
     return missing if missing > UNCOVERED_SHARE * marks else 0.0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.special import expit, ndtri
@@ -25,6 +25,16 @@ HALF_MORE = 3.0
 SUMMARIES = ("lowest figures", "usual figures", "highest figures")
 
 
+class Summed(NamedTuple):
+    """Minimum, median and maximum (``rows``) of each of so many parts of the run, at places u in
+    [0, 1], and which ``kind`` of them is the steadiest."""
+
+    u: Floats
+    rows: Floats
+    kind: int
+    parts: int
+
+
 @dataclass(frozen=True)
 class Odds:
     """Whether a series grows, in log odds, and what that rests on.
@@ -32,14 +42,15 @@ class Odds:
     log_odds: those of the whole run, less what its last half says against growth. whole: the
     posterior of the whole run, in multiples of ``material``. teeth: how many times it fell by much
     at once. widest_gap: share of the run that was not looked at in one piece. level: its middle, in
-    multiples of ``material``.
+    multiples of ``material``. summed: what it was picked from.
     """
 
     log_odds: float
     whole: Posterior
     teeth: int
     widest_gap: float
-    level: float = 0.0
+    level: float
+    summed: Summed
 
     def left_open(self, probability: float) -> float:
         """Return how much growth over one more run is exceeded with this probability, in multiples
@@ -56,21 +67,18 @@ def odds_of(x: Floats, y: Floats, material: float, *, least: float = -np.inf) ->
 
     least: odds up to which it does not matter what they are; then the last half is not looked at.
     """
-    u, rows, kind, parts = steadiest(x, y)
-    return _odds(x, y, material, (u, rows[kind], kind, parts), least)
+    summed = steadiest(x, y)
+    return _odds(x, y, material, summed, summed.kind, least)
 
 
-def _odds(
-    x: Floats, y: Floats, material: float, summary: tuple[Floats, Floats, int, int], least: float
-) -> Odds:
-    """The odds of one summary: u, its figures, which it is, and of how many parts."""
-    u, row, kind, parts = summary
-    z = row / material
-    whole = posterior(u, z)
+def _odds(x: Floats, y: Floats, material: float, summed: Summed, kind: int, least: float) -> Odds:
+    """The odds of one kind of summary."""
+    z = summed.rows[kind] / material
+    whole = posterior(summed.u, z)
     begin = max(int(np.searchsorted(x, (x[0] + x[-1]) / 2)) - 1, 0)
     half = 0.0
     if whole.log_odds > least and len(x) - begin >= FEWEST_OF_HALF:
-        late_u, late = summaries(x[begin:], y[begin:], min(parts, HALF_PARTS))
+        late_u, late = summaries(x[begin:], y[begin:], min(summed.parts, HALF_PARTS))
         half = posterior(late_u, late[kind] / (material / 2)).log_odds
     falls = np.flatnonzero(np.diff(z) < -FALL * max(float(np.ptp(z)), 1e-9)) + 1
     return Odds(
@@ -79,13 +87,13 @@ def _odds(
         teeth=len(falls),
         widest_gap=float(np.diff(x).max() / (x[-1] - x[0])),
         level=float(np.median(z)),
+        summed=summed,
     )
 
 
-def steadiest(x: Floats, y: Floats) -> tuple[Floats, Floats, int, int]:
-    """The parts of the run in which a summary has the smallest second differences: u, all their
-    summaries, which of minimum, median and maximum it is, and of how many parts."""
-    best: tuple[float, Floats, Floats, int, int] | None = None
+def steadiest(x: Floats, y: Floats) -> Summed:
+    """The parts of the run in which a summary has the smallest second differences."""
+    best: tuple[float, Summed] | None = None
     for parts in PARTS:
         if best is not None and len(x) <= 1.2 * parts:
             continue
@@ -93,24 +101,25 @@ def steadiest(x: Floats, y: Floats) -> tuple[Floats, Floats, int, int]:
         rough = np.abs(np.diff(rows, 2, axis=1)).mean(axis=1) / np.sqrt(parts)
         kind = int(np.argmin(rough))
         if best is None or rough[kind] < best[0]:
-            best = float(rough[kind]), u, rows, kind, parts
+            best = float(rough[kind]), Summed(u, rows, kind, parts)
     assert best is not None
-    return best[1:]
+    return best[1]
 
 
-def beside(x: Floats, y: Floats, material: float) -> tuple[str, Odds] | None:
-    """Return which of the other summaries grows most likely, and its odds; None without any.
+def beside(odds: Odds, x: Floats, y: Floats, material: float) -> tuple[str, Odds] | None:
+    """Return which of the summaries beside that of ``odds`` grows most likely, and its own odds;
+    None without any.
 
     The steadiest one may be a ceiling that every tooth reaches, above a floor that rises.
     """
-    u, rows, steady, parts = steadiest(x, y)
+    u, rows, steady, parts = summed = odds.summed
     if len(x) <= parts:
         return None
     # What grew by twice what matters has a later half that is above the earlier by as much.
     half = len(u) // 2
     rises = rows[:, half:].mean(axis=1) - rows[:, :half].mean(axis=1) > material
     found = [
-        (SUMMARIES[kind], _odds(x, y, material, (u, rows[kind], kind, parts), least=0.0))
+        (SUMMARIES[kind], _odds(x, y, material, summed, kind, least=0.0))
         for kind in np.flatnonzero(rises).tolist()
         if kind != steady
     ]

@@ -92,7 +92,8 @@ def read(
     evidence = replace(evidence, shape=shape_text(odds))
     whole = odds.whole
     if evidence.code in MAY_HIDE and not more:
-        figures, other = beside(growth.whole_x, growth.whole_y, material) or ("", odds)
+        found = beside(odds, growth.whole_x, growth.whole_y, material)
+        figures, other = found or ("", odds)
         if other.log_odds > limits.leak and other.whole.rise > limits.rise:
             evidence = Evidence(UNDECIDED, "hidden", growth.run_span, shape=figures)
             whole = other.whole

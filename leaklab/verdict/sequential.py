@@ -132,8 +132,8 @@ def judge_followed(x: ArrayLike, y: ArrayLike, *, resource: str = "rss_bytes") -
     from leaklab.analysis.given_series import figures, places
     from leaklab.verdict.judge_series import judge_series  # which works out words and horizons
 
-    entry = judge_series(x, y, resource=resource)
     seconds, values = places(x, "x", "second").values, figures(y, "y")
+    entry = judge_series(seconds, values, resource=resource)
     span, held = float(np.ptp(seconds)) if len(seconds) else 0.0, 1
     while entry.verdict == LEAK and held < LEAK_LOOKS:
         seen = seconds <= seconds[0] + span / LOOK_RATIO**held

@@ -279,6 +279,16 @@ def test_a_program_without_http_is_asked_through_its_folder(tmp_path: Path) -> N
     assert 0.9 < cache["share"] < 1.1
 
 
+def analyse_by(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a script of the shell take the place of the analysis, and nobody that of the walker."""
+    analysis = folder / "analysis"
+    analysis.write_text(f"#!/bin/sh\n{script}\n")
+    analysis.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(analysis))
+    walker = {"pause_seconds": 0.001, "pid": 4_194_000}
+    monkeypatch.setattr(graph, "dump_by_fork", lambda *_, **__: walker)
+
+
 def test_figures_are_taken_while_a_look_is_analysed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,12 +301,7 @@ def test_figures_are_taken_while_a_look_is_analysed(
             taken.put(store.read(result).get("state", ""))
 
     os.mkfifo(tmp_path / "go")
-    analysis = tmp_path / "analysis"
-    analysis.write_text(f"#!/bin/sh\nread line < {tmp_path / 'go'}\n")
-    analysis.chmod(0o700)
-    monkeypatch.setattr(sys, "executable", str(analysis))
-    walker = {"pause_seconds": 0.001, "pid": 4_194_000}
-    monkeypatch.setattr(graph, "dump_by_fork", lambda *_, **__: walker)
+    analyse_by(f"read line < {tmp_path / 'go'}", tmp_path, monkeypatch)
     keeper = Watched(tmp_path, figure_seconds=0.02)
     assert taken.get(timeout=10) == ""
     store.write(tmp_path / f"request-{keeper.pid}.json", {})
@@ -309,12 +314,7 @@ def test_figures_are_taken_while_a_look_is_analysed(
 def test_an_analysis_that_ends_without_an_answer_is_said_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    analysis = tmp_path / "analysis"
-    analysis.write_text("#!/bin/sh\nexit 3\n")
-    analysis.chmod(0o700)
-    monkeypatch.setattr(sys, "executable", str(analysis))
-    walker = {"pause_seconds": 0.001, "pid": 4_194_000}
-    monkeypatch.setattr(graph, "dump_by_fork", lambda *_, **__: walker)
+    analyse_by("exit 3", tmp_path, monkeypatch)
     keeper = Keeper(tmp_path, figure_seconds=0.02)
     assert store.begin_look(tmp_path, keeper.pid)
     until = time.monotonic() + 10
