@@ -177,7 +177,7 @@ def _resource_rows(
         return [_row(variant, wanted.name, "", "", None, note)]
     found = next((r for r in verdict.resources if r.name == wanted.name and r.role == role), None)
     if found is None:
-        note = f"not measured in {role}"
+        note = f"not measured in {role}{_why_untraced(meta) if wanted.name == 'heap_bytes' else ''}"
         return [_row(variant, wanted.name, wanted.verdict or "", "", None, note)]
     rows = []
     if wanted.verdict is not None:
@@ -195,6 +195,11 @@ def _resource_rows(
         measured = found.rate if key == "rate" else found.last
         rows.append(_figure_row(variant, wanted, key, evaluate(figure, parameters), measured))
     return rows
+
+
+def _why_untraced(meta: Mapping[str, Any]) -> str:
+    passes = [record for record in meta.get("passes", []) if record.get("pass") == "explain"]
+    return "".join(f"; {one['why_untraced']}" for one in passes if one.get("why_untraced"))
 
 
 def _python_version(meta: Mapping[str, Any]) -> list[int]:

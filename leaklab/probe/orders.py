@@ -116,18 +116,20 @@ class Orders:
             why = "%s: %s" % (type(problem).__name__, problem)
             self._channel.ask({"kind": "untraced", "why": why})
             return
-        for _ in range(PORT_TRIES):
-            # Between asking for a free port and using it somebody else may have taken it.
-            why = self._start_tracer(tracing, tracing.free_port())
-            if why is None or "bind" not in why:
-                break
-        self._traced = why is None
-        reply = self._channel.ask(
-            {"kind": "traced"} if why is None else {"kind": "untraced", "why": why}
-        )
-        if reply[0] == "stop":
-            # Somebody else listens to the stream.
-            self._untrace()
+        reply = ("again",)
+        while reply[0] == "again":
+            for _ in range(PORT_TRIES):
+                # Between asking for a free port and using it somebody else may have taken it.
+                why = self._start_tracer(tracing, tracing.free_port())
+                if why is None or "bind" not in why:
+                    break
+            self._traced = why is None
+            reply = self._channel.ask(
+                {"kind": "traced"} if why is None else {"kind": "untraced", "why": why}
+            )
+            if reply[0] in ("again", "stop"):
+                # Somebody else listens to the stream.
+                self._untrace()
 
     def _untrace(self):
         if self._traced:

@@ -27,6 +27,8 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], pd
         run = case(name).record(variant, quick=True, store=store)
         assert run.meta["state"] == "complete"
         assert [record["exit_status"] for record in run.meta["passes"]] == [0, 0]
+        assert run.meta["passes"][1]["why_untraced"] is None
+        assert len(run.data.snapshots), run.data.table("events").to_string()
         again = case(name).record(variant, quick=True, store=store)
         assert again.reused and again.path == run.path, "a notebook would record it again"
         tables[name, variant] = case(name).check(run).set_index("resource")

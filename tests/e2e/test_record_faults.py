@@ -29,6 +29,7 @@ from leaklab.recorder.probes.server import ProbeServer
 from leaklab.recorder.processes import table as processes
 from leaklab.recorder.target import BOOTSTRAP, CHANNEL_VARIABLE
 from leaklab.store import RunData, open_run
+from leaklab.verdict.judge import judge
 
 # So many that the target is still at work long after its recorder was killed.
 MARK_COUNT = 300
@@ -701,27 +702,54 @@ def test_a_taken_port_is_tried_again(tmp_path: Path) -> None:
     assert (child["role"], child["traced"], child["mark_count"]) == ("fork of main", True, 1)
 
 
-def test_a_foreign_reader_of_the_stream_is_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    foreign: list[socket.socket] = []
+@pytest.fixture
+def thief(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Connects first to as many streams of a target as the list's only number says."""
+    streams_left = [0]
+    taken: list[socket.socket] = []
     honest = HeapReader.open
 
     def late(self: HeapReader, port: int, *rest: Any, **options: Any) -> Any:
-        foreign.append(socket.create_connection(("127.0.0.1", port)))
+        if streams_left[0]:
+            streams_left[0] -= 1
+            taken.append(socket.create_connection(("127.0.0.1", port)))
         return honest(self, port, *rest, **options)
 
     monkeypatch.setattr(HeapReader, "open", late)
     monkeypatch.setattr(tracing, "CONNECT_SECONDS", 0.5)
-    run = recorded.record(
-        tmp_path, "from leaklab import mark\nfor _ in range(5): mark()", passes=("explain",)
-    )
-    for connection in foreign:
+    yield streams_left
+    for connection in taken:
         connection.close()
+
+
+GROWS_AT_MARKS = """
+    from leaklab import mark
+    kept = []
+    for _ in range(20):
+        kept.append(bytearray(9_000))
+        mark()
+"""
+
+
+def test_a_stream_that_somebody_else_reads_is_begun_again(tmp_path: Path, thief: list[int]) -> None:
+    thief[0] = 2
+    run = recorded.record(tmp_path, GROWS_AT_MARKS, passes=("explain",))
+    assert run.meta["passes"][0]["exit_status"] == 0
+    assert run.meta["passes"][0]["traced"] is True
+    assert not len(run.table("events"))
+    assert run.snapshots["exact"].all()
+    heap = judge(run).resource("heap_bytes")
+    assert heap is not None and heap.rate == pytest.approx(9_000, rel=0.05)
+
+
+def test_one_who_takes_every_stream_is_noticed(tmp_path: Path, thief: list[int]) -> None:
+    thief[0] = 100
+    run = recorded.record(tmp_path, GROWS_AT_MARKS, passes=("explain",))
+    assert thief == [100 - tracing.STREAM_TRIES]
     assert run.meta["passes"][0]["exit_status"] == 0
     assert run.meta["passes"][0]["traced"] is False
     assert "somebody else" in run.meta["passes"][0]["why_untraced"]
-    assert run.meta["processes"][0]["mark_count"] == 5
+    assert run.meta["processes"][0]["mark_count"] == 20
 
 
 READER_ENDS = """

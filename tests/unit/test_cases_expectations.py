@@ -92,6 +92,16 @@ def test_what_was_not_measured_is_neither_right_nor_wrong() -> None:
     assert table.loc["rss_bytes", "note"] == "expected on Python >=3.12 only"
 
 
+def test_a_heap_that_was_not_traced_says_why() -> None:
+    run = fake_run()
+    run.meta["passes"] = [
+        {"pass": "measure", "why_untraced": "the measure pass does not trace"},
+        {"pass": "explain", "why_untraced": "heap not traced: no port"},
+    ]
+    table = checked(run, resource("heap_bytes", verdict="bounded"))
+    assert table.loc["heap_bytes", "note"] == "not measured in main; heap not traced: no port"
+
+
 def test_suspect_among_the_first_three_and_holder_in_a_path() -> None:
     run = fake_run(functions=("a", "b", "c", "build"), paths=("module app → PAGES → dict",))
     assert not checked(run, suspect="build")["ok"].any()

@@ -254,8 +254,9 @@ class HeapStream:
         )
 
     def check(self) -> None:
-        """Raise LeaklabError when nobody reads this stream any more."""
-        self.begin().check()
+        """Raise LeaklabError when nobody reads this stream any more, where somebody did."""
+        if self._line is not None:
+            self._line.check()
 
     def _add_stacks(self, flat: array.array[int]) -> None:
         place = 0

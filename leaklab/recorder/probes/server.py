@@ -149,7 +149,7 @@ class ProbeServer:
                 return
             answer = next(tracked.steps)
         connection.answer(*answer)
-        if answer[0] in ("go", "options", "detach", "stop", "trace", "untrace"):
+        if answer[0] in ("go", "options", "detach", "stop", "again", "trace", "untrace"):
             # What the recorder still has to do for this mark costs the target nothing.
             next(tracked.steps)
 

@@ -25,6 +25,10 @@ IDLE_AFTER_SECONDS = 1.0
 GO = ("go",)
 TRACE = ("trace",)
 UNTRACE = ("untrace",)
+# To the tracer: its stream went to somebody else, so it begins anew on another port.
+AGAIN = ("again",)
+# Who takes so many streams means to.
+STREAM_TRIES = 5
 HEAP_PASS = "explain"
 Steps = Generator[tuple[str, ...], dict[str, Any], None]
 
@@ -95,8 +99,6 @@ class TracedHeaps:
             self.note_untraced(tracked, str(problem))
             yield ("stop",)
             return
-        if self.follower is not None:
-            self.follower.begin(tracked, tracked.heap)
         yield GO
 
     def _traced(self, tracked: Tracked) -> Steps:
@@ -106,11 +108,19 @@ class TracedHeaps:
         else:
             try:
                 if tracked.heap.connect(CONNECT_SECONDS) is None:
+                    # A port that was free a moment ago may be one that somebody keeps trying.
                     why = "somebody else has connected to its stream"
+                    tracked.stolen_stream_count += 1
+                    if tracked.stolen_stream_count < STREAM_TRIES:
+                        self.let_go(tracked)
+                        yield AGAIN
+                        return
             except LeaklabError as problem:
                 why = str(problem)
         if why is None:
             tracked.traced = True
+            if tracked.heap is not None and self.follower is not None:
+                self.follower.begin(tracked, tracked.heap)
             if tracked.windows is not None:
                 tracked.windows.opened(self._clock())
             yield GO

@@ -54,6 +54,8 @@ class Tracked:
     steps: Generator[tuple[str, ...], dict[str, Any], None] | None = None
     heap: HeapStream | None = None
     traced: bool = False
+    #: how many of its streams somebody else had connected to
+    stolen_stream_count: int = 0
     #: whether the probe has a thread of its own there (see session.py)
     ticks: bool = False
     #: when the tracing for a while is to end; None where there is none
