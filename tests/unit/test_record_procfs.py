@@ -113,6 +113,28 @@ def test_a_stop_gets_firmer_when_its_time_is_up() -> None:
     assert ended(child, read) == -signal.SIGKILL
 
 
+def test_a_number_that_was_given_away_is_not_signalled() -> None:
+    child, read = started()
+    child.end_now([])
+    os.close(read)
+    other, read = started()
+    child.pid = other.pid  # as the kernel may give it away once it was collected
+    child.begin_stop(now=0.0)
+    child.end_now([])
+    assert other.poll() is None
+    other.end_now([])
+    assert ended(other, read) == -signal.SIGKILL
+
+
+def test_what_its_main_process_leaves_in_its_group_is_ended() -> None:
+    child, read = started("os.fork() and os._exit(0)")
+    while child.poll() is None:
+        pass
+    child.end_now([])
+    assert os.read(read, 1) == b""
+    os.close(read)
+
+
 def test_what_cannot_be_started_is_one_line() -> None:
     null = subprocess.DEVNULL
     with pytest.raises(LeaklabError, match="cannot start: /nowhere/program"):

@@ -11,6 +11,8 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import psutil
+
 from leaklab.errors import LeaklabError
 from leaklab.recorder.procfs import ignores_interrupt
 
@@ -80,14 +82,22 @@ class Child:
     def _signal(self, now: float) -> None:
         number, limit_seconds = _STOP_STEPS[self._step]
         self._next_step_seconds = now + limit_seconds
-        # The whole group, as Ctrl-C in a terminal does: wrappers do not always pass signals on.
+        self._signal_group(number)
+
+    def _signal_group(self, number: int) -> None:
+        """Signal the whole group, as Ctrl-C in a terminal does: wrappers do not always pass it on.
+
+        The number of a process that was collected is free: whoever bears it now is somebody else,
+        while what is left of a group keeps the number from being given away.
+        """
+        if self._process.poll() is not None and psutil.pid_exists(self.pid):
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
     def end_now(self, pids: Iterable[int]) -> None:
         """Kill the group and ``pids`` at once, and reap what is ours."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        self._signal_group(signal.SIGKILL)
         for pid in pids:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
