@@ -48,6 +48,8 @@ SINES = [Shape("sine", float(cycles)) for cycles in np.arange(1.5, 9.1, 0.5)]
 COSINES = [Shape("cosine", wave.at) for wave in SINES]
 BENT = [Shape("power", 0.6), Shape("power", 2.0)]
 LATE = [Shape("late", begin) for begin in (0.15, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)]
+# One pace since each fall: the place of the falls is in the series alone.
+TOOTH, TOOTH_PRIOR = Shape("teeth", 0.0), 0.05
 
 BOUNDED, GROWING = 0, 1
 
@@ -74,11 +76,15 @@ def column(shape: Shape, u: Floats) -> Floats:
             values = u**at
         case "late":
             values = np.maximum(u - at, 0) / (1 - at)
-        case "step":
-            values = (np.arange(len(u)) >= at).astype(np.float64)
         case _:
             raise ValueError(kind)
     return values
+
+
+def shapes_at(u: Floats, shapes: Sequence[Shape]) -> Floats:
+    """All shapes of a table at places u: an array (points, shapes). The steps come last there."""
+    smooth = [column(shape, u) for shape in shapes if shape.kind != "step"]
+    return np.column_stack([*smooth, np.tri(len(u), len(u) - 1, -1)])
 
 
 def end_slope(shape: Shape) -> float:
@@ -144,45 +150,64 @@ class Models(NamedTuple):
     of: NDArray[np.int64]
 
 
+Row = tuple[float, tuple[Shape, ...], int]
+
+
 @lru_cache(maxsize=64)
 def table(count: int) -> tuple[tuple[Shape, ...], tuple[Models, ...]]:
     """All shapes of a series of ``count`` points, and all models of 0, 1, 2 and 3 of them."""
     steps = [Shape("step", float(at)) for at in range(1, count)]
     shapes = (SLOW, *SMOOTH, *SINES, *COSINES, LINE, *BENT, *LATE, *steps)
-    place = {shape: at for at, shape in enumerate(shapes)}
-    rows: list[tuple[float, tuple[int, ...], float, int]] = []
-
-    def add(prior: float, parts: tuple[Shape, ...], of: int) -> None:
-        slope = end_slope(parts[-1]) if of == GROWING else 0.0
-        rows.append((float(np.log(prior)), tuple(place[part] for part in parts), slope, of))
-
+    rows: list[Row] = []
     for share, members in _bounded(steps):
         for parts in members:
-            add(share / len(members), parts, BOUNDED)
-            add(LINE_SHARE * share / len(members), (*parts, LINE), GROWING)
+            rows.append((share / len(members), parts, BOUNDED))
+            rows.append((LINE_SHARE * share / len(members), (*parts, LINE), GROWING))
     beside: list[tuple[Shape, ...]] = [(), *((step,) for step in steps[:: max(count // 6, 1)])]
     beside += [(shape,) for shape in EXPS[1:4]]
     for share, group in ((POWER_SHARE, BENT), (LATE_SHARE, LATE)):
-        for shape in group:
-            for parts in beside:
-                prior = share / len(group) / len(beside)
-                add(prior, (*parts, shape), GROWING)
+        rows += [
+            (share / len(group) / len(beside), (*parts, shape), GROWING)
+            for shape in group
+            for parts in beside
+        ]
+    return shapes, _by_size(rows, shapes)
+
+
+@lru_cache(maxsize=64)
+def teeth_table(count: int) -> tuple[Models, ...]:
+    """The models of a series of ``count`` points that falls now and then, as `table` has them; the
+    teeth are one more shape, after all others."""
+    prior = TOOTH_PRIOR / (1 + len(EXPS))
+    rows: list[Row] = []
+    for parts in ((TOOTH,), *((TOOTH, shape) for shape in EXPS)):
+        rows.append((prior, parts, BOUNDED))
+        rows.append((LINE_SHARE * prior, (*parts, LINE), GROWING))
+    for share, group in ((POWER_SHARE, BENT), (LATE_SHARE, LATE)):
+        rows += [(share * TOOTH_PRIOR / len(group), (TOOTH, shape), GROWING) for shape in group]
+    return _by_size(rows, (*table(count)[0], TOOTH))
+
+
+def _by_size(rows: list[Row], shapes: Sequence[Shape]) -> tuple[Models, ...]:
+    place = {shape: at for at, shape in enumerate(shapes)}
     models = []
     for size in range(4):
         some = [row for row in rows if len(row[1]) == size]
+        columns = [[place[part] for part in parts] for _, parts, _ in some]
+        slopes = [end_slope(parts[-1]) if of == GROWING else 0.0 for _, parts, of in some]
         models.append(
             Models(
-                np.array([row[0] for row in some]),
-                np.array([row[1] for row in some], np.int64).reshape(len(some), size),
-                np.array([row[2] for row in some]),
-                np.array([row[3] for row in some], np.int64),
+                np.log([prior for prior, *_ in some]),
+                np.array(columns, np.int64).reshape(len(some), size),
+                np.array(slopes, np.float64),
+                np.array([of for *_, of in some], np.int64),
             )
         )
-    return shapes, tuple(models)
+    return tuple(models)
 
 
 def _bounded(steps: list[Shape]) -> list[tuple[float, list[tuple[Shape, ...]]]]:
-    """How usual, and what: groups of bounded models (0.05 more are for the teeth of a series)."""
+    """How usual, and what: groups of bounded models; `TOOTH_PRIOR` more is for teeth."""
     late_steps = steps[: len(steps) // 4 : 2] + steps[len(steps) // 4 :: 5]
     return [
         (0.2, [()]),

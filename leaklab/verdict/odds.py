@@ -138,11 +138,9 @@ def summaries(x: Floats, y: Floats, parts: int) -> tuple[Floats, Floats]:
     # As many figures of each part: extremes depend on how many there are.
     use = max(int(np.sort(count)[len(count) // 5]), 1)
     step = np.minimum(count, use)
-    chosen = np.concatenate(
-        [b + np.arange(k) * c // k for b, c, k in zip(begin, count, step, strict=True)]
-    )
-    edges = np.concatenate([[0], np.cumsum(step)[:-1]])
-    picked = y[chosen]
+    edges = np.cumsum(step) - step
+    within = np.arange(step.sum()) - np.repeat(edges, step)
+    picked = y[np.repeat(begin, step) + within * np.repeat(count, step) // np.repeat(step, step)]
     ordered = y[np.lexsort((y, part))]
     middle = (ordered[begin + (count - 1) // 2] + ordered[begin + count // 2]) / 2
     rows = np.stack(

@@ -18,20 +18,17 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from leaklab.verdict.models import (
-    BENT,
     BOUNDED,
-    EXPS,
     GROWING,
-    LATE,
-    LATE_SHARE,
     LINE,
-    LINE_SHARE,
-    POWER_SHARE,
+    TOOTH,
+    TOOTH_PRIOR,
+    Models,
     Shape,
-    column,
-    end_slope,
     in_use,
+    shapes_at,
     table,
+    teeth_table,
 )
 
 if TYPE_CHECKING:
@@ -46,12 +43,13 @@ MEMORIES = {0.0: 0.45, 0.03: 0.3, 0.1: 0.2, 0.3: 0.05}
 RESOLUTION, DISCREPANCY = 0.05, 0.01
 # The loss of this share of the range at once ends a tooth; so many teeth may have own heights.
 FALL, OWN_TEETH = 0.3, 4
-TOOTH_PRIOR = 0.05
 RIDGE = 1e-6
 # Models that are less likely than the best by this many log units weigh nothing, whatever they
 # say of what matters.
 NEGLIGIBLE = 30.0
-TOOTH = Shape("teeth", 0.0)
+# Student's distribution is asked for thousands of models, of a few degrees of freedom: in between
+# places so far apart it is interpolated, to 1e-4 of itself.
+STUDENT_STEP, STUDENT_END, STUDENT_LEAST = 1 / 64, 64.0, 1e-12
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class Grid:
         self.u = u
         self.shapes, sizes = table(count)
         self.place = {shape: at for at, shape in enumerate(self.shapes)}
-        plain = np.column_stack([column(shape, u) for shape in self.shapes])
+        plain = shapes_at(u, self.shapes)
         gap = np.abs(u[:, None] - u[None])
         whiten, base, whitened = [], [], []
         for memory, prior in MEMORIES.items():
@@ -101,20 +99,25 @@ class Grid:
         # (memories, points, points) and (memories, points, shapes)
         self.whiten, self.whitened = np.stack(whiten), np.stack(whitened)
         self.base = np.array(base)
-        gram = np.swapaxes(self.whitened, 1, 2) @ self.whitened
+        self.gram = np.swapaxes(self.whitened, 1, 2) @ self.whitened
         self.models, self.inverses, self.log_prior = [], [], []
         for size, models in enumerate(sizes):
             if size + 3 > count:
                 continue
-            penalty = models.log_prior - size / 2 * np.log(count)
             self.models.append(models)
-            self.inverses.append(_inverses(gram, models.columns))
-            self.log_prior.append(penalty[None] + self.base[:, None])
+            self.inverses.append(_inverses(self.gram, models.columns))
+            self.log_prior.append(self.prior(models))
         self.of = np.concatenate([models.of for models in self.models])
         self.slope = np.concatenate([models.slope for models in self.models])
         self.size = np.repeat(range(len(self.models)), [len(models.of) for models in self.models])
         self.bounded, self.growing = (np.flatnonzero(self.of == of) for of in (BOUNDED, GROWING))
         self.in_use = in_use(self.models, u)
+
+    def prior(self, models: Models) -> Floats:
+        """Log priors (memories, models), with what their coefficients cost."""
+        penalty = models.log_prior - models.columns.shape[1] / 2 * np.log(len(self.u))
+        found: Floats = penalty[None] + self.base[:, None]
+        return found
 
     def _parts(self, model: int) -> tuple[Shape, ...]:
         """The shapes of a model."""
@@ -175,24 +178,39 @@ def posterior(u: Floats, z: Floats) -> Posterior:
     square = np.einsum("mn,mn->m", v, v)
     least = free * (RESOLUTION**2 + (DISCREPANCY * float(np.ptp(z))) ** 2)
     b = np.einsum("mnk,mn->mk", here.whitened, v)
-    logs, coefficients, variances, errors = [], [], [], []
-    for size, (models, inverse) in enumerate(zip(here.models, here.inverses, strict=True)):
-        parts = [b[:, models.columns[:, i]] for i in range(size)]
-        last = np.zeros((len(MEMORIES), len(models.of)))
-        explained = np.zeros_like(last)
-        for i in range(size):
-            last = sum((inverse[i][j] * parts[j] for j in range(size)), np.zeros_like(last))
-            explained += last * parts[i]
-        rest = np.maximum(square[:, None] - explained, 0) + least
-        logs.append(here.log_prior[size] - free / 2 * np.log(rest))
-        coefficients.append(last)
-        variances.append(inverse[-1][-1] if size else last)
-        errors.append(rest)
-    log_p, coefficient = np.concatenate(logs, 1), np.concatenate(coefficients, 1)
-    rest, variance = np.concatenate(errors, 1), np.concatenate(variances, 1)
-    rows = _Rows(here, log_p, coefficient, variance, rest)
-    teeth = _Teeth(here, v, square, least, z)
-    return _combined(here, rows, teeth, count)
+    found = [
+        _fitted(size, models.columns, inverse, log_prior, b, square, least, free)
+        for size, (models, inverse, log_prior) in enumerate(
+            zip(here.models, here.inverses, here.log_prior, strict=True)
+        )
+    ]
+    rows = _Rows(here, *(np.concatenate(parts, axis=1) for parts in zip(*found, strict=True)))
+    return _combined(here, rows, _Teeth(here, z, v, b, square, least), count)
+
+
+def _fitted(
+    size: int,
+    columns: NDArray[np.int64],
+    inverse: list[list[Floats]],
+    log_prior: Floats,
+    b: Floats,
+    square: Floats,
+    least: float,
+    free: int,
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Log evidence, coefficient of the last shape, its variance and the squared error of models of
+    ``size`` shapes, as `_Rows` has them."""
+    parts = [b[:, columns[:, i]] for i in range(size)]
+    last = np.zeros((len(MEMORIES), len(columns)))
+    explained = np.zeros_like(last)
+    for i in range(size):
+        last = inverse[i][0] * parts[0]
+        for j in range(1, size):
+            last += inverse[i][j] * parts[j]
+        explained += last * parts[i]
+    rest = np.maximum(square[:, None] - explained, 0) + least
+    log_p = log_prior - free / 2 * np.log(rest)
+    return log_p, last, inverse[-1][-1] if size else last, rest
 
 
 @dataclass(frozen=True)
@@ -210,57 +228,64 @@ class _Rows:
 class _Teeth:
     """Models of the teeth of this series: of one pace since each fall, beside other shapes.
 
-    bounded: log evidences. growing: rows of log evidence (without the share that matters),
+    bounded: log evidences. growing: arrays of log evidence (without the share that matters),
     coefficient, standard error, end slope, degrees of freedom, squared error.
     """
 
-    def __init__(self, here: Grid, v: Floats, square: Floats, least: float, z: Floats) -> None:
-        self.bounded: list[float] = []
-        self.growing: list[tuple[float, ...]] = []
-        count = len(z)
+    def __init__(
+        self, here: Grid, z: Floats, v: Floats, b: Floats, square: Floats, least: float
+    ) -> None:
+        self.bounded: Floats = np.empty(0)
+        self.growing: tuple[Floats, ...] = ()
+        count, free = len(z), len(z) - 1
         falls = np.flatnonzero(np.diff(z) < -FALL * max(float(np.ptp(z)), 1e-9)) + 1
         if not 1 <= len(falls) <= count // 3:
             return
         begins = np.concatenate([[0.0], here.u[falls]])
         since = here.u - begins[np.searchsorted(falls, np.arange(count), side="right")]
-        self._v, self._square, self._least = v, square, least
-        self._base, self._free = here.base, count - 1
-        tooth = (here.whiten @ since)[..., None]
-        whitened = here.whitened
-        line = whitened[..., [here.place[LINE]]]
-        members = 1 + len(EXPS)
-        for shape in (None, *EXPS):
-            parts = [tooth] if shape is None else [tooth, whitened[..., [here.place[shape]]]]
-            self._add(parts, TOOTH_PRIOR / members, 0.0)
-            self._add([*parts, line], LINE_SHARE * TOOTH_PRIOR / members, 1.0)
-        for share, group in ((POWER_SHARE, BENT), (LATE_SHARE, LATE)):
-            for shape in group:
-                part = whitened[..., [here.place[shape]]]
-                self._add([tooth, part], share * TOOTH_PRIOR / len(group), end_slope(shape))
-        if len(falls) <= OWN_TEETH:
-            steps = [whitened[..., [here.place[Shape("step", float(at))]]] for at in falls]
-            self._add([line, *steps], TOOTH_PRIOR, 0.0)
+        tooth = here.whiten @ since
+        gram = _with_one_more(here.gram, np.einsum("mnk,mn->mk", here.whitened, tooth), tooth)
+        b = np.column_stack([b, np.einsum("mn,mn->m", tooth, v)])
+        bounded, growing = [], []
+        for size, models in enumerate(teeth_table(count)):
+            if size + 3 > count or not size:
+                continue
+            inverse = _inverses(gram, models.columns)
+            prior = here.prior(models)
+            found = _fitted(size, models.columns, inverse, prior, b, square, least, free)
+            bounded.append(found[0][:, models.of == BOUNDED].ravel())
+            log_p, coefficient, variance, rest = (a[:, models.of == GROWING].ravel() for a in found)
+            slope = np.tile(models.slope[models.of == GROWING], len(MEMORIES))
+            degrees = np.full(len(slope), free - size, np.float64)
+            error = np.sqrt(variance * rest / degrees)
+            growing.append((log_p, coefficient, error, slope, degrees, rest))
+        if len(falls) <= OWN_TEETH and len(falls) + 4 <= count:
+            bounded.append(_own_heights(here, falls, gram, b, square, least))
+        self.bounded = np.concatenate(bounded)
+        self.growing = tuple(np.concatenate(parts) for parts in zip(*growing, strict=True))
 
-    def _add(self, parts: list[Floats], prior: float, slope: float) -> None:
-        x = np.concatenate(parts, axis=2)
-        size, free = x.shape[2], self._free
-        if size + 2 > free:
-            return
-        gram = np.swapaxes(x, 1, 2) @ x
-        at = np.arange(size)
-        gram[:, at, at] = gram[:, at, at] * (1 + RIDGE) + RIDGE**2
-        inverse = np.linalg.inv(gram)
-        b = np.einsum("mnk,mn->mk", x, self._v)
-        coefficient = np.einsum("mij,mj->mi", inverse, b)
-        rest = np.maximum(self._square - (coefficient * b).sum(1), 0) + self._least
-        log_p = np.log(prior) + self._base - free / 2 * np.log(rest)
-        log_p = log_p - size / 2 * np.log(free + 1)
-        if not slope:
-            self.bounded += log_p.tolist()
-            return
-        error = np.sqrt(inverse[:, -1, -1] * rest / (free - size))
-        for values in zip(log_p, coefficient[:, -1], error, rest, strict=True):
-            self.growing.append((*values[:3], slope, free - size, values[3]))
+
+def _with_one_more(gram: Floats, beside: Floats, one: Floats) -> Floats:
+    """The products of all shapes, and of one more with them and with itself."""
+    column = np.concatenate([beside, np.einsum("mn,mn->m", one, one)[:, None]], axis=1)[..., None]
+    row = np.swapaxes(column, 1, 2)[..., :-1]
+    return np.concatenate([np.concatenate([gram, row], axis=1), column], axis=2)
+
+
+def _own_heights(
+    here: Grid, falls: NDArray[np.int64], gram: Floats, b: Floats, square: Floats, least: float
+) -> Floats:
+    """Log evidences of a line and a step at each fall: teeth of one pace, of own heights."""
+    steps = [here.place[Shape("step", float(at))] for at in falls]
+    columns = [here.place[LINE], *steps]
+    size, free, at = len(columns), len(here.u) - 1, np.arange(len(columns))
+    g = gram[:, columns][:, :, columns]
+    g[:, at, at] = g[:, at, at] * (1 + RIDGE) + RIDGE**2
+    explained = np.einsum("mi,mij,mj->m", b[:, columns], np.linalg.inv(g), b[:, columns])
+    rest = np.maximum(square - explained, 0) + least
+    penalty = np.log(TOOTH_PRIOR) - size / 2 * np.log(free + 1)
+    found: Floats = penalty + here.base - free / 2 * np.log(rest)
+    return found
 
 
 def _combined(here: Grid, rows: _Rows, teeth: _Teeth, count: int) -> Posterior:
@@ -278,11 +303,14 @@ def _combined(here: Grid, rows: _Rows, teeth: _Teeth, count: int) -> Posterior:
     smooth, silence = float(weight @ settled), float(weight @ (silent * rises))
     by_model = np.bincount(model, weight, minlength=1)
     best = here.named(int(here.bounded[int(np.argmax(by_model))]))
-    if np.exp(np.array(teeth.bounded) - sum_bounded).sum() > 0.5:
+    if np.exp(teeth.bounded - sum_bounded).sum() > 0.5:
         best = (TOOTH,)
     log_p, mean, error, slope, degrees, rest = _growing(here, rows, teeth, free)
-    enough = stdtr(degrees, (mean * slope - 1.0) / np.maximum(error * slope, 1e-9))
-    log_p = log_p + np.log(2 * np.maximum(enough, 1e-12))
+    log_p = (
+        log_p
+        + np.log(2)
+        + _log_student(degrees, (mean * slope - 1.0) / np.maximum(error * slope, 1e-9))
+    )
     sum_growing = _log_sum(log_p)
     weight = np.exp(log_p - sum_growing)
     growth = float(weight @ (mean * slope))
@@ -308,6 +336,25 @@ def _log_sum(logs: Floats) -> float:
     return top + float(np.log(np.exp(logs - top).sum()))
 
 
+def _log_student(degrees: Floats, t: Floats) -> Floats:
+    """The logarithm of Student's distribution function, but no less than that of STUDENT_LEAST."""
+    most = int(degrees.max())
+    table = np.stack([_student_table(k) for k in range(most, int(degrees.min()) - 1, -1)])
+    place = np.clip((t + STUDENT_END) / STUDENT_STEP, 0, table.shape[1] - 1.001)
+    at = place.astype(np.int64)
+    row = (most - degrees).astype(np.int64)
+    before, after = table[row, at], table[row, at + 1]
+    found: Floats = before + (place - at) * (after - before)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _student_table(degrees: int) -> Floats:
+    places = np.arange(-STUDENT_END, STUDENT_END + STUDENT_STEP, STUDENT_STEP)
+    table: Floats = np.log(np.maximum(stdtr(degrees, places), STUDENT_LEAST))
+    return table
+
+
 def _growing(here: Grid, rows: _Rows, teeth: _Teeth, free: int) -> tuple[Floats, ...]:
     """Log evidence, coefficient, its error, end slope, degrees of freedom and squared error of
     the growing models that weigh anything."""
@@ -330,5 +377,4 @@ def _growing(here: Grid, rows: _Rows, teeth: _Teeth, free: int) -> tuple[Floats,
     )
     if not teeth.growing:
         return found
-    more = np.array(teeth.growing).T
-    return tuple(np.append(one, other) for one, other in zip(found, more, strict=True))
+    return tuple(np.append(one, other) for one, other in zip(found, teeth.growing, strict=True))

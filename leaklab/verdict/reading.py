@@ -27,8 +27,9 @@ from leaklab.verdict.evidence import (
     course,
 )
 from leaklab.verdict.growth import Growth
+from leaklab.verdict.models import TOOTH
 from leaklab.verdict.odds import Odds, beside, odds_of
-from leaklab.verdict.posterior import TOOTH, Posterior
+from leaklab.verdict.posterior import Posterior
 
 
 @dataclass(frozen=True)
