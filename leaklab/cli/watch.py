@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--command",
         metavar="PATTERN",
         dest="pattern",
-        help="follow what has this in its command line",
+        help="follow what has this in its command line: one process, or any number with --metrics",
     )
     parser.add_argument(
         "--interval",
@@ -49,13 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("nothing to follow; give a PID, or --command PATTERN")
     if arguments.metrics is not None:
         return _serve(arguments)
-    if arguments.pattern is not None or len(arguments.pid) != 1:
-        raise UsageError("several processes are followed as metrics; add --metrics HOST:PORT")
     from leaklab.watch.terminal import lines
 
+    pid = _only_process(arguments.pid, arguments.pattern)
     try:
         for line in lines(
-            arguments.pid[0],
+            pid,
             interval_seconds=arguments.interval or 1.0,
             duration_seconds=arguments.duration,
             as_json=arguments.json,
@@ -64,6 +63,21 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         pass
     return 0
+
+
+def _only_process(pids: list[int], pattern: str | None) -> int:
+    """Return the one process that is named; raises LeaklabError where there is not one."""
+    if pattern is not None:
+        from leaklab.watch.follow import matching_now
+
+        pids = sorted({*pids, *(process.pid for process in matching_now(pattern))})
+    if len(pids) > 1:
+        them = ", ".join(map(str, pids[:8])) + (", ..." if len(pids) > 8 else "")
+        raise UsageError(
+            f"{len(pids)} processes are named, and one is followed here: {them}; "
+            "give its PID, or follow all as metrics with --metrics HOST:PORT"
+        )
+    return pids[0]
 
 
 def _serve(arguments: argparse.Namespace) -> int:

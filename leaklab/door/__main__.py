@@ -11,9 +11,19 @@ from leaklab.door import analysis
 from leaklab.door import folder as store
 from leaklab.errors import LeaklabError, UsageError
 
+HELP = """\
+usage: python -m leaklab.door FOLDER [graph PID]
+
+FOLDER: where the service's workers leave their figures, as given to leaklab.door.open().
+Prints a JSON document: each worker's verdict, resources and cost.
+With graph PID: what worker PID holds; it walks its objects for that, in a copy of itself."""
+
 
 def main(words: list[str]) -> int:
     """Print the status of a service's workers, or take a look at what one holds."""
+    if {"-h", "--help"} & set(words):
+        print(HELP)
+        return 0
     if len(words) not in (1, 3) or (len(words) == 3 and words[1] != "graph"):
         raise UsageError("how to ask: python -m leaklab.door FOLDER [graph PID]")
     folder = Path(words[0])

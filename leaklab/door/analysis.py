@@ -26,11 +26,15 @@ _WAIT_SECONDS = 100.0
 
 
 def status(folder: Path) -> dict[str, Any]:
-    """Return each worker's verdict, resources and cost; ``verdict`` is the worst of them."""
+    """Return each worker's verdict, resources and cost; ``verdict`` is the worst of them.
+
+    ``reason`` is there where no worker is: those that left figures have ended, or none has begun.
+    """
     from leaklab.verdict.resources import gravest
 
     workers = [_worker(pid, left, folder) for pid, left in sorted(store.workers(folder).items())]
-    return {"verdict": gravest(worker["verdict"] for worker in workers), "workers": workers}
+    found = {"verdict": gravest(worker["verdict"] for worker in workers), "workers": workers}
+    return found if workers else {**found, "reason": "no worker of the service is alive"}
 
 
 def _worker(pid: int, left: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -75,8 +76,8 @@ class Follower:
         for pid in self._pids:
             if not psutil.pid_exists(pid):
                 raise LeaklabError(f"no such process: {pid}; `ps` lists them")
-        if pattern is not None and not list(self._matching()):
-            raise LeaklabError(f"no process with this in its command line: {pattern}; see `ps -ef`")
+        if pattern is not None:
+            matching_now(pattern)
 
     def look(self) -> list[tuple[Life, dict[str, float]]]:
         """Take a figure of every process; returns the lives that were seen and their figures.
@@ -141,22 +142,10 @@ class Follower:
         """Processor seconds spent on looking and judging, per second since the start."""
         return self.spent_seconds / max(time.monotonic() - self.begun, 1e-9)
 
-    def _matching(self) -> Iterator[psutil.Process]:
-        own = psutil.Process().pid
-        for process in psutil.process_iter(["cmdline"]):
-            words = " ".join(process.info["cmdline"] or ())
-            if self._pattern and self._pattern in words and process.pid != own:
-                # `leaklab watch --command PATTERN` has the pattern in its own command line.
-                if "leaklab" in words and "watch" in words:
-                    continue
-                yield process
-
     def _found(self) -> Iterator[tuple[str, psutil.Process]]:
         heads = [psutil.Process(pid) for pid in self._pids if psutil.pid_exists(pid)]
         if self._pattern is not None:
-            matching = list(self._matching())
-            pids = {process.pid for process in matching}
-            heads += [process for process in matching if _parent(process) not in pids]
+            heads += matching(self._pattern)
         several = len(heads) > 1
         for index, head in enumerate(sorted(heads, key=_start)):
             name = f"main-{index}" if several else "main"
@@ -203,6 +192,27 @@ class Follower:
     def _end(self, slot: str) -> None:
         # Only the last few are of interest to anybody, and months bring many.
         self.ended = [*self.ended[-20:], self.lives.pop(slot)]
+
+
+def matching_now(pattern: str) -> list[psutil.Process]:
+    """Return what `matching` does; raises LeaklabError where there is none."""
+    found = matching(pattern)
+    if not found:
+        raise LeaklabError(f"no process with this in its command line: {pattern}; see `ps -ef`")
+    return found
+
+
+def matching(pattern: str) -> list[psutil.Process]:
+    """Return the processes with ``pattern`` in their command line, without children of such."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = " ".join(process.info["cmdline"] or ())
+        # `leaklab watch --command PATTERN` has the pattern in its own command line.
+        ours = process.pid == os.getpid() or ("leaklab" in words and "watch" in words)
+        if pattern and pattern in words and not ours:
+            found.append(process)
+    pids = {process.pid for process in found}
+    return [process for process in found if _parent(process) not in pids]
 
 
 def _figures(process: psutil.Process) -> dict[str, float]:

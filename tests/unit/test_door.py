@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 
 from leaklab.door import folder as store
+from leaklab.door.__main__ import main as ask
 from leaklab.door.analysis import status
 from leaklab.door.gate import Gate
 from leaklab.door.keeper import Keeper
+from leaklab.door.keeper import _figures as figures_now
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.probe import graph
 
@@ -235,6 +237,30 @@ def test_one_bounded_resource_makes_no_worker_bounded(
     store.write(tmp_path / f"worker-{pid}.json", left)
     said = status(tmp_path)
     assert said["workers"][0]["verdict"] == said["verdict"] == verdict, said
+
+
+def test_a_folder_without_workers_says_so_and_how_to_ask_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask([str(tmp_path)]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["workers"] == []
+    assert said["reason"] == "no worker of the service is alive"
+    assert ask(["--help"]) == 0
+    assert "leaklab.door FOLDER [graph PID]" in capsys.readouterr().out
+
+
+def test_the_first_figures_count_the_threads_of_the_service(tmp_path: Path) -> None:
+    store.make(tmp_path / "door")
+    there = threading.active_count()
+    keeper = Keeper(tmp_path / "door", figure_seconds=60.0)
+    try:
+        (left,) = store.workers(tmp_path / "door").values()
+        assert left["series"]["thread_count"]["values"] == [there]
+        assert threading.active_count() == there + 1
+        assert figures_now()["thread_count"] == there
+    finally:
+        keeper.close()
 
 
 def test_a_program_without_http_is_asked_through_its_folder(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from leaklab.cli import main
 from leaklab.errors import LeaklabError
 from leaklab.store import open_run
 from leaklab.watch import control_group
@@ -197,6 +199,29 @@ def test_bad_requests_are_one_line() -> None:
         Follower([4_194_000])
     with pytest.raises(LeaklabError, match="no process with this in its command line"):
         Follower(pattern="no process has this in its command line")
+
+
+def test_one_process_is_followed_by_its_command_line_and_of_several_one_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    word = f"in {tmp_path}"
+    command = [sys.executable, "-c", "import sys; sys.stdin.read()", word]
+    look = ["watch", "--command", word, "--duration", "10ms", "--json"]
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE) as first,
+        subprocess.Popen(command, stdin=subprocess.PIPE) as second,
+    ):
+        assert main(look) == 2
+        said = capsys.readouterr().err
+        assert "2 processes are named" in said
+        assert str(first.pid) in said
+        second.kill()
+        second.wait()
+        assert main(look) == 0
+        assert json.loads(capsys.readouterr().out.splitlines()[0])["rss_bytes"] > 0
+        first.kill()
+    assert main(look) == 1
+    assert "no process with this in its command line" in capsys.readouterr().err
 
 
 def test_the_control_group_tells_what_it_knows(parent: subprocess.Popen[str]) -> None:
