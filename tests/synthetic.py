@@ -85,6 +85,7 @@ def run(
             "name": "synthetic",
             "state": "complete",
             "parameters": {},
+            "options": {"python_allocators": True},
             "processes": processes,
             "passes": [{"pass": "measure"}, {"pass": "explain"}],
             "versions": {"python": ".".join(map(str, sys.version_info[:3]))},

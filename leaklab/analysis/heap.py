@@ -19,6 +19,7 @@ from leaklab.analysis.series import (
     as_flags,
     as_floats,
     choose_points,
+    has_clock,
     processes_of,
     summed,
     work_end,
@@ -132,7 +133,8 @@ def _timeline(data: RunData, role: str) -> HeapTimeline | None:
     time_seconds = as_floats(snapshots["time_seconds"])
     exact = as_flags(snapshots["exact"])
     collected = as_flags(snapshots["quiescent"])
-    selected, unit = choose_points(marks, exact, collected, time_seconds)
+    clock = has_clock(data.meta)
+    selected, unit = choose_points(marks, exact, collected, time_seconds, clock=clock)
     process = snapshots["process"].to_numpy(np.int64)
     if unit == "iteration":
         even = evenly(marks[selected], process[selected], members, "snapshot_step")

@@ -2,7 +2,7 @@
 
 A leak in workers is seen when their parent is flat because processes of one role are merged, and
 never mixed with another role. The horizontal axis is marks ended in the role where the target
-marks its units of work, else seconds since the start of the pass.
+marks its units of work, or nothing told the time, else seconds since the start of the pass.
 """
 
 from __future__ import annotations
@@ -71,6 +71,14 @@ def untraced_pass(data: RunData) -> str:
     return next((one for one in ("measure", "graph", "explain") if one in passes), "measure")
 
 
+def has_clock(meta: dict[str, Any]) -> bool:
+    """Return whether it is known when the figures of a run were taken.
+
+    An import may know only after how many units of work; its seconds, if any, then mean nothing.
+    """
+    return bool((meta.get("import") or {}).get("timed", True))
+
+
 def roles(data: RunData, pass_: str | None = None) -> list[str]:
     """Roles of the processes of one pass, "main" first, then in order of appearance.
 
@@ -105,7 +113,7 @@ def resource_series(
     points, unit, members = chosen_points(data, name, pass_, role)
     if not len(points):
         return _frame(np.empty(0), np.empty(0), np.empty(0), np.empty(0), np.empty(0, bool)).pipe(
-            _labelled, "second", name, role, pass_
+            _labelled, unit, name, role, pass_
         )
     marks, quiescent = as_floats(points["mark"]), as_flags(points["quiescent"])
     time_seconds = as_floats(points["time_seconds"])
@@ -156,11 +164,13 @@ def chosen_points(
         points = points[keep & points["value"].notna()]
         points = points[within_work(points, members)]
     if not len(points):
-        return points, "second", members
+        return points, "second" if has_clock(data.meta) else "iteration", members
     points = points.sort_values("time_seconds", kind="stable")
     marks, quiescent = as_floats(points["mark"]), as_flags(points["quiescent"])
     exact = as_flags(points["exact"]) if name == HEAP else np.ones(len(points), bool)
-    selected, unit = choose_points(marks, exact, quiescent, as_floats(points["time_seconds"]))
+    selected, unit = choose_points(
+        marks, exact, quiescent, as_floats(points["time_seconds"]), clock=has_clock(data.meta)
+    )
     selected[selected] = _even(points[selected], quiescent[selected], unit, members, name)
     return points[selected], unit, members
 
@@ -170,6 +180,8 @@ def choose_points(
     exact: NDArray[np.bool_],
     collected: NDArray[np.bool_],
     time_seconds: Floats,
+    *,
+    clock: bool = True,
 ) -> tuple[NDArray[np.bool_], str]:
     """Which figures to judge by, and the unit of x they give.
 
@@ -183,6 +195,8 @@ def choose_points(
         reached = marks[candidate]
         if len(np.unique(reached)) >= MINIMUM_FIGURES and reached.max() >= MINIMUM_MARKS:
             return candidate, "iteration"
+    if not clock:
+        return at_mark, "iteration"
     timed = np.isfinite(time_seconds)
     settled = settled & timed
     if settled.sum() >= MINIMUM_SETTLED:

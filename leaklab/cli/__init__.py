@@ -101,8 +101,18 @@ def _dispatch(arguments: list[str]) -> int:
     parsed = command_parser(name).parse_args(_before_command(arguments[1:]))
     if hasattr(parsed, "command"):
         parsed.command = _own_command(arguments[1:], parsed.command)
+    if hasattr(parsed, "store"):
+        parsed.store = _named_store(parsed.store)
     status: int = import_module(f"leaklab.cli.{_MODULES.get(name, name)}").run(parsed)
     return status
+
+
+def _named_store(given: str | None) -> str | None:
+    """The store that ``--store`` names, a path where it is one; what a command cannot use fails."""
+    from leaklab.store.location import check_lasting, default_store, local_path
+
+    check_lasting(given or default_store())
+    return local_path(given) if given else None
 
 
 def command_parser(name: str) -> Parser:

@@ -36,14 +36,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _last_verdicts(store: str | None) -> dict[tuple[str, str], str]:
     """The newest run's verdict by case and variant; empty where nothing was recorded yet."""
-    import os
     from pathlib import Path
 
     from leaklab.store import default_store
     from leaklab.store.location import is_local
 
     where = store or default_store()
-    if is_local(where) and not Path(os.fspath(where)).is_dir():
+    if is_local(where) and not Path(where).is_dir():
         return {}
     from leaklab.results.overview import last_verdicts
 

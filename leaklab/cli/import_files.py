@@ -37,11 +37,12 @@ def run(arguments: argparse.Namespace) -> int:
     from leaklab.importers.reading import Options
     from leaklab.recordings import open as open_run
     from leaklab.store import default_store
+    from leaklab.store.location import local_path
 
     given = reading.reading_options(arguments)
     form, limit_bytes = given.pop("format"), given.pop("limit_bytes")
     folders = import_files(
-        [Path(name) for name in arguments.files],
+        [Path(local_path(name)) for name in arguments.files],
         Options(**given),
         form=form,
         name=arguments.name,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from leaklab.analysis.interpreters import of_run
 from leaklab.findings.stop_gap import stop_gaps
-from leaklab.verdict.native import native_growth
+from leaklab.verdict.native import native_growth, of_python, told_apart
 from leaklab.verdict.time_left import smallest_limit
 
 if TYPE_CHECKING:
@@ -28,13 +28,19 @@ def notes_of(data: RunData, resources: Sequence[ResourceVerdict], *, held: bool)
 
 
 def _native(data: RunData) -> str | None:
-    """Whose memory it is that no Python object was seen to hold; None if a library has no part."""
+    """Whose memory it is that nothing was seen to hold; None if a library has no part in it."""
     function = native_growth(data)
     if function is None:
         return None
+    if not told_apart(data) and (not function or of_python(function)):
+        return (
+            "what leaks may be native memory of a library, or Python's own large bytes, bytearrays "
+            "or strings: they were not told apart; record with `leaklab record`, which does"
+        )
     if function:
         return f"what leaks is native memory, taken by {function}: a library may hold it itself"
-    what = "what leaks is native memory: a library may hold it itself, without a Python object"
+    # An object that is no container, such as an array, is in no graph: it may hold it all the same.
+    what = "what leaks is native memory, and no holder was found: a library may hold it itself"
     if data.meta.get("options", {}).get("native"):
         return f"{what}; its functions have no names here"
     return f"{what}; record with --native to see which of its functions took it"

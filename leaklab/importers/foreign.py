@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,12 +23,30 @@ _RSS = "export process_resident_memory_bytes over time instead"
 _RECORD = "record with `leaklab record -- COMMAND` instead"
 
 
+_ONE_MOMENT = "one moment shows no growth: `leaklab watch PID` follows the process"
+_APPENDED = "reads copies that were appended to one file over time"
+_UNPACK = "unpack it and name the files in it"
+
+
 def _starts(*heads: bytes) -> Callable[[Source], bool]:
     return lambda source: source.head.startswith(heads)
 
 
 def _holds(*needles: bytes) -> Callable[[Source], bool]:
     return lambda source: all(needle in source.head for needle in needles)
+
+
+def _begins(pattern: bytes) -> Callable[[Source], bool]:
+    return lambda source: bool(re.match(pattern, source.head))
+
+
+def _is_tar(source: Source) -> bool:
+    """The first block of an archive has a sum of itself in it."""
+    try:
+        tarfile.TarInfo.frombuf(source.head[: tarfile.BLOCKSIZE], "utf-8", "replace")
+    except tarfile.HeaderError:
+        return False
+    return True
 
 
 def _is_pprof(source: Source) -> bool:
@@ -39,8 +58,40 @@ def _is_pprof(source: Source) -> bool:
 FOREIGN = (
     Foreign("a program (ELF)", _RECORD, _starts(b"\x7fELF")),
     Foreign("a parquet file", "a run is a folder: `leaklab show FOLDER`", _starts(b"PAR1")),
-    Foreign("a ZIP archive", "unpack it and name the files in it", _starts(b"PK\x03\x04")),
+    Foreign("a ZIP archive", _UNPACK, _starts(b"PK\x03\x04")),
+    Foreign("a tar archive", _UNPACK, _is_tar),
+    Foreign("a 7z archive", _UNPACK, _starts(b"7z\xbc\xaf\x27\x1c")),
     Foreign("a zstd archive", "unpack it (unzstd) and name the file", _starts(b"\x28\xb5\x2f\xfd")),
+    Foreign(
+        "a bzip2 archive", "unpack it (bunzip2) and name the file", _begins(rb"BZh[1-9]1AY&SY")
+    ),
+    Foreign("an xz archive", "unpack it (unxz) and name the file", _starts(b"\xfd7zXZ\x00")),
+    Foreign(
+        "a status of /proc",
+        rf"{_ONE_MOMENT}, and --line 'VmRSS:\s+(?P<rss>\d+)' {_APPENDED}",
+        _begins(rb"Name:\t.*\n(?:\w+:.*\n)*?State:\t"),
+    ),
+    Foreign(
+        "a smaps_rollup of /proc",
+        rf"{_ONE_MOMENT}, and --line '^Rss:\s+(?P<rss>\d+)' {_APPENDED}",
+        _begins(rb"[0-9a-f]+-[0-9a-f]+ ---p .*\[rollup\]\n"),
+    ),
+    Foreign(
+        "a smaps or maps of /proc",
+        f"{_ONE_MOMENT}, or append smaps_rollup, which is short, to one file over time",
+        _begins(rb"[0-9a-f]+-[0-9a-f]+ [r-][w-][x-][sp] [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ \d+"),
+    ),
+    Foreign(
+        "a stat or statm of /proc",
+        _ONE_MOMENT,
+        _begins(rb"(?:\d+ \(.*\) [A-Z](?: -?\d+){20,}|\d+(?: \d+){6})\n?\Z"),
+    ),
+    Foreign("a meminfo of /proc", _ONE_MOMENT, _begins(rb"MemTotal:\s+\d+ kB\n")),
+    Foreign(
+        "a memory.stat of a control group",
+        _ONE_MOMENT,
+        _begins(rb"(?:anon \d+\nfile|cache \d+\nrss) \d+\n"),
+    ),
     Foreign("a profile of pprof (Go), without figures over time", _RSS, _is_pprof),
     Foreign(
         "a heap snapshot of V8 (Chrome, Node), without figures over time",

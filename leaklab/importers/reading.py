@@ -148,7 +148,7 @@ class Reading:
     seconds of second 0, None where the file has no such times. judged: resources the verdict rests
     on where none is one of leaklab's own. cautions: what a resource holds besides, by name, and
     what to export instead. siblings: the members are replicas of one service. limits: as in
-    run.json.
+    run.json. timed: False where the seconds are made up, to keep the order of units of work.
     """
 
     title: str
@@ -161,6 +161,7 @@ class Reading:
     limits: dict[str, float] = field(default_factory=dict)
     siblings: bool = False
     tables: dict[str, Any] = field(default_factory=dict)
+    timed: bool = True
 
 
 def refuse(path: Path, what: str, way_out: str) -> UsageError:

@@ -51,8 +51,17 @@ def check(path: Path) -> None:
         raise refuse(path, "a folder, no file", "name the files in it; `leaklab show` takes runs")
     if not stat.S_ISREG(mode):
         raise refuse(path, "a pipe or device, no file", "save what comes from it to a file first")
-    if path.stat().st_size == 0:
+    # Files of /proc have no size that is told, and content all the same.
+    if path.stat().st_size == 0 and not _has_content(path):
         raise refuse(path, "an empty file", "nothing was written to it; record again")
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return bool(file.read(1))
+    except OSError as error:
+        raise LeaklabError(f"cannot be read: {path}; {error.strerror}") from None
 
 
 def find(source: Source, name: str | None = None) -> Any:

@@ -50,6 +50,7 @@ def run_meta(
             "judged": list(reading.judged),
             "cautions": reading.cautions,
             "siblings": reading.siblings,
+            "timed": _timed(reading),
         },
         "processes": processes,
         "events": events,
@@ -71,6 +72,12 @@ def run_meta(
     if reading.started is not None:
         meta["created"] = _iso(reading.started)
     return meta
+
+
+def _timed(reading: Reading) -> bool:
+    """Whether it is known when the figures were taken; those of a heap are in its tables."""
+    series = [series for member in reading.members for series in member.series]
+    return reading.timed and (not series or any(len(_finite(part.seconds)) for part in series))
 
 
 def _event(kind: str, text: str) -> dict[str, Any]:

@@ -52,7 +52,12 @@ def from_series(
         found = [replace(part, marks=part.seconds) for part in found]
     judged = tuple(part.name for part in found if part.name.startswith("gauge:"))
     reading = Reading(
-        "series", ", ".join(series), [Member("main", tuple(found))], started, judged=judged
+        "series",
+        ", ".join(series),
+        [Member("main", tuple(found))],
+        started,
+        judged=judged,
+        timed=unit == "second",
     )
     return in_memory(reading, run_meta(reading, name, None, limit_bytes))
 

@@ -1,4 +1,4 @@
-"""Dumps of tracemalloc (``Snapshot.dump``): the heap by line, in the order the files are named."""
+"""Dumps of tracemalloc (``Snapshot.dump``): the heap by line, a moment a file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.importers.memray_page import file_name, origin_of
+from leaklab.importers.moments import in_time
 from leaklab.importers.reading import Member, Options, Reading, Source
 
 NAME = "tracemalloc"
@@ -26,7 +27,7 @@ def read(source: Source, options: Options) -> Reading:
 
 
 def read_all(paths: Sequence[Path], options: Options) -> Reading:
-    """Read dumps as snapshots of one process, one iteration each.
+    """Read dumps as snapshots of one process, one iteration each, in the order of time.
 
     Raises UsageError unless a pickle may be loaded (``--trust-pickle``): doing so runs whatever is
     in it.
@@ -47,7 +48,8 @@ def read_all(paths: Sequence[Path], options: Options) -> Reading:
     }  # fmt: skip
     totals: list[tuple[int, int, int]] = []
     before: dict[int, tuple[int, int]] = {}
-    for number, path in enumerate(paths):
+    ordered, order = in_time(paths)
+    for number, path in enumerate(ordered):
         now = _live(_load(path), frames, stacks)
         for stack in sorted(set(before) | set(now)):
             figures = now.get(stack, (0, 0))
@@ -60,10 +62,11 @@ def read_all(paths: Sequence[Path], options: Options) -> Reading:
         before = now
     return Reading(
         title="tracemalloc",
-        understood=f"{len(paths)} dumps as iterations, heap_bytes by line (of Python's own "
-        "allocators only)",
+        understood=f"{len(paths)} dumps {f'taken {order}, ' if order else ''}as iterations, "
+        "heap_bytes by line (of Python's own allocators only)",
         members=[Member("main", ())],
         tables=_tables(heap, totals, frames, stacks),
+        timed=False,
     )
 
 
@@ -111,6 +114,7 @@ def _tables(
             "process": [0] * count,
             "snapshot": list(range(count)),
             "mark": list(range(1, count + 1)),
+            # A dump has no time: its number keeps the order (see ``timed`` of the reading).
             "time_seconds": [float(number) for number in range(count)],
             "live_bytes": [size for size, _, _ in totals],
             "allocation_count": [blocks for _, blocks, _ in totals],

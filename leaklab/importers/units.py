@@ -24,12 +24,20 @@ _EXACT = {
 }  # fmt: skip
 _NAMES = {1: "bytes", 2**10: "KiB", 2**20: "MiB", 2**30: "GiB"}
 _CELL = re.compile(r"\s*([-+]?\d*\.?\d+(?:[eE][-+]?\d+)?)\s*([A-Za-z%/]*)\s*")
+# Where a word of a name begins in the midst of letters; not in kB, as the kernel writes, and MiB.
+_WORD_BEGINS = re.compile(
+    r"(?<=[a-z0-9])(?=[A-Z])(?!(?<=[KMGT]i)B(?![A-Za-z]))(?!(?<![a-z]k)(?<=k)B(?![A-Za-z]))"
+)
 _EMPTY = frozenset(("", "null", "none", "nan", "na", "n/a", "-", "--", "undefined"))
 
 
 def words_of(name: str) -> list[str]:
-    """Return the words of a column's name: "heapUsed (MB)" gives heap, used, mb."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])(?<!\b[KMGT]i)", " ", name)
+    """Return the words of a column's name: "heapUsed (MB)" gives heap, used, mb.
+
+    >>> words_of("rssMiB"), words_of("VmRSS_kB"), words_of("workBatch")
+    (['rss', 'mib'], ['vm', 'rss', 'kb'], ['work', 'batch'])
+    """
+    spaced = _WORD_BEGINS.sub(" ", name)
     return [word for word in re.split(r"[^a-z0-9%]+", spaced.lower()) if word]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from leaklab.errors import UsageError
 from leaklab.recorder.watching import check_watches
+from leaklab.store.location import is_local
 
 PASSES = ("measure", "explain", "graph", "trim", "mmap")
 GRAPH_PASSES = ("explain", "graph")
@@ -177,7 +178,7 @@ class RecordOptions:
                 "add graph, or use the explain pass, which traces from the start"
             )
         self._check_trace_share()
-        if self.looks and "://" in (self.store or ""):
+        if self.looks and not is_local(self.store or ""):
             raise UsageError(
                 f"a run in a remote store cannot be looked at: {self.store}; "
                 "use a folder as the store, or --duration"

@@ -231,10 +231,11 @@ def _read_file(
     from leaklab.importers.files import read_file
     from leaklab.importers.reading import Options
     from leaklab.results.run import Run
+    from leaklab.store.location import local_path
 
     options["values"] = tuple(options.get("values") or ())
     data = read_file(
-        Path(path),
+        Path(local_path(os.fspath(path))),
         Options(**options),
         form=format,
         name=name,

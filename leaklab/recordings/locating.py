@@ -41,8 +41,9 @@ def locate(text: str, store: str | None = None) -> str:
     ``NAME@-1`` is the run before the newest of that name, ``@-2`` the one before that.
     """
     from leaklab.store import default_store
-    from leaklab.store.location import archive_of, below, filesystem, is_local
+    from leaklab.store.location import archive_of, below, filesystem, is_local, local_path
 
+    text = local_path(text)
     earlier = _EARLIER.fullmatch(text)
     path = (earlier["name"] if earlier else text).rstrip("/")
     back = int(earlier["back"]) if earlier else 0
@@ -50,7 +51,7 @@ def locate(text: str, store: str | None = None) -> str:
         return path
     if Path(path).name == "run.json" and _is(Path.exists, Path(path)):
         return str(Path(path).parent)
-    where = str(store or default_store())
+    where = local_path(str(store or default_store()))
     fs, root = filesystem(where)
     roots = [(where, fs, below(root, name)) for name in _stored_names(path)]
     if _is(Path.is_dir, Path(path)) or archive_of(path):
@@ -98,10 +99,10 @@ def _stored_names(path: str) -> list[str]:
 
 def is_evidence(text: str) -> bool:
     """Return whether ``text`` names a file that is no run's and no archive of runs."""
-    from leaklab.store.location import archive_of
+    from leaklab.store.location import archive_of, local_path
 
-    path = Path(text)
-    return _is(Path.is_file, path) and path.name != "run.json" and not archive_of(text)
+    path = Path(local_path(text))
+    return _is(Path.is_file, path) and path.name != "run.json" and not archive_of(str(path))
 
 
 def _is(kind: Callable[[Path], bool], path: Path) -> bool:

@@ -285,7 +285,7 @@ class Run:
     def notes(self) -> list[str]:
         """Return what to know beside the verdict, one sentence each; empty for most runs.
 
-        Interpreters that grow by themselves, memory of a library that no Python object holds, and
+        Interpreters that grow by themselves, native memory that nothing was seen to hold, and
         settings that keep a leaking service below its limit until it is mended
         (`leaklab.findings.stop_gap`).
 

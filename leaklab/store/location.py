@@ -10,12 +10,15 @@ import unicodedata
 import zipfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from leaklab.errors import LeaklabError, UsageError
 
 STORE_VARIABLE = "LEAKLAB_STORE"
 # Of the 255 bytes that file systems allow, some are left for endings.
 _LONGEST_NAME, _LONGEST_NAME_BYTES = 80, 200
+_HERE = re.compile(r"(?:file|local):(?://(?:localhost(?=/))?|(?=/))")
+_IN_MEMORY = "memory://"
 
 
 def data_folder() -> Path:
@@ -33,7 +36,33 @@ def data_folder() -> Path:
 
 def default_store() -> str:
     """Return the store used when none is named: $LEAKLAB_STORE, else ``data/runs``."""
-    return os.environ.get(STORE_VARIABLE) or str(data_folder() / "runs")
+    return local_path(os.environ.get(STORE_VARIABLE) or str(data_folder() / "runs"))
+
+
+def local_path(text: str) -> str:
+    """Return the path in ``file:///…`` and ``local://…``, and anything else as it is.
+
+    In a URL a space is ``%20``; but a path that is there just as it is written is that one.
+
+    >>> local_path("file:///srv/my%20runs"), local_path("/srv/my%20runs"), local_path("s3://a/b")
+    ('/srv/my runs', '/srv/my%20runs', 's3://a/b')
+    """
+    match = _HERE.match(text)
+    if match is None:
+        return text
+    path = text[match.end() :]
+    return path if os.path.lexists(path) else unquote(path)
+
+
+def check_lasting(store: str) -> None:
+    """Raise UsageError for a store in the memory of this process: a command's run is gone at once.
+
+    In Python, where the process goes on, such a store is of use.
+    """
+    if _IN_MEMORY in store:
+        raise UsageError(
+            f"a store that is gone when the command ends: {store}; name a folder or a bucket"
+        )
 
 
 def reports_folder(store: str | None = None) -> Path:
@@ -42,7 +71,7 @@ def reports_folder(store: str | None = None) -> Path:
     >>> reports_folder("out/runs"), reports_folder("soak")
     (PosixPath('out/reports'), PosixPath('soak-reports'))
     """
-    named = store or os.environ.get(STORE_VARIABLE)
+    named = local_path(store or os.environ.get(STORE_VARIABLE) or "")
     if not named or "://" in named or archive_of(named):
         return data_folder() / "reports"
     folder = Path(named)
@@ -79,13 +108,14 @@ def filesystem(path: str) -> tuple[Any, str]:
     """
     import fsspec.core
 
-    archive = archive_of(os.fspath(path))
+    path = local_path(os.fspath(path))
+    archive = archive_of(path)
     if archive is not None:
         from fsspec.implementations.zip import ZipFileSystem
 
         return ZipFileSystem(archive, skip_instance_cache=True), path[len(archive) :].strip("/")
     try:
-        fs, inside = fsspec.core.url_to_fs(os.fspath(path))
+        fs, inside = fsspec.core.url_to_fs(path)
     except ImportError as error:
         raise LeaklabError(
             f"no reader for this store: {path}; {error}; pip install 'leaklab[s3]' for s3://"
@@ -109,4 +139,4 @@ def archive_of(path: str) -> str | None:
 
 def is_local(path: str) -> bool:
     """Return whether ``path`` is in this machine's own file system."""
-    return "://" not in str(path) or str(path).startswith(("file://", "local://"))
+    return "://" not in local_path(str(path))

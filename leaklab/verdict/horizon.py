@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leaklab.analysis.series import HEAP, resource_series
+from leaklab.analysis.series import HEAP, has_clock, resource_series
 from leaklab.present.formatting import amount, span_text
 from leaklab.resources import material
 from leaklab.verdict.judge import Verdict, reconsidered
@@ -57,6 +57,8 @@ def _of_run(
     horizon_seconds: float,
 ) -> ResourceVerdict:
     """Judge one resource; the pace is that of ``series``, of resident memory, where it has one."""
+    if not has_clock(data.meta):
+        return _without_pace(entry, horizon_seconds)
     if len(series) < 2 or series.attrs["unit"] != entry.unit:
         series = resource_series(data, entry.name, role=entry.role)
     if len(series) < 2 or series.attrs["unit"] != entry.unit:
@@ -69,6 +71,17 @@ def _of_run(
     # A heap of a megabyte may well grow by one in a process of fifty.
     level = resident.last if entry.name == HEAP and resident is not None else entry.last
     return over(entry, horizon_x, span_x, duration_text(horizon_seconds), level=level)
+
+
+def _without_pace(entry: ResourceVerdict, horizon_seconds: float) -> ResourceVerdict:
+    """Say that nothing tells how many units of work come by then; the verdict stands for the run.
+
+    Counting the units as seconds would be a guess.
+    """
+    if entry.verdict != BOUNDED:
+        return entry
+    words = duration_text(horizon_seconds)
+    return replace(entry, reason=f"{entry.reason}; how many {entry.unit}s {words} are is not known")
 
 
 def over(

@@ -201,7 +201,7 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
         most = max(study.undecided, key=lambda entry: entry.gain)
         evidence = most.evidence
         place = describe(study.sites, int(study.sites.frame[most.site]))
-        why = f"at {place_text(place)} it " + reason(HEAP, most.growth, evidence)
+        why = f"is undecided at {place_text(place)}, which {reason(HEAP, most.growth, evidence)}"
     return _with_curve(verdict_of(HEAP, study.role, growth, evidence, why), study)
 
 

@@ -1,4 +1,4 @@
-"""Memory that native code took: libraries in C, C++ or Rust keep it, no Python object.
+"""Memory that native code took: libraries in C, C++ or Rust, for themselves or for an object.
 
 Python's own objects, large ones too, come from allocators of their own; what else a stack allocated
 is native. Which function of the library asked for it only a run with native stacks tells.
@@ -30,6 +30,22 @@ def native_stacks(data: RunData, stack_ids: NDArray[np.int64]) -> NDArray[np.boo
     stacks = data.stacks.drop_duplicates("stack_id").set_index("stack_id")["allocator"]
     allocators = stacks.reindex(stack_ids).astype(str)
     return np.asarray(~allocators.str.startswith(PYTHON_ALLOCATORS), dtype=np.bool_)
+
+
+def told_apart(data: RunData) -> bool:
+    """Return whether the run tells what Python's own allocators gave from what libraries took.
+
+    Where those were not traced, as memray leaves them out unless asked, bytes, bytearrays and
+    strings of more than half a kilobyte come from malloc as well; and pages say no allocators.
+    """
+    if data.meta.get("options", {}).get("python_allocators"):
+        return True
+    return bool(data.stacks["allocator"].astype(str).str.startswith(PYTHON_ALLOCATORS).any())
+
+
+def of_python(function: str) -> bool:
+    """Return whether a native function is the interpreter's own, as ``_PyBytes_Resize`` is."""
+    return re.match(r"_?Py", function) is not None
 
 
 def native_growth(data: RunData, *, role: str = "main") -> str | None:

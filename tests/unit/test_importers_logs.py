@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import leaklab as ll
+from leaklab.analysis.series import resource_series
 from leaklab.errors import UsageError
 from leaklab.results.run import Run
 
@@ -206,3 +207,13 @@ def test_log_lines_by_a_regular_expression(tmp_path: Path) -> None:
     for line, message in (("RSS=(", "not a regular"), ("RSS", "no group"), ("(x+)", "no line")):
         with pytest.raises(UsageError, match=message):
             ll.read(path, line=line)
+
+
+@pytest.mark.parametrize("unit", ["kB", "KB", "KiB", "kb"])
+def test_a_unit_behind_a_figure_counts_however_it_is_spelt(tmp_path: Path, unit: str) -> None:
+    path = tmp_path / "log"
+    path.write_text("".join(f"RSS: {1000 + n} {unit}\n" for n in range(12)))
+    run = ll.read(path, line=r"RSS: (?P<rss>\d+)")
+    assert resource_series(run.data, "rss_bytes")["value"].iloc[0] == 1000 * 1024
+    path.write_text(f"seconds,rss_{unit}\n" + "".join(f"{n},{1000 + n}\n" for n in range(12)))
+    assert resource_series(ll.read(path).data, "rss_bytes")["value"].iloc[0] == 1000 * 1024

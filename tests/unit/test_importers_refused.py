@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
+import lzma
 import os
 import pickle
+import re
+import tarfile
 from pathlib import Path
 
 import pytest
 
+import leaklab as ll
+from leaklab.analysis.series import resource_series
 from leaklab.cli import main
 
+
+def tar(form: int = tarfile.DEFAULT_FORMAT) -> bytes:
+    """An archive of one file."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w", format=form) as archive:
+        archive.addfile(tarfile.TarInfo("figures.csv"), io.BytesIO())
+    return content.getvalue()
+
+
+def proc(name: str) -> bytes:
+    """A file of this process in /proc, as a copy has it."""
+    return Path("/proc/self", name).read_bytes()
+
+
+MOMENT = "one moment shows no growth: `leaklab watch PID`"
 CONTENT = {
     "empty": (b"", "an empty file"),
     "empty.gz": (gzip.compress(b""), "an empty file"),
@@ -20,6 +42,19 @@ CONTENT = {
     "text": (b"hello\nworld\n", "--line REGEX"),
     "elf": (b"\x7fELF\x02\x01\x01" + bytes(60), "a program (ELF)"),
     "zip": (b"PK\x03\x04" + bytes(60), "a ZIP archive"),
+    "figures.tar": (tar(), "a tar archive"),
+    "ustar.tar": (tar(tarfile.USTAR_FORMAT), "a tar archive"),
+    "figures.tgz": (gzip.compress(tar()), "a tar archive"),
+    "figures.tar.bz2": (bz2.compress(tar()), "a bzip2 archive"),
+    "figures.tar.xz": (lzma.compress(tar()), "an xz archive"),
+    "status": (proc("status"), f"; {MOMENT}"),
+    "smaps": (proc("smaps"), f"; {MOMENT}"),
+    "smaps_rollup": (proc("smaps_rollup"), f"; {MOMENT}"),
+    "maps": (proc("maps"), f"; {MOMENT}"),
+    "stat": (proc("stat"), f"; {MOMENT}"),
+    "statm": (proc("statm"), f"; {MOMENT}"),
+    "meminfo": (b"MemTotal:       24600000 kB\nMemFree: 1 kB\n", f"; {MOMENT}"),
+    "memory.stat": (b"anon 4096\nfile 0\n", f"; {MOMENT}"),
     "heapsnapshot": (b'{"snapshot":{"meta":{"node_fields":["type"]}}}', "V8"),
     "massif": (b"desc: -\ncmd: ./a\nsnapshot=0\nmem_heap_B=0\n", "massif"),
     "heaptrack": (b"v 10400 3\nX ./a\n", "heaptrack"),
@@ -89,3 +124,36 @@ def test_commands_that_take_runs_name_the_one_that_takes_files(
     path.write_text("time,rss_mb\n1,2\n")
     assert "leaklab import" in complaint(capsys, "report", str(path))
     assert "leaklab show" in complaint(capsys, "investigate", str(path))
+
+
+@pytest.mark.parametrize("name", ["smaps", "status", "statm"])
+def test_a_file_of_proc_itself_is_not_empty(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert MOMENT in complaint(capsys, "import", f"/proc/self/{name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [("status", r"VmRSS:\s+(?P<rss>\d+)"), ("smaps_rollup", r"^Rss:\s+(?P<rss>\d+)")],
+)
+def test_the_course_of_copies_is_read_as_the_way_out_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, line: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(proc(name) * 12)
+    assert f"--line '{line}'" in complaint(capsys, "show", str(path))
+    series = resource_series(ll.read(path, line=line).data, "rss_bytes")
+    kib = int(next(row for row in path.read_text().splitlines() if re.search(line, row)).split()[1])
+    assert series["value"].tolist() == [kib * 1024] * 12
+    assert series.attrs["unit"] == "iteration"
+
+
+def test_a_store_that_ends_with_the_command_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "figures.csv"
+    path.write_text("time,rss_mb\n1,2\n2,2\n3,2\n")
+    said = "a store that is gone when the command ends: memory://x"
+    assert said in complaint(capsys, "import", str(path), "--store", "memory://x")
+    assert said in complaint(capsys, "record", "--store", "memory://x", "--", "true")
+    monkeypatch.setenv("LEAKLAB_STORE", "memory://x")
+    assert said in complaint(capsys, "import", str(path))

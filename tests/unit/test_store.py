@@ -12,10 +12,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from leaklab.cli import main
 from leaklab.errors import LeaklabError
+from leaklab.recordings.locating import find_recording, locate
 from leaklab.store import RunData, RunWriter, open_run
 from leaklab.store import writer as writer_module
-from leaklab.store.location import reports_folder, safe_name
+from leaklab.store.location import filesystem, local_path, reports_folder, safe_name
 from leaklab.store.schema import SCHEMA_VERSION, TABLES
 
 
@@ -215,6 +217,47 @@ def test_a_store_that_is_a_url() -> None:
     writer.close()
     assert len(open_run(writer.path).samples) == 10
     fsspec.filesystem("memory").rm("/store", recursive=True)
+
+
+SCHEMES = ("file://", "local://", "file:", "file://localhost")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_url_of_this_machine_is_its_path(
+    tmp_path: Path, scheme: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "my runs"
+    writer = RunWriter.create(f"{scheme}{tmp_path}/my%20runs", "x", "before", {})
+    writer.close()
+    assert Path(writer.path).parents[2] == store
+    for path in (writer.path, writer.path.replace(" ", "%20"), f"{store}/x", f"{store}/x@-0"):
+        assert locate(f"{scheme}{path}") == writer.path
+    for url in (f"{scheme}{store}", f"{scheme}{tmp_path}/my%20runs"):
+        assert locate("x/before", url) == writer.path
+        assert find_recording(url, "x", "before") == f"{url}/x/before/{Path(writer.path).name}"
+        assert open_run(f"{url}/x/before/{Path(writer.path).name}").meta["name"] == "x"
+        assert reports_folder(url) == tmp_path / "my runs-reports"
+    assert main(["show", f"{scheme}{writer.path}"]) == 0
+    assert str(store) in capsys.readouterr().out
+
+
+def test_a_percent_sign_that_is_in_a_name_is_one(tmp_path: Path) -> None:
+    folder = tmp_path / "a%20b"
+    assert local_path(f"file://{folder}") == str(tmp_path / "a b")
+    folder.mkdir()
+    assert local_path(f"file://{folder}") == str(folder)
+    assert filesystem(str(folder))[1] == str(folder)
+    assert local_path("s3://bucket/a%20b") == "s3://bucket/a%20b"
+    assert local_path("file:x") == "file:x"  # a name
+
+
+def test_a_file_is_read_by_its_url(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "my figures.csv"
+    path.write_text("time,rss_mb\n" + "".join(f"{n},50\n" for n in range(20)))
+    url = f"file://{tmp_path}/my%20figures.csv"
+    for command in (["show", url], ["import", url, "--store", str(tmp_path / "store")]):
+        assert main(command) == 0
+        assert "20 rows" in capsys.readouterr().err
 
 
 def test_large_tables_are_compacted_in_row_groups(

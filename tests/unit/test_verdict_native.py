@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import synthetic as s
 
+import leaklab as ll
 from leaklab.findings.notes import notes_of
 from leaklab.results.run import Run
 from leaklab.store import RunData
@@ -13,16 +15,20 @@ from leaklab.verdict.judge import judge
 from leaklab.verdict.native import native_growth
 
 COUNT = 200
+EVIDENCE = Path(__file__).parents[1] / "evidence"
 
 
-def native_run(*functions: str, allocator: str = "malloc") -> RunData:
-    """A run in which `query` leaks 850 bytes a mark, through these functions, innermost first."""
+def native_run(*functions: str, allocator: str = "malloc", told: bool = True) -> RunData:
+    """A run in which `query` leaks 850 bytes a mark, through these functions, innermost first.
+
+    told: whether Python's own allocators were traced, too.
+    """
     name = "<".join([*(f"lib.so:{one}" for one in functions), "query"])
     data = s.run(sites={name: s.leak(COUNT, 850)})
     native = data.frames["file"] == "lib.so"
     frames = data.frames.assign(origin=data.frames["origin"].mask(native, "native"))
     return RunData.from_tables(
-        data.meta,
+        {**data.meta, "options": {"python_allocators": told}},
         snapshots=data.snapshots,
         heap=data.heap,
         frames=frames,
@@ -57,13 +63,27 @@ def test_a_note_says_how_to_learn_which_function_took_it() -> None:
     unnamed, named = native_run(), native_run("malloc", "Pool::Add()")
     [note] = Run(unnamed).notes()
     assert note == (
-        "what leaks is native memory: a library may hold it itself, without a Python object; "
+        "what leaks is native memory, and no holder was found: a library may hold it itself; "
         "record with --native to see which of its functions took it"
     )
     assert Run(named).notes() == [
         "what leaks is native memory, taken by Pool::Add: a library may hold it itself"
     ]
-    without_symbols = replace(unnamed, meta={**unnamed.meta, "options": {"native": True}})
+    options = {"native": True, "python_allocators": True}
+    without_symbols = replace(unnamed, meta={**unnamed.meta, "options": options})
     assert Run(without_symbols).notes()[0].endswith("; its functions have no names here")
     assert Run(native_run(allocator="pymalloc_malloc")).notes() == []
     assert notes_of(unnamed, Run(unnamed).verdict().resources, held=True) == []
+
+
+def test_memory_of_python_objects_is_not_said_to_be_a_librarys() -> None:
+    # Where Python's allocators are not traced, a large bytearray comes from malloc.
+    for functions in ((), ("malloc", "PyByteArray_Resize")):
+        [note] = Run(native_run(*functions, told=False)).notes()
+        assert note == (
+            "what leaks may be native memory of a library, or Python's own large bytes, bytearrays "
+            "or strings: they were not told apart; record with `leaklab record`, which does"
+        )
+    assert "taken by Pool::Add" in Run(native_run("Pool::Add()", told=False)).notes()[0]
+    page = EVIDENCE / "memray_1.18_temporal.html"
+    assert "not told apart" in ll.read(page).notes()[0]
