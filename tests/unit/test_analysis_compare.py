@@ -9,6 +9,7 @@ import pytest
 import synthetic as s
 
 from leaklab.errors import LeaklabError
+from leaklab.present.bundle import comparison_bundle
 from leaklab.present.text import comparison_text
 from leaklab.results.as_json import plain
 from leaklab.results.comparison import compare
@@ -168,6 +169,17 @@ def test_a_figure_that_only_one_run_has() -> None:
     assert compare(many, asked).outcome == "fixed"
 
 
+def test_roles_are_told_apart() -> None:
+    before = with_child(without_heap(), "fork of main", GROWS)
+    after = with_child(without_heap(), "fork of main", RESTS)
+    found = compare(before, after)
+    assert found.reason == "rss_bytes of fork of main: leaked before, bounded after"
+    assert "rss_bytes (fork of main)" in comparison_text(found)
+    shown = comparison_bundle(found)
+    assert "rss_bytes (fork of main)" in shown["text/plain"]
+    assert "fork of main" in shown["text/html"]
+
+
 def test_unchanged_names_what_still_grows() -> None:
     assert "still grow" in compare(leaking(20_000), leaking(20_400)).reason
     assert "still grow" not in compare(healthy(), healthy()).reason
@@ -259,3 +271,25 @@ def test_a_site_of_a_role_is_not_fixed_by_another_role() -> None:
     sites = compare(before, after).sites.set_index("role")
     assert sites.loc[KID]["outcome"] == "not measured"
     assert sites.loc["main"]["outcome"] != "fixed"
+
+
+def test_each_side_has_its_unit() -> None:
+    by_time = s.run(
+        rss=s.leak(COUNT, 20_000),
+        sites={"keep": s.leak(COUNT, 20_000)},
+        marks=False,
+        seconds_per_point=0.1,
+    )
+    found = compare(leaking(20_000), by_time)
+    assert found.outcome == "inconclusive"
+    row = found.resources.set_index("name").loc["rss_bytes"]
+    assert (row["before_unit"], row["after_unit"], row["unit"]) == ("iteration", "second", "second")
+    assert math.isnan(row["ratio"])
+    assert set(found.sites["outcome"]) == {"inconclusive"}
+    rss, site = (
+        next(line for line in comparison_text(found).splitlines() if text in line)
+        for text in ("rss_bytes  ", "keep  ")
+    )
+    for line in (rss, site, comparison_bundle(found)["text/plain"]):
+        assert "iteration" in line
+        assert "second" in line
