@@ -53,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
             "outcome": comparison.outcome,
             "reason": comparison.reason,
             "runs": comparison.runs,
+            "circumstances": comparison.circumstances,
             "resources": comparison.resources.to_dict("records"),
             "sites": comparison.sites.to_dict("records"),
         }

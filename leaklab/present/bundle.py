@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from leaklab.present.formatting import line_text
+from leaklab.present.formatting import common_unit, line_text, named
 from leaklab.present.table import Table
 from leaklab.present.terminal import quantity
-from leaklab.present.text import rate
+from leaklab.present.text import rate, site_rate
 
 if TYPE_CHECKING:
     from leaklab.present.protocol import ShownComparison, ShownVerdict
@@ -21,7 +21,7 @@ def verdict_bundle(verdict: ShownVerdict, label: str | None = None) -> dict[str,
     """A verdict with its resources, by MIME type; `label` says what it is on."""
     rows = [
         (
-            entry.name if entry.role == "main" else f"{entry.name} ({entry.role})",
+            named(entry.name, entry.role),
             entry.verdict,
             rate(entry),
             entry.reason,
@@ -35,33 +35,47 @@ def verdict_bundle(verdict: ShownVerdict, label: str | None = None) -> dict[str,
 
 def comparison_bundle(comparison: ShownComparison) -> dict[str, Any]:
     """A comparison with its resources, and the sites that went or came, by MIME type."""
+    compared = comparison.resources.to_dict("records")
+    unit = common_unit(compared)
     rows = [
         (
-            row["name"] if row["role"] == "main" else f"{row['name']} ({row['role']})",
-            f"{row['before_verdict']}, {quantity(row['before_rate'], row['name'])}",
-            f"{row['after_verdict']}, {quantity(row['after_rate'], row['name'])}",
+            named(row["name"], row["role"]),
+            _side(row, "before", unit is None),
+            _side(row, "after", unit is None),
             row["outcome"],
             row["reason"],
         )
-        for row in comparison.resources.to_dict("records")
+        for row in compared
     ]
-    unit = next(iter(comparison.resources["unit"]), "iteration")
-    columns = ["resource", f"before, per {unit}", f"after, per {unit}", "outcome", "because"]
-    tables = [Table(columns, rows)]
+    tables = [Table(["resource", *_headings(unit), "outcome", "because"], rows)]
     sites = comparison.sites[comparison.sites["outcome"] != "unchanged"].head(SITE_COUNT)
     if len(sites):
-        changed = [
+        changed = sites.to_dict("records")
+        unit = common_unit(changed)
+        told = [
             (
                 site_text(row),
-                quantity(row["before_rate"], "heap_bytes"),
-                quantity(row["after_rate"], "heap_bytes"),
+                site_rate(row, "before", unit is None),
+                site_rate(row, "after", unit is None),
                 row["outcome"],
             )
-            for row in sites.to_dict("records")
+            for row in changed
         ]
-        numbers = columns[1:3]
-        tables.append(Table(["allocated in", *numbers, "outcome"], changed, numbers=numbers))
+        numbers = _headings(unit)
+        tables.append(Table(["allocated in", *numbers, "outcome"], told, numbers=numbers))
     return _bundle(comparison.outcome, f"{comparison.reason}. {comparison.runs}", *tables)
+
+
+def _headings(unit: str | None) -> list[str]:
+    return [f"{which}, per {unit}" if unit else which for which in ("before", "after")]
+
+
+def _side(row: Mapping[Any, Any], which: str, by_unit: bool) -> str:
+    """Verdict and rate of one of the two runs, the verdict alone where there is no rate."""
+    verdict, text = row[f"{which}_verdict"], quantity(row[f"{which}_rate"], row["name"])
+    if text == "-":
+        return str(verdict)
+    return f"{verdict}, {text}" + (f" per {row[f'{which}_unit']}" if by_unit else "")
 
 
 def site_text(row: Mapping[Any, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from leaklab.resources import is_bytes, noun
@@ -95,6 +95,21 @@ def amount(name: str, value: float, *, signed: bool = False) -> str:
                 return f"{sign}{_figure(value / scale)} {unit}"
         return f"{sign}{_figure(value)} B"
     return f"{sign}{_figure(value)} {noun(name, value)}".rstrip()
+
+
+def named(name: str, role: str) -> str:
+    """What a resource is called in a table: with its role where that is not the main one."""
+    return name if role == "main" else f"{name} ({role})"
+
+
+def common_unit(rows: Iterable[Mapping[Any, Any]]) -> str | None:
+    """Return the unit by which all rates of rows of a comparison are told, None where they differ.
+
+    A run without marks is told by seconds, and so are helper processes beside marked ones.
+    """
+    told = [row[f"{which}_unit"] for row in rows for which in ("before", "after")]
+    units = {unit for unit in told if isinstance(unit, str)}  # one that has no rate has no unit
+    return units.pop() if len(units) == 1 else None
 
 
 def pace(unit: str, span: float = 0.0) -> tuple[float, str]:

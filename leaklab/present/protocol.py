@@ -54,7 +54,7 @@ class ShownComparison(Protocol):
 
     @property
     def runs(self) -> str:
-        """Name, state and passes of both runs, in one line."""
+        """Name, state and passes of both runs, and how each pass ended, in one line."""
 
     @property
     def resources(self) -> pd.DataFrame:

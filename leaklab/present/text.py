@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leaklab.present.formatting import amount, kept_text, worth_showing
+from leaklab.present.formatting import amount, common_unit, kept_text, named, worth_showing
 from leaklab.present.label_text import label_lines
 from leaklab.present.site_text import origin_lines, place_text, retention_lines, suspect_lines
 from leaklab.present.terminal import ending_text, quantity, safe
@@ -29,8 +29,7 @@ def rate(resource: ShownResource) -> str:
     """
     if resource.verdict == "bounded":
         return "-"
-    text = quantity(resource.rate, resource.name)
-    return text if text == "-" else f"{text}/{resource.unit}"
+    return _per(quantity(resource.rate, resource.name), resource.unit)
 
 
 def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
@@ -103,8 +102,7 @@ def _next_lines(run: ShownRun) -> Iterable[str]:
 
 
 def _name(resource: ShownResource) -> str:
-    name = resource.name if resource.role == "main" else f"{resource.name} ({resource.role})"
-    return safe(name)
+    return safe(named(resource.name, resource.role))
 
 
 def _circumstances(run: ShownRun) -> Iterable[str]:
@@ -197,31 +195,39 @@ def comparison_text(comparison: ShownComparison) -> str:
     """Return what ``leaklab compare`` prints: outcome, resources, sites that went and came."""
     lines = [str(comparison.outcome), f"  {safe(comparison.reason)}", f"  {safe(comparison.runs)}"]
     rows = [("resource", "outcome", "before", "after", "ratio", "because")]
-    for row in comparison.resources.to_dict("records"):
-        name = str(row["name"])
-        rows.append(
-            (
-                safe(name),
-                safe(row["outcome"]),
-                _side(row, "before"),
-                _side(row, "after"),
-                # Of what does not grow there is no rate to compare.
-                quantity(row["ratio"]) if _grows(row) else "-",
-                safe(row["reason"]),
-            )
+    rows += [
+        (
+            safe(named(str(row["name"]), str(row["role"]))),
+            safe(row["outcome"]),
+            _side(row, "before"),
+            _side(row, "after"),
+            # Of what does not grow there is no rate to compare.
+            quantity(row["ratio"]) if _grows(row) else "-",
+            safe(row["reason"]),
         )
+        for row in comparison.resources.to_dict("records")
+    ]
     if len(rows) > 1:
         lines += ["", *table(rows)]
     sites = [row for row in comparison.sites.to_dict("records") if row["outcome"] != "unchanged"]
     if sites:
+        by_unit = common_unit(sites) is None
         lines += ["", "  sites"]
         lines += [
             f"  {safe(row['outcome'])}: {place_text(row)}  "
-            f"{quantity(row['before_rate'], 'heap_bytes')} to "
-            f"{quantity(row['after_rate'], 'heap_bytes')}"
+            f"{site_rate(row, 'before', by_unit)} to {site_rate(row, 'after', by_unit)}"
             for row in sites[:10]
         ]
     return "\n".join(lines)
+
+
+def site_rate(row: Mapping[Any, Any], which: str, by_unit: bool) -> str:
+    """Return the rate of a site in one of the two runs, ``by_unit`` with its unit."""
+    return _per(quantity(row[f"{which}_rate"], "heap_bytes"), row[f"{which}_unit"], by_unit)
+
+
+def _per(text: str, unit: str | None, by_unit: bool = True) -> str:
+    return f"{text}/{unit}" if by_unit and text != "-" else text
 
 
 def _side(row: Mapping[Any, Any], which: str) -> str:
@@ -229,4 +235,4 @@ def _side(row: Mapping[Any, Any], which: str) -> str:
     verdict, rate_ = safe(row[f"{which}_verdict"]), row[f"{which}_rate"]
     if verdict == "bounded" or math.isnan(rate_):
         return verdict
-    return f"{verdict} {quantity(rate_, str(row['name']))}/{row['unit']}"
+    return f"{verdict} {_per(quantity(rate_, str(row['name'])), row[f'{which}_unit'])}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import span_text
@@ -11,7 +11,7 @@ from leaklab.resources import is_bytes
 from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, ResourceVerdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from leaklab.store import RunData
 
@@ -29,6 +29,25 @@ IDLE_SECONDS = 2.0
 ENDED_FROM_OUTSIDE = ("interrupt", "duration")
 # A line of the target's is quoted up to this many characters.
 QUOTED_LENGTH = 300
+# A target that fails after less than this share of what it did before has failed in another way.
+AS_FAR_SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a target failed of itself in one pass, how far it had come, and its last line."""
+
+    pass_: str
+    how: str
+    duration_seconds: float
+    mark_count: int
+    said: str
+
+    def text(self, after: str = "") -> str:
+        """Return it in words; ``after``: how far it had come, if not to be told in seconds."""
+        after = after or span_text(self.duration_seconds, "second")
+        said = f": {self.said}" if self.said else ""
+        return f"the target {self.how} after {after}{said}"
 
 
 def load_failure(data: RunData) -> str | None:
@@ -45,14 +64,66 @@ def target_failure(data: RunData) -> str | None:
     >>> target_failure(run.data)
     "the target failed with exit status 1 after 0.06 seconds: ModuleNotFoundError: No module …"
     """
+    first = next(_failures(data), None)
+    return None if first is None else first.text()
+
+
+def new_failure(before: RunData, after: RunData) -> str | None:
+    """Return how the target failed in ``after`` as it did not in ``before``; None where it did not.
+
+    A target that always ends so, after as much work, has done the same in both.
+
+    >>> new_failure(before.data, after.data)
+    "the target failed with exit status 1 after 251 of 300 marks: RuntimeError: no more"
+    """
+    earlier = list(_failures(before))
+    had = {str(entry.get("pass")) for entry in before.meta.get("passes") or ()}
+    for failure in _failures(after):
+        # Where the earlier run had another pass only, that one tells how the target ends.
+        alike = [
+            one
+            for one in earlier
+            if one.how == failure.how
+            and (one.pass_ == failure.pass_ or failure.pass_ not in had)
+            and failure.mark_count >= AS_FAR_SHARE * one.mark_count
+        ]
+        if not alike:
+            return failure.text(_marks_text(failure, before.meta))
+    return None
+
+
+def _marks_text(failure: Failure, before: dict[str, Any]) -> str:
+    """How far it had come, in marks, of as many as there were before; "" where none were told."""
+    whole = mark_count(before, failure.pass_) or 0
+    if whole > failure.mark_count:
+        return f"{failure.mark_count:,} of {whole:,} marks"
+    return f"{failure.mark_count:,} marks" if failure.mark_count else ""
+
+
+def mark_count(meta: dict[str, Any], pass_: str) -> int | None:
+    """Return how many marks the processes of a pass have told; None where nobody counted."""
+    counts = [
+        entry["mark_count"]
+        for entry in meta.get("processes") or ()
+        if entry.get("pass") == pass_ and entry.get("mark_count") is not None
+    ]
+    return sum(counts) if counts else None
+
+
+def _failures(data: RunData) -> Iterator[Failure]:
     for entry in data.meta.get("passes") or ():
         how = _how(entry)
+        # What was stopped (by a limit, say) was ended by the recorder.
         if how is not None and not entry.get("stopped_by"):
-            after = span_text(float(entry.get("duration_seconds") or 0.0), "second")
+            pass_ = str(entry.get("pass"))
             lines = str(entry.get("stderr_tail") or "").strip().splitlines()
-            said = f": {lines[-1].strip()[:QUOTED_LENGTH]}" if lines else ""
-            return f"the target {how} after {after}{said}"
-    return None
+            yield Failure(
+                pass_=pass_,
+                how=how,
+                duration_seconds=float(entry.get("duration_seconds") or 0.0),
+                mark_count=mark_count(data.meta, pass_) or 0,
+                said=lines[-1].strip()[:QUOTED_LENGTH] if lines else "",
+            )
 
 
 def idleness(data: RunData) -> str | None:

@@ -64,7 +64,12 @@ class ResourceVerdict:
     @property
     def title(self) -> str:
         """Name, and the role where it is not the main one."""
-        return self.name if self.role == "main" else f"{self.name} of {self.role}"
+        return title(self.name, self.role)
+
+
+def title(name: str, role: str) -> str:
+    """Return what a resource of a role is called in a sentence."""
+    return name if role == "main" else f"{name} of {role}"
 
 
 def gravest(verdicts: Iterable[str]) -> str:

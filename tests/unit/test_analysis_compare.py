@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
+import pandas as pd
 import pytest
 import synthetic as s
 
 from leaklab.errors import LeaklabError
+from leaklab.present.bundle import comparison_bundle
 from leaklab.present.text import comparison_text
+from leaklab.results.as_json import plain
 from leaklab.results.comparison import compare
 
 COUNT = 200
@@ -83,3 +88,208 @@ def test_what_one_run_has_not_measured_is_not_called_fixed() -> None:
         text = comparison_text(found)
         assert "interrupted (" in text
         assert "nan" not in text
+
+
+def with_child(
+    data: s.RunData, role: str, rss: s.Series, *, sites: dict[str, s.Series] | None = None
+) -> s.RunData:
+    """Add a process of another role, one per pass: resident memory, and a heap where asked."""
+    child = s.run(rss=rss, sites=sites)
+    moved = {"samples": child.samples.assign(process=child.samples["process"] + 10)}
+    for name in ("snapshots", "heap") if sites else ():
+        table = child.table(name)
+        moved[name] = table.assign(process=table["process"] + 10)
+    tables = {name: pd.concat([data.table(name), more]) for name, more in moved.items()}
+    kept = {n: data.table(n) for n in ("snapshots", "heap") if n not in tables}
+    named = child if sites else data
+    processes = [
+        {**entry, "process": entry["process"] + 10, "role": role}
+        for entry in child.meta["processes"]
+    ]
+    meta = {**data.meta, "processes": [*data.meta["processes"], *processes]}
+    return s.RunData.from_tables(
+        meta, **kept, **tables, stacks=named.table("stacks"), frames=named.table("frames")
+    )
+
+
+KID, OTHER_KID = "python kid.py", "python kid_fixed.py"
+GROWS, RESTS = s.leak(COUNT, 50_000), s.steady(COUNT)
+
+
+def without_heap(**more: s.Series) -> s.RunData:
+    return s.run(rss=s.noise(COUNT, 40_000), **more)
+
+
+@pytest.mark.parametrize("sites", [None, {"grow": GROWS}])
+def test_a_leak_in_a_process_that_only_after_has_is_worse(
+    sites: dict[str, s.Series] | None,
+) -> None:
+    found = compare(without_heap(), with_child(without_heap(), KID, GROWS, sites=sites))
+    assert found.outcome == "worse"
+    assert f"rss_bytes of {KID}: only in after, where it leaks" in found.reason
+    row = found.resources.set_index(["name", "role"]).loc["rss_bytes", KID]
+    assert row["before_verdict"] == "not there"
+    assert row["after_verdict"] == "leak"
+    assert set(found.sites["outcome"]) == ({"worse"} if sites else set())
+    assert "nan" not in comparison_text(found)
+
+
+@pytest.mark.parametrize("sites", [None, {"grow": GROWS}])
+def test_a_leak_that_is_gone_with_its_process_is_inconclusive(
+    sites: dict[str, s.Series] | None,
+) -> None:
+    leaks = with_child(without_heap(), KID, GROWS, sites=sites)
+    gone = compare(leaks, without_heap())
+    assert gone.outcome == "inconclusive"
+    assert f"after has no process {KID}: it is gone, or has another name" in gone.reason
+    assert set(gone.sites["outcome"]) == ({"not there"} if sites else set())
+    renamed = compare(leaks, with_child(without_heap(), OTHER_KID, RESTS))
+    assert renamed.outcome == "inconclusive"
+    assert KID in renamed.reason
+    assert OTHER_KID in renamed.reason
+    # What leaks by another name leaks: the gate must not let it through.
+    assert compare(leaks, with_child(without_heap(), OTHER_KID, GROWS)).outcome == "worse"
+
+
+def test_a_process_that_does_not_leak_may_come_and_go() -> None:
+    leaks, helped = leaking(20_000), with_child(healthy(), KID, RESTS)
+    assert compare(leaks, helped).outcome == "fixed"
+    assert compare(helped, healthy()).outcome == "unchanged"
+    rows = compare(helped, healthy()).resources.set_index(["name", "role"])
+    assert rows.loc["rss_bytes", KID]["reason"] == "only in before, where it does not leak"
+
+
+def test_a_figure_that_only_one_run_has() -> None:
+    tasks = s.leak(COUNT, 1)
+    none, many = without_heap(), without_heap(task_count=tasks)
+    assert compare(none, many).outcome == "worse"
+    assert compare(many, none).outcome == "inconclusive"
+    # An interpreter that was asked has told that there is no task.
+    asked = without_heap(allocated_blocks_count=s.steady(COUNT, 5e4))
+    assert compare(many, asked).outcome == "fixed"
+
+
+def test_roles_are_told_apart() -> None:
+    before = with_child(without_heap(), "fork of main", GROWS)
+    after = with_child(without_heap(), "fork of main", RESTS)
+    found = compare(before, after)
+    assert found.reason == "rss_bytes of fork of main: leaked before, bounded after"
+    assert "rss_bytes (fork of main)" in comparison_text(found)
+    shown = comparison_bundle(found)
+    assert "rss_bytes (fork of main)" in shown["text/plain"]
+    assert "fork of main" in shown["text/html"]
+
+
+def test_unchanged_names_what_still_grows() -> None:
+    assert "still grow" in compare(leaking(20_000), leaking(20_400)).reason
+    assert "still grow" not in compare(healthy(), healthy()).reason
+
+
+def test_nothing_that_decides_is_no_proof() -> None:
+    empty = s.run(gauge__requests=s.leak(COUNT, 1))
+    assert compare(empty, empty).outcome == "inconclusive"
+
+
+def ended(data: s.RunData, mark_count: int, **how: object) -> s.RunData:
+    """The run, as if the target of its measure pass had ended so."""
+    data.meta["passes"][0] |= {"duration_seconds": 9.0, **how}
+    data.meta["processes"][0]["mark_count"] = mark_count
+    return data
+
+
+FAILED = {"exit_status": 1, "stderr_tail": "Traceback\nRuntimeError: no more\n"}
+
+
+def test_a_target_that_failed_proves_no_fix() -> None:
+    found = compare(ended(leaking(20_000), 300), ended(healthy(), 251, **FAILED))
+    assert found.outcome == "inconclusive"
+    assert found.reason.startswith(
+        "only in after: the target failed with exit status 1 after 251 of 300 marks: "
+        "RuntimeError: no more; as far as it came: "
+    )
+    assert "measure: 251 marks, the target ended with exit status 1" in found.runs
+    measured = found.circumstances["after"]["passes"][0]
+    assert (measured["mark_count"], measured["exit_status"]) == (251, 1)
+    assert found.circumstances["before"]["failure"] is None
+    for before in (leaking(40_000), healthy()):
+        assert compare(before, ended(healthy(), 251, signal="SIGSEGV")).outcome == "inconclusive"
+
+
+def test_a_leak_of_a_target_that_failed_is_a_leak() -> None:
+    worse = compare(healthy(), ended(leaking(20_000), 251, **FAILED))
+    assert worse.outcome == "worse"
+    same = compare(leaking(20_000), ended(leaking(20_400), 251, **FAILED))
+    assert same.outcome == "unchanged"
+    assert "only in after: the target failed with exit status 1" in same.reason
+
+
+def test_failing_alike_is_comparable() -> None:
+    before = ended(leaking(20_000), 300, **FAILED)
+    assert compare(before, ended(healthy(), 300, **FAILED)).outcome == "fixed"
+    assert compare(before, ended(healthy(), 150, **FAILED)).outcome == "inconclusive"
+    assert compare(before, ended(healthy(), 300, exit_status=7)).outcome == "inconclusive"
+    # That the target comes to its end now is what a fix is for.
+    killed = ended(leaking(20_000), 251, signal="SIGKILL", out_of_memory=True)
+    assert compare(killed, ended(healthy(), 300)).outcome == "fixed"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"exit_status": None, "signal": "SIGKILL", "stopped_by": "duration"},
+        {"exit_status": 1, "stopped_by": "limit"},
+        {"signal": "SIGTERM"},
+    ],
+)
+def test_what_was_stopped_has_not_failed(how: dict[str, object]) -> None:
+    found = compare(ended(leaking(20_000), 300), ended(healthy(), 251, **how))
+    assert found.outcome == "fixed"
+
+
+def test_a_site_is_not_fixed_where_the_heap_is_not_decided() -> None:
+    short = s.run(rss=s.noise(COUNT, 40_000), sites={"keep": s.steady(7, 50_000)})
+    for found, side in (
+        (compare(leaking(20_000), short), "after"),
+        (compare(short, leaking(20_000)), "before"),
+    ):
+        heap = found.resources.set_index("name").loc["heap_bytes"]
+        assert heap[f"{side}_verdict"] == "inconclusive"
+        (site,) = found.sites.to_dict("records")
+        assert site["outcome"] == "not decided"
+        assert math.isnan(site[f"{side}_rate"])
+        assert "to 0 B" not in comparison_text(found)
+        assert plain(site)[f"{side}_rate"] is None
+
+
+def test_a_site_of_a_role_is_not_fixed_by_another_role() -> None:
+    """Sites are known of the heap that grows most only."""
+    child = {"grow": s.leak(COUNT, 90_000)}
+    before = with_child(without_heap(), KID, GROWS, sites=child)
+    heap = s.run(rss=s.noise(COUNT, 40_000), sites={"keep": s.leak(COUNT, 200_000)})
+    less = {"keep": s.leak(COUNT, 20_000)}
+    after = with_child(heap, KID, GROWS, sites=less)
+    sites = compare(before, after).sites.set_index("role")
+    assert sites.loc[KID]["outcome"] == "not measured"
+    assert sites.loc["main"]["outcome"] != "fixed"
+
+
+def test_each_side_has_its_unit() -> None:
+    by_time = s.run(
+        rss=s.leak(COUNT, 20_000),
+        sites={"keep": s.leak(COUNT, 20_000)},
+        marks=False,
+        seconds_per_point=0.1,
+    )
+    found = compare(leaking(20_000), by_time)
+    assert found.outcome == "inconclusive"
+    row = found.resources.set_index("name").loc["rss_bytes"]
+    assert (row["before_unit"], row["after_unit"], row["unit"]) == ("iteration", "second", "second")
+    assert math.isnan(row["ratio"])
+    assert set(found.sites["outcome"]) == {"inconclusive"}
+    rss, site = (
+        next(line for line in comparison_text(found).splitlines() if text in line)
+        for text in ("rss_bytes  ", "keep  ")
+    )
+    for line in (rss, site, comparison_bundle(found)["text/plain"]):
+        assert "iteration" in line
+        assert "second" in line
