@@ -82,6 +82,8 @@ def read(
     them far.
     """
     early = too_little(growth, material)
+    if early is not None and early.code == "small" and not one_of_many:
+        return _creeping(growth, material, early, limits)
     if early is not None:
         return growth, early
     goes_on = course(growth, limits.rise * material)
@@ -113,6 +115,23 @@ def too_little(growth: Growth, material: float) -> Evidence | None:
     if moved < material:
         return Evidence(STOPPED, "small" if moved else "flat")
     return None
+
+
+def _creeping(
+    growth: Growth, material: float, early: Evidence, limits: Limits
+) -> tuple[Growth, Evidence]:
+    """What is said of moves too small to matter: nothing against growth that is clear by itself,
+    and would matter in a run twice as long."""
+    moved = float(np.ptp(growth.whole_y))
+    if 2 * moved < material:
+        return growth, early
+    goes_on = course(growth, limits.rise * moved / 2)
+    odds = odds_of(growth.whole_x, growth.whole_y, moved / 2, least=limits.leak_rising)
+    if decide(odds, goes_on, growth.run_span, limits=limits).verdict != GROWS:
+        return growth, early
+    return _measured(growth, odds.whole, moved / 2), Evidence(
+        UNDECIDED, "creeping", growth.run_span
+    )
 
 
 def _measured(growth: Growth, whole: Posterior, material: float) -> Growth:

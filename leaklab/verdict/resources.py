@@ -168,6 +168,8 @@ def reason(name: str, growth: Growth, evidence: Evidence) -> str:
         f"parts; record {more} more",
         "flat": f"changed by {change} over {span} after warm-up and shows no trend",
         "small": f"changed by {change} over {span}, too little to matter",
+        "creeping": f"grew by {rate} (95 %: {interval}) over {span}, too little yet to tell from "
+        f"what comes and goes by itself; record {more} more",
         "odds": f"grew by {rate} (95 %: {interval}) over {span}, told by no bounded shape, and did "
         "not slow down",
         "weak": f"changed by {change} over {span} after warm-up, and growth of up to {excluded} "

@@ -180,8 +180,18 @@ def test_too_few_points_decide_nothing_and_say_how_many_are_missing() -> None:
 
 
 def test_what_hardly_moves_is_too_small() -> None:
+    once = np.where(np.arange(COUNT) < COUNT / 3, 0.0, 0.9 * MATERIAL)
+    for values in (s.leak(COUNT, 0.4 * MATERIAL / COUNT), s.noise(COUNT, 0.1 * MATERIAL), once):
+        evidence = weigh(values)
+        assert (evidence.verdict, evidence.code) == (STOPPED, "small")
+
+
+def test_steady_growth_that_would_matter_in_twice_the_run_is_not_called_bounded() -> None:
     evidence = weigh(s.leak(COUNT, 0.9 * MATERIAL / COUNT))
-    assert (evidence.verdict, evidence.code) == (STOPPED, "small")
+    assert (evidence.verdict, evidence.code) == (UNDECIDED, "creeping")
+    assert evidence.more_x == pytest.approx(COUNT - 1)
+    # Of the sites of a heap there are many, and of their sum it would be said.
+    assert weigh(s.leak(COUNT, 0.9 * MATERIAL / COUNT), one_of_many=True).verdict == STOPPED
 
 
 def test_a_leak_goes_on_rising_and_what_fills_slows_down() -> None:
