@@ -169,7 +169,8 @@ def test_a_figure_that_only_one_run_has() -> None:
     assert compare(many, asked).outcome == "fixed"
 
 
-def test_roles_are_told_apart() -> None:
+def test_roles_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")  # a narrow table breaks the name
     before = with_child(without_heap(), "fork of main", GROWS)
     after = with_child(without_heap(), "fork of main", RESTS)
     found = compare(before, after)
