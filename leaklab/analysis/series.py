@@ -163,14 +163,14 @@ def chosen_points(
         keep = points["pass"].eq(pass_) & points["process"].isin(list(wanted))
         points = points[keep & points["value"].notna()]
         points = points[within_work(points, members)]
+    clock = has_clock(data.meta)
     if not len(points):
-        return points, "second" if has_clock(data.meta) else "iteration", members
+        return points, "second" if clock else "iteration", members
     points = points.sort_values("time_seconds", kind="stable")
     marks, quiescent = as_floats(points["mark"]), as_flags(points["quiescent"])
     exact = as_flags(points["exact"]) if name == HEAP else np.ones(len(points), bool)
-    selected, unit = choose_points(
-        marks, exact, quiescent, as_floats(points["time_seconds"]), clock=has_clock(data.meta)
-    )
+    time_seconds = as_floats(points["time_seconds"])
+    selected, unit = choose_points(marks, exact, quiescent, time_seconds, clock=clock)
     selected[selected] = _even(points[selected], quiescent[selected], unit, members, name)
     return points[selected], unit, members
 

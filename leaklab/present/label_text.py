@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leaklab.present.formatting import amount, interval_text
+from leaklab.present.formatting import amount, interval_text, named
 from leaklab.present.terminal import safe
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ def label_lines(run: ShownRun) -> Iterator[str]:
     yield "  growth by label, per call"
     for resource, role in dict.fromkeys((row["resource"], row["role"]) for row in rows):
         mine = [row for row in rows if (row["resource"], row["role"]) == (resource, role)]
-        name = resource if role == "main" else f"{resource} ({role})"
-        yield f"  {safe(name)}: {sentence(mine)}"
+        yield f"  {safe(named(resource, role))}: {sentence(mine)}"
 
 
 def sentence(rows: Sequence[Mapping[Any, Any]]) -> str:

@@ -72,7 +72,7 @@ def reports_folder(store: str | None = None) -> Path:
     (PosixPath('out/reports'), PosixPath('soak-reports'))
     """
     named = local_path(store or os.environ.get(STORE_VARIABLE) or "")
-    if not named or "://" in named or archive_of(named):
+    if not named or not is_local(named) or archive_of(named):
         return data_folder() / "reports"
     folder = Path(named)
     return folder.with_name("reports" if folder.name == "runs" else f"{folder.name}-reports")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import expit, ndtri
 
-from leaklab.verdict.posterior import FALL, Posterior, posterior
+from leaklab.verdict.posterior import Posterior, fall_places, posterior
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,11 +80,10 @@ def _odds(x: Floats, y: Floats, material: float, summed: Summed, kind: int, leas
     if whole.log_odds > least and len(x) - begin >= FEWEST_OF_HALF:
         late_u, late = summaries(x[begin:], y[begin:], min(summed.parts, HALF_PARTS))
         half = posterior(late_u, late[kind] / (material / 2)).log_odds
-    falls = np.flatnonzero(np.diff(z) < -FALL * max(float(np.ptp(z)), 1e-9)) + 1
     return Odds(
         log_odds=min(whole.log_odds + min(half, 0.0), half + HALF_MORE),
         whole=whole,
-        teeth=len(falls),
+        teeth=len(fall_places(z)),
         widest_gap=float(np.diff(x).max() / (x[-1] - x[0])),
         level=float(np.median(z)),
         summed=summed,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
@@ -154,6 +154,9 @@ def _inverses(gram: Floats, columns: NDArray[np.int64]) -> list[list[Floats]]:
         return []
     if size == 1:
         return [[1 / g[0][0]]]
+    if size > 3:
+        whole = np.linalg.inv(np.stack([np.stack(row, axis=-1) for row in g], axis=-2))
+        return [[whole[..., i, j] for j in range(size)] for i in range(size)]
     if size == 2:
         det = g[0][0] * g[1][1] - g[0][1] ** 2
         off = -g[0][1] / det
@@ -172,35 +175,45 @@ def _inverses(gram: Floats, columns: NDArray[np.int64]) -> list[list[Floats]]:
 def posterior(u: Floats, z: Floats) -> Posterior:
     """What the figures z (multiples of what matters) at places u of the run say."""
     here = grid(u)
-    count, free = len(u), len(u) - 1
+    free = len(u) - 1
     z = z - z[0]
     v = here.whiten @ z
-    square = np.einsum("mn,mn->m", v, v)
-    least = free * (RESOLUTION**2 + (DISCREPANCY * float(np.ptp(z))) ** 2)
-    b = np.einsum("mnk,mn->mk", here.whitened, v)
+    seen = _Seen(
+        v=v,
+        b=np.einsum("mnk,mn->mk", here.whitened, v),
+        square=np.einsum("mn,mn->m", v, v),
+        least=free * (RESOLUTION**2 + (DISCREPANCY * float(np.ptp(z))) ** 2),
+        free=free,
+    )
     found = [
-        _fitted(size, models.columns, inverse, log_prior, b, square, least, free)
-        for size, (models, inverse, log_prior) in enumerate(
-            zip(here.models, here.inverses, here.log_prior, strict=True)
+        _fitted(seen, models.columns, inverse, log_prior)
+        for models, inverse, log_prior in zip(
+            here.models, here.inverses, here.log_prior, strict=True
         )
     ]
     rows = _Rows(here, *(np.concatenate(parts, axis=1) for parts in zip(*found, strict=True)))
-    return _combined(here, rows, _Teeth(here, z, v, b, square, least), count)
+    return _combined(here, rows, _Teeth(here, z, seen), free)
+
+
+class _Seen(NamedTuple):
+    """A series as its grid sees it: the whitened figures v (memories, points), their products b
+    with all shapes (memories, shapes) and with themselves (``square``), the least squared error,
+    and the degrees of freedom beside its level."""
+
+    v: Floats
+    b: Floats
+    square: Floats
+    least: float
+    free: int
 
 
 def _fitted(
-    size: int,
-    columns: NDArray[np.int64],
-    inverse: list[list[Floats]],
-    log_prior: Floats,
-    b: Floats,
-    square: Floats,
-    least: float,
-    free: int,
+    seen: _Seen, columns: NDArray[np.int64], inverse: list[list[Floats]], log_prior: Floats
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Log evidence, coefficient of the last shape, its variance and the squared error of models of
-    ``size`` shapes, as `_Rows` has them."""
-    parts = [b[:, columns[:, i]] for i in range(size)]
+    these shapes, as `_Rows` has them."""
+    size = columns.shape[1]
+    parts = [seen.b[:, columns[:, i]] for i in range(size)]
     last = np.zeros((len(MEMORIES), len(columns)))
     explained = np.zeros_like(last)
     for i in range(size):
@@ -208,9 +221,14 @@ def _fitted(
         for j in range(1, size):
             last += inverse[i][j] * parts[j]
         explained += last * parts[i]
-    rest = np.maximum(square[:, None] - explained, 0) + least
-    log_p = log_prior - free / 2 * np.log(rest)
+    rest = np.maximum(seen.square[:, None] - explained, 0) + seen.least
+    log_p = log_prior - seen.free / 2 * np.log(rest)
     return log_p, last, inverse[-1][-1] if size else last, rest
+
+
+def fall_places(z: Floats) -> NDArray[np.int64]:
+    """Return at which figures a tooth has ended: those right after the loss of much at once."""
+    return np.flatnonzero(np.diff(z) < -FALL * max(float(np.ptp(z)), 1e-9)) + 1
 
 
 @dataclass(frozen=True)
@@ -232,35 +250,33 @@ class _Teeth:
     coefficient, standard error, end slope, degrees of freedom, squared error.
     """
 
-    def __init__(
-        self, here: Grid, z: Floats, v: Floats, b: Floats, square: Floats, least: float
-    ) -> None:
+    def __init__(self, here: Grid, z: Floats, seen: _Seen) -> None:
         self.bounded: Floats = np.empty(0)
         self.growing: tuple[Floats, ...] = ()
-        count, free = len(z), len(z) - 1
-        falls = np.flatnonzero(np.diff(z) < -FALL * max(float(np.ptp(z)), 1e-9)) + 1
+        count, falls = len(z), fall_places(z)
         if not 1 <= len(falls) <= count // 3:
             return
         begins = np.concatenate([[0.0], here.u[falls]])
         since = here.u - begins[np.searchsorted(falls, np.arange(count), side="right")]
         tooth = here.whiten @ since
         gram = _with_one_more(here.gram, np.einsum("mnk,mn->mk", here.whitened, tooth), tooth)
-        b = np.column_stack([b, np.einsum("mn,mn->m", tooth, v)])
+        seen = seen._replace(b=np.column_stack([seen.b, np.einsum("mn,mn->m", tooth, seen.v)]))
+        tables = list(teeth_table(count))
+        if len(falls) <= OWN_TEETH:
+            tables.append(_own_heights(here, falls))
         bounded, growing = [], []
-        for size, models in enumerate(teeth_table(count)):
-            if size + 3 > count or not size:
+        for models in tables:
+            size = models.columns.shape[1]
+            if size + 3 > count:
                 continue
             inverse = _inverses(gram, models.columns)
-            prior = here.prior(models)
-            found = _fitted(size, models.columns, inverse, prior, b, square, least, free)
+            found = _fitted(seen, models.columns, inverse, here.prior(models))
             bounded.append(found[0][:, models.of == BOUNDED].ravel())
             log_p, coefficient, variance, rest = (a[:, models.of == GROWING].ravel() for a in found)
             slope = np.tile(models.slope[models.of == GROWING], len(MEMORIES))
-            degrees = np.full(len(slope), free - size, np.float64)
+            degrees = np.full(len(slope), seen.free - size, np.float64)
             error = np.sqrt(variance * rest / degrees)
             growing.append((log_p, coefficient, error, slope, degrees, rest))
-        if len(falls) <= OWN_TEETH and len(falls) + 4 <= count:
-            bounded.append(_own_heights(here, falls, gram, b, square, least))
         self.bounded = np.concatenate(bounded)
         self.growing = tuple(np.concatenate(parts) for parts in zip(*growing, strict=True))
 
@@ -272,24 +288,14 @@ def _with_one_more(gram: Floats, beside: Floats, one: Floats) -> Floats:
     return np.concatenate([np.concatenate([gram, row], axis=1), column], axis=2)
 
 
-def _own_heights(
-    here: Grid, falls: NDArray[np.int64], gram: Floats, b: Floats, square: Floats, least: float
-) -> Floats:
-    """Log evidences of a line and a step at each fall: teeth of one pace, of own heights."""
+def _own_heights(here: Grid, falls: NDArray[np.int64]) -> Models:
+    """The model of a line and a step at each fall: teeth of one pace, of own heights."""
     steps = [here.place[Shape("step", float(at))] for at in falls]
-    columns = [here.place[LINE], *steps]
-    size, free, at = len(columns), len(here.u) - 1, np.arange(len(columns))
-    g = gram[:, columns][:, :, columns]
-    g[:, at, at] = g[:, at, at] * (1 + RIDGE) + RIDGE**2
-    explained = np.einsum("mi,mij,mj->m", b[:, columns], np.linalg.inv(g), b[:, columns])
-    rest = np.maximum(square - explained, 0) + least
-    penalty = np.log(TOOTH_PRIOR) - size / 2 * np.log(free + 1)
-    found: Floats = penalty + here.base - free / 2 * np.log(rest)
-    return found
+    columns = np.array([[here.place[LINE], *steps]])
+    return Models(np.log([TOOTH_PRIOR]), columns, np.zeros(1), np.array([BOUNDED]))
 
 
-def _combined(here: Grid, rows: _Rows, teeth: _Teeth, count: int) -> Posterior:
-    free = count - 1
+def _combined(here: Grid, rows: _Rows, teeth: _Teeth, free: int) -> Posterior:
     bounded = rows.log_p[:, here.bounded]
     sum_bounded = _log_sum(np.append(bounded.ravel(), teeth.bounded))
     # Of thousands of models a handful weighs anything.
@@ -315,7 +321,7 @@ def _combined(here: Grid, rows: _Rows, teeth: _Teeth, count: int) -> Posterior:
     weight = np.exp(log_p - sum_growing)
     growth = float(weight @ (mean * slope))
     spread = float(np.sqrt(weight @ ((error * slope) ** 2 + (mean * slope - growth) ** 2)))
-    margin = float(stdtrit(max(count - 3, 2), 0.975)) * spread
+    margin = float(stdtrit(max(free - 2, 2), 0.975)) * spread
     return Posterior(
         log_odds=sum_growing - sum_bounded,
         growth=growth,

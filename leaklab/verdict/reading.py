@@ -82,10 +82,9 @@ def read(
     them far.
     """
     early = too_little(growth, material)
-    if early is not None and early.code == "small" and not one_of_many:
-        return _creeping(growth, material, early, limits)
     if early is not None:
-        return growth, early
+        may_creep = early.code == "small" and not one_of_many
+        return _creeping(growth, material, early, limits) if may_creep else (growth, early)
     goes_on = course(growth, limits.rise * material)
     more = limits.one_of_many * one_of_many
     # Below these odds nothing depends on what they are.
