@@ -159,7 +159,7 @@ def _traced(
     """Live bytes of Python's own allocators and of native ones, at the given points."""
     if timeline is None or timeline.unit != unit:
         return np.full(len(x), np.nan), np.full(len(x), np.nan)
-    rows = timeline.grouped(native_stacks(data, timeline.stack_ids).astype(np.int64), 2)
+    rows = timeline.grouped(native_stacks(data, timeline).astype(np.int64), 2)
     python, other = (_latest(timeline.x, row, x) for row in rows)
     return python, other
 

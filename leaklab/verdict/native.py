@@ -10,12 +10,14 @@ import re
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from leaklab.verdict.heap_study import study_heap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from leaklab.analysis.heap import HeapTimeline
     from leaklab.store import RunData
 
 PYTHON_ALLOCATORS = "pymalloc"
@@ -25,11 +27,26 @@ NATIVE_SHARE = 0.9
 TAKING = re.compile(r"alloc|^operator new|(^|_)je_|mmap|<unknown>", re.IGNORECASE)
 
 
-def native_stacks(data: RunData, stack_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return for each of these stacks whether native code allocated there."""
-    stacks = data.stacks.drop_duplicates("stack_id").set_index("stack_id")["allocator"]
-    allocators = stacks.reindex(stack_ids).astype(str)
-    return np.asarray(~allocators.str.startswith(PYTHON_ALLOCATORS), dtype=np.bool_)
+def native_stacks(data: RunData, timeline: HeapTimeline) -> NDArray[np.bool_]:
+    """Return for each stack of the timeline whether native code allocated there.
+
+    Calls that allocate in both ways (an object, and the buffer that it wraps) are told from one
+    snapshot to the next by one of their blocks, whichever memray meets first: all that they hold
+    then changes sides. They are booked where they were seen with more.
+    """
+    stacks = data.stacks.drop_duplicates("stack_id").set_index("stack_id")
+    stacks = stacks.reindex(timeline.stack_ids)
+    allocators = stacks["allocator"].astype(str)
+    native = np.asarray(~allocators.str.startswith(PYTHON_ALLOCATORS), dtype=np.bool_)
+    if native.all() or not native.any():
+        return native
+    calls, distinct = pd.factorize(
+        stacks["frame_ids"].map(tuple, na_action="ignore"), use_na_sentinel=False
+    )
+    columns_left = timeline.column_count - timeline.column
+    seen = timeline.bytes_change * columns_left * np.where(native, 1, -1)[timeline.code]
+    balance = np.bincount(calls[timeline.code], weights=seen, minlength=len(distinct))[calls]
+    return np.where(balance == 0, native, balance > 0)
 
 
 def told_apart(data: RunData) -> bool:
@@ -60,7 +77,7 @@ def native_growth(data: RunData, *, role: str = "main") -> str | None:
     timeline, sites = study.timeline, study.sites
     gain = timeline.live(timeline.column_count - 1) - timeline.live(study.baseline)
     leaking = np.isin(sites.of_stack, [entry.site for entry in study.leaking])
-    native = leaking & native_stacks(data, timeline.stack_ids)
+    native = leaking & native_stacks(data, timeline)
     if not native.any() or gain[native].sum() < NATIVE_SHARE * gain[leaking].sum():
         return None
     stack = int(np.flatnonzero(native)[np.argmax(gain[native])])

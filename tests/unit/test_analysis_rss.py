@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import synthetic as s
 
-from leaklab.findings.rss import MALLOC_FREE, REST, decomposition, kept_by_allocators
+from leaklab.findings.rss import (
+    LIVE_NATIVE,
+    LIVE_PYTHON,
+    MALLOC_FREE,
+    REST,
+    decomposition,
+    kept_by_allocators,
+)
+from leaklab.store import RunData
 from leaklab.verdict.resources import ResourceVerdict
 from leaklab.verdict.time_left import smallest_limit, time_left
 
@@ -34,6 +43,28 @@ def test_the_parts_sum_to_resident_memory_and_unmeasured_ones_are_null() -> None
 
 def test_without_resident_memory_there_is_nothing_to_explain() -> None:
     assert not len(decomposition(s.run(sites={"keep": s.leak(COUNT, 1)})))
+
+
+def test_calls_that_allocate_in_both_ways_do_not_change_sides() -> None:
+    # memray tells all that such a call holds by one of its blocks, now by this one, now by that.
+    grown, as_object = s.leak(COUNT, 10_000), np.arange(COUNT) % 5 == 3
+    sites = {"connect": np.where(as_object, 0, grown), "twin": np.where(as_object, grown, 0)}
+    data = s.run(rss=s.steady(COUNT, 0), sites=sites | {"keep": s.steady(COUNT, 7_000)})
+    calls = data.stacks["frame_ids"].tolist()
+    calls[1] = calls[0]
+    mixed = RunData.from_tables(
+        data.meta,
+        samples=data.samples,
+        snapshots=data.snapshots,
+        heap=data.heap,
+        frames=data.frames,
+        stacks=data.stacks.assign(
+            frame_ids=calls, allocator=["malloc", "pymalloc_malloc", "pymalloc_malloc"]
+        ),
+    )
+    parts = decomposition(mixed).pivot(index="x", columns="part", values="bytes")
+    assert parts[LIVE_NATIVE].to_numpy() == pytest.approx(grown)
+    assert parts[LIVE_PYTHON].to_numpy() == pytest.approx(7_000)
 
 
 def entry(**change: object) -> ResourceVerdict:
