@@ -124,13 +124,15 @@ def path_text(path: object) -> str:
 
 
 def _caller_lines(row: Row) -> Iterator[str]:
-    """Yield who called the row's own line; what that line calls is no news."""
-    places = [place_text(frame) for frame in row.get("stack") or ()]
-    own = place_text(row)
-    callers = places[places.index(own) + 1 :] if own in places else places[1:]
-    if callers:
-        shown = (place.replace("  ", " ") for place in callers[:SHOWN_CALLER_COUNT])
-        yield f"     called from {' < '.join(shown)}"
+    """Yield who called the row's own line; what that line calls is no news, unless it is the
+    outermost: a line that runs an event loop says nothing of what the loop does."""
+    places = [place_text(frame).replace("  ", " ") for frame in row.get("stack") or ()]
+    own = place_text(row).replace("  ", " ")
+    at = places.index(own) if own in places else 0
+    if places[at + 1 :]:
+        yield f"     called from {' < '.join(places[at + 1 :][:SHOWN_CALLER_COUNT])}"
+    elif at:
+        yield f"     allocated in {' < '.join(places[:at][:SHOWN_CALLER_COUNT])}"
 
 
 def _source_lines(row: Row) -> Iterator[str]:
