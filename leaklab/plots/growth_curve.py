@@ -14,6 +14,7 @@ from leaklab.errors import UsageError
 from leaklab.plots import style
 from leaklab.present import choices, units
 from leaklab.present.formatting import interval_text
+from leaklab.resources import check_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +55,8 @@ def growth(
     differ in that, all are. A run that did not measure the resource is named in the legend.
 
     ``resource``: by default the one that says most about these runs. ``role``: whose figures, where
-    the run has several kinds of processes. Returns the axes of the whole run.
+    the run has several kinds of processes. Returns the axes of the whole run; raises UsageError for
+    a resource that there is not.
 
     >>> ll.plots.growth(runs, "fd_count", title="the pool")
     """
@@ -63,6 +65,7 @@ def growth(
         found = choices.headline([run.verdict().resources for run in shown])
         resource, its_role = found or ("rss_bytes", "main")
         role = role or its_role
+    check_name(resource)
     ax = ax or style.axes()
     style.dress(ax)
     name = style.printable(units.title(resource, role or "main"), 50)

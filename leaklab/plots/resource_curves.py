@@ -11,7 +11,7 @@ from leaklab.analysis.series import resource_names, resource_series
 from leaklab.plots import style
 from leaklab.plots.growth_curve import as_runs, axis_label, common_unit, name_of, points
 from leaklab.present import units
-from leaklab.resources import is_memory
+from leaklab.resources import check_name, is_memory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +35,11 @@ def curves(
 
     ``names``: the resources, in this order; without it those that move (`interesting`), memory
     left out (`growth` draws it), at most six; where none moves, a line of text says what was
-    looked at. Returns the axes that hold the panels (``ax.child_axes``).
+    looked at. Returns the axes that hold the panels (``ax.child_axes``); raises UsageError for a
+    resource that there is not.
     """
+    for name in names or ():
+        check_name(name)
     shown = as_runs(runs)
     wanted = list(names) if names is not None else interesting(shown)
     if names is None and not wanted:

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
 from leaklab import plots
+from leaklab.errors import UsageError
 from leaklab.plots import resource_curves, style
 from leaklab.present import units
 from leaklab.results.run import Run
@@ -95,6 +96,12 @@ def test_growth_without_any_measurement_says_so_instead_of_empty_axes():
     ax = plots.growth(recorded(), "thread_count", style.detached_axes())
     assert ax.texts[0].get_text() == "threads: not measured"
     assert not ax.axison
+
+
+@pytest.mark.parametrize("drawn", [plots.growth, lambda run, name: plots.curves(run, [name])])
+def test_a_resource_that_there_is_not_is_refused(drawn):
+    with pytest.raises(UsageError, match="unknown resource: thread_cuont; allowed: rss_bytes,"):
+        drawn(recorded(), "thread_cuont")
 
 
 @pytest.mark.parametrize("count", [1, 2])
