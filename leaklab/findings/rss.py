@@ -6,13 +6,14 @@ live parts, what an allocator keeps for later in the free ones.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from leaklab.analysis.heap import HeapTimeline, heap_timeline
-from leaklab.analysis.series import resource_series
+from leaklab.analysis.series import resource_series, roles
 from leaklab.verdict.native import native_stacks
 from leaklab.verdict.resources import judge_resource
 
@@ -41,7 +42,7 @@ WAY_BACK = {
 
 
 def decomposition(data: RunData, *, role: str = "main") -> pd.DataFrame:
-    """The parts of resident memory at each point: columns x, part, bytes; ``attrs["unit"]``.
+    """The parts of resident memory at each point: columns x, part, bytes; ``attrs``: unit, role.
 
     The live parts come from the explain pass (the same work, at the same mark), everything else
     from the measure pass. A part that was not measured is NaN and contained in "rest"; the parts
@@ -82,24 +83,22 @@ def decomposition(data: RunData, *, role: str = "main") -> pd.DataFrame:
             "bytes": np.concatenate([parts[name] for name in PARTS]),
         }
     )
-    frame.attrs["unit"] = resident.attrs["unit"]
+    frame.attrs.update(unit=resident.attrs["unit"], role=role)
     return frame
 
 
-def kept_by_allocators(data: RunData, *, role: str = "main") -> pd.DataFrame:
-    """What allocators keep free at the end of the run: columns part, bytes, way_back."""
-    parts = decomposition(data, role=role).dropna(subset="bytes")
-    if not len(parts):
-        return pd.DataFrame({"part": [], "bytes": [], "way_back": []})
-    last = parts.groupby("part", sort=False)["bytes"].last()
-    kept = [name for name in WAY_BACK if name in last.index]
-    return pd.DataFrame(
-        {
-            "part": kept,
-            "bytes": [float(last[name]) for name in kept],
-            "way_back": [WAY_BACK[name] for name in kept],
-        }
-    )
+def kept_by_allocators(data: RunData) -> pd.DataFrame:
+    """What allocators keep free at the end of the run: columns role, part, bytes, way_back."""
+    rows = []
+    for role in roles(data):
+        parts = decomposition(data, role=role).dropna(subset="bytes")
+        last = parts.groupby("part", sort=False)["bytes"].last()
+        rows += [
+            {"role": role, "part": name, "bytes": float(last[name]), "way_back": WAY_BACK[name]}
+            for name in WAY_BACK
+            if name in last.index
+        ]
+    return pd.DataFrame(rows, columns=["role", "part", "bytes", "way_back"])
 
 
 # Passes that try a way to get memory back, and what each does.
@@ -110,24 +109,25 @@ TRIALS = {
 TRIAL_END_SHARE = 0.25
 
 
-def tried(data: RunData, *, role: str = "main") -> pd.DataFrame:
+def tried(data: RunData) -> pd.DataFrame:
     """What the passes "trim" and "mmap" have given back, where the run has them.
 
-    Columns: pass, way, rss_bytes and usual_bytes (medians of the last quarter of this pass and of
-    the measure pass), given_back_bytes (their difference), verdict and usual_verdict (on resident
-    memory in either). Memory that a trial gives back was free: no leak holds it.
+    Columns: role, pass, way, rss_bytes and usual_bytes (medians of the last quarter of this pass
+    and of the measure pass), given_back_bytes (their difference), verdict and usual_verdict (on
+    resident memory in either). Memory that a trial gives back was free: no leak holds it.
     """
-    usual = resource_series(data, "rss_bytes", role=role)
     rows = []
-    for name, way in TRIALS.items():
+    for name, role in product(TRIALS, roles(data)):
+        usual = resource_series(data, "rss_bytes", role=role)
         trial = resource_series(data, "rss_bytes", pass_=name, role=role)
         if not len(trial) or not len(usual):
             continue
         rss, before = _at_end(trial), _at_end(usual)
         rows.append(
             {
+                "role": role,
                 "pass": name,
-                "way": way,
+                "way": TRIALS[name],
                 "rss_bytes": rss,
                 "usual_bytes": before,
                 "given_back_bytes": before - rss,
@@ -135,7 +135,7 @@ def tried(data: RunData, *, role: str = "main") -> pd.DataFrame:
                 "usual_verdict": judge_resource(usual).verdict,
             }
         )
-    columns = ["pass", "way", "rss_bytes", "usual_bytes", "given_back_bytes"]
+    columns = ["role", "pass", "way", "rss_bytes", "usual_bytes", "given_back_bytes"]
     return pd.DataFrame(rows, columns=[*columns, "verdict", "usual_verdict"])
 
 

@@ -41,5 +41,8 @@ class RunLike(Protocol):
     def retention(self) -> pd.DataFrame:
         """What keeps the growth alive."""
 
+    def resident(self, role: str | None = None) -> pd.DataFrame:
+        """Resident memory in its parts over time."""
+
     def tree(self) -> AllocationTree:
         """The live heap by call."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leaklab.findings.rss import PARTS, REST, decomposition
+from leaklab.findings.rss import PARTS, REST
 from leaklab.plots import style
 from leaklab.plots.growth_curve import axis_label
 from leaklab.present import units
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from leaklab.plots.protocol import RunLike
 
 
-def resident_set(run: RunLike, ax: Axes | None = None) -> Axes:
-    """Draw the resident set over the run as stacked parts.
+def resident_set(run: RunLike, ax: Axes | None = None, role: str | None = None) -> Axes:
+    """Draw the resident set of a role, by default the one whose grows, as stacked parts.
 
     Live Python and native memory, what pymalloc and malloc keep free, mapped files, and the rest;
     parts that were not measured are in the rest. Where the parts exceed the resident set (memory
     that was never touched) they are cut to it, so that the upper edge is what the system counts.
     """
-    frame = decomposition(run.data)
+    frame = run.resident(role)
     ax = ax or style.axes()
     style.dress(ax)
     if not len(frame):

@@ -51,3 +51,9 @@ def headline(runs: Sequence[Sequence[Any]]) -> tuple[str, str] | None:
         if name in measured:
             return name, "main"
     return None
+
+
+def growing_role(entries: Iterable[Any], name: str) -> str:
+    """Return the role to show a resource of: one in which it leaks, the main one first."""
+    leaking = [e.role for e in entries if e.name == name and e.verdict == "leak"]
+    return "main" if "main" in leaking else next(iter(leaking), "main")

@@ -148,7 +148,6 @@ def _given_back_lines(run: ShownRun) -> Iterable[str]:
 
 def _kept_free_lines(run: ShownRun) -> Iterable[str]:
     """What allocators keep free, where it is much: not a leak, and how to get it back."""
-    resident = run.verdict().resource("rss_bytes")
     reserved = run.reserved()
     if reserved is not None:
         yield (
@@ -157,14 +156,15 @@ def _kept_free_lines(run: ShownRun) -> Iterable[str]:
             f"{quantity(reserved[1], 'rss_bytes')}"
         )
     for row in run.kept_free().to_dict("records"):
+        resident = run.verdict().resource("rss_bytes", row["role"])
         if resident is not None and row["bytes"] > KEPT_FREE_SHARE * resident.last:
             yield (
-                f"  {safe(row['part'])}: {quantity(row['bytes'], 'rss_bytes')} of resident memory; "
-                f"{safe(row['way_back'])}"
+                f"  {safe(named(row['part'], row['role']))}: "
+                f"{quantity(row['bytes'], 'rss_bytes')} of resident memory; {safe(row['way_back'])}"
             )
     for row in run.tried().to_dict("records"):
         yield (
-            f"  tried {row['way']}: resident memory ends at "
+            f"  tried {row['way']}: {safe(named('resident memory', row['role']))} ends at "
             f"{quantity(row['rss_bytes'], 'rss_bytes')} instead of "
             f"{quantity(row['usual_bytes'], 'rss_bytes')} ({row['verdict']}, was "
             f"{row['usual_verdict']})"

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from leaklab import plots
-from leaklab.findings.rss import decomposition
 from leaklab.plots import label_growth, resource_curves, retention_paths, style, suspect_sites
 from leaklab.plots.growth_curve import name_of
 from leaklab.present import label_text, units
-from leaklab.present.formatting import holders_worth_showing, worth_showing
+from leaklab.present.formatting import holders_worth_showing, named, worth_showing
 from leaklab.report.pages import markup
 
 if TYPE_CHECKING:
@@ -77,18 +76,27 @@ def retention(run: RunLike) -> Any:
     return _svg(ax, f"Retention paths: {'; '.join(parts)}.")
 
 
-def resident_set(run: RunLike) -> Any:
-    """What resident memory is made of as markup; nothing where allocators were not asked."""
-    parts = decomposition(run.data).dropna(subset="bytes")
+def resident_set(run: RunLike) -> tuple[str, Any] | None:
+    """What resident memory is made of, as title and markup; None where allocators were not asked.
+
+    Of the processes whose resident memory grows.
+    """
+    frame = run.resident()
+    parts = frame.dropna(subset="bytes")
     last = parts[parts["x"].eq(parts["x"].max())]
     if len(last) < _PARTS_WORTH_A_FIGURE:
-        return ""
-    ax = plots.resident_set(run, style.detached_axes())
+        return None
+    role = frame.attrs["role"]
+    ax = plots.resident_set(run, style.detached_axes(), role)
     said = [
         f"{part} {units.bytes_text(value)}"
         for part, value in zip(last["part"], last["bytes"], strict=True)
     ]
-    return _svg(ax, f"Resident memory at the end: {', '.join(said)}.")
+    what = named("Resident memory", role)
+    return (
+        named("Where resident memory is", role),
+        _svg(ax, f"{what} at the end: {', '.join(said)}."),
+    )
 
 
 def tree(tree_or_run: Any, metric: str | None = None) -> tuple[Any, Any]:

@@ -251,7 +251,7 @@ class Run:
         return reserved_at_end(self.data)
 
     def kept_free(self) -> pd.DataFrame:
-        """Return what allocators keep free: part, bytes, way_back; empty where nothing is known.
+        """Return what allocators keep free: role, part, bytes, way_back; empty if nothing is known.
 
         >>> run.kept_free()
         """
@@ -260,7 +260,7 @@ class Run:
         return kept_by_allocators(self.data)
 
     def tried(self) -> pd.DataFrame:
-        """Return what the trim and mmap passes brought: way, rss_bytes, usual_bytes, verdicts.
+        """Return what the passes trim and mmap brought: role, way, two sizes in bytes, verdicts.
 
         >>> run.tried()
         """
@@ -313,14 +313,18 @@ class Run:
         resident = next((one for one in map(self.verdict().resource, names) if one), None)
         return time_left(resident, *limit) if limit and resident else None
 
-    def resident(self) -> pd.DataFrame:
-        """Return resident memory in its parts over time; see :mod:`leaklab.findings.rss`.
+    def resident(self, role: str | None = None) -> pd.DataFrame:
+        """Return resident memory in its parts over time, by default of the role whose grows.
+
+        Columns and ``attrs``: see :func:`leaklab.findings.rss.decomposition`.
 
         >>> run.resident()
         """
         from leaklab.findings.rss import decomposition
+        from leaklab.present import choices
 
-        return decomposition(self.data)
+        role = role or choices.growing_role(self._verdict.resources, "rss_bytes")
+        return decomposition(self.data, role=role)
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``leaklab show --json`` prints; a figure that was not measured is null.

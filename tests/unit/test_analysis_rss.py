@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import synthetic as s
 
@@ -16,6 +17,8 @@ from leaklab.findings.rss import (
     decomposition,
     kept_by_allocators,
 )
+from leaklab.report import drawings
+from leaklab.results.run import Run
 from leaklab.store import RunData
 from leaklab.verdict.resources import ResourceVerdict
 from leaklab.verdict.time_left import smallest_limit, time_left
@@ -65,6 +68,31 @@ def test_calls_that_allocate_in_both_ways_do_not_change_sides() -> None:
     parts = decomposition(mixed).pivot(index="x", columns="part", values="bytes")
     assert parts[LIVE_NATIVE].to_numpy() == pytest.approx(grown)
     assert parts[LIVE_PYTHON].to_numpy() == pytest.approx(7_000)
+
+
+def test_a_worker_whose_memory_grows_is_told_by_its_own_parts() -> None:
+    """Resident memory of a service is its workers': the main process only waits for them."""
+    data = s.run(
+        rss=s.leak(COUNT, 2 * MIB),
+        malloc_used_bytes=s.leak(COUNT, MIB),
+        malloc_free_bytes=s.leak(COUNT, MIB),
+    )
+    main = {**data.meta["processes"][0], "process": 7}
+    worker = {**data.meta["processes"][0], "role": "worker"}
+    idle = data.samples[data.samples["name"].eq("rss_bytes")].assign(process=7, value=20.0 * MIB)
+    run = Run(
+        RunData.from_tables(
+            {**data.meta, "processes": [main, worker]}, samples=pd.concat([data.samples, idle])
+        )
+    )
+    assert run.resident().attrs["role"] == "worker"
+    assert run.resident("main")["bytes"].max() == 20.0 * MIB
+    kept = run.kept_free().set_index("role")
+    assert kept.loc["worker", "part"] == MALLOC_FREE
+    assert "free inside malloc (worker): 49 MiB of resident memory" in str(run)
+    title, markup = drawings.resident_set(run)
+    assert title == "Where resident memory is (worker)"
+    assert "free inside malloc 49 MiB" in markup
 
 
 def entry(**change: object) -> ResourceVerdict:
