@@ -27,8 +27,7 @@ def keep(filesystem: Any, root: str, name: str) -> None:
 
 def newest(filesystem: Any, root: str, parameters: dict[str, Any]) -> dict[str, Any] | None:
     """Return the record of the newest earlier job that ended well with the same parameters."""
-    paths = sorted(filesystem.glob(f"{root}/{FOLDER}/*/verdict.json"), reverse=True)
-    for path in paths:
+    for path in reversed(_records(filesystem, root)):
         record = _read(filesystem, path)
         if record and record.get("state") == "done" and record.get("parameters") == parameters:
             return record
@@ -41,8 +40,8 @@ def trend(filesystem: Any, root: str, limit: int = 12) -> list[dict[str, str]]:
     Keys: started, verdict (of the gravest run; the state of a job that failed, "" where no run was
     shown).
     """
-    paths = sorted(filesystem.glob(f"{root}/{FOLDER}/*/verdict.json"))[-limit + 1 :]
-    records = [_read(filesystem, path) for path in [*paths, f"{root}/verdict.json"]]
+    paths = [*_records(filesystem, root)[-limit + 1 :], f"{root}/verdict.json"]
+    records = [_read(filesystem, path) for path in paths]
     return [
         {
             "started": str(record.get("started") or ""),
@@ -55,6 +54,15 @@ def trend(filesystem: Any, root: str, limit: int = 12) -> list[dict[str, str]]:
         for record in records
         if record is not None
     ]
+
+
+def _records(filesystem: Any, root: str) -> list[str]:
+    """The records of earlier jobs, in the order in which those began."""
+    try:
+        folders = sorted(filesystem.ls(f"{root}/{FOLDER}", detail=False))
+    except FileNotFoundError:
+        return []
+    return [f"{folder}/verdict.json" for folder in folders]
 
 
 def _read(filesystem: Any, path: str) -> dict[str, Any] | None:

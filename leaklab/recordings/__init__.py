@@ -292,7 +292,7 @@ def runs(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
 
     Columns: run, name, variant, created, state, run_verdict, resource, verdict, rate, rate_low,
     rate_high, unit, role, path. Verdicts are kept beside each run (``verdict.json``) once they were
-    worked out, and worked out here where they are missing; a run that cannot be read is left out.
+    worked out, and worked out here where they are missing; one that cannot be read is warned of.
 
     >>> ll.runs().query("resource == 'rss_bytes'")[["name", "variant", "rate"]]
     """
@@ -307,7 +307,7 @@ def suspects(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     Columns: run, name, variant, created, state; rank, function, file, line, package, source (text
     of the line), live_bytes, growth_bytes, rate, rate_low, rate_high (bytes per unit), unit, share,
     evidence, role, retained_by (the first path), fingerprint (the same site in any run); path. Kept
-    beside each run (``suspects.json``) once they were worked out; what cannot be read is left out.
+    beside each run (``suspects.json``) once they were worked out; what cannot be read is warned of.
 
     >>> ll.suspects().groupby(["package", "function"])["growth_bytes"].sum().nlargest(10)
     """

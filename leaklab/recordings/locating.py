@@ -41,7 +41,14 @@ def locate(text: str, store: str | None = None) -> str:
     ``NAME@-1`` is the run before the newest of that name, ``@-2`` the one before that.
     """
     from leaklab.store import default_store
-    from leaklab.store.location import archive_of, below, filesystem, is_local, local_path
+    from leaklab.store.location import (
+        archive_of,
+        below,
+        filesystem,
+        is_local,
+        local_path,
+        run_folders,
+    )
 
     text = local_path(text)
     earlier = _EARLIER.fullmatch(text)
@@ -57,18 +64,18 @@ def locate(text: str, store: str | None = None) -> str:
     if _is(Path.is_dir, Path(path)) or archive_of(path):
         roots.append((path, *filesystem(path)))
     found = [
-        below(archive_of(given) or "", str(hit))
+        below(archive_of(given) or "", hit)
         for given, system, folder in roots
         for depth in range(4)
-        for hit in system.glob(below(folder, *"*" * depth, "run.json"))
+        for hit in run_folders(system, folder, depth)
     ]
-    found += [str(hit) for hit in fs.glob(below(root, "*", "*", path, "run.json"))]
-    found = sorted(set(found), key=lambda hit: hit.rsplit("/", 2)[-2], reverse=True)
+    found += [hit for hit in run_folders(fs, root, 3) if hit.endswith(f"/{path}")]
+    found = sorted(set(found), key=lambda hit: hit.rsplit("/", 1)[-1], reverse=True)
     if found and back >= len(found):
         raise LeaklabError(f"no such run: {text}; of {path} there are {len(found)} runs in {where}")
     if found:
         newest = found[back]
-        return newest.removesuffix("/run.json") if is_local(where) else _url(where, root, newest)
+        return newest if is_local(where) else _url(where, root, newest)
     if _is(Path.is_dir, Path(path)):
         return path  # open_run says what is wrong with it
     if is_evidence(text):
@@ -119,5 +126,4 @@ def _is(kind: Callable[[Path], bool], path: Path) -> bool:
 def _url(store: str, root: str, hit: str) -> str:
     from leaklab.store.location import below
 
-    inside = hit.removesuffix("/run.json")[len(root.rstrip("/")) :]
-    return below(store, inside.lstrip("/"))
+    return below(store, hit[len(root.rstrip("/")) :].lstrip("/"))

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -40,7 +41,9 @@ def runs_table(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """See :func:`leaklab.recordings.runs`."""
     import pandas as pd
 
-    rows = list(_rows(_each_run(str(store) if store else None, _KEPT, _resources)))
+    left_out: list[str] = []
+    rows = list(_rows(_each_run(store, _KEPT, _resources, left_out)))
+    _tell(left_out)
     if not rows:
         return pd.DataFrame(columns=list(COLUMNS))
     frame = pd.DataFrame(rows)[list(COLUMNS)]
@@ -65,33 +68,47 @@ def _rows(summaries: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _each_run(
-    store: str | None, kept: str, work: Callable[[Run], dict[str, Any]]
+    store: str | os.PathLike[str] | None,
+    kept: str,
+    work: Callable[[Run], dict[str, Any]],
+    left_out: list[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield what ``work`` says of each run of a store; it is kept beside the run under a name."""
-    from leaklab.store import default_store
-    from leaklab.store.location import below, filesystem
+    """Yield what ``work`` says of each run of a store; it is kept beside the run under a name.
 
-    store = store or default_store()
+    Why a run cannot be read is added to ``left_out``: it must not hide the others.
+    """
+    from leaklab.store import default_store
+    from leaklab.store.location import below, filesystem, run_folders
+
+    store = str(store or default_store())
     fs, root = filesystem(store)
     root = root.rstrip("/")
-    for found in sorted(fs.glob(below(root, "*", "*", "*", "run.json"))):
-        folder = str(found).removesuffix("/run.json")
+    for folder in run_folders(fs, root, 3):
         path = below(store, folder[len(root) :].lstrip("/"))
         try:
             yield _summary(fs, folder, path, kept, work)
-        except LeaklabError:
-            continue  # one damaged run must not hide the others
+        except LeaklabError as error:
+            if left_out is not None:
+                left_out.append(str(error))
+
+
+def _tell(left_out: list[str]) -> None:
+    if left_out:
+        more = f"; and {len(left_out) - 1} more" if left_out[1:] else ""
+        warnings.warn(f"left out, cannot be read: {left_out[0]}{more}", stacklevel=4)
 
 
 def suspects_table(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """See :func:`leaklab.recordings.suspects`."""
     import pandas as pd
 
+    left_out: list[str] = []
     rows = [
         {**{name: summary.get(name) for name in OF_RUN}, **suspect, "path": summary["path"]}
-        for summary in _each_run(str(store) if store else None, _SUSPECTS, _suspects)
+        for summary in _each_run(store, _SUSPECTS, _suspects, left_out)
         for suspect in summary["suspects"]
     ]
+    _tell(left_out)
     frame = pd.DataFrame(rows, columns=[*OF_RUN, *OF_SUSPECT, "path"])
     figures = ["rate", "rate_low", "rate_high", "share"]
     frame[figures] = frame[figures].astype(float)
@@ -167,7 +184,7 @@ def last_verdicts(store: str | os.PathLike[str]) -> dict[tuple[str, str], str]:
     found = sorted(
         (
             summary
-            for summary in _each_run(str(store), _KEPT, _resources)
+            for summary in _each_run(store, _KEPT, _resources)
             if summary["state"] == "complete"
         ),
         key=lambda summary: str(summary["created"]),

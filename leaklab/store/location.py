@@ -130,6 +130,30 @@ def below(root: str, *parts: str) -> str:
     return "/".join((root.rstrip("/"), *parts)) if root else "/".join(parts)
 
 
+def run_folders(fs: Any, root: str, depth: int) -> list[str]:
+    """Return the folders of runs so many levels below ``root``, links to some among them.
+
+    No pattern: a folder may be called ``runs [prod]``.
+    """
+    folders = [root.rstrip("/")]
+    for _ in range(depth):
+        folders = [
+            str(entry["name"]).rstrip("/")
+            for folder in folders
+            for entry in _entries(fs, folder)
+            if entry["type"] == "directory" or (entry.get("islink") and fs.isdir(entry["name"]))
+        ]
+    return sorted(folder for folder in folders if fs.isfile(below(folder, "run.json")))
+
+
+def _entries(fs: Any, folder: str) -> list[dict[str, Any]]:
+    try:
+        entries: list[dict[str, Any]] = fs.ls(folder, detail=True)
+    except OSError:  # is not there, is no folder, or is closed to us
+        return []
+    return entries
+
+
 def archive_of(path: str) -> str | None:
     """Return the zip archive that ``path`` leads into, None where there is none."""
     head, found, rest = path.partition(".zip")

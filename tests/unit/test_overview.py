@@ -9,6 +9,8 @@ import pytest
 import synthetic
 
 import leaklab as ll
+from leaklab.errors import LeaklabError
+from leaklab.recordings.locating import locate
 from leaklab.results import overview
 from leaklab.results.run import Run
 from leaklab.store import RunData, RunWriter, open_run
@@ -34,11 +36,15 @@ def test_one_row_per_run_and_resource(tmp_path: Path) -> None:
     damaged = tmp_path / "thing" / "damaged" / "x"
     damaged.mkdir(parents=True)
     (damaged / "run.json").write_text("{")
-    table = ll.runs(tmp_path)
+    linked = tmp_path / "thing" / "linked"
+    linked.symlink_to(Path(write(tmp_path / "elsewhere", leaking, "linked")).parent)
+    with pytest.warns(UserWarning, match="left out, cannot be read: damaged run: .*/damaged/x"):
+        table = ll.runs(tmp_path)
     rss = table[table["resource"] == "rss_bytes"].set_index("variant")
     assert rss.loc["before", "verdict"] == "leak"
     assert rss.loc["before", "rate"] == pytest.approx(20_000, rel=0.01)
     assert rss.loc["after", "verdict"] == "bounded"
+    assert rss.loc["linked", "verdict"] == "leak"
     assert set(table["run_verdict"]) >= {"leak", "bounded"}
     assert "damaged" not in set(table["variant"])
     assert overview.last_verdicts(tmp_path)["thing", "before"] == "leak"
@@ -71,6 +77,16 @@ def test_a_verdict_is_worked_out_once_and_again_by_other_code(
     assert open_run(path).meta["state"] == "complete"
 
 
+def test_a_store_is_no_pattern(tmp_path: Path) -> None:
+    store = tmp_path / "runs [prod] #1?*"
+    path = write(store, synthetic.run(rss=synthetic.leak(200, 0)), "after")
+    assert set(ll.runs(store)["path"]) == {path}
+    assert locate("thing/after", str(store)) == path
+    assert locate(Path(path).name, str(store)) == path
+    with pytest.raises(LeaklabError, match=r"no such run: th\*"):
+        locate("th*", str(store))
+
+
 def test_an_empty_store_is_an_empty_table(tmp_path: Path) -> None:
     assert list(ll.runs(tmp_path / "nothing").columns) == list(overview.COLUMNS)
 
@@ -83,7 +99,6 @@ def test_runs_compare_and_show_themselves() -> None:
 
 
 def test_the_run_before_the_newest_has_a_name(tmp_path: Path) -> None:
-    from leaklab.errors import LeaklabError
     from leaklab.recordings.locating import locate
 
     for day in (1, 2, 3):
