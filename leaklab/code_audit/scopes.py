@@ -170,6 +170,19 @@ class Module:
         """Classes by their bare name."""
         return {node.name: node for node in self.nodes(ast.ClassDef)}
 
+    def lineage(self, owner: ast.ClassDef | None) -> Iterator[ast.ClassDef]:
+        """Yield a class and its bases in the same module, the first of each only."""
+        seen = set()
+        while owner is not None and owner.name not in seen:
+            seen.add(owner.name)
+            yield owner
+            bases = [base.id for base in owner.bases if isinstance(base, ast.Name)]
+            owner = next((self.classes[base] for base in bases if base in self.classes), None)
+
+    def derived_from(self, owner: ast.ClassDef) -> list[ast.ClassDef]:
+        """The classes of the module that have it as a base."""
+        return [each for each in self.classes.values() if owner in self.lineage(each)]
+
     @cached_property
     def calls(self) -> list[tuple[ast.Call, str | None]]:
         """Every call with the dotted name of what is called, None where it has none."""
