@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from leaklab.code_audit.codes import code_of
 from leaklab.code_audit.model import Candidate, Watch
 from leaklab.code_audit.sources import Source
 
@@ -347,7 +348,11 @@ class Module:
             module=self.name,
             text=self.text_lines[first - 1] if first <= len(self.text_lines) else "",
             lines=tuple(sorted(numbers)),
-            run_lines=tuple(sorted({_line(each) for each in (runs or (node,))})),
+            run_places=tuple(
+                sorted(
+                    {(_line(each), code_of(each, self.ancestors(each))) for each in runs or (node,)}
+                )
+            ),
             watches=watches,
             resources=resources,
             holders=holders,
