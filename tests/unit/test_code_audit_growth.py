@@ -58,6 +58,11 @@ def test_a_queue_that_another_function_empties_may_still_fill():
     assert growing(text + "def work():\n    return JOBS.get()\n") == ["JOBS"]
 
 
+def test_containers_bound_in_one_statement_are_each_their_own():
+    text = "ROWS, ENTRIES = [], {}\ndef put(row):\n    ROWS.append(row)\n    ENTRIES[row] = row\n"
+    assert growing(text + "def drop():\n    ENTRIES.clear()\n") == ["ROWS"]
+
+
 def test_a_memo_that_is_emptied_is_bounded():
     memo = "import functools\n@functools.cache\ndef page(number): return number\n"
     trimmed = "def serve(number):\n    if page.cache_info().currsize > 9: page.cache_clear()\n"
