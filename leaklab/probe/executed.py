@@ -12,6 +12,8 @@ from .surroundings import real_path
 
 # The end of a longer name of a code object has to do.
 LONGEST_NAME = 200
+# They run where they stand.
+COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 # Free for tools that register no number of their own.
 TOOL_NUMBERS = (4, 3)
 
@@ -106,9 +108,10 @@ class ExecutedLines:
         ran = self._wanted[file] & _lines(code)
         for line in ran:
             self._note(file, line, code)
-        # What is made on the same line may still run.
-        inner = (each for each in code.co_consts if type(each) is types.CodeType)
-        self._wanted[file] -= ran.difference(*map(_lines, inner))
+        # A function that is made on the same line may still run: of such a line more may come.
+        inner = [each for each in code.co_consts if type(each) is types.CodeType]
+        made = [each for each in inner if each.co_name not in COMPREHENSIONS]
+        self._wanted[file] -= ran.difference(*map(_lines, made))
 
 
 def _lines(code):
