@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from leaklab.code_audit.scopes import FUNCTIONS, Function, Module, is_constant, keyword
+from leaklab.code_audit.parameters import shrunk_parameters
+from leaklab.code_audit.scopes import FUNCTIONS, Function, Module, is_constant, keyword, pairs
 
 PLAIN = "plain"
 COUNTER = "counter"
@@ -68,7 +69,7 @@ class Container:
 
     ``path`` is its dotted name inside the module ("PAGES", "Cache.entries"); ``scope`` is
     "module", "class" or "instance"; ``handed_in``: the module's containers that a constructor is
-    given for it.
+    given for it; ``names``: what it is called, by itself and as a local.
     """
 
     path: str
@@ -79,6 +80,7 @@ class Container:
     grows: list[Change] = field(default_factory=list)
     shrinks: list[Change] = field(default_factory=list)
     handed_in: list[str] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
 
     @property
     def name(self) -> str:
@@ -125,6 +127,8 @@ class Containers:
         self.by_path: dict[str, Container] = {}
         self._by_attribute: dict[str, list[Container]] = {}
         self._aliases: dict[Function, dict[str, Container]] = {}
+        self._class_aliases: dict[tuple[Function, str], ast.ClassDef] = {}
+        self._shrunk_parameters = shrunk_parameters(module, SHRINKING)
         self._define()
         self._follow_rebinding()
         self._find_handed_in()
@@ -135,6 +139,7 @@ class Containers:
         return iter(self.by_path.values())
 
     def _add(self, container: Container) -> None:
+        container.names.add(container.name)
         known = self.by_path.get(container.path)
         if known is None:
             self.by_path[container.path] = container
@@ -158,12 +163,15 @@ class Containers:
                     kind = UNKNOWN
                 if owner is not None and kind is not None:
                     path = f"{self.module.qualname(owner)}.{target.attr}"
+                    known = self.by_path.get(path)
+                    if known is not None and function.name == "__init__":
+                        known.scope = "instance"  # each object hides what the class has
                     self._add(Container(path, "instance", kind, node, owner))
 
     def _assignments(self) -> Iterator[tuple[ast.expr, ast.expr | None, ast.stmt]]:
         for node in self.module.nodes(ast.Assign):
-            for target in node.targets:
-                yield target, node.value, node
+            for target, value in pairs(node.targets, node.value):
+                yield target, value, node
         for each in self.module.nodes(ast.AnnAssign):
             if each.value is not None:
                 yield each.target, each.value, each
@@ -187,7 +195,7 @@ class Containers:
             return value
         for below in ast.walk(function):
             if isinstance(below, ast.Assign):
-                for target, made in _pairs(below):
+                for target, made in pairs(below.targets, below.value):
                     if isinstance(target, ast.Name) and target.id == value.func.id:
                         if isinstance(made, ast.Lambda):
                             return made.body
@@ -212,9 +220,13 @@ class Containers:
             function = self.module.function_of(node)
             if function is None or not isinstance(target, ast.Name):
                 continue
-            if isinstance(value, (ast.Name, ast.Attribute)):
+            owner = self._class_meant(value, node)
+            if owner is not None:
+                self._class_aliases[function, target.id] = owner
+            elif isinstance(value, (ast.Name, ast.Attribute)):
                 container = self.find(value, node)
                 if container is not None:
+                    container.names.add(target.id)
                     self._aliases.setdefault(function, {})[target.id] = container
 
     def find(self, node: ast.AST | None, at: ast.AST) -> Container | None:
@@ -226,24 +238,32 @@ class Containers:
                 return alias
             known = self.by_path.get(node.id)
             return None if known and self.module.is_local(node.id, function) else known
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            owner = self.module.class_of(at)
-            if node.value.id in ("self", "cls"):
-                return self._of_class(owner, node.attr)
-            named = self.module.classes.get(node.value.id)
-            return self._of_class(named, node.attr) if named is not None else None
+        if isinstance(node, ast.Attribute):
+            if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
+                return self._of_class(self.module.class_of(at), node.attr)
+            return self._of_class(self._class_meant(node.value, at), node.attr)
         return None
+
+    def _class_meant(self, node: ast.AST | None, at: ast.AST) -> ast.ClassDef | None:
+        """The class that ``Name``, ``type(self)`` or ``self.__class__`` stands for where it is."""
+        if isinstance(node, ast.Name):
+            function = self.module.function_of(at)
+            known = self._class_aliases.get((function, node.id)) if function else None
+            return known or self.module.classes.get(node.id)
+        base: ast.AST | None = None
+        if isinstance(node, ast.Attribute) and node.attr == "__class__":
+            base = node.value
+        elif isinstance(node, ast.Call) and self.module.dotted(node.func) == "type" and node.args:
+            base = node.args[0]
+        of_self = isinstance(base, ast.Name) and base.id == "self"
+        return self.module.class_of(at) if of_self else None
 
     def _of_class(self, owner: ast.ClassDef | None, attribute: str) -> Container | None:
         """The attribute of a class or of a base of it in the same module."""
-        seen = set()
-        while owner is not None and owner.name not in seen:
-            seen.add(owner.name)
-            found = self.by_path.get(f"{self.module.qualname(owner)}.{attribute}")
+        for each in self.module.lineage(owner):
+            found = self.by_path.get(f"{self.module.qualname(each)}.{attribute}")
             if found is not None:
                 return found
-            bases = [base.id for base in owner.bases if isinstance(base, ast.Name)]
-            owner = next((self.module.classes[b] for b in bases if b in self.module.classes), None)
         return None
 
     def _find_changes(self) -> None:
@@ -279,18 +299,20 @@ class Containers:
                 changes = container.grows if called.endswith("push") else container.shrinks
                 changes.append(self._change(call, called.rpartition(".")[2]))
             return
+        if isinstance(call.func, ast.Name):
+            self._change_by_handing_on(call, call.func.id)
         if not isinstance(call.func, ast.Attribute):
             return
         method, base = call.func.attr, call.func.value
         if method in SHRINKING:
             self._shrunk_elsewhere(base, call, method)
-        if method not in GROWING and method not in SHRINKING:
+        if method not in GROWING and method not in SHRINKING and method != "get":
             return
         inner = isinstance(base, ast.Subscript)
         container = self.find(base.value if isinstance(base, ast.Subscript) else base, call)
-        if container is None:
+        if container is None or (method == "get" and container.kind != QUEUE):
             return
-        if method in SHRINKING:
+        if method in SHRINKING or method == "get":
             if not inner:
                 container.shrinks.append(self._change(call, method))
         elif inner:
@@ -298,6 +320,13 @@ class Containers:
                 container.grows.append(self._change(call, "a new key"))
         elif method == "get_nowait" or not _adds_nothing_new(method, call):
             container.grows.append(self._change(call, method))
+
+    def _change_by_handing_on(self, call: ast.Call, name: str) -> None:
+        """``shorten(ENTRIES)`` takes out what that function takes out of its parameter."""
+        for place in self._shrunk_parameters.get(name, ()):
+            container = self.find(call.args[place], call) if place < len(call.args) else None
+            if container is not None:
+                container.shrinks.append(self._change(call, name))
 
     def _shrunk_elsewhere(self, base: ast.expr, call: ast.Call, method: str) -> None:
         """``owner.entries.pop()`` counts for every class with such an attribute."""
@@ -346,14 +375,6 @@ def _is_self(target: ast.Attribute) -> bool:
 def _is_parameter(value: ast.expr | None, function: Function) -> bool:
     names = {argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)}
     return isinstance(value, ast.Name) and value.id in names
-
-
-def _pairs(node: ast.Assign) -> Iterator[tuple[ast.expr, ast.expr]]:
-    for target in node.targets:
-        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
-            yield from zip(target.elts, node.value.elts, strict=False)
-        else:
-            yield target, node.value
 
 
 def _adds_nothing_new(method: str, call: ast.Call) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from leaklab.code_audit.codes import called
 from leaklab.code_audit.model import Candidate
 from leaklab.code_audit.same_source import Files
 from leaklab.verdict.resources import LEAK, VERDICT_OF
@@ -46,7 +47,16 @@ class RunEvidence:
             if (file := files.find(name)) is not None
             for line in lines
         }
-        self.in_stacks = self._places_of_frames()
+        # Older runs tell lines, and not which code object ran on them.
+        self._tells_codes = "executed_in" in watched
+        self._executed_in = {
+            (file, line, called(code))
+            for name, codes in (watched.get("executed_in") or {}).items()
+            if (file := files.find(name)) is not None
+            for code, lines in codes.items()
+            for line in lines
+        }
+        self._in_stacks = self._places_of_frames()
         # In a run that does not leak, sites and groups that gain a little are no evidence.
         leaks = self.verdict.verdict == LEAK
         self.suspects = self._suspects() if leaks else []
@@ -81,24 +91,33 @@ class RunEvidence:
 
     def ran(self, candidate: Candidate) -> bool | None:
         """Whether one of its lines ran; None where the run does not tell."""
-        places = {(candidate.file, line) for line in candidate.run_lines}
-        if places & (self._executed | self.in_stacks):
-            return True
+        seen = [self._seen(candidate.file, line, code) for line, code in candidate.run_places]
         entry = self.gauge(candidate)
-        if entry is not None and entry.last > 0:
+        if True in seen or (entry is not None and entry.last > 0):
             return True
+        if None in seen:
+            return None
         return False if self.line_grain in ("lines", "functions") else None
 
-    def _places_of_frames(self) -> set[Place]:
-        frames = self._run.data.frames
-        if not len(frames):
-            return set()
-        own = frames[frames["origin"] == "target"]
-        return {
-            (file, int(line))
-            for name, line in zip(own["file"], own["line"], strict=True)
-            if line == line and (file := self._files.find(str(name))) is not None
-        }
+    def _seen(self, file: str, line: int, code: str) -> bool | None:
+        """Whether a line ran, in the code object where one is named; None where it is not told."""
+        stacks = self._in_stacks.get((file, line), set())
+        if not code:
+            return (file, line) in self._executed or bool(stacks)
+        if (file, line, code) in self._executed_in or code in stacks:
+            return True
+        # A line that ran in nobody knows which code.
+        return None if not self._tells_codes and (file, line) in self._executed else False
+
+    def _places_of_frames(self) -> dict[Place, set[str]]:
+        """The places of the run's stacks, with the names of the code objects seen at them."""
+        found: dict[Place, set[str]] = {}
+        for row in self._run.data.frames.to_dict("records"):
+            file = self._files.find(str(row["file"])) if row["origin"] == "target" else None
+            if file is not None and row["line"] == row["line"]:
+                code = called(str(row["function"]))
+                found.setdefault((file, int(row["line"])), set()).add(code)
+        return found
 
     def _suspects(self) -> list[Growth]:
         found = []

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable
 
 from leaklab.code_audit.containers import Change, Container
-from leaklab.code_audit.scopes import FUNCTIONS, Loop, Module
+from leaklab.code_audit.scopes import FUNCTIONS, Function, Loop, Module
+from leaklab.code_audit.trimming import is_guarded
 
 
 def unbounded_growth(module: Module, container: Container) -> list[Change]:
@@ -15,7 +17,7 @@ def unbounded_growth(module: Module, container: Container) -> list[Change]:
         change
         for change in container.grows
         if not is_guarded(module, container, change)
-        and grows_with_work(module, change)
+        and grows_with_work(module, container, change)
         and not is_registration(module, change)
         and not has_few_keys(change)
     ]
@@ -23,8 +25,8 @@ def unbounded_growth(module: Module, container: Container) -> list[Change]:
 
 # What these name has a handful of values, whatever the traffic.
 FEW_VALUES = re.compile(
-    r"(^|_)(route|endpoint|method|status|status_code|code|kind|type|level|weekday|hour|__name__|"
-    r"__class__)$"
+    r"(^|_)(route|endpoint|method|status|status_code|code|kind|type|level|weekday|hour|cls|"
+    r"__name__|__class__)$"
 )
 
 
@@ -50,13 +52,24 @@ def lasting_shrinks(module: Module, container: Container) -> tuple[list[Change],
     Those count only where another module calls them.
     """
     called, uncalled = [], []
+    grown_in = {change.function for change in container.grows}
     for change in container.shrinks:
         name = change.function.name if change.function is not None else ""
-        if CLEANING.search(name) and not module.references(name):
-            uncalled.append(name)
-        else:
+        if name == "__del__" and any(_stores_self(module, each) for each in container.grows):
+            uncalled.append(name)  # what the container holds is never finalised
+        elif change.function in grown_in or not CLEANING.search(name) or module.references(name):
             called.append(change)
+        else:
+            uncalled.append(name)
     return called, uncalled
+
+
+def _stores_self(module: Module, change: Change) -> bool:
+    statement = module.statement_of(change.node)
+    values: Iterable[ast.expr] = change.node.args if isinstance(change.node, ast.Call) else ()
+    if isinstance(statement, ast.Assign):
+        values = (statement.value,)
+    return any(isinstance(each, ast.Name) and each.id == "self" for each in values)
 
 
 CLEANING = re.compile(r"(clean|prune|expire|evict|purge|sweep|trim|shrink|drop_old|remove_old)")
@@ -69,47 +82,53 @@ def nothing_shrinks(uncalled: list[str]) -> str:
     return f"nothing calls {uncalled[0]}(), which would take entries out"
 
 
-def is_guarded(module: Module, container: Container, change: Change) -> bool:
-    """Whether a condition around it looks at the container's length, or at its being empty."""
-    for above in module.ancestors(change.node):
-        if isinstance(above, FUNCTIONS):
-            return False
-        if isinstance(above, (ast.If, ast.While, ast.IfExp)):
-            for part in ast.walk(above.test):
-                if _is_length(module, part, container) or _is_emptiness(module, part, container):
-                    return True
-    return False
+CONSTRUCTORS = ("__init__", "__post_init__", "__new__")
 
 
-def _is_length(module: Module, node: ast.AST, container: Container) -> bool:
-    return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == "len"
-        and len(node.args) == 1
-        and module.spelled(node.args[0]) is not None
-        and str(module.spelled(node.args[0])).rpartition(".")[2] == container.name
-    )
-
-
-def _is_emptiness(module: Module, node: ast.AST, container: Container) -> bool:
-    return (
-        isinstance(node, ast.UnaryOp)
-        and isinstance(node.op, ast.Not)
-        and (module.spelled(node.operand) or "").rpartition(".")[2] == container.name
-    )
-
-
-def grows_with_work(module: Module, change: Change) -> bool:
+def grows_with_work(module: Module, container: Container, change: Change) -> bool:
     """Whether it happens again and again, not once while the program starts."""
-    loop = module.loop_of(change.node)
-    if change.function is None:
-        return loop is not None and is_endless(module, loop)
-    if change.function.name in ("__init__", "__post_init__", "__new__", "__init_subclass__"):
+    function = change.function
+    if function is not None and function.name == "__init_subclass__":
         return False
-    if module.runs_once(change.function):
-        return loop is not None and is_endless(module, loop)
-    return True
+    if function is not None and function.name in CONSTRUCTORS:
+        # Of its own attributes an object fills a new one each time; what outlives it, it adds to.
+        return container.scope != "instance" and is_made_with_work(module, function)
+    return _runs_again(module, change.node)
+
+
+def _runs_again(module: Module, node: ast.AST) -> bool:
+    """Whether what stands there runs more often than once in the life of the program."""
+    if not module.runs_once(module.function_of(node)):
+        return True
+    loop = module.loop_of(node)
+    return loop is not None and is_endless(module, loop)
+
+
+def is_made_with_work(module: Module, constructor: Function) -> bool:
+    """Whether objects of the constructor's class are made as the program works.
+
+    So it is taken to be of a class of which the module makes none. Classes and members of an
+    enumeration are as many as the source has.
+    """
+    owner = module.class_of(constructor)
+    if owner is None:
+        return False
+    kinds = {owner.name} | {each.name for each in module.derived_from(owner)}
+    bases = [module.dotted(base) or "" for each in module.lineage(owner) for base in each.bases]
+    if any(FIXED_BASES.search(base) for base in bases):
+        return False
+    if any(_decorates(module, name) for name in kinds):
+        return False
+    made = [
+        call
+        for call, called in module.calls
+        if called in kinds or (called == "cls" and module.class_of(call) is owner)
+    ]
+    return not made or any(_runs_again(module, call) for call in made)
+
+
+# Classes of classes, and enumerations.
+FIXED_BASES = re.compile(r"(^|\.)(type|\w*Meta|Enum|IntEnum|StrEnum|Flag|IntFlag)$")
 
 
 def is_endless(module: Module, loop: Loop) -> bool:
@@ -142,15 +161,13 @@ def is_registration(module: Module, change: Change) -> bool:
     }
     if arguments & returned & stored:
         return True
-    decorates = any(
-        function.name in {name for d in other.decorator_list for name in _names(d)}
-        for others in module.functions.values()
-        for other in others
-    )
-    return decorates or any(
-        function.name in {name for d in each.decorator_list for name in _names(d)}
-        for each in module.classes.values()
-    )
+    return _decorates(module, function.name)
+
+
+def _decorates(module: Module, name: str) -> bool:
+    """Whether a function or class of the module is decorated by what has this name."""
+    decorated = (*module.nodes(*FUNCTIONS), *module.nodes(ast.ClassDef))
+    return any(name in _names(each) for node in decorated for each in node.decorator_list)
 
 
 def _names(node: ast.AST) -> set[str]:

@@ -115,6 +115,8 @@ def _not_run(candidate: Candidate, known: RunEvidence, ran: bool | None) -> Stat
             "the run does not tell whether its line ran; `leaklab audit PATH -- COMMAND` records it"
         )
     never = "its line never ran"
+    if all(code for _, code in candidate.run_places):
+        never = "its function never ran, only the line that makes it"
     if known.line_grain == "functions":
         never = "its function was not seen to run (before Python 3.12 a few calls go unseen)"
     return NOT_EXERCISED, f"{never}; {how_to_drive(candidate)}"
@@ -122,6 +124,8 @@ def _not_run(candidate: Candidate, known: RunEvidence, ran: bool | None) -> Stat
 
 def how_to_drive(candidate: Candidate) -> str:
     """How a recording would reach the candidate's line."""
+    if candidate.function is None and any("<lambda>" in code for _, code in candidate.run_places):
+        return "drive what calls the lambda by a load (--drive)"
     if candidate.function is None:
         return "record a command that runs this file"
     call = f"{candidate.module}:{candidate.function}"

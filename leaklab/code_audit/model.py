@@ -59,8 +59,9 @@ class Candidate:
         The source line.
     lines:
         All lines of the file that belong to it: where the thing is made and where it grows.
-    run_lines:
-        The lines of which one has to run for the candidate to be exercised.
+    run_places:
+        The lines of which one has to run for the candidate to be exercised, each with the name of
+        the code object that it has to run in ("" where the line tells it by itself).
     watches:
         The readings that decide it.
     resources:
@@ -89,7 +90,7 @@ class Candidate:
     module: str = ""
     text: str = ""
     lines: tuple[int, ...] = ()
-    run_lines: tuple[int, ...] = ()
+    run_places: tuple[tuple[int, str], ...] = ()
     watches: tuple[Watch, ...] = ()
     resources: tuple[str, ...] = ()
     holders: tuple[str, ...] = ()
@@ -112,6 +113,11 @@ class Candidate:
         """``file:line``, for a notebook with its cell."""
         cell = f"cell {self.cell}:" if self.cell is not None else ""
         return f"{self.file}:{cell}{self.line}"
+
+    @property
+    def run_lines(self) -> tuple[int, ...]:
+        """The lines of which one has to run."""
+        return tuple(sorted({line for line, _ in self.run_places}))
 
     def judged(self, state: str, evidence: str) -> Candidate:
         """Return it with the state a run gave it."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from leaklab.code_audit.model import Candidate, Note
 from leaklab.code_audit.scopes import Module
+from leaklab.code_audit.sources import display_path
 
 # rule: (title, resources that grow if it is right). Left out on purpose: RUF012 (mutable class
 # attributes; most are constants, and LL001 sees those that grow), PLW0603 (global statements),
@@ -32,6 +33,9 @@ PUBLIC = {
     "PLW1509": ("preexec_fn in a threaded program", ("child_count",)),
 }
 TIMEOUT_SECONDS = 300.0
+# One file takes it milliseconds, its start on a busy machine up to seconds.
+SHORTEST_SECONDS = 20.0
+FAILURES = (OSError, ValueError, subprocess.SubprocessError)
 MISSING = (
     "ruff is not installed: only the own rules were looked at; `pip install leaklab[audit]` adds "
     "the public ones"
@@ -59,15 +63,57 @@ def findings(files: Sequence[Path]) -> tuple[dict[str, list[Row]], list[Note]]:
         return {}, [Note(MISSING)]
     if not files:
         return {}, []
-    try:
-        rows = _ask(program, [str(file.resolve()) for file in files])
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        return {}, [Note(f"ruff failed, only the own rules were looked at: {error}")]
+    paths = [str(file.resolve()) for file in files]
+    rows, notes = _ask_all(program, paths, TIMEOUT_SECONDS)
     found: dict[str, list[Row]] = {}
     for row in rows:
         if row.get("code") in PUBLIC:
             found.setdefault(str(row["filename"]), []).append(row)
-    return found, []
+    return found, notes
+
+
+def _ask_all(
+    program: str, paths: list[str], limit_seconds: float, stands: bool = False
+) -> tuple[list[Row], list[Note]]:
+    """What ruff raises in all files but those that break it; these are named.
+
+    One file that it cannot stand takes the answer on all others with it, so the list is halved
+    until the culprit is alone. A half has half the time: that of all tries together stays bounded.
+    """
+    try:
+        return _ask(program, paths, limit_seconds), []
+    except FAILURES as error:
+        reason = _reason(error)
+    if not (stands or _stands(program)):
+        return [], [Note(f"ruff failed, only the own rules were looked at: {reason}")]
+    if len(paths) == 1:
+        text = f"ruff fails on it, only the own rules were looked at: {reason}"
+        return [], [Note(text, display_path(Path(paths[0])))]
+    middle = len(paths) // 2
+    rows, notes = [], []
+    for half in (paths[:middle], paths[middle:]):
+        more, why = _ask_all(program, half, max(limit_seconds / 2, SHORTEST_SECONDS), True)
+        rows += more
+        notes += why
+    return rows, notes
+
+
+def _stands(program: str) -> bool:
+    """Whether ruff answers at all, so that what broke it is in the files."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "empty.py")
+        path.touch()
+        try:
+            _ask(program, [str(path)], SHORTEST_SECONDS)
+        except FAILURES:
+            return False
+    return True
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"no answer in {error.timeout:.0f} s"
+    return str(error)
 
 
 def candidates(module: Module, rows: Iterable[Row]) -> list[Candidate]:
@@ -75,7 +121,7 @@ def candidates(module: Module, rows: Iterable[Row]) -> list[Candidate]:
     return [each for row in rows for each in _candidate(module, row)]
 
 
-def _ask(program: str, paths: list[str]) -> list[Row]:
+def _ask(program: str, paths: list[str], limit_seconds: float) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         # As an argument file: a code base has more files than a command line has room for.
         listing = Path(folder, "files.txt")
@@ -96,7 +142,7 @@ def _ask(program: str, paths: list[str]) -> list[Row]:
             ],
             capture_output=True,
             text=True,
-            timeout=TIMEOUT_SECONDS,
+            timeout=limit_seconds,
             cwd=folder,
             check=False,
         )

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from leaklab.code_audit.codes import code_of
 from leaklab.code_audit.model import Candidate, Watch
 from leaklab.code_audit.sources import Source
 
@@ -169,6 +170,19 @@ class Module:
     def classes(self) -> dict[str, ast.ClassDef]:
         """Classes by their bare name."""
         return {node.name: node for node in self.nodes(ast.ClassDef)}
+
+    def lineage(self, owner: ast.ClassDef | None) -> Iterator[ast.ClassDef]:
+        """Yield a class and its bases in the same module, the first of each only."""
+        seen = set()
+        while owner is not None and owner.name not in seen:
+            seen.add(owner.name)
+            yield owner
+            bases = [base.id for base in owner.bases if isinstance(base, ast.Name)]
+            owner = next((self.classes[base] for base in bases if base in self.classes), None)
+
+    def derived_from(self, owner: ast.ClassDef) -> list[ast.ClassDef]:
+        """The classes of the module that have it as a base."""
+        return [each for each in self.classes.values() if owner in self.lineage(each)]
 
     @cached_property
     def calls(self) -> list[tuple[ast.Call, str | None]]:
@@ -334,7 +348,11 @@ class Module:
             module=self.name,
             text=self.text_lines[first - 1] if first <= len(self.text_lines) else "",
             lines=tuple(sorted(numbers)),
-            run_lines=tuple(sorted({_line(each) for each in (runs or (node,))})),
+            run_places=tuple(
+                sorted(
+                    {(_line(each), code_of(each, self.ancestors(each))) for each in runs or (node,)}
+                )
+            ),
             watches=watches,
             resources=resources,
             holders=holders,

@@ -1,7 +1,7 @@
 """What an audit asks of a session: readings of containers, and word of lines that have run."""
 
-# A message has to fit into one packet.
-LINES_AT_ONCE = 500
+# A message has to fit into one packet, with the names of the code objects.
+LINES_AT_ONCE = 200
 
 
 def watched_by(path):
@@ -23,7 +23,8 @@ def tell_lines(watched, channel):
     # The first time also where none ran, so that it is known that this is told.
     news = lines.news() or ({} if lines.told else {"": []})
     lines.told = True
-    for file, numbers in news.items():
-        for start in range(0, len(numbers) or 1, LINES_AT_ONCE):
-            part = numbers[start : start + LINES_AT_ONCE]
-            channel.send({"kind": "lines", "file": file, "lines": part, "grain": lines.grain})
+    for file, places in news.items():
+        for start in range(0, len(places) or 1, LINES_AT_ONCE):
+            part = places[start : start + LINES_AT_ONCE]
+            told = {"lines": [line for line, _ in part], "codes": [code for _, code in part]}
+            channel.send({"kind": "lines", "file": file, "grain": lines.grain, **told})

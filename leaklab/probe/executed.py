@@ -10,6 +10,10 @@ import types
 
 from .surroundings import real_path
 
+# The end of a longer name of a code object has to do.
+LONGEST_NAME = 200
+# They run where they stand.
+COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 # Free for tools that register no number of their own.
 TOOL_NUMBERS = (4, 3)
 
@@ -21,6 +25,7 @@ class ExecutedLines:
         self._wanted = wanted
         self._resolved = {}
         self._news = {}
+        self._told = {}
         #: "lines", "functions" (whether a line's function ran several times) or "nothing"
         self.grain = "nothing"
         self.told = False
@@ -30,11 +35,22 @@ class ExecutedLines:
             self.grain = "functions"
 
     def news(self):
-        """Return the lines known to have run since the last call, by file."""
+        """Return by file the lines known to have run since the last call.
+
+        Each with the name of the code object that ran on it: the line of a one-line function also
+        runs in the code that makes the function.
+        """
         if self.grain == "functions":
             self._look_at_functions()
         found, self._news = self._news, {}
-        return {file: sorted(lines) for file, lines in found.items()}
+        return {file: sorted(places) for file, places in found.items()}
+
+    def _note(self, file, line, code):
+        place = line, code.co_qualname[-LONGEST_NAME:]
+        told = self._told.setdefault(file, set())
+        if place not in told:
+            told.add(place)
+            self._news.setdefault(file, set()).add(place)
 
     def _lines_of(self, code):
         name = code.co_filename
@@ -58,16 +74,14 @@ class ExecutedLines:
 
         def started(code, offset):
             file = self._lines_of(code)
-            if file:
-                lines = {line for _, _, line in code.co_lines()}
-                if lines & self._wanted[file]:
-                    monitoring.set_local_events(number, code, events.LINE)
+            if file and _lines(code) & self._wanted[file]:
+                monitoring.set_local_events(number, code, events.LINE)
             return disable
 
         def line_ran(code, line):
             file = self._lines_of(code)
             if file and line in self._wanted[file]:
-                self._news.setdefault(file, set()).add(line)
+                self._note(file, line, code)
             return disable
 
         monitoring.register_callback(number, events.PY_START, started)
@@ -91,10 +105,17 @@ class ExecutedLines:
         file = self._lines_of(code)
         if not file or code._co_code_adaptive == code.co_code:
             return
-        ran = self._wanted[file] & {line for _, _, line in code.co_lines()}
-        self._wanted[file] -= ran
-        if ran:
-            self._news.setdefault(file, set()).update(ran)
+        ran = self._wanted[file] & _lines(code)
+        for line in ran:
+            self._note(file, line, code)
+        # A function that is made on the same line may still run: of such a line more may come.
+        inner = [each for each in code.co_consts if type(each) is types.CodeType]
+        made = [each for each in inner if each.co_name not in COMPREHENSIONS]
+        self._wanted[file] -= ran.difference(*map(_lines, made))
+
+
+def _lines(code):
+    return {line for _, _, line in code.co_lines()}
 
 
 def _codes(names):

@@ -44,7 +44,9 @@ def watched_meta(
 ) -> dict[str, Any] | None:
     """What run.json keeps: the gauges, the files with their digests, and the lines that ran.
 
-    Files are called as in the run's other tables: relative to the working folder.
+    ``executed`` has the lines by file, ``executed_in`` by file and by the code objects that ran
+    on them: the line of a one-line function also runs where the function is made. Files are called
+    as in the run's other tables: relative to the working folder.
     """
     if not containers and not lines:
         return None
@@ -57,6 +59,7 @@ def watched_meta(
         },
         "line_grain": None,
         "executed": {},
+        "executed_in": {},
     }
 
 
@@ -71,6 +74,9 @@ def note_lines(writer: RunWriter, message: Mapping[str, Any], folder: str | None
         known = set(watched["executed"].get(file, ()))
         known.update(line for line in lines if isinstance(line, int))
         watched["executed"][file] = sorted(known)
+        by_code = watched["executed_in"].setdefault(file, {})
+        for line, code in zip(lines, message.get("codes") or (), strict=False):
+            by_code[code] = sorted({*by_code.get(code, ()), line})
     watched["line_grain"] = message.get("grain")
     writer.update(watched=watched)
 

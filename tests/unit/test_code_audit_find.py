@@ -1,6 +1,7 @@
 """Files of all kinds through the audit, and what it says as table, JSON, SARIF and baseline."""
 
 import json
+import sys
 
 import pytest
 from pydantic import BaseModel
@@ -83,6 +84,50 @@ def test_without_ruff_the_own_rules_run_and_a_note_says_how_to_add_it(tmp_path, 
     found = find([tmp_path])
     assert [each.rule for each in found.candidates] == ["LL001"]
     assert "pip install leaklab[audit]" in found.notes[0].text
+
+
+STAND_IN = """#!{python}
+import json, pathlib, sys
+with open({log!r}, "a") as log:
+    log.write("asked\\n")
+files = pathlib.Path(sys.argv[-1][1:]).read_text().splitlines()
+broken = [file for file in files if pathlib.Path(file).match({pattern!r})]
+if broken:
+    sys.exit("error: stack overflow")
+rows = [{{"code": "SIM115", "filename": file, "message": "m", "location": {{"row": 3}}}}
+        for file in files]
+print(json.dumps(rows))
+"""
+
+
+def asked_of_a_ruff_that_breaks_on(pattern, folder, monkeypatch):
+    program, log = folder / "ruff", folder / "log"
+    program.write_text(STAND_IN.format(python=sys.executable, log=str(log), pattern=pattern))
+    program.chmod(0o755)
+    monkeypatch.setattr(ruff, "executable", lambda: str(program))
+    code = folder / "code"
+    code.mkdir()
+    for number in range(16):
+        (code / f"part_{number:02}.py").write_text(LEAK)
+    return find([code]), len(log.read_text().splitlines())
+
+
+def test_a_file_that_breaks_ruff_is_named_and_takes_no_other_with_it(tmp_path, monkeypatch):
+    found, count = asked_of_a_ruff_that_breaks_on("part_05.py", tmp_path, monkeypatch)
+    (note,) = found.notes
+    assert note.file.endswith("part_05.py")
+    assert note.text == "ruff fails on it, only the own rules were looked at: error: stack overflow"
+    raised = [each for each in found.candidates if each.rule == "SIM115"]
+    assert len(raised) == 15
+    # All, a file of its own, and two halves at each of four levels.
+    assert count == 10
+
+
+def test_a_ruff_that_always_breaks_is_said_once(tmp_path, monkeypatch):
+    found, count = asked_of_a_ruff_that_breaks_on("*", tmp_path, monkeypatch)
+    (note,) = found.notes
+    assert (note.file, count) == (None, 2)
+    assert note.text.startswith("ruff failed, only the own rules were looked at")
 
 
 def test_an_audit_renders_as_text_json_and_html(tmp_path):

@@ -104,11 +104,14 @@ import app
 first = watched.read()
 for number in range(30):
     app.work(number)
+    app.short(number)
+    app.Many.add(number)
+    app.outer(number)
 app.KEPT = app.Store()
 app.KEPT.put(1)
 print(sorted(watched.read().items()))
 news = watched.lines.news().values()
-print(watched.lines.grain, sorted(line for lines in news for line in lines))
+print(watched.lines.grain, sorted(place for places in news for place in places))
 """
 
 
@@ -131,6 +134,10 @@ def test_readings_and_lines_on_every_interpreter(version, tmp_path):
                 ROWS.append(number)
             def never(number):
                 ROWS.append(number)
+            def short(number): ROWS.append(number)
+            def unused(number): ROWS.append(number)
+            class Many: add = lambda number: len(ROWS); never = [lambda: ROWS.append(1)]
+            def outer(number): return lambda: ROWS.append(number)
             import sys, types
             # As bottle does: a module that was never loaded says that it is of this file.
             sys.modules["app.ext"] = types.ModuleType("app.ext")
@@ -143,7 +150,7 @@ def test_readings_and_lines_on_every_interpreter(version, tmp_path):
     file = app.resolve()
     listing.write_text(
         f"read\tapp:ROWS\t{file}\tROWS\nread\tapp:Store.entries\t{file}\tStore.entries\n"
-        f"read\tapp:GONE\t{file}\tGONE\nline\t{file}\t9,11\n"
+        f"read\tapp:GONE\t{file}\tGONE\nline\t{file}\t9,11,12,13,14,15\n"
     )
     (tmp_path / "program.py").write_text(
         PROGRAM.format(repository=str(REPOSITORY), listing=str(listing))
@@ -153,9 +160,12 @@ def test_readings_and_lines_on_every_interpreter(version, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     readings, lines = done.stdout.splitlines()
-    assert readings == "[('app:ROWS', 30), ('app:Store.entries', 1)]"
-    expected = {"3.9": "nothing []", "3.11": "functions [9]"}
-    assert lines == expected.get(version, "lines [9]")
+    assert readings == "[('app:ROWS', 60), ('app:Store.entries', 1)]"
+    ran = [(9, "work"), (12, "short"), (14, "Many.<lambda>"), (15, "outer")]
+    # Where functions are made their lines run as well, which is not told as the functions' run.
+    made = [(line, "<module>") for line in (12, 13, 14, 15)]
+    expected = {"3.9": "nothing []", "3.11": f"functions {ran}"}
+    assert lines == expected.get(version, f"lines {sorted([*ran, *made, (14, 'Many')])}")
 
 
 def test_a_list_that_is_gone_reads_nothing(tmp_path):

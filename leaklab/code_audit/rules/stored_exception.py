@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from leaklab.code_audit.containers import BOUNDED_TYPE, GROWING
+from leaklab.code_audit.containers import BOUNDED_TYPE, GROWING, Container
 from leaklab.code_audit.model import Candidate
 from leaklab.code_audit.project import Project
 from leaklab.code_audit.rule import Rule
 from leaklab.code_audit.scopes import Module
+from leaklab.code_audit.trimming import trims_itself
 
 
 def check(module: Module, project: Project) -> Iterable[Candidate]:
@@ -39,14 +40,18 @@ def _kept(
         if isinstance(below, ast.Call) and isinstance(below.func, ast.Attribute):
             container = containers.find(below.func.value, below)
             if below.func.attr in GROWING and container is not None:
-                if container.kind != BOUNDED_TYPE and any(_holds(a, name) for a in below.args):
+                if any(_holds(a, name) for a in below.args) and not _has_bound(module, container):
                     yield below, container.path
         elif isinstance(below, ast.Assign) and _holds(below.value, name):
             for target in below.targets:
                 base = target.value if isinstance(target, ast.Subscript) else None
                 container = containers.find(base, below) if base is not None else None
-                if container is not None and container.kind != BOUNDED_TYPE:
+                if container is not None and not _has_bound(module, container):
                     yield below, container.path
+
+
+def _has_bound(module: Module, container: Container) -> bool:
+    return container.kind == BOUNDED_TYPE or trims_itself(module, container)
 
 
 def _holds(value: ast.expr, name: str) -> bool:

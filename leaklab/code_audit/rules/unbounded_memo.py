@@ -20,7 +20,7 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
         if isinstance(module.parent(node), ast.ClassDef) or not _has_arguments(node):
             continue
         for decorator in node.decorator_list:
-            if is_unbounded_cache(module, decorator):
+            if is_unbounded_cache(module, decorator) and not is_emptied(module, node.name):
                 path = module.qualname(node) or node.name
                 local = module.function_of(node) is not None
                 yield module.candidate(
@@ -40,6 +40,16 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
 def _has_arguments(node: Function) -> bool:
     arguments = node.args
     return bool(arguments.args or arguments.kwonlyargs or arguments.vararg or arguments.posonlyargs)
+
+
+def is_emptied(module: Module, name: str) -> bool:
+    """Whether ``name.cache_clear()`` is called as the program works, not at its start or end."""
+    return any(
+        called is not None
+        and called.split(".")[-2:] == [name, "cache_clear"]
+        and not module.runs_once(module.function_of(call))
+        for call, called in module.calls
+    )
 
 
 def is_unbounded_cache(module: Module, decorator: ast.expr) -> bool:

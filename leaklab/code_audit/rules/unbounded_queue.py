@@ -10,11 +10,14 @@ from leaklab.code_audit.model import Candidate
 from leaklab.code_audit.project import Project
 from leaklab.code_audit.rule import Rule
 from leaklab.code_audit.scopes import Module
+from leaklab.code_audit.trimming import trims_itself
 
 
 def check(module: Module, project: Project) -> Iterable[Candidate]:
     """Yield queues without a size, and deques that are filled and emptied without a maxlen."""
     for container in project.containers(module):
+        if trims_itself(module, container):
+            continue
         if container.kind == QUEUE or (
             container.kind == DEQUE and container.grows and container.shrinks
         ):
