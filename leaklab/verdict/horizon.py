@@ -35,13 +35,7 @@ def within(verdict: Verdict, data: RunData, horizon_seconds: float) -> Verdict:
     roles = {entry.role for entry in verdict.resources}
     resident = {role: resource_series(data, "rss_bytes", role=role) for role in roles}
     resources = tuple(
-        _of_run(
-            entry,
-            verdict.resource("rss_bytes", entry.role),
-            resident[entry.role],
-            data,
-            horizon_seconds,
-        )
+        _of_run(entry, verdict, resident[entry.role], data, horizon_seconds)
         for entry in verdict.resources
     )
     if verdict.verdict != BOUNDED:
@@ -51,7 +45,7 @@ def within(verdict: Verdict, data: RunData, horizon_seconds: float) -> Verdict:
 
 def _of_run(
     entry: ResourceVerdict,
-    resident: ResourceVerdict | None,
+    verdict: Verdict,
     series: pd.DataFrame,
     data: RunData,
     horizon_seconds: float,
@@ -68,9 +62,12 @@ def _of_run(
     if not (span_x > 0 and span_seconds > 0):
         return entry
     horizon_x = horizon_seconds * span_x / span_seconds
+    resident, heap = (verdict.resource(name, entry.role) for name in ("rss_bytes", HEAP))
     # A heap of a megabyte may well grow by one in a process of fifty.
     level = resident.last if entry.name == HEAP and resident is not None else entry.last
-    return over(entry, horizon_x, span_x, duration_text(horizon_seconds), level=level)
+    exact = heap.excluded if heap is not None and heap.unit == entry.unit else math.nan
+    words = duration_text(horizon_seconds)
+    return over(entry, horizon_x, span_x, words, level=level, of_heap=exact)
 
 
 def _without_pace(entry: ResourceVerdict, horizon_seconds: float) -> ResourceVerdict:
@@ -85,25 +82,45 @@ def _without_pace(entry: ResourceVerdict, horizon_seconds: float) -> ResourceVer
 
 
 def over(
-    entry: ResourceVerdict, horizon_x: float, span_x: float, words: str, *, level: float
+    entry: ResourceVerdict,
+    horizon_x: float,
+    span_x: float,
+    words: str,
+    *,
+    level: float,
+    of_heap: float = math.nan,
 ) -> ResourceVerdict:
     """Return the verdict on a resource over ``horizon_x`` more of x, after a run of ``span_x``.
 
-    ``words`` name the horizon in the reason; ``level`` is what growth is held against.
+    ``words`` name the horizon in the reason; ``level`` is what growth is held against; ``of_heap``
+    the largest growth of the traced heap per x that is not excluded, NaN where none was traced.
     """
     if entry.verdict != BOUNDED or not math.isfinite(entry.excluded):
         return entry
-    could = entry.excluded * horizon_x
+    hidden = _hidden(entry.name, span_x, of_heap)
+    could = max(entry.excluded, hidden) * horizon_x
     matters = max(material(entry.name), LEVEL_SHARE * max(level, 0.0))
     if could <= matters:
         return replace(
             entry, reason=f"{entry.reason}; at most {amount(entry.name, could)} more in {words}"
         )
     # The error of a slope falls with the length of the run to the power of three halves.
-    more = span_x * ((could / matters) ** (2 / 3) - 1)
+    longer = max((entry.excluded * horizon_x / matters) ** (2 / 3), hidden * horizon_x / matters)
+    more = span_x * (longer - 1)
     why = (
         f"{entry.reason}; but in {words} growth of up to {amount(entry.name, could)} would not "
         f"have shown, and {amount(entry.name, matters)} would matter; record "
         f"{span_text(more, entry.unit)} more"
     )
     return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=more)
+
+
+def _hidden(name: str, span_x: float, of_heap: float) -> float:
+    """The growth per x that the resource itself need not show, however still it stands.
+
+    Resident memory moves in arenas of the interpreter: what is less than one in the whole run may
+    have been found room in pages that were there. The traced heap tells it all the same.
+    """
+    if name != "rss_bytes":
+        return 0.0
+    return of_heap if math.isfinite(of_heap) else material(name) / span_x

@@ -89,3 +89,25 @@ def test_a_heap_is_held_against_the_memory_of_its_process() -> None:
     horizon_seconds = 3 * LEVEL_SHARE * usual.last / usual.excluded / 100
     found = Run(data, horizon_seconds=horizon_seconds).verdict().resource("heap_bytes")
     assert found.verdict == "bounded", found.reason
+
+
+def test_resident_memory_that_stands_still_may_hide_growth_within_its_pages() -> None:
+    still = 50e6 + s.steady(COUNT, 0)
+    alone = judge_series(range(COUNT), still, unit="iteration", horizon=1_000 * (COUNT - 1))
+    assert alone.verdict == "inconclusive"
+    assert "growth of up to 1,000 MiB would not have shown" in alone.reason
+    # As long as that adds up to what matters: a tenth of 50 MB, by a megabyte a run.
+    assert alone.more_x == pytest.approx((COUNT - 1) * (1_000 * 2**20 / 5e6 - 1), rel=0.01)
+    assert judge_series(range(COUNT), still, unit="iteration", horizon=COUNT).verdict == "bounded"
+
+
+def test_the_exact_heap_says_what_resident_memory_does_not_show() -> None:
+    rss = s.steady(COUNT, 0)
+    still = s.run(rss=rss, sites={"keep": s.steady(COUNT, 200_000)})
+    found = Run(still, horizon_seconds=30 * DAY).verdict()
+    assert found.verdict == "bounded"
+    assert "at most 0 B more in 30 days" in found.resource("rss_bytes").reason
+    growing = s.run(rss=rss, sites={"keep": s.leak(COUNT, 49)})
+    assert Run(growing).verdict().resource("rss_bytes").verdict == "bounded"
+    found = Run(growing, horizon_seconds=30 * DAY).verdict().resource("rss_bytes")
+    assert found.verdict == "inconclusive", found.reason
