@@ -571,6 +571,43 @@ def test_a_target_that_becomes_another_program(tmp_path: Path) -> None:
     assert any(event["kind"] == "exec" for event in run.meta["events"])
 
 
+SUBINTERPRETER = """
+    import os, sys, time
+    try:
+        import _interpreters as interpreters
+    except ImportError:
+        import _xxsubinterpreters as interpreters
+    from leaklab import mark
+    for number in range(40):
+        if number == 2:  # the first object graph is due with the third mark
+            further = interpreters.create()
+            interpreters.run_string(further, "import leaklab; leaklab.mark()")
+        if number == 20:
+            # An interpreter whose probe does not know that it is not the first.
+            session = sys.modules["_leaklab_probe.session"].Session(os.environ["LEAKLAB_CHANNEL"])
+            print("heard:", session.open("start"))
+        mark()
+        time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("pass_name", ["measure", "explain"])
+def test_a_further_interpreter_takes_nothing_from_the_first(tmp_path: Path, pass_name: str) -> None:
+    run = recorded.record(tmp_path, SUBINTERPRETER, passes=(pass_name,), graphs="fork")
+    (process,) = run.meta["processes"]
+    assert process["mark_count"] == 40
+    (ended,) = run.meta["passes"]
+    assert (ended["exit_status"], ended["stdout_tail"]) == (0, "heard: False\n")
+    kinds = [event["kind"] for event in run.meta["events"]]
+    assert kinds == ["interpreter"]
+    if pass_name == "explain":
+        assert ended["traced"]
+        assert run.snapshots["mark"].max() > 20
+        # The copy would hang, so there is none.
+        failed = run.graph_dumps[run.graph_dumps["state"] == "failed"]
+        assert "subinterpreters" in failed["reason"].iloc[-1]
+
+
 def test_more_processes_than_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "PROCESS_LIMIT", 5)
     run = recorded.record(

@@ -51,6 +51,8 @@ class Tracked:
     looks: Looks
     counts: RisingCounts = field(default_factory=RisingCounts)
     connection: Connection | None = None
+    #: where its stack began at the first hello: another place after an exec
+    stack_start: int | None = None
     steps: Generator[tuple[str, ...], dict[str, Any], None] | None = None
     heap: HeapStream | None = None
     traced: bool = False
