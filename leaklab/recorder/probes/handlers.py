@@ -157,6 +157,7 @@ class ProbeHandlers(TracedHeaps):
     def _note_let_go(self, tracked: Tracked, message: Mapping[str, Any]) -> None:
         """Say in the run that the probe has gone silent, and why."""
         tracked.note = str(message.get("why"))
+        tracked.line_lost_since_seconds = self._clock()
         self._writer.event(
             "let-go",
             tracked.note,

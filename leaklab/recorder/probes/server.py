@@ -85,6 +85,8 @@ class ProbeServer:
         if tracked is not None and tracked.connection is connection:
             tracked.connection = None
             tracked.steps = None
+            if not tracked.exiting:
+                tracked.line_lost_since_seconds = self._clock()
 
     def ended(self, tracked: Tracked) -> None:
         """Note the end of a process, after what it said last was heard."""
@@ -179,6 +181,7 @@ class ProbeServer:
             role = tracked.role if tracked.role == MAIN else None
             self._note("exec", "the process started another program (exec)", tracked)
             before = tracked
+            before.line_lost_since_seconds = None  # the program ended when the line did
             self._table.ended(tracked, now)
             self._samples.ended(tracked)
             tracked = self._table.add(pid, now, before, role)
@@ -196,6 +199,7 @@ class ProbeServer:
             # It may have been seen between its fork and its exec.
             tracked.role = command_role(command_line(pid))
         tracked.connection = connection
+        tracked.line_lost_since_seconds = None
         tracked.stack_start = tracked.stack_start or stack_start(pid)
         tracked.argv = command_line(pid) or tracked.argv
         tracked.python = str(message.get("python"))

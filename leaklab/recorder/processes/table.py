@@ -53,6 +53,8 @@ class Tracked:
     connection: Connection | None = None
     #: where its stack began at the first hello: another place after an exec
     stack_start: int | None = None
+    #: since when it is not heard although it runs on; None where it is
+    line_lost_since_seconds: float | None = None
     steps: Generator[tuple[str, ...], dict[str, Any], None] | None = None
     heap: HeapStream | None = None
     traced: bool = False
@@ -116,6 +118,14 @@ class Tracked:
         return self.stopped_seconds
 
     @property
+    def line_lost_seconds(self) -> float:
+        """How long it went on with its work, to its end, after it was heard last."""
+        over = self.work_ended_seconds
+        over = self.ended_seconds if over is None else over
+        since = self.line_lost_since_seconds
+        return 0.0 if over is None or since is None else max(over - since, 0.0)
+
+    @property
     def own_socket_count(self) -> int:
         """Sockets in the process that are leaklab's: the channel and the heap stream."""
         return int(self.connection is not None) + int(self.traced)
@@ -148,6 +158,7 @@ class Tracked:
             "started_seconds": self.started_seconds,
             "ended_seconds": self.ended_seconds,
             "work_ended_seconds": self.work_ended_seconds,
+            "line_lost_seconds": self.line_lost_seconds,
             "exit_status": status if status is not None and status >= 0 else None,
             "traced": self.traced or bool(self.windows and self.windows.done),
             "sampling": self.windows and self.windows.row(),
