@@ -305,8 +305,10 @@ class ProcessTable:
         todo = self.alive()
         while todo:
             parent = todo.pop()
-            if parent.role == SHORT_LIVED:
+            if parent.role == SHORT_LIVED or (parent.role == MAIN and parent.python is None):
+                # A launcher becomes another program, which may never say so itself.
                 parent.argv = command_line(parent.pid) or parent.argv
+            if parent.role == SHORT_LIVED:
                 parent.role = _role(parent.argv, self._number.get(parent.parent))
             for pid in parent.files.child_pids() or ():
                 # The recorder itself may be a child of the process it was asked to watch.
