@@ -119,9 +119,19 @@ class PassReport(PassState):
     def _tracing(self, pass_name: str) -> dict[str, Any]:
         if pass_name != "explain":
             return {"traced": False, "why_untraced": f"the {pass_name} pass does not trace"}
-        if any(tracked.traced or tracked.snapshot_count for tracked in self._table.all):
+        if any(tracked.was_traced or tracked.snapshot_count for tracked in self._table.all):
             return {"traced": True, "why_untraced": None}
         notes = [tracked.note for tracked in self._table.all if tracked.note]
-        why = notes[0] if notes else self._why_unheard()
-        why = why or "no Python process connected to the recorder"
-        return {"traced": False, "why_untraced": why}
+        return {"traced": False, "why_untraced": notes[0] if notes else self._why_untraced()}
+
+    def _why_untraced(self) -> str:
+        """Say why nothing was traced although nothing went wrong."""
+        share = self._options.trace_share
+        if share is not None and any(tracked.windows for tracked in self._table.all):
+            return (
+                f"no window of the traced share ({share:.0%}) came to its end in "
+                f"{self._now():.3g} seconds; let it run longer, or leave --trace-share out"
+            )
+        if any(tracked.python for tracked in self._table.all):
+            return "the target ended before it was traced; let it run longer"
+        return self._why_unheard() or "no Python process connected to the recorder"

@@ -118,6 +118,11 @@ class Tracked:
         return self.stopped_seconds
 
     @property
+    def was_traced(self) -> bool:
+        """Whether its heap was seen: of a window, nothing is before it has come to its end."""
+        return self.traced if self.windows is None else bool(self.windows.done)
+
+    @property
     def line_lost_seconds(self) -> float:
         """How long it went on with its work, to its end, after it was heard last."""
         over = self.work_ended_seconds
@@ -160,7 +165,7 @@ class Tracked:
             "work_ended_seconds": self.work_ended_seconds,
             "line_lost_seconds": self.line_lost_seconds,
             "exit_status": status if status is not None and status >= 0 else None,
-            "traced": self.traced or bool(self.windows and self.windows.done),
+            "traced": self.was_traced,
             "sampling": self.windows and self.windows.row(),
             "looks": self.looks.row(),
             "rising": self.counts.rising,
