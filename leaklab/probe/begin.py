@@ -1,6 +1,6 @@
 """Starts the session of a Python process: called once, by the bootstrap, before the target."""
 
-import _signal
+import _signal  # type: ignore[import-not-found]  # `signal` would bring enum along
 import atexit
 import os
 import sys
