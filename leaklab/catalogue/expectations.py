@@ -17,11 +17,13 @@ from leaklab.catalogue.declared import Declared, Named, PythonRange
 from leaklab.catalogue.expressions import evaluate
 from leaklab.catalogue.parameters import Value
 from leaklab.catalogue.requirements import python_matches
+from leaklab.present.untraced import untraced_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SUSPECTS_READ_COUNT = 3
+HEAP = "heap_bytes"
 EXACT_RELATIVE = 1e-6  # floating point dust in the estimate of an exact count
 COLUMNS = ["variant", "resource", "expected", "measured", "ok", "note"]
 
@@ -119,9 +121,8 @@ def check_run(
         ok = verdict.verdict == expectation.verdict
         note = expectation.note or verdict.reason
         rows.append(_row(variant, "verdict", expectation.verdict, verdict.verdict, ok, note))
-    traced = any(record.get("traced") for record in run.meta.get("passes", []))
     if expectation.suspect is not None:
-        rows.append(_suspect_row(variant, expectation.suspect, run, traced))
+        rows.append(_suspect_row(variant, expectation.suspect, run, _why_unseen(run.meta, verdict)))
     if expectation.holder is not None:
         rows.append(_holder_row(variant, expectation.holder, run))
     for wanted in expectation.resources.values():
@@ -142,10 +143,25 @@ def _row(
     return dict(zip(COLUMNS, (variant, resource, expected, measured, ok, note), strict=True))
 
 
-def _suspect_row(variant: str, wanted: str, run: Any, traced: bool) -> dict[str, Any]:
+def _why_unseen(meta: Mapping[str, Any], verdict: Any) -> str:
+    """Say why no line could have been seen to allocate; "" where one could."""
+    if not any(record.get("traced") for record in meta.get("passes", [])):
+        why = untraced_text(meta)
+        return f"the run was not traced{': ' * bool(why)}{why}"
+    heaps = [one for one in verdict.resources if one.name == HEAP]
+    return "" if any(map(_judged, heaps)) or not heaps else f"the heap {heaps[0].reason}"
+
+
+def _judged(found: Any) -> bool:
+    """Whether a resource was more than listed: a heap traced for a share of a time without marks
+    is not."""
+    return bool(found.decides or found.verdict != "inconclusive")
+
+
+def _suspect_row(variant: str, wanted: str, run: Any, why_unseen: str) -> dict[str, Any]:
     functions = list(run.suspects()["function"].head(SUSPECTS_READ_COUNT))
-    if not functions and not traced:
-        return _row(variant, "suspect", wanted, "", None, "the run was not traced")
+    if why_unseen and wanted not in functions:
+        return _row(variant, "suspect", wanted, ", ".join(functions), None, why_unseen)
     return _row(
         variant,
         "suspect",
@@ -177,7 +193,8 @@ def _resource_rows(
         return [_row(variant, wanted.name, "", "", None, note)]
     found = next((r for r in verdict.resources if r.name == wanted.name and r.role == role), None)
     if found is None:
-        note = f"not measured in {role}{_why_untraced(meta) if wanted.name == 'heap_bytes' else ''}"
+        why = untraced_text(meta, role) if wanted.name == HEAP else ""
+        note = f"not measured in {role}{'; ' * bool(why)}{why}"
         return [_row(variant, wanted.name, wanted.verdict or "", "", None, note)]
     rows = []
     if wanted.verdict is not None:
@@ -187,7 +204,7 @@ def _resource_rows(
                 wanted.name,
                 wanted.verdict,
                 found.verdict,
-                found.verdict == wanted.verdict,
+                found.verdict == wanted.verdict if _judged(found) else None,
                 wanted.note or found.reason,
             )
         )
@@ -195,11 +212,6 @@ def _resource_rows(
         measured = found.rate if key == "rate" else found.last
         rows.append(_figure_row(variant, wanted, key, evaluate(figure, parameters), measured))
     return rows
-
-
-def _why_untraced(meta: Mapping[str, Any]) -> str:
-    passes = [record for record in meta.get("passes", []) if record.get("pass") == "explain"]
-    return "".join(f"; {one['why_untraced']}" for one in passes if one.get("why_untraced"))
 
 
 def _python_version(meta: Mapping[str, Any]) -> list[int]:

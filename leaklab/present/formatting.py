@@ -78,6 +78,8 @@ def why_no_holder(run: Suspected) -> str:
     dumps = run.data.graph_dumps
     count = int((dumps["state"] == "complete").sum()) if len(dumps) else 0
     if count == 0:
+        if len(dumps):
+            return f"no object graph could be taken: {dumps['reason'].iloc[-1]}"
         return "no object graph was taken, or the work was too short for one"
     if count == 1:
         return "one object graph was taken; growth shows between two"

@@ -191,7 +191,8 @@ def retention_lines(run: ShownRun) -> Iterator[str]:
     """Yield what keeps alive what grows: holder, how many more, how large, and the path to them."""
     paths = holders_worth_showing(run).head(SHOWN_PATH_COUNT).to_dict("records")
     if not paths:
-        if len(run.retention()):
+        dumps = run.data.graph_dumps
+        if len(run.retention()) or (len(dumps) and not (dumps["state"] == "complete").any()):
             yield ""
             yield f"  retained by: {why_no_holder(run)}"
         return

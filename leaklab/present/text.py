@@ -14,6 +14,7 @@ from leaklab.present.formatting import amount, common_unit, kept_text, named, wo
 from leaklab.present.label_text import label_lines
 from leaklab.present.site_text import origin_lines, place_text, retention_lines, suspect_lines
 from leaklab.present.terminal import ending_text, quantity, safe
+from leaklab.present.untraced import untraced_text
 
 if TYPE_CHECKING:
     from leaklab.present.protocol import ShownComparison, ShownResource, ShownRun
@@ -126,6 +127,9 @@ def _circumstances(run: ShownRun) -> Iterable[str]:
     events = list({(event.get("kind"), event.get("text")): event for event in events}.values())
     for event in events[:SHOWN_EVENT_COUNT]:
         yield f"{safe(event.get('kind'))}: {safe(event.get('text'))}"
+    why = untraced_text(meta)
+    if why and not any(why in str(event.get("text")) for event in events[:SHOWN_EVENT_COUNT]):
+        yield f"heap not traced: {safe(why)}"
     hidden = len(events) - SHOWN_EVENT_COUNT
     if hidden > 0:
         yield f"and {hidden} more events (--json lists them)"

@@ -1,5 +1,6 @@
 """Starts the session of a Python process: called once, by the bootstrap, before the target."""
 
+import _signal  # type: ignore[import-not-found]  # `signal` would bring enum along
 import atexit
 import os
 import sys
@@ -10,13 +11,30 @@ CHANNEL_VARIABLE = "LEAKLAB_CHANNEL"
 # Set where the target itself says when it begins, by calling `connect`: what a test runner does
 # until its first unit of work is nothing to trace.
 LATER_VARIABLE = "LEAKLAB_BEGIN_LATER"
+# The kernel gives no descriptor such a number.
+NO_DESCRIPTOR = 2**31 - 1
 
 
 def begin():
     """Let `leaklab` be imported wherever it is missing, and connect unless that is for later."""
     sys.meta_path.append(_StandIn)
-    if not os.environ.get(LATER_VARIABLE):
+    if in_main_interpreter() and not os.environ.get(LATER_VARIABLE):
         connect()
+
+
+def in_main_interpreter():
+    """Say whether this is the first interpreter of the process; called from its first thread.
+
+    A subinterpreter runs `site` as well, and so comes by here. The process has its session already:
+    another would take the first for over, and tracing goes on in one interpreter only.
+    """
+    try:
+        _signal.set_wakeup_fd(NO_DESCRIPTOR)
+    except ValueError:  # asked before anything else: "only works in main thread of the main …"
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def connect():

@@ -56,13 +56,15 @@ def dump_by_fork(path, limit_seconds=60.0, adopt=False):
     With ``adopt`` the walker becomes a child of the caller, who has to collect it: for containers,
     where process 1 inherits every orphan and may never collect what it has not started.
 
-    Raises ForkError where a copy is impossible or unsafe: no fork, no ctypes, or process 1 without
-    ``adopt``, which would inherit the walker.
+    Raises ForkError where a copy is impossible or unsafe: no fork, no ctypes, subinterpreters, or
+    process 1 without ``adopt``, which would inherit the walker.
     """
     begun = time.perf_counter(), thread_time()
     graph_copy = prepare()
     if os.getpid() == 1 and not adopt:
         raise ForkError("this is process 1, which inherits every orphan: dump without a copy")
+    if graph_copy.has_subinterpreters():
+        raise ForkError("a process with subinterpreters cannot be copied: dump without a copy")
     frames, target_pid = running_frames(), os.getpid()
     try:
         pid = graph_copy.copied(

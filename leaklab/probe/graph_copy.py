@@ -40,6 +40,10 @@ _FEW_BLOCKS = 500_000
 _ONCE = ((),)
 
 _libc = ctypes.PyDLL(None, use_errno=True)
+_newest_interpreter = ctypes.pythonapi.PyInterpreterState_Head
+_main_interpreter = ctypes.pythonapi.PyInterpreterState_Main
+for _function in (_newest_interpreter, _main_interpreter):
+    _function.restype = ctypes.c_void_p
 _before = ctypes.pythonapi.PyOS_BeforeFork
 _after_in_parent = ctypes.pythonapi.PyOS_AfterFork_Parent
 _after_in_child = ctypes.pythonapi.PyOS_AfterFork_Child
@@ -49,6 +53,15 @@ _nowhere = ctypes.c_uint(0x7FFFFFF0)
 _HAS_CLOSE_RANGE = (
     sys.platform == "linux" and _libc.syscall(_CLOSE_RANGE, _nowhere, _nowhere, 0) == 0
 )
+
+
+def has_subinterpreters():
+    """Say whether there are other interpreters than the main one in this process.
+
+    The interpreter ends them in a copy, before anything of ours runs there: that hangs (CPython 3.9
+    to 3.12) or aborts (3.13).
+    """
+    return _newest_interpreter() != _main_interpreter()
 
 
 def copied(work, limit_seconds, adopt=False):

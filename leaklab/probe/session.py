@@ -249,7 +249,11 @@ class Session(Orders):
         try:
             opened.acquire()
             step_seconds = wait_seconds = pause_seconds
-            while not ended(True, wait_seconds) and self._marks._session is self and self.tick():
+            # What frees its own objects beside the marks would blur what these keep.
+            until_mark = self._options.get("ticks_until_mark") == "1"
+            while not ended(True, wait_seconds) and self._marks._session is self:
+                if not (until_mark and self._told_count) and not self.tick():
+                    break
                 age_seconds = monotonic() - self._begun_seconds
                 rare = age_seconds > TICK_COUNT * step_seconds
                 if rare and 2 * step_seconds <= RAREST_TICK_SECONDS:

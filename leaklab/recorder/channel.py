@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 import struct
 from pathlib import Path
@@ -50,6 +51,13 @@ class Connection:
         self.socket = accepted
         self.pid = pid
         self._number = 0
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether the other end is closed, whatever it has said before."""
+        waiting = select.poll()
+        waiting.register(self.socket, 0)  # a hang-up is told unasked
+        return bool(waiting.poll(0))
 
     def receive(self) -> dict[str, Any] | None:
         """Return the next message; None when the other end is gone or talks nonsense."""

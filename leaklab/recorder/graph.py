@@ -183,6 +183,11 @@ class GraphDumps:
         # A busy machine makes a pause long, and no look dear: two at least show growth.
         cost_seconds = result.get("cost_seconds", pause_seconds) or 0.0
         self._spent[process] = self._spent.get(process, 0.0) + cost_seconds
+        if mark is not None:
+            # Growth is told by marks then, at which those from before the first do not stand.
+            for one in [one for one in self._dumps if one.process == process and one.mark is None]:
+                self._dumps.remove(one)
+                self._drop(one)
         self._dumps.append(dump)
         self._drop_needless(process, _KEPT_AT)
 

@@ -117,6 +117,29 @@ def python_part(words: Sequence[str]) -> tuple[str, str] | None:
     return None
 
 
+def option_without_probe(words: Sequence[str]) -> str | None:
+    """Return the option by which a command starts Python without looking at PYTHONPATH or `site`.
+
+    ``option_without_probe(["env", "python3", "-Es", "x.py"])`` is ``"-E"``; None without one.
+    """
+    rest = unwrapped(words)
+    if not rest or not is_python(rest.pop(0)):
+        return None
+    while rest and rest[0].startswith("-") and rest[0] != "-":
+        word = rest.pop(0)
+        if word in _PYTHON_VALUES:
+            del rest[:1]
+        elif not word.startswith("--"):
+            # What follows one of these in the word is its value; and -c and -m end the options.
+            flags = re.split("[cmXW]", word)[0]
+            found = re.search("[IES]", flags)
+            if found:
+                return f"-{found[0]}"
+            if re.search("[cm]", word[len(flags) : len(flags) + 1]):
+                break
+    return None
+
+
 def runs_python(path: Path) -> bool:
     """Return whether a file is a script whose first line has Python run it.
 

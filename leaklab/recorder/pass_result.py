@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from leaklab.recorder.launchers import option_without_probe
 from leaklab.recorder.pass_state import PassState
 from leaklab.recorder.probes.tracing import how_to_add
 
@@ -98,16 +99,39 @@ class PassReport(PassState):
         """Say why there will be no heap to trace in a pass with the same command."""
         heard = [tracked for tracked in self._table.all if tracked.python]
         if not heard:
-            return "no Python process was seen; the series of the measure pass are all there is"
+            unheard = "no Python process was seen; the series of the measure pass are all there is"
+            return self._why_unheard() or unheard
         if not any(tracked.memray for tracked in heard):
             return f"memray is not installed for the target; {how_to_add(heard[0])}"
         return None
 
+    def _why_unheard(self) -> str | None:
+        """Say which option keeps the probe out of the Python that was started; None without one."""
+        options = (option_without_probe(one.argv) for one in self._table.all if not one.python)
+        option = next(filter(None, options), None)
+        if option is None:
+            return None
+        why = f"Python was started with {option}, which keeps leaklab's probe out"
+        if option_without_probe(self._command.argv):
+            return f"{why}; start it without {option}"
+        return f"{why}; take {option} from the first line of its script, or give: python SCRIPT"
+
     def _tracing(self, pass_name: str) -> dict[str, Any]:
         if pass_name != "explain":
             return {"traced": False, "why_untraced": f"the {pass_name} pass does not trace"}
-        if any(tracked.traced or tracked.snapshot_count for tracked in self._table.all):
+        if any(tracked.was_traced or tracked.snapshot_count for tracked in self._table.all):
             return {"traced": True, "why_untraced": None}
         notes = [tracked.note for tracked in self._table.all if tracked.note]
-        why = notes[0] if notes else "no Python process connected to the recorder"
-        return {"traced": False, "why_untraced": why}
+        return {"traced": False, "why_untraced": notes[0] if notes else self._why_untraced()}
+
+    def _why_untraced(self) -> str:
+        """Say why nothing was traced although nothing went wrong."""
+        share = self._options.trace_share
+        if share is not None and any(tracked.windows for tracked in self._table.all):
+            return (
+                f"no window of the traced share ({share:.0%}) came to its end in "
+                f"{self._now():.3g} seconds; let it run longer, or leave --trace-share out"
+            )
+        if any(tracked.python for tracked in self._table.all):
+            return "the target ended before it was traced; let it run longer"
+        return self._why_unheard() or "no Python process connected to the recorder"

@@ -172,12 +172,10 @@ def _expected_mark_counts(results: list[PassResult], options: RecordOptions) -> 
 
 
 def _ticks(name: str, results: list[PassResult], options: RecordOptions) -> bool:
-    """Say whether the probe has to call now and then, because no marks are to be expected."""
+    """Say whether the probe has to call now and then: no marks came before, or nothing did."""
     if options.pid is not None or not (name == "explain" or options.takes_graphs(name)):
         return False
-    return (
-        not any(result.reported_mark_counts for result in results) if results else name == "graph"
-    )
+    return not any(result.reported_mark_counts for result in results)
 
 
 def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from leaklab.present.formatting import (
     why_no_holder,
     worth_showing,
 )
+from leaklab.present.untraced import untraced_text
 from leaklab.report import drawings
 from leaklab.report.audit_view import audit_view
 from leaklab.resources import is_memory
@@ -194,9 +195,9 @@ def _notes(meta: dict[str, Any]) -> Iterable[str]:
     state = meta.get("state")
     if state != "complete":
         yield f"This recording is {state}: figures cover what was recorded until it stopped."
+    if why := untraced_text(meta):
+        yield f"The heap was not traced: {why}."
     for entry in meta.get("passes") or ():
-        if entry.get("why_untraced") and entry.get("pass") == "explain":
-            yield f"The heap was not traced: {entry['why_untraced']}"
         stopped = entry.get("stopped_by")
         if stopped and stopped != "decided":
             yield f"The {entry.get('pass')} pass was stopped by {stopped}."

@@ -29,7 +29,8 @@ IDLE_SECONDS = 2.0
 ENDED_FROM_OUTSIDE = ("interrupt", "duration")
 # A line of the target's is quoted up to this many characters.
 QUOTED_LENGTH = 300
-# A target that fails after less than this share of what it did before has failed in another way.
+# So much of a run stands for all of it: a target that fails after less of what it did before has
+# failed in another way.
 AS_FAR_SHARE = 0.9
 
 

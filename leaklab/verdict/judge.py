@@ -32,6 +32,7 @@ from leaklab.verdict.resources import (
     verdict_of,
 )
 from leaklab.verdict.suspects import describe, suspects_table
+from leaklab.verdict.unheard import unless_unheard
 
 if TYPE_CHECKING:
     from leaklab.store import RunData
@@ -116,7 +117,7 @@ def judge(data: RunData) -> Verdict:
             if name == "rss_bytes" and untraced_pass(data) == "explain":
                 entry = _of_traced(entry, data)
             resources.append(deciding(data.meta, entry, series))
-    resources = with_cautions(data, resources)
+    resources = unless_unheard(with_cautions(data, resources), data)
     worst = max(heaps, key=lambda role: (heaps[role].verdict == LEAK, heaps[role].rate), default="")
     resources = failures.undecided_by(resources, data)
     found, why = _of_run(tuple(resources), bool(studies) or "import" in data.meta)

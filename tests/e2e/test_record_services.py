@@ -317,6 +317,22 @@ def test_a_program_that_is_not_python(tmp_path: Path) -> None:
     assert any("no Python process was seen" in event["text"] for event in run.meta["events"])
 
 
+@pytest.mark.parametrize("way", ["command", "first line", "shell"])
+def test_the_option_that_keeps_the_probe_out_is_named(tmp_path: Path, way: str) -> None:
+    work = "import time\ntime.sleep(0.5)\n"
+    recorded.script(tmp_path, f"#!{sys.executable} -Es\n{work}", "job").chmod(0o755)
+    recorded.script(tmp_path, "#!/bin/sh\nexec ./job\n", "run.sh").chmod(0o755)
+    command = {"command": [sys.executable, "-I", "job"], "first line": ["./job"]}
+    run = recorded.record_program(
+        tmp_path, command.get(way, ["./run.sh"]), passes=("measure", "explain")
+    )
+    (event,) = run.meta["events"]
+    assert event["kind"] == "skipped"
+    option = "-I" if way == "command" else "-E"
+    assert f"Python was started with {option}, which keeps" in event["text"]
+    assert ("first line" in event["text"]) == (way != "command")
+
+
 def test_a_shell_wrapper_that_starts_python(tmp_path: Path) -> None:
     recorded.script(tmp_path, "from leaklab import mark\nfor _ in range(5): mark()", "job.py")
     recorded.script(tmp_path, f"#!/bin/sh\n{sys.executable} job.py\nexit 4\n", "run.sh").chmod(

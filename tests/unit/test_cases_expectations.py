@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from leaklab.catalogue.expectations import (
     Expectation,
@@ -13,6 +14,7 @@ from leaklab.catalogue.expectations import (
     checked_frame,
     kept_row,
 )
+from leaklab.present.untraced import untraced_text
 
 
 def resource(name: str = "fd_count", **given: Any) -> ResourceExpectation:
@@ -21,6 +23,7 @@ def resource(name: str = "fd_count", **given: Any) -> ResourceExpectation:
 
 def measured(name: str = "fd_count", **given: Any) -> SimpleNamespace:
     fields = {"verdict": "leak", "rate": 1.0, "last": 40.0, "reason": "grew", "role": "main"}
+    fields["decides"] = True
     return SimpleNamespace(**{"name": name, **fields, **given})
 
 
@@ -99,7 +102,55 @@ def test_a_heap_that_was_not_traced_says_why() -> None:
         {"pass": "explain", "why_untraced": "heap not traced: no port"},
     ]
     table = checked(run, resource("heap_bytes", verdict="bounded"))
-    assert table.loc["heap_bytes", "note"] == "not measured in main; heap not traced: no port"
+    assert table.loc["heap_bytes", "note"] == "not measured in main; no port"
+
+
+def test_what_could_not_have_been_seen_is_not_called_wrong() -> None:
+    """A heap traced for a share of the time, without marks, is listed and not judged."""
+    listed = {"verdict": "inconclusive", "reason": "was traced in 3 windows: listed, not judged"}
+    for decides, expected in ((False, [None, None]), (True, [False, False])):
+        run = fake_run(measured("heap_bytes", **listed, decides=decides), functions=("a",))
+        table = checked(run, resource("heap_bytes", verdict="leak"), suspect="build")
+        assert [None if pd.isna(ok) else ok for ok in table["ok"]] == expected
+
+
+@pytest.mark.parametrize(
+    ("meta", "role", "why"),
+    [
+        ({}, None, ""),
+        ({"passes": [{"pass": "measure", "why_untraced": "no trace"}]}, None, ""),
+        ({"passes": [{"pass": "explain", "traced": True}]}, None, ""),
+        (
+            {"passes": [{"pass": "explain", "why_untraced": "heap not traced: no port"}]},
+            None,
+            "no port",
+        ),
+        (
+            {
+                "events": [
+                    {"kind": "skipped", "pass": "explain", "text": "explain pass skipped: -I"}
+                ]
+            },
+            None,
+            "-I",
+        ),
+        (
+            {
+                "passes": [{"pass": "explain", "traced": True}],
+                "processes": [
+                    {"pass": "explain", "traced": True},
+                    {"pass": "explain", "role": "worker", "note": "heap not traced: no memray"},
+                ],
+            },
+            "worker",
+            "no memray",
+        ),
+    ],
+)
+def test_one_text_says_why_a_heap_was_not_traced(
+    meta: dict[str, Any], role: str | None, why: str
+) -> None:
+    assert untraced_text(meta, role) == why
 
 
 def test_suspect_among_the_first_three_and_holder_in_a_path() -> None:

@@ -200,3 +200,24 @@ print(os.waitpid(child, 0)[1])
     assert said[1:] == ["0", "0"]
     for name in ("graph.dump", "graph.dump2"):
         assert read_dump(tmp_path / name).address.size > 1000
+
+
+def test_a_process_with_subinterpreters_is_not_copied(tmp_path):
+    """The copy ends them before anything of ours runs there, which hangs or aborts."""
+    body = """
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+one = interpreters.create()
+try:
+    graph.dump_by_fork(path)
+except graph.ForkError as problem:
+    print(problem)
+graph.dump_here(path)
+interpreters.destroy(one)
+graph.dump_by_fork(path + ".copy")
+"""
+    text = "a process with subinterpreters cannot be copied: dump without a copy\n"
+    assert run(tmp_path, body) == text
+    assert dump_outcome(tmp_path / "graph.dump")["status"] == "complete"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from leaklab.errors import LeaklabError
 from leaklab.recorder.command import resolve, search_path
-from leaklab.recorder.launchers import python_part, unwrapped
+from leaklab.recorder.launchers import option_without_probe, python_part, unwrapped
 
 PRINTS_PREFIX = "import sys; print(sys.prefix)\n"
 
@@ -106,6 +107,26 @@ def test_it_runs_in_the_environment_asked_for(
 )
 def test_launchers_are_seen_through(command: str, what: tuple[str, str] | None) -> None:
     assert python_part(unwrapped(command.split())) == what
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("python -I app.py", "-I"),
+        ("env A=1 python3.12 -X dev -W error -Es app.py", "-E"),
+        ("sh -c 'python -uS app.py'", "-S"),
+        ("python -u --check-hash-based-pycs never -B -I -m app", "-I"),
+        ("python -WIgnored -XE app.py", None),
+        ("python -cI", None),
+        ("python -mIE -S", None),
+        ("python -m app -I", None),
+        ("python app.py -I", None),
+        ("python - -I", None),
+        ("node -I app.js", None),
+    ],
+)
+def test_the_option_that_keeps_the_probe_out(command: str, option: str | None) -> None:
+    assert option_without_probe(shlex.split(command)) == option
 
 
 def test_uv_runs_what_is_named(folder: Path, environment: Path) -> None:

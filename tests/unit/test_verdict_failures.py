@@ -80,3 +80,26 @@ def test_a_target_that_did_nothing_for_most_of_the_time_decides_nothing(
     assert verdict.verdict == expected, verdict.reason
     if expected == INCONCLUSIVE:
         assert "had done nothing for the last 59.9 of its 80 seconds" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("lost_seconds", "sampled_on", "expected"),
+    [
+        (0.0, False, BOUNDED),
+        (0.5, False, BOUNDED),
+        (6.0, False, INCONCLUSIVE),
+        (6.0, True, BOUNDED),
+    ],
+)
+def test_what_was_not_seen_to_the_end_is_not_bounded(
+    lost_seconds: float, sampled_on: bool, expected: str
+) -> None:
+    """Figures at marks end with the line; what is taken from outside goes on."""
+    shown_seconds = 10.0 if sampled_on else 10.0 - lost_seconds
+    rss = synthetic.bounded(400, 400_000, full_at=20)
+    data = synthetic.run(rss=rss, marks=not sampled_on, seconds_per_point=shown_seconds / 400)
+    life = {"started_seconds": 0.0, "ended_seconds": 10.0, "line_lost_seconds": lost_seconds}
+    data.meta["processes"][0] |= life
+    verdict = judge(data)
+    assert verdict.verdict == expected, verdict.reason
+    assert ("line to the recorder" in verdict.reason) == (expected == INCONCLUSIVE)

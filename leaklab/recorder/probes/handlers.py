@@ -142,6 +142,8 @@ class ProbeHandlers(TracedHeaps):
         yield (
             "options",
             f"ticks={tick_seconds}",
+            # Afterwards the marks are the occasion; windows of tracing begin and end between them.
+            f"ticks_until_mark={int(self.traces and tracked.windows is None)}",
             f"trace={int(trace and not tracked.trace_later)}",
             # What an audit watches is read from the first mark on.
             f"later={int(short and self._watch_file is None)}",
@@ -157,6 +159,7 @@ class ProbeHandlers(TracedHeaps):
     def _note_let_go(self, tracked: Tracked, message: Mapping[str, Any]) -> None:
         """Say in the run that the probe has gone silent, and why."""
         tracked.note = str(message.get("why"))
+        tracked.line_lost_since_seconds = self._clock()
         self._writer.event(
             "let-go",
             tracked.note,

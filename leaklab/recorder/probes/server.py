@@ -20,7 +20,7 @@ from leaklab.recorder.processes.table import (
     command_role,
     fork_role,
 )
-from leaklab.recorder.procfs import ProcessGoneError, command_line
+from leaklab.recorder.procfs import ProcessGoneError, command_line, stack_start
 
 # Nobody waits for an answer to these.
 UNANSWERED = ("gauges", "let go", "lines", "work-end")
@@ -85,6 +85,8 @@ class ProbeServer:
         if tracked is not None and tracked.connection is connection:
             tracked.connection = None
             tracked.steps = None
+            if not tracked.exiting:
+                tracked.line_lost_since_seconds = self._clock()
 
     def ended(self, tracked: Tracked) -> None:
         """Note the end of a process, after what it said last was heard."""
@@ -169,10 +171,17 @@ class ProbeServer:
         tracked = self._table.get(pid)
         how = message.get("how")
         if tracked is not None and how == "start" and tracked.python is not None:
+            if not _is_another_program(tracked):
+                # The line that is open stays: this one is hung up on.
+                self._note(
+                    "interpreter", "another interpreter of the process is not heard", tracked
+                )
+                return
             # The same process, but another program: it called exec.
             role = tracked.role if tracked.role == MAIN else None
             self._note("exec", "the process started another program (exec)", tracked)
             before = tracked
+            before.line_lost_since_seconds = None  # the program ended when the line did
             self._table.ended(tracked, now)
             self._samples.ended(tracked)
             tracked = self._table.add(pid, now, before, role)
@@ -190,6 +199,8 @@ class ProbeServer:
             # It may have been seen between its fork and its exec.
             tracked.role = command_role(command_line(pid))
         tracked.connection = connection
+        tracked.line_lost_since_seconds = None
+        tracked.stack_start = tracked.stack_start or stack_start(pid)
         tracked.argv = command_line(pid) or tracked.argv
         tracked.python = str(message.get("python"))
         tracked.library = str(message.get("library"))
@@ -200,3 +211,15 @@ class ProbeServer:
         if how != "again":
             with contextlib.suppress(ProcessGoneError):
                 self._samples.by_interval(tracked, now, tracked.role == MAIN)
+
+
+def _is_another_program(tracked: Tracked) -> bool:
+    """Say whether a process that says hello once more has become another program (exec).
+
+    That closes its line, unless a copy of the process holds it, and moves its stack; another
+    interpreter within the same program does neither.
+    """
+    if tracked.connection is None or tracked.connection.hung_up:
+        return True
+    now = stack_start(tracked.pid)
+    return None not in (now, tracked.stack_start) and now != tracked.stack_start

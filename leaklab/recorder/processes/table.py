@@ -51,6 +51,10 @@ class Tracked:
     looks: Looks
     counts: RisingCounts = field(default_factory=RisingCounts)
     connection: Connection | None = None
+    #: where its stack began at the first hello: another place after an exec
+    stack_start: int | None = None
+    #: since when it is not heard although it runs on; None where it is
+    line_lost_since_seconds: float | None = None
     steps: Generator[tuple[str, ...], dict[str, Any], None] | None = None
     heap: HeapStream | None = None
     traced: bool = False
@@ -114,6 +118,19 @@ class Tracked:
         return self.stopped_seconds
 
     @property
+    def was_traced(self) -> bool:
+        """Whether its heap was seen: of a window, nothing is before it has come to its end."""
+        return self.traced if self.windows is None else bool(self.windows.done)
+
+    @property
+    def line_lost_seconds(self) -> float:
+        """How long it went on with its work, to its end, after it was heard last."""
+        over = self.work_ended_seconds
+        over = self.ended_seconds if over is None else over
+        since = self.line_lost_since_seconds
+        return 0.0 if over is None or since is None else max(over - since, 0.0)
+
+    @property
     def own_socket_count(self) -> int:
         """Sockets in the process that are leaklab's: the channel and the heap stream."""
         return int(self.connection is not None) + int(self.traced)
@@ -146,8 +163,9 @@ class Tracked:
             "started_seconds": self.started_seconds,
             "ended_seconds": self.ended_seconds,
             "work_ended_seconds": self.work_ended_seconds,
+            "line_lost_seconds": self.line_lost_seconds,
             "exit_status": status if status is not None and status >= 0 else None,
-            "traced": self.traced or bool(self.windows and self.windows.done),
+            "traced": self.was_traced,
             "sampling": self.windows and self.windows.row(),
             "looks": self.looks.row(),
             "rising": self.counts.rising,
@@ -292,8 +310,10 @@ class ProcessTable:
         todo = self.alive()
         while todo:
             parent = todo.pop()
-            if parent.role == SHORT_LIVED:
+            if parent.role == SHORT_LIVED or (parent.role == MAIN and parent.python is None):
+                # A launcher becomes another program, which may never say so itself.
                 parent.argv = command_line(parent.pid) or parent.argv
+            if parent.role == SHORT_LIVED:
                 parent.role = _role(parent.argv, self._number.get(parent.parent))
             for pid in parent.files.child_pids() or ():
                 # The recorder itself may be a child of the process it was asked to watch.
