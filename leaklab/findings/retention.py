@@ -17,6 +17,7 @@ import pandas as pd
 from leaklab.analysis.series import processes_of
 from leaklab.analysis.work import within_work
 from leaklab.findings.retention_sites import GroupGrowth, Part, match_sites
+from leaklab.present.formatting import BEGINNING_SHARE
 from leaklab.verdict.heap_study import study_heap
 
 if TYPE_CHECKING:
@@ -41,8 +42,6 @@ COLUMNS = (
     "evidence",
     "role",
 )
-# Dumps before this share of the work show warm-up.
-_WARM_UP_SHARE = 0.2
 # Growth below this, over the run, matters to nobody.
 _MATERIAL_BYTES = 1024
 # A leak adds objects at every step of the work; a few more over a whole run are something else.
@@ -250,10 +249,13 @@ def dumps_after_warm_up(
             position, numbers = position[order], numbers[order]
             unit = "iteration" if by_mark else "second"
             begin = _warm_up_end(data, role, unit, pass_)
-            warm = position >= max(begin, _WARM_UP_SHARE * position[-1])
+            warm = position >= max(begin, BEGINNING_SHARE * position[-1])
             if warm.sum() < 2:
                 warm[-2:] = True
             position, numbers = position[warm], numbers[warm]
+            whole = float(members[process].get("mark_count") or 0) if by_mark else 0.0
+            if position[-1] < BEGINNING_SHARE * whole:
+                continue  # what its beginning was like says nothing of its end
             if position[-1] > position[0]:
                 window = float(position[0]), float(position[-1])
                 return process, numbers.tolist(), window, unit

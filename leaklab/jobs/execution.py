@@ -15,6 +15,7 @@ import fsspec
 
 from leaklab.errors import LeaklabError
 from leaklab.scratch import Scratch
+from leaklab.store.location import STORE_VARIABLE, resolved_store
 
 Progress = Callable[[str], None]
 
@@ -32,9 +33,8 @@ def execute(
     import papermill
 
     error: str | None = None
-    settings = {"LEAKLAB_PROGRESS": "lines"}
-    if store is not None:
-        settings["LEAKLAB_STORE"] = store if "://" in store else str(Path(store).resolve())
+    # The kernel's working folder is the notebook's: it must not look for a store of its own.
+    settings = {"LEAKLAB_PROGRESS": "lines", STORE_VARIABLE: resolved_store(store)}
     with Scratch("job") as folder, environment(settings):
         plain = Path(folder, "input.ipynb")
         with fsspec.open(path, "rb") as file:

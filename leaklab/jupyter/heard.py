@@ -15,14 +15,17 @@ SHOWN = "shown "
 class Heard:
     """Reads a recorder's output beside the cell; ``show`` is called with each text and figure.
 
-    A thread of the kernel's, for the cell has the main one. It keeps nothing, so that it does not
-    show in the figures: the recorder draws.
+    A thread of the kernel's, for the cell has the main one. It keeps a line, so that it does not
+    show in the figures: the recorder draws. ``last_line``: what was said and not to be shown;
+    ``line_count``: how many lines there were.
     """
 
     def __init__(self, stream: IO[str], show: Callable[[str, str], None] | None) -> None:
         self._stream = stream
         self._show = show
-        self._last = ""
+        self.last_line = ""
+        self.line_count = 0
+        self._text = ""
         # The copy of the context says which cell the displays belong to.
         run = contextvars.copy_context().run
         self._thread = threading.Thread(
@@ -30,17 +33,28 @@ class Heard:
         )
         self._thread.start()
 
-    def last_line(self, limit_seconds: float) -> str:
-        """Wait for the recorder's end, no longer than that, and return what it said last."""
+    def ended(self, limit_seconds: float) -> bool:
+        """Wait for the recorder's end, no longer than that, and say whether it has come."""
         self._thread.join(limit_seconds)
-        return self._last
+        return not self._thread.is_alive()
+
+    def show(self, text: str) -> None:
+        """Show what the recorder is at, and ``text`` beside it."""
+        if self._text:
+            self._display(f"{self._text}; {text}", "")
 
     def _listen(self) -> None:
         for line in self._stream:
+            self.line_count += 1
             if not line.startswith(SHOWN):
-                self._last = line.strip()
-            elif self._show is not None:
-                try:
-                    self._show(*json.loads(line.removeprefix(SHOWN)))
-                except Exception:  # nobody looks any more: the recording goes on
-                    self._show = None
+                self.last_line = line.strip()
+            else:
+                self._text, figure = json.loads(line.removeprefix(SHOWN))
+                self._display(self._text, figure)
+
+    def _display(self, text: str, figure: str) -> None:
+        if self._show is not None:
+            try:
+                self._show(text, figure)
+            except Exception:  # nobody looks any more: the recording goes on
+                self._show = None

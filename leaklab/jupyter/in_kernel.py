@@ -13,22 +13,22 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError
+from leaklab.jupyter.ending import Ending
 from leaklab.jupyter.heard import Heard
-from leaklab.present.live import cell_display
+from leaklab.jupyter.iterations import mark_count
+from leaklab.present.live import cell_display, marks_told
 from leaklab.scratch import Scratch
 
 if TYPE_CHECKING:
     from leaklab.results.run import Run
 
 START_SECONDS = 30.0
-# The kernel waits for its recorder's end, but not for one that hangs.
-END_SECONDS, KILL_SECONDS = 60.0, 5.0
 _POLL_SECONDS = 0.01
 # What only a process of its own can be held to.
 CHILD_ONLY = {
@@ -79,26 +79,29 @@ class _Recording:
 
     def __init__(self, shell: Any, cell: str, options: dict[str, Any]) -> None:
         from leaklab.probe import marks
-        from leaklab.store import default_store
+        from leaklab.store.location import resolved_store
 
         for name, flag in CHILD_ONLY.items():
             if options.get(name):
                 raise LeaklabError(f"{flag} needs a process of its own: add --child")
         if marks._session is not None:
             raise LeaklabError("this process is being recorded already; end that recording first")
-        self.cell = _numbered_as_shown(cell)
+        self.cell = numbered_as_shown(cell)
         self.result: Any = None
+        self._expected_count = mark_count(shell.transform_cell(self.cell), shell.user_ns)
         self._settings = {
             "name": options.get("name") or "cell",
             "variant": options.get("variant"),
             "passes": options.get("passes") or ("measure", "explain"),
-            "store": str(options.get("store") or default_store()),
+            "store": resolved_store(options.get("store")),
             "cwd": str(Path.cwd()),
             "cells": _cells(shell, self.cell),
+            "expected_mark_count": self._expected_count,
         }
         names = (self._settings[key] for key in ("name", "variant"))
         self._label = "/".join(str(name) for name in names if name)
         self._show = cell_display(self._label) if options.get("live", True) else None
+        self._ending: Ending | None = None
         self._said = ""
         self._open = contextlib.ExitStack()
 
@@ -109,31 +112,64 @@ class _Recording:
             sidecar = stack.enter_context(_sidecar(options, self._label))
             assert sidecar.stdout is not None
             heard = Heard(sidecar.stdout, self._show)
-            stack.callback(lambda: setattr(self, "_said", heard.last_line(END_SECONDS)))
-            stack.enter_context(_session(channel, sidecar, heard))
+            ending = self._ending = Ending(sidecar, heard)
+            stack.callback(self._wait, ending, heard)
+            try:
+                stack.enter_context(_session(channel, sidecar, heard))
+            except BaseException:
+                with ending:
+                    ending.give_up()
+                    stack.close()
+                raise
             self._open = stack.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._open.close()
+        assert self._ending is not None
+        with self._ending:
+            self._open.close()
+
+    def _wait(self, ending: Ending, heard: Heard) -> None:
+        ending.wait()
+        self._said = heard.last_line
 
     def recorded(self) -> RecordedCell:
-        """Return the run, with what the cell has raised noted in it."""
+        """Return the run, with what has become of the cell and its recorder noted in it."""
         from leaklab.results.run import Run
         from leaklab.store import open_run
 
+        assert self._ending is not None
         kind, _, text = self._said.partition(" ")
-        if kind != "run":
+        if kind not in ("run", "begun"):
             raise LeaklabError(text or "the recorder ended without a word; record again")
+        if kind == "begun":
+            why = self._ending.why_ended or "ended without a word"
+            _note(text, "incomplete", f"the recorder {why}: the run holds what it had written")
         if self._show is not None:
             self._show(f"{self._label}: recorded", "")
-        error = self.result.error_in_exec or self.result.error_before_exec
+        error: BaseException | None = self.result.error_in_exec or self.result.error_before_exec
         if error is not None:
-            _note_error(Path(text, "run.json"), error)
+            state = "interrupted" if _is_interrupt(error) else "failed"
+            _note(text, state, f"the cell {what_ended(error)}", after=self._marks_told)
+        elif self._ending.interrupted:
+            error = EndingInterruptedError()
+            _note(text, "interrupted", f"the cell {what_ended(error)}")
         return RecordedCell(Run(open_run(text)), error)
 
+    def _marks_told(self, count: int) -> str:
+        return marks_told(count, self._expected_count)
 
-def _numbered_as_shown(cell: str) -> str:
+
+class EndingInterruptedError(Exception):
+    """The cell had ended, and its recorder was interrupted in what was left to do."""
+
+
+def cell_name(shell: Any) -> str:
+    """What the cell that runs is called: ``In [4]``."""
+    return f"In [{len(shell.user_ns.get('In') or ()) - 1}]"
+
+
+def numbered_as_shown(cell: str) -> str:
     """Let lines count from the cell's first, the magic's, as the notebook numbers them."""
     return cell if cell.lstrip().startswith("%%") else f"# %%leaklab\n{cell}"
 
@@ -151,20 +187,22 @@ def _cells(shell: Any, cell: str) -> dict[str, tuple[str, str]]:
     texts = shell.user_ns.get("In") or []
     known = getattr(shell.compile, "_filename_map", {})
     number = len(texts) - 1
-    # This very cell is compiled twice: as a call of the magic, which is not what it says.
+    # This very cell is compiled twice: also as a call of the magic, which is not what it says.
     cells = {
-        file: (f"In [{other}]", str(texts[other]))
+        file: (f"In [{other}]", str(texts[other]) if other < number else cell)
         for file, other in known.items()
-        if other < number
+        if other <= number
     }
     file = shell.compile.get_code_name(cell, shell.transform_cell(cell), number)
-    return {**cells, file: (f"In [{number}]", cell)}
+    return {**cells, file: (cell_name(shell), cell)}
 
 
 def what_ended(error: BaseException) -> str:
     """Return what became of a cell in words: ``raised ValueError: …`` or ``was interrupted``."""
     if _is_interrupt(error):
         return "was interrupted"
+    if isinstance(error, EndingInterruptedError):
+        return "has ended, but its recorder was interrupted"
     return f"raised {type(error).__name__}: {error}"
 
 
@@ -172,16 +210,25 @@ def _is_interrupt(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt | asyncio.CancelledError)  # of a cell that awaits
 
 
-def _note_error(meta_file: Path, error: BaseException) -> None:
-    """Say in the run that its cell has not come to its end."""
-    meta = json.loads(meta_file.read_text(encoding="utf-8"))
-    meta["state"] = "interrupted" if _is_interrupt(error) else "failed"
+def _note(run: str, state: str, text: str, *, after: Callable[[int], str] | None = None) -> None:
+    """Say in the run that its cell, or the recorder, has not come to its end."""
+    from leaklab.store.location import filesystem, is_local
+
+    files, folder = filesystem(run)
+    meta_file = f"{folder}/run.json"
+    meta = json.loads(files.cat_file(meta_file))
+    meta["state"] = state
     told = max((one.get("mark_count") or 0 for one in meta["processes"]), default=0)
-    after = f" after {told:,} marks" if told else ""
-    meta["events"].append({"kind": "cell", "text": f"the cell {what_ended(error)}{after}"})
-    new = meta_file.with_suffix(".new")
-    new.write_text(json.dumps(meta), encoding="utf-8")
-    new.replace(meta_file)
+    if after is not None and told:
+        text = f"{text} after {after(told)}"
+    meta["events"].append({"kind": "cell", "text": text})
+    content = json.dumps(meta).encode()
+    if is_local(run):
+        new = Path(meta_file).with_suffix(".new")
+        new.write_bytes(content)
+        new.replace(meta_file)
+    else:
+        files.pipe_file(meta_file, content)
 
 
 @contextlib.contextmanager
@@ -197,13 +244,7 @@ def _sidecar(options: dict[str, Any], label: str) -> Iterator[subprocess.Popen[s
         assert process.stdin is not None
         process.stdin.write(json.dumps(options))
         process.stdin.close()
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(KILL_SECONDS)
-                process.kill()
+        yield process
 
 
 @contextlib.contextmanager
@@ -217,9 +258,9 @@ def _session(channel: str, sidecar: subprocess.Popen[str], heard: Heard) -> Iter
     # Its path is there a moment before anybody listens: what is waited for is an answer.
     while not session.open("attach"):
         if sidecar.poll() is not None:
-            raise LeaklabError(
-                heard.last_line(END_SECONDS).partition(" ")[2] or "the recorder did not start"
-            )
+            heard.ended(START_SECONDS)
+            why = heard.last_line.partition(" ")[2]
+            raise LeaklabError(why or "the recorder did not start; record again")
         if time.monotonic() > deadline:
             raise LeaklabError(f"the recorder did not start within {START_SECONDS:g} seconds")
         time.sleep(_POLL_SECONDS)

@@ -19,7 +19,15 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
 from leaklab.errors import LeaklabError, UsageError
-from leaklab.jupyter.in_kernel import awaits, record_awaiting_cell, record_cell, what_ended
+from leaklab.jupyter.in_kernel import (
+    awaits,
+    cell_name,
+    numbered_as_shown,
+    record_awaiting_cell,
+    record_cell,
+    what_ended,
+)
+from leaklab.jupyter.iterations import mark_count
 from leaklab.jupyter.kernel_lines import COMMANDS, KernelLines
 from leaklab.scratch import Scratch
 
@@ -89,7 +97,7 @@ class LeaklabMagics(Magics):
             if cell is None:
                 run = _record_command(command, arguments, options)
             elif arguments.child:
-                run = _record_cell_in_child(cell, options, waits=awaits(self.shell, cell))
+                run = _record_cell_in_child(self.shell, cell, options)
             else:
                 recorded = record_cell(self.shell, cell, options)
                 run, error = recorded.run, recorded.error
@@ -284,13 +292,17 @@ if inspect.iscoroutine(result):
 """
 
 
-def _record_cell_in_child(cell: str, options: dict[str, Any], *, waits: bool) -> Run:
+def _record_cell_in_child(shell: Any, cell: str, options: dict[str, Any]) -> Run:
     from leaklab.recordings import record
 
+    waits = awaits(shell, cell)
+    cell = numbered_as_shown(cell)
     with Scratch("cell") as folder:
         script = Path(folder, "cell.py")
         script.write_text(cell, encoding="utf-8")
         options["name"] = options["name"] or "cell"
+        options["cells"] = {str(script): (cell_name(shell), cell)}
+        options["expected_mark_count"] = mark_count(cell, {})
         command = [str(script)]
         if waits:
             command.insert(0, str(Path(folder, "awaited.py")))

@@ -2,14 +2,17 @@
 
 What it stores and computes must not show in the kernel's figures. Run as
 ``python -m leaklab.jupyter.sidecar LABEL`` with the recording's options as JSON on standard
-input; prints what the cell is to show meanwhile, and ``run PATH`` or ``error TEXT`` as its last
-line.
+input; prints what the cell is to show meanwhile, ``begun PATH`` once there is a run, and
+``run PATH`` or ``error TEXT`` as its last line.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from leaklab.errors import LeaklabError
 from leaklab.jupyter.heard import SHOWN
@@ -22,9 +25,28 @@ class _Told(Curve):
     """The curve, drawn here and shown by the kernel."""
 
     redraw_seconds = REDRAW_SECONDS
+    begun = ""
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        """Take the recorder's figures; what it says of its own work is shown at once."""
+        if not self.begun:
+            self.begun = event["run"]
+            _say(f"begun {self.begun}")
+        if event["kind"] == "note":
+            self.drawn = 0.0
+        super().__call__(event)
+
+    def summary(self, event: Mapping[str, Any]) -> str:
+        """How far it is, and what it is at."""
+        return "; ".join(filter(None, (super().summary(event), event["text"])))
 
     def show(self, text: str, figure: str) -> None:
-        print(f"{SHOWN}{json.dumps([text, figure])}", flush=True)
+        _say(f"{SHOWN}{json.dumps([text, figure])}")
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError):  # a kernel that was killed: its run is kept all the same
+        print(line, flush=True)
 
 
 def main() -> int:
@@ -35,9 +57,9 @@ def main() -> int:
 
     options = json.load(sys.stdin)
     try:
-        print("run", record_run(RecordOptions(**options), _Told(sys.argv[1]), Decider))
+        _say(f"run {record_run(RecordOptions(**options), _Told(sys.argv[1]), Decider)}")
     except LeaklabError as error:
-        print("error", error)
+        _say(f"error {error}")
         return 1
     return 0
 

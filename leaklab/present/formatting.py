@@ -20,6 +20,9 @@ LONG_SECONDS = 1_000.0
 _HOUR, _DAY = 3_600.0, 86_400.0
 _PACES = ((_DAY, "day"), (_HOUR, "hour"))
 
+# Object graphs from before this share of the work show how it began.
+BEGINNING_SHARE = 0.2
+
 # What the files of a notebook's cells are called: "In [4]".
 CELL_PREFIX = "In ["
 
@@ -75,14 +78,22 @@ def why_no_holder(run: Suspected) -> str:
     """Return in words why no retention path of a run is shown."""
     if len(run.retention()):
         return "no holder of what leaks was seen; memory that only C code holds has no path"
-    dumps = run.data.graph_dumps
-    count = int((dumps["state"] == "complete").sum()) if len(dumps) else 0
+    dumps, meta = run.data.graph_dumps, run.data.meta
+    complete = dumps[dumps["state"] == "complete"] if len(dumps) else dumps
+    count = len(complete)
+    if count == 0 and any(event["kind"] == "graphs-unread" for event in meta["events"]):
+        return "not measured: the recording was interrupted before an object graph was read"
     if count == 0:
         if len(dumps):
             return f"no object graph could be taken: {dumps['reason'].iloc[-1]}"
         return "no object graph was taken, or the work was too short for one"
     if count == 1:
         return "one object graph was taken; growth shows between two"
+    marks = complete["mark"].dropna()
+    whole = max((entry.get("mark_count") or 0 for entry in meta["processes"]), default=0)
+    if len(marks) == count and marks.max() < BEGINNING_SHARE * whole:
+        last = f"the last object graph is of iteration {int(marks.max()):,} of {whole:,}"
+        return f"not measured: {last}"
     return f"nothing accumulates from one of {count} object graphs to another"
 
 

@@ -140,11 +140,15 @@ class Curve:
             points.append((float(seconds), float(rss_bytes)))
             if len(points) > POINT_LIMIT:  # half as dense: the curve stays whole
                 del points[1:-1:2]
-        self.text = summary(event)
+        self.text = self.summary(event)
         now = time.monotonic()
         if now - self.drawn >= self.redraw_seconds:
             self.drawn = now
             self.show(f"{self.label}: {self.text}", curve(self.points))
+
+    def summary(self, event: Mapping[str, Any]) -> str:
+        """How far the recording is."""
+        return summary(event)
 
     def close(self, outcome: str) -> None:
         """Leave one line: the run's own figures say the rest."""
@@ -163,17 +167,30 @@ class Curve:
 
 
 def summary(event: Mapping[str, Any]) -> str:
-    """How far a recording is, in words: ``explain pass, 3.1 s, 120 marks, 45.2 MB resident``."""
+    """How far a recording is, in words: ``explain pass, 3.1 s, 120 marks, 45.2 MB resident``.
+
+    Where it is known how many marks there will be: ``iteration 120 of 400``.
+    """
     from leaklab.present.formatting import amount
 
     parts = [f"{event['pass']} pass"]
     if event.get("time_seconds") is not None:
         parts.append(f"{event['time_seconds']:.1f} s")
     if event.get("mark"):
-        parts.append(f"{event['mark']:,} marks")
+        parts.append(marks_told(event["mark"], event.get("expected_mark_count")))
     if event.get("rss_bytes") is not None:
         parts.append(f"{amount('rss_bytes', event['rss_bytes'])} resident")
     return ", ".join(parts)
+
+
+def marks_told(count: int, expected_count: int | None) -> str:
+    """How many marks there were, and of how many where that is known.
+
+    >>> marks_told(1200, None), marks_told(12, 40)
+    ('1,200 marks', 'iteration 12 of 40')
+    """
+    known = expected_count is not None and count <= expected_count
+    return f"iteration {count:,} of {expected_count:,}" if known else f"{count:,} marks"
 
 
 def curve(points: dict[str, list[tuple[float, float]]]) -> str:

@@ -15,15 +15,13 @@ from typing import Any
 import psutil
 
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.recorder.idleness import QUIET_SHARE, activity
 from leaklab.recorder.ports import ServicePort
 
 # A server is ready when it listens; anything else when all of it has slept for a while. A start
 # under tracing on a busy machine may take long.
 READY_SECONDS = 60.0
 QUIET_SECONDS = 1.5
-# Of a processor: what a target that waits in a loop of its own (a poll each 10 ms takes 0.01 to
-# 0.02) may use, and sleep all the same. A start takes all it can get.
-QUIET_SHARE = 0.05
 READY_POLL_SECONDS = 0.1
 PORT_VARIABLE = "LEAKLAB_TARGET_PORT"
 
@@ -170,23 +168,12 @@ class Drive:
         self._watched_seconds += min(now - self._polled, 2 * READY_POLL_SECONDS)
         self._polled = now
         listens = self._port.settled(self._watched_seconds, pids, own_ports)
-        busy_seconds, asleep = _activity(pids)
+        busy_seconds, states = activity(pids)
         since = self._watched_seconds - self._busy[0]
+        asleep = states <= {psutil.STATUS_SLEEPING}
         if not asleep or busy_seconds - self._busy[1] > 0.01 + QUIET_SHARE * since:
             self._busy = (self._watched_seconds, busy_seconds)
         quiet = self._watched_seconds - self._busy[0] > QUIET_SECONDS
         # Whoever has named a port waits for that one; else what sleeps without a port is ready.
         quiet = quiet and not self._port.is_named and self._port.chosen is None
         return listens or quiet or now > READY_SECONDS
-
-
-def _activity(pids: list[int]) -> tuple[float, bool]:
-    """Return the processor time used so far, and whether no process wants any right now."""
-    total, asleep = 0.0, True
-    for pid in pids:
-        with contextlib.suppress(psutil.Error):
-            process = psutil.Process(pid)
-            times = process.cpu_times()
-            total += times.user + times.system
-            asleep = asleep and process.status() == psutil.STATUS_SLEEPING
-    return total, asleep

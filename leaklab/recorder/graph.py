@@ -13,12 +13,13 @@ import select
 import signal
 import struct
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError
+from leaklab.recorder.options import RecordOptions
 from leaklab.store.schema import TABLES
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ _PAUSE_SHARE = 0.01
 # A walker ends itself two seconds after its limit; a loaded machine may let it wait before that.
 _GRACE_SECONDS = 10.0
 _KILLED_SECONDS = 5.0
+# The longest that a recorder waits without a word: for a walk that does not end.
+LONGEST_WAIT_SECONDS = RecordOptions.graph_limit_seconds + _GRACE_SECONDS
 # How many copies may be walked at a time: as many as fit, within bounds.
 _COPIES_BYTES = 1 << 30
 _LEAST_WALKERS, _MOST_WALKERS = 2, 8
@@ -115,6 +118,7 @@ class GraphDumps:
         self._count = 0
         self._killed: list[_Dump] = []
         self._spent: dict[int, float] = {}
+        self._drawn: set[int] = set()
 
     def due(
         self,
@@ -129,7 +133,8 @@ class GraphDumps:
         """Say whether a process should be dumped ``now`` seconds into the pass.
 
         At this ``mark``, where there are any; an earlier pass may tell how many are to be expected.
-        ``at_end``: there will be no other moment, and growth shows between an earlier one and this.
+        ``at_end``: there will be no other moment, and growth shows between an earlier one and this:
+        whatever it costs, once, where the last one at a mark has become older than they should.
         A copy that is walked grows to about the size of the process, ``rss_bytes``.
         """
         near_limit = self._at_bytes is not None and rss_bytes >= self._at_bytes
@@ -152,6 +157,8 @@ class GraphDumps:
             too_early = now < (last_chance if at_end else usual)
         if too_early:
             return False
+        if at_end and mark is not None:
+            return True
         if self._spent.get(process, 0.0) > _FREE_SECONDS + _PAUSE_SHARE * now:
             return False
         # In production one walk at a time; but the few that are planned make a short run readable.
@@ -222,33 +229,45 @@ class GraphDumps:
                 os.kill(one.pid, signal.SIGKILL)
             self._killed.append(one)
 
-    def tables(self) -> Iterator[tuple[str, dict[str, list[Any]]]]:
-        """Analyse the dumps and yield (table, columns) to append; never raises for a bad dump.
+    def were_taken(self) -> bool:
+        """Whether there are dumps to read; what that needs is imported, for a second."""
+        if self._dumps:
+            import leaklab.object_graph.tables  # noqa: F401 - an interrupt amid it would break it
+        return bool(self._dumps)
 
-        The last of each process comes first: it is the one whose dominator tree is drawn.
+    def to_read(self) -> list[_Dump]:
+        """Drop the dumps nobody needs and return the others, the last of each process first.
+
+        It is the one whose dominator tree is drawn, and stands for the end of the work: where it
+        did not come to its end, the one before does.
         """
         for process in {one.process for one in self._dumps}:
+            mine = [one for one in self._dumps if one.process == process]
+            for one in reversed(mine):
+                if one.settled(self.limit_seconds + _GRACE_SECONDS):
+                    break
             self._drop_needless(process, _ANALYSED_AT)
         numbers = Counter[int]()
-        numbered = []
         for one in self._dumps:
-            numbered.append((numbers[one.process], one))
+            one.number = numbers[one.process]
             numbers[one.process] += 1
-        drawn: set[int] = set()
-        for number, one in reversed(numbered):
-            row, tables = one.analysed(self.limit_seconds, one.process not in drawn)
-            if tables:
-                drawn.add(one.process)
-            row.update({"pass": self._pass, "dump": number})
-            yield "graph_dumps", {name: [row.get(name)] for name in TABLES["graph_dumps"].names}
-            for name, table in tables.items():
-                columns: dict[str, list[Any]] = {
-                    "process": [one.process] * len(table),
-                    "dump": [number] * len(table),
-                }
-                columns.update((str(column), table[column].tolist()) for column in table)
-                yield name, columns
-        self.close()
+        return self._dumps[::-1]
+
+    def read(self, one: _Dump) -> list[tuple[str, dict[str, list[Any]]]]:
+        """Analyse a dump: (table, columns) to append; never raises for a bad one."""
+        row, tables = one.analysed(self.limit_seconds, one.process not in self._drawn)
+        if tables:
+            self._drawn.add(one.process)
+        row.update({"pass": self._pass, "dump": one.number})
+        found = [("graph_dumps", {name: [row.get(name)] for name in TABLES["graph_dumps"].names})]
+        for name, table in tables.items():
+            columns: dict[str, list[Any]] = {
+                "process": [one.process] * len(table),
+                "dump": [one.number] * len(table),
+            }
+            columns.update((str(column), table[column].tolist()) for column in table)
+            found.append((name, columns))
+        return found
 
     def close(self) -> None:
         """Forget what was not analysed, and its files."""
@@ -270,6 +289,7 @@ class _Dump:
     pause_seconds: float | None
     pid: int | None
     problem: str | None
+    number: int = 0
     _over: bool = False
 
     def walking(self, timeout_seconds: float = 0.0) -> bool:
@@ -277,6 +297,15 @@ class _Dump:
         again, as its number may have become another process's."""
         self._over = self._over or self.pid is None or _ended(self.pid, timeout_seconds)
         return not self._over
+
+    def settled(self, timeout_seconds: float) -> bool:
+        """Wait for the walk to end, and say whether it is complete; if not, why is noted."""
+        if self.problem is None:
+            try:
+                wait_dump(self.path, self.pid if self.walking() else None, timeout_seconds)
+            except (LeaklabError, OSError) as problem:
+                self.problem = str(problem)
+        return self.problem is None
 
     def analysed(
         self, limit_seconds: float, with_dominators: bool
@@ -289,11 +318,8 @@ class _Dump:
             "state": "complete",
         }
         try:
-            if self.problem is not None:
+            if not self.settled(limit_seconds + _GRACE_SECONDS):
                 raise LeaklabError(self.problem)
-            walker = self.pid if self.walking() else None
-            wait_dump(self.path, walker, limit_seconds + _GRACE_SECONDS)
-            # Only now: the libraries for the analysis cost a second to import.
             from leaklab.object_graph.file import read_dump
             from leaklab.object_graph.tables import dump_tables
 

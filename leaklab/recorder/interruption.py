@@ -6,8 +6,10 @@ store, or after the last point at which the recorder still catches it, and a run
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -24,6 +26,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self.count = 0
+        self._at_once = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -44,7 +47,16 @@ class Interruption:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Let the first signal raise KeyboardInterrupt: around what only computes."""
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
+
     def _asked(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
-        if self.count >= PATIENCE_COUNT:
+        if self._at_once or self.count >= PATIENCE_COUNT:
             raise KeyboardInterrupt

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import select
+from collections.abc import Callable
+from typing import TypeVar
 
 from leaklab.recorder.drive import READY_SECONDS
 from leaklab.recorder.pass_state import PassState
@@ -15,6 +18,8 @@ LEFT_BEHIND_SECONDS = 2.0
 KILLED_SECONDS = 2.0
 PROGRESS_SECONDS = 0.25
 
+Computed = TypeVar("Computed")
+
 
 class PassEnd(PassState):
     """Stops the target at a limit and sees to what is left of it."""
@@ -26,6 +31,15 @@ class PassEnd(PassState):
             if self._interruption_count > 1:
                 self._target.end_now(process.pid for process in self._table.alive())
             self._stop("interrupt", "interrupted")
+
+    @property
+    def _hurried(self) -> bool:
+        """Whether somebody has asked once more, after the target was asked to end.
+
+        A process that connects by itself ends by itself: who asks for it asks the recorder.
+        """
+        heard_count = 0 if self._options.channel is not None else self._interruption_count
+        return self._interruption.count > heard_count
 
     def _check_limits(self, now: float) -> None:
         options = self._options
@@ -135,7 +149,7 @@ class PassEnd(PassState):
         if follower is None:
             return
         waiting_bytes = self._handlers.check_streams(())
-        while follower.behind_count and self._interruption_count == self._interruption.count:
+        while follower.behind_count and not self._hurried:
             self._tell("figures", f"reading what the target has allocated: {waiting_bytes:,} bytes")
             select.select([follower.woken], [], [], PROGRESS_SECONDS)
             self._handlers.store_snapshots()
@@ -144,3 +158,28 @@ class PassEnd(PassState):
         if follower.behind_count:
             follower.abandon()
             self._event("unread", f"{waiting_bytes:,} bytes of the heap's stream not read", None)
+
+    def _store_graphs(self) -> None:
+        """Read the object graphs, the last first, unless somebody asks again."""
+        graphs = self._handlers.graphs
+        if graphs is None or not graphs.were_taken():
+            return
+        self._tell("note", "waiting for the last object graph")
+        unread = self._unless_hurried(graphs.to_read) or []
+        for place, one in enumerate(unread, 1):
+            self._tell("note", f"reading object graph {place} of {len(unread)}")
+            for table, columns in self._unless_hurried(functools.partial(graphs.read, one)) or ():
+                self._writer.append(table, columns)
+            if self._hurried:
+                break
+        if self._hurried:
+            self._event("graphs-unread", "object graphs not read: interrupted", None)
+        graphs.close()
+
+    def _unless_hurried(self, compute: Callable[[], Computed]) -> Computed | None:
+        """Return what ``compute`` does; None where somebody does not want to wait for it."""
+        try:
+            with self._interruption.at_once():
+                return None if self._hurried else compute()
+        except KeyboardInterrupt:
+            return None

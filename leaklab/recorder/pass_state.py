@@ -206,7 +206,9 @@ class PassState:
             {
                 "kind": kind,
                 "pass": self._name,
+                "run": self._writer.path,
                 "mark": max((tracked.mark_count for tracked in self._table.all), default=0),
+                "expected_mark_count": self._options.expected_mark_count,
                 "time_seconds": self._now(),
                 "rss_bytes": sum(tracked.rss_bytes for tracked in self._table.alive()) or None,
                 "live_bytes": self._handlers.live_bytes,

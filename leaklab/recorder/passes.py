@@ -150,14 +150,6 @@ class PassRecorder(PassEnd, PassReport):
             if tracked.steps is None and self._handlers.snapshot_due(tracked, now, at_mark=False):
                 self._handlers.idle_snapshot(tracked, None)
 
-    def _store_graphs(self) -> None:
-        if self._handlers.graphs is None:
-            return
-        for table, columns in self._handlers.graphs.tables():
-            if table == "graph_dumps":
-                self._tell("note", "reading an object graph")
-            self._writer.append(table, columns)
-
     def _close(self) -> None:
         """Release everything, whatever happened before."""
         self._target.end_now(process.pid for process in self._table.alive())

@@ -54,8 +54,9 @@ def record_run(
     """Record ``options.command`` and return the run's folder, or its URL in a remote store.
 
     ``progress`` is called a few times a second with a dict: kind ("started", "figures", "note",
-    "ended"), pass, next_pass (the planned one, "" in the last; it may turn out to be of no use),
-    mark, time_seconds, rss_bytes, live_bytes (None where unmeasured), text.
+    "ended"), run (its folder), pass, next_pass (the planned one, "" in the last; it may turn out to
+    be of no use), mark, expected_mark_count (as in the options), time_seconds, rss_bytes,
+    live_bytes (None where unmeasured), text.
 
     ``decider`` makes what looks at the stored run now and then and says when it is decided
     (`leaklab.verdict.deciding.Decider`); options that stop or trace by the verdict need it.

@@ -39,6 +39,12 @@ def default_store() -> str:
     return local_path(os.environ.get(STORE_VARIABLE) or str(data_folder() / "runs"))
 
 
+def resolved_store(store: str | os.PathLike[str] | None = None) -> str:
+    """Return the store named, else the default one, as every working folder finds it."""
+    named = local_path(os.fspath(store or default_store()))
+    return str(Path(named).resolve()) if is_local(named) else named
+
+
 def local_path(text: str) -> str:
     """Return the path in ``file:///…`` and ``local://…``, and anything else as it is.
 

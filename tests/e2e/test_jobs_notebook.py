@@ -78,6 +78,21 @@ def test_a_job_leaves_notebook_page_and_verdict_and_is_not_done_twice(
     assert Path(result.verdict_file).stat().st_mtime_ns == written
 
 
+@pytest.mark.parametrize("setting", ["mine", None])
+def test_a_notebook_records_into_the_store_of_who_starts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str | None
+) -> None:
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LEAKLAB_STORE", raising=False)
+    if setting:
+        monkeypatch.setenv("LEAKLAB_STORE", setting)
+    says = "from leaklab.store import default_store\nprint(f'store: {default_store()};')"
+    path = write(tmp_path / "notebooks", PARAMETERS, says)
+    result = run_notebook(path.relative_to(tmp_path), output_dir="out")
+    assert f"store: {tmp_path / (setting or 'data/runs')};" in outputs_of(result)
+
+
 def test_a_failed_notebook_is_rendered_up_to_its_error(tmp_path: Path) -> None:
     fails = "if fail:\n    raise OSError('no <room>')"
     path = write(tmp_path, PARAMETERS, "print('before it')", fails, "print('never here')")

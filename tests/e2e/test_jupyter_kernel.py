@@ -1,5 +1,6 @@
 """The magics, the live curve and an interrupt in a real kernel."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,9 @@ def test_a_cell_in_place_is_judged_and_leaves_its_variables(kernel: Kernel) -> N
     assert "kept.append(bytes(30_000))" in source.text
     paths = kernel.run("print(*leaklab_run.retention()['path'])")
     assert "kept" in paths.text
+    assert not re.search(
+        r"ipykernel_\d", kernel.run("print(*leaklab_run.data.frames['file'])").text
+    )
     # After the recording, marks cost nothing and go nowhere.
     after = kernel.run("from leaklab.probe import marks\nmark()\nprint(marks._session)")
     assert after.text.split() == ["None"]
@@ -93,11 +97,17 @@ def test_a_cell_that_fails_in_place_is_recorded_to_there(kernel: Kernel) -> None
     facts = kernel.run("print(leaklab_run.label, leaklab_run.meta['processes'][0]['mark_count'])")
     assert facts.text.split() == ["fails", "40"]
     facts = kernel.run("print(leaklab_run.meta['state'], leaklab_run.meta['events'][-1]['text'])")
-    assert facts.text.strip() == "failed the cell raised OSError: in the cell after 40 marks"
+    assert (
+        facts.text.strip() == "failed the cell raised OSError: in the cell after iteration 40 of 40"
+    )
 
 
 def test_a_cell_shows_a_curve_while_it_runs_and_an_interrupt_keeps_it(kernel: Kernel) -> None:
-    reply = kernel.run(f"%%leaklab --name live --passes measure\n{FOREVER}", has_curve)
+    reply = kernel.run(
+        f"%%leaklab --name live --passes measure\n{FOREVER}",
+        # Not before it has begun.
+        lambda content: has_curve(content) and " marks" in content["data"]["text/plain"],
+    )
     assert str(reply.error) == "CellError: leaklab: the cell was interrupted"
     assert "live: measure pass" in reply.updates[0]["text/plain"]
     assert reply.updates[-1]["text/plain"] == "live: recorded"
@@ -105,6 +115,28 @@ def test_a_cell_shows_a_curve_while_it_runs_and_an_interrupt_keeps_it(kernel: Ke
     assert facts.text.split() == ["interrupted", "True"]
     threads = kernel.run("import threading; print([t.name for t in threading.enumerate()])")
     assert "leaklab cell" not in threads.text
+
+
+@pytest.mark.parametrize("awaited", ["", "import asyncio\nawait asyncio.sleep(0)\n"])
+def test_an_interrupt_of_the_recorder_that_finishes_leaves_a_run(
+    kernel: Kernel, awaited: str
+) -> None:
+    many = f"{awaited}many = [[] for _ in range(1_000_000)]\n"
+    reply = kernel.run(
+        f"%%leaklab --name hurried\n{many}{LEAKY}",
+        lambda content: "object graph" in str(content.get("data", {}).get("text/plain")),
+    )
+    kernel.run("del many")
+    assert reply.error == "CellError: leaklab: the cell has ended, but its recorder was interrupted"
+    facts = kernel.run(
+        "import psutil\n"
+        "print(leaklab_run.meta['state'], leaklab_run.meta['processes'][0]['mark_count'],\n"
+        "      len(leaklab_run.data.samples) > 0, len(leaklab_run.data.graph_dumps),\n"
+        "      psutil.Process().children())"
+    )
+    assert facts.text.split() == ["interrupted", "40", "True", "0", "[]"]
+    # Nothing is left of it: the next cell is recorded as any other.
+    assert kernel.run("%%leaklab --passes measure --quiet\nplain = 1").error is None
 
 
 def test_a_cell_that_awaits_runs_on_the_kernels_loop(kernel: Kernel) -> None:
@@ -147,9 +179,10 @@ def test_a_cell_in_a_child_shares_nothing(kernel: Kernel) -> None:
     assert reply.error is None
     assert "child: leak" in shown_html(reply)
     facts = kernel.run(
-        "print(leaklab_run.suspects()['file'][0].rpartition('/')[2], 'only_there' in globals())"
+        "print(leaklab_run.suspects()['file'][0], 'only_there' in globals(), len(In) - 2)"
     )
-    assert facts.text.split() == ["cell.py", "False"]
+    name, number, other, last = facts.text.split()
+    assert (f"{name} {number}", other) == (f"In [{last}]", "False")
 
 
 def test_a_recording_shows_a_curve_and_an_interrupt_keeps_it(kernel: Kernel) -> None:

@@ -82,6 +82,13 @@ def test_the_group_is_told_once_with_its_accumulation_point():
     assert row["suspect_rank"] is None or pd.isna(row["suspect_rank"])
 
 
+def test_the_beginning_of_a_run_is_not_shown_as_its_end():
+    data = run_of(synthetic.run(), (3, 7, 14))
+    assert len(retention(data)) == 1
+    data.meta["processes"][-1]["mark_count"] = 1000
+    assert len(retention(data)) == 0
+
+
 def test_what_is_gone_when_the_program_is_through_is_what_held_it():
     """A program whose state is in the variables of ``main()`` leaves garbage, or nothing at all."""
     at_work, garbage = [10, 60, 0].__getitem__, [0, 0, 99].__getitem__

@@ -38,3 +38,11 @@ def test_the_programs_own_plan_for_sigterm_is_kept() -> None:
         assert (heard, interruption.count) == ([signal.SIGTERM], 0)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_what_only_computes_is_left_at_the_first_signal() -> None:
+    with Interruption() as interruption:
+        with pytest.raises(KeyboardInterrupt), interruption.at_once():
+            signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert interruption.count == 2

@@ -50,6 +50,14 @@ def test_a_job_logs_the_beginning_of_a_pass_and_the_end(
     assert len(states[1]) >= len(states[0])  # nothing of the longer one is left standing
 
 
+def test_marks_are_told_as_iterations_of_a_number_that_is_known() -> None:
+    figures = event(0.1, None, mark=12)
+    assert live.summary(figures) == "measure pass, 0.1 s, 12 marks"
+    known = {**figures, "expected_mark_count": 40}
+    assert live.summary(known) == "measure pass, 0.1 s, iteration 12 of 40"
+    assert live.summary({**known, "mark": 41}) == "measure pass, 0.1 s, 41 marks"
+
+
 def test_an_interrupt_is_said_and_passed_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

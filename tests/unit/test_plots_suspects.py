@@ -85,13 +85,21 @@ def test_retention_says_between_which_marks_it_grew():
 
 
 @pytest.mark.parametrize(
-    ("count", "said"),
-    [(0, "too short for one"), (1, "one object graph was taken"), (3, "one of 3 object graphs")],
+    ("count", "mark_count", "event", "said"),
+    [
+        (0, 9, "note", "too short for one"),
+        (0, 9, "graphs-unread", "not measured: the recording was interrupted"),
+        (1, 9, "note", "one object graph was taken"),
+        (3, 9, "note", "one of 3 object graphs"),
+        (3, 1000, "note", "not measured: the last object graph is of iteration 3 of 1,000"),
+    ],
 )
-def test_no_retention_is_said_with_the_reason(count, said):
+def test_no_retention_is_said_with_the_reason(count, mark_count, event, said):
     held = Held()
-    dumps = pd.DataFrame({"state": ["failed", *["complete"] * count]})
-    held.data = SimpleNamespace(graph_dumps=dumps)
+    marks = [None, *range(1, count + 1)]
+    dumps = pd.DataFrame({"state": ["failed", *["complete"] * count], "mark": marks})
+    meta = {"events": [{"kind": event}], "processes": [{"mark_count": mark_count}]}
+    held.data = SimpleNamespace(graph_dumps=dumps, meta=meta)
     (text,) = texts(plots.retention(held, style.detached_axes()))
     assert text.startswith("no retention path: ")
     assert said in text

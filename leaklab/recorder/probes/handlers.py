@@ -85,7 +85,7 @@ class ProbeHandlers(TracedHeaps):
         if self.traces:
             folders = self._working_folder, self._source_folder
             share = options.snapshot_share
-            self._origins = OriginLog(pass_name, writer, stacks, *folders, share)
+            self._origins = OriginLog(pass_name, writer, stacks, *folders, options.cells, share)
 
     @property
     def copying(self) -> bool:
@@ -213,6 +213,8 @@ class ProbeHandlers(TracedHeaps):
         )
         if mark is not None and not self.stopping:
             yield from self._graph(tracked, mark, now)
+        elif tracked.reported_mark_count and self._goes_on_afterwards and not self.stopping:
+            yield from self._graph(tracked, tracked.mark_count, now, at_end=True)
         if is_mark and not self.stopping:
             yield from self._look_at_origins(tracked, now, mark)
         if snapshot:
@@ -244,6 +246,11 @@ class ProbeHandlers(TracedHeaps):
         if self._options.graph_at_share is not None:
             self._samples.flush()
             self._writer.flush()
+
+    @property
+    def _goes_on_afterwards(self) -> bool:
+        """Whether the end of the work is not the end of its process: a cell's in its kernel."""
+        return self._options.channel is not None
 
     def _graph_number(self, tracked: Tracked) -> int:
         """Return the process number of object graphs: in the graph pass they are not the heap's."""

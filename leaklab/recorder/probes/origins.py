@@ -8,7 +8,7 @@ What the looks cost is kept to the same share of its time as snapshots. What it 
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from leaklab.probe.pacing import Pacing
@@ -25,7 +25,10 @@ _MOST_PARTS = 50
 
 
 class OriginLog:
-    """The looks of one pass. ``working_folder`` and ``source_folder`` are the target's."""
+    """The looks of one pass. ``working_folder`` and ``source_folder`` are the target's.
+
+    ``cells``: see RecordOptions.
+    """
 
     def __init__(
         self,
@@ -34,12 +37,14 @@ class OriginLog:
         stacks: StackTable,
         working_folder: str,
         source_folder: str | None,
+        cells: Mapping[str, Sequence[str]],
         share: float,
     ) -> None:
         self._pass = pass_name
         self._writer = writer
         self._stacks = stacks
         self._folders = working_folder, source_folder
+        self._cells = cells
         self._share = share
         self._told: dict[int, _Told] = {}
 
@@ -54,7 +59,12 @@ class OriginLog:
     def begin(self, tracked: Tracked) -> None:
         """Forget what a process has told: it is another program, or begins anew."""
         self._told[tracked.process] = _Told(
-            SourcePaths(self._folders[0], [tracked.library or ""], source_folder=self._folders[1]),
+            SourcePaths(
+                self._folders[0],
+                [tracked.library or ""],
+                source_folder=self._folders[1],
+                cells=self._cells,
+            ),
             snapshot_pacing(self._share, tracked.started_seconds),
             snapshot_pacing(self._share, tracked.started_seconds, IDLE_SNAPSHOT_SECONDS),
         )
