@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from leaklab.holders import why_alive
     from leaklab.jupyter.scoreboard import scoreboard
     from leaklab.kernel_audit.audit import kernel
+    from leaklab.kernel_audit.live import let_go
     from leaklab.recordings import compare, from_series, open, read, record, runs, suspects
     from leaklab.results.run import Run
     from leaklab.verdict.judge_series import judge_series
@@ -40,6 +41,7 @@ __all__ = [
     "gauge",
     "judge_series",
     "kernel",
+    "let_go",
     "mark",
     "open",
     "plots",
@@ -63,6 +65,7 @@ _HOMES = {
     "from_series": "leaklab.recordings",
     "judge_series": "leaklab.verdict.judge_series",
     "kernel": "leaklab.kernel_audit.audit",
+    "let_go": "leaklab.kernel_audit.live",
     "load_ipython_extension": "leaklab.jupyter.extension",
     "open": "leaklab.recordings",
     "read": "leaklab.recordings",

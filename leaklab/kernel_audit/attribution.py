@@ -7,18 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from leaklab.kernel_audit.groups import JUPYTER
 from leaklab.object_graph.graph import ObjectGraph
 from leaklab.object_graph.grouped import GroupedGraph
 from leaklab.object_graph.paths import PathTree, path_texts
 
-# fmt: off
-JUPYTER = frozenset((
-    "IPython", "ipykernel", "ipykernel_launcher", "traitlets", "zmq", "tornado", "jupyter_client",
-    "jupyter_core", "comm", "jedi", "parso", "prompt_toolkit", "pygments", "stack_data",
-    "executing", "asttokens", "pure_eval", "decorator", "matplotlib_inline", "debugpy",
-    "_pydevd_bundle", "pydevd", "nest_asyncio", "ipywidgets",
-))
-# fmt: on
 _STANDARD = frozenset(sys.stdlib_module_names) | {"__main__"}
 # Parts that hold less than this share of all bytes are not named one by one.
 _LEAST_SHARE = 0.01
@@ -32,12 +25,10 @@ def parts(graph: ObjectGraph) -> list[dict[str, Any]]:
     """Return the parts of the process by bytes: name, bytes, object_count.
 
     Each object belongs to the root that is nearest to it. Names: yours (under a name of the
-    notebook's or what one of its lines frees), leaklab, IPython and Jupyter, Python, and packages.
+    notebook's or what one of its lines frees), leaklab, IPython and Jupyter, Python, uncollected
+    cycles, and packages.
     """
-    root_of = graph.root.copy()
-    for level in graph.levels:
-        below = level[graph.root[level] < 0]
-        root_of[below] = root_of[graph.parent[below]]
+    root_of = _root_of(graph)
     names = [_part(root.kind, root.name) for root in graph.roots] + ["Python"]
     known = sorted(set(names))
     number = np.array([known.index(name) for name in names])
@@ -55,9 +46,20 @@ def parts(graph: ObjectGraph) -> list[dict[str, Any]]:
     return sorted(rows.values(), key=lambda row: -row["bytes"])
 
 
+def _root_of(graph: ObjectGraph) -> np.ndarray:
+    """Return for each node the number of the root that is nearest to it, -1 without."""
+    root_of = graph.root.copy()
+    for level in graph.levels:
+        below = level[graph.root[level] < 0]
+        root_of[below] = root_of[graph.parent[below]]
+    return root_of
+
+
 def _part(kind: str, name: str) -> str:
     if kind == "group":
         return "yours"
+    if kind == "cycle":
+        return "uncollected cycles"
     if kind not in ("module", "leaklab"):
         return "Python"
     package = name.partition(".")[0]
@@ -88,3 +90,21 @@ def detail(one: GroupedGraph, tree: PathTree, node: int, total_bytes: int) -> li
         for each in large.tolist()
         if int(tree.node_of[each]) in texts
     ]
+
+
+def cycles(graph: ObjectGraph) -> dict[str, Any]:
+    """Return what nothing holds but itself: bytes, object_count, and its largest types."""
+    cyclic = np.array([root.kind == "cycle" for root in graph.roots] + [False])
+    nodes = np.flatnonzero(cyclic[_root_of(graph)])
+    sizes = graph.dump.size_bytes[nodes]
+    of_type = np.bincount(graph.dump.type[nodes], weights=sizes.astype("f8"))
+    largest = np.argsort(-of_type, kind="stable")[:_MOST_DETAILS]
+    return {
+        "bytes": int(sizes.sum()),
+        "object_count": len(nodes),
+        "detail": [
+            [graph.dump.type_names[number], int(of_type[number])]
+            for number in largest.tolist()
+            if of_type[number] >= (1 - _MOST_OF_IT) * sizes.sum() > 0
+        ],
+    }

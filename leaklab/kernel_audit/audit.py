@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError
+from leaklab.kernel_audit.cells import current_shell
 from leaklab.kernel_audit.holdings import Holding, holdings
 from leaklab.kernel_audit.walk import ask, walked
 from leaklab.present.formatting import amount
@@ -62,9 +63,9 @@ class KernelAudit:
     def frame(self) -> pd.DataFrame:
         """Return the holdings as a DataFrame, the largest first.
 
-        Columns: bytes (what the line frees), holding (what it is), kind (name, out, traceback,
-        figures, cache, shared), cell (number of the cell it is from, null where unknown), detail
-        (what most of it is), line.
+        Columns: bytes (what the line frees), holding (what it is), kind (see Holding), cell (number
+        of the cell it is from, null where unknown), detail (what most of it is), line (empty where
+        none frees it).
         """
         import pandas as pd
 
@@ -127,7 +128,7 @@ class KernelAudit:
     def _table(self) -> Table:
         least = _LEAST_SHARE * self.seen_bytes
         large = [one for one in self.holdings if one.beyond_bytes >= least][:_SHOWN_COUNT]
-        rows = [(one.bytes_text(), one.text(), one.line) for one in large]
+        rows = [(one.bytes_text(), one.text(), one.line_text()) for one in large]
         return Table(["frees", "what is held", "the line that frees it"], rows, numbers=["frees"])
 
     def _head(self) -> str:
@@ -180,7 +181,11 @@ class KernelDifference:
     def _table(self) -> Table:
         least = _LEAST_CHANGE * max((abs(size) for size, _ in self.changes), default=0)
         rows = [
-            (amount("heap_bytes", size, signed=True), one.text(), one.line if size > 0 else "")
+            (
+                amount("heap_bytes", size, signed=True),
+                one.text(),
+                one.line_text() if size > 0 else "",
+            )
             for size, one in self.changes[:_SHOWN_COUNT]
             if abs(size) >= least
         ]
@@ -215,14 +220,9 @@ def kernel(*, progress: bool = True) -> KernelAudit:
 
     Raises LeaklabError when the process cannot be copied or the walk takes over two minutes.
     """
-    shell = None
-    if "IPython" in sys.modules:
-        from IPython.core.getipython import get_ipython
-
-        shell = get_ipython()
     folder = Scratch("kernel")
     try:
-        held, table = walked(folder.path, shell, _say if progress else _quiet)
+        held, table = walked(folder.path, current_shell(), _say if progress else _quiet)
     except BaseException:
         folder.close()
         raise

@@ -13,6 +13,7 @@ from typing import Any
 
 from leaklab.kernel_audit.cells import Cells, described
 from leaklab.kernel_audit.groups import Group
+from leaklab.kernel_audit.lines import called
 
 _CONTAINERS = (dict, list, set, deque, OrderedDict, defaultdict, Counter)
 _LRU = type(lru_cache(lambda: None))
@@ -23,7 +24,7 @@ def is_container(value: Any) -> bool:
     return type(value) in _CONTAINERS and len(value) > 0
 
 
-def lru_groups(cells: Cells) -> Iterator[Group]:
+def lru_groups(namespace: Mapping[str, Any], cells: Cells) -> Iterator[Group]:
     """A group for each lru_cache that holds something and can be reached by a name."""
     for one in [each for each in gc.get_objects() if type(each) is _LRU]:
         info = one.cache_info()
@@ -39,7 +40,7 @@ def lru_groups(cells: Cells) -> Iterator[Group]:
         yield _emptied(
             _shown(module, name),
             text,
-            _line(module, f"{name}.cache_clear()"),
+            called(module, f"{name}.cache_clear()", namespace),
             one,
             [id(function), id(attributes)],
             cells.of_name(name.partition(".")[0]) if module == "__main__" else None,
@@ -58,7 +59,7 @@ def clearable_groups(namespace: Mapping[str, Any], cells: Cells) -> Iterator[Gro
         shown = _shown(module, name)
         cell = cells.of_name(name.partition(".")[0]) if module == "__main__" else None
         text = f"{shown}: {described(value)}"
-        yield _emptied(shown, text, _line(module, f"{name}.clear()"), value, [], cell)
+        yield _emptied(shown, text, called(module, f"{name}.clear()", namespace), value, [], cell)
 
 
 def _candidates(namespace: Mapping[str, Any], used: set[str]) -> Iterator[tuple[str, str, Any]]:
@@ -67,7 +68,7 @@ def _candidates(namespace: Mapping[str, Any], used: set[str]) -> Iterator[tuple[
             yield "__main__", name, value
         yield from _of_class("__main__", name, value)
     for module_name, module in list(sys.modules.items()):
-        if module_name == "__main__" or not _is_users(module_name, module):
+        if module_name == "__main__" or not is_users(module_name, module):
             continue
         for name, value in list(vars(module).items()):
             if name.startswith("__"):
@@ -95,7 +96,7 @@ def _names_used(value: Any) -> tuple[str, ...]:
     return ()
 
 
-def _is_users(name: str, module: Any) -> bool:
+def is_users(name: str, module: Any) -> bool:
     """Say whether a module is the user's own: neither of the interpreter nor installed."""
     if type(module) is not ModuleType or name.partition(".")[0] == "leaklab":
         return False
@@ -117,16 +118,6 @@ def _resolved(module: str, name: str) -> Any:
 
 def _shown(module: str, name: str) -> str:
     return name if module == "__main__" else f"{module}.{name}"
-
-
-def _line(module: str, call: str) -> str:
-    if module == "__main__":
-        return call
-    parent, _, last = module.rpartition(".")
-    above = sys.modules.get(parent)
-    if parent and getattr(above, last, None) is not sys.modules[module]:
-        return f'import sys; sys.modules["{module}"].{call}'
-    return f"import {module}; {module}.{call}"
 
 
 def _emptied(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,15 @@ from typing import Any
 _SIZED = (dict, list, set, frozenset, tuple, str, bytes, bytearray)
 _SHAPED = ("numpy", "pandas", "polars", "torch", "pyarrow")
 _MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
+
+
+def current_shell() -> Any:
+    """Return IPython's shell, None without."""
+    if "IPython" not in sys.modules:
+        return None
+    from IPython.core.getipython import get_ipython
+
+    return get_ipython()
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from leaklab.kernel_audit.lines import called, together
 from leaklab.present.formatting import amount
 
 # What several groups share is a row of its own from this share of everything on.
@@ -17,7 +19,9 @@ class Holding:
     """What goes free when its line is executed.
 
     key: what it is told by from audit to audit. bytes: what the line frees. kind: name, out,
-    traceback, figures, cache, or shared (held by several, whose lines all have to be executed).
+    traceback, figures, cache, thread, task, event (a callback of IPython's), call (of an event
+    loop), atexit, context (a context variable), cycles (garbage not collected yet), or shared (held
+    by several, whose lines all have to be executed). line: empty where none frees it.
     detail: (path, bytes) of what most of it is. beyond_bytes: what of its bytes no smaller holding
     inside it frees as well (a class holds the cache of its method).
     """
@@ -36,6 +40,10 @@ class Holding:
     def bytes_text(self) -> str:
         """The bytes with their unit."""
         return amount("heap_bytes", self.bytes)
+
+    def line_text(self) -> str:
+        """The line, or that there is none."""
+        return self.line or "(none: it goes when that ends)"
 
     def detail_text(self) -> str:
         """What most of it is: ``local rows 31 MiB``; empty where the title says it."""
@@ -79,22 +87,39 @@ def holdings(groups: Sequence[dict[str, Any]], table: dict[str, Any]) -> list[Ho
             within = sum(more for others, more in shared if others <= numbers)
             members = [groups[number] for number in sorted(numbers)]
             rows.append(_together(members, within + sum(freed[number] for number in numbers)))
+    rows += _cycles(table["cycles"])
     return sorted(rows, key=lambda one: -one.bytes)
+
+
+def _cycles(found: dict[str, Any]) -> list[Holding]:
+    """Return what nothing holds but itself, until the collector comes."""
+    if not found["bytes"]:
+        return []
+    return [
+        Holding(
+            key="uncollected cycles",
+            bytes=found["bytes"],
+            title=f"uncollected cycles, {found['object_count']:,} objects",
+            line=called("gc", "collect();", sys.modules["__main__"].__dict__),
+            kind="cycles",
+            type="",
+            cell=None,
+            names=(),
+            detail=tuple((name, size) for name, size in found["detail"]),
+            beyond_bytes=found["bytes"],
+        )
+    ]
 
 
 def _together(members: list[dict[str, Any]], size: int) -> Holding:
     """Return what several groups free when all their lines are executed."""
     keys = [member["key"] for member in members]
-    plain = [m for m in members if m["line"].startswith("del ")]
-    lines = [member["line"] for member in members if member not in plain]
-    if plain:
-        lines.append("del " + ", ".join(member["line"][4:] for member in plain))
     cells = {member["cell"] for member in members}
     return Holding(
         key=" + ".join(keys),
         bytes=size,
         title=f"shared by {', '.join(keys)}: free when all are gone",
-        line="\n".join(lines) if any(line.startswith("%") for line in lines) else "; ".join(lines),
+        line=together(member["line"] for member in members),
         kind="shared",
         type="",
         cell=cells.pop() if len(cells) == 1 else None,

@@ -9,15 +9,18 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from types import ModuleType
 from typing import Any
 
 from leaklab.kernel_audit.caches import clearable_groups, lru_groups
 from leaklab.kernel_audit.cells import Cells, described
 from leaklab.kernel_audit.groups import Group
+from leaklab.kernel_audit.lines import LAST_THREE_EMPTIED, called, deleted, result_deleted
+from leaklab.kernel_audit.live import live_groups
 
-_OUT_ALIAS = re.compile(r"_\d+|_{1,3}")
+_NUMBERED = re.compile(r"_\d+")
+_LAST_THREE = ("_", "__", "___")
 _LAST = ("last_exc", "last_value", "last_traceback")
 
 
@@ -28,10 +31,10 @@ def inventory(shell: Any) -> dict[str, Any]:
     """
     namespace = shell.user_ns if shell is not None else sys.modules["__main__"].__dict__
     cells = Cells(namespace, shell)
-    groups = [*_figures(namespace), *_traceback(shell, cells)]
-    emptied = [*lru_groups(cells), *clearable_groups(namespace, cells)]
-    taken = {address for group in groups for address in group.targets}
-    taken |= {group.container for group in emptied if group.container is not None}
+    groups = [*_figures(namespace), *_traceback(namespace, shell, cells)]
+    groups += live_groups(shell, namespace, cells)
+    emptied = [*lru_groups(namespace, cells), *clearable_groups(namespace, cells)]
+    taken = {group.container for group in emptied if group.container is not None}
     groups += emptied
     groups += _names(namespace, shell, cells, taken)
     result = getattr(shell, "last_execution_result", None)
@@ -46,49 +49,80 @@ def _names(
     hidden = getattr(shell, "user_ns_hidden", {})
     outputs = _outputs(shell)
     sources = [id(namespace)]
+    hook: Mapping[str, Any] = {}
     if shell is not None:
-        hook = shell.displayhook
-        sources += [id(hidden), id(outputs), id(hook), id(vars(hook))]
-    found: dict[int, tuple[Any, list[str], list[str], list[int]]] = {}
+        hook = vars(shell.displayhook)
+        sources += [id(hidden), id(outputs), id(shell.displayhook), id(hook)]
+    shown = [hook[name] for name in _LAST_THREE if name in hook]
+    found: dict[int, _Named] = {}
     for number, value in list(outputs.items()):
-        found.setdefault(id(value), (value, [], [], []))[3].append(number)
+        found.setdefault(id(value), _Named(value)).numbers.append(number)
     for name, value in list(namespace.items()):
-        alias = bool(_OUT_ALIAS.fullmatch(name)) and bool(hidden)
-        if not alias and _is_shells_own(name, value, hidden):
+        if _is_moving(name, value, hidden, hook):
+            shown.append(value)
             continue
-        entry = found.setdefault(id(value), (value, [], [], []))
-        (entry[2] if alias else entry[1]).append(name)
-    for address, (value, names, aliases, numbers) in found.items():
-        if address in taken or isinstance(value, ModuleType) or not (names or aliases or numbers):
+        numbered = bool(_NUMBERED.fullmatch(str(name))) and bool(hidden)
+        if not numbered and _is_shells_own(name, value, hidden):
             continue
-        yield _named(value, names, aliases, numbers, sources, cells)
+        one = found.setdefault(id(value), _Named(value))
+        (one.numbered if numbered else one.names).append(name)
+    for name, value in list(hidden.items()):
+        if _NUMBERED.fullmatch(name) and not _is_leaklabs(value):
+            found.setdefault(id(value), _Named(value)).hidden.append(name)
+    for address, one in found.items():
+        if address not in taken and not isinstance(one.value, ModuleType):
+            yield _named(one, sources, cells)
+    last = {id(value): value for value in shown if id(value) not in found}
+    last = {address: value for address, value in last.items() if not _is_nothing(value)}
+    if last:
+        yield Group(
+            key="_, __, ___",
+            kind="out",
+            title=f"_, __, ___: {', '.join(map(described, last.values()))}, no longer in Out",
+            line=LAST_THREE_EMPTIED,
+            type=type(next(iter(last.values()))).__name__,
+            names=["_, __, ___"],
+            targets=list(last),
+            sources=sources,
+        )
 
 
-def _named(
-    value: Any,
-    names: list[str],
-    aliases: list[str],
-    numbers: list[int],
-    sources: list[int],
-    cells: Cells,
-) -> Group:
-    outs = [f"Out[{number}]" for number in numbers]
-    if outs or aliases:
-        # IPython keeps its own copies of a result; %xdel finds them all.
-        bound = [*names, *aliases]
-        line = f"%xdel {bound[0]}" if bound else f"del {', '.join(outs)}"
-    else:
-        line = f"del {', '.join(names)}"
-    shown = [*outs, *names] or aliases
+@dataclass
+class _Named:
+    """A value with the user's names, IPython's numbered ones (``_3``), its numbers in Out, and the
+    numbered names that IPython has kept to itself where the user deleted them."""
+
+    value: Any
+    names: list[str] = field(default_factory=list)
+    numbered: list[str] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
+
+
+def _is_moving(name: Any, value: Any, hidden: Mapping[str, Any], hook: Mapping[str, Any]) -> bool:
+    """Say whether a name is IPython's own _, __ or ___: the next result shown moves it on, the
+    audit for one, so it does not say whose it is."""
+    return name in _LAST_THREE and name in hook and hidden.get(name, hook[name]) is value
+
+
+def _named(one: _Named, sources: list[int], cells: Cells) -> Group:
+    outs = [f"Out[{number}]" for number in one.numbers]
+    kept = [f'get_ipython().user_ns_hidden["{name}"]' for name in one.hidden]
+    is_result = bool(outs or kept or one.numbered)
+    shown = [*outs, *one.names] or one.numbered or one.hidden
     return Group(
         key=shown[0],
-        kind="out" if outs and not names else "name",
-        title=f"{', '.join(shown)}: {described(value)}",
-        line=line,
-        cell=numbers[0] if numbers else cells.of_name(names[0] if names else ""),
-        type=type(value).__name__,
+        kind="out" if is_result and not one.names else "name",
+        title=f"{', '.join(shown)}: {described(one.value)}",
+        line=(
+            result_deleted([*one.names, *one.numbered], [*outs, *kept])
+            if is_result
+            else deleted(one.names)
+        ),
+        cell=one.numbers[0] if outs else cells.of_name(one.names[0] if one.names else ""),
+        type=type(one.value).__name__,
         names=shown,
-        targets=[id(value)],
+        targets=[id(one.value)],
         sources=sources,
     )
 
@@ -98,9 +132,17 @@ def _is_shells_own(name: Any, value: Any, hidden: Mapping[str, Any]) -> bool:
         return True
     if re.fullmatch(r"_i+|_i\d+|_[iod]h|In|Out", name):
         return True
-    if type(value).__module__.startswith("leaklab."):
+    if _is_leaklabs(value):
         return True
     return name in hidden and hidden[name] is value
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or (type(value) is str and not value) or _is_leaklabs(value)
+
+
+def _is_leaklabs(value: Any) -> bool:
+    return type(value).__module__.startswith("leaklab.")
 
 
 def _outputs(shell: Any) -> dict[int, Any]:
@@ -108,7 +150,7 @@ def _outputs(shell: Any) -> dict[int, Any]:
     return {} if history is None else history.output_hist
 
 
-def _traceback(shell: Any, cells: Cells) -> Iterator[Group]:
+def _traceback(namespace: Mapping[str, Any], shell: Any, cells: Cells) -> Iterator[Group]:
     """The last exception with the frames it keeps; IPython keeps the traceback once more."""
     present = {f"sys.{name}": vars(sys)[name] for name in _LAST if vars(sys).get(name) is not None}
     sources = [id(vars(sys))]
@@ -125,12 +167,19 @@ def _traceback(shell: Any, cells: Cells) -> Iterator[Group]:
         key="traceback",
         kind="traceback",
         title=f"traceback of {type(error).__name__}{place.text}",
-        line=f"import sys; {' = '.join(present)} = None",
+        line=_emptied(namespace, list(present)),
         cell=place.cell,
         type=type(error).__name__,
         targets=[id(value) for value in present.values()],
         sources=sources,
     )
+
+
+def _emptied(namespace: Mapping[str, Any], places: list[str]) -> str:
+    line = f"{' = '.join(places)} = None"
+    if namespace.get("sys", sys) is sys:
+        return f"import sys; {line}"
+    return line.replace("sys.", '__import__("sys").')
 
 
 def _figures(namespace: Mapping[str, Any]) -> Iterator[Group]:
@@ -142,11 +191,8 @@ def _figures(namespace: Mapping[str, Any]) -> Iterator[Group]:
     count = len(figures)
     pyplot = sys.modules.get("matplotlib.pyplot")
     bound = [name for name, value in list(namespace.items()) if value is pyplot]
-    line = (
-        'plt.close("all")'
-        if "plt" in bound
-        else 'import matplotlib.pyplot as plt; plt.close("all")'
-    )
+    close = 'close("all")'
+    line = f"plt.{close}" if "plt" in bound else called("matplotlib.pyplot", close, namespace)
     yield Group(
         key="figures",
         kind="figures",

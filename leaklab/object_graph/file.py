@@ -115,6 +115,11 @@ class _Reader:
         target = index.of(np.concatenate(targets))
         label = np.concatenate(labels)
         known = (source >= 0) & (target >= 0) & (source != target)
+        # No edge leads from an object to itself, so none of its references does either: else native
+        # code would seem to hold what is its own only holder.
+        own = source[(source >= 0) & (source == target)]
+        references = references[first]
+        references[references >= 0] -= np.bincount(own, minlength=len(address))[references >= 0]
         _, names, places, heads = zip(*sorted(self._types), strict=True)
         type_addresses = np.array(places, dtype="u8")
         roots = [
@@ -130,7 +135,7 @@ class _Reader:
             address=address,
             type=kind[first],
             size_bytes=size[first].astype("i8"),
-            reference_count=references[first],
+            reference_count=references,
             name=name[first],
             source=source[known],
             target=target[known],

@@ -64,7 +64,9 @@ def grouped(
     """Return the graph of a dump with a node for each group.
 
     A group has ``key``, and either ``targets`` and ``sources`` (addresses: the edges from these to
-    those go with it) or ``container`` and ``kept`` (all edges from the container except to those).
+    those go with it, those from anything of ``source_types`` as well, and roots as ``root_kind``
+    and ``root_name`` say) or ``container`` and ``kept`` (all edges from the container except to
+    those). leaklab.kernel_audit.groups says more.
     ``ignored``: addresses of objects whose references do not count.
     """
     dump, nodes = _with_groups(dump, groups, list(ignored))
@@ -80,14 +82,15 @@ def _with_groups(
     find = _Finder(dump.address)
     keep = ~np.isin(dump.source, find(ignored))
     source, target, label = (each[keep].copy() for each in (dump.source, dump.target, dump.label))
-    extra_source, extra_target, roots = [], [], list(dump.roots)
+    roots, claimed = _claimed_roots(dump, find, groups)
+    extra_source = [count + number for number, _ in claimed]
+    extra_target = [place for _, place in claimed]
     kinds = np.full(len(groups), len(dump.type_names), dtype=dump.type.dtype)
     nodes = np.full(len(groups), -1, dtype="i8")
-    owner, heads = _moved_targets(find, groups, count)
-    sources = find({address for group in groups for address in group["sources"]})
-    moved = np.flatnonzero((owner[target] >= 0) & np.isin(source, sources))
-    source[moved] = count + owner[target[moved]]
-    label[moved] = dump.texts.index("__dict__")  # a step that needs no words: the name is the group
+    _move_edges(dump, find, groups, source, target, label)
+    heads = [bool(len(find(group["targets"]))) for group in groups]
+    for number, _ in claimed:
+        heads[number] = True
     for number, group in enumerate(groups):
         node = count + number
         if group.get("container") is None:
@@ -125,17 +128,60 @@ def _with_groups(
     return new, nodes
 
 
-def _moved_targets(
-    find: _Finder, groups: Sequence[Mapping[str, Any]], count: int
-) -> tuple[np.ndarray, list[bool]]:
-    """Return for each node the group that takes its edges, -1 without; and which have any."""
-    owner = np.full(count, -1, dtype="i8")
-    heads = []
+def _move_edges(
+    dump: HeapDump,
+    find: _Finder,
+    groups: Sequence[Mapping[str, Any]],
+    source: np.ndarray,
+    target: np.ndarray,
+    label: np.ndarray,
+) -> None:
+    """Let each group hold its targets in place of what its line takes them away from.
+
+    An object that two groups hold, each from elsewhere, goes only with both.
+    """
+    silent = dump.texts.index("__dict__")  # a step that needs no words: the name is the group
+    any_target = find({address for group in groups for address in group["targets"]})
+    to_target = np.zeros(len(dump.address), dtype=bool)
+    to_target[any_target] = True
+    edges = np.flatnonzero(to_target[target])
+    from_, to = source[edges].copy(), target[edges]
+    of_holders: dict[tuple[Any, ...], list[int]] = {}
     for number, group in enumerate(groups):
-        targets = find(group["targets"])
-        owner[targets] = number
-        heads.append(len(targets) > 0)
-    return owner, heads
+        if group["targets"]:
+            holders = (tuple(group["sources"]), tuple(group.get("source_types", ())))
+            of_holders.setdefault(holders, []).append(number)
+    for (addresses, names), numbers in of_holders.items():
+        owner = np.full(len(dump.address), -1, dtype="i8")
+        for number in numbers:
+            owner[find(groups[number]["targets"])] = number
+        kinds = [place for place, name in enumerate(dump.type_names) if name in names]
+        held = np.isin(from_, find(addresses)) | np.isin(dump.type[from_], kinds)
+        moved = np.flatnonzero(held & (owner[to] >= 0))
+        source[edges[moved]] = len(dump.address) + owner[to[moved]]
+        label[edges[moved]] = silent
+
+
+def _claimed_roots(
+    dump: HeapDump, find: _Finder, groups: Sequence[Mapping[str, Any]]
+) -> tuple[list[Root], list[tuple[int, int]]]:
+    """Return the roots that no group takes, and (group, node) of those that one does."""
+    takers: dict[tuple[str, Any], int] = {}
+    for number, group in enumerate(groups):
+        kind, name = group.get("root_kind"), group.get("root_name")
+        if kind is None:
+            continue
+        for place in [name] if name is not None else find(group["targets"]).tolist():
+            takers.setdefault((kind, place), number)
+    left, claimed = [], []
+    for root in dump.roots:
+        wanted = ((root.kind, root.node), (root.kind, root.name), (root.kind, ""))
+        number = next((takers[one] for one in wanted if one in takers), -1)
+        if number < 0:
+            left.append(root)
+        else:
+            claimed.append((number, root.node))
+    return left, claimed
 
 
 class _Finder:

@@ -74,6 +74,8 @@ def dump_by_fork(path, limit_seconds=60.0, adopt=False):
         )
     except OSError as problem:
         raise ForkError("no copy of the process: %s" % problem) from None
+    finally:
+        _forget(frames)
     return {**_held_since(*begun), "pid": pid}
 
 
@@ -89,13 +91,22 @@ def dump_here(path, limit_seconds=60.0):
     enabled = gc.isenabled()
     sys.setswitchinterval(max(interval, limit_seconds))
     gc.disable()
+    frames = running_frames()
     try:
-        graph_walk.write_graph(path, limit_seconds, running_frames(), os.getpid(), copy=False)
+        graph_walk.write_graph(path, limit_seconds, frames, os.getpid(), copy=False)
     finally:
+        _forget(frames)
         if enabled:
             gc.enable()
         sys.setswitchinterval(interval)
     return {**_held_since(*begun), "pid": None}
+
+
+def _forget(frames):
+    """Let go of the frames: this function's caller is one of them, so they would be a cycle that
+    keeps what all threads were working on until the next collection."""
+    for part in frames:
+        part.clear()
 
 
 def _held_since(begun, begun_processor):

@@ -1,0 +1,132 @@
+"""The statements of an audit, and what goes on beside the cells, without a kernel."""
+
+import gc
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+import leaklab as ll
+from leaklab.errors import LeaklabError
+from leaklab.holders import dump_of_this_process
+from leaklab.kernel_audit.attribution import cycles
+from leaklab.kernel_audit.inventory import inventory
+from leaklab.kernel_audit.lines import called, deleted, result_deleted, together
+from leaklab.object_graph.graph import HeapDump, ObjectGraph, Root
+from leaklab.object_graph.grouped import grouped
+
+
+def test_a_result_is_deleted_under_a_name_that_stays_its_own() -> None:
+    assert result_deleted(["_3"], ["Out[3]"]) == "%xdel _3"
+    assert result_deleted(["no name"], []) == "get_ipython().del_var('no name')"
+    assert result_deleted([], ["Out[3]"]).startswith("leaklab_result = Out[3]; ")
+
+
+def test_no_statement_rebinds_a_name_of_the_users() -> None:
+    assert deleted(["df", "no name", "class"]) == (
+        "del df, globals()['no name'], globals()['class']"
+    )
+    assert called("gc", "collect()", {}) == "import gc; gc.collect()"
+    for module, own in (("gc", "gc"), ("os.path", "os")):
+        line = called(module, "nothing = None", {own: "of the user"})
+        names = {own: "of the user"}
+        exec(line, names)
+        del __import__("sys").modules[module].nothing
+        assert names[own] == "of the user"
+
+
+def test_several_statements_are_one_line() -> None:
+    assert together(
+        ["%xdel _3", "import gc; gc.collect();", "import gc; gc.x", "del a", "del b"]
+    ) == ('get_ipython().del_var("_3"); import gc; gc.collect(); gc.x; del a, b')
+    assert together(["var.set(None);", "other.set(None);"]) == "var.set(None); other.set(None);"
+    both = together(["%xdel _3", "%xdel _4"])
+    assert both.startswith("get_ipython().last_execution_result.result = None; ")
+    assert together(["del a", ""]) == ""
+
+
+def graph(edges: list[tuple[int, int]], roots: list[Root], count: int) -> HeapDump:
+    source, target = np.array(edges, dtype="i4").reshape(-1, 2).T
+    return HeapDump(
+        address=16 * np.arange(1, count + 1, dtype="u8"),
+        type=np.zeros(count, dtype="i4"),
+        size_bytes=np.full(count, 100, dtype="i8"),
+        reference_count=np.full(count, -1, dtype="i4"),
+        name=np.full(count, -1, dtype="i4"),
+        source=source,
+        target=target,
+        label=np.zeros(len(source), dtype="i4"),
+        texts=["__dict__"],
+        type_names=["builtins.object"],
+        type_node=np.array([-1], dtype="i4"),
+        roots=roots,
+    )
+
+
+def test_an_object_of_two_groups_goes_with_both_and_a_root_goes_with_its_group() -> None:
+    # 0 a namespace, 1 the interpreter's table, 2 a thread that both hold, 3 its frame, 4 its local
+    roots = [Root("module", "m", 0, ""), Root("module", "t", 1, ""), Root("thread", "T", 3, "")]
+    dump = graph([(0, 2), (1, 2), (3, 4)], roots, 5)
+    name = {"key": "name", "targets": [48], "sources": [16]}
+    thread = {"key": "thread", "targets": [48], "sources": [32]}
+    thread |= {"root_kind": "thread", "root_name": "T"}
+    assert grouped(dump, [name, thread], []).freed_bytes([name, thread]) == [0, 200]
+    assert grouped(dump, [thread], []).freed_bytes([thread]) == [200]
+    alone = graph([(1, 2), (3, 4)], roots, 5)
+    assert grouped(alone, [thread], []).freed_bytes([thread]) == [300]
+
+
+class Selfish:
+    """Holds itself: the smallest cycle."""
+
+
+def test_an_object_that_holds_itself_is_an_uncollected_cycle() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        one = Selfish()
+        one.own, one.text = one, [str(number) * 9 for number in range(10_000)]  # type: ignore[attr-defined]
+        size = sum(map(len, one.text))  # type: ignore[attr-defined]
+        left = weakref.ref(one)
+        del one
+        found = cycles(ObjectGraph(dump_of_this_process()))
+        assert left() is not None
+    finally:
+        gc.enable()
+        gc.collect()
+    assert found["bytes"] > size
+
+
+def test_a_dump_keeps_no_frame_of_a_thread() -> None:
+    begun, stop, kept = threading.Event(), threading.Event(), []
+
+    def work() -> None:
+        local = Selfish()
+        kept.append(weakref.ref(local))
+        begun.set()
+        stop.wait()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    begun.wait()
+    gc.disable()
+    try:
+        dump_of_this_process()
+        stop.set()
+        thread.join()
+        assert kept[0]() is None
+    finally:
+        gc.enable()
+
+
+def test_a_timer_is_named_with_its_function_and_let_go() -> None:
+    timer = threading.Timer(100_000, print)
+    timer.name = "hourly"
+    timer.start()
+    lines = {group["key"]: group["line"] for group in inventory(None)["groups"]}
+    assert "let_go('thread hourly: print()')" in lines["thread hourly: print()"]
+    ll.let_go("thread hourly: print()")
+    timer.join()
+    with pytest.raises(LeaklabError, match="nothing to let go of: thread hourly"):
+        ll.let_go("thread hourly: print()")
