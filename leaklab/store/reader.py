@@ -63,7 +63,8 @@ class RunData:
         """Return the samples of one name (shared): all names are told apart in one go."""
         samples = self.samples
         if not self._named:
-            self._named.update(iter(samples.groupby("name", sort=False)))
+            groups = samples.groupby("name", sort=False)
+            self._named.update((str(one), rows) for one, rows in groups)
         return self._named.get(name, samples.iloc[:0]).copy(deep=False)
 
     @property
