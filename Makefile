@@ -18,6 +18,8 @@ INSTALL = PATH="$$PATH:$(CURDIR)/$(BIN)"; if command -v uv >/dev/null; \
   then install="uv pip install --quiet --compile-bytecode --python $(BIN)/python"; \
   else install="$(BIN)/python -m pip install --quiet --disable-pip-version-check"; fi; $$install
 JOBS ?= 2
+# Every test that starts an interpreter would compile leaklab anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'

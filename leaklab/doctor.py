@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 
+from leaklab.late_grammars import load_jsonschema
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -174,6 +176,7 @@ def _programs() -> list[Finding]:
 def _notebooks() -> list[Finding]:
     """Ask JupyterLab which interpreter its notebooks run in: it may be one without leaklab."""
     try:
+        load_jsonschema()
         from jupyter_client.manager import KernelManager
         from jupyterlab.commands import get_app_info
 

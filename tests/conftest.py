@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from leaklab.late_grammars import load_jsonschema
+
+# Before a test module imports nbformat.
+load_jsonschema()
+
 GOLDEN = Path(__file__).parent / "golden"
 
 # Started in the background of a script, everything here would ignore SIGINT, and so would the

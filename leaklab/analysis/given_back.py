@@ -31,7 +31,7 @@ def given_back(data: RunData) -> list[dict[str, Any]]:
         if name == HEAP:
             points = data.snapshots.rename(columns={"live_bytes": "value"})
         else:
-            points = data.samples[data.samples["name"] == name]
+            points = data.samples_of(name)
         points = points[points["process"].isin(list(members)) & points["value"].notna()]
         points = points.sort_values("time_seconds", kind="stable")
         over = points["time_seconds"].to_numpy(np.float64) > ends[0]

@@ -131,7 +131,7 @@ def _figures(
         points = data.snapshots.assign(value=data.snapshots["live_bytes"])
         points = points[as_flags(points["exact"])]
     else:
-        points = data.samples[data.samples["name"] == name]
+        points = data.samples_of(name)
     points = points[points["pass"].eq(pass_) & points["process"].isin(list(members))]
     points = points[points["mark"].notna() & points["value"].notna()]
     points = points[within_work(points, members)]

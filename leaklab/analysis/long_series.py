@@ -142,8 +142,8 @@ def successive_lives(data: RunData, name: str, role: str) -> list[tuple[Floats, 
     if "import" not in data.meta and data.meta.get("command", {}).get("kind") != "watched":
         return []
     members = processes_of(data, role, untraced_pass(data))
-    samples = data.samples
-    samples = samples[samples["name"].eq(name) & samples["process"].isin(list(members))]
+    samples = data.samples_of(name)
+    samples = samples[samples["process"].isin(list(members))]
     lives: list[tuple[Floats, Floats]] = []
     for _, rows in samples.groupby("process", sort=False):
         rows = rows[rows["value"].notna()].sort_values("time_seconds", kind="stable")
@@ -162,8 +162,12 @@ def lives_by_marks(data: RunData, name: str, role: str) -> list[tuple[Floats, Fl
     """Return (marks, values) of each life of a role whose workers were replaced, in their order."""
     if name == HEAP:
         return []  # told by the longest life alone
-    points, unit, members = chosen_points(data, name, untraced_pass(data), role)
-    numbers = replaced_lives(members) if unit == "iteration" else []
+    pass_ = untraced_pass(data)
+    numbers = replaced_lives(processes_of(data, role, pass_))
+    if not numbers:
+        return []  # of most runs; the figures are chosen for those that have some
+    points, unit, _ = chosen_points(data, name, pass_, role)
+    numbers = numbers if unit == "iteration" else []
     lives = []
     for number in numbers:
         rows = points[points["process"] == number]

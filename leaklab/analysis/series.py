@@ -137,7 +137,7 @@ def _telling_pass(data: RunData, name: str, role: str) -> str:
     untraced = untraced_pass(data)
     resource = resources.find(name)
     if resource is not None and resource.source == "interpreter" and len(data.samples):
-        points = data.samples[data.samples["name"] == name]
+        points = data.samples_of(name)
         members = processes_of(data, role, untraced)
         told = points["pass"].eq(untraced) & points["process"].isin(list(members))
         if told.sum() <= len(members) and points["pass"].eq("explain").any():
@@ -156,7 +156,7 @@ def chosen_points(
         points = data.snapshots
         points = points.assign(value=points["live_bytes"]) if len(points) else points
     else:
-        points = data.samples[data.samples["name"] == name] if len(data.samples) else data.samples
+        points = data.samples_of(name)
     members = processes_of(data, role, pass_)
     if len(points):
         wanted = longest_life(members) if name == HEAP else members

@@ -14,6 +14,7 @@ from typing import Any
 import fsspec
 
 from leaklab.errors import LeaklabError
+from leaklab.late_grammars import load_jsonschema
 from leaklab.scratch import Scratch
 from leaklab.store.location import STORE_VARIABLE, resolved_store
 
@@ -29,6 +30,7 @@ def execute(
     progress: Progress | None,
 ) -> tuple[Any, str | None]:
     """The executed notebook and, when it failed, the error in one line."""
+    load_jsonschema()
     import nbformat
     import papermill
 

@@ -8,6 +8,7 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
+from leaklab.late_grammars import load_jsonschema
 from leaklab.plots.style import INK
 from leaklab.plots.svg_text import compact, take_outlines
 
@@ -101,6 +102,7 @@ def _form(form: str, data: Any, output: Any) -> str:
     if form.startswith("image/"):
         return f'<img alt="{alt}" src="data:{form};base64,{"".join(content.split())}">'
     if form == "text/markdown":
+        load_jsonschema()
         from nbconvert.filters import markdown2html
 
         return str(markdown2html(content))

@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from leaklab.late_grammars import load_jsonschema
 from leaklab.plots.svg_text import outlines_svg
 from leaklab.report.code import code_css, highlighted_source
 from leaklab.report.notebook_output import Output, cell_outputs
@@ -32,6 +33,7 @@ class _Heading:
 
 def render_notebook(notebook_path: str | Path, out_path: str | Path) -> Path:
     """Write an executed notebook as a page and return its path; a failed one too."""
+    load_jsonschema()
     import nbformat
 
     notebook = nbformat.read(str(notebook_path), as_version=4)
@@ -85,6 +87,7 @@ def _within_limit(outputs: list[list[Output]]) -> list[list[Output]]:
 
 def _body(notebook: Any, outputs: list[list[Output]]) -> str:
     """The cells as HTML. The template sees prepared outputs only: one HTML form each."""
+    load_jsonschema()
     # Not HTMLExporter: it parses and rewrites the whole page, frames with their pages included.
     from nbconvert.exporters import TemplateExporter
 

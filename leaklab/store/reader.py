@@ -33,6 +33,7 @@ class RunData:
     path: str | None
     _load: Callable[[str], pa.Table] = field(repr=False)
     _frames: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
+    _named: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_tables(cls, meta: dict[str, Any], **frames: pd.DataFrame) -> RunData:
@@ -57,6 +58,14 @@ class RunData:
     def samples(self) -> pd.DataFrame:
         """Figures of processes over time, one row per figure."""
         return self.table("samples")
+
+    def samples_of(self, name: str) -> pd.DataFrame:
+        """Return the samples of one name (shared): all names are told apart in one go."""
+        samples = self.samples
+        if not self._named:
+            groups = samples.groupby("name", sort=False)
+            self._named.update((str(one), rows) for one, rows in groups)
+        return self._named.get(name, samples.iloc[:0]).copy(deep=False)
 
     @property
     def labels(self) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from leaklab.errors import LeaklabError, UsageError
 from leaklab.jobs.batch import run_batch
 from leaklab.jobs.tasks import RecordingTask, TaskResult, plan, run_task
 
-RECORDING_COUNT = 24
+RECORDING_COUNT = 12
 
 # One real recording of a tiny target, measure pass only, in a process of its own.
 RECORD = """
@@ -142,7 +142,7 @@ def test_a_killed_worker_loses_no_recording_and_a_poisonous_one_fails_alone(
 
     def kill_a_worker(line: str) -> None:
         # One that records at this moment; after the next recording, where none is seen to.
-        if killed or int(line.partition("/")[0]) < 8:
+        if killed or int(line.partition("/")[0]) < 4:
             return
         seen = {child.pid: look(child) for child in psutil.Process().children(recursive=True)}
         recording = {parent for parent, words in seen.values() if "-c" in words}
@@ -153,7 +153,7 @@ def test_a_killed_worker_loses_no_recording_and_a_poisonous_one_fails_alone(
                 return
 
     tasks = tasks_of(store, RECORDING_COUNT)
-    tasks.insert(12, replace(tasks[0], case="poison", repetition=-1))
+    tasks.insert(6, replace(tasks[0], case="poison", repetition=-1))
     result = run_batch(
         tasks, cluster="local", run=record, time_limit_seconds=120, progress=kill_a_worker
     )
@@ -171,8 +171,8 @@ def test_a_killed_worker_loses_no_recording_and_a_poisonous_one_fails_alone(
     assert not subprocess.run(
         ["pgrep", "-f", str(store)], capture_output=True, text=True
     ).stdout  # fmt: skip
-    again = run_batch(tasks[:12], run=record)
-    assert again.count("kept") == 12
+    again = run_batch(tasks[:6], run=record)
+    assert again.count("kept") == 6
 
 
 def test_a_cluster_that_is_not_there_is_named(tmp_path: Path) -> None:

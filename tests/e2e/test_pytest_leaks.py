@@ -48,14 +48,15 @@ def test_unmarked_runs_here():
 """
 
 
-def test_a_leak_fails_and_a_crash_fails_as_itself(pytester: pytest.Pytester) -> None:
-    folder = pytester.mkdir("a suite")
+def test_a_leak_fails_and_a_crash_fails_as_itself(alone: pytest.Pytester) -> None:
+    folder = alone.mkdir("a suite")
     (folder / "test_suite.py").write_text(SUITE)
-    summary = pytester.path / "step.md"
-    pytester._monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
-    result = pytester.runpytest_subprocess(
-        "--leaks-sarif=leaks.sarif", "--junitxml=junit.xml", "--reruns=0", "a suite"
-    )
+    summary = alone.path / "step.md"
+    alone._monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    result = alone.runpytest_subprocess(
+        "-p", "rerunfailures", "--leaks-sarif=leaks.sarif", "--junitxml=junit.xml", "--reruns=0",
+        "a suite",
+    )  # fmt: skip
     result.assert_outcomes(passed=1, failed=3)
     result.stdout.fnmatch_lines(
         [
@@ -66,11 +67,11 @@ def test_a_leak_fails_and_a_crash_fails_as_itself(pytester: pytest.Pytester) -> 
             "the interpreter of the test was ended by SIGSEGV",
         ]
     )
-    (leak,) = json.loads((pytester.path / "leaks.sarif").read_text())["runs"][0]["results"]
+    (leak,) = json.loads((alone.path / "leaks.sarif").read_text())["runs"][0]["results"]
     assert leak["message"]["text"].startswith("leaklab: leak: 1 fd per call")
     properties = {
         entry.get("name"): entry.get("value")
-        for entry in ET.parse(pytester.path / "junit.xml").iter("property")
+        for entry in ET.parse(alone.path / "junit.xml").iter("property")
     }
     assert properties["leaklab_verdict"] == "leak"
     assert "| leak | 1 fd per call" in summary.read_text()
@@ -110,7 +111,7 @@ def test_a_ratchet_with_workers_coverage_and_reruns(pytester: pytest.Pytester) -
 KINDS = """
 import os, unittest
 import pytest
-from hypothesis import given, strategies
+from hypothesis import given, settings, strategies
 
 KEPT = []
 
@@ -140,19 +141,21 @@ class TestAsync(unittest.IsolatedAsyncioTestCase):
     async def test_async_case(self):
         KEPT.append(os.dup(0))
 
+@settings(max_examples=10)
 @given(strategies.integers())
 def test_hypothesis(number):
     KEPT.append(os.dup(0))
 """
 
 
-def test_leaks_of_every_kind_of_test_are_found(pytester: pytest.Pytester) -> None:
-    pytester.makeini("[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function")
-    pytester.makepyfile(test_kinds=KINDS)
+def test_leaks_of_every_kind_of_test_are_found(alone: pytest.Pytester) -> None:
+    alone.makeini("[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function")
+    alone.makepyfile(test_kinds=KINDS)
     # Known ones: nobody asks for their evidence, which takes longer than to find them.
-    result = pytester.runpytest_subprocess(
-        "--leaks", "--leaks-units=20", "--leaks-accept=known", "-p", "no:randomly"
-    )
+    result = alone.runpytest_subprocess(
+        "-p", "asyncio", "-p", "anyio", "-p", "hypothesispytest",
+        "--leaks", "--leaks-units=20", "--leaks-accept=known",
+    )  # fmt: skip
     result.assert_outcomes(passed=5)
     result.stdout.fnmatch_lines(["5 known"])
 
@@ -287,9 +290,9 @@ def test_an_error_at_collection_is_what_pytest_says(alone: pytest.Pytester) -> N
     result.stdout.fnmatch_lines(["E   ModuleNotFoundError: No module named 'nothing_of_this_name'"])
 
 
-def test_ctrl_c_leaves_no_child(pytester: pytest.Pytester) -> None:
-    begun = pytester.path / "begun"
-    pytester.makepyfile(
+def test_ctrl_c_leaves_no_child(alone: pytest.Pytester) -> None:
+    begun = alone.path / "begun"
+    alone.makepyfile(
         f"""
         import pathlib, time, pytest
 
@@ -300,8 +303,8 @@ def test_ctrl_c_leaves_no_child(pytester: pytest.Pytester) -> None:
         """
     )
     session = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-q"],
-        cwd=pytester.path,
+        [sys.executable, "-m", "pytest", "-q", "-p", "leaklab.pytest_plugin"],
+        cwd=alone.path,
         stdout=subprocess.PIPE,
         text=True,
     )

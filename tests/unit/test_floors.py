@@ -16,7 +16,7 @@ import leaklab
 PACKAGE = Path(leaklab.__file__).parent
 # From the ground up. Adding a room: give it a floor here; what it may import follows.
 FLOORS = (
-    ("errors", "version", "scratch", "quantities", "resources", "probe"),
+    ("errors", "version", "scratch", "quantities", "resources", "probe", "late_grammars"),
     ("present", "store", "object_graph"),
     ("analysis",),
     ("verdict",),
