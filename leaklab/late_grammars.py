@@ -1,7 +1,7 @@
 """Load what reads notebooks without the grammars of addresses in foreign letters.
 
 Notebooks are checked by jsonschema. Its checks of formats load rfc3987_syntax, which builds forty
-grammars while it is imported: 3.5 seconds of every process, for a check that no notebook asks for.
+grammars while it is imported: seconds of every process, for a check that no notebook asks for.
 """
 
 from __future__ import annotations
