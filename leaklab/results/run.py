@@ -314,9 +314,7 @@ class Run:
         return time_left(resident, *limit) if limit and resident else None
 
     def resident(self, role: str | None = None) -> pd.DataFrame:
-        """Return resident memory in its parts over time, by default of the role whose grows.
-
-        Columns and ``attrs``: see :func:`leaklab.findings.rss.decomposition`.
+        """Return :func:`leaklab.findings.rss.decomposition`, by default of the role whose grows.
 
         >>> run.resident()
         """

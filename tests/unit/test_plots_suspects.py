@@ -87,7 +87,7 @@ def test_retention_says_between_which_marks_it_grew():
 @pytest.mark.parametrize(
     ("count", "mark_count", "event", "said"),
     [
-        (0, 9, "note", "too short for one"),
+        (0, 9, "note", "no object graph could be taken: too late"),
         (0, 9, "graphs-unread", "not measured: the recording was interrupted"),
         (1, 9, "note", "one object graph was taken"),
         (3, 9, "note", "one of 3 object graphs"),
@@ -97,7 +97,8 @@ def test_retention_says_between_which_marks_it_grew():
 def test_no_retention_is_said_with_the_reason(count, mark_count, event, said):
     held = Held()
     marks = [None, *range(1, count + 1)]
-    dumps = pd.DataFrame({"state": ["failed", *["complete"] * count], "mark": marks})
+    states, reasons = ["failed", *["complete"] * count], ["too late", *[None] * count]
+    dumps = pd.DataFrame({"state": states, "reason": reasons, "mark": marks})
     meta = {"events": [{"kind": event}], "processes": [{"mark_count": mark_count}]}
     held.data = SimpleNamespace(graph_dumps=dumps, meta=meta)
     (text,) = texts(plots.retention(held, style.detached_axes()))
