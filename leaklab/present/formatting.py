@@ -84,9 +84,9 @@ def why_no_holder(run: Suspected) -> str:
     if count == 0 and any(event["kind"] == "graphs-unread" for event in meta["events"]):
         return "not measured: the recording was interrupted before an object graph was read"
     if count == 0:
-        reasons = dumps["reason"].dropna() if len(dumps) else ()
-        if len(reasons):
-            return f"no object graph could be taken: {reasons.iloc[-1]}"
+        reasons = dumps["reason"].dropna().tolist() if len(dumps) else []
+        if reasons:
+            return f"no object graph could be taken: {reasons[-1]}"
         return "no object graph was taken, or the work was too short for one"
     if count == 1:
         return "one object graph was taken; growth shows between two"
