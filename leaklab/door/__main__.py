@@ -32,8 +32,8 @@ def main(words: list[str]) -> int:
         os.scandir(folder).close()
     except OSError as error:
         why = (error.strerror or str(error)).lower()
-        way_out = "the service was given it, or made it, and tells it under `folder`"
-        raise LeaklabError(f"no such folder: {folder} ({why}); {way_out}") from None
+        way_out = "the service was given it, or made it, and tells it where it has HTTP"
+        raise LeaklabError(f"no folder to read: {folder} ({why}); {way_out}") from None
     if len(words) == 1:
         print(json.dumps(analysis.status(folder), indent=1))
         return 0

@@ -261,8 +261,11 @@ def main(words: Sequence[str]) -> int:
         else:
             dump, walker, result, held = words
             look(Path(dump), int(walker), Path(result), float(held))
+    except LeaklabError as error:
+        print(error)
+        return 1
     except Exception as error:
-        print(" ".join(str(error).split()) or type(error).__name__)
+        print(f"{type(error).__name__}: {' '.join(str(error).split())}; try again later")
         return 1
     return 0
 

@@ -18,7 +18,8 @@ class LeakDoor(Doorway):
 
     Shut without a token and without ``loopback=True``: then it only hands requests on. ``GET
     /leaklab`` answers with verdicts on every worker, ``POST /leaklab/graph?worker=PID`` takes a
-    look at what one holds, ``GET`` of the same has the answer.
+    look at what one holds, ``GET`` of the same has the answer. Nobody waits: what was last said
+    comes with its age, and 202 says that nothing was yet.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -56,12 +56,13 @@ class Analysis:
     @property
     def reason(self) -> str:
         """How one that is over has ended, for who waits for an answer that is not there."""
+        if self._said and not self._late:
+            return self._said
         status = self._process.returncode
         how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
         if self._late:
             how = f"was ended after {self._longest_seconds:g} s, on a machine too busy for it,"
-        said = f" ({self._said})" if self._said else ""
-        return f"the analysis {how} and left no answer{said}; try again later"
+        return f"the analysis {how} and left no answer; try again later"
 
     def end(self) -> None:
         """End it with its worker: nobody will ask for it."""

@@ -154,7 +154,8 @@ def workers_elsewhere(folder: Path) -> list[tuple[dict[str, Any], float]]:
         if not path.stem.endswith(f"-{place_tag()}"):
             with contextlib.suppress(OSError):
                 age = max(time.time() - path.stat().st_mtime, 0.0)
-                if content := read(path):
+                content = read(path)
+                if content and (place() is None or content.get("place") != place()):
                     found.append((content, age))
     return found
 
