@@ -140,8 +140,10 @@ def _paced(one: Service, door: Path, looks: bool) -> str:
 
     Near the copy: within half a second of the walk's beginning, as the state of the look tells it.
     """
+    from leaklab.door import folder as store
+
     line = http.client.HTTPConnection("127.0.0.1", one.port)
-    result = door / f"graph-{one.process.pid}.json"
+    result = store.left_file(door, "graph", one.process.pid)
     if looks:
         while one.ask("/leaklab/graph", "POST")[0] == 409:
             time.sleep(0.2)

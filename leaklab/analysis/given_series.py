@@ -42,12 +42,12 @@ def places(given: Any, what: str, unit: str) -> Places:
     """Read where the looks are. Raises UsageError, naming them by ``what``, for what is no place.
 
     Datetimes and dates (those without a zone as UTC) and timedeltas become seconds, whatever their
-    own unit, as does a number that can only be an epoch. Iterations are plain numbers.
+    own unit, as does a number that can only be an epoch. Iterations and requests are plain numbers.
     """
     values = _array(given, what, _WAY_OUT)
     kind = _kind(values)
-    if unit == "iteration" and kind:
-        raise UsageError(f"{what} are {kind} where unit is iteration; give numbers, or unit second")
+    if unit != "second" and kind:
+        raise UsageError(f"{what} are {kind} where unit is {unit}; give numbers, or unit second")
     if kind == "datetimes":
         return Places(_epochs(values, what), is_epoch=True)
     if kind == "timedeltas":

@@ -100,15 +100,18 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
     return series
 
 
-def lone_series(x: Floats, y: Floats, *, name: str) -> pd.DataFrame:
-    """Return figures of no run, at seconds x, as `long_series` returns those of one process."""
+def lone_series(x: Floats, y: Floats, *, name: str, unit: str = "second") -> pd.DataFrame:
+    """Return figures of no run, at x, as `long_series` returns those of one process.
+
+    By another unit than the second there is no course to take out.
+    """
     without: list[str] = []
     course, unseen, missing = 0.0, 0.0, 0.0
-    if len(x) >= _LEAST_FIGURES and x[-1] > x[0]:
+    if unit == "second" and len(x) >= _LEAST_FIGURES and x[-1] > x[0]:
         y, course, without = _without_courses(x, y)
         unseen, missing = unseen_course([(x, y)], DAY_SECONDS)
     series = _frame(x, y)
-    series.attrs.update(name=name, unit="second", role="main", without=without, course=course)
+    series.attrs.update(name=name, unit=unit, role="main", without=without, course=course)
     series.attrs.update(unseen=unseen, missing=missing, now=math.nan)
     return series
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -27,8 +28,12 @@ def main(words: list[str]) -> int:
     if len(words) not in (1, 3) or (len(words) == 3 and words[1] != "graph"):
         raise UsageError("how to ask: python -m leaklab.door FOLDER [graph PID]")
     folder = Path(words[0])
-    if not folder.is_dir():
-        raise LeaklabError(f"no such folder: {folder}; the service was given it, or made it")
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        way_out = "the service was given it, or made it, and tells it where it has HTTP"
+        raise LeaklabError(f"no folder to read: {folder} ({why}); {way_out}") from None
     if len(words) == 1:
         print(json.dumps(analysis.status(folder), indent=1))
         return 0
@@ -38,11 +43,16 @@ def main(words: list[str]) -> int:
 def _look(folder: Path, word: str) -> int:
     pid = int(word) if word.isdecimal() else -1
     if pid not in store.workers(folder):
+        if any(left.get("pid") == pid for left, _ in store.workers_elsewhere(folder)):
+            raise LeaklabError(f"worker {pid} is of another container: ask for its look in there")
         known = ", ".join(map(str, store.workers(folder))) or "none"
         raise LeaklabError(f"no such worker: {word}; there are: {known}")
-    if not store.begin_look(folder, pid):
-        raise LeaklabError("another look is under way: one at a time; try again later")
-    result = folder / f"graph-{pid}.json"
+    try:
+        if not store.begin_look(folder, pid):
+            raise LeaklabError("another look is under way: one at a time; try again later")
+    except OSError as error:
+        raise LeaklabError(store.no_room(error, folder)) from None
+    result = store.left_file(folder, "graph", pid)
     until = time.monotonic() + store.LOOK_SECONDS
     while time.monotonic() < until:
         found = store.read(result)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from leaklab.door.gate import Answer, Doorway
+from leaklab.door.gate import Doorway
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -18,33 +18,32 @@ class LeakDoor(Doorway):
 
     Shut without a token and without ``loopback=True``: then it only hands requests on. ``GET
     /leaklab`` answers with verdicts on every worker, ``POST /leaklab/graph?worker=PID`` takes a
-    look at what one holds, ``GET`` of the same has the answer.
+    look at what one holds, ``GET`` of the same has the answer. Nobody waits: what was last said
+    comes with its age, and 202 says that nothing was yet.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what is the door's; hand everything else to the application."""
-        if "path" in scope and self._passes(scope["path"]):
+        path = _path(scope)
+        if path and self._passes(path):
             await self._app(scope, receive, send)
             return
         self._begin()
         if scope["type"] == "lifespan":
             await self._live(scope, receive, send)
             return
-        if scope["type"] != "http" or not self._gate.is_mine(scope["path"]):
+        if scope["type"] != "http" or not self._gate.is_mine(path):
             await self._app(scope, receive, send)
             return
         headers = {
             key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
         }
         client = (scope.get("client") or ("",))[0]
-        if self._gate.admits(headers, client):
-            query = scope.get("query_string", b"").decode("latin-1")
-            # In a thread: the event loop goes on serving while figures are judged.
-            answer = await asyncio.to_thread(
-                self._gate.answer, scope["method"], scope["path"], query
-            )
-        else:
-            answer = Answer(401, {"error": "no token; bring Authorization: Bearer TOKEN"})
+        query = scope.get("query_string", b"").decode("latin-1")
+        # In a thread: the event loop goes on serving while files are read.
+        answer = await asyncio.to_thread(
+            self._gate.answer, scope["method"], path, query, headers, client
+        )
         await send(
             {
                 "type": "http.response.start",
@@ -75,3 +74,10 @@ class LeakDoor(Doorway):
         finally:
             if ending:
                 self._end()
+
+
+def _path(scope: Scope) -> str:
+    """The path of a request below the root that a server was told of, which is part of its path."""
+    path: str = scope.get("path", "")
+    root = scope.get("root_path", "").rstrip("/")
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path

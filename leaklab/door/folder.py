@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -24,6 +25,7 @@ THREAD_NAME = "leaklab-door"
 LOOK_SECONDS = 120.0
 LOCK = "look.lock"
 FINAL_STATES = ("complete", "failed", "refused")
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def service_folder(given: str | None = None) -> Path:
@@ -32,7 +34,7 @@ def service_folder(given: str | None = None) -> Path:
     Named by ``given``, $LEAKLAB_DOOR_FOLDER, or by what workers have in common: their parent, their
     command line and their user. Raises LeaklabError for one that others may write into.
     """
-    named = given or os.environ.get(FOLDER_VARIABLE)
+    named = named_folder(given)
     if named:
         path = Path(named)
     else:
@@ -41,6 +43,20 @@ def service_folder(given: str | None = None) -> Path:
         path = Path(tempfile.gettempdir()) / name
     make(path)
     return path
+
+
+def named_folder(given: str | None) -> str | None:
+    """Return the folder that somebody has named, by a path that holds wherever a daemon goes."""
+    named = given or os.environ.get(FOLDER_VARIABLE)
+    return str(Path(named).absolute()) if named else None
+
+
+def left_file(folder: Path, kind: str, pid: int, suffix: str = "json") -> Path:
+    """Return the file of one kind of the worker ``pid``, as this process numbers processes.
+
+    Two containers that share a folder may each have a worker of this number.
+    """
+    return folder / f"{kind}-{pid}-{place_tag()}.{suffix}"
 
 
 def unnamed_prefix() -> str:
@@ -74,8 +90,8 @@ def check_private(path: Path) -> None:
         raise LeaklabError(f"not a private folder: {path}; give one of yours with mode 700")
 
 
-def write(path: Path, content: dict[str, Any]) -> bool:
-    """Write a JSON file whole or not at all; returns False where a full disk has lost it."""
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file whole or not at all; raises OSError where a full disk has lost it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(temporary, "w", encoding="utf-8", opener=_private) as file:
@@ -84,8 +100,24 @@ def write(path: Path, content: dict[str, Any]) -> bool:
     except OSError:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        return False
-    return True
+        raise
+
+
+def write_last(path: Path, content: dict[str, Any]) -> None:
+    """Write what is little, also on a full disk if what was there has left it room."""
+    with contextlib.suppress(OSError):
+        try:
+            write(path, content)
+        except OSError:
+            path.unlink(missing_ok=True)
+            write(path, content)
+
+
+def no_room(error: OSError, where: Path | str = "the door's folder") -> str:
+    """Return in words that nothing can be left in a folder, and what to do."""
+    way_out = "free some space" if error.errno in FULL else "give one that can be written to"
+    why = error.strerror or str(error)
+    return f"nothing can be written to {where}: {why}; {way_out}, then ask again"
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -98,21 +130,39 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def workers(folder: Path) -> dict[int, dict[str, Any]]:
-    """Return what each living worker has left, by process id; forget those that have gone."""
+    """Return what each living worker of this place has left, by process id.
+
+    What those that have gone have left is removed; whoever is elsewhere is left alone.
+    """
     found = {}
-    for path in sorted(folder.glob("worker-*.json")):
+    for path in sorted(folder.glob(f"worker-*-{place_tag()}.json")):
         content = read(path)
-        pid = content.get("pid")
-        if isinstance(pid, int) and _is(pid, content.get("started_ticks")):
-            found[pid] = content
-        else:
-            forget(folder, path.stem.removeprefix("worker-"))
+        if is_alive(content):
+            found[content["pid"]] = content
+        elif has_ended(content):
+            forget(folder, content["pid"])
+    return found
+
+
+def workers_elsewhere(folder: Path) -> list[tuple[dict[str, Any], float]]:
+    """Return what workers of other containers or machines have left, and its age in seconds.
+
+    Whether they live cannot be told from here.
+    """
+    found = []
+    for path in sorted(folder.glob("worker-*.json")):
+        if not path.stem.endswith(f"-{place_tag()}"):
+            with contextlib.suppress(OSError):
+                age = max(time.time() - path.stat().st_mtime, 0.0)
+                content = read(path)
+                if content and (place() is None or content.get("place") != place()):
+                    found.append((content, age))
     return found
 
 
 def forget(folder: Path, pid: int | str) -> None:
-    """Remove what a worker has left."""
-    for left in folder.glob(f"*-{pid}.*"):
+    """Remove what a worker of this place has left."""
+    for left in folder.glob(f"*-{pid}-{place_tag()}.*"):
         left.unlink(missing_ok=True)
 
 
@@ -120,52 +170,60 @@ def forget(folder: Path, pid: int | str) -> None:
 def alone(folder: Path) -> Iterator[bool]:
     """Yield whether no other process or thread is in here for this folder at the moment.
 
-    Nobody is waited for. Where the file system has no locks, everybody is alone.
+    Nobody is waited for. Where the file system has no locks, everybody is alone. Raises OSError
+    for a folder that cannot be opened.
     """
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
-        yield False
-        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     held = True
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            held = False
-        except OSError:
-            pass
+        held = claim(descriptor)
         yield held
     finally:
         if held:
-            with contextlib.suppress(OSError):  # a child that was forked meanwhile has it as well
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
+            give_back(descriptor)
         os.close(descriptor)
+
+
+def claim(descriptor: int) -> bool:
+    """Lock an open file or folder, if nobody else has; nobody is waited for."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        pass
+    return True
+
+
+def give_back(descriptor: int) -> None:
+    """Unlock what was claimed, also for a child that was forked meanwhile and has it as well."""
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def begin_look(folder: Path, pid: int) -> bool:
     """Ask ``pid`` for the one look that may be under way in a service; False while another is.
 
     A look is over once it is answered. One whose worker has gone is over too, and so is one that
-    was begun too long ago: also by a clock that was set back since.
+    was begun too long ago: also by a clock that was set back since. Raises OSError where nothing
+    can be written.
     """
-    lock = folder / LOCK
-    result = folder / f"graph-{pid}.json"
+    lock, result = folder / LOCK, left_file(folder, "graph", pid)
     with alone(folder) as mine:
         if not mine or _is_under_way(folder):
             return False
         try:
             lock.unlink(missing_ok=True)
             with open(lock, "x", encoding="ascii", opener=_private) as claimed:
-                json.dump({"worker": pid, "asked": time.time_ns()}, claimed)
+                json.dump({"worker": pid, "tag": place_tag(), "asked": time.time_ns()}, claimed)
             write(result, {"state": "asked"})
-            if is_final(read(result)):  # on a full disk: the answer before is not that to this
-                result.unlink()
+            write(left_file(folder, "request", pid), {"asked": time.time()})
         except OSError:
             with contextlib.suppress(OSError):
-                lock.unlink()
-            return False
-        write(folder / f"request-{pid}.json", {"asked": time.time()})
+                lock.unlink(missing_ok=True)
+                if not is_final(read(result)):
+                    result.unlink(missing_ok=True)
+            raise
     return True
 
 
@@ -177,10 +235,13 @@ def _is_under_way(folder: Path) -> bool:
         return False
     if abs(time.time() - begun) > LOOK_SECONDS:
         return False
-    worker = read(lock).get("worker")
+    asked = look_asked_for(folder)
+    worker, tag = asked.get("worker"), asked.get("tag")
     if worker is None:
         return True
-    return worker in workers(folder) and not is_final(read(folder / f"graph-{worker}.json"))
+    if is_final(read(folder / f"graph-{worker}-{tag}.json")):
+        return False
+    return tag != place_tag() or worker in workers(folder)
 
 
 def is_final(result: dict[str, Any]) -> bool:
@@ -199,7 +260,7 @@ def look_asked_for(folder: Path) -> dict[str, Any]:
 
 def end_look(folder: Path, look: dict[str, Any]) -> None:
     """Let the next look begin though none has answered ``look``: a full disk took the answer."""
-    with alone(folder) as mine:
+    with contextlib.suppress(OSError), alone(folder) as mine:
         if mine and look and look_asked_for(folder) == look:
             (folder / LOCK).unlink(missing_ok=True)
 
@@ -216,8 +277,16 @@ def started_ticks(pid: int) -> int | None:
 def place() -> str | None:
     """Return what tells where process ids mean the same: the start of the machine, the container.
 
-    None where that cannot be known.
+    None where that cannot be known, or /proc numbers processes in another way than this one does.
     """
+    try:
+        same = str(Path("/proc/self").readlink()) == str(os.getpid())
+    except OSError:
+        return None
+    return _place() if same else None
+
+
+def _place() -> str | None:
     try:
         start = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{start} {Path('/proc/self/ns/pid').readlink()}"
@@ -225,5 +294,31 @@ def place() -> str | None:
         return None
 
 
-def _is(pid: int, ticks: object) -> bool:
-    return started_ticks(pid) == ticks is not None
+def place_tag() -> str:
+    """Return what tells the files of this place from those of another that shares the folder."""
+    return hashlib.sha256(str(_place()).encode()).hexdigest()[:8]
+
+
+def is_alive(left: dict[str, Any]) -> bool:
+    """Return whether the process of this place that has left this is still that one."""
+    pid, ticks = left.get("pid"), left.get("started_ticks")
+    return isinstance(pid, int) and ticks is not None and started_ticks(pid) == ticks
+
+
+def has_ended(left: dict[str, Any]) -> bool:
+    """Return whether the process that has left this has ended for sure; one elsewhere may live."""
+    pid, ticks = left.get("pid"), left.get("started_ticks")
+    if not isinstance(pid, int) or not isinstance(ticks, int):
+        return False
+    if not left.get("place") or left["place"] != place():
+        return False
+    seen = started_ticks(pid)
+    if seen is not None:
+        return seen != ticks
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        pass
+    return False

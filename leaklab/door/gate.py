@@ -5,20 +5,17 @@ from __future__ import annotations
 import hmac
 import json
 import os
-import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 from leaklab.door import folder as store
-from leaklab.door.keeper import FIGURE_SECONDS, close, keeper
+from leaklab.door.keeper import FIGURE_SECONDS, Counter, Keeper, close, keeper
 from leaklab.door.look import WALK_SECONDS
 from leaklab.errors import LeaklabError, UsageError
 
 TOKEN_VARIABLE = "LEAKLAB_DOOR_TOKEN"  # noqa: S105 - the name of a variable, not a token
-# Verdicts are worked out by a process of their own; so often at the most.
-JUDGED_SECONDS = 10.0
 SHORTEST_TOKEN = 16
 _LOOPBACK = ("127.", "::1", "::ffff:127.")
 
@@ -61,9 +58,9 @@ class Gate:
                 f"give at least {SHORTEST_TOKEN}, such as from secrets.token_urlsafe()"
             )
         self._loopback = loopback
-        self._folder = folder
+        self._folder = store.named_folder(folder)
         self._figure_seconds = figure_seconds
-        self._judged: tuple[float, dict[str, Any]] = (-JUDGED_SECONDS, {})
+        self.handed_on = Counter()
 
     @property
     def is_open(self) -> bool:
@@ -74,7 +71,9 @@ class Gate:
         """Keep figures from now on; the application's own start is not held up by a failure."""
         if self.is_open:
             try:
-                keeper(self._folder, self._figure_seconds)
+                own = keeper(self._folder, self._figure_seconds)
+                if self.handed_on not in own.counters:
+                    own.counters.append(self.handed_on)
             except (LeaklabError, OSError) as error:
                 print(f"leaklab: the door stays shut: {error}", file=sys.stderr)
                 self._token, self._loopback = None, False
@@ -90,43 +89,60 @@ class Gate:
 
     def admits(self, headers: dict[str, str], client: str) -> bool:
         """Whether a request brings the token, or comes from this machine where that is enough."""
-        given = headers.get("authorization", "")
-        if self._token is not None:
-            scheme, _, brought = given.partition(" ")
-            expected = self._token.encode()
-            if scheme.lower() == "bearer" and hmac.compare_digest(brought.encode(), expected):
-                return True
+        if self.brings_token(headers):
+            return True
         forwarded = "x-forwarded-for" in headers or "forwarded" in headers
         return self._loopback and client.startswith(_LOOPBACK) and not forwarded
 
-    def answer(self, method: str, path: str, query: str) -> Answer:
-        """Answer a request that was admitted: status of all workers, or a look at one's graph."""
+    def brings_token(self, headers: dict[str, str]) -> bool:
+        """Whether a request brings the token."""
+        scheme, _, brought = headers.get("authorization", "").partition(" ")
+        if self._token is None or scheme.lower() != "bearer":
+            return False
+        return hmac.compare_digest(brought.encode(), self._token.encode())
+
+    def answer(
+        self, method: str, path: str, query: str, headers: dict[str, str], client: str
+    ) -> Answer:
+        """Answer a request below ``path``: status of all workers, or a look at one's graph."""
+        if not self.admits(headers, client):
+            return Answer(401, {"error": "no token; bring Authorization: Bearer TOKEN"})
         rest = path[len(self.path) :].strip("/")
-        if rest == "" and method == "GET":
-            return Answer(200, self._status())
-        if rest == "graph" and method in ("GET", "POST"):
-            return self._graph(method, query)
+        own = keeper(self._folder, self._figure_seconds)
+        # How a machine is laid out is for who has the token alone.
+        where = {"folder": str(own.folder)} if self.brings_token(headers) else {}
+        try:
+            if rest == "" and method == "GET":
+                said = self._status(own)
+                return Answer(said.status, {**said.content, **where})
+            if rest == "graph" and method in ("GET", "POST"):
+                return self._graph(own, method, query)
+        except OSError as error:
+            status = 507 if error.errno in store.FULL else 503
+            return Answer(status, {"error": store.no_room(error, *where.values())})
         known = f"GET {self.path}, POST and GET {self.path}/graph?worker=PID"
         return Answer(404, {"error": f"nothing there; known: {known}"})
 
-    def _status(self) -> dict[str, Any]:
-        own = keeper(self._folder, self._figure_seconds)
-        at, kept = self._judged
-        if time.monotonic() - at >= JUDGED_SECONDS:
-            own.figures()
-            kept = judged(str(own.folder))
-            self._judged = (time.monotonic(), kept)
-        return {"answered_by": os.getpid(), **kept}
+    def _status(self, own: Keeper) -> Answer:
+        said, age, problem = own.status()
+        who = {"answered_by": os.getpid()}
+        wrong = {"error": problem} if problem else {}
+        if said:
+            return Answer(200, {**who, **said, "judged_seconds_ago": age, **wrong})
+        none = {"verdict": "inconclusive", "workers": []}
+        if wrong:
+            return Answer(503, {**who, **none, **wrong})
+        return Answer(202, {**who, **none, "reason": "being judged; ask again in a moment"})
 
-    def _graph(self, method: str, query: str) -> Answer:
-        own = keeper(self._folder, self._figure_seconds)
+    def _graph(self, own: Keeper, method: str, query: str) -> Answer:
         workers = store.workers(own.folder)
-        name, _, value = query.partition("=")
-        pid = int(value) if name == "worker" and value.isdecimal() and len(value) < 10 else None
+        given = parse_qs(query).get("worker", [])
+        word = given[0] if len(given) == 1 else ""
+        pid = int(word) if word.isdecimal() and len(word) < 10 else None
         pid = os.getpid() if not query else pid
         if pid is None or (pid not in workers and pid != os.getpid()):
             return Answer(404, {"error": "no such worker", "workers": sorted(workers)})
-        result = own.folder / f"graph-{pid}.json"
+        result = store.left_file(own.folder, "graph", pid)
         if method == "GET":
             found = store.read(result)
             return Answer(200 if found else 404, found or {"error": "no look was taken; POST here"})
@@ -158,8 +174,11 @@ class Doorway:
         self._begun = False
 
     def _passes(self, path: str) -> bool:
-        """Say at next to no cost that a request is none of the door's, once it is open."""
-        return self._begun and not path.startswith(self._gate.path)
+        """Say at next to no cost that a request is none of the door's, and count it."""
+        if not self._begun or path.startswith(self._gate.path):
+            return False
+        self._gate.handed_on.count += 1
+        return True
 
     def _begin(self) -> None:
         """Begin at the first request: then the worker is forked, and its loop runs."""
@@ -171,19 +190,3 @@ class Doorway:
         """End with the server; one that starts again in this process begins anew."""
         self._begun = False
         self._gate.end()
-
-
-def judged(folder: str) -> dict[str, Any]:
-    """Return the verdicts on all workers, worked out in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "leaklab.door.analysis", folder],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    try:
-        content = json.loads(done.stdout)
-    except ValueError:
-        return {"error": "the figures could not be judged"}
-    return content if isinstance(content, dict) else {}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
-from typing import Any
 
 from leaklab.door import folder as store
+from leaklab.door import judging
 from leaklab.errors import LeaklabError
 
 
@@ -19,8 +18,11 @@ def leave(folder: Path, pid: int) -> None:
     with contextlib.suppress(OSError):
         store.forget(folder, pid)
         with store.alone(folder) as mine:
-            if mine and store.look_asked_for(folder).get("worker") == pid:
+            asked = store.look_asked_for(folder)
+            if mine and (asked.get("worker"), asked.get("tag")) == (pid, store.place_tag()):
                 (folder / store.LOCK).unlink(missing_ok=True)
+        if not store.workers(folder):  # each has forgotten itself before it looks
+            judging.forget(folder)
         if store.is_unnamed(folder):
             folder.rmdir()  # not while another worker has left anything there
 
@@ -46,31 +48,10 @@ def _remove_left(folder: Path) -> None:
         if not mine:
             return
         workers = [store.read(path) for path in folder.glob("worker-*.json")]
-        if not all(_has_ended(left) for left in workers):
+        if not all(store.has_ended(left) for left in workers):
             return
         for left in workers:
             store.forget(folder, left["pid"])
+        judging.forget(folder)
         (folder / store.LOCK).unlink(missing_ok=True)
         folder.rmdir()  # not where anything else is
-
-
-def _has_ended(left: dict[str, Any]) -> bool:
-    """Whether the process that has left this has ended for sure; one elsewhere may live."""
-    pid, ticks, place = (left.get(name) for name in ("pid", "started_ticks", "place"))
-    if (
-        not isinstance(pid, int)
-        or not isinstance(ticks, int)
-        or place != store.place()
-        or not place
-    ):
-        return False
-    seen = store.started_ticks(pid)
-    if seen is not None:
-        return seen != ticks
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):
-        pass
-    return False

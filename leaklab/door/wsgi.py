@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from leaklab.door.gate import Answer, Doorway
+from leaklab.door.gate import Doorway
 
 
 class LeakDoor(Doorway):
@@ -25,11 +25,13 @@ class LeakDoor(Doorway):
             for key, value in environ.items()
             if key.startswith("HTTP_")
         }
-        if self._gate.admits(headers, str(environ.get("REMOTE_ADDR", ""))):
-            query = str(environ.get("QUERY_STRING", ""))
-            answer = self._gate.answer(str(environ["REQUEST_METHOD"]), path, query)
-        else:
-            answer = Answer(401, {"error": "no token; bring Authorization: Bearer TOKEN"})
+        answer = self._gate.answer(
+            str(environ["REQUEST_METHOD"]),
+            path,
+            str(environ.get("QUERY_STRING", "")),
+            headers,
+            str(environ.get("REMOTE_ADDR", "")),
+        )
         status = HTTPStatus(answer.status)
         start_response(
             f"{status.value} {status.phrase}",

@@ -147,7 +147,7 @@ def _to_the_end(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict
     interval and that of the last straight piece then have nothing in common, and what came before
     was faster.
     """
-    if entry.verdict != LEAK or entry.unit != "second":
+    if entry.verdict != LEAK or entry.unit == "iteration":
         return entry
     x, y = (series[key].to_numpy() for key in ("x", "value"))
     last = estimate(x, y, unit=entry.unit)
@@ -202,8 +202,10 @@ def _beyond_zero(entry: ResourceVerdict, span: float) -> ResourceVerdict:
     A file by time says not where work ends: steps of a batch job look like growth that goes on.
     And teeth hide a rise of their floor that their interval shows.
     """
+    if entry.verdict == INCONCLUSIVE or entry.unit == "iteration":
+        return entry
     grows = entry.rate_low > 0
-    if entry.verdict == INCONCLUSIVE or entry.unit != "second" or grows == (entry.verdict == LEAK):
+    if grows == (entry.verdict == LEAK):
         return entry
     gauge = entry.name.startswith("gauge:") and is_bytes(entry.name)
     if grows and entry.rate * span < material("rss_bytes" if gauge else entry.name):

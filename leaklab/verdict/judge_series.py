@@ -18,7 +18,7 @@ from leaklab.verdict.resources import ResourceVerdict, judge_figures
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-UNITS = ("second", "iteration")
+UNITS = ("second", "iteration", "request")
 
 
 def judge_series(
@@ -31,8 +31,9 @@ def judge_series(
 ) -> ResourceVerdict:
     """Judge whether a series keeps growing.
 
-    x: places of the looks, not decreasing, in ``unit`` ("second" or "iteration"); datetimes and
-    timedeltas, of Python, numpy or pandas, become seconds, as does an epoch in any unit. y: the
+    x: places of the looks, not decreasing, in ``unit`` ("second", "iteration", or "request": what
+    a service was asked by some time); datetimes and timedeltas, of Python, numpy or pandas, become
+    seconds, as does an epoch in any unit. y: the
     figure at each, in the unit of ``resource`` (bytes for ``*_bytes``, counts else), which says
     how much growth matters: "rss_bytes", "heap_bytes", "fd_count", "socket_count", "thread_count",
     "task_count", "child_count", "file_bytes:PATH", "gauge:NAME". NaN is left out. horizon: for how
@@ -51,9 +52,9 @@ def judge_series(
         raise UsageError(f"unknown unit: {unit}; allowed: {', '.join(UNITS)}")
     check_name(resource)
     x_values, y_values = _arrays(x, y, unit)
-    if unit == "second" and len(x_values):
+    if unit != "iteration" and len(x_values):
         # As figures of a file are: what comes with the time of day is no growth.
-        verdict = judge_foreign(lone_series(x_values, y_values, name=resource))
+        verdict = judge_foreign(lone_series(x_values, y_values, name=resource, unit=unit))
     else:
         verdict = judge_figures(x_values, y_values, name=resource, unit=unit)
     if horizon is None or not len(x_values):

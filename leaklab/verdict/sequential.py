@@ -117,12 +117,14 @@ def _strict(resources: Sequence[ResourceVerdict], share: float) -> bool:
     return False
 
 
-def judge_followed(x: ArrayLike, y: ArrayLike, *, resource: str = "rss_bytes") -> ResourceVerdict:
+def judge_followed(
+    x: ArrayLike, y: ArrayLike, *, resource: str = "rss_bytes", unit: str = "second"
+) -> ResourceVerdict:
     """Judge a series that is judged again and again while a service runs, as it stands now.
 
-    x, y, resource: as `leaklab.verdict.judge_series.judge_series` takes them, x in seconds. A leak
-    counts where it held at the looks before as well, each with two thirds of the time of the one
-    after it; else the verdict is "inconclusive", with the rate, and more_x says how much longer.
+    x, y, resource, unit: as `leaklab.verdict.judge_series.judge_series` takes them. A leak counts
+    where it held at the looks before as well, each with two thirds of what the one after it saw;
+    else the verdict is "inconclusive", with the rate, and more_x says how much longer.
 
     >>> judge_followed(range(300), [1e7 + 5e4 * k for k in range(300)]).verdict
     'leak'
@@ -132,17 +134,17 @@ def judge_followed(x: ArrayLike, y: ArrayLike, *, resource: str = "rss_bytes") -
     from leaklab.analysis.given_series import figures, places
     from leaklab.verdict.judge_series import judge_series  # which works out words and horizons
 
-    seconds, values = places(x, "x", "second").values, figures(y, "y")
-    entry = judge_series(seconds, values, resource=resource)
-    span, held = float(np.ptp(seconds)) if len(seconds) else 0.0, 1
+    at, values = places(x, "x", unit).values, figures(y, "y")
+    entry = judge_series(at, values, resource=resource, unit=unit)
+    span, held = float(np.ptp(at)) if len(at) else 0.0, 1
     while entry.verdict == LEAK and held < LEAK_LOOKS:
-        seen = seconds <= seconds[0] + span / LOOK_RATIO**held
-        if judge_series(seconds[seen], values[seen], resource=resource).verdict != LEAK:
+        seen = at <= at[0] + span / LOOK_RATIO**held
+        if judge_series(at[seen], values[seen], resource=resource, unit=unit).verdict != LEAK:
             more = span * (LOOK_RATIO ** (LEAK_LOOKS - held) - 1)
             why = (
                 f"{entry.reason}; but what fills up looks so at first: a leak is one that was seen "
                 f"at {LEAK_LOOKS} looks, this is number {held}; follow for "
-                f"{span_text(more, 'second')} more"
+                f"{span_text(more, unit)} more"
             )
             return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=more)
         held += 1

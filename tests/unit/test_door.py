@@ -12,6 +12,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,14 @@ from leaklab.errors import LeaklabError, UsageError
 from leaklab.probe import graph
 
 TOKEN = "0123456789abcdef"
+
+
+left = store.left_file
+
+
+def living(pid: int) -> dict[str, Any]:
+    """What a living worker has left, without figures."""
+    return {"pid": pid, "started_ticks": store.started_ticks(pid), "place": store.place()}
 
 
 def gate(token: str | None = TOKEN, *, loopback: bool = False) -> Gate:
@@ -73,8 +82,7 @@ def test_the_folder_is_private(tmp_path: Path) -> None:
 
 def test_one_look_at_a_time(tmp_path: Path) -> None:
     pid = os.getpid()
-    left = {"pid": pid, "started_ticks": store.started_ticks(pid)}
-    store.write(tmp_path / f"worker-{pid}.json", left)
+    store.write(left(tmp_path, "worker", pid), living(pid))
     assert store.begin_look(tmp_path, pid)
     assert not store.begin_look(tmp_path, pid)
     store.end_look(tmp_path, store.look_asked_for(tmp_path))
@@ -89,27 +97,24 @@ def test_one_look_at_a_time(tmp_path: Path) -> None:
 def test_a_look_that_is_answered_is_over(tmp_path: Path) -> None:
     pid, other = os.getpid(), os.getppid()
     for one in (pid, other):
-        left = {"pid": one, "started_ticks": store.started_ticks(one)}
-        store.write(tmp_path / f"worker-{one}.json", left)
+        store.write(left(tmp_path, "worker", one), living(one))
     for state in ("complete", "failed", "refused"):
         assert store.begin_look(tmp_path, pid)
-        assert store.read(tmp_path / f"graph-{pid}.json") == {"state": "asked"}
+        assert store.read(left(tmp_path, "graph", pid)) == {"state": "asked"}
         first = store.look_asked_for(tmp_path)
-        store.write(tmp_path / f"graph-{pid}.json", {"state": "walking"})
+        store.write(left(tmp_path, "graph", pid), {"state": "walking"})
         assert not store.begin_look(tmp_path, other)
-        store.write(tmp_path / f"graph-{pid}.json", {"state": state})
+        store.write(left(tmp_path, "graph", pid), {"state": state})
         assert store.begin_look(tmp_path, other)
         # That it is over comes to its worker's ears only now.
         store.end_look(tmp_path, first)
         assert not store.begin_look(tmp_path, pid)
-        store.write(tmp_path / f"graph-{other}.json", {"state": state})
+        store.write(left(tmp_path, "graph", other), {"state": state})
 
 
 def test_of_many_that_ask_at_once_one_is_heard(tmp_path: Path) -> None:
     pid = os.getpid()
-    store.write(
-        tmp_path / f"worker-{pid}.json", {"pid": pid, "started_ticks": store.started_ticks(pid)}
-    )
+    store.write(left(tmp_path, "worker", pid), living(pid))
     together = threading.Barrier(4)
 
     def ask(_: int) -> bool:
@@ -119,7 +124,7 @@ def test_of_many_that_ask_at_once_one_is_heard(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as askers:
         for _ in range(50):
             assert sum(askers.map(ask, range(4))) == 1
-            store.write(tmp_path / f"graph-{pid}.json", {"state": "complete"})
+            store.write(left(tmp_path, "graph", pid), {"state": "complete"})
 
 
 def door_of(folder: Path, program: str) -> subprocess.Popen[str]:
@@ -149,7 +154,7 @@ def test_a_full_disk_fails_a_look_and_holds_nobody(tmp_path: Path) -> None:
         assert worker.stdout.readline() == "done\n"
         said, problem = look_at(tmp_path / "door", worker.pid).communicate(timeout=100)
         assert json.loads(said)["state"] == "failed", problem
-        assert store.read(tmp_path / "door" / f"worker-{worker.pid}.json")["pid"] == worker.pid
+        assert store.read(left(tmp_path / "door", "worker", worker.pid))["pid"] == worker.pid
         worker.stdin.close()
         assert worker.wait(20) == 0
 
@@ -158,7 +163,7 @@ def test_whoever_asks_a_worker_that_dies_is_told_so_at_once(tmp_path: Path) -> N
     with door_of(tmp_path / "door", "pass") as worker:
         os.kill(worker.pid, signal.SIGSTOP)  # so that it never answers
         asking = look_at(tmp_path / "door", worker.pid)
-        request = tmp_path / "door" / f"request-{worker.pid}.json"
+        request = left(tmp_path / "door", "request", worker.pid)
         until = time.monotonic() + 60
         while not request.exists() and time.monotonic() < until:
             time.sleep(0.02)  # another process's file
@@ -168,7 +173,7 @@ def test_whoever_asks_a_worker_that_dies_is_told_so_at_once(tmp_path: Path) -> N
     assert (
         problem == f"leaklab: worker {worker.pid} has ended before it answered; ask another one\n"
     )
-    assert not list((tmp_path / "door").glob(f"*-{worker.pid}.*"))
+    assert not list((tmp_path / "door").glob(f"*-{worker.pid}-*"))
 
 
 def test_workers_are_judged_by_what_they_have_left(tmp_path: Path) -> None:
@@ -178,17 +183,15 @@ def test_workers_are_judged_by_what_they_have_left(tmp_path: Path) -> None:
         "peak": 5e7 + 4e6 * 59,
     }
     pid = os.getpid()
-    left = {
-        "pid": pid,
-        "started_ticks": store.started_ticks(pid),
+    content = living(pid) | {
         "age_seconds": 600.0,
         "held_seconds": 0.0,
         "spent_seconds": 0.6,
         "series": {"rss_bytes": series},
     }
-    store.write(tmp_path / f"worker-{pid}.json", left)
+    store.write(left(tmp_path, "worker", pid), content)
     # Another process has got the number of a worker that is gone.
-    store.write(tmp_path / "worker-1.json", {**left, "pid": 1, "started_ticks": -1})
+    store.write(left(tmp_path, "worker", 1), {**content, "pid": 1, "started_ticks": -1})
     said = status(tmp_path)
     assert said["verdict"] == "leak"
     (worker,) = said["workers"]
@@ -200,12 +203,12 @@ def test_workers_are_judged_by_what_they_have_left(tmp_path: Path) -> None:
     # What fills decides nothing, until it should be full: what grows on then leaks elsewhere.
     for late, verdict in ((0.0, "inconclusive"), (200.0, "leak")):
         filling = [{**cache, "full_at": cache["full_at"] - late}]
-        store.write(tmp_path / f"graph-{pid}.json", {"holders": [], "filling": filling})
+        store.write(left(tmp_path, "graph", pid), {"holders": [], "filling": filling})
         (worker,) = status(tmp_path)["workers"]
         assert worker["verdict"] == worker["resources"][0]["verdict"] == verdict
         said = "inside app.CACHE.data (Cache), which holds 200 of 1,000 at most"
         assert (said in worker["resources"][0]["reason"]) == (verdict == "inconclusive")
-    assert not (tmp_path / "worker-1.json").exists()
+    assert not (left(tmp_path, "worker", 1)).exists()
 
 
 GROWING = [5e7 + 4e6 * k for k in range(60)]
@@ -233,8 +236,8 @@ def test_one_bounded_resource_makes_no_worker_bounded(
         name: {"seconds": [10.0 * k for k in range(len(y))], "values": y, "peak": max(y)}
         for name, y in figures.items()
     }
-    left = {"pid": pid, "started_ticks": store.started_ticks(pid), "series": series}
-    store.write(tmp_path / f"worker-{pid}.json", left)
+    content = living(pid) | {"series": series}
+    store.write(left(tmp_path, "worker", pid), content)
     said = status(tmp_path)
     assert said["workers"][0]["verdict"] == said["verdict"] == verdict, said
 
@@ -255,8 +258,8 @@ def test_the_first_figures_count_the_threads_of_the_service(tmp_path: Path) -> N
     there = threading.active_count()
     keeper = Keeper(tmp_path / "door", figure_seconds=60.0)
     try:
-        (left,) = store.workers(tmp_path / "door").values()
-        assert left["series"]["thread_count"]["values"] == [there]
+        (content,) = store.workers(tmp_path / "door").values()
+        assert content["series"]["thread_count"]["values"] == [there]
         assert threading.active_count() == there + 1
         assert figures_now()["thread_count"] == there
     finally:
@@ -296,6 +299,7 @@ def test_a_program_without_http_is_asked_through_its_folder(tmp_path: Path) -> N
         assert worker.wait(20) == 0
     assert any(row["path"].startswith("__main__.HELD") for row in looks[0]["holders"])
     assert looks[0]["filling"] == []
+    assert looks[0]["seconds_since"] is None and 0 < looks[1]["seconds_since"] < 60
     (cache,) = looks[1]["filling"]
     assert (cache["path"], cache["held_count"], cache["bound_count"]) == (
         "__main__.page",
@@ -319,7 +323,7 @@ def test_figures_are_taken_while_a_look_is_analysed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: queue.Queue[str] = queue.Queue()
-    result = tmp_path / f"graph-{os.getpid()}.json"
+    result = left(tmp_path, "graph", os.getpid())
 
     class Watched(Keeper):
         def figures(self) -> None:
@@ -330,7 +334,7 @@ def test_figures_are_taken_while_a_look_is_analysed(
     analyse_by(f"read line < {tmp_path / 'go'}", tmp_path, monkeypatch)
     keeper = Watched(tmp_path, figure_seconds=0.02)
     assert taken.get(timeout=10) == ""
-    store.write(tmp_path / f"request-{keeper.pid}.json", {})
+    store.write(left(tmp_path, "request", keeper.pid), {})
     while taken.get(timeout=10) != "walking":
         pass
     assert [taken.get(timeout=10) for _ in range(3)] == ["walking"] * 3
@@ -344,7 +348,7 @@ def test_an_analysis_that_ends_without_an_answer_is_said_so(
     keeper = Keeper(tmp_path, figure_seconds=0.02)
     assert store.begin_look(tmp_path, keeper.pid)
     until = time.monotonic() + 10
-    while not store.is_final(found := store.read(tmp_path / f"graph-{keeper.pid}.json")):
+    while not store.is_final(found := store.read(left(tmp_path, "graph", keeper.pid))):
         assert time.monotonic() < until, found
         time.sleep(0.01)  # what is asked for is seen in a file alone
     keeper.close()

@@ -37,7 +37,7 @@ def unnamed(place: Path, name: str) -> Path:
 def test_a_program_that_ends_leaves_nothing_and_its_children_leave_it_alone(tmp_path: Path) -> None:
     program = (
         "import os, sys, leaklab.door\n"
-        "own = leaklab.door.open().folder / f'worker-{os.getpid()}.json'\n"
+        "(own,) = leaklab.door.open().folder.glob(f'worker-{os.getpid()}-*.json')\n"
         "for opens in (False, True):\n"
         "    child = os.fork()\n"
         "    if not child:\n"
@@ -82,30 +82,37 @@ def test_a_server_that_shuts_down_leaves_nothing(place: Path) -> None:
     assert seen == [1, 1]
 
 
+LEFT = ("worker-{pid}-{tag}.json", "graph-{pid}-{tag}.last", ".graph-{pid}-{tag}.json.7")
+
+
 def test_the_last_worker_removes_a_folder_that_nobody_has_named(place: Path) -> None:
     named = place / "named"
     store.make(named)
     for folder in (named, unnamed(place, "a")):
+        tag = store.place_tag()
         for pid in (101, 102):
-            for name in (f"worker-{pid}.json", f"graph-{pid}.last", f".graph-{pid}.json.7"):
-                (folder / name).touch()
+            for name in LEFT:
+                (folder / name.format(pid=pid, tag=tag)).touch()
+            # In another container one has the same number.
+            (folder / f"worker-{pid}-another.json").touch()
         assert store.begin_look(folder, 101)
         leave(folder, 101)
-        assert {path.name for path in folder.iterdir()} == {
-            "worker-102.json",
-            "graph-102.last",
-            ".graph-102.json.7",
-        }
+        others = {"worker-101-another.json", "worker-102-another.json"}
+        theirs = {name.format(pid=102, tag=tag) for name in LEFT}
+        assert {path.name for path in folder.iterdir()} == others | theirs
+        leave(folder, 102)
+        assert {path.name for path in folder.iterdir()} == others
+        for name in others:
+            (folder / name).unlink()
         leave(folder, 102)
     assert list(place.iterdir()) == [named]
-    assert list(named.iterdir()) == []
 
 
 def test_a_folder_that_was_removed_is_made_again(place: Path) -> None:
     keeper = Keeper(unnamed(place, "a"), figure_seconds=100)
     shutil.rmtree(keeper.folder)
     keeper.figures()
-    assert (keeper.folder / f"worker-{keeper.pid}.json").exists()
+    assert store.left_file(keeper.folder, "worker", keeper.pid).exists()
     assert keeper.folder.stat().st_mode & 0o777 == 0o700
     shutil.rmtree(keeper.folder)
     (place / "elsewhere").mkdir(mode=0o777)
@@ -139,7 +146,8 @@ STAYS: dict[str, Callable[[], list[dict[str, Any]]]] = {
 def test_only_what_is_sure_is_swept(place: Path, left: Callable[[], list[dict[str, Any]]]) -> None:
     folder = unnamed(place, "before")
     for number, worker in enumerate(left()):
-        (folder / f"worker-{worker.get('pid', number)}.json").write_text(json.dumps(worker))
+        path = store.left_file(folder, "worker", worker.get("pid", number))
+        path.write_text(json.dumps(worker))
     before = set(folder.iterdir())
     sweep(unnamed(place, "now"))
     assert set(folder.iterdir()) == before
@@ -150,8 +158,8 @@ def test_folders_of_killed_services_are_swept_and_nothing_else(place: Path) -> N
     gone = ended()
     pid = gone["pid"]
     for name in ("killed", "with more", "open"):
-        store.write(unnamed(place, name) / f"worker-{pid}.json", gone)
-        (unnamed(place, name) / f"dump-{pid}.graph").touch()
+        store.write(store.left_file(unnamed(place, name), "worker", pid), gone)
+        store.left_file(unnamed(place, name), "dump", pid, "graph").touch()
         (unnamed(place, name) / "look.lock").touch()
     (unnamed(place, "with more") / "notes").touch()
     (unnamed(place, "empty"))
@@ -159,7 +167,7 @@ def test_folders_of_killed_services_are_swept_and_nothing_else(place: Path) -> N
     others.chmod(0o755)
     elsewhere = place / "elsewhere"
     store.make(elsewhere)
-    store.write(elsewhere / f"worker-{pid}.json", gone)
+    store.write(store.left_file(elsewhere, "worker", pid), gone)
     link = place / f"{store.unnamed_prefix()}link"
     link.symlink_to(elsewhere)
     sweep(elsewhere)  # beside a folder that somebody has named nothing is looked for
