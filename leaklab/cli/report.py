@@ -32,7 +32,8 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--confidential",
         action="store_true",
-        help="leave out source lines, file names, arguments and output of the target",
+        help="leave out source lines, arguments and output of the target, and what it calls its "
+        "files, labels, tasks and threads; a name of yours (--name) stays",
     )
     parser.add_argument(
         "--pdf", action="store_true", help="a PDF beside each page (needs Chromium)"
@@ -88,8 +89,12 @@ def run_page(run: Run, folder: Path, arguments: argparse.Namespace) -> Path:
     from leaklab.report import render_run
     from leaklab.store.location import safe_name
 
+    if arguments.confidential:  # before the page has a name: it may be the target's
+        from leaklab.report.confidential import without_secrets
+
+        run = without_secrets(run)
     name = safe_name(f"{run.label}-{run.meta['run_id']}".replace("/", "-"))
-    page = render_run(run, folder / f"{name}.html", confidential=arguments.confidential)
+    page = render_run(run, folder / f"{name}.html")
     return _with_pdf(page, arguments)
 
 

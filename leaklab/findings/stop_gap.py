@@ -49,7 +49,7 @@ def stop_gaps(
     has a rate, or without a limit. Rates by unit of work give numbers of requests or tasks, taken
     at the upper bound of the interval; rates by second give sizes alone.
     """
-    server = _server(meta)
+    server = server_of(meta)
     if limit is not None and limit[1] == MACHINE and not server:
         return []  # a script that fills the machine's own memory needs mending, not settings
     leaking = [e for e in resources if e.name == "rss_bytes" and e.verdict == "leak"]
@@ -70,7 +70,8 @@ def stop_gaps(
     return list(_of_server(server, entry, units, FILLED_SHARE * limit[0], why))
 
 
-def _server(meta: Mapping[str, Any]) -> str:
+def server_of(meta: Mapping[str, Any]) -> str:
+    """Return which server the command of a run names; "" for none that is known."""
     words = [PurePath(str(word)).name for word in (meta.get("command") or {}).get("argv") or ()]
     return next((name for name in ("gunicorn", "uvicorn", "celery") if name in words), "")
 

@@ -34,7 +34,8 @@ def import_files(paths: Sequence[Path], options: Options, **how: Any) -> Iterato
         reading = tracemalloc_dumps.read_all(dumps, options)
         how["say"](f"{dumps[0].name}: {reading.title}, {reading.understood}")
         name = how["name"] or stem(dumps[0])
-        yield stored(reading, run_meta(reading, name, how["variant"], None), how["store"])
+        meta = run_meta(reading, name, how["variant"], None, given=bool(how["name"]))
+        yield stored(reading, meta, how["store"])
     children = {
         path for path in paths if path.suffix[1:].isdecimal() and path.with_suffix("") in paths
     }
@@ -65,13 +66,13 @@ def import_file(
     ``say`` is told in one line what was understood. Raises UsageError for a file that is not read,
     naming what it is and what to do; LeaklabError for one that is damaged.
     """
-    name = name or stem(path)
     if _is_capture(path, form):
         with _unpacked(path) as plain:
             return memray_capture.stored(plain, store, name, variant, limit_bytes, say)
     reading = read(path, options, form)
     say(f"{path.name}: {reading.title}, {reading.understood}")
-    return stored(reading, run_meta(reading, name, variant, limit_bytes), store)
+    meta = run_meta(reading, name or stem(path), variant, limit_bytes, given=bool(name))
+    return stored(reading, meta, store)
 
 
 def read_file(
@@ -86,13 +87,13 @@ def read_file(
 ) -> RunData:
     """Turn a file into a run in memory; see :func:`import_file`."""
     say = say or (lambda _: None)
-    name = name or stem(path)
     if _is_capture(path, form):
         with _unpacked(path) as plain, tempfile.TemporaryDirectory(prefix="leaklab-") as folder:
             return memray_capture.in_memory(plain, folder, name, variant, limit_bytes, say)
     reading = read(path, options, form)
     say(f"{path.name}: {reading.title}, {reading.understood}")
-    return in_memory(reading, run_meta(reading, name, variant, limit_bytes))
+    meta = run_meta(reading, name or stem(path), variant, limit_bytes, given=bool(name))
+    return in_memory(reading, meta)
 
 
 def _is_capture(path: Path, form: str | None) -> bool:

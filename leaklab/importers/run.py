@@ -24,9 +24,14 @@ _BATCH_ROWS = 1 << 16
 
 
 def run_meta(
-    reading: Reading, name: str, variant: str | None, limit_bytes: float | None
+    reading: Reading,
+    name: str,
+    variant: str | None,
+    limit_bytes: float | None,
+    *,
+    given: bool = True,
 ) -> dict[str, Any]:
-    """Return run.json of a reading."""
+    """Return run.json of a reading. ``given``: the name was, and is not that of a file."""
     pass_ = pass_of(reading)
     processes = [_process(number, member, pass_) for number, member in enumerate(reading.members)]
     ends = [process["ended_seconds"] or 0.0 for process in processes]
@@ -36,6 +41,7 @@ def run_meta(
     events += [_event("import", note) for note in (*reading.notes, *_restarts(reading))]
     meta = {
         "name": name,
+        "name_given": given,
         "variant": variant,
         "command": {
             "argv": argv,

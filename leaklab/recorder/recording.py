@@ -192,6 +192,8 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
             "kind": command.kind,
             "python": command.python,
         },
+        # Another name than this is that of what was run.
+        "name_given": options.name is not None,
         "parameters": dict(options.parameters),
         "options": {
             "passes": list(options.passes),

@@ -41,7 +41,8 @@ def render_case(
     if confidential:
         from leaklab.report.confidential import without_secrets
 
-        runs = {name: without_secrets(run) for name, run in runs.items()}
+        files: dict[str, str] = {}  # one name in all variants: their trees are compared
+        runs = {name: without_secrets(run, files) for name, run in runs.items()}
     ordered = {name: runs[name] for name in case.variants if name in runs}
     columns = _resources(ordered)[:_COLUMNS]
     views = {name: run_view(run, figures=False) for name, run in ordered.items()}

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def render_run(run: Run, out_path: str | Path, confidential: bool = False) -> Path:
     """Write the page of a run and return its path.
 
-    ``confidential`` leaves out source lines, file names (but the standard library's), arguments,
-    parameters and output of the target.
+    ``confidential`` leaves out source lines, arguments, parameters and output of the target, and
+    what it calls its files (but the standard library's), labels, tasks and threads.
     """
     if confidential:
         from leaklab.report.confidential import without_secrets

@@ -31,6 +31,7 @@ class Recorder:
             name,
             "watch",
             {
+                "name_given": True,  # or "watch", which tells nothing either
                 "command": {"argv": [command], "kind": "watched"},
                 "passes": [row],
                 "options": {"passes": [_PASS]},

@@ -66,7 +66,7 @@ def import_capture(
         raise UsageError(f"no capture file: {path}; allowed: a file written by `memray run`")
     with _silence():
         headers = [(file, _header(file)) for file in (path, *_children(path))]
-        meta = {**_meta(path, headers[0][1]), "limits": limits or {}}
+        meta = {**_meta(path, headers[0][1]), "limits": limits or {}, "name_given": bool(name)}
         where = store or default_store()
         return _import(headers, RunWriter.create(where, name or path.stem, variant, meta))
 
