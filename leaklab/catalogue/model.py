@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from leaklab.catalogue.declared import Declared, Listed, Named, PythonRange, first_problem, given
 from leaklab.catalogue.expectations import Expectation, check_run, checked_frame
 from leaklab.catalogue.expressions import evaluate
+from leaklab.catalogue.harness import case_table
 from leaklab.catalogue.parameters import Parameter, Value
 from leaklab.catalogue.requirements import missing_requirement
 from leaklab.errors import LeaklabError, UsageError
@@ -257,10 +257,9 @@ def case(case_id: str) -> Case:
 
 def read_case(folder: Path) -> Case:
     """The declaration in a folder. Raises `LeaklabError` that names file and key."""
-    path, file = folder / "case.toml", f"{folder.name}/case.toml"
+    file = f"{folder.name}/case.toml"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Case.model_validate(given(table, id=folder.name, folder=folder))
+        return Case.model_validate(given(case_table(folder), id=folder.name, folder=folder))
     except ValidationError as error:
         raise LeaklabError(f"{file}: {first_problem(error, Case)}") from None
     except (ValueError, OSError) as error:

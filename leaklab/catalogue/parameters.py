@@ -7,12 +7,10 @@ from typing import Any, Literal, Self, cast
 from pydantic import model_validator
 
 from leaklab.catalogue.declared import Declared, Listed
+from leaklab.catalogue.values import TYPES, from_text
 from leaklab.errors import UsageError
 
 Value = int | float | str | bool
-
-TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
-_TRUE_FALSE = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 class Parameter(Declared):
@@ -79,12 +77,9 @@ class Parameter(Declared):
 
     def _coerced(self, given: object) -> object:
         """Text and whole numbers as this parameter's type; None for text that is none of it."""
-        wanted = TYPES[self.type]
-        if isinstance(given, str) and wanted is not str:
-            if wanted is bool:
-                return _TRUE_FALSE.get(given.strip().lower())
+        if isinstance(given, str):
             try:
-                return wanted(given)
+                return from_text(self.type, given)
             except ValueError:
                 return None
-        return float(given) if wanted is float and type(given) is int else given
+        return float(given) if self.type == "float" and type(given) is int else given
