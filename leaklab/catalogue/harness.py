@@ -31,6 +31,15 @@ def case_arguments(target: str) -> argparse.Namespace:
     return parser.parse_args()
 
 
+def is_free(name: str) -> bool:
+    """Return whether a parameter may be called so: no option of every target has its name."""
+    try:
+        argparse.ArgumentParser().add_argument(option(name))
+    except argparse.ArgumentError:
+        return False
+    return True
+
+
 def case_table(folder: Path) -> dict[str, Any]:
     """Return what the case.toml in a folder says; some editors begin it with a byte order mark."""
     return tomllib.loads((folder / "case.toml").read_text(encoding="utf-8-sig"))

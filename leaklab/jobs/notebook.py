@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,8 +124,7 @@ def run_notebook(
     values = cell.check_values(declared, parameters or {}, name)
     check_cases(source, declared, values)
     output = _Output(str(output_dir), name)
-    named = {one.name: one.default for one in declared} | values
-    fingerprint = _fingerprint(source, values, _files(named.values(), Path(str(path)).parent))
+    fingerprint = _fingerprint(source, values, _files(declared, values, Path(str(path)).parent))
     if resume:
         kept = output.kept(fingerprint)
         if kept is not None:
@@ -291,10 +290,12 @@ def _fingerprint(notebook: dict[str, Any], values: dict[str, Any], files: list[A
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _files(values: Iterable[object], folder: Path) -> list[tuple[object, int, int]]:
+def _files(
+    declared: list[Parameter], values: dict[str, Any], folder: Path
+) -> list[tuple[str, int, int]]:
     """Those values that name a file, seen from the notebook's folder, with its size and time."""
     found = []
-    for value in values:
+    for value in ({one.name: one.default for one in declared} | values).values():
         with contextlib.suppress(OSError, ValueError):  # nor is a text too long for any name
             path = folder / str(value)
             if isinstance(value, str) and path.is_file():

@@ -17,10 +17,10 @@ def find_recording(
     store: str, name: str, variant: str | None, digest: str | None = None
 ) -> str | None:
     """Return the newest complete run, with fingerprint ``digest`` if given; None without one."""
-    from leaklab.store.location import below, filesystem, safe_name
+    from leaklab.store.location import NO_VARIANT, below, filesystem, safe_name
 
     fs, root = filesystem(store)
-    folder = below(root, safe_name(name), safe_name(variant or "default"))
+    folder = below(root, safe_name(name), safe_name(variant or NO_VARIANT))
     try:
         entries = sorted(fs.ls(folder, detail=False), reverse=True)
     except (FileNotFoundError, NotADirectoryError):

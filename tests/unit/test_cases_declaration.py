@@ -53,6 +53,10 @@ python = ">=3.12,<3.14"
 """
 
 
+def another(name: str) -> str:
+    return f'[variants.{name}]\nrole = "control"\nsummary = "one more"\n\n[variants.before]'
+
+
 def written(tmp_path: Path, text: str) -> Path:
     folder = tmp_path / "growing-list"
     folder.mkdir(exist_ok=True)
@@ -101,6 +105,18 @@ def test_a_declaration_becomes_typed_values(tmp_path: Path) -> None:
         ("title", "title = 1 = 2", "cannot be read"),
         ("title", 'id = "x"\ntitle', "unknown key id"),
         ("quick = 80", 'name = "x"', "parameters: unknown key name"),
+        ("resources.heap_bytes", "resources.heap_byts", "heap_byts: unknown resource: heap_byts"),
+        ("resources.heap_bytes", "resources.uss_bytes", "uss_bytes: gets no verdict: uss_bytes"),
+        ("resources.heap_bytes", 'resources."gauge:"', "unknown resource: gauge:; allowed"),
+        ("resources.heap_bytes", 'resources."file_bytes:x"', "is none of the watch_files: none"),
+        ("[variants.before]", another("'fi/x'"), "variants.fi/x: no name; letters"),
+        ("[variants.before]", another("default"), "variants.default: is what no variant is"),
+        ("parameters.iterations", 'parameters."slow-ms"', "parameters.slow-ms: no name; letters"),
+        ("parameters.iterations", "parameters.class", "parameters.class: no name; letters"),
+        *(
+            ("parameters.iterations", f"parameters.{name}", f"parameters.{name}: means something")
+            for name in ("variant", "quick", "fresh", "store", "self", "help")
+        ),
     ],
 )
 def test_a_mistake_is_named_in_one_line(tmp_path: Path, old: str, new: str, key: str) -> None:
