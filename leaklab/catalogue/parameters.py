@@ -40,7 +40,7 @@ class Parameter(Declared):
     def allowed(self) -> str:
         """What a value must be, for a message or a listing: ``int in 10..100000``."""
         if self.choices:
-            return f"one of {', '.join(self.choices)}"
+            return f"one of {', '.join(map(repr, self.choices))}"  # one may have a comma
         if self.minimum is None and self.maximum is None:
             return {"bool": "true or false"}.get(self.type, self.type)
         ends = ["" if end is None else f"{end:.10g}" for end in (self.minimum, self.maximum)]

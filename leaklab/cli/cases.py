@@ -10,6 +10,7 @@ from leaklab.cli import recording
 
 if TYPE_CHECKING:
     from leaklab.catalogue.model import Case
+    from leaklab.catalogue.parameters import Parameter
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -88,12 +89,17 @@ def _in_full(one: Case, latest: dict[tuple[str, str], str]) -> str:
             for name, variant in one.variants.items()
         ]
     if one.parameters:
-        lines += ["", "  parameters (-p NAME=VALUE)"]
-        lines += [
-            f"    {name} = {parameter.default} ({parameter.quick} with --quick): {parameter.help}"
-            for name, parameter in one.parameters.items()
-        ]
+        lines += ["", "  parameters (-p NAME VALUE)"]
+        lines += [f"    {name} = {_size(p)}: {p.help}" for name, p in one.parameters.items()]
     return "\n".join(lines)
+
+
+def _size(parameter: Parameter) -> str:
+    """The default as it may be given, and the value at quick sizes where it is another."""
+    from leaklab.catalogue.values import as_text
+
+    default, quick = (as_text(parameter.at_size(quick=quick)) for quick in (False, True))
+    return default if quick == default else f"{default} ({quick} with --quick)"
 
 
 def _document(one: Case, latest: dict[tuple[str, str], str]) -> dict[str, Any]:
@@ -113,7 +119,7 @@ def _document(one: Case, latest: dict[tuple[str, str], str]) -> dict[str, Any]:
             for claim in one.claims
         ],
         "parameters": {
-            name: {"default": p.default, "quick": p.quick, "help": p.help}
+            name: {"default": p.default, "quick": p.at_size(quick=True), "help": p.help}
             for name, p in one.parameters.items()
         },
         "variants": {
