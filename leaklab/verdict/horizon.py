@@ -69,7 +69,7 @@ def _of_run(
         return entry
     horizon_x = horizon_seconds * span_x / span_seconds
     # A heap of a megabyte may well grow by one in a process of fifty.
-    level = resident.last if entry.name == HEAP and resident is not None else entry.last
+    level = (resident if entry.name == HEAP and resident is not None else entry).last_floor
     return over(entry, horizon_x, span_x, duration_text(horizon_seconds), level=level)
 
 

@@ -47,7 +47,7 @@ def test_the_size_with_quick_is_told_where_it_is_another(
         "[[claims]]\ndocument = '001'\nsection = '1'\ntext = 'x'\nverdict = 'right'\nwhy = 'y'\n"
     )
     (folder / "case.toml").write_text(
-        f"title = 'x'\nmechanism = 'y'\n{claim}why = 'y'\n[{table % ('verbose', 'bool', 'false')}"
+        f"title = 'x'\nmechanism = 'y'\n{claim}[{table % ('verbose', 'bool', 'false')}"
         f"[{table % ('row_bytes', 'int', 8000)}[{table % ('count', 'int', 90)}quick = 9\n"
     )
     monkeypatch.setattr(model, "FOLDER", tmp_path)
