@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaklab.cli import recording
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    guide = Path(__file__).parent.parent / "cases" / "README.md"
+    parser.description = f"{parser.description} How to write one of your own: {guide}."
     parser.add_argument("case", nargs="?", metavar="CASE", help="one case, in full")
     parser.add_argument("--json", action="store_true", help="as JSON, for scripts")
     recording.add_store_option(parser)
@@ -37,8 +40,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _last_verdicts(store: str | None) -> dict[tuple[str, str], str]:
     """The newest run's verdict by case and variant; empty where nothing was recorded yet."""
-    from pathlib import Path
-
     from leaklab.store import default_store
     from leaklab.store.location import is_local
 
