@@ -9,14 +9,16 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
+from leaklab import resources
 from leaklab.catalogue.declared import Declared, Named, PythonRange
 from leaklab.catalogue.expressions import evaluate
 from leaklab.catalogue.parameters import Value
 from leaklab.catalogue.requirements import python_matches
+from leaklab.errors import UsageError
 from leaklab.present.untraced import untraced_text
 
 if TYPE_CHECKING:
@@ -58,6 +60,18 @@ class ResourceExpectation(Declared):
     role: str | None = None
     python: PythonRange | None = None
     note: str = ""
+
+    @model_validator(mode="after")
+    def _is_judged(self) -> Self:
+        try:
+            resources.check_name(self.name)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        row = resources.find(self.name)
+        if row is None or row.material is None:
+            allowed = ", ".join((*resources.judged_names(), *resources.family_prefixes()))
+            raise ValueError(f"gets no verdict: {self.name}; allowed: {allowed}")
+        return self
 
     def figures(self) -> dict[str, str | float]:
         """Return the figures that are expected, by name."""

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import html
-import tomllib
+import inspect
 from collections.abc import Mapping
 from functools import cache
+from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from leaklab.catalogue.declared import Declared, Listed, Named, PythonRange, first_problem, given
-from leaklab.catalogue.expectations import Expectation, check_run, checked_frame
+from leaklab.catalogue.expectations import (
+    Expectation,
+    ResourceExpectation,
+    check_run,
+    checked_frame,
+)
 from leaklab.catalogue.expressions import evaluate
+from leaklab.catalogue.harness import case_table, is_free
 from leaklab.catalogue.parameters import Parameter, Value
 from leaklab.catalogue.requirements import missing_requirement
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.present.choices import Role
+from leaklab.store.location import NO_VARIANT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,16 +89,39 @@ class Case(Declared):
     def _fits_together(self) -> Self:
         if self.runnable and not self.target.is_file():
             raise ValueError("variants: are declared without a target.py; add it beside case.toml")
-        defaults = {name: parameter.default for name, parameter in self.parameters.items()}
+        self._check_names()
         for variant in self.variants.values():
             for resource in variant.expectation.resources.values():
-                for name, figure in resource.figures().items():
-                    place = f"variants.{variant.name}.expect.resources.{resource.name}.{name}"
-                    try:
-                        evaluate(figure, defaults)
-                    except LeaklabError as error:
-                        raise ValueError(f"{place}: {error}; see the case's parameters") from None
+                self._check_resource(f"variants.{variant.name}.expect.resources", resource)
         return self
+
+    def _check_names(self) -> None:
+        """Refuse a name that is given to something else, or is none in Python or in the store."""
+        taken = set(inspect.signature(type(self).record).parameters)
+        for name in self.parameters:
+            if not name.isidentifier() or iskeyword(name):
+                raise ValueError(f"parameters.{name}: no name; letters, digits and _ are allowed")
+            if name in taken or not is_free(name):
+                raise ValueError(f"parameters.{name}: means something else; choose another name")
+        for name in self.variants:
+            if not name.isidentifier():
+                raise ValueError(f"variants.{name}: no name; letters, digits and _ are allowed")
+            if name == NO_VARIANT:
+                raise ValueError(f"variants.{name}: is what no variant is called; choose another")
+
+    def _check_resource(self, place: str, resource: ResourceExpectation) -> None:
+        family, _, file = resource.name.partition(":")
+        if family == "file_bytes" and file not in self.watch_files:
+            watched = ", ".join(self.watch_files) or "none"
+            raise ValueError(f"{place}.{resource.name}: is none of the watch_files: {watched}")
+        defaults = {name: parameter.default for name, parameter in self.parameters.items()}
+        for name, figure in resource.figures().items():
+            try:
+                evaluate(figure, defaults)
+            except LeaklabError as error:
+                raise ValueError(
+                    f"{place}.{resource.name}.{name}: {error}; see the case's parameters"
+                ) from None
 
     @property
     def runnable(self) -> bool:
@@ -257,10 +288,9 @@ def case(case_id: str) -> Case:
 
 def read_case(folder: Path) -> Case:
     """The declaration in a folder. Raises `LeaklabError` that names file and key."""
-    path, file = folder / "case.toml", f"{folder.name}/case.toml"
+    file = f"{folder.name}/case.toml"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Case.model_validate(given(table, id=folder.name, folder=folder))
+        return Case.model_validate(given(case_table(folder), id=folder.name, folder=folder))
     except ValidationError as error:
         raise LeaklabError(f"{file}: {first_problem(error, Case)}") from None
     except (ValueError, OSError) as error:

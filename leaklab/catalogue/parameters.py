@@ -7,12 +7,10 @@ from typing import Any, Literal, Self, cast
 from pydantic import model_validator
 
 from leaklab.catalogue.declared import Declared, Listed
+from leaklab.catalogue.values import TYPES, from_text
 from leaklab.errors import UsageError
 
 Value = int | float | str | bool
-
-TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
-_TRUE_FALSE = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 class Parameter(Declared):
@@ -42,7 +40,7 @@ class Parameter(Declared):
     def allowed(self) -> str:
         """What a value must be, for a message or a listing: ``int in 10..100000``."""
         if self.choices:
-            return f"one of {', '.join(self.choices)}"
+            return f"one of {', '.join(map(repr, self.choices))}"  # one may have a comma
         if self.minimum is None and self.maximum is None:
             return {"bool": "true or false"}.get(self.type, self.type)
         ends = ["" if end is None else f"{end:.10g}" for end in (self.minimum, self.maximum)]
@@ -79,12 +77,9 @@ class Parameter(Declared):
 
     def _coerced(self, given: object) -> object:
         """Text and whole numbers as this parameter's type; None for text that is none of it."""
-        wanted = TYPES[self.type]
-        if isinstance(given, str) and wanted is not str:
-            if wanted is bool:
-                return _TRUE_FALSE.get(given.strip().lower())
+        if isinstance(given, str):
             try:
-                return wanted(given)
+                return from_text(self.type, given)
             except ValueError:
                 return None
-        return float(given) if wanted is float and type(given) is int else given
+        return float(given) if self.type == "float" and type(given) is int else given

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Any, Protocol
 
 from leaklab.catalogue.requirements import missing_requirement
+from leaklab.catalogue.values import as_text, option
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.scratch import Scratch
 
@@ -67,11 +68,11 @@ class CaseSkipped(LeaklabError):  # noqa: N818 - a skip is no failure of the cas
 
 
 def target_arguments(variant: str, values: Mapping[str, object]) -> list[str]:
-    """The command line of a target: the variant, then every parameter by name."""
-    arguments = [variant]
-    for name, value in values.items():
-        arguments += [f"--{name.replace('_', '-')}", str(value)]
-    return arguments
+    """The command line of a target: the variant, then every parameter by name.
+
+    Name and value are one argument: a text may begin with a dash.
+    """
+    return [variant, *(f"{option(name)}={as_text(value)}" for name, value in values.items())]
 
 
 def record_case(

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from leaklab.cli import output
+from leaklab.cli.recording import pairs_apart
 from leaklab.errors import LeaklabError, UsageError
 
 # Name and what it does; ``leaklab.cli.<module>`` has configure(parser) and run(arguments).
@@ -98,7 +99,7 @@ def _dispatch(arguments: list[str]) -> int:
         near = get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(COMMANDS)}"
         raise UsageError(f"unknown command: {name}; {hint}")
-    parsed = command_parser(name).parse_args(_before_command(arguments[1:]))
+    parsed = command_parser(name).parse_args(pairs_apart(_before_command(arguments[1:])))
     if hasattr(parsed, "command"):
         parsed.command = _own_command(arguments[1:], parsed.command)
     if hasattr(parsed, "store"):

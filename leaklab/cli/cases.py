@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaklab.cli import recording
 
 if TYPE_CHECKING:
     from leaklab.catalogue.model import Case
+    from leaklab.catalogue.parameters import Parameter
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    guide = Path(__file__).parent.parent / "cases" / "README.md"
+    parser.description = f"{parser.description} How to write one of your own: {guide}."
     parser.add_argument("case", nargs="?", metavar="CASE", help="one case, in full")
     parser.add_argument("--json", action="store_true", help="as JSON, for scripts")
     recording.add_store_option(parser)
@@ -36,8 +40,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _last_verdicts(store: str | None) -> dict[tuple[str, str], str]:
     """The newest run's verdict by case and variant; empty where nothing was recorded yet."""
-    from pathlib import Path
-
     from leaklab.store import default_store
     from leaklab.store.location import is_local
 
@@ -88,12 +90,17 @@ def _in_full(one: Case, latest: dict[tuple[str, str], str]) -> str:
             for name, variant in one.variants.items()
         ]
     if one.parameters:
-        lines += ["", "  parameters (-p NAME=VALUE)"]
-        lines += [
-            f"    {name} = {parameter.default} ({parameter.quick} with --quick): {parameter.help}"
-            for name, parameter in one.parameters.items()
-        ]
+        lines += ["", "  parameters (-p NAME VALUE)"]
+        lines += [f"    {name} = {_size(p)}: {p.help}" for name, p in one.parameters.items()]
     return "\n".join(lines)
+
+
+def _size(parameter: Parameter) -> str:
+    """The default as it may be given, and the value at quick sizes where it is another."""
+    from leaklab.catalogue.values import as_text
+
+    default, quick = (as_text(parameter.at_size(quick=quick)) for quick in (False, True))
+    return default if quick == default else f"{default} ({quick} with --quick)"
 
 
 def _document(one: Case, latest: dict[tuple[str, str], str]) -> dict[str, Any]:
@@ -113,7 +120,7 @@ def _document(one: Case, latest: dict[tuple[str, str], str]) -> dict[str, Any]:
             for claim in one.claims
         ],
         "parameters": {
-            name: {"default": p.default, "quick": p.quick, "help": p.help}
+            name: {"default": p.default, "quick": p.at_size(quick=True), "help": p.help}
             for name, p in one.parameters.items()
         },
         "variants": {

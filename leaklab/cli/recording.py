@@ -6,6 +6,7 @@ import argparse
 import os
 import stat
 import sys
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -177,7 +178,7 @@ def add_store_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_parameter_option(parser: argparse.ArgumentParser, text: str, values: str = "VALUE") -> None:
-    """Add ``-p NAME VALUE``; ``text`` is its help."""
+    """Add ``-p NAME VALUE``; ``text`` is its help. Before parsing, `pairs_apart` has to see it."""
     parser.add_argument(
         "-p",
         dest="parameters",
@@ -185,8 +186,22 @@ def add_parameter_option(parser: argparse.ArgumentParser, text: str, values: str
         action="append",
         default=[],
         metavar=("NAME", values),
-        help=text,
+        help=f"{text}; NAME={values} does as well",
     )
+
+
+def pairs_apart(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with ``-p NAME=VALUE`` as ``-p NAME VALUE``: no name has that sign.
+
+    >>> pairs_apart(["-p", "url=http://x?a=1", "-p", "size", "a=1"])
+    ['-p', 'url', 'http://x?a=1', '-p', 'size', 'a=1']
+    """
+    apart: list[str] = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        pair = apart[-1:] == ["-p"] and equals and name.isidentifier()
+        apart += [name, value] if pair else [argument]
+    return apart
 
 
 def add_fail_on_option(

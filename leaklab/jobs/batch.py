@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -84,8 +84,8 @@ def run_batch(
 
     `cluster` is the address of a dask scheduler, or "local" for a cluster of `parallel` workers on
     this machine; without it the tasks run from this process. `resume` leaves out what an earlier
-    batch has done in the same store. `run` does one task and must not raise. Raises LeaklabError
-    when the cluster cannot be reached.
+    batch has done, while its runs are in the store. `run` does one task and must not raise. Raises
+    LeaklabError when the cluster cannot be reached.
     """
     journals = {task.store: Journal(task.store or default_store()) for task in tasks}
     kept = {
@@ -93,11 +93,15 @@ def run_batch(
         for number, task in enumerate(tasks)
         if resume and (found := journals[task.store].kept(task)) is not None
     }
-    waiting = [number for number in range(len(tasks)) if number not in kept]
+    waiting = {number: task for number, task in enumerate(tasks) if number not in kept}
     results = dict(kept)
     if kept and progress:
         progress(f"{len(kept)} of {len(tasks)} were done before")
-    todo = [(number, tasks[number]) for number in waiting]
+    # Of several repetitions one may be gone: another one's run is not taken for it.
+    todo = [
+        (number, replace(task, fresh=task.fresh or (resume and journals[task.store].knows(task))))
+        for number, task in waiting.items()
+    ]
     job = partial(run, time_limit_seconds=time_limit_seconds)
     ended = (
         _in_threads(todo, job, parallel)

@@ -6,6 +6,7 @@ any fsspec URL. A notebook that fails is rendered up to the failure, with the er
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -25,6 +26,7 @@ from leaklab.jobs import parameters as cell
 from leaklab.jobs.case_limits import check_cases
 from leaklab.jobs.execution import Progress, execute
 from leaklab.jobs.tasks import sources_digest
+from leaklab.recorder.fingerprint import is_unchanged
 from leaklab.results.run import VERDICT_MIME
 
 VERDICT_SCHEMA = 1
@@ -105,7 +107,8 @@ def run_notebook(
     """Execute the notebook at `path` with `parameters`, render it, write verdict.json.
 
     `parameters` may be text (from a command line) or values. `store` is where its recordings go.
-    `resume` keeps what an earlier job with the same notebook, parameters and leaklab has left.
+    `resume` keeps what an earlier job with the same notebook, parameters and leaklab has left,
+    while the code that its runs were recorded from, and files that parameters name, are the same.
     `progress` gets what the notebook writes to stderr, and its progress, line by line. What an
     earlier job has left is moved to ``earlier/``, and what changed since the newest with the same
     parameters is said on top of the page and in verdict.json (``changed``, with ``since``).
@@ -121,7 +124,7 @@ def run_notebook(
     values = cell.check_values(declared, parameters or {}, name)
     check_cases(source, declared, values)
     output = _Output(str(output_dir), name)
-    fingerprint = _fingerprint(source, values)
+    fingerprint = _fingerprint(source, values, _files(declared, values, Path(str(path)).parent))
     if resume:
         kept = output.kept(fingerprint)
         if kept is not None:
@@ -191,6 +194,10 @@ class _Output:
         files = [f"{self.root}/{self.name}.html", f"{self.root}/{self.name}.ipynb"]
         done = record.get("state") == "done" and record.get("fingerprint") == fingerprint
         if not done or not all(self.filesystem.exists(file) for file in files):
+            return None
+        # What was not recorded of a command says nothing of the kind: its code is the notebook's.
+        code = [run["recorded_from"] for run in record["runs"] if run.get("recorded_from")]
+        if not all(map(is_unchanged, code)):
             return None
         return self.result(record, "kept")
 
@@ -276,8 +283,21 @@ def overall(runs: list[dict[str, Any]]) -> str | None:
     return next((v for v in ("leak", "inconclusive", "bounded") if v in verdicts), None)
 
 
-def _fingerprint(notebook: dict[str, Any], values: dict[str, Any]) -> str:
-    """Equal when a rerun would execute the same code with the same values."""
+def _fingerprint(notebook: dict[str, Any], values: dict[str, Any], files: list[Any]) -> str:
+    """Equal when a rerun would execute the same code with the same values and files."""
     sources = [(c.get("cell_type"), "".join(c.get("source", ""))) for c in notebook["cells"]]
-    text = json.dumps([sources, values, sys.version, sources_digest()])
+    text = json.dumps([sources, values, files, sys.version, sources_digest()])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _files(
+    declared: list[Parameter], values: dict[str, Any], folder: Path
+) -> list[tuple[str, int, int]]:
+    """Those values that name a file, seen from the notebook's folder, with its size and time."""
+    found = []
+    for value in ({one.name: one.default for one in declared} | values).values():
+        with contextlib.suppress(OSError, ValueError):  # nor is a text too long for any name
+            path = folder / str(value)
+            if isinstance(value, str) and path.is_file():
+                found.append((value, path.stat().st_size, path.stat().st_mtime_ns))
+    return found

@@ -21,7 +21,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from leaklab.catalogue.declared import first_problem
-from leaklab.catalogue.parameters import TYPES, Parameter
+from leaklab.catalogue.parameters import Parameter
+from leaklab.catalogue.values import TYPES
 from leaklab.errors import LeaklabError, UsageError
 
 _LIMIT = re.compile(r"\s*\[(?P<limit>[^\[\]]+)\]\s*$")

@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -150,30 +150,54 @@ def sources_digest() -> str:
 
 
 class Journal:
-    """Which tasks of a store are done: one small file a task, so that any file system will do."""
+    """Which tasks of a store are done: one small file a task, so that any file system will do.
+
+    It says of a run where in the store it is: a store may be moved, and be named otherwise.
+    """
 
     def __init__(self, store: str) -> None:
-        from leaklab.store.location import filesystem
+        from leaklab.store.location import below, filesystem
 
-        self.filesystem, root = filesystem(store)
-        self.folder = f"{root.rstrip('/')}/.jobs"
+        self.store = store
+        self.filesystem, self.root = filesystem(store)
+        self.folder = below(self.root, ".jobs")
 
     def kept(self, task: RecordingTask) -> TaskResult | None:
-        """The result of a task that was done before; None if it was not."""
+        """The result of a task that was done before; None if it was not, or its runs are gone."""
+        from leaklab.recordings.locating import whole_run
+        from leaklab.store.location import below
+
         try:
-            record = json.loads(self.filesystem.cat_file(f"{self.folder}/{task.digest}.json"))
-            return TaskResult(**{**record, "state": "kept"})
-        except (OSError, ValueError, TypeError):
+            record = json.loads(self.filesystem.cat_file(self._file(task)))
+            result = TaskResult(**{**record, "state": "kept"})
+            places = [str(run["path"]) for run in result.runs]
+        except (OSError, ValueError, TypeError, KeyError):
             return None
+        if not all(whole_run(self.filesystem, below(self.root, place)) for place in places):
+            return None
+        runs = zip(result.runs, places, strict=True)
+        return replace(
+            result, runs=[{**run, "path": below(self.store, place)} for run, place in runs]
+        )
+
+    def knows(self, task: RecordingTask) -> bool:
+        """Whether the task was done before, wherever its runs are now."""
+        return bool(self.filesystem.exists(self._file(task)))
 
     def keep(self, task: RecordingTask, result: TaskResult) -> None:
         """Remember a task that is done. Raises LeaklabError when that cannot be written."""
+        from leaklab.recordings.locating import place_in_store
+
         if result.state != "done":
             return
+        runs = [{**run, "path": place_in_store(run["path"])} for run in result.runs]
         try:
             self.filesystem.makedirs(self.folder, exist_ok=True)
             self.filesystem.pipe_file(
-                f"{self.folder}/{task.digest}.json", json.dumps(asdict(result)).encode()
+                self._file(task), json.dumps(asdict(replace(result, runs=runs))).encode()
             )
         except OSError as error:
             raise LeaklabError(f"cannot write to: {self.folder}: {error}") from None
+
+    def _file(self, task: RecordingTask) -> str:
+        return f"{self.folder}/{task.digest}.json"

@@ -138,7 +138,7 @@ def judged(resources: Iterable[ResourceVerdict], units: int, allow: Mapping[str,
 def _grown(entry: ResourceVerdict, units: int) -> Grown:
     """Growth per unit, also of a process that marks none and was judged by seconds."""
     if entry.unit == "second":
-        gained = (entry.last - entry.first) / units
+        gained = (entry.last_floor - entry.first_floor) / units
         return Grown(entry.name, gained, math.nan, math.nan, entry.role)
     return Grown(entry.name, entry.rate, entry.rate_low, entry.rate_high, entry.role)
 
@@ -152,7 +152,7 @@ def _power(resources: Iterable[ResourceVerdict], units: int) -> str:
     entries.sort(key=lambda entry: _rank(entry.name))
     for entry in entries:
         # Not below what it rose by in all, over the units: it may have done so in a few steps.
-        rates = (entry.excluded, entry.rate_high, (entry.last - entry.first) / units)
+        rates = (entry.excluded, entry.rate_high, (entry.last_floor - entry.first_floor) / units)
         known = [rate for rate in rates if math.isfinite(rate)]
         if known:
             highest = max(known[0], known[-1], 0.0)

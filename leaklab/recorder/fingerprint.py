@@ -18,16 +18,36 @@ SOURCE_LIMIT_COUNT = 2_000
 _SKIPPED = {"node_modules", "site-packages", "__pycache__", "data", "build", "dist"}
 
 
-def fingerprint(
-    argv: Sequence[str], python: str | None, folder: Path, options: Mapping[str, Any]
-) -> str | None:
-    """Return a digest of all that makes a recording what it is, or None if it cannot be known.
+def recorded_from(argv: Sequence[str], python: str | None, folder: Path) -> dict[str, str | None]:
+    """Return what code a command in ``folder`` runs: the script's folder, python, and a digest.
 
-    Source means every .py file in the folder of the script, so that an edited module beside it
-    counts too. None (record anew) for a program that is no Python script, or too large a folder.
+    Code means every .py file in the folder of the script, so that an edited module beside it
+    counts too, and the installed packages. The digest is None where it cannot be known: for a
+    program that is no Python script, or too large a folder.
     """
     script = folder / argv[0] if argv else None
     if script is None or script.suffix != ".py" or not script.is_file():
+        return {"folder": None, "python": python, "digest": None}
+    source = script.resolve().parent
+    return {"folder": str(source), "python": python, "digest": _code_digest(source, python)}
+
+
+def is_unchanged(code: Mapping[str, str | None]) -> bool:
+    """Return whether what `recorded_from` has returned is still so; False where it is not known."""
+    folder, digest = code.get("folder"), code.get("digest")
+    known = folder is not None and digest is not None
+    return known and _code_digest(Path(str(folder)), code.get("python")) == digest
+
+
+def fingerprint(
+    argv: Sequence[str], code: Mapping[str, str | None], folder: Path, options: Mapping[str, Any]
+) -> str | None:
+    """Return a digest of all that makes a recording what it is, or None if it cannot be known.
+
+    ``code`` is what `recorded_from` says of the command; where that is not known it is recorded
+    anew.
+    """
+    if code["digest"] is None:
         return None
     options = dict(options)
     # Where leaklab's own services listen changes with every start and changes nothing measured.
@@ -39,18 +59,24 @@ def fingerprint(
     # An empty working folder is a scratch folder: its name says nothing about the recording.
     if folder.is_dir() and not any(folder.iterdir()):
         options.pop("cwd", None)
-    digest = hashlib.sha256()
     known = {
         "argv": list(argv),
-        "python": os.path.realpath(python or sys.executable),
-        "version": sys.version if python is None else None,
+        "code": dict(code),
         "leaklab": recording_code(),
         "options": {key: options[key] for key in sorted(options)},
-        "packages": _installed(python),
     }
-    digest.update(json.dumps(known, default=str).encode())
+    return hashlib.sha256(json.dumps(known, default=str).encode()).hexdigest()[:32]
+
+
+def _code_digest(folder: Path, python: str | None) -> str | None:
+    interpreter = [
+        os.path.realpath(python or sys.executable),
+        sys.version if python is None else None,
+        _installed(python),
+    ]
+    digest = hashlib.sha256(json.dumps(interpreter).encode())
     size = count = 0
-    for path in _sources(script.resolve().parent):
+    for path in _sources(folder):
         try:
             content = path.read_bytes()
         except OSError:

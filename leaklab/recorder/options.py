@@ -142,6 +142,7 @@ class RecordOptions:
     expected_mark_count: int | None = None
     cells: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fingerprint: str | None = None
+    recorded_from: Mapping[str, str | None] | None = None
     case: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:

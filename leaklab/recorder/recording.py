@@ -211,6 +211,7 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
             "trace_share": options.trace_share,
         },
         "fingerprint": options.fingerprint,
+        "recorded_from": dict(options.recorded_from) if options.recorded_from else None,
         "horizon_seconds": options.horizon_seconds,
         "platform": {
             "system": platform.system(),

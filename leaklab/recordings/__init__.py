@@ -91,7 +91,7 @@ def _settings(
 ) -> tuple[RecordOptions, str]:
     """The recording that is asked for, with its fingerprint, and the name of its run."""
     from leaklab.recorder.command import resolve
-    from leaklab.recorder.fingerprint import fingerprint
+    from leaklab.recorder.fingerprint import fingerprint, recorded_from
     from leaklab.recorder.options import RecordOptions
     from leaklab.store import default_store
 
@@ -106,12 +106,14 @@ def _settings(
     folder = Path(options.get("cwd") or Path.cwd())
     # Whoever has named the passes wants them, whatever becomes of the first.
     options.setdefault("after_failure", "passes" in options)
+    code = recorded_from(argv, options.get("python"), folder) if argv else None
     settings = RecordOptions(
         command=argv,
         name=name,
         variant=variant,
         store=str(store or default_store()),
-        fingerprint=fingerprint(argv, options.get("python"), folder, identity),
+        fingerprint=fingerprint(argv, code, folder, identity) if code else None,
+        recorded_from=code,
         **options,
     )
     return settings, name or (resolve(argv, settings.python, settings.cwd).name if argv else "")

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from leaklab.errors import LeaklabError
 
@@ -16,23 +17,35 @@ def find_recording(
     store: str, name: str, variant: str | None, digest: str | None = None
 ) -> str | None:
     """Return the newest complete run, with fingerprint ``digest`` if given; None without one."""
-    from leaklab.store.location import below, filesystem, safe_name
+    from leaklab.store.location import NO_VARIANT, below, filesystem, safe_name
 
     fs, root = filesystem(store)
-    folder = below(root, safe_name(name), safe_name(variant or "default"))
+    folder = below(root, safe_name(name), safe_name(variant or NO_VARIANT))
     try:
         entries = sorted(fs.ls(folder, detail=False), reverse=True)
     except (FileNotFoundError, NotADirectoryError):
         return None
     for entry in entries:
-        try:
-            meta = json.loads(fs.cat_file(f"{entry}/run.json"))
-        except (OSError, ValueError):
-            continue
-        if digest in (None, meta.get("fingerprint")) and meta.get("state") == "complete":
-            relative = str(entry).rstrip("/").rsplit("/", 3)[-3:]
-            return "/".join((store.rstrip("/"), *relative))
+        meta = whole_run(fs, entry)
+        if meta is not None and digest in (None, meta.get("fingerprint")):
+            return "/".join((store.rstrip("/"), place_in_store(entry)))
     return None
+
+
+def place_in_store(path: str) -> str:
+    """Return where in its store a run is: that stays the same when the store is moved."""
+    return "/".join(str(path).rstrip("/").rsplit("/", 3)[-3:])
+
+
+def whole_run(fs: Any, folder: str) -> dict[str, Any] | None:
+    """Return what a folder's run.json says of a complete run with all its tables, else None."""
+    try:
+        meta = json.loads(fs.cat_file(f"{folder}/run.json"))
+        there = {str(path).rsplit("/", 1)[-1] for path in fs.ls(folder, detail=False)}
+    except (OSError, ValueError):
+        return None
+    tables = {f"{name}.parquet" for name, count in (meta.get("row_counts") or {}).items() if count}
+    return meta if meta.get("state") == "complete" and tables <= there else None
 
 
 def locate(text: str, store: str | None = None) -> str:

@@ -7,7 +7,22 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leaklab.verdict.judge import ResourceVerdict
+    from leaklab.verdict.judge import ResourceVerdict, Verdict
+
+
+def verdict_json(meta: Mapping[str, Any], verdict: Verdict) -> dict[str, Any]:
+    """Return the verdict on a run, whose run.json is ``meta``, and on each resource."""
+    entry: dict[str, Any] = plain(
+        {
+            "name": meta["name"],
+            "variant": meta.get("variant"),
+            "state": meta["state"],
+            "verdict": verdict.verdict,
+            "reason": verdict.reason,
+            "resources": [resource_json(resource) for resource in verdict.resources],
+        }
+    )
+    return entry
 
 
 def resource_json(resource: ResourceVerdict) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from leaklab.resources import is_bytes
-from leaklab.results.as_json import plain, resource_json, suspect_json
+from leaklab.results.as_json import plain, suspect_json, verdict_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -347,6 +347,7 @@ class Run:
             "suspects": [suspect_json(row) for row in self.suspects().to_dict("records")],
             "origins": self.origins().to_dict("records"),
             "time_left": asdict(left) if left else None,
+            "recorded_from": self.meta.get("recorded_from"),
         }
         return {
             "schema_version": SHOW_SCHEMA_VERSION,
@@ -360,18 +361,7 @@ class Run:
 
         >>> run.resources_json()["reason"]
         """
-        verdict = self.verdict()
-        result: dict[str, Any] = plain(
-            {
-                "name": self.meta["name"],
-                "variant": self.meta.get("variant"),
-                "state": self.meta["state"],
-                "verdict": verdict.verdict,
-                "reason": verdict.reason,
-                "resources": [resource_json(resource) for resource in verdict.resources],
-            }
-        )
-        return result
+        return verdict_json(self.meta, self.verdict())
 
     def __str__(self) -> str:
         from leaklab.present.text import run_text

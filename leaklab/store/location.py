@@ -15,6 +15,8 @@ from urllib.parse import unquote
 from leaklab.errors import LeaklabError, UsageError
 
 STORE_VARIABLE = "LEAKLAB_STORE"
+# The folder of runs that have no variant.
+NO_VARIANT = "default"
 # Of the 255 bytes that file systems allow, some are left for endings.
 _LONGEST_NAME, _LONGEST_NAME_BYTES = 80, 200
 _HERE = re.compile(r"(?:file|local):(?://(?:localhost(?=/))?|(?=/))")

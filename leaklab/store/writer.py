@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from leaklab.errors import LeaklabError
-from leaklab.store.location import filesystem, is_local, new_run_id, safe_name
+from leaklab.store.location import NO_VARIANT, filesystem, is_local, new_run_id, safe_name
 from leaklab.store.schema import SCHEMA_VERSION, TABLES
 from leaklab.store.upload import Upload, hand_in_abandoned
 
@@ -67,7 +67,7 @@ class RunWriter:
             "events": [],
             **meta,
         }
-        parts = (safe_name(name), safe_name(variant or "default"))
+        parts = (safe_name(name), safe_name(variant or NO_VARIANT))
         if is_local(store):
             _, root = filesystem(store)
             parent = Path(root, *parts)

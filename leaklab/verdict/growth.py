@@ -51,7 +51,7 @@ class Growth:
     """Growth of one series after its baseline.
 
     rate, rate_low, rate_high: per unit of x (95 % interval); NaN with fewer than 4 points.
-    statistic: rate by its standard error. baseline_x: where warm-up ended. first, last: the floor
+    statistic: rate by its standard error. baseline_x: where warm-up ended. first, last: the value
     at the baseline and at the end. start_x, end_x: of the whole series. point_count: of the whole
     series. whole_x, whole_y: all points; x, y: those after the baseline, nowhere denser than in
     most of the run; floor_x, floor_y: their floors.
@@ -74,6 +74,16 @@ class Growth:
     y: Floats
     floor_x: Floats
     floor_y: Floats
+
+    @property
+    def first_floor(self) -> float:
+        """The floor at the baseline; NaN without figures."""
+        return float(self.floor_y[0]) if len(self.floor_y) else float("nan")
+
+    @property
+    def last_floor(self) -> float:
+        """The floor at the end: a peak that comes and goes is none of it; NaN without figures."""
+        return float(self.floor_y[-1]) if len(self.floor_y) else float("nan")
 
     @property
     def span(self) -> float:
@@ -125,8 +135,9 @@ def estimate(
         statistic=_ratio(rate, error),
         unit=unit,
         baseline_x=float(after_x[0]) if len(x) else nan,
-        first=float(floor_y[0]) if len(x) else nan,
-        last=float(floor_y[-1]) if len(x) else nan,
+        first=float(after_y[0]) if len(x) else nan,
+        # Not that of ``y``: of a series that is denser in places the last point may be left out.
+        last=float(whole_y[-1]) if len(x) else nan,
         start_x=float(x[0]) if len(x) else nan,
         end_x=float(x[-1]) if len(x) else nan,
         point_count=len(whole_x),

@@ -64,7 +64,7 @@ def _of_run(
     horizon_x = horizon_seconds * span_x / span_seconds
     resident, heap = (verdict.resource(name, entry.role) for name in ("rss_bytes", HEAP))
     # A heap of a megabyte may well grow by one in a process of fifty.
-    level = resident.last if entry.name == HEAP and resident is not None else entry.last
+    level = (resident if entry.name == HEAP and resident is not None else entry).last_floor
     exact = heap.excluded if heap is not None and heap.unit == entry.unit else math.nan
     words = duration_text(horizon_seconds)
     return over(entry, horizon_x, span_x, words, level=level, of_heap=exact)

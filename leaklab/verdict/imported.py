@@ -116,7 +116,7 @@ def explained(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
         entry = replace(entry, peak=entry.peak + course, reach=None)
     if math.isfinite(now):
         # The time left is that of the process that runs now, not of one as old as the oldest.
-        entry = replace(entry, last=now, peak=now, reach=None)
+        entry = replace(entry, last=now, last_floor=now, peak=now, reach=None)
     return replace(entry, reason=f"{entry.reason}, {words}")
 
 
@@ -152,7 +152,7 @@ def _to_the_end(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict
     x, y = (series[key].to_numpy() for key in ("x", "value"))
     last = estimate(x, y, unit=entry.unit)
     before = last.baseline_x - last.start_x
-    risen = last.first - float(y[0])
+    risen = last.first_floor - float(y[0])
     if not last.rate_high < entry.rate_low or not risen > last.rate_high * before:
         return entry
     early, late = (
@@ -230,7 +230,7 @@ def _by_age(
         and other.role != entry.role
         and other.verdict != LEAK
         and _lived_seconds(meta, other.role) >= LIVED_LONGER * lived
-        and _peak(data, other) >= entry.last
+        and _peak(data, other) >= entry.last_floor
     ]
     if not older:
         return entry

@@ -233,7 +233,8 @@ def _with_curve(entry: ResourceVerdict, study: HeapStudy) -> ResourceVerdict:
     """First and last of the whole heap, as its curve shows them, whichever sites are judged."""
     total, timeline = study.timeline.total(), study.timeline
     begin = min(int(np.searchsorted(timeline.x, entry.baseline_x)), len(total) - 1)
-    return replace(entry, first=float(total[begin]), last=float(total[-1]))
+    first, last = float(total[begin]), float(total[-1])
+    return replace(entry, first=first, last=last, first_floor=first, last_floor=last)
 
 
 def _of_run(resources: tuple[ResourceVerdict, ...], complete: bool) -> tuple[str, str]:

@@ -62,7 +62,7 @@ def judge_series(
     if not horizon > 0:
         raise UsageError(f"horizon out of range: {horizon}; allowed: above 0, in units of x")
     span, words = float(np.ptp(x_values)), span_text(horizon, unit)
-    return over(verdict, horizon, span, words, level=verdict.last)
+    return over(verdict, horizon, span, words, level=verdict.last_floor)
 
 
 def _arrays(x: ArrayLike, y: ArrayLike, unit: str) -> tuple[Any, Any]:

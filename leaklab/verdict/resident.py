@@ -76,7 +76,7 @@ def _explained(resident: ResourceVerdict, series: pd.DataFrame, study: HeapStudy
     own_x, own = series["x"].to_numpy(), series["value"].to_numpy()
     begin_x = min(resident.baseline_x, own_x[0] + WARM_UP_SHARE * (own_x[-1] - own_x[0]))
     begin = int(np.searchsorted(own_x, begin_x))
-    gained = resident.last - float(own[begin : begin + 1 + len(own) // 20].min())
+    gained = resident.last_floor - float(own[begin : begin + 1 + len(own) // 20].min())
     since = min(int(np.searchsorted(x, begin_x)), len(x) - 1)
     half = int(np.searchsorted(x, (x[since] + x[-1]) / 2))
     return all(
@@ -99,13 +99,13 @@ def _why_garbage(resident: ResourceVerdict, data: RunData) -> str | None:
     if not by_time or collection_count < MINIMUM_SETTLED:
         return None
     growth, evidence = examine(collected)
-    most = (1 - EXPLAINED_SHARE) * (resident.last - resident.first)
+    most = (1 - EXPLAINED_SHARE) * (resident.last_floor - resident.first_floor)
     grown = growth.total
     if any(entry.get("stopped_by") for entry in data.meta.get("passes", ())):
         grown = SLOWEST_TRACED * growth.rate_high * growth.span
     if evidence.verdict != STOPPED or grown > most:
         return None
-    change = amount("rss_bytes", growth.last - growth.first, signed=True)
+    change = amount("rss_bytes", growth.last_floor - growth.first_floor, signed=True)
     return (
         f"but it changed by {change} in the explain pass, where garbage was collected "
         f"{collection_count} times: what grew is garbage that waits for the collector"

@@ -36,8 +36,9 @@ class ResourceVerdict:
 
     rate, rate_low, rate_high: per ``unit`` ("iteration" or "second"), with a 95 % interval; NaN
     where it could not be estimated. excluded: the largest growth per unit that the series does not
-    exclude (95 %); NaN where it cannot be told. first, last: the resource's floor at the baseline
-    and at the end. peak: the highest figure of the last quarter of the run. reach: how far above
+    exclude (95 %); NaN where it cannot be told. first, last: the resource's figure at the baseline
+    and at the end, for who reads it; first_floor, last_floor: its floor there, for what is worked
+    out from it. peak: the highest figure of the last quarter of the run. reach: how far above
     its trend a leaking figure comes, where a process meets its limit. reason: one sentence with the
     figures. more_x: how many more marks or seconds would decide it, 0 where it is decided. decides:
     whether it counts for the run; gauges do not (one may count requests), nor do helper processes
@@ -52,6 +53,8 @@ class ResourceVerdict:
     unit: str
     first: float
     last: float
+    first_floor: float
+    last_floor: float
     reason: str
     baseline_x: float
     role: str = "main"
@@ -133,6 +136,8 @@ def verdict_of(
         unit=growth.unit,
         first=growth.first,
         last=growth.last,
+        first_floor=growth.first_floor,
+        last_floor=growth.last_floor,
         reason=why,
         baseline_x=growth.baseline_x,
         role=role,
@@ -156,7 +161,7 @@ def reason(name: str, growth: Growth, evidence: Evidence) -> str:
     rate = rate_text(name, growth.rate, growth.unit, growth.span)
     interval = interval_text(name, growth.rate_low, growth.rate_high, growth.unit, growth.span)
     excluded = rate_text(name, max(growth.rate_high, 0.0), growth.unit, growth.span)
-    change = amount(name, growth.y[-1] - growth.y[0], signed=True) if len(growth.y) else "unknown"
+    change = amount(name, growth.last - growth.first, signed=True) if len(growth.y) else "unknown"
     more = span_text(evidence.more_x, growth.unit)
     texts = {
         "few": f"has only {growth.point_count} figures; record {more} more",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -82,6 +83,40 @@ def test_a_recording_is_judged_kept_and_not_made_twice(tmp_path: Path) -> None:
     assert other.digest != task[0].digest
 
 
+def test_what_was_done_is_kept_while_its_run_is_there_wherever_the_store_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    begun: list[RecordingTask] = []
+
+    def record(task: RecordingTask, time_limit_seconds: float) -> TaskResult:
+        begun.append(task)
+        folder = Path(str(task.store), "tiny", "before", f"run-{len(begun)}")
+        folder.mkdir(parents=True)
+        (folder / "samples.parquet").write_bytes(b"rows")
+        meta = {"state": "complete", "row_counts": {"samples": 3, "labels": 0}}
+        (folder / "run.json").write_text(json.dumps(meta))
+        run = {"path": str(folder), "variant": "before", "verdict": "leak", "as_expected": True}
+        return TaskResult(task.label, "done", [run])
+
+    def paths(store: str) -> list[str]:
+        done = run_batch(tasks_of(Path(store), 2), run=record, parallel=1)
+        return [str(run["path"]) for result in done.results for run in result.runs]
+
+    first = paths("store")
+    assert first == [f"store/tiny/before/run-{number}" for number in (1, 2)]
+    Path("store").rename("moved")
+    assert paths("moved") == [path.replace("store", "moved") for path in first]
+    assert len(begun) == 2
+
+    Path("moved/tiny/before/run-1/samples.parquet").unlink()
+    assert paths("moved") == ["moved/tiny/before/run-3", "moved/tiny/before/run-2"]
+    # Made anew: the other repetition's run, which is there, is not this one's.
+    assert (begun[2].repetition, begun[2].fresh) == (0, True)
+    shutil.rmtree("moved/tiny")
+    assert paths("moved") == ["moved/tiny/before/run-4", "moved/tiny/before/run-5"]
+
+
 def test_what_cannot_run_is_skipped_or_failed_by_name(tmp_path: Path) -> None:
     tasks = [
         RecordingTask("review-002", None, store=str(tmp_path)),
@@ -100,7 +135,7 @@ def test_a_recording_beyond_its_time_is_stopped_and_leaves_nothing(tmp_path: Pat
     result = run_task(task, time_limit_seconds=4.0)
     assert (result.state, result.error) == ("failed", "stopped after 4 seconds")
     left = [p.info["cmdline"] for p in psutil.process_iter(["cmdline"])]
-    assert not [line for line in left if line and "--iterations" in line and "100000" in line]
+    assert not [line for line in left if line and "--iterations=100000" in line]
 
 
 @pytest.mark.cluster

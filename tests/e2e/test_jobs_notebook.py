@@ -13,6 +13,7 @@ import pytest
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.jobs import NotebookResult, run_notebook
 from leaklab.jobs.notebook import VERDICT_MIME
+from leaklab.recorder.fingerprint import recorded_from
 
 PARAMETERS = "count: int = 3  # how many [1..10]\nfail: bool = False  # raise in the middle"
 SHOW = f"""
@@ -91,6 +92,28 @@ def test_a_notebook_records_into_the_store_of_who_starts_it(
     path = write(tmp_path / "notebooks", PARAMETERS, says)
     result = run_notebook(path.relative_to(tmp_path), output_dir="out")
     assert f"store: {tmp_path / (setting or 'data/runs')};" in outputs_of(result)
+
+
+def test_a_job_is_done_again_when_what_it_was_made_of_has_changed(tmp_path: Path) -> None:
+    target, given = tmp_path / "work" / "tiny.py", tmp_path / "given.csv"
+    target.parent.mkdir()
+    target.write_text("KEPT = 3\n")
+    given.write_text("1\n")
+    code = recorded_from([str(target)], None, tmp_path)
+    show = (
+        "from IPython.display import display\n"
+        f"display({{{VERDICT_MIME!r}: {{'run': 'r', 'recorded_from': {code!r}}}}}, raw=True)"
+    )
+    path = write(tmp_path, 'file: str = "given.csv"  # figures', show)
+
+    def state(**edited: Path) -> str:
+        for file in edited.values():
+            file.write_text(f"{file.read_text()}\n")
+        return run_notebook(path, output_dir=tmp_path / "out", resume=True).state
+
+    assert [state(), state()] == ["done", "kept"]
+    assert [state(file=given), state()] == ["done", "kept"]
+    assert state(file=target) == "done"
 
 
 def test_a_failed_notebook_is_rendered_up_to_its_error(tmp_path: Path) -> None:

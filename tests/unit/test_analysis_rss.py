@@ -105,6 +105,8 @@ def entry(**change: object) -> ResourceVerdict:
         "unit": "iteration",
         "first": 50.0 * MIB,
         "last": 100.0 * MIB,
+        "first_floor": 50.0 * MIB,
+        "last_floor": 100.0 * MIB,
         "reason": "",
         "baseline_x": 0.0,
     }

@@ -1,12 +1,16 @@
 """case.toml: what is read, and that every mistake in it is named by file and key."""
 
+import codecs
+import sys
 from pathlib import Path
 
 import pytest
 
 from leaklab.catalogue.expressions import evaluate
+from leaklab.catalogue.harness import case_arguments
 from leaklab.catalogue.model import FOLDER, case, read_case
 from leaklab.catalogue.parameters import Parameter
+from leaklab.catalogue.recording import target_arguments
 from leaklab.catalogue.requirements import missing_requirement, python_matches
 from leaklab.errors import LeaklabError, UsageError
 
@@ -47,6 +51,10 @@ rate = "payload_bytes + 50"
 tolerance = 0.1
 python = ">=3.12,<3.14"
 """
+
+
+def another(name: str) -> str:
+    return f'[variants.{name}]\nrole = "control"\nsummary = "one more"\n\n[variants.before]'
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -97,6 +105,18 @@ def test_a_declaration_becomes_typed_values(tmp_path: Path) -> None:
         ("title", "title = 1 = 2", "cannot be read"),
         ("title", 'id = "x"\ntitle', "unknown key id"),
         ("quick = 80", 'name = "x"', "parameters: unknown key name"),
+        ("resources.heap_bytes", "resources.heap_byts", "heap_byts: unknown resource: heap_byts"),
+        ("resources.heap_bytes", "resources.uss_bytes", "uss_bytes: gets no verdict: uss_bytes"),
+        ("resources.heap_bytes", 'resources."gauge:"', "unknown resource: gauge:; allowed"),
+        ("resources.heap_bytes", 'resources."file_bytes:x"', "is none of the watch_files: none"),
+        ("[variants.before]", another("'fi/x'"), "variants.fi/x: no name; letters"),
+        ("[variants.before]", another("default"), "variants.default: is what no variant is"),
+        ("parameters.iterations", 'parameters."slow-ms"', "parameters.slow-ms: no name; letters"),
+        ("parameters.iterations", "parameters.class", "parameters.class: no name; letters"),
+        *(
+            ("parameters.iterations", f"parameters.{name}", f"parameters.{name}: means something")
+            for name in ("variant", "quick", "fresh", "store", "self", "help")
+        ),
     ],
 )
 def test_a_mistake_is_named_in_one_line(tmp_path: Path, old: str, new: str, key: str) -> None:
@@ -163,6 +183,45 @@ def test_values_are_parsed_by_type(kind: str, value: object, parsed: object) -> 
 def test_ill_typed_values_are_refused(kind: str, value: object) -> None:
     with pytest.raises(UsageError, match=f"parameter p: {value!r}; allowed is"):
         parameter(kind).value(value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "given", "value"),
+    [
+        ("bool", False, None, False), ("bool", True, None, True), ("bool", True, "no", False),
+        ("bool", False, "yes", True), ("str", "", "--all", "--all"), ("str", "", "False", "False"),
+        ("int", 1, "-7", -7), ("float", 1.0, "-1e-05", -1e-05), ("float", 1.0, 2, 2.0),
+    ],
+)  # fmt: skip
+def test_a_target_reads_the_values_that_are_sent(
+    tmp_path: Path, kind: str, default: object, given: object, value: object
+) -> None:
+    stated = str(default).lower() if kind == "bool" else repr(default)
+    table = f'type = "{kind}"\ndefault = {stated}\nhelp = "50 % of it"'
+    text = GOOD.replace("[variants.before]", f"[parameters.big_one]\n{table}\n\n[variants.before]")
+    one = read_case(written(tmp_path, text))
+    values = one.values({} if given is None else {"big_one": given})
+    assert repr(values["big_one"]) == repr(value)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [str(one.target), *target_arguments("before", values)])
+        read = vars(case_arguments(str(one.target)))
+
+    assert {name: repr(found) for name, found in read.items()} == {
+        name: repr(sent) for name, sent in {**values, "variant": "before"}.items()
+    }
+
+
+def test_a_case_may_have_no_parameters_and_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    head, tail = GOOD.split("[parameters.iterations]")[0], GOOD[GOOD.index("[variants.before]") :]
+    folder = written(tmp_path, head + tail.replace('rate = "payload_bytes + 50"', "rate = 50"))
+    toml = folder / "case.toml"
+    toml.write_bytes(codecs.BOM_UTF8 + toml.read_bytes())
+
+    assert read_case(folder).variants
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [str(folder / "target.py"), "before"])
+        assert vars(case_arguments(str(folder / "target.py"))) == {"variant": "before"}
 
 
 def test_rates_are_arithmetic_over_parameters() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from leaklab.catalogue import model
 from leaklab.cli import COMMANDS, command_parser, main
 from leaklab.errors import UsageError
 from leaklab.present import text
@@ -24,6 +25,45 @@ def status_and_error(capsys: pytest.CaptureFixture[str], *arguments: str) -> tup
     assert error.count("\n") == 1, error  # one line, no traceback
     assert error.startswith("leaklab: ")
     return status, error
+
+
+@pytest.mark.parametrize("given", [["payload_bytes", "100,5000"], ["payload_bytes=100,5000"]])
+def test_a_parameter_is_given_either_way(
+    capsys: pytest.CaptureFixture[str], given: list[str]
+) -> None:
+    arguments = ["jobs", "-p", *given, "unbounded-cache", "--variant", "before", "--dry-run"]
+    assert main(arguments) == 0
+    labels = [f"unbounded-cache/before (payload_bytes={size})" for size in (100, 5000)]
+    assert capsys.readouterr().out.splitlines() == labels
+
+
+def test_the_size_with_quick_is_told_where_it_is_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = "parameters.%s]\ntype = '%s'\ndefault = %s\nhelp = 'what'\n"
+    folder = tmp_path / "own"
+    folder.mkdir()
+    claim = (
+        "[[claims]]\ndocument = '001'\nsection = '1'\ntext = 'x'\nverdict = 'right'\nwhy = 'y'\n"
+    )
+    (folder / "case.toml").write_text(
+        f"title = 'x'\nmechanism = 'y'\n{claim}[{table % ('verbose', 'bool', 'false')}"
+        f"[{table % ('row_bytes', 'int', 8000)}[{table % ('count', 'int', 90)}quick = 9\n"
+    )
+    monkeypatch.setattr(model, "FOLDER", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert main(["cases", "own"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[lines.index("  parameters (-p NAME VALUE)") + 1 :] == [
+        "    verbose = false: what",
+        "    row_bytes = 8000: what",
+        "    count = 90 (9 with --quick): what",
+    ]
+    assert main(["cases", "own", "--json"]) == 0
+    (document,) = json.loads(capsys.readouterr().out)
+    assert {name: one["quick"] for name, one in document["parameters"].items()} == {
+        "verbose": False, "row_bytes": 8000, "count": 9
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from leaklab import recordings
 from leaklab.errors import LeaklabError
-from leaklab.recorder.fingerprint import fingerprint
+from leaklab.recorder.fingerprint import fingerprint, is_unchanged, recorded_from
 from leaklab.recordings import locating
 from leaklab.store import RunWriter
 
@@ -26,7 +27,13 @@ def project(tmp_path: Path) -> Path:
 
 
 def taken(project: Path, *argv: str, **options: Any) -> str | None:
-    return fingerprint(argv or ("serve.py",), None, project, options)
+    return taken_by(None, argv or ("serve.py",), project, options)
+
+
+def taken_by(
+    python: str | None, argv: Sequence[str], folder: Path, options: dict[str, Any]
+) -> str | None:
+    return fingerprint(argv, recorded_from(argv, python, folder), folder, options)
 
 
 def test_same_is_same(project: Path) -> None:
@@ -47,7 +54,7 @@ def test_arguments_and_options_count(project: Path) -> None:
         taken(project, "serve.py", "500"),
         taken(project, passes=("measure",)),
         taken(project, env={"MALLOC_ARENA_MAX": "1"}),
-        fingerprint(("serve.py",), "/usr/bin/python3", project, {}),
+        taken_by("/usr/bin/python3", ("serve.py",), project, {}),
     }
     assert len(found) == 5
 
@@ -59,7 +66,7 @@ def test_one_empty_working_folder_is_like_another(project: Path, tmp_path: Path)
     another.mkdir()
 
     def of(folder: Path) -> str | None:
-        return fingerprint((script,), None, folder, {"cwd": str(folder)})
+        return taken_by(None, (script,), folder, {"cwd": str(folder)})
 
     same = of(empty)
     assert same is not None
@@ -83,7 +90,7 @@ def test_a_working_folder_counts_once_there_is_something_in_it(
     project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     def taken_in(folder: Path) -> str | None:
-        return fingerprint([str(project / "serve.py")], None, folder, {"cwd": str(folder)})
+        return taken_by(None, [str(project / "serve.py")], folder, {"cwd": str(folder)})
 
     one, other = tmp_path_factory.mktemp("scratch"), tmp_path_factory.mktemp("scratch")
     assert taken_in(one) == taken_in(other) is not None
@@ -99,6 +106,17 @@ def test_what_cannot_be_known_is_recorded_anew(
     assert taken(project, "-m", "app") is None
     monkeypatch.setattr("leaklab.recorder.fingerprint.SOURCE_LIMIT_COUNT", 1)
     assert taken(project) is None
+
+
+@pytest.mark.parametrize("edited", ["serve.py", "app/cache.py"])
+def test_a_run_says_what_code_it_was_recorded_from(project: Path, edited: str) -> None:
+    code = recorded_from(["serve.py", "500"], None, project)
+    assert code["folder"] == str(project.resolve())
+    assert is_unchanged(code)
+    (project / edited).write_text("CACHE = {1: 2}")
+    assert not is_unchanged(code)
+    # Of a program that is no script nothing is known, and nothing is vouched for.
+    assert not is_unchanged(recorded_from(["uvicorn", "app:app"], None, project))
 
 
 def stored(store: Path, digest: str, state: str, run_id: str) -> str:

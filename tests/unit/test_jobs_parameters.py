@@ -66,7 +66,7 @@ def test_values_become_their_type(given: dict[str, object], value: dict[str, obj
         ({"iterations": 20.5}, "parameter iterations: 20.5; allowed"),
         ({"share": "nan"}, "parameter share: 'nan'; allowed is float in 0..1"),
         ({"quick": "maybe"}, "parameter quick: 'maybe'; allowed is true or false"),
-        ({"drop": "lost"}, "parameter drop: 'lost'; allowed is one of kept, dropped"),
+        ({"drop": "lost"}, "parameter drop: 'lost'; allowed is one of 'kept', 'dropped'"),
         ({"command": 3}, "parameter command: 3; allowed is str"),
     ],
 )
@@ -102,6 +102,12 @@ def test_the_listing_has_one_line_a_parameter() -> None:
     lines = parameters.describe(parameters.notebook_parameters(notebook(CELL), "nb")).splitlines()
     assert len(lines) == 6
     assert " ".join(lines[0].split()) == "iterations int in 10..100000 default 200 requests served"
+
+
+def test_choices_that_have_commas_are_told_apart() -> None:
+    cell = 'passes: str = "measure"  # which [measure,explain|measure]'
+    (one,) = parameters.notebook_parameters(notebook(cell), "nb")
+    assert one.allowed == "one of 'measure,explain', 'measure'"
 
 
 CASES = """\

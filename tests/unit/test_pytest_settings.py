@@ -60,7 +60,8 @@ def test_settings() -> None:
 
 def entry(name: str, verdict: str, rate: float = 0.0, more: float = 0.0) -> ResourceVerdict:
     return ResourceVerdict(
-        name, verdict, rate, rate - 1, rate + 1, "iteration", 0.0, 60 * rate, "why", 1.0,
+        name, verdict, rate, rate - 1, rate + 1, "iteration", 0.0, 60 * rate, 0.0, 60 * rate,
+        "why", 1.0,
         more_x=more,
     )  # fmt: skip
 
@@ -94,7 +95,7 @@ def test_fine_states_its_power() -> None:
 
 def test_fine_excludes_no_growth_that_was_seen() -> None:
     # In two steps, which a slope over most of the calls passes over.
-    stepped = replace(entry("heap_bytes", BOUNDED), rate_high=0.0, first=0.0, last=6000.0)
+    stepped = replace(entry("heap_bytes", BOUNDED), rate_high=0.0, last_floor=6000.0)
     assert judged([stepped], 200, {}).power.startswith("at most 30 B per call")
 
 
@@ -141,7 +142,9 @@ def test_every_descendant_is_looked_at_after_a_unit(tmp_path: Path) -> None:
 
 
 def test_growth_by_the_second_is_told_per_call() -> None:
-    by_time = replace(entry("fd_count", LEAK, 9.0), unit="second", role="fork of main", last=120.0)
+    by_time = replace(
+        entry("fd_count", LEAK, 9.0), unit="second", role="fork of main", last_floor=120.0
+    )
     (grown,) = judged([by_time], 60, {}).grown
     assert (grown.rate, grown.role) == (2.0, "fork of main")
 

@@ -100,6 +100,6 @@ def test_there_is_no_graph_where_none_was_taken(run: Run) -> None:
 
 def test_the_options_of_record_are_spelled_out() -> None:
     fields = {field.name for field in dataclasses.fields(RecordOptions)}
-    own = {"command", "name", "variant", "store", "fingerprint"}
+    own = {"command", "name", "variant", "store", "fingerprint", "recorded_from"}
     assert set(RecordKeywords.__annotations__) == fields - own
     assert {"passes", "until_decided", "fresh"} <= set(inspect.signature(ll.record).parameters)

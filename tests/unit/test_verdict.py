@@ -10,6 +10,7 @@ import pytest
 import synthetic as s
 
 from leaklab.verdict.judge import judge
+from leaklab.verdict.judge_series import judge_series
 
 COUNT = 200
 
@@ -55,6 +56,19 @@ def test_healthy_runs_are_bounded() -> None:
     )
     assert verdict.verdict == "bounded", verdict.reason
     assert {entry.verdict for entry in verdict.resources} == {"bounded"}
+
+
+def test_first_and_last_are_what_was_measured_and_what_is_worked_out_has_floors() -> None:
+    counted = judge_series(range(1000), range(1, 1001), resource="gauge:cursors")
+    assert (counted.first, counted.last) == (1, 1000)
+    assert counted.first_floor == 1
+    assert counted.last_floor < 1000
+
+    # A peak at the very end is what was measured last, and nothing grew by it.
+    peak = np.full(300, 50e6)
+    peak[-1] = 500e6
+    flat = judge_series(range(300), peak, resource="rss_bytes")
+    assert (flat.verdict, flat.last, flat.last_floor) == ("bounded", 500e6, 50e6)
 
 
 def test_descriptors_alone_are_a_leak() -> None:
