@@ -16,6 +16,8 @@ from leaklab.recorder.procfs import ProcessGoneError
 FLUSH_SECONDS = 1.0
 OUTPUT_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 0.5
+# A process that comes to no mark, or is slow to load the tracer, is waited for so much longer.
+WINDOW_WAIT_SECONDS = 10.0
 
 
 class PassRecorder(PassEnd, PassReport):
@@ -97,7 +99,9 @@ class PassRecorder(PassEnd, PassReport):
         if self._decider is None or self._target.stopping:
             return
         if self._window_end_seconds is not None:
-            over = not any(tracked.traced for tracked in self._table.alive())
+            alive = self._table.alive()
+            waits = now <= self._window_end_seconds + WINDOW_WAIT_SECONDS
+            over = not any(one.traced or (waits and one.awaits_window) for one in alive)
             if over and now > self._window_end_seconds and self._options.until_decided:
                 self._stop("decided", self._why_window)
             return
@@ -122,7 +126,7 @@ class PassRecorder(PassEnd, PassReport):
         for tracked in self._table.alive():
             if tracked.memray and tracked.connection is not None:
                 self._table.give_heap_number(tracked)
-                tracked.window_end_seconds = self._window_end_seconds
+                tracked.window_seconds = seconds
 
     def _pause(self, now: float) -> float:
         """Return how long to wait for messages: waking up is the dearest part of a sample."""

@@ -163,9 +163,23 @@ while time.monotonic() < end:
 """
 
 
-@pytest.mark.parametrize("marked", [True, False], ids=["marks", "no marks"])
-def test_a_window_of_tracing_names_the_line_once_growth_is_seen(tmp_path, marked):
-    source = SERVICE if marked else SERVICE.replace("    mark()\n", "")
+# What a busy machine makes of loading the tracer: longer than it is to trace.
+SLOW_TO_TRACE = """
+import sys, time
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "memray":
+            time.sleep(3)
+sys.meta_path.insert(0, Slow())
+"""
+
+
+@pytest.mark.parametrize(
+    "source",
+    [SERVICE, SERVICE.replace("    mark()\n", ""), SLOW_TO_TRACE + SERVICE],
+    ids=["marks", "no marks", "slow to trace"],
+)
+def test_a_window_of_tracing_names_the_line_once_growth_is_seen(tmp_path, source):
     run = record(tmp_path, source, passes=("graph",), traced_window_seconds=1.5, until_decided=True)
     graph, explain = run.meta["passes"]
     assert (graph["pass"], graph["traced"]) == ("graph", False)

@@ -123,6 +123,8 @@ class TracedHeaps:
                 self.follower.begin(tracked, tracked.heap)
             if tracked.windows is not None:
                 tracked.windows.opened(self._clock())
+            if tracked.window_seconds is not None:
+                tracked.window_end_seconds = self._clock() + tracked.window_seconds
             yield GO
             return
         if tracked.heap is not None:
@@ -150,7 +152,6 @@ class TracedHeaps:
 
     def _last_word(self, tracked: Tracked, now: float) -> tuple[str, ...]:
         """Say what the probe is to do now: go on, or begin or end to trace for a while."""
-        end_seconds = tracked.window_end_seconds
         if self.stopping or tracked.exiting:
             return GO
         if tracked.trace_later:
@@ -161,11 +162,10 @@ class TracedHeaps:
             if tracked.windows.closes(now):
                 return UNTRACE if tracked.traced else GO
             return TRACE if tracked.windows.opens(now) and not tracked.note else GO
-        if end_seconds is None:
-            return GO
-        if now >= end_seconds:
-            return UNTRACE if tracked.traced else GO
-        return GO if tracked.traced or tracked.note else TRACE
+        if tracked.traced:
+            over = tracked.window_end_seconds is not None and now >= tracked.window_end_seconds
+            return UNTRACE if over else GO
+        return TRACE if tracked.awaits_window else GO
 
     def _snapshot(
         self,

@@ -62,7 +62,8 @@ class Tracked:
     stolen_stream_count: int = 0
     #: whether the probe has a thread of its own there (see session.py)
     ticks: bool = False
-    #: when the tracing for a while is to end; None where there is none
+    #: for how long it is to be traced, and until when: known once tracing has begun
+    window_seconds: float | None = None
     window_end_seconds: float | None = None
     #: where it is traced for a share of the time: when
     windows: Windows | None = None
@@ -116,6 +117,12 @@ class Tracked:
         if over - through <= through - self.started_seconds:
             return through
         return self.stopped_seconds
+
+    @property
+    def awaits_window(self) -> bool:
+        """Whether it is to be traced for a while and has not begun: at its next mark or call."""
+        wanted = self.window_seconds is not None and self.window_end_seconds is None
+        return wanted and not self.traced and not self.note
 
     @property
     def was_traced(self) -> bool:
