@@ -139,7 +139,8 @@ class PassEnd(PassState):
             return
         waiting_bytes = self._handlers.check_streams(())
         while follower.behind_count and self._interruption_count == self._interruption.count:
-            self._tell("figures", f"reading what the target has allocated: {waiting_bytes:,} bytes")
+            left = f"the target has ended; reading what is left: {waiting_bytes:,} bytes"
+            self._tell("figures", left)
             select.select([follower.woken], [], [], PROGRESS_SECONDS)
             self._handlers.store_snapshots()
             waiting_bytes = self._handlers.check_streams(())

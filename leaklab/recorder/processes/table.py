@@ -78,6 +78,8 @@ class Tracked:
     units_at_once: int | None = None
     barrier_count: int = 0
     snapshot_count: int = 0
+    #: whether the tracer no longer knows the lines that allocate
+    lines_lost: bool = False
     last_snapshot_seconds: float = float("-inf")
     rss_bytes: int = 0
     ended_seconds: float | None = None
