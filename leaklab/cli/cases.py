@@ -52,8 +52,8 @@ def _last_verdicts(store: str | None) -> dict[tuple[str, str], str]:
 
 
 def _listing(cases: list[Case], latest: dict[tuple[str, str], str]) -> str:
+    from leaklab.present.resource_text import table
     from leaklab.present.terminal import safe
-    from leaklab.present.text import table
 
     rows = [("case", "document", "claim", "variants and their last verdict", "title")]
     for one in cases:

@@ -59,7 +59,7 @@ def origins(data: RunData, *, role: str | None = None, limit: int = 20) -> pd.Da
     task waits, as who made it is not known), function, file, line, stack (list of {function, file,
     line}, most recent call first; null fields where nothing is known), count (at the last look),
     growth_count (since warm-up), rate (per unit), unit ("iteration" or "second"), share (of what
-    the resource gained, 0 to 1), subject (path, ends of a socket or name of the newest one),
+    the resource gained, 0 to 1), subject (path, ends of a socket or name of one of them),
     confidence (high, medium, low; null without a line), fingerprint, role.
 
     Of all roles, or of one. Empty where the heap was not recorded: only that pass looks at it.

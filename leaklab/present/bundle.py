@@ -7,9 +7,10 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import common_unit, line_text, named
+from leaklab.present.resource_text import rate
 from leaklab.present.table import Table
 from leaklab.present.terminal import quantity
-from leaklab.present.text import rate, site_rate
+from leaklab.present.text import site_rate
 
 if TYPE_CHECKING:
     from leaklab.present.protocol import ShownComparison, ShownVerdict

@@ -175,7 +175,7 @@ def _origin_lines(number: int, row: Row) -> Iterator[str]:
         made = "what the thread runs" if row["kind"] == "thread" else "where the task waits"
         yield f"     {made}; which call made it is not known"
     if isinstance(row.get("subject"), str) and row["subject"]:
-        yield f"     the newest: {safe(row['subject'])}"
+        yield f"     one of them: {safe(row['subject'])}"
     yield from _caller_lines(row)
 
 

@@ -12,35 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import amount, common_unit, kept_text, named, worth_showing
 from leaklab.present.label_text import label_lines
+from leaklab.present.resource_text import per, resource_lines, table
 from leaklab.present.site_text import origin_lines, place_text, retention_lines, suspect_lines
 from leaklab.present.terminal import ending_text, quantity, safe
 from leaklab.present.untraced import untraced_text
 
 if TYPE_CHECKING:
-    from leaklab.present.protocol import ShownComparison, ShownResource, ShownRun
+    from leaklab.present.protocol import ShownComparison, ShownRun
 
 SHOWN_EVENT_COUNT = 5
 KEPT_FREE_SHARE = 0.2
-
-
-def rate(resource: ShownResource) -> str:
-    """Return a resource's growth rate with its unit; ``-`` for one that does not grow.
-
-    What is bounded has changed by so much over so long a time, but has no rate to go on with.
-    """
-    if resource.verdict == "bounded":
-        return "-"
-    return _per(quantity(resource.rate, resource.name), resource.unit)
-
-
-def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
-    """Return ``rows`` (the first is the heading) as lines with aligned columns."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        (indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
-        .rstrip()
-        for row in rows
-    ]  # fmt: skip
 
 
 def run_text(run: ShownRun) -> str:
@@ -48,16 +29,7 @@ def run_text(run: ShownRun) -> str:
     verdict = run.verdict()
     lines = [f"{safe(run.label)}: {verdict.verdict}", f"  {safe(verdict.reason)}"]
     lines += [f"  {line}" for line in _circumstances(run)]
-    if verdict.resources:
-        rows = [("resource", "verdict", "rate", "first", "last")]
-        rows += [
-            (_name(r), r.verdict, rate(r), quantity(r.first, r.name), quantity(r.last, r.name))
-            for r in verdict.resources
-        ]
-        lines += ["", *table(rows), ""]
-        lines += [
-            f"  {_name(r)}: {safe(r.reason)}" for r in verdict.resources if r.verdict != "bounded"
-        ]
+    lines += resource_lines(run)
     left = run.time_left()
     if left is not None:
         lines.append(f"  {safe(left)}")
@@ -76,8 +48,9 @@ def headline(run: ShownRun) -> list[str]:
     verdict = run.verdict()
     lines = [f"{safe(run.label)}: {verdict.verdict}", f"  {safe(verdict.reason)}"]
     if verdict.verdict == "leak":
-        heap_leaks = any(r.name == "heap_bytes" and r.verdict == "leak" for r in verdict.resources)
-        first = [] if heap_leaks else [line for line in origin_lines(run) if line[2:3].isdigit()]
+        # Where the heap speaks first, its lines say more than what else was made.
+        of_heap = verdict.reason.startswith("heap_bytes")
+        first = [] if of_heap else [line for line in origin_lines(run) if line[2:3].isdigit()]
         lines += first[:3] or [
             f"  {row['number']}. {place_text(row)}"
             for row in worth_showing(run).head(3).to_dict("records")
@@ -100,10 +73,6 @@ def _next_lines(run: ShownRun) -> Iterable[str]:
         "  next: leaklab record --pid PID --passes graph --traced-window 10s --duration 1h   "
         "names the line and what holds it"
     )
-
-
-def _name(resource: ShownResource) -> str:
-    return safe(named(resource.name, resource.role))
 
 
 def _circumstances(run: ShownRun) -> Iterable[str]:
@@ -227,11 +196,7 @@ def comparison_text(comparison: ShownComparison) -> str:
 
 def site_rate(row: Mapping[Any, Any], which: str, by_unit: bool) -> str:
     """Return the rate of a site in one of the two runs, ``by_unit`` with its unit."""
-    return _per(quantity(row[f"{which}_rate"], "heap_bytes"), row[f"{which}_unit"], by_unit)
-
-
-def _per(text: str, unit: str | None, by_unit: bool = True) -> str:
-    return f"{text}/{unit}" if by_unit and text != "-" else text
+    return per(quantity(row[f"{which}_rate"], "heap_bytes"), row[f"{which}_unit"], by_unit)
 
 
 def _side(row: Mapping[Any, Any], which: str) -> str:
@@ -239,4 +204,4 @@ def _side(row: Mapping[Any, Any], which: str) -> str:
     verdict, rate_ = safe(row[f"{which}_verdict"]), row[f"{which}_rate"]
     if verdict == "bounded" or math.isnan(rate_):
         return verdict
-    return f"{verdict} {_per(quantity(rate_, str(row['name'])), row[f'{which}_unit'])}"
+    return f"{verdict} {per(quantity(rate_, str(row['name'])), row[f'{which}_unit'])}"

@@ -103,7 +103,8 @@ def barrier(number: int) -> Optional[int]:
     Returns the place in the stream by which it was sent, in bytes; None where the kernel tells
     none, or the target has closed the stream.
     """
-    allocate_marker(number)
+    # Where the target profiles itself, no marker is told by its stack: of one size it is no growth.
+    allocate_marker(number if sys.getprofile() is None else 0)
     for _ in range(_FLUSH_PAIRS):
         bytearray(BASE_BYTES)
     return _sent_bytes()

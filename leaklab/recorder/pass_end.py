@@ -100,14 +100,17 @@ class PassEnd(PassState):
                 reap(self._table.last_ended.pop(), KILLED_SECONDS)
             self._look_for_orphans(now)
         alive = self._table.alive()
+        daemons = [p for p in alive if p.python and session_of(p.pid) not in (None, self._pid)]
+        if daemons and not self._background and not self._target.stopping:
+            self._event("daemon", "the target went on in the background", daemons[0])
+            self._background = daemons
+        if self._background:
+            self._background += [one for one in daemons if one not in self._background]
+            self._table.hand_over(self._background, now)
         if not alive:
             return True
         if self._target.stopping:
             return self._target.given_up
-        daemons = [p for p in alive if p.python and session_of(p.pid) not in (None, self._pid)]
-        if daemons and not self._in_background:
-            self._in_background = True
-            self._event("daemon", "the target went on in the background", daemons[0])
         return not daemons and now - self._main_ended_seconds > LEFT_BEHIND_SECONDS
 
     def _look_for_orphans(self, now: float) -> None:
@@ -150,7 +153,8 @@ class PassEnd(PassState):
             return
         waiting_bytes = self._handlers.check_streams(())
         while follower.behind_count and not self._hurried:
-            self._tell("figures", f"reading what the target has allocated: {waiting_bytes:,} bytes")
+            left = f"the target has ended; reading what is left: {waiting_bytes:,} bytes"
+            self._tell("figures", left)
             select.select([follower.woken], [], [], PROGRESS_SECONDS)
             self._handlers.store_snapshots()
             waiting_bytes = self._handlers.check_streams(())

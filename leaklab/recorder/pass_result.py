@@ -53,7 +53,10 @@ class PassReport(PassState):
         if self._table.overflow_count:
             self._event("overflow", f"{self._table.overflow_count} processes not followed", None)
         outcome = self._target.outcome()
-        self._table.main.exit_status = outcome["exit_status"]
+        # Where that went on in the background, the main process is another one by now.
+        started_processes = [one for one in self._table.all if one.pid == self._pid]
+        for tracked in started_processes[-1:]:
+            tracked.exit_status = outcome["exit_status"]
         stdout_tail, stderr_tail = self._target.tails
         row = {
             "pass": self._name,

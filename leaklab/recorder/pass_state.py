@@ -57,7 +57,6 @@ class PassState:
     _stopped_by: str | None = None
     _interruption_count = 0
     _main_ended_seconds: float | None = None
-    _in_background = False
     _work_began_seconds: float | None = None
     _window_end_seconds: float | None = None
     _why_window = ""
@@ -95,6 +94,8 @@ class PassState:
         first_process = max((row["process"] for row in self._before), default=-1) + 1
         self._table = ProcessTable(first_process, options.collect_share, options.snapshot_share)
         self._table.short_counts.update(short_counts)
+        #: processes in sessions of their own that went on when the main one had ended
+        self._background: list[Tracked] = []
         self._samples = Samples(writer, name, options.watch_files, options.cwd)
         heap_pass = "explain" if options.pid and "explain" in options.passes else name
         self._handlers = ProbeHandlers(

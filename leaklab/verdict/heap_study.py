@@ -66,11 +66,11 @@ class SiteGrowth:
 class HeapStudy:
     """The heap of one role, looked at site by site.
 
-    growing: sites that gained bytes, most telling first. known: the known grower of each stack, -1
-    without one; its stacks are a site of their own. total: growth of the heap without known growers
-    below their ceiling. total_high: the most that it can grow by after warm-up (95 %), where it
-    stands still; else infinite. missing_x: marks of the work's end that no snapshot covers, where
-    they are too many to judge; else 0.
+    growing: sites that gained bytes, most telling first; none where lines were lost. known: the
+    known grower of each stack, -1 without one; its stacks are a site of their own. total: growth of
+    the heap without known growers below their ceiling. total_high: the most that it can grow by
+    after warm-up (95 %), where it stands still; else infinite. missing_x: marks of the work's end
+    that no snapshot covers, where they are too many to judge; else 0.
     window_count: of the windows it was traced in, None where it was traced all the time; counters:
     what the process itself counted then, None without.
     """
@@ -141,7 +141,7 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
     change = timeline.live(last) - timeline.live(baseline)
     gain = np.bincount(of_stack, weights=change, minlength=len(distinct)).astype(np.float64)
     chosen = np.argsort(-gain, kind="stable")[:CANDIDATE_COUNT]
-    chosen = chosen[gain[chosen] > 0]
+    chosen = chosen[(gain[chosen] > 0) & _lines_known(data, role)]
     number = np.full(len(distinct), -1, np.int64)
     number[chosen] = np.arange(len(chosen))
     matrix = timeline.grouped(number[of_stack], len(chosen))
@@ -184,6 +184,17 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
         window_count=windows,
         counters=counters,
     )
+
+
+def _lines_known(data: RunData, role: str) -> bool:
+    """Whether it was known to the end which line allocates; else the heap is judged by its total.
+
+    Where the target profiles itself, one line is charged with what all of them allocate.
+    """
+    lost = {
+        e.get("process") for e in data.meta.get("events") or () if e.get("kind") == "lines-lost"
+    }
+    return not lost & set(processes_of(data, role, "explain"))
 
 
 def _missing(data: RunData, role: str, timeline: HeapTimeline) -> float:

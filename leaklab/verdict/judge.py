@@ -15,11 +15,13 @@ import pandas as pd
 from leaklab.analysis.long_series import long_series
 from leaklab.analysis.series import HEAP, resource_names, resource_series, roles, untraced_pass
 from leaklab.present.formatting import interval_text, place_text, rate_text, span_text
+from leaklab.resources import importance, material
 from leaklab.verdict import failures
-from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, UNDECIDED, Evidence
+from leaklab.verdict.evidence import GROWS, UNDECIDED, Evidence
 from leaklab.verdict.growth import estimate
 from leaklab.verdict.heap_study import HeapStudy, study_heap
 from leaklab.verdict.imported import deciding, judge_long, with_cautions
+from leaklab.verdict.lives_told import by_life, clear_of_zero
 from leaklab.verdict.resident import reconcile
 from leaklab.verdict.resources import (
     BOUNDED,
@@ -41,8 +43,6 @@ __all__ = ["BOUNDED", "INCONCLUSIVE", "LEAK", "ResourceVerdict", "Verdict", "jud
 
 # From this many standard errors on the total's rate is clear of churn.
 CLEAR_STATISTIC = 20.0
-# A helper process must be seen for this long after its start.
-HELPER_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -88,20 +88,18 @@ def judge(data: RunData) -> Verdict:
         for role in roles(data, "explain")
         if (study := study_heap(data, role=role)) is not None
     }
-    marked = any(entry.get("mark_count") for entry in data.meta.get("processes", ()))
     heaps = {
         role: judge_heap(study) if study.window_count is None else judge_sampled(study)
         for role, study in studies.items()
     }
     exact = {role for role, study in studies.items() if study.window_count is None}
     resources: list[ResourceVerdict] = []
+    told: dict[str, ResourceVerdict] = {}
     for name in names:
         if name == HEAP:
             for role, entry in heaps.items():
-                if role != "main" and entry.unit == "second":
-                    series = resource_series(data, HEAP, role=role)
-                    entry = _of_helper(entry, series, marked)
-                resources.append(entry)
+                told[role] = by_life(entry, resource_series(data, HEAP, role=role), data)
+            resources += told.values()
             continue
         for role in roles(data):
             series = long_series(data, name, role=role)
@@ -110,15 +108,16 @@ def judge(data: RunData) -> Verdict:
             entry = judge_long(series)
             if name == "rss_bytes" and role in exact:
                 entry = reconcile(entry, series, heaps[role], studies[role], data)
-            if role != "main" and entry.unit == "second":
-                entry = _of_helper(entry, series, marked)
+            entry = by_life(clear_of_zero(entry, heaps.get(role), series), series, data)
             if not counts(name, len(series)):
                 entry = replace(entry, decides=False)
             if name == "rss_bytes" and untraced_pass(data) == "explain":
                 entry = _of_traced(entry, data)
             resources.append(deciding(data.meta, entry, series))
     resources = unless_unheard(with_cautions(data, resources), data)
-    worst = max(heaps, key=lambda role: (heaps[role].verdict == LEAK, heaps[role].rate), default="")
+    worst = max(
+        told, key=lambda r: (told[r].decides, told[r].verdict == LEAK, told[r].rate), default=""
+    )
     resources = failures.undecided_by(resources, data)
     found, why = _of_run(tuple(resources), bool(studies) or "import" in data.meta)
     verdict, why = failures.of_run(found, why, data)
@@ -145,20 +144,6 @@ def _of_traced(entry: ResourceVerdict, data: RunData) -> ResourceVerdict:
         return entry
     why = f"{entry.reason}; with the tracer's own memory: listed, not judged"
     return replace(entry, reason=why, decides=False)
-
-
-def _of_helper(entry: ResourceVerdict, series: pd.DataFrame, marked: bool) -> ResourceVerdict:
-    """A child without marks that was seen only shortly decides nothing.
-
-    Beside processes that mark it is a server or load generator, most often: its start looks like
-    growth, so it is judged once it was seen for long enough after that.
-    """
-    end_x = float(series["x"].iloc[-1])
-    enough = len(series) >= MINIMUM_POINTS
-    if enough and (not marked or end_x - entry.baseline_x >= HELPER_SECONDS):
-        return entry
-    why = f"was seen for {span_text(end_x, 'second')} in a child process: listed, not judged"
-    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=0.0, decides=False)
 
 
 def judge_heap(study: HeapStudy) -> ResourceVerdict:
@@ -237,6 +222,13 @@ def _with_curve(entry: ResourceVerdict, study: HeapStudy) -> ResourceVerdict:
     return replace(entry, first=first, last=last, first_floor=first, last_floor=last)
 
 
+def _place_of(entry: ResourceVerdict) -> tuple[bool, int]:
+    """Where a leak stands among others: the heap, which names the line, speaks first if it grew by
+    as much as matters to the process; a few bytes with each thing that is counted follow that."""
+    large = entry.name == HEAP and entry.last - entry.first >= material("rss_bytes")
+    return not large, importance(entry.name)
+
+
 def _of_run(resources: tuple[ResourceVerdict, ...], complete: bool) -> tuple[str, str]:
     """A leak of any resource that decides is the run's. ``complete``: no other pass would tell."""
     deciding = [entry for entry in resources if entry.decides]
@@ -246,8 +238,7 @@ def _of_run(resources: tuple[ResourceVerdict, ...], complete: bool) -> tuple[str
     verdict = gravest(entry.verdict for entry in deciding)
     if verdict == LEAK:
         leaks = [entry for entry in deciding if entry.verdict == LEAK]
-        # The heap names the line: it speaks first.
-        leaks.sort(key=lambda entry: entry.name != HEAP)
+        leaks.sort(key=_place_of)
         text = f"{leaks[0].title} {leaks[0].reason}"
         others = [entry.title for entry in leaks[1:]]
         if others:

@@ -186,4 +186,4 @@ def test_nobody_waits_for_a_slow_reader_until_the_target_has_ended(
     assert snapshots["mark"].tolist() == list(range(1, 11))
     assert snapshots["exact"].all()
     assert (snapshots["live_bytes"].diff().dropna() >= 9_000).all()
-    assert any("reading what the target has allocated" in event["text"] for event in told)
+    assert any("the target has ended; reading what is left" in event["text"] for event in told)

@@ -35,6 +35,7 @@ def work(count):
     port = tracing.free_port()
     print(port, flush=True)
     tracing.start(port)
+    BEFORE
     for number in range(count):
         junk = [bytearray(500) for _ in range(1000)]
         del junk
@@ -61,9 +62,9 @@ print("sum", sum(map(len, kept)), flush=True)
 class Target:
     """A traced process that waits after every mark until it is told to go on."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, before: str = "pass") -> None:
         script = folder / "target.py"
-        script.write_text(TARGET)
+        script.write_text(TARGET.replace("BEFORE", before))
         self.process = subprocess.Popen(
             # Python 3.12 and newer say so of every fork in a process with a thread: memray's.
             [sys.executable, "-W", "ignore:This process", str(script), *arguments],
@@ -263,12 +264,31 @@ def test_a_reader_that_looks_for_a_marker_is_at_work(
     tmp_path: Path, reader: HeapReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(helpers, "_STALL_SECONDS", 2.0)
+    monkeypatch.setattr(heap, "_MISSING_SECONDS", 5.0)
     target = Target(tmp_path, "2")
     stream = connect(reader, target, tmp_path)
     assert target.line() == "0"
     stream.take(1, 5.0)  # a mark that does not come
     assert stream.finish().exact is False
     assert reader.is_alive
+    assert target.end()[1] == ""
+
+
+def test_a_target_that_profiles_itself_is_read_on_without_its_markers(
+    tmp_path: Path, reader: HeapReader
+) -> None:
+    target = Target(tmp_path, "20", before="sys.setprofile(lambda *call: None)")
+    stream = connect(reader, target, tmp_path)
+    held = []
+    for number in range(20):
+        assert target.line() == str(number)
+        stream.take(number, 10.0)
+        held.append(stream.finish())
+        target.go()
+    assert all(found.exact and found.unmarked for found in held)
+    sizes = [found.live_bytes for found in held[5:]]
+    # What the probe allocates is among it, but no markers that grow from look to look.
+    assert sizes[-1] - sizes[0] == pytest.approx(KEPT_BYTES * (len(sizes) - 1), rel=0.5)
     assert target.end()[1] == ""
 
 

@@ -518,6 +518,8 @@ def test_a_target_that_goes_into_the_background(name: str, tmp_path: Path) -> No
     assert any(event["kind"] == "daemon" for event in run.meta["events"])
     daemon = max(run.meta["processes"], key=lambda process: process["process"])
     assert daemon["mark_count"] >= 8
+    assert daemon["role"] == "main"
+    assert run.meta["processes"][0]["role"] == "launcher"
     assert psutil.pid_exists(daemon["pid"]) is False
 
 

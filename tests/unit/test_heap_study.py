@@ -259,3 +259,14 @@ def test_lives_of_a_worker_that_is_replaced_are_judged_one_by_one() -> None:
     heap = verdict.resource("heap_bytes", "worker")
     assert heap is not None
     assert heap.rate == pytest.approx(5_000, rel=0.02)
+
+
+def test_a_heap_whose_lines_were_lost_is_judged_by_its_total() -> None:
+    lost = {"kind": "lines-lost", "process": 1, "pass": "explain", "text": "it profiles itself"}
+    # One line is charged with what all allocate, and others give it back.
+    sites = {"charged": s.leak(COUNT, 5_000), "given back": 1e6 - s.leak(COUNT, 5_000)}
+    healthy = judge(s.run(sites=sites, meta={"events": [lost]}))
+    assert (healthy.verdict, len(healthy.suspects)) == ("bounded", 0)
+    leaking = judge(s.run(sites={"charged": s.leak(COUNT, 5_000)}, meta={"events": [lost]}))
+    assert (leaking.verdict, len(leaking.suspects)) == ("leak", 0)
+    assert "charged" not in leaking.reason

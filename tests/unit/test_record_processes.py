@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,13 @@ import pytest
 from leaklab.probe import channel, marks
 from leaklab.recorder import output
 from leaklab.recorder.output import OutputFile
-from leaklab.recorder.processes.table import command_role
+from leaklab.recorder.processes.table import (
+    MAIN,
+    ProcessTable,
+    Tracked,
+    command_role,
+    fork_role,
+)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +83,52 @@ def test_output_that_was_read_gives_its_disk_back(
     assert out.size_bytes <= 2 << 20
     assert len(out.tail) == output.TAIL_SIZE
     out.close()
+
+
+def _followed(table: ProcessTable, role: str, started: float, **known: object) -> Tracked:
+    tracked = table.add(os.getpid(), started, None, role)
+    assert tracked is not None
+    for name, value in known.items():
+        setattr(tracked, name, value)
+    return tracked
+
+
+def test_a_fork_of_a_fork_is_of_the_same_kind() -> None:
+    table = ProcessTable(0, 0.1, 0.1)
+    first = _followed(table, MAIN, 0.0)
+    child = _followed(table, fork_role(first), 0.1)
+    assert (child.role, fork_role(child)) == ("fork of main", "fork of main")
+
+
+@pytest.mark.parametrize(
+    ("launcher_marks", "daemon_marks", "now", "roles"),
+    [
+        (1, 2, 0.6, ["launcher", "launcher", "main"]),
+        (0, 0, 1.1, ["launcher", "launcher", "main"]),
+        (0, 0, 0.9, ["main", "fork of main", "fork of main"]),
+        (200, 5, 9.0, ["main", "fork of main", "fork of main"]),
+    ],
+)
+def test_what_goes_on_in_the_background_becomes_the_main_process(
+    launcher_marks: int, daemon_marks: int, now: float, roles: list[str]
+) -> None:
+    table = ProcessTable(0, 0.1, 0.1)
+    _followed(table, MAIN, 0.0, ended_seconds=0.5, mark_count=launcher_marks)
+    between = _followed(table, "fork of main", 0.4, ended_seconds=0.51)
+    daemon = _followed(table, "fork of main", 0.5, mark_count=daemon_marks)
+    table.hand_over([between, daemon], now)
+    assert [tracked.role for tracked in table.all] == roles
+    assert table.main is next(one for one in table.all if one.role == MAIN)
+
+
+def test_an_orphan_with_a_known_command_line_is_one_more_of_its_kind() -> None:
+    processes = ProcessTable(0, 0.1, 0.1)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(["cat", "-u"], stdin=pipe, stdout=pipe) as orphan:
+        assert orphan.stdin is not None and orphan.stdout is not None
+        orphan.stdin.write(b"it runs\n")
+        orphan.stdin.flush()
+        orphan.stdout.readline()
+        _followed(processes, "fork of sh", 0.0, argv=["cat", "-u"])
+        processes.adopt_orphans(0.1, os.getsid(0), "no channel", ())
+        assert (processes.all[-1].pid, processes.all[-1].role) == (orphan.pid, "fork of sh")

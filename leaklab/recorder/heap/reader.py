@@ -36,6 +36,8 @@ MARKER_FUNCTION = "allocate_marker"
 MARKER_STEP_BYTES = 256
 _PROBE_FILE = re.compile(r"[/\\]leaklab[/\\]probe[/\\]")
 _POLL_SECONDS = 0.0003
+# A heap that has not changed for so long shows all that memray's thread was handed.
+_STILL_SECONDS = 0.01
 # Frames without a number: the probe's own, the marker's, and those of the wrappers around what
 # counts as a mark (probe/hooks.py), which are left out of the target's stacks.
 _DROPPED = -1
@@ -88,6 +90,7 @@ class Stream:
         self._records: set[Any] = set()
         self._added: set[Any] = set()
         self._socket: socket.socket | None = None
+        self.unmarked = False
         self.connected = threading.Event()
         self.error: str | None = None
         threading.Thread(target=self._connect, daemon=True).start()
@@ -106,14 +109,23 @@ class Stream:
         """Whether records may still come."""
         return self.connected.is_set() and self.error is None and bool(self._reader.is_active)
 
-    def take(self, marker_bytes: int | None, timeout_seconds: float) -> bool:
-        """Hold the live heap still in memory; returns whether the marker was seen."""
+    def take(
+        self, marker_bytes: int | None, timeout_seconds: float, missing_seconds: float
+    ) -> bool:
+        """Hold the live heap still in memory; returns whether all up to the marker was seen.
+
+        A target's own profile function takes the place of the tracer's, which from then on books
+        all that is allocated on one stack: no marker is told by its own any more. One is missing
+        when everything was read and nothing has changed for ``missing_seconds``.
+        """
+        still_since: float | None = None
         deadline = time.monotonic() + timeout_seconds
         self.connected.wait(timeout_seconds)
         if self.error is not None:
             raise OSError(self.error)
         while True:
             self._wait_until_drained(deadline)
+            before = self._records
             self._records = set(self._reader.get_current_snapshot(merge_threads=True))
             # Sets of memray's records are compared in C: only changes are looked at one by one.
             self._added = self._records - self._last
@@ -121,6 +133,12 @@ class Stream:
             late = time.monotonic() >= deadline
             if exact or marker_bytes is None or late or not self._reader.is_active:
                 return exact
+            if still_since is None or self._records != before:
+                still_since = time.monotonic()
+            least_seconds = _STILL_SECONDS if self.unmarked else missing_seconds
+            if time.monotonic() - still_since >= least_seconds:
+                self.unmarked = True
+                return True
             time.sleep(_POLL_SECONDS)
 
     def changes(self) -> dict[str, Any]:
@@ -251,8 +269,9 @@ def _answer(
             streams.pop(number).close()
             return {}, b""
         begun = time.thread_time()
-        exact = stream.take(request["marker_bytes"], request["timeout_seconds"])
-        taken = {"exact": exact, "active": stream.active}
+        waits = request["timeout_seconds"], request["missing_seconds"]
+        exact = stream.take(request["marker_bytes"], *waits)
+        taken = {"exact": exact, "active": stream.active, "unmarked": stream.unmarked}
         control.sendall(json.dumps(taken).encode() + b"\n")
         found = stream.changes()
         stacks, changed = found.pop("stacks").tobytes(), found.pop("changed").tobytes()

@@ -31,7 +31,8 @@ _RELAY = Path(__file__).with_name("relay.py")
 class HeapSnapshot:
     """The live heap of one process at one moment.
 
-    ``exact``: the marker was seen, so this is the heap at that mark to the byte.
+    ``exact``: the marker was seen, so this is the heap at that mark to the byte. ``unmarked``: no
+    marker is seen any more, nor any other line that allocates; nothing more came before the mark.
     ``changed``: (stack_id, live_bytes, allocation_count) of every stack that changed since the
     process's last snapshot; zeros for one that vanished. ``worked_seconds``: processor
     time of the reader for it.
@@ -43,10 +44,13 @@ class HeapSnapshot:
     exact: bool
     worked_seconds: float
     changed: list[tuple[int, int, int]]
+    unmarked: bool = False
 
 
 # A target on a busy machine is waited for so long.
 _HEADER_SECONDS = 10.0
+# Much longer than a thread of the reader waits for its turn.
+_MISSING_SECONDS = 1.0
 CONNECT_SECONDS = 5.0
 
 
@@ -226,6 +230,7 @@ class HeapStream:
                 "stream": self.number,
                 "marker_bytes": size,
                 "timeout_seconds": timeout_seconds,
+                "missing_seconds": _MISSING_SECONDS,
             },
             asked_seconds=timeout_seconds,
         )
@@ -251,6 +256,7 @@ class HeapStream:
             exact=self._taken["exact"],
             worked_seconds=found["worked_seconds"],
             changed=changed,
+            unmarked=self._taken["unmarked"],
         )
 
     def check(self) -> None:

@@ -264,7 +264,7 @@ class ProbeHandlers(TracedHeaps):
         chosen = self._dumped.setdefault(tracked.role, tracked)
         # Its line ends with it; that it has ended is seen only when one looks.
         over = chosen.ended_seconds is not None or chosen.connection is None
-        if over and graphs.count(self._graph_number(chosen)) < 2:
+        if chosen.role != tracked.role or (over and graphs.count(self._graph_number(chosen)) < 2):
             chosen = self._dumped[tracked.role] = tracked
         return chosen is tracked
 

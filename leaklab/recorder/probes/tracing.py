@@ -182,7 +182,8 @@ class TracedHeaps:
         """
         tracked.barrier_count += 1
         begun = time.monotonic()
-        done = yield ("barrier", str(tracked.barrier_count))
+        # A marker that nobody tells from the target's own blocks has always the same size.
+        done = yield ("barrier", str(0 if tracked.lines_lost else tracked.barrier_count))
         place = self._place(tracked, done.get("position"))
         if place is None:  # the stream was lost meanwhile
             yield GO
@@ -321,6 +322,9 @@ class TracedHeaps:
                 return
             found = estimated
         self.live_bytes = found.live_bytes
+        if found.unmarked and not tracked.lines_lost:
+            tracked.lines_lost = True
+            self._note_lines_lost(tracked, place)
         snapshot = tracked.snapshot_count
         tracked.snapshot_count += 1
         for table, rows in self._stacks.new_rows().items():
@@ -351,6 +355,18 @@ class TracedHeaps:
                 "exact": [found.exact],
                 "quiescent": [place.quiescent],
             },
+        )
+
+    def _note_lines_lost(self, tracked: Tracked, place: Place) -> None:
+        since = "the start" if not tracked.snapshot_count else f"{place.now:.3g} seconds"
+        self._writer.event(
+            "lines-lost",
+            f"from {since} on no line that allocates is known: the target has set or reset a "
+            "profile function (sys.setprofile), which ends the tracer's; its heap is judged by its "
+            "total",
+            time_seconds=place.now,
+            process=tracked.heap_number,
+            **{"pass": HEAP_PASS},
         )
 
     def close(self) -> None:

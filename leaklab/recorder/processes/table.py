@@ -28,6 +28,9 @@ from leaklab.recorder.procfs import (
 # A fork bomb must not become the recorder's: beyond this many, processes are only counted.
 PROCESS_LIMIT = 1000
 MAIN = "main"
+# What the main process was called that has started another one in the background, and ended.
+LAUNCHER = "launcher"
+FORK = "fork of "
 # Whatever ends sooner can hardly leak: where many of a kind do, none of them is traced at once,
 # and they are one row (see `ProcessTable.fold`).
 SHORT_SECONDS = 1.0
@@ -80,6 +83,8 @@ class Tracked:
     units_at_once: int | None = None
     barrier_count: int = 0
     snapshot_count: int = 0
+    #: whether the tracer no longer knows the lines that allocate
+    lines_lost: bool = False
     last_snapshot_seconds: float = float("-inf")
     rss_bytes: int = 0
     ended_seconds: float | None = None
@@ -237,6 +242,29 @@ class ProcessTable:
             if tracked.stopped_seconds is None:
                 tracked.stopped_seconds = now
 
+    def hand_over(self, background: Sequence[Tracked], now: float) -> None:
+        """Let what went on in the background be the main process, and who started it its launcher.
+
+        It is as soon as it has told more marks, or has gone on for as long as the main process had
+        lived: until then that may have done the work, and left a helper behind.
+        """
+        main = self.main
+        alive = {tracked.process for tracked in background if tracked.ended_seconds is None}
+        heirs = [one for one in background if one is not main and one.parent not in alive]
+        if main.ended_seconds is None or not heirs:
+            return
+        heir = max(heirs, key=lambda one: (one.mark_count, one.ended_seconds or now))
+        went_on_seconds = (heir.ended_seconds or now) - main.ended_seconds
+        outlived = went_on_seconds > main.ended_seconds - main.started_seconds
+        if heir.mark_count <= main.mark_count and (main.mark_count or not outlived):
+            return
+        for other in self.all:
+            # A daemon is often forked twice: by a process that ends at once as well.
+            between = other.role == heir.role and other.started_seconds < heir.started_seconds
+            if other.role == MAIN or (between and other.ended_seconds and not other.mark_count):
+                other.role = LAUNCHER
+        heir.role = MAIN
+
     def get(self, pid: int) -> Tracked | None:
         """Return the process that has ``pid`` now."""
         return self._alive.get(pid)
@@ -343,10 +371,14 @@ class ProcessTable:
             if pid in self._alive or pid == main_pid or pid in walkers:
                 continue
             if session_of(pid) == main_pid or needle in environment(pid):
-                # A fork that its parent did not outlive has the parent's command line.
+                # Who has the command line of a known process is a fork of it, or one more of its
+                # kind; of the main process there is no other.
                 argv = command_line(pid)
                 former = next((known for known in reversed(self.all) if known.argv == argv), None)
-                self.add(pid, now, None, _role(argv, former))
+                role = None
+                if former is not None and former.role != SHORT_LIVED:
+                    role = _role(argv, former) if former.role == MAIN else former.role
+                self.add(pid, now, None, role)
 
     def parent_of(self, pid: int) -> Tracked | None:
         """Return the followed parent of ``pid``."""
@@ -355,8 +387,12 @@ class ProcessTable:
 
 
 def fork_role(parent: Tracked | None) -> str:
-    """Return the role of a process that was forked from ``parent`` and runs the same program."""
-    return f"fork of {parent.role if parent else MAIN}"
+    """Return the role of a process that was forked from ``parent`` and runs the same program.
+
+    However often it was forked: shells fork for each part of a line, and daemons twice.
+    """
+    role = parent.role if parent else MAIN
+    return role if role.startswith(FORK) else f"{FORK}{role}"
 
 
 def command_role(argv: Sequence[str]) -> str:

@@ -1,0 +1,96 @@
+"""The resources of a run as text: a table, and below it the reasons of what is not bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from leaklab.present.formatting import named
+from leaklab.present.terminal import quantity, safe
+
+if TYPE_CHECKING:
+    from leaklab.present.protocol import ShownResource, ShownRun
+
+# A script may start hundreds of commands: of so many kinds of process there are rows, and of each
+# one that leaks.
+SHOWN_ROLE_COUNT = 8
+
+
+def resource_lines(run: ShownRun) -> Iterator[str]:
+    """Yield a row for each resource, and why those that are not bounded are not."""
+    resources = run.verdict().resources
+    if not resources:
+        return
+    roles = _shown_roles(resources)
+    shown = [entry for entry in resources if entry.role in roles]
+    rows = [("resource", "verdict", "rate", "first", "last")]
+    rows += [
+        (name(r), r.verdict, rate(r), quantity(r.first, r.name), quantity(r.last, r.name))
+        for r in shown
+    ]
+    yield ""
+    yield from table(rows)
+    if len(shown) < len(resources):
+        count = _process_count(run, {entry.role for entry in resources} - roles)
+        yield f"  and {count:,} more helper processes, none of which leaks (--json lists them)"
+    yield ""
+    yield from _reason_lines(shown)
+
+
+def name(resource: ShownResource) -> str:
+    """Return what a resource is called in a table."""
+    return safe(named(resource.name, resource.role))
+
+
+def rate(resource: ShownResource) -> str:
+    """Return a resource's growth rate with its unit; ``-`` for one that does not grow.
+
+    What is bounded has changed by so much over so long a time, but has no rate to go on with.
+    """
+    if resource.verdict == "bounded":
+        return "-"
+    return per(quantity(resource.rate, resource.name), resource.unit)
+
+
+def per(text: str, unit: str | None, by_unit: bool = True) -> str:
+    """Return a figure with the unit that it is told by."""
+    return f"{text}/{unit}" if by_unit and text != "-" else text
+
+
+def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
+    """Return ``rows`` (the first is the heading) as lines with aligned columns."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        (indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
+        .rstrip()
+        for row in rows
+    ]  # fmt: skip
+
+
+def _reason_lines(resources: Sequence[Any]) -> Iterator[str]:
+    """One line for all resources of a role that have the same reason."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for entry in resources:
+        if entry.verdict != "bounded":
+            names.setdefault((entry.role, entry.reason), []).append(entry.name)
+    for (role, reason), alike in names.items():
+        yield f"  {safe(named(', '.join(alike), role))}: {safe(reason)}"
+
+
+def _shown_roles(resources: Sequence[Any]) -> set[str]:
+    """The main process, who leaks, and the largest of the others."""
+    leaking = {entry.role for entry in resources if entry.verdict == "leak"}
+    sizes = {entry.role: 0.0 for entry in resources}
+    sizes |= {entry.role: entry.last for entry in resources if entry.name == "rss_bytes"}
+    order = sorted(sizes, key=lambda one: (one != "main", one not in leaking, -sizes[one]))
+    return set(order[:SHOWN_ROLE_COUNT]) | leaking
+
+
+def _process_count(run: ShownRun, roles: set[str]) -> int:
+    """How many processes of these roles there were, in the pass that saw the most of them."""
+    counts: dict[str, int] = {}
+    for row in run.meta["processes"]:
+        if (row.get("role") or "main") in roles:
+            one = str(row.get("pass"))
+            counts[one] = counts.get(one, 0) + int(row.get("process_count") or 1)
+    return max(counts.values(), default=len(roles))

@@ -1,0 +1,101 @@
+"""What a process can tell by its time alone: little where it was a helper, or had hardly begun.
+
+A process without marks is judged by seconds, and in its first ones it imports: that looks like
+growth. Nor can more be recorded of one that has ended.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from leaklab.analysis.series import processes_of, untraced_pass
+from leaklab.present.formatting import span_text
+from leaklab.resources import is_memory
+from leaklab.verdict.evidence import MINIMUM_POINTS
+from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from leaklab.store import RunData
+
+# What the recorder calls the main process of a target that went on in the background.
+LAUNCHER = "launcher"
+# A helper process must be seen for this long after its start.
+HELPER_SECONDS = 10.0
+# What has ended sooner has hardly started.
+START_SECONDS = 1.0
+_ADVICE = re.compile(r"; record ([\w.,]+(?: \w+)*?) more\b")
+
+
+def by_life(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> ResourceVerdict:
+    """Return the verdict by seconds of a role, in the light of how long it was there."""
+    if entry.unit != "second":
+        return entry
+    if entry.role != "main":
+        entry = _of_helper(entry, series, data)
+    if "import" in data.meta:
+        return entry
+    ended_seconds = _ended_seconds(data, entry.role)
+    started = entry.role != "main" or ended_seconds >= START_SECONDS
+    if not started and entry.verdict != BOUNDED:
+        why = (
+            f"was seen for {span_text(ended_seconds, 'second')}, hardly more than the start of the "
+            "target: let it work for longer, or mark its units of work"
+        )
+        return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=0.0)
+    if not math.isfinite(ended_seconds):
+        return entry
+    instead = r"; let it run for \1 more" if entry.role == "main" else "; it has ended"
+    return replace(entry, reason=_ADVICE.sub(instead, entry.reason))
+
+
+def clear_of_zero(
+    entry: ResourceVerdict, heap: ResourceVerdict | None, series: pd.DataFrame
+) -> ResourceVerdict:
+    """Return the verdict leak on memory that is not exact, withheld where its interval holds 0 and
+    the exact heap does not leak either."""
+    exact = not is_memory(entry.name) or (heap is not None and heap.verdict == LEAK)
+    if entry.verdict != LEAK or entry.rate_low > 0 or exact:
+        return entry
+    span = float(series["x"].iloc[-1] - series["x"].iloc[0])
+    more = span_text(span, entry.unit)
+    why = f"{entry.reason}; but the interval holds 0; record {more} more"
+    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=span)
+
+
+def _of_helper(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> ResourceVerdict:
+    """A child without marks that was seen only shortly decides nothing.
+
+    Beside processes that mark it is a server or load generator, most often: its start looks like
+    growth, so it is judged once it was seen for long enough after that. So is the launcher of what
+    went on in the background.
+    """
+    marked = any(one.get("mark_count") for one in data.meta.get("processes", ()))
+    end_x = float(series["x"].iloc[-1])
+    enough = len(series) >= MINIMUM_POINTS
+    begins = marked or entry.role == LAUNCHER
+    if enough and (not begins or end_x - entry.baseline_x >= HELPER_SECONDS):
+        return entry
+    # The same for all its resources: told once for all of them.
+    seen = _ended_seconds(data, entry.role)
+    seen_text = span_text(seen if math.isfinite(seen) else end_x, "second")
+    what = "before the target went on" if entry.role == LAUNCHER else "in a child process"
+    why = f"was seen for {seen_text} {what}: listed, not judged"
+    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=0.0, decides=False)
+
+
+def _ended_seconds(data: RunData, role: str) -> float:
+    """How long the processes of a role were there, first to last; infinite where one goes on, or
+    was stopped by the recorder."""
+    pass_ = untraced_pass(data)
+    rows = processes_of(data, role, pass_).values()
+    stopped = any(one.get("stopped_by") for one in data.meta.get("passes") or ())
+    ends = [row.get("ended_seconds") for row in rows]
+    if not ends or None in ends or stopped:
+        return math.inf
+    begun = min(float(row.get("started_seconds") or 0.0) for row in rows)
+    return max(float(end) for end in ends if end is not None) - begun

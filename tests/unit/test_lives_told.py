@@ -1,0 +1,123 @@
+"""What is judged by its time alone: helpers, launchers, programs that had hardly begun."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic as s
+
+from leaklab.present.resource_text import SHOWN_ROLE_COUNT, resource_lines
+from leaklab.verdict.judge import judge
+from leaklab.verdict.lives_told import clear_of_zero
+from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict
+
+IMPORTS = s.leak(40, 400_000)
+
+
+def of_time(main: s.Series, seconds: float, **meta: Any) -> s.RunData:
+    """A run without marks whose main process has ended by itself."""
+    row = {"process": 0, "pass": "measure", "role": "main", "mark_count": 0}
+    ended = {**row, "started_seconds": 0.0, "ended_seconds": seconds}
+    told = {"passes": [{"pass": "measure"}], "processes": [ended], **meta}
+    return s.run(rss=main, marks=False, seconds_per_point=seconds / len(main), meta=told)
+
+
+def test_a_program_that_had_hardly_begun_is_no_leak() -> None:
+    verdict = judge(of_time(IMPORTS, 0.4))
+    assert (verdict.verdict, verdict.resources[0].more_x) == (INCONCLUSIVE, 0.0)
+    assert "rss_bytes was seen for 0.4 seconds, hardly more than the start" in verdict.reason
+    assert judge(of_time(IMPORTS, 40.0)).verdict == LEAK
+
+
+def test_more_is_not_to_be_recorded_of_what_has_ended() -> None:
+    data = of_time(IMPORTS[:6], 3.0)
+    assert "let it run for 2.5 seconds more" in judge(data).reason
+    stopped = of_time(IMPORTS[:6], 3.0, passes=[{"pass": "measure", "stopped_by": "duration"}])
+    assert "record 2.5 seconds more" in judge(stopped).reason
+
+
+def test_who_started_what_went_on_in_the_background_is_listed_only() -> None:
+    data = of_time(IMPORTS, 3.0)
+    launcher = {**data.meta["processes"][0], "role": "launcher"}
+    service = {**launcher, "process": 1, "role": "main", "ended_seconds": 9.0}
+    samples = data.samples.assign(value=60e6, process=1)
+    judged = judge(
+        s.RunData.from_tables(
+            {**data.meta, "processes": [launcher, service]},
+            samples=pd.concat([data.samples, samples]),
+        )
+    )
+    assert judged.verdict == BOUNDED
+    entry = judged.resource("rss_bytes", "launcher")
+    assert entry is not None and not entry.decides
+    assert entry.reason == "was seen for 3 seconds before the target went on: listed, not judged"
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "heap", "verdict"),
+    [
+        ("rss_bytes", -8.8e6, None, INCONCLUSIVE),
+        ("rss_bytes", -8.8e6, BOUNDED, INCONCLUSIVE),
+        ("rss_bytes", -8.8e6, LEAK, LEAK),
+        ("rss_bytes", 1.0, None, LEAK),
+        ("fd_count", -0.1, None, LEAK),
+    ],
+)
+def test_no_leak_of_memory_whose_interval_holds_0(
+    name: str, low: float, heap: str | None, verdict: str
+) -> None:
+    entry = ResourceVerdict(name, LEAK, 2e7, low, 4.5e7, "second", 0.0, 1.0, "grew", 0.0)
+    exact = None if heap is None else replace(entry, name="heap_bytes", verdict=heap)
+    found = clear_of_zero(entry, exact, pd.DataFrame({"x": np.arange(5.0)}))
+    assert found.verdict == verdict
+    assert ("the interval holds 0" in found.reason) == (verdict == INCONCLUSIVE)
+
+
+@dataclass
+class Shown:
+    """A run of so many helpers, of which the last one leaks."""
+
+    helper_count: int
+
+    @property
+    def roles(self) -> list[str]:
+        return ["main", *(f"helper {letter}" for letter in range(self.helper_count))]
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        return {
+            "processes": [{"role": r, "pass": "measure", "process_count": 2} for r in self.roles]
+        }
+
+    def verdict(self) -> Any:
+        why = "was seen for 1 second in a child process: listed, not judged"
+        entries = [
+            ResourceVerdict(name, INCONCLUSIVE, 0, 0, 0, "second", 0, 1, why, 0, role)
+            for name in ("rss_bytes", "fd_count")
+            for role in self.roles
+        ]
+        entries[-1] = replace(entries[-1], verdict=LEAK, reason="grew")
+        return SimpleNamespace(resources=entries)
+
+
+def test_a_table_of_hundreds_of_helpers_shows_a_few_and_who_leaks() -> None:
+    lines = list(resource_lines(Shown(200)))  # type: ignore[arg-type]
+    assert len(lines) < 4 * SHOWN_ROLE_COUNT
+    assert any("fd_count (helper 199)" in line and "leak" in line for line in lines)
+    hidden = 201 - SHOWN_ROLE_COUNT
+    assert f"  and {2 * hidden} more helper processes, none of which leaks" in "\n".join(lines)
+    assert not any("more helper" in line for line in resource_lines(Shown(3)))  # type: ignore[arg-type]
+
+
+def test_the_same_reason_is_told_once_for_all_resources_of_a_role() -> None:
+    lines = list(resource_lines(Shown(3)))  # type: ignore[arg-type]
+    said = [line for line in lines if "helper 1)" in line and ": " in line]
+    assert said == [
+        "  rss_bytes, fd_count (helper 1): was seen for 1 second in a child process: listed, "
+        "not judged"
+    ]
