@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _only_process(pids: list[int], pattern: str | None) -> int:
     """Return the one process that is named; raises LeaklabError where there is not one."""
     if pattern is not None:
-        from leaklab.watch.follow import matching_now
+        from leaklab.watch.matching import matching_now
 
         pids = sorted({*pids, *(process.pid for process in matching_now(pattern))})
     if len(pids) > 1:
@@ -101,7 +101,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     try:
         with Interruption() as interruption:
             while not interruption.count:
-                recorder.look(follower, follower.look())
+                recorder.look(follower.look())
                 if recorder.problem and not told:
                     told = True
                     text = f"leaklab: {recorder.problem}; the metrics go on"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
 
 from leaklab.errors import LeaklabError
+from leaklab.watch.matching import command_of, matching, matching_now, own_pids
 from leaklab.watch.series import EvenSeries
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class Life:
 
     age_seconds of its figures count from the start of the process, not of the watching: lives that
     follow one another are compared by age. They go on by the monotonic clock from what they were
-    when it was first seen. verdicts by resource, as of the last judgement.
+    when it was first seen. age_seconds: as of the last look that saw it; ended: one after
+    that did not. verdicts by resource, as of the last judgement. command: `command_of`.
     """
 
     slot: str
@@ -41,6 +43,9 @@ class Life:
     started: float
     number: int
     seen_at: float
+    command: str = ""
+    age_seconds: float = 0.0
+    ended: bool = False
     series: dict[str, EvenSeries] = field(default_factory=dict)
     verdicts: dict[str, ResourceVerdict] = field(default_factory=dict)
     judged_span_seconds: float = 0.0
@@ -50,9 +55,10 @@ class Follower:
     """The processes named, and all below them, looked at when asked.
 
     pids: process ids; pattern: a part of a command line, looked for anew at each look, so that a
-    service that is restarted is found again. A slot is ``main`` (the process named) or the number
-    of a worker: the lowest that is free when it appears, so that a recycled worker takes the slot
-    of the one it follows. Raises LeaklabError when there is nothing to follow.
+    service that is restarted is found again. A slot is ``main`` (the process named; ``main-0``,
+    ``main-1`` … of several) or the number of a worker. A process keeps its slot while it lives; a
+    new one takes the lowest that is free, so that it follows the one that was restarted. Raises
+    LeaklabError when there is nothing to follow.
     """
 
     def __init__(
@@ -63,19 +69,18 @@ class Follower:
         step_seconds: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._pids = list(pids)
+        self._named = [_named(pid) for pid in pids]
         self._pattern = pattern
         self._step_seconds = step_seconds
         self._clock = clock
         self._number = 0
+        self._first_name = ""
+        self._commands: dict[str, str] = {}  # of the last process in each slot
         self.lives: dict[str, Life] = {}
         self.restart_counts: dict[str, int] = {}
         self.ended: list[Life] = []
         self.spent_seconds = 0.0
         self.begun = time.monotonic()
-        for pid in self._pids:
-            if not psutil.pid_exists(pid):
-                raise LeaklabError(f"no such process: {pid}; `ps` lists them")
         if pattern is not None:
             matching_now(pattern)
 
@@ -85,9 +90,9 @@ class Follower:
         A process that cannot be looked at is left out; one that has gone ends its life.
         """
         begun = time.thread_time()
-        found = dict(self._found())
+        found = self._found()
         for slot, old in list(self.lives.items()):
-            if old.process not in found.values():
+            if found.get(slot) != old.process:
                 self._end(slot)
         seen = []
         for slot, process in found.items():
@@ -95,10 +100,10 @@ class Follower:
             life = self._life(slot, process) if figures else None
             if life is None:
                 continue
-            age = self._clock() - life.seen_at
+            life.age_seconds = self._clock() - life.seen_at
             for name, value in figures.items():
                 series = life.series.setdefault(name, EvenSeries(self._step_seconds))
-                series.add(age, value)
+                series.add(life.age_seconds, value)
             seen.append((life, figures))
         self.spent_seconds += time.thread_time() - begun
         return seen
@@ -126,12 +131,17 @@ class Follower:
         self.spent_seconds += time.thread_time() - begun
 
     def _alike(self, life: Life, name: str) -> list[tuple[Floats, Floats]]:
-        """Return (seconds, values) of a life, after those of its slot that ended and were older."""
+        """Return (seconds, values) of a life, after those of its slot that ended and were older.
+
+        Only of the same command: another program grows in another way.
+        """
         span = life.series[name].span_seconds
         before = [
             old.series[name]
             for old in self.ended
-            if old.slot == life.slot and name in old.series and old.series[name].span_seconds > span
+            if (old.slot, old.command) == (life.slot, life.command)
+            and name in old.series
+            and old.series[name].span_seconds > span
         ]
         usable = [one for one in (*before, life.series[name]) if len(one.seconds) > 1]
         usable = usable or [life.series[name]]
@@ -142,40 +152,59 @@ class Follower:
         """Processor seconds spent on looking and judging, per second since the start."""
         return self.spent_seconds / max(time.monotonic() - self.begun, 1e-9)
 
-    def _found(self) -> Iterator[tuple[str, psutil.Process]]:
-        heads = [psutil.Process(pid) for pid in self._pids if psutil.pid_exists(pid)]
-        if self._pattern is not None:
-            heads += matching(self._pattern)
-        several = len(heads) > 1
-        for index, head in enumerate(sorted(heads, key=_start)):
-            name = f"main-{index}" if several else "main"
-            yield name, head
-            prefix = f"{index}." if several else ""
-            yield from self._children(prefix, head)
+    def _found(self) -> dict[str, psutil.Process]:
+        """Return every process by its slot: one that was seen keeps its own while it lives."""
+        heads = self._heads()
+        below = {head: _below(head, heads) for head in heads}
+        there = {*heads, *(process for group in below.values() for process in group)}
+        # What was lost sight of for a look goes on where it was, unless another is there now.
+        seen = [*self.lives.values(), *reversed(self.ended)]
+        slots: dict[psutil.Process, str] = {}
+        for life in seen:
+            if life.process in there and life.slot not in slots.values():
+                slots.setdefault(life.process, life.slot)
+        if heads and not self._first_name:
+            self._first_name = "main" if len(heads) == 1 else "main-0"
+        for head in heads:
+            if head not in slots:
+                names = chain([self._first_name], (f"main-{number}" for number in count(1)))
+                slots[head] = self._free(names, head, slots)
+            prefix = "" if slots[head] == "main" else f"{slots[head].removeprefix('main-')}."
+            for process in below[head]:
+                if process not in slots:
+                    numbers = (f"{prefix}{number}" for number in count(1))
+                    slots[process] = self._free(numbers, process, slots)
+        return {slot: process for process, slot in slots.items()}
 
-    def _children(self, prefix: str, head: psutil.Process) -> Iterator[tuple[str, psutil.Process]]:
-        try:
-            children = sorted(head.children(recursive=True), key=_start)
-        except psutil.Error:
-            return
-        known = {life.process: slot for slot, life in self.lives.items()}
-        taken = {known[child] for child in children if child in known}
-        number = 1
-        for child in children:
-            if child in known:
-                yield known[child], child
-                continue
-            while f"{prefix}{number}" in taken:
-                number += 1
-            taken.add(f"{prefix}{number}")
-            yield f"{prefix}{number}", child
+    def _heads(self) -> list[psutil.Process]:
+        matched = matching(self._pattern) if self._pattern is not None else []
+        heads = dict.fromkeys([*self._named, *matched])
+        return sorted((head for head in heads if _runs(head)), key=_start)
+
+    def _free(
+        self, names: Iterable[str], process: psutil.Process, slots: dict[psutil.Process, str]
+    ) -> str:
+        """Return the first name that is free; rather one whose last process was the same command:
+        of several that are restarted at once, each takes its own."""
+        taken = set(slots.values())
+        free = (name for name in names if name not in taken)
+        first = name = next(free)
+        while name in self._commands:
+            if self._commands[name] == command_of(process):
+                return name
+            name = next(free)
+        return first
 
     def _life(self, slot: str, process: psutil.Process) -> Life | None:
         life = self.lives.get(slot)
-        if life is not None and life.process == process:
-            return life
         if life is not None:
-            self._end(slot)
+            return life
+        life = next((one for one in self.ended if one.process == process), None)
+        if life is not None:
+            self.ended = [one for one in self.ended if one is not life]
+            life.slot, life.ended = slot, False
+            self.lives[slot] = life
+            return life
         try:
             started = process.create_time()
         except psutil.Error:
@@ -184,42 +213,48 @@ class Follower:
             self.restart_counts[slot] += 1
         self.restart_counts.setdefault(slot, 0)
         age = max(time.time() - started, 0.0)
-        life = Life(slot, process, started, self._number, self._clock() - age)
+        command = self._commands[slot] = command_of(process)
+        life = Life(slot, process, started, self._number, self._clock() - age, command)
         self._number += 1
         self.lives[slot] = life
         return life
 
     def _end(self, slot: str) -> None:
+        life = self.lives.pop(slot)
+        life.ended = True
         # Only the last few are of interest to anybody, and months bring many.
-        self.ended = [*self.ended[-20:], self.lives.pop(slot)]
+        self.ended = [*self.ended[-20:], life]
 
 
-def matching_now(pattern: str) -> list[psutil.Process]:
-    """Return what `matching` does; raises LeaklabError where there is none."""
-    found = matching(pattern)
-    if not found:
-        raise LeaklabError(f"no process with this in its command line: {pattern}; see `ps -ef`")
-    return found
+def _named(pid: int) -> psutil.Process:
+    try:
+        return psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        raise LeaklabError(f"no such process: {pid}; `ps` lists them") from None
 
 
-def matching(pattern: str) -> list[psutil.Process]:
-    """Return the processes with ``pattern`` in their command line, without children of such."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        words = " ".join(process.info["cmdline"] or ())
-        # `leaklab watch --command PATTERN` has the pattern in its own command line.
-        ours = process.pid == os.getpid() or ("leaklab" in words and "watch" in words)
-        if pattern and pattern in words and not ours:
-            found.append(process)
-    pids = {process.pid for process in found}
-    return [process for process in found if _parent(process) not in pids]
+def _runs(process: psutil.Process) -> bool:
+    """Whether it is there, and not only its exit status, which nobody has asked for yet."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _below(head: psutil.Process, heads: list[psutil.Process]) -> list[psutil.Process]:
+    """The processes below one, oldest first, without the watcher and what it was started by."""
+    try:
+        below = head.children(recursive=True)
+    except psutil.Error:
+        return []
+    ours = own_pids()
+    below = [one for one in below if one.pid not in ours and one not in heads and _runs(one)]
+    return sorted(below, key=_start)
 
 
 def _figures(process: psutil.Process) -> dict[str, float]:
     try:
         with process.oneshot():
-            if process.status() == psutil.STATUS_ZOMBIE:
-                return {}
             found = {
                 "rss_bytes": float(process.memory_info().rss),
                 "thread_count": float(process.num_threads()),
@@ -233,13 +268,6 @@ def _figures(process: psutil.Process) -> dict[str, float]:
             return found
     except psutil.Error:
         return {}
-
-
-def _parent(process: psutil.Process) -> int | None:
-    try:
-        return int(process.ppid())
-    except psutil.Error:
-        return None
 
 
 def _start(process: psutil.Process) -> tuple[float, int]:

@@ -9,7 +9,7 @@ from leaklab.errors import LeaklabError
 from leaklab.store import RunWriter
 
 if TYPE_CHECKING:
-    from leaklab.watch.follow import Follower, Life
+    from leaklab.watch.follow import Life
 
 # A figure is stored where its life keeps it as a point; so a year takes little more than a day.
 _PASS = "measure"  # noqa: S105
@@ -39,14 +39,20 @@ class Recorder:
         )
         self._kept: dict[tuple[int, str], float] = {}
         self._rows: dict[int, dict[str, Any]] = {}
+        self._alive: dict[int, Life] = {}
 
-    def look(self, follower: Follower, seen: list[tuple[Life, dict[str, float]]]) -> None:
+    def look(self, seen: list[tuple[Life, dict[str, float]]]) -> None:
         """Store the figures that became points of their series, and who there is."""
         columns: dict[str, list[Any]] = {
             name: [] for name in ("pass", "process", "time_seconds", "quiescent", "name", "value")
         }
+        changed = bool(self.problem)
         for life, figures in seen:
-            self._rows.setdefault(life.number, _row(life, self._begun))
+            new = life.number not in self._alive
+            changed |= new
+            if new:  # or seen again after it was taken for ended
+                self._alive[life.number] = life
+                self._rows[life.number] = _row(life, self._begun)
             for name, value in figures.items():
                 series = life.series[name]
                 if self._kept.get((life.number, name)) == series.seconds[-1]:
@@ -59,15 +65,19 @@ class Recorder:
                 )
                 for column, cell in zip(columns, (*row, False, name, value), strict=True):
                     columns[column].append(cell)
-        alive = {life.number for life in follower.lives.values()}
-        self._kept = {key: value for key, value in self._kept.items() if key[0] in alive}
-        rows = list(self._rows.values())
-        unsaved, self.problem = bool(self.problem), ""
+        for number, life in list(self._alive.items()):
+            if life.ended:
+                ended = life.started + life.age_seconds - self._begun
+                self._rows[number]["ended_seconds"] = max(ended, 0.0)
+                del self._alive[number]
+                changed = True
+        self._kept = {key: value for key, value in self._kept.items() if key[0] in self._alive}
+        self.problem = ""
         try:
             if columns["value"]:
                 self.writer.append("samples", columns)
-            if unsaved or len(rows) != len(self.writer.meta["processes"]):
-                self.writer.update(processes=rows)
+            if changed:
+                self.writer.update(processes=list(self._rows.values()))
             self.writer.flush()
         except LeaklabError as error:
             self.problem = str(error)
@@ -84,7 +94,7 @@ def _row(life: Life, begun: float) -> dict[str, Any]:
         "pass": _PASS,
         "pid": life.process.pid,
         "parent": None,
-        "role": "main" if life.slot.startswith("main") else f"worker {life.slot}",
+        "role": life.slot if life.slot.startswith("main") else f"worker {life.slot}",
         "mark_count": 0,
         "started_seconds": max(life.started - begun, 0.0),
         "ended_seconds": None,

@@ -11,6 +11,7 @@ import psutil
 
 from leaklab.errors import LeaklabError
 from leaklab.present.terminal import quantity, safe
+from leaklab.watch.matching import own_pids
 
 HEADING = (
     f"{'time':>8}  {'resident':>10}  {'change':>10}  {'fds':>6}  {'threads':>7}  {'children':>8}"
@@ -69,7 +70,8 @@ def lines(
 
 def _look(process: psutil.Process, time_seconds: float) -> Figures | None:
     try:
-        children = process.children(recursive=True)
+        ours = own_pids()
+        children = [one for one in process.children(recursive=True) if one.pid not in ours]
     except psutil.Error:
         return None
     rss = fds = threads = 0

@@ -141,7 +141,7 @@ KILLED = (
     "follower = Follower([os.getppid()], step_seconds=1.0, clock=lambda: clock[0])\n"
     "recorder = Recorder(sys.argv[1], 'service', 'a service')\n"
     "for clock[0] in range(7):\n"
-    "    recorder.look(follower, follower.look())\n"
+    "    recorder.look(follower.look())\n"
     "print(recorder.writer.path, flush=True)\n"
     "os.kill(os.getpid(), signal.SIGKILL)\n"
 )
@@ -170,7 +170,7 @@ def test_a_full_disk_loses_nothing_and_ends_nothing(
         # Nothing can be written any more, as on a full disk; then there is room again.
         resource.setrlimit(resource.RLIMIT_FSIZE, (16 if full else before[0], before[1]))
         try:
-            recorder.look(follower, follower.look())
+            recorder.look(follower.look())
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
         assert bool(recorder.problem) == full

@@ -1,0 +1,79 @@
+"""Which processes a pattern names: never the watcher, another one, or what started them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import PurePath
+
+import psutil
+
+from leaklab.errors import LeaklabError
+
+
+def matching_now(pattern: str) -> list[psutil.Process]:
+    """Return what `matching` does; raises LeaklabError where there is none."""
+    found = matching(pattern)
+    if not found:
+        raise LeaklabError(
+            f"no process with this in its command line: {pattern}; see `ps -ef` "
+            "(what started this watch is left out: give its PID)"
+        )
+    return found
+
+
+def matching(pattern: str) -> list[psutil.Process]:
+    """Return the processes with ``pattern`` in their command line, without those below such."""
+    ours = own_pids()
+    commands = {
+        process: process.info["cmdline"] or () for process in psutil.process_iter(["cmdline"])
+    }
+    # Who starts a watcher (a shell, `timeout`) has its arguments, and so the pattern, in its own.
+    watches = {" ".join(words) for words in map(watch_arguments, commands.values()) if words}
+    found = {
+        process
+        for process, words in commands.items()
+        if pattern
+        and pattern in (text := " ".join(words))
+        and process.pid not in ours
+        and not any(watch in text for watch in watches)
+    }
+    return [process for process in found if found.isdisjoint(_above(process))]
+
+
+def own_pids() -> set[int]:
+    """Return the ids of this process and of all above it."""
+    here = psutil.Process()
+    return {here.pid, *(process.pid for process in _above(here))}
+
+
+def watch_arguments(words: Sequence[str]) -> Sequence[str]:
+    """Return ``watch`` and its arguments from the command line of a watcher; else nothing.
+
+    >>> watch_arguments(["python", "-m", "leaklab", "watch", "--command", "serve.py"])
+    ['watch', '--command', 'serve.py']
+    >>> watch_arguments(["python", "/srv/leaklab-x/watchdog.py"])
+    []
+    """
+    for index, word in enumerate(words[:-1]):
+        path = PurePath(word)
+        if words[index + 1] == "watch" and (
+            path.name == "leaklab" or path.parts[-2:] == ("leaklab", "__main__.py")
+        ):
+            return words[index + 1 :]
+    return []
+
+
+def command_of(process: psutil.Process) -> str:
+    """Return the command line without its numbers, which differ between workers that are alike."""
+    try:
+        return re.sub(r"\d+", "0", " ".join(process.cmdline()))
+    except psutil.Error:
+        return ""
+
+
+def _above(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.parents()
+    except psutil.Error:
+        return []

@@ -1,0 +1,220 @@
+"""Which processes are followed, and under which label: heads that come, go and come again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from leaklab.store import open_run
+from leaklab.watch import terminal
+from leaklab.watch.follow import Follower
+from leaklab.watch.matching import matching, own_pids, watch_arguments
+from leaklab.watch.record import Recorder
+from leaklab.watch.series import EvenSeries
+
+WAITING = "print('up', flush=True)\nimport sys\nsys.stdin.read()\n"
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start a service of this test with further arguments; it waits until it is killed."""
+    started = []
+
+    def service(*words: str, program: Path = tmp_path / "service.py") -> subprocess.Popen[str]:
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(WAITING)
+        process = subprocess.Popen(
+            [sys.executable, str(program), *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        return process
+
+    yield service
+    for process in started:
+        killed(process)
+
+
+def killed(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
+
+
+def pids(follower: Follower) -> dict[str, int]:
+    follower.look()
+    return {slot: life.process.pid for slot, life in follower.lives.items()}
+
+
+@pytest.mark.parametrize("looked_between", [False, True])
+def test_a_restarted_head_takes_its_own_label_and_the_other_keeps_its(
+    start: Start, tmp_path: Path, looked_between: bool
+) -> None:
+    leaky, healthy = start("leak"), start("ok")
+    follower = Follower(pattern=f"{tmp_path}/service.py")
+    assert pids(follower) == {"main-0": leaky.pid, "main-1": healthy.pid}
+    killed(leaky)
+    if looked_between:
+        assert pids(follower) == {"main-1": healthy.pid}
+    leaky = start("leak")
+    assert pids(follower) == {"main-0": leaky.pid, "main-1": healthy.pid}
+    assert follower.restart_counts == {"main-0": 1, "main-1": 0}
+
+
+def test_heads_that_are_restarted_at_once_take_the_label_of_their_own_command(
+    start: Start, tmp_path: Path
+) -> None:
+    first = start("leak"), start("ok")
+    follower = Follower(pattern=f"{tmp_path}/service.py")
+    follower.look()
+    for process in first:
+        killed(process)
+    healthy, leaky = start("ok"), start("leak")
+    assert pids(follower) == {"main-0": leaky.pid, "main-1": healthy.pid}
+
+
+def test_a_head_that_was_alone_keeps_its_label_when_another_comes(
+    start: Start, tmp_path: Path
+) -> None:
+    old = start()
+    follower = Follower(pattern=f"{tmp_path}/service.py")
+    assert pids(follower) == {"main": old.pid}
+    new = start()
+    assert pids(follower) == {"main": old.pid, "main-1": new.pid}
+    killed(old)
+    assert pids(follower) == {"main-1": new.pid}
+    assert [life.slot for life in follower.ended] == ["main"]
+
+
+def test_a_zombie_ends_its_life(start: Start) -> None:
+    service = start()
+    follower = Follower([service.pid])
+    follower.look()
+    service.kill()
+    while psutil.Process(service.pid).status() != psutil.STATUS_ZOMBIE:
+        pass
+    assert pids(follower) == {}
+
+
+def test_a_process_lost_sight_of_goes_on_as_the_same_life(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start()
+    follower = Follower(pattern=f"{tmp_path}/service.py", step_seconds=0.0)
+    recorder = Recorder(str(tmp_path / "runs"), "service", "a service")
+    recorder.look(follower.look())
+    with monkeypatch.context() as hidden:
+        hidden.setattr("leaklab.watch.follow.matching", lambda pattern: [])
+        recorder.look(follower.look())
+        assert not follower.lives
+    recorder.look(follower.look())
+    assert follower.restart_counts == {"main": 0}
+    data = open_run(recorder.close())
+    assert [row["ended_seconds"] for row in data.meta["processes"]] == [None]
+    assert (data.samples["name"] == "thread_count").sum() == 2
+
+
+def test_lives_of_another_command_are_not_joined(start: Start, tmp_path: Path) -> None:
+    leaky = start("leak")
+    follower = Follower(pattern=f"{tmp_path}/service.py")
+    follower.look()
+    follower.lives["main"].series["rss_bytes"] = grown()
+    killed(leaky)
+    start("ok")
+    follower.look()
+    life = follower.lives["main"]
+    life.series["rss_bytes"] = grown(seconds=20)
+    assert len(follower._alike(life, "rss_bytes")) == 1
+    follower.ended[0].command = life.command
+    assert len(follower._alike(life, "rss_bytes")) == 2
+
+
+def grown(seconds: int = 1000) -> EvenSeries:
+    series = EvenSeries(5.0)
+    for second in range(0, seconds, 5):
+        series.add(float(second), 50e6 + 50_000.0 * second)
+    return series
+
+
+def test_a_stored_run_tells_heads_apart_and_counts_no_dead(start: Start, tmp_path: Path) -> None:
+    leaky, _ = start("leak"), start("ok")
+    follower = Follower(pattern=f"{tmp_path}/service.py", step_seconds=0.0)
+    recorder = Recorder(str(tmp_path / "runs"), "service", "a service")
+    for look in range(6):
+        if look == 3:
+            killed(leaky)
+            start("leak")
+        recorder.look(follower.look())
+    data = open_run(recorder.close())
+    rows = data.meta["processes"]
+    assert [row["role"] for row in rows] == ["main-0", "main-1", "main-0"]
+    assert [row["ended_seconds"] is not None for row in rows] == [True, False, False]
+
+    from leaklab.analysis.series import resource_series
+
+    for role in ("main-0", "main-1"):
+        assert set(resource_series(data, "thread_count", role=role)["value"]) == {1.0}
+
+
+def test_watchers_and_what_starts_them_are_left_out(start: Start, tmp_path: Path) -> None:
+    service = start()
+    pattern = f"{tmp_path}/service.py"
+    watcher = start("watch", "--command", pattern, program=tmp_path / "leaklab")
+    start(f"ll watch --command {pattern}")  # as a shell or `timeout` would start it
+    assert [process.pid for process in matching(pattern)] == [service.pid]
+    assert watcher.pid not in {process.pid for process in matching(str(tmp_path))}
+
+
+def test_a_service_whose_path_reads_like_ours_is_found(start: Start, tmp_path: Path) -> None:
+    service = start(program=tmp_path / "leaklab-x" / "watchdog.py")
+    assert [process.pid for process in matching("leaklab-x/watchdog.py")] == [service.pid]
+
+
+ASKED = "import sys; from leaklab.watch.matching import matching; print(matching(sys.argv[1]))"
+STARTER = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
+
+
+def test_what_started_the_watcher_is_left_out(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STARTER, ASKED, f"in {tmp_path}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_the_watcher_is_no_worker_of_what_it_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    above = psutil.Process().ppid()
+    follower = Follower([above])
+    follower.look()
+    assert own_pids().isdisjoint(
+        life.process.pid for slot, life in follower.lives.items() if slot != "main"
+    )
+    counted = terminal._look(psutil.Process(above), 0.0)
+    monkeypatch.setattr(terminal, "own_pids", lambda: set[int]())
+    everything = terminal._look(psutil.Process(above), 0.0)
+    assert counted is not None
+    assert everything is not None
+    assert counted.child_count < everything.child_count
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ("python -m leaklab watch 1", "watch 1"),
+        ("python /venv/bin/leaklab watch --command a b", "watch --command a b"),
+        ("timeout 9 python /x/leaklab/__main__.py watch 1", "watch 1"),
+        ("python /srv/leaklab-x/watchdog.py", ""),
+        ("python /srv/leaklab/manage.py watch", ""),
+        ("leaklab record -- watch", ""),
+        ("leaklab", ""),
+    ],
+)
+def test_a_watcher_is_known_by_its_arguments(command: str, found: str) -> None:
+    assert " ".join(watch_arguments(command.split())) == found
