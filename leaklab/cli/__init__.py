@@ -25,14 +25,15 @@ COMMANDS = {
     "cases": "the catalogue of documented leaks",
     "run": "execute a notebook as a strict papermill job",
     "jobs": "record many cases at once, on this machine or a dask cluster",
-    "watch": "follow a running process in the terminal",
+    "watch": "follow running processes from outside",
     "import": "turn a capture, a series or a log of another tool into a run",
     "post-mortem": "how a run ended, and what held what",
     "doctor": "what this machine can and cannot record, and how to get it",
 }
 _MODULES = {"run": "run_notebook", "import": "import_files", "post-mortem": "post_mortem"}
 
-EXIT_STATUS = "exit status: 0 done, 1 failed, 2 wrong usage, 3 what --fail-on names was found"
+EXIT_STATUS = "exit status: 0 done, 1 failed, 2 wrong usage"
+FOUND_STATUS = ", 3 what --fail-on names was found"
 
 
 class Parser(argparse.ArgumentParser):
@@ -126,6 +127,8 @@ def command_parser(name: str) -> Parser:
         allow_abbrev=False,
     )
     module.configure(parser)
+    if any("--fail-on" in action.option_strings for action in parser._actions):
+        parser.epilog = EXIT_STATUS + FOUND_STATUS
     return parser
 
 
@@ -149,7 +152,8 @@ def _top_level(arguments: list[str]) -> int:
         usage="leaklab COMMAND …",
         description="Does it leak, which line allocates what stays, what keeps it, "
         "does the fix work.",
-        epilog=f"commands:\n{lines}\n\n{EXIT_STATUS}\n`leaklab COMMAND --help` lists its options.",
+        epilog=f"commands:\n{lines}\n\n{EXIT_STATUS}{FOUND_STATUS}\n"
+        "`leaklab COMMAND --help` lists its options.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

@@ -15,6 +15,11 @@ _LOOPBACK = "127.0.0.1"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    # No --fail-on: nothing is judged in the terminal, and of a stored run `show` asks.
+    parser.description = (
+        f"{parser.description} Status 0 also where they end, in whatever way: only their parent "
+        "is told how."
+    )
     parser.add_argument(
         "pid", metavar="PID", nargs="*", type=process_id, help="the processes to follow"
     )

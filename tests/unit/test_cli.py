@@ -217,6 +217,12 @@ def test_import_prints_one_document_of_one_file_and_one_a_line_of_several(
     assert printed.startswith("{\n ")
 
 
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_help_names_status_3_where_there_is_an_option_for_it(name: str) -> None:
+    text = command_parser(name).format_help()
+    assert ("3 what --fail-on names was found" in text) == ("--fail-on LIST" in text)
+
+
 def test_watch_follows_until_the_process_ends(capsys: pytest.CaptureFixture[str]) -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     assert child.stdin is not None
