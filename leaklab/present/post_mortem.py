@@ -34,7 +34,7 @@ def post_mortem_text(
     lines += [f"  {line}" for line in _endings(run.meta)]
     lines += [f"  {line}" for line in _memory(resident, limit)]
     lines += ["", f"  verdict: {verdict.verdict}; {safe(verdict.reason)}"]
-    left = run.time_left()
+    left = run.limit_text()
     if left is not None:
         lines.append(f"  {safe(left)}")
     lines.append("")

@@ -20,6 +20,8 @@ class ShownResource(Protocol):
     first: Any
     last: Any
     reason: Any
+    excluded: Any
+    span: Any
 
 
 class ShownVerdict(Protocol):
@@ -94,6 +96,10 @@ class ShownRun(Suspected, Protocol):
         """Folder or URL; None for a run made in memory."""
 
     @property
+    def horizon_seconds(self) -> float | None:
+        """For how long "bounded" must hold; None: as the run was recorded with."""
+
+    @property
     def meta(self) -> dict[str, Any]:
         """run.json."""
 
@@ -121,5 +127,5 @@ class ShownRun(Suspected, Protocol):
     def notes(self) -> list[str]:
         """Return what to know beside the verdict, a sentence each."""
 
-    def time_left(self) -> Any:
-        """Return when the smallest limit is reached; None if it does not leak."""
+    def limit_text(self) -> str | None:
+        """Return when the smallest limit is reached, or that it has been; None for neither."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leaklab.present.formatting import named
+from leaklab.present.formatting import named, pace
 from leaklab.present.terminal import quantity, safe
 
 if TYPE_CHECKING:
@@ -17,7 +18,10 @@ SHOWN_ROLE_COUNT = 8
 
 
 def resource_lines(run: ShownRun) -> Iterator[str]:
-    """Yield a row for each resource, and why those that are not bounded are not."""
+    """Yield a row for each resource, and why those that are not bounded are not.
+
+    Where it was asked for how long the others are, that too.
+    """
     resources = run.verdict().resources
     if not resources:
         return
@@ -34,7 +38,8 @@ def resource_lines(run: ShownRun) -> Iterator[str]:
         count = _process_count(run, {entry.role for entry in resources} - roles)
         yield f"  and {count:,} more helper processes, none of which leaks (--json lists them)"
     yield ""
-    yield from _reason_lines(shown)
+    horizon = run.horizon_seconds or run.meta.get("horizon_seconds")
+    yield from _reason_lines(shown if horizon else [r for r in shown if r.verdict != "bounded"])
 
 
 def name(resource: ShownResource) -> str:
@@ -43,13 +48,17 @@ def name(resource: ShownResource) -> str:
 
 
 def rate(resource: ShownResource) -> str:
-    """Return a resource's growth rate with its unit; ``-`` for one that does not grow.
+    """Return a resource's growth rate with its unit, in the pace of its reason.
 
-    What is bounded has changed by so much over so long a time, but has no rate to go on with.
+    What is bounded has no rate to go on with: of it the largest that is not excluded (95 %), ``-``
+    where that is none.
     """
-    if resource.verdict == "bounded":
+    size, word = pace(resource.unit, resource.span)
+    if resource.verdict != "bounded":
+        return per(quantity(resource.rate * size, resource.name), word)
+    if not 0 < resource.excluded < math.inf:
         return "-"
-    return per(quantity(resource.rate, resource.name), resource.unit)
+    return f"≤ {per(quantity(resource.excluded * size, resource.name), word)}"
 
 
 def per(text: str, unit: str | None, by_unit: bool = True) -> str:
@@ -71,8 +80,7 @@ def _reason_lines(resources: Sequence[Any]) -> Iterator[str]:
     """One line for all resources of a role that have the same reason."""
     names: dict[tuple[str, str], list[str]] = {}
     for entry in resources:
-        if entry.verdict != "bounded":
-            names.setdefault((entry.role, entry.reason), []).append(entry.name)
+        names.setdefault((entry.role, entry.reason), []).append(entry.name)
     for (role, reason), alike in names.items():
         yield f"  {safe(named(', '.join(alike), role))}: {safe(reason)}"
 

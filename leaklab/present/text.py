@@ -30,7 +30,7 @@ def run_text(run: ShownRun) -> str:
     lines = [f"{safe(run.label)}: {verdict.verdict}", f"  {safe(verdict.reason)}"]
     lines += [f"  {line}" for line in _circumstances(run)]
     lines += resource_lines(run)
-    left = run.time_left()
+    left = run.limit_text()
     if left is not None:
         lines.append(f"  {safe(left)}")
     lines += [f"  note: {safe(note)}" for note in run.notes()]

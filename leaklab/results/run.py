@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from leaklab.resources import is_bytes
 from leaklab.results.as_json import plain, suspect_json, verdict_json
 
 if TYPE_CHECKING:
@@ -304,14 +303,19 @@ class Run:
 
         >>> str(run.time_left())
         """
-        from leaklab.verdict.time_left import smallest_limit, time_left
+        from leaklab.verdict.time_left import limited, time_left
 
-        limit = smallest_limit(self.meta)
-        # What an imported run rests on, where it is memory under a name of its own.
-        judged = (self.meta.get("import") or {}).get("judged") or ()
-        names = ("rss_bytes", *filter(is_bytes, judged))
-        resident = next((one for one in map(self.verdict().resource, names) if one), None)
-        return time_left(resident, *limit) if limit and resident else None
+        found = limited(self.verdict(), self.meta)
+        return time_left(*found) if found else None
+
+    def limit_text(self) -> str | None:
+        """Return when resident memory reaches the smallest limit, or that it has; None for neither.
+
+        >>> run.limit_text()
+        """
+        from leaklab.verdict.time_left import limit_text
+
+        return limit_text(self.verdict(), self.data)
 
     def resident(self, role: str | None = None) -> pd.DataFrame:
         """Return :func:`leaklab.findings.rss.decomposition`, by default of the role whose grows.

@@ -39,10 +39,10 @@ class ResourceVerdict:
     exclude (95 %); NaN where it cannot be told. first, last: the resource's figure at the baseline
     and at the end, for who reads it; first_floor, last_floor: its floor there, for what is worked
     out from it. peak: the highest figure of the last quarter of the run. reach: how far above
-    its trend a leaking figure comes, where a process meets its limit. reason: one sentence with the
-    figures. more_x: how many more marks or seconds would decide it, 0 where it is decided. decides:
-    whether it counts for the run; gauges do not (one may count requests), nor do helper processes
-    that were seen only shortly.
+    its trend a leaking figure comes, where a process meets its limit. span: how much of x the rate
+    was seen over. reason: one sentence with the figures. more_x: how many more marks or seconds
+    would decide it, 0 where it is decided. decides: whether it counts for the run; gauges do not
+    (one may count requests), nor do helper processes that were seen only shortly.
     """
 
     name: str
@@ -63,6 +63,7 @@ class ResourceVerdict:
     excluded: float = float("nan")
     peak: float = float("nan")
     reach: Reach | None = None
+    span: float = 0.0
 
     @property
     def title(self) -> str:
@@ -144,6 +145,7 @@ def verdict_of(
         more_x=evidence.more_x,
         decides=not name.startswith("gauge:"),
         excluded=max(growth.rate_high, 0.0),
+        span=growth.span,
         peak=_peak(growth),
         reach=reach(growth.x, growth.y, growth.rate) if evidence.verdict == GROWS else None,
     )

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from leaklab.analysis.series import resource_series
 from leaklab.present.formatting import amount, span_text
+from leaklab.resources import is_bytes
 from leaklab.verdict.reach import Reach
 from leaklab.verdict.resources import LEAK, ResourceVerdict
+
+if TYPE_CHECKING:
+    from leaklab.store import RunData
+    from leaklab.verdict.judge import Verdict
 
 MACHINE = "memory of the machine"
 
@@ -31,6 +37,8 @@ class TimeLeft:
 
     def __str__(self) -> str:
         """Return one sentence."""
+        if self.left == 0:
+            return reached_text(self.name, self.limit, self.limit_name)
         low, high = (self._words(value) for value in (self.left_low, self.left_high))
         return (
             f"{self.name} reaches {amount(self.name, self.limit)} ({self.limit_name}) after "
@@ -41,6 +49,11 @@ class TimeLeft:
         if not math.isfinite(value):
             return "never"
         return span_text(value, self.unit) if self.unit == "iteration" else duration_text(value)
+
+
+def reached_text(name: str, limit: float, limit_name: str) -> str:
+    """Return what is said of a figure that a limit does not leave any time."""
+    return f"{name} has already reached {amount(name, limit)} ({limit_name})"
 
 
 def duration_text(seconds: float) -> str:
@@ -58,14 +71,42 @@ def smallest_limit(meta: dict[str, Any]) -> tuple[float, str] | None:
     ``platform.memory_bytes``; None where none was recorded.
     """
     limits, platform = meta.get("limits") or {}, meta.get("platform") or {}
+    # Of a file it is asked by another option than of a recording, which stops there.
+    asked = "--limit" if "import" in meta else "--limit-memory"
     known = [
-        (limits.get("memory_bytes"), "--limit-memory"),
+        (limits.get("memory_bytes"), asked),
         (limits.get("cgroup_memory_bytes"), "limit of the control group"),
         (limits.get("address_space_bytes"), "RLIMIT_AS"),
         (platform.get("memory_bytes"), MACHINE),
     ]
     found = [(float(value), name) for value, name in known if value]
     return min(found) if found else None
+
+
+def limited(verdict: Verdict, meta: dict[str, Any]) -> tuple[ResourceVerdict, float, str] | None:
+    """Return the verdict on resident memory, and its smallest limit by name; None without one."""
+    limit = smallest_limit(meta)
+    # What an imported run rests on, where it is memory under a name of its own.
+    judged = (meta.get("import") or {}).get("judged") or ()
+    names = ("rss_bytes", *filter(is_bytes, judged))
+    resident = next((one for one in map(verdict.resource, names) if one), None)
+    return (resident, *limit) if limit and resident else None
+
+
+def limit_text(verdict: Verdict, data: RunData) -> str | None:
+    """Return when the limit is reached, or that it has been, in a sentence; None for neither."""
+    found = limited(verdict, data.meta)
+    if found is None:
+        return None
+    left = time_left(*found)
+    if left is not None:
+        return str(left)
+    entry, limit, limit_name = found
+    highest = float(resource_series(data, entry.name)["value"].max())
+    if not highest >= limit:
+        return None
+    reached = reached_text(entry.name, limit, limit_name)
+    return f"{reached}: its highest was {amount(entry.name, highest)}"
 
 
 def time_left(entry: ResourceVerdict, limit: float, limit_name: str) -> TimeLeft | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -128,12 +129,18 @@ def test_no_time_is_given_for_what_does_not_leak_and_none_is_left_beyond_the_lim
     beyond = time_left(entry(rate_low=-1.0), 10.0 * MIB, "")
     assert beyond is not None
     assert (beyond.left, beyond.left_high) == (0, math.inf)
+    assert str(replace(beyond, limit_name="--limit")) == (
+        "rss_bytes has already reached 10 MiB (--limit)"
+    )
 
 
 def test_the_limit_that_is_met_first_counts() -> None:
     meta = {"limits": {"memory_bytes": 900, "cgroup_memory_bytes": 400}, "platform": {}}
     assert smallest_limit(meta) == (400.0, "limit of the control group")
     assert smallest_limit({"limits": {"memory_bytes": None}}) is None
+    asked = {"limits": {"memory_bytes": 900}}
+    assert smallest_limit(asked) == (900.0, "--limit-memory")
+    assert smallest_limit({**asked, "import": {}}) == (900.0, "--limit")
 
 
 def test_time_left_starts_from_where_processes_die() -> None:

@@ -124,3 +124,31 @@ def test_suspects_are_counted_as_they_are_shown() -> None:
     assert list(run.suspects()["function"])[-1] == "late"
     assert list(worth_showing(run)["number"]) == [1]
     assert "  1. late  app.py" in run_text(run)
+
+
+def bounded_run() -> Run:
+    return Run(synthetic.run(rss=50e6 + synthetic.noise(200, 400_000)))
+
+
+def test_what_is_bounded_states_its_bound_and_how_much_more_by_the_horizon() -> None:
+    run = bounded_run()
+    entry = run.verdict().resource("rss_bytes")
+    bound = f"≤ {amount('rss_bytes', entry.excluded)}/iteration"
+    assert any(line.split()[:2] == ["rss_bytes", "bounded"] and bound in line
+               for line in run_text(run).splitlines())  # fmt: skip
+    assert "more in" not in run_text(run)
+    assert "more in 1 s" in run_text(replace(run, horizon_seconds=1.0))
+
+
+def test_rates_of_a_long_run_are_told_in_the_pace_of_their_reason() -> None:
+    run = Run(synthetic.run(rss=synthetic.leak(200, 20_000), marks=False, seconds_per_point=3600))
+    shown = next(line for line in run_text(run).splitlines() if line.startswith("  rss_bytes  "))
+    assert "leak" in shown and "/day" in shown
+
+
+def test_what_is_bounded_above_its_limit_is_said() -> None:
+    run = bounded_run()
+    run.meta["limits"] = {"memory_bytes": 40e6}
+    assert "rss_bytes has already reached 38.1 MiB (--limit-memory): its highest" in run_text(run)
+    run.meta["limits"] = {"memory_bytes": 200e6}
+    assert "has already reached" not in run_text(run)
