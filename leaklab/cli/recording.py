@@ -287,10 +287,19 @@ def failure(meta: dict[str, Any]) -> str | None:
         elif entry.get("exit_status"):
             how = f"exit status {entry['exit_status']}"
         if how:
-            tail = str(entry.get("stderr_tail") or "").strip().splitlines()
-            last = f"; its last words: {tail[-1]}" if tail else ""
-            return f"the target failed in the {entry.get('pass')} pass: {how}{last}"
+            return f"the target failed in the {entry.get('pass')} pass: {how}{_last_words(entry)}"
     return None
+
+
+def _last_words(entry: dict[str, Any]) -> str:
+    """What a target that failed has said last, on either of its outputs: a test runner tells on
+    stdout which tests failed."""
+    ends = [
+        (words, str(entry.get(f"{name}_tail") or "").strip().rpartition("\n")[2].strip())
+        for name, words in (("stderr", "its last words"), ("stdout", "on stdout"))
+    ]
+    said = "".join(f"; {words}: {last}" for words, last in ends if last)
+    return f"{said} (--echo passes on all it says)" if said else ""
 
 
 def note(text: str) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from leaklab.analysis.heap import HeapTimeline, heap_timeline
 from leaklab.analysis.series import resource_series, roles
-from leaklab.verdict.native import native_stacks
+from leaklab.verdict.native import kinds_of_stacks
 from leaklab.verdict.resources import judge_resource
 
 if TYPE_CHECKING:
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 
 LIVE_PYTHON = "live Python objects"
 LIVE_NATIVE = "live native memory"
+LIVE_EITHER = "live, of Python or native"
 ARENA_FREE = "free inside pymalloc arenas"
 MALLOC_FREE = "free inside malloc"
 MAPPED_FILES = "mapped files"
 REST = "rest"
-PARTS = (LIVE_PYTHON, LIVE_NATIVE, ARENA_FREE, MALLOC_FREE, MAPPED_FILES, REST)
+PARTS = (LIVE_PYTHON, LIVE_NATIVE, LIVE_EITHER, ARENA_FREE, MALLOC_FREE, MAPPED_FILES, REST)
 
 # What would give a part back to the operating system.
 WAY_BACK = {
@@ -62,13 +63,14 @@ def decomposition(data: RunData, *, role: str = "main") -> pd.DataFrame:
         )
     }
     timeline = heap_timeline(data, role=role) if len(x) else None
-    traced_python, traced_native = _traced(data, timeline, x, resident.attrs["unit"])
+    traced_python, traced_native, either = _traced(data, timeline, x, resident.attrs["unit"])
     python = _first_known(traced_python, figures["arena_used_bytes"])
     # Arenas are mapped, not taken from malloc: what malloc has in use is native memory.
     native = _first_known(traced_native, figures["malloc_used_bytes"])
     parts = {
         LIVE_PYTHON: python,
         LIVE_NATIVE: native,
+        LIVE_EITHER: either,
         ARENA_FREE: np.maximum(figures["arena_bytes"] - figures["arena_used_bytes"], 0.0),
         MALLOC_FREE: figures["malloc_free_bytes"],
         MAPPED_FILES: figures["rss_file_bytes"],
@@ -153,15 +155,13 @@ def _at(data: RunData, name: str, x: Floats, role: str) -> Floats:
     return _latest(series["x"].to_numpy(), series["value"].to_numpy(), x)
 
 
-def _traced(
-    data: RunData, timeline: HeapTimeline | None, x: Floats, unit: str
-) -> tuple[Floats, Floats]:
-    """Live bytes of Python's own allocators and of native ones, at the given points."""
+def _traced(data: RunData, timeline: HeapTimeline | None, x: Floats, unit: str) -> list[Floats]:
+    """Live bytes of Python's own allocators, of native ones, and of calls that use both and are
+    not told apart, at the given points."""
     if timeline is None or timeline.unit != unit:
-        return np.full(len(x), np.nan), np.full(len(x), np.nan)
-    rows = timeline.grouped(native_stacks(data, timeline).astype(np.int64), 2)
-    python, other = (_latest(timeline.x, row, x) for row in rows)
-    return python, other
+        return [np.full(len(x), np.nan)] * 3
+    rows = timeline.grouped(kinds_of_stacks(data, timeline), 3)
+    return [_latest(timeline.x, row, x) for row in rows]
 
 
 def _latest(known_x: Floats, value: Floats, x: Floats) -> Floats:

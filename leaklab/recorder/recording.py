@@ -197,6 +197,7 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
         "parameters": dict(options.parameters),
         "options": {
             "passes": list(options.passes),
+            "attached": options.pid is not None,
             "interval_seconds": options.interval_seconds,
             "collect": options.collect,
             "native": options.native,

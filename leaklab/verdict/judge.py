@@ -21,7 +21,7 @@ from leaklab.verdict.evidence import GROWS, UNDECIDED, Evidence
 from leaklab.verdict.growth import estimate
 from leaklab.verdict.heap_study import HeapStudy, study_heap
 from leaklab.verdict.imported import deciding, judge_long, with_cautions
-from leaklab.verdict.lives_told import by_life, clear_of_zero
+from leaklab.verdict.lives_told import by_life, clear_growth
 from leaklab.verdict.resident import reconcile
 from leaklab.verdict.resources import (
     BOUNDED,
@@ -108,7 +108,7 @@ def judge(data: RunData) -> Verdict:
             entry = judge_long(series)
             if name == "rss_bytes" and role in exact:
                 entry = reconcile(entry, series, heaps[role], studies[role], data)
-            entry = by_life(clear_of_zero(entry, heaps.get(role), series), series, data)
+            entry = by_life(clear_growth(entry, heaps.get(role), series, data), series, data)
             if not counts(name, len(series)):
                 entry = replace(entry, decides=False)
             if name == "rss_bytes" and untraced_pass(data) == "explain":

@@ -53,18 +53,36 @@ def by_life(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> Reso
     return replace(entry, reason=_ADVICE.sub(instead, entry.reason))
 
 
-def clear_of_zero(
-    entry: ResourceVerdict, heap: ResourceVerdict | None, series: pd.DataFrame
+def clear_growth(
+    entry: ResourceVerdict,
+    heap: ResourceVerdict | None,
+    series: pd.DataFrame,
+    data: RunData,
 ) -> ResourceVerdict:
-    """Return the verdict leak on memory that is not exact, withheld where its interval holds 0 and
-    the exact heap does not leak either."""
+    """Return the verdict leak on memory that is not exact, withheld where it is not clear: where
+    its interval holds 0, and where it was seen for no longer than a start may take. Growth of the
+    exact heap makes it clear."""
     exact = not is_memory(entry.name) or (heap is not None and heap.verdict == LEAK)
-    if entry.verdict != LEAK or entry.rate_low > 0 or exact:
+    if entry.verdict != LEAK or exact:
         return entry
-    span = float(series["x"].iloc[-1] - series["x"].iloc[0])
-    more = span_text(span, entry.unit)
-    why = f"{entry.reason}; but the interval holds 0; record {more} more"
-    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=span)
+    end_x = float(series["x"].iloc[-1])
+    if not entry.rate_low > 0:
+        why, more = "the interval holds 0", end_x - float(series["x"].iloc[0])
+    else:
+        why, more = "a start looks like that", HELPER_SECONDS - (end_x - entry.baseline_x)
+        if entry.unit != "second" or more <= 0 or not _start_was_seen(data):
+            return entry
+    more_text = span_text(more, entry.unit)
+    why = f"{entry.reason}; but {why}; record {more_text} more"
+    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=more)
+
+
+def _start_was_seen(data: RunData) -> bool:
+    """Whether the run begins with the start of the target, which it did not where it is a file's,
+    or where the recorder or the watch came to a process that ran."""
+    meta = data.meta
+    watched = (meta.get("command") or {}).get("kind") == "watched"
+    return not (watched or "import" in meta or (meta.get("options") or {}).get("attached"))
 
 
 def _of_helper(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> ResourceVerdict:

@@ -21,32 +21,41 @@ if TYPE_CHECKING:
     from leaklab.store import RunData
 
 PYTHON_ALLOCATORS = "pymalloc"
+PYTHON, NATIVE, EITHER = range(3)
 # Growth is native when this share of it is: a wrapper of a few bytes may come with it.
 NATIVE_SHARE = 0.9
 # Functions that say how memory is taken, not what for: malloc's, and of allocators in libraries.
 TAKING = re.compile(r"alloc|^operator new|(^|_)je_|mmap|<unknown>", re.IGNORECASE)
 
 
-def native_stacks(data: RunData, timeline: HeapTimeline) -> NDArray[np.bool_]:
-    """Return for each stack of the timeline whether native code allocated there.
+def kinds_of_stacks(data: RunData, timeline: HeapTimeline) -> NDArray[np.int64]:
+    """Return for each stack of the timeline who allocated there: PYTHON, NATIVE or EITHER.
 
     Calls that allocate in both ways (an object, and the buffer that it wraps) are told from one
     snapshot to the next by one of their blocks, whichever memray meets first: all that they hold
-    then changes sides. They are booked where they were seen with more.
+    then changes sides, and how much is on which is not known.
     """
     stacks = data.stacks.drop_duplicates("stack_id").set_index("stack_id")
     stacks = stacks.reindex(timeline.stack_ids)
     allocators = stacks["allocator"].astype(str)
     native = np.asarray(~allocators.str.startswith(PYTHON_ALLOCATORS), dtype=np.bool_)
+    kinds = np.where(native, NATIVE, PYTHON)
     if native.all() or not native.any():
-        return native
+        return kinds
     calls, distinct = pd.factorize(
         stacks["frame_ids"].map(tuple, na_action="ignore"), use_na_sentinel=False
     )
-    columns_left = timeline.column_count - timeline.column
-    seen = timeline.bytes_change * columns_left * np.where(native, 1, -1)[timeline.code]
-    balance = np.bincount(calls[timeline.code], weights=seen, minlength=len(distinct))[calls]
-    return np.where(balance == 0, native, balance > 0)
+    seen = np.stack([np.bincount(calls[kinds == one], minlength=len(distinct)) for one in (0, 1)])
+    both = np.flatnonzero((seen > 0).all(axis=0))
+    number = np.full(len(distinct), -1)
+    number[both] = np.arange(len(both))
+    of_python, of_native = (
+        timeline.grouped(np.where(kinds == one, number[calls], -1), len(both)) > 0
+        for one in (PYTHON, NATIVE)
+    )
+    # Seen on both sides at once they are two records, each of its own kind.
+    in_turns = both[~(of_python & of_native).any(axis=1)]
+    return np.where(np.isin(calls, in_turns), EITHER, kinds)
 
 
 def told_apart(data: RunData) -> bool:
@@ -77,7 +86,7 @@ def native_growth(data: RunData, *, role: str = "main") -> str | None:
     timeline, sites = study.timeline, study.sites
     gain = timeline.live(timeline.column_count - 1) - timeline.live(study.baseline)
     leaking = np.isin(sites.of_stack, [entry.site for entry in study.leaking])
-    native = leaking & native_stacks(data, timeline)
+    native = leaking & (kinds_of_stacks(data, timeline) == NATIVE)
     if not native.any() or gain[native].sum() < NATIVE_SHARE * gain[leaking].sum():
         return None
     stack = int(np.flatnonzero(native)[np.argmax(gain[native])])

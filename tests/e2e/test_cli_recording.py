@@ -61,7 +61,8 @@ def record(folder: Path, source: str, *options: str) -> tuple[int, str, RunData]
         ("import sys; sys.exit(7)", "exit status 7"),
         ("import os; os.kill(os.getpid(), 9)", "SIGKILL"),
         ("import os; os._exit(3)", "exit status 3"),
-        ("raise SystemExit('bad \\x1b[2J end')", r"its last words: bad \x1b[2J end"),
+        ("raise SystemExit('bad \\x1b[2J end')", r"its last words: bad \x1b[2J end (--echo "),
+        ("print('1 failed'); raise SystemExit(1)", "exit status 1; on stdout: 1 failed"),
     ],
 )
 def test_a_target_that_fails_is_a_run_and_status_1(

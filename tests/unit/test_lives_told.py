@@ -13,7 +13,7 @@ import synthetic as s
 
 from leaklab.present.resource_text import SHOWN_ROLE_COUNT, resource_lines
 from leaklab.verdict.judge import judge
-from leaklab.verdict.lives_told import clear_of_zero
+from leaklab.verdict.lives_told import clear_growth
 from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict
 
 IMPORTS = s.leak(40, 400_000)
@@ -71,11 +71,32 @@ def test_who_started_what_went_on_in_the_background_is_listed_only() -> None:
 def test_no_leak_of_memory_whose_interval_holds_0(
     name: str, low: float, heap: str | None, verdict: str
 ) -> None:
-    entry = ResourceVerdict(name, LEAK, 2e7, low, 4.5e7, "second", 0.0, 1.0, "grew", 0.0)
+    entry = ResourceVerdict(name, LEAK, 2e7, low, 4.5e7, "second", 0.0, 1.0, 0.0, 1.0, "grew", 0.0)
     exact = None if heap is None else replace(entry, name="heap_bytes", verdict=heap)
-    found = clear_of_zero(entry, exact, pd.DataFrame({"x": np.arange(5.0)}))
+    run = s.run(rss=s.steady(5, 0))
+    found = clear_growth(entry, exact, pd.DataFrame({"x": np.arange(15.0)}), run)
     assert found.verdict == verdict
     assert ("the interval holds 0" in found.reason) == (verdict == INCONCLUSIVE)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "meta", "verdict"),
+    [
+        (4.0, {}, INCONCLUSIVE),
+        (14.0, {}, LEAK),
+        (4.0, {"options": {"attached": True}}, LEAK),
+        (4.0, {"command": {"kind": "watched"}}, LEAK),
+    ],
+)
+def test_a_start_looks_like_growth_and_lasts_for_seconds(
+    seconds: float, meta: dict[str, Any], verdict: str
+) -> None:
+    """A test suite of 300 tests imports and collects for as long as it runs."""
+    entry = judge(of_time(IMPORTS, seconds, **meta)).resources[0]
+    assert entry.verdict == verdict
+    if verdict == INCONCLUSIVE:
+        assert entry.reason.endswith("but a start looks like that; let it run for 6.1 seconds more")
+        assert entry.more_x == pytest.approx(10 - 3.9)
 
 
 @dataclass
@@ -97,7 +118,7 @@ class Shown:
     def verdict(self) -> Any:
         why = "was seen for 1 second in a child process: listed, not judged"
         entries = [
-            ResourceVerdict(name, INCONCLUSIVE, 0, 0, 0, "second", 0, 1, why, 0, role)
+            ResourceVerdict(name, INCONCLUSIVE, 0, 0, 0, "second", 0, 1, 0, 1, why, 0, role)
             for name in ("rss_bytes", "fd_count")
             for role in self.roles
         ]

@@ -91,6 +91,7 @@ class Stream:
         self._added: set[Any] = set()
         self._socket: socket.socket | None = None
         self.unmarked = False
+        self._missing_count = 0
         self.connected = threading.Event()
         self.error: str | None = None
         threading.Thread(target=self._connect, daemon=True).start()
@@ -132,12 +133,15 @@ class Stream:
             exact = marker_bytes is not None and self._has_marker(marker_bytes)
             late = time.monotonic() >= deadline
             if exact or marker_bytes is None or late or not self._reader.is_active:
+                self._missing_count = 0
                 return exact
             if still_since is None or self._records != before:
                 still_since = time.monotonic()
             least_seconds = _STILL_SECONDS if self.unmarked else missing_seconds
             if time.monotonic() - still_since >= least_seconds:
-                self.unmarked = True
+                # Once may be a reader that did not get its turn.
+                self._missing_count += 1
+                self.unmarked = self._missing_count > 1
                 return True
             time.sleep(_POLL_SECONDS)
 
