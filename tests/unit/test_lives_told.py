@@ -104,6 +104,7 @@ class Shown:
     """A run of so many helpers, of which the last one leaks."""
 
     helper_count: int
+    horizon_seconds: float | None = None
 
     @property
     def roles(self) -> list[str]:

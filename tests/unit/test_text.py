@@ -133,6 +133,7 @@ def bounded_run() -> Run:
 def test_what_is_bounded_states_its_bound_and_how_much_more_by_the_horizon() -> None:
     run = bounded_run()
     entry = run.verdict().resource("rss_bytes")
+    assert entry is not None
     bound = f"≤ {amount('rss_bytes', entry.excluded)}/iteration"
     assert any(line.split()[:2] == ["rss_bytes", "bounded"] and bound in line
                for line in run_text(run).splitlines())  # fmt: skip
