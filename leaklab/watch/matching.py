@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 import psutil
@@ -24,27 +25,30 @@ def matching_now(pattern: str) -> list[psutil.Process]:
 
 def matching(pattern: str) -> list[psutil.Process]:
     """Return the processes with ``pattern`` in their command line, without those below such."""
-    ours = own_pids()
-    commands = {
-        process: process.info["cmdline"] or () for process in psutil.process_iter(["cmdline"])
-    }
+    table = list(psutil.process_iter(["cmdline", "ppid"]))
+    parents = {process.pid: process.info["ppid"] for process in table}
+    commands = {process: process.info["cmdline"] or () for process in table}
+    ours = {os.getpid(), *_above(os.getpid(), parents)}
     # Who starts a watcher (a shell, `timeout`) has its arguments, and so the pattern, in its own.
     watches = {" ".join(words) for words in map(watch_arguments, commands.values()) if words}
     found = {
-        process
+        process.pid: process
         for process, words in commands.items()
         if pattern
         and pattern in (text := " ".join(words))
         and process.pid not in ours
         and not any(watch in text for watch in watches)
     }
-    return [process for process in found if found.isdisjoint(_above(process))]
+    return [one for pid, one in found.items() if found.keys().isdisjoint(_above(pid, parents))]
 
 
 def own_pids() -> set[int]:
     """Return the ids of this process and of all above it."""
-    here = psutil.Process()
-    return {here.pid, *(process.pid for process in _above(here))}
+    try:
+        above = psutil.Process().parents()
+    except psutil.Error:  # the kernel does not show them to everybody
+        above = []
+    return {os.getpid(), *(process.pid for process in above)}
 
 
 def watch_arguments(words: Sequence[str]) -> Sequence[str]:
@@ -72,8 +76,9 @@ def command_of(process: psutil.Process) -> str:
         return ""
 
 
-def _above(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return process.parents()
-    except psutil.Error:
-        return []
+def _above(pid: int, parents: Mapping[int, int | None]) -> set[int]:
+    above: set[int] = set()
+    while (parent := parents.get(pid)) and parent not in above:
+        above.add(parent)
+        pid = parent
+    return above
