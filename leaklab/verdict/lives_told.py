@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from leaklab.analysis.series import processes_of, untraced_pass
+from leaklab.analysis.series import HEAP, processes_of, untraced_pass
 from leaklab.present.formatting import span_text
 from leaklab.resources import is_memory
 from leaklab.verdict.evidence import MINIMUM_POINTS
@@ -41,7 +41,8 @@ def by_life(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> Reso
         return entry
     ended_seconds = _ended_seconds(data, entry.role)
     started = entry.role != "main" or ended_seconds >= START_SECONDS
-    if not started and entry.verdict != BOUNDED:
+    # Of the exact heap is known what a start brings: modules.
+    if not started and entry.verdict != BOUNDED and entry.name != HEAP:
         why = (
             f"was seen for {span_text(ended_seconds, 'second')}, hardly more than the start of the "
             "target: let it work for longer, or mark its units of work"
