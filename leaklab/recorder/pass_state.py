@@ -18,7 +18,8 @@ from leaklab.recorder.probes.handlers import ProbeHandlers
 from leaklab.recorder.probes.server import ProbeServer
 from leaklab.recorder.processes.child import reap
 from leaklab.recorder.processes.samples import Samples
-from leaklab.recorder.processes.table import ProcessTable, Tracked
+from leaklab.recorder.processes.table import ProcessTable
+from leaklab.recorder.processes.tracked import Tracked
 from leaklab.recorder.procfs import ProcessGoneError, working_folder
 from leaklab.recorder.stdin import Stdin
 from leaklab.recorder.target import RunningTarget, StartedTarget

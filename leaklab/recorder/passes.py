@@ -10,7 +10,7 @@ from leaklab.recorder.intervals import FIRST_INTERVAL_SECONDS
 from leaklab.recorder.pass_end import PROGRESS_SECONDS, PassEnd
 from leaklab.recorder.pass_result import PassReport, PassResult
 from leaklab.recorder.processes.child import Subreaper
-from leaklab.recorder.processes.table import MAIN
+from leaklab.recorder.processes.tracked import MAIN
 from leaklab.recorder.procfs import ProcessGoneError
 
 FLUSH_SECONDS = 1.0

@@ -24,7 +24,7 @@ from leaklab.recorder.pass_result import PassResult
 from leaklab.recorder.pass_state import Decider
 from leaklab.recorder.passes import PassRecorder
 from leaklab.recorder.processes import limits as control_group
-from leaklab.recorder.processes.table import MAIN
+from leaklab.recorder.processes.tracked import MAIN
 from leaklab.recorder.sources import store_sources
 from leaklab.recorder.stdin import Stdin
 from leaklab.recorder.watching import watched_meta

@@ -13,13 +13,9 @@ import pytest
 from leaklab.probe import channel, marks
 from leaklab.recorder import output
 from leaklab.recorder.output import OutputFile
-from leaklab.recorder.processes.table import (
-    MAIN,
-    ProcessTable,
-    Tracked,
-    command_role,
-    fork_role,
-)
+from leaklab.recorder.processes.roles import command_role, fork_role
+from leaklab.recorder.processes.table import ProcessTable
+from leaklab.recorder.processes.tracked import MAIN, Tracked
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from leaklab.recorder.probes.tracing import (
 from leaklab.recorder.processes.limits import graph_at_bytes
 from leaklab.recorder.processes.looks import IDLE_SNAPSHOT_SECONDS
 from leaklab.recorder.processes.samples import Samples
-from leaklab.recorder.processes.table import SHORT_SECONDS, Tracked
+from leaklab.recorder.processes.tracked import SHORT_SECONDS, Tracked
 from leaklab.recorder.watching import note_lines, watch_file
 from leaklab.store import RunWriter
 

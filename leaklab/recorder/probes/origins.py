@@ -14,7 +14,7 @@ from typing import Any
 from leaklab.probe.pacing import Pacing
 from leaklab.recorder.heap.stacks import SourcePaths, StackTable
 from leaklab.recorder.processes.looks import IDLE_SNAPSHOT_SECONDS, snapshot_pacing
-from leaklab.recorder.processes.table import Tracked
+from leaklab.recorder.processes.tracked import Tracked
 from leaklab.store import RunWriter
 
 # Stacks of these calls lie beside those of allocations; this tells them apart.

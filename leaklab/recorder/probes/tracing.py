@@ -13,7 +13,7 @@ from leaklab.recorder.heap.follower import Follower, Place
 from leaklab.recorder.heap.stacks import SourcePaths, StackTable
 from leaklab.recorder.heap.stream import CONNECT_SECONDS, HeapReader, HeapSnapshot, HeapStream
 from leaklab.recorder.options import RecordOptions
-from leaklab.recorder.processes.table import SHORT_SECONDS, Tracked
+from leaklab.recorder.processes.tracked import SHORT_SECONDS, Tracked
 from leaklab.store import RunWriter
 
 # So much of the streams may wait for the reader, where less was not asked for.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from leaklab.recorder.processes.table import MAIN, SHORT_SECONDS, Tracked
+from leaklab.recorder.processes.tracked import MAIN, SHORT_SECONDS, Tracked
 from leaklab.store import RunWriter
 from leaklab.store.schema import TABLES
 

@@ -1,20 +1,15 @@
-"""The processes of a pass: which there are, what role each plays, what run.json says of them."""
+"""The processes of a pass: which there are, and what role each plays."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter, deque
-from collections.abc import Container, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import PurePath
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
-from leaklab.recorder.channel import Connection
-from leaklab.recorder.heap.stream import HeapStream
-from leaklab.recorder.heap.windows import Windows
-from leaklab.recorder.processes.counts import RisingCounts
 from leaklab.recorder.processes.looks import Looks
+from leaklab.recorder.processes.roles import LAUNCHER, SHORT_LIVED, role_of
+from leaklab.recorder.processes.tracked import MAIN, SHORT_SECONDS, Tracked
 from leaklab.recorder.procfs import (
     ProcessFiles,
     ProcessGoneError,
@@ -27,163 +22,8 @@ from leaklab.recorder.procfs import (
 
 # A fork bomb must not become the recorder's: beyond this many, processes are only counted.
 PROCESS_LIMIT = 1000
-MAIN = "main"
-# What the main process was called that has started another one in the background, and ended.
-LAUNCHER = "launcher"
-FORK = "fork of "
-# Whatever ends sooner can hardly leak: where many of a kind do, none of them is traced at once,
-# and they are one row (see `ProcessTable.fold`).
-SHORT_SECONDS = 1.0
 FEW_SHORT = 3
 LAST_ENDED_COUNT = 64
-# What a process is called that was seen between its fork and its exec, and never again.
-SHORT_LIVED = "short-lived"
-
-
-@dataclass
-class Tracked:
-    """One process of the target, from the moment it was seen."""
-
-    process: int
-    pid: int
-    parent: int | None
-    role: str
-    argv: list[str]
-    files: ProcessFiles
-    started_seconds: float
-    looks: Looks
-    counts: RisingCounts = field(default_factory=RisingCounts)
-    connection: Connection | None = None
-    #: where its stack began at the first hello: another place after an exec
-    stack_start: int | None = None
-    #: since when it is not heard although it runs on; None where it is
-    line_lost_since_seconds: float | None = None
-    steps: Generator[tuple[str, ...], dict[str, Any], None] | None = None
-    heap: HeapStream | None = None
-    traced: bool = False
-    #: how many of its streams somebody else had connected to
-    stolen_stream_count: int = 0
-    #: whether the probe has a thread of its own there (see session.py)
-    ticks: bool = False
-    #: for how long it is to be traced, and until when: known once tracing has begun
-    window_seconds: float | None = None
-    window_end_seconds: float | None = None
-    #: where it is traced for a share of the time: when
-    windows: Windows | None = None
-    python: str | None = None
-    library: str | None = None
-    executable: str | None = None
-    memray: bool = False
-    note: str | None = None
-    exiting: bool = False
-    mark_count: int = 0
-    reported_mark_count: int = 0
-    measured_mark_count: int = 0
-    #: units of work under way at once, at the most; None where the process does not know
-    units_at_once: int | None = None
-    barrier_count: int = 0
-    snapshot_count: int = 0
-    #: whether the tracer no longer knows the lines that allocate
-    lines_lost: bool = False
-    last_snapshot_seconds: float = float("-inf")
-    rss_bytes: int = 0
-    ended_seconds: float | None = None
-    exit_status: int | None = None
-    #: when its main program was through, as it said; threads may have gone on with the work
-    main_ended_seconds: float | None = None
-    #: whether that was when a signal asked it to end
-    asked_to_end: bool = False
-    #: when the work was over for the recorder: it stopped the target, or the drive had ended
-    stopped_seconds: float | None = None
-    #: number of this process in the pass its heap belongs to; another one only where series and
-    #: heap are recorded in one go: attached to, or traced for a while
-    heap_process: int | None = None
-    #: whether its tracing waits for its first mark, or for it to live for a second
-    trace_later: bool = False
-    #: the last readings of what an audit watches: only those that change are told
-    watched: dict[str, float | None] = field(default_factory=dict)
-    #: how many processes the row stands for: short ones of its role are folded into it
-    process_count: int = 1
-    #: samples not yet stored, of one too young to be known as more than short-lived
-    young_samples: list[Any] | None = None
-
-    @property
-    def work_ended_seconds(self) -> float | None:
-        """When the work was over that is to be judged; None for at the end of the process.
-
-        A main program that was through before half of the time had only started the threads that
-        did the work; how long they go on is not known before the end. Nor was a signal the end
-        where it was not heeded for as long.
-        """
-        over = self.ended_seconds if self.stopped_seconds is None else self.stopped_seconds
-        through = self.main_ended_seconds
-        if over is None or through is None or through > over:
-            return self.stopped_seconds
-        if over - through <= through - self.started_seconds:
-            return through
-        return self.stopped_seconds
-
-    @property
-    def awaits_window(self) -> bool:
-        """Whether it is to be traced for a while and has not begun: at its next mark or call."""
-        wanted = self.window_seconds is not None and self.window_end_seconds is None
-        return wanted and not self.traced and not self.note
-
-    @property
-    def was_traced(self) -> bool:
-        """Whether its heap was seen: of a window, nothing is before it has come to its end."""
-        return self.traced if self.windows is None else bool(self.windows.done)
-
-    @property
-    def line_lost_seconds(self) -> float:
-        """How long it went on with its work, to its end, after it was heard last."""
-        over = self.work_ended_seconds
-        over = self.ended_seconds if over is None else over
-        since = self.line_lost_since_seconds
-        return 0.0 if over is None or since is None else max(over - since, 0.0)
-
-    @property
-    def own_socket_count(self) -> int:
-        """Sockets in the process that are leaklab's: the channel and the heap stream."""
-        return int(self.connection is not None) + int(self.traced)
-
-    @property
-    def heap_number(self) -> int:
-        """The process number heap tables have."""
-        return self.process if self.heap_process is None else self.heap_process
-
-    @property
-    def is_short(self) -> bool:
-        """Whether it has ended within a second, without marks."""
-        if self.role == MAIN or self.ended_seconds is None or self.mark_count or self.traced:
-            return False
-        return self.ended_seconds - self.started_seconds < SHORT_SECONDS
-
-    def row(self, pass_name: str, process: int | None = None) -> dict[str, Any]:
-        """Return the entry of run.json."""
-        status = self.exit_status
-        return {
-            "process": self.process if process is None else process,
-            "pass": pass_name,
-            "pid": self.pid,
-            "parent": self.parent,
-            "role": self.role,
-            "argv": self.argv,
-            "python": self.python,
-            "mark_count": self.mark_count,
-            "units_at_once": self.units_at_once,
-            "started_seconds": self.started_seconds,
-            "ended_seconds": self.ended_seconds,
-            "work_ended_seconds": self.work_ended_seconds,
-            "line_lost_seconds": self.line_lost_seconds,
-            "exit_status": status if status is not None and status >= 0 else None,
-            "traced": self.was_traced,
-            "sampling": self.windows and self.windows.row(),
-            "looks": self.looks.row(),
-            "rising": self.counts.rising,
-            "note": self.note,
-            "process_count": self.process_count,
-        }
 
 
 class ProcessTable:
@@ -289,7 +129,7 @@ class ProcessTable:
             process=self._next_process,
             pid=pid,
             parent=parent.process if parent else None,
-            role=role or _role(argv, parent),
+            role=role or role_of(argv, parent),
             argv=argv,
             files=files,
             started_seconds=now,
@@ -349,7 +189,7 @@ class ProcessTable:
                 # A launcher becomes another program, which may never say so itself.
                 parent.argv = command_line(parent.pid) or parent.argv
             if parent.role == SHORT_LIVED:
-                parent.role = _role(parent.argv, self._number.get(parent.parent))
+                parent.role = role_of(parent.argv, self._number.get(parent.parent))
             for pid in parent.files.child_pids() or ():
                 # The recorder itself may be a child of the process it was asked to watch.
                 if pid not in self._alive and pid != os.getpid():
@@ -377,44 +217,10 @@ class ProcessTable:
                 former = next((known for known in reversed(self.all) if known.argv == argv), None)
                 role = None
                 if former is not None and former.role != SHORT_LIVED:
-                    role = _role(argv, former) if former.role == MAIN else former.role
+                    role = role_of(argv, former) if former.role == MAIN else former.role
                 self.add(pid, now, None, role)
 
     def parent_of(self, pid: int) -> Tracked | None:
         """Return the followed parent of ``pid``."""
         parent = parent_pid(pid)
         return None if parent is None else self._alive.get(parent)
-
-
-def fork_role(parent: Tracked | None) -> str:
-    """Return the role of a process that was forked from ``parent`` and runs the same program.
-
-    However often it was forked: shells fork for each part of a line, and daemons twice.
-    """
-    role = parent.role if parent else MAIN
-    return role if role.startswith(FORK) else f"{FORK}{role}"
-
-
-def command_role(argv: Sequence[str]) -> str:
-    """Return what a command line is called: the same for all workers of one kind."""
-    if not argv:
-        return "unknown"
-    text = " ".join(argv)
-    if match := re.search(r"from multiprocessing\.(\w+) import", text):
-        return f"multiprocessing {match[1]}"
-    words = [PurePath(argv[0]).name]
-    if words[0].startswith("python"):
-        words = ["python"]
-        rest = [part for part in argv[1:] if not part.startswith("-") or part in ("-m", "-c")]
-        if rest[:1] == ["-c"]:
-            words.append("-c")
-        elif rest:
-            words += ["-m", *rest[1:3]] if rest[0] == "-m" else [PurePath(rest[0]).name]
-    return re.sub(r"\d+", "N", " ".join(words))[:80]
-
-
-def _role(argv: Sequence[str], parent: Tracked | None) -> str:
-    if parent is not None and list(argv) == parent.argv:
-        # Forks of a process with a probe say so themselves.
-        return fork_role(parent) if parent.python is None else SHORT_LIVED
-    return command_role(argv)
