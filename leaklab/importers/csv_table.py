@@ -33,7 +33,7 @@ def recognise(source: Source) -> bool:
 def read(source: Source, options: Options) -> Reading:
     """Read the columns that are known by name, or that the options name."""
     separator = _separator(source) or ","
-    frame, step = frame_of(source, separator, options.time)
+    frame, step = frame_of(source, separator, options.time, options.group)
     if options.time is None:
         frame = _with_index(frame)
     # Where the comma is the decimal mark, spreadsheets separate by semicolons.
@@ -79,7 +79,7 @@ def _separator(source: Source) -> str | None:
 
 
 def frame_of(
-    source: Source, separator: str, time_name: str | None = None
+    source: Source, separator: str, time_name: str | None = None, group: str | None = None
 ) -> tuple[pd.DataFrame, int]:
     """Read a table as columns of figures and texts, and that one row in how many was kept.
 
@@ -105,7 +105,7 @@ def frame_of(
         try:
             with source.open() as file:
                 parts = pd.read_csv(file, header=None if plain else 0, **options)
-                frame, step = thinned(parts, time_name)
+                frame, step = thinned(parts, time_name, group=group)
         except (ValueError, EOFError, zlib.error, pd.errors.ParserError) as error:
             raise LeaklabError(
                 f"damaged table: {source.path}; {str(error).splitlines()[0]}"
