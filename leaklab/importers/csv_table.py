@@ -8,6 +8,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError
+from leaklab.importers.cells import figured
 from leaklab.importers.columns import TIME_WORDS, named
 from leaklab.importers.reading import Options, Reading, Source
 from leaklab.importers.table import read_table
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 NAME = "csv"
 _SEPARATORS = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons", "|": "table with bars"}
+# Where the comma may be the decimal mark, a point may be one of thousands, and pandas reads it as
+# decimal.
+_BESIDE_COMMAS = (";", "\t", "|")
 # What pandas calls a first column without a heading.
 _UNNAMED = "Unnamed: 0"
 _DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}")
@@ -59,6 +63,8 @@ def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _separator(source: Source) -> str | None:
+    if source.separator in _SEPARATORS:
+        return source.separator
     lines = [line for line in source.first_lines[:30] if line.strip() and line[0] != "#"]
     if len(lines) == 1:
         fields = re.split(r"[,;\t|]", lines[0])
@@ -96,15 +102,17 @@ def frame_of(
         "skipinitialspace": True,
         "index_col": False,
         "on_bad_lines": "skip",
-        "encoding": "utf-8-sig",
+        "encoding": source.encoding,
         "encoding_errors": "replace",
         "chunksize": PART_ROWS,
     }
+    if separator in _BESIDE_COMMAS:
+        options["dtype"] = str
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with source.open() as file:
-                parts = pd.read_csv(file, header=None if plain else 0, **options)
+                parts = map(figured, pd.read_csv(file, header=None if plain else 0, **options))
                 frame, step = thinned(parts, time_name, group=group)
         except (ValueError, EOFError, zlib.error, pd.errors.ParserError) as error:
             raise LeaklabError(

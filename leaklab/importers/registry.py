@@ -83,6 +83,8 @@ def find(source: Source, name: str | None = None) -> Any:
 def _unknown(source: Source) -> UsageError:
     """The error for a file of no format that is known: what it looks like, and what to do then."""
     lines = [line for line in source.first_lines if line.strip()]
+    if not lines and not source.is_binary:
+        return refuse(source.path, "a file of empty lines", "nothing was written to it")
     if not lines:
         return refuse(
             source.path,

@@ -59,7 +59,7 @@ def read_table(
     check_asked(names, asked, path)
     if len(frame) < _LEAST_GROWTH_ROWS:
         raise UsageError(f"only {len(frame)} rows of figures: {path}; a course needs 10 or more")
-    frame, decimals = frame_with_points(frame, decimal)
+    frame, decimals = frame_with_points(frame, decimal, options)
     time_name, mark_name = _axes(names, options)
     times, turned = Times(np.full(len(frame), np.nan), None), False
     if time_name is not None:
