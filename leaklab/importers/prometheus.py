@@ -97,6 +97,7 @@ def read(source: Source, options: Options) -> Reading:
         cautions=cautions,
         limits=_limits(lines),
         siblings=len({member.role for member in members}) > 1,
+        restarts_told=any(line.metric in known.START_TIMES for line in lines),
     )
 
 

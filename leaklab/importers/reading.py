@@ -194,6 +194,7 @@ class Reading:
     on where none is one of leaklab's own. cautions: what a resource holds besides, by name, and
     what to export instead. siblings: the members are replicas of one service. limits: as in
     run.json. timed: False where the seconds are made up, to keep the order of units of work.
+    restarts_told: the file says when a process was replaced, and it may be never.
     """
 
     title: str
@@ -207,6 +208,7 @@ class Reading:
     siblings: bool = False
     tables: dict[str, Any] = field(default_factory=dict)
     timed: bool = True
+    restarts_told: bool = False
 
 
 def refuse(path: Path, what: str, way_out: str) -> UsageError:

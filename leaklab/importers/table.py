@@ -91,6 +91,7 @@ def read_table(
         notes=chosen.notes,
         judged=tuple(chosen.judged),
         siblings=bool(group_name),
+        restarts_told=bool(life_name),
         cautions={m.resource: m.caution for m in chosen.metrics.values() if m.caution},
     )
 
