@@ -40,7 +40,7 @@ def check(path: Path) -> None:
     """Raise UsageError where there is no regular file to read, and say what there is instead."""
     text = str(path)
     if text == "-":
-        raise UsageError("standard input cannot be read twice: -; save it to a file first")
+        raise UsageError("standard input is read by the command alone: -; save it to a file first")
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):

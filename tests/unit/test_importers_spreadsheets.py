@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import leaklab as ll
+from leaklab.cli import main
 from leaklab.errors import UsageError
 
 KIB = 1 << 10
@@ -106,3 +110,23 @@ def test_an_error_of_prometheus_is_told(tmp_path: Path) -> None:
 def test_a_file_of_empty_lines_is_not_binary(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="a file of empty lines"):
         read(tmp_path, "\n\n  \n")
+
+
+@pytest.mark.parametrize("command", ["show", "compare", "import"])
+def test_standard_input_is_read_as_a_file(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+) -> None:
+    content = rows([f"{50 + n}" for n in range(60)], "time,rss_mib", ",")
+    (tmp_path / "other.csv").write_text(content)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content.encode())))
+    others = [str(tmp_path / "other.csv")] if command == "compare" else []
+    assert main([command, "-", *others, "--store", str(tmp_path / "store")]) == 0
+    assert "stdin: CSV, 60 rows" in capsys.readouterr().err
+
+
+def test_standard_input_is_read_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "-", "-"]) == 2
+    assert "standard input named twice" in capsys.readouterr().err
