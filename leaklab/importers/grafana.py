@@ -9,8 +9,7 @@ from leaklab.importers import csv_table
 from leaklab.importers import metrics as known
 from leaklab.importers.cells import figures_of, frame_with_points
 from leaklab.importers.columns import resource_of
-from leaklab.importers.reading import Member, Options, Reading, Series, Source
-from leaklab.importers.table import check_asked
+from leaklab.importers.reading import Member, Options, Reading, Series, Source, check_asked
 from leaklab.importers.thinned import note
 from leaklab.importers.times import times_of
 from leaklab.importers.units import unit_name, unit_option, words_of

@@ -7,7 +7,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -214,3 +214,10 @@ class Reading:
 def refuse(path: Path, what: str, way_out: str) -> UsageError:
     """Return the error that names what a file is and what to do."""
     return UsageError(f"{what}: {path}; {way_out}")
+
+
+def check_asked(names: list[str], asked: Iterable[str | None], path: Path) -> None:
+    """Raise UsageError for a column that an option names and that is not there."""
+    for name in asked:
+        if name is not None and name not in names:
+            raise UsageError(f"no column {name}: {path}; there are {', '.join(names[:20])}")

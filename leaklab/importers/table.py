@@ -6,7 +6,6 @@ is refused where none of them says it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from leaklab.importers.cells import figures_of, frame_with_points, is_numeric
 from leaklab.importers.grouping import at_once, group_of, life_of, told_apart
 from leaklab.importers.members import lives_of_clock, members, newest_first
 from leaklab.importers.metrics import METRICS, Metric, judged
-from leaklab.importers.reading import Member, Options, Reading
+from leaklab.importers.reading import Member, Options, Reading, check_asked
 from leaklab.importers.times import Times, times_of
 from leaklab.importers.units import unit_in_name, unit_name, unit_option, words_of
 
@@ -125,13 +124,6 @@ def _processes(
         chosen.values.pop(label, None)
         found = members(seconds, chosen.values, group=group, life=life, marks=chosen.marks)
     return found, group_name, life_name
-
-
-def check_asked(names: list[str], asked: Iterable[str | None], path: Path) -> None:
-    """Raise UsageError for a column that an option names and that is not there."""
-    for name in asked:
-        if name is not None and name not in names:
-            raise UsageError(f"no column {name}: {path}; there are {', '.join(names[:20])}")
 
 
 def _in_order(frame: pd.DataFrame, time_name: str) -> tuple[pd.DataFrame, Times, bool]:

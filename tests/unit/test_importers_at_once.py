@@ -113,3 +113,61 @@ def test_a_long_table_loses_no_process(group: str | None) -> None:
     kept, step = thinned([frame[:200], frame[200:]], None, 100, group=group)
     assert step == 4
     assert kept["shard"].value_counts().tolist() == [50, 50]
+
+
+def printed(folder: Path, kind: str, *, pid: bool = True) -> Path:
+    """What a loop prints of two workers of one command, of which one grows."""
+    heading = {
+        "ps": "  PID   RSS COMMAND",
+        "top": "  PID USER PR NI VIRT RES SHR S %CPU %MEM TIME+ COMMAND",
+        "pidstat": "# Time UID PID minflt/s majflt/s VSZ RSS %MEM Command",
+    }[kind]
+    lines = []
+    for hour, (growing, flat) in enumerate(zip(GROWING, FLAT, strict=True)):
+        time = f"2026-11-{1 + hour // 24:02} {hour % 24:02}:00:00"
+        epoch = 1764547200 + 3600 * hour
+        lines += [heading] if kind == "pidstat" else [time, heading]
+        for number, mib in ((101, growing), (102, flat)):
+            row = {
+                "ps": f"{number} {mib * 1024} gunicorn",
+                "top": f"{number} app 20 0 9999 {mib * 1024} 1 S 0.0 1.0 0:01 gunicorn",
+                "pidstat": f"{epoch} 0 {number} 1 0 9999 {mib * 1024} 1 gunicorn",
+            }[kind]
+            lines.append(row if pid else row.split(" ", 1)[1])
+    path = folder / f"{kind}.txt"
+    text = "\n".join(lines)
+    path.write_text(text if pid else text.replace("  PID ", " "))
+    return path
+
+
+def said(run: ll.Run) -> str:
+    return " ".join(str(event["text"]) for event in run.meta["events"])
+
+
+@pytest.mark.parametrize("kind", ["ps", "top", "pidstat"])
+def test_pids_of_one_command_are_summed_and_that_is_said(tmp_path: Path, kind: str) -> None:
+    path = printed(tmp_path, kind)
+    run = ll.read(path)
+    assert run.verdict().resources[0].first == 500 * MIB
+    assert "summed over 2 processes of gunicorn: --group PID takes them apart" in said(run)
+    run = ll.read(path, group="PID")
+    assert {e.role: e.verdict for e in run.verdict().resources if e.name == "rss_bytes"} == {
+        "101": "leak",
+        "102": "bounded",
+    }
+    assert "summed" not in said(run)
+    with pytest.raises(UsageError, match=r"no column USR: .*; there are "):
+        ll.read(path, group="USR")
+
+
+def test_rows_without_a_pid_are_summed_too(tmp_path: Path) -> None:
+    run = ll.read(printed(tmp_path, "ps", pid=False))
+    assert run.verdict().resources[0].first == 500 * MIB
+    assert "summed over 2 processes of gunicorn: print the pid" in said(run)
+
+
+@pytest.mark.parametrize("option", [{"time": "x"}, {"values": ("x",)}, {"group": "x"}])
+def test_an_option_that_a_format_has_no_use_for_is_refused(option: Any) -> None:
+    path = Path(__file__).parents[1] / "evidence" / "psrecord_leaky.log"
+    with pytest.raises(UsageError, match=r"--\w+ says nothing of psrecord: .*; leave it out"):
+        ll.read(path, **option)
