@@ -98,7 +98,7 @@ def figured(part: pd.DataFrame) -> pd.DataFrame:
             continue
         numbers = pd.to_numeric(column, errors="coerce")
         if numbers.notna().sum() == column.notna().sum():
-            part.isetitem(place, numbers)
+            part.isetitem(place, numbers.to_numpy())
     return part
 
 

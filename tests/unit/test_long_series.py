@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import leaklab as ll
+from leaklab.analysis.falls import falls_of
 from leaklab.analysis.long_series import (
     DAY_SECONDS,
     busy_count,
@@ -287,3 +288,12 @@ def test_falls_of_a_daily_course_are_no_restarts(shape: str) -> None:
     series = lone_series(seconds, (300 + 90 * course + noise(len(seconds))) * MIB, name="rss_bytes")
     assert series.attrs["course"] > 0
     assert series.attrs["falls"] is None
+
+
+def test_falls_at_no_regular_times_are_those_of_workers_by_their_work() -> None:
+    rng = np.random.default_rng(3)
+    seconds = clock(4)
+    begins = np.cumsum(rng.uniform(2, 8, 60) * 3600)
+    age = seconds - np.append(0, begins)[np.searchsorted(begins, seconds, side="right")]
+    assert falls_of(seconds, age, 3600.0) is None
+    assert falls_of(seconds, seconds % 18_000, 3600.0) is not None
