@@ -10,13 +10,17 @@ _SIZES = {
     "": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
     "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40,
     "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
+    "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40,
 }  # fmt: skip
-_DURATIONS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATIONS = {
+    "ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0,
+    "w": 7 * 86400.0, "y": 365 * 86400.0,
+}  # fmt: skip
 _NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([A-Za-z]*)\s*")
 
 
 def size_bytes(text: str) -> int:
-    """Read a size: ``200MB`` (10^6), ``200MiB`` or ``200M`` (2^20), or plain bytes."""
+    """Read a size: ``200MB`` (10^6), ``200MiB``, ``200Mi`` or ``200M`` (2^20), or plain bytes."""
     match = _NUMBER.fullmatch(text)
     factor = _SIZES.get(match[2].upper()) if match else None
     if match is None or factor is None or float(match[1]) <= 0:
@@ -25,11 +29,11 @@ def size_bytes(text: str) -> int:
 
 
 def duration_seconds(text: str) -> float:
-    """Read a duration: ``30s``, ``5m``, ``1.5h``, ``250ms``, or plain seconds."""
+    """Read a duration: ``30s``, ``5m``, ``1.5h``, ``30d``, ``1y``, ``250ms``, or plain seconds."""
     match = _NUMBER.fullmatch(text)
     factor = _DURATIONS.get(match[2].lower()) if match else None
     if match is None or factor is None or float(match[1]) <= 0:
-        raise UsageError(f"not a duration: {text}; write it as 30s, 5m, 1.5h or 250ms")
+        raise UsageError(f"not a duration: {text}; write it as 30s, 5m, 1.5h, 30d, 2w, 1y or 250ms")
     return float(match[1]) * factor
 
 

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 # From this on a plain figure is an epoch, in seconds, milli-, micro- or nanoseconds.
 _EPOCHS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3), (5e8, 1.0))
 _WAY_OUT = "give numbers, datetimes or timedeltas"
+# Several figures at one place are looked into where they stand at this share of all places, and at
+# so many places in a row.
+_MANY_SHARE = 0.1
+_LEAST_ROWS = 3
+# Figures that come again from place to place move by less than this share of what is between them.
+_APART_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,35 @@ def epoch_scale(numbers: Floats) -> float | None:
     known = numbers[np.isfinite(numbers)]
     middle = float(np.median(known)) if len(known) else 0.0
     return next((scale for least, scale in _EPOCHS if middle >= least), None)
+
+
+def figures_at_once(x: Floats, y: Floats) -> int:
+    """Return how many courses a series holds at once, 0 where it is one.
+
+    A clock of whole seconds says one time for several looks at one process, and what moves between
+    these moves as much from one time to the next. Two processes are further apart than that.
+
+    >>> figures_at_once(np.repeat(np.arange(9.0), 2), np.tile([200.0, 300.0], 9))
+    2
+    >>> figures_at_once(np.repeat(np.arange(9.0), 2), np.arange(18.0))
+    0
+    """
+    order = np.lexsort((y, x))
+    y = y[order]
+    _, begins, counts = np.unique(x[order], return_index=True, return_counts=True)
+    if not len(counts) or (counts > 1).mean() < _MANY_SHARE:
+        return 0
+    alike = np.flatnonzero((counts[:-1] > 1) & (counts[:-1] == counts[1:]))
+    if len(alike) < _LEAST_ROWS:
+        return 0
+    between, onwards = [], []
+    for count in np.unique(counts[alike]).tolist():
+        rows = begins[alike[counts[alike] == count]][:, None] + np.arange(count)
+        between.append(np.diff(y[rows], axis=1).mean(axis=1))
+        onwards.append(np.abs(y[rows + count] - y[rows]).mean(axis=1))
+    apart = float(np.median(np.concatenate(between)))
+    moved = float(np.median(np.concatenate(onwards)))
+    return int(np.median(counts[alike])) if moved < _APART_SHARE * apart else 0
 
 
 def figures(given: Any, what: str) -> Floats:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from leaklab.analysis.falls import falls_of
 from leaklab.analysis.lives import replaced_lives
 from leaklab.analysis.series import (
     HEAP,
@@ -62,12 +63,13 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
     ``attrs``: without, what was taken out, in words; course, half the range of the daily course, 0
     where there is none; unseen, the range of a daily course that was not seen three times yet, so
     that it was not taken away, 0 for none; missing, seconds until it will have been; now, where the
-    last of several lives stands, NaN for one life; like, the resource whose material growth counts,
-    for memory under a name of its own.
+    last of several lives stands, NaN for one life; falls, the `Falls` of a course that may be that
+    of restarts, None where there are none or restarts are told; like, the resource whose material
+    growth counts, for memory under a name of its own.
     """
     series = resource_series(data, name, role=role)
     without: list[str] = []
-    course, now, unseen, missing = 0.0, math.nan, 0.0, 0.0
+    course, now, unseen, missing, falls = 0.0, math.nan, 0.0, 0.0, None
     lives = lives_by_marks(data, name, role) if series.attrs["unit"] == "iteration" else []
     if len(lives) > 1:
         attrs = dict(series.attrs)
@@ -87,14 +89,18 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
             if busy < len(x):
                 x, y = x[:busy], y[:busy]
                 without.append("without the idle end")
+        whole = y
         y, course, words = _without_courses(x, y)
         without += words
         unseen, missing = unseen_course(lives if len(lives) > 1 else [(x, y)], DAY_SECONDS)
+        if len(lives) <= 1 and not _restarts_told(data, role):
+            falls = falls_of(x, whole, 2 * course or unseen)
         if without:
             attrs = dict(series.attrs)
             series = _frame(x, y)
             series.attrs.update(attrs)
     series.attrs.update(without=without, course=course, unseen=unseen, missing=missing, now=now)
+    series.attrs["falls"] = falls
     if "import" in data.meta and name.startswith("gauge:") and is_bytes(name):
         series.attrs["like"] = "rss_bytes"
     return series
@@ -106,14 +112,23 @@ def lone_series(x: Floats, y: Floats, *, name: str, unit: str = "second") -> pd.
     By another unit than the second there is no course to take out.
     """
     without: list[str] = []
-    course, unseen, missing = 0.0, 0.0, 0.0
+    course, unseen, missing, falls = 0.0, 0.0, 0.0, None
     if unit == "second" and len(x) >= _LEAST_FIGURES and x[-1] > x[0]:
+        whole = y
         y, course, without = _without_courses(x, y)
         unseen, missing = unseen_course([(x, y)], DAY_SECONDS)
+        falls = falls_of(x, whole, 2 * course or unseen)
     series = _frame(x, y)
     series.attrs.update(name=name, unit=unit, role="main", without=without, course=course)
-    series.attrs.update(unseen=unseen, missing=missing, now=math.nan)
+    series.attrs.update(unseen=unseen, missing=missing, now=math.nan, falls=falls)
     return series
+
+
+def _restarts_told(data: RunData, role: str) -> bool:
+    """Whether a restart of the role's process would be known: by its pid, or as the file says."""
+    told = data.meta.get("import")
+    members = processes_of(data, role, untraced_pass(data)).values()
+    return told is None or bool(told.get("restarts_told")) or any(m.get("pid") for m in members)
 
 
 def _without_courses(x: Floats, y: Floats) -> tuple[Floats, float, list[str]]:

@@ -38,12 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     from leaklab.recordings import compare, pair
     from leaklab.results.as_json import plain
 
-    runs = pair(
-        arguments.before,
-        arguments.after,
-        arguments.store,
-        **reading.reading_options(arguments),
-    )
+    with reading.with_piped([arguments.before, arguments.after]) as (before, after):
+        runs = pair(before, after, arguments.store, **reading.reading_options(arguments))
     comparison = compare(*runs)
     if arguments.json:
         document = {

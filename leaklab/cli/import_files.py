@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="CSV, TSV, JSON lines; Prometheus JSON, Grafana CSV; mprof, psrecord, pidstat, top, "
         "ps, docker stats; memray captures (children's files beside them too) and pages; dumps of "
-        "tracemalloc; log lines with --line; any of them as gzip",
+        "tracemalloc; log lines with --line; any of them as gzip; - for standard input",
     )
     reading.add_reading_options(parser)
     parser.add_argument("--name", help="name of the run (the file's, without its ending)")
@@ -33,6 +33,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write a run for each file and print its folder; what was understood goes to stderr."""
+    with reading.with_piped(arguments.files) as names:
+        return _imported(names, arguments)
+
+
+def _imported(names: list[str], arguments: argparse.Namespace) -> int:
     from leaklab.importers.files import import_files
     from leaklab.importers.reading import Options
     from leaklab.recordings import open as open_run
@@ -42,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     given = reading.reading_options(arguments)
     form, limit_bytes = given.pop("format"), given.pop("limit_bytes")
     folders = import_files(
-        [Path(local_path(name)) for name in arguments.files],
+        [Path(local_path(name)) for name in names],
         Options(**given),
         form=form,
         name=arguments.name,

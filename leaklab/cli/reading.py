@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from leaklab.errors import UsageError
 from leaklab.quantities import size_bytes
+from leaklab.scratch import Scratch
+
+STANDARD_INPUT = "-"
 
 
 def add_reading_options(parser: argparse.ArgumentParser) -> None:
@@ -48,3 +56,21 @@ def reading_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "limit_bytes": arguments.limit,
         "trust_pickle": arguments.trust_pickle,
     }
+
+
+@contextmanager
+def with_piped(names: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the names of runs and files, with that of a copy instead of standard input (``-``).
+
+    A file is read more than once, which a pipe is not.
+    """
+    if STANDARD_INPUT not in names:
+        yield list(names)
+        return
+    if names.count(STANDARD_INPUT) > 1:
+        raise UsageError("standard input named twice: -; save one of the two to a file first")
+    with Scratch("stdin") as folder:
+        copy = folder / "stdin"
+        with copy.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield [str(copy) if name == STANDARD_INPUT else name for name in names]

@@ -14,7 +14,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run",
         metavar="RUN",
-        help="run folder or URL, name/variant, run id, or a file as `leaklab import` takes",
+        help="run folder or URL, name/variant, run id, or a file as `leaklab import` takes (- for "
+        "standard input)",
     )
     parser.add_argument("--json", action="store_true", help="as JSON, for scripts")
     parser.add_argument("--object", metavar="TYPE", help="what keeps objects of this type alive")
@@ -30,7 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
     from leaklab.recordings import open_or_read
     from leaklab.results.as_json import plain
 
-    opened = open_or_read(arguments.run, arguments.store, **reading.reading_options(arguments))
+    with reading.with_piped([arguments.run]) as (name,):
+        opened = open_or_read(name, arguments.store, **reading.reading_options(arguments))
     if arguments.horizon:
         opened = replace(opened, horizon_seconds=arguments.horizon)
     if arguments.object:

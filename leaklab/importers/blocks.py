@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from leaklab.importers.cells import with_points
 from leaklab.importers.members import members
-from leaklab.importers.reading import Member
+from leaklab.importers.reading import Member, check_asked
 from leaklab.importers.times import times_of
 from leaklab.importers.units import cell
 
@@ -94,14 +94,19 @@ def members_of(
     name: str | None,
     pid: str | None,
     kept: str,
+    asked: str | None,
+    path: Path,
 ) -> tuple[list[Member], float | None, list[str]]:
     """Return the processes in ``rows``, the epoch of second 0 where known, and notes.
 
-    columns: resource and scale by heading. name: the heading that tells roles apart; pid: the one
-    that tells the processes of a role. kept: the resource by which the largest roles are kept.
+    columns: resource and scale by heading. name: the heading that tells roles apart, unless the
+    user has ``asked`` for another one; pid: the one that tells the processes of a role. kept: the
+    resource by which the largest roles are kept. Raises UsageError for an ``asked`` heading that is
+    not there.
     """
     import pandas as pd
 
+    check_asked(list(rows[0].cells), (asked,), path)
     count = len(rows)
     values: dict[str, Floats] = {}
     for heading, (resource, scale) in columns.items():
@@ -115,22 +120,46 @@ def members_of(
         notes.append("no times beside the figures: counted by printing, so rates are per printing")
         seconds = np.full(count, np.nan)
         marks = np.array([row.block + 1 for row in rows], np.float64)
-    group = np.array([_role(row.cells.get(name or "", "main")) for row in rows], object)
+    named = [row.cells.get(asked or name or "", "main") for row in rows]
+    group = np.array(named if asked else [_role(text) for text in named], object)
     names = list(dict.fromkeys(group.tolist()))
     size = {n: float(np.nanmax(values[kept][group == n], initial=0.0)) for n in names}
     if any(size.values()):
         # Threads of the kernel have no memory of their own.
-        keep = np.isin(group, [n for n in names if size[n] > 0])
-        values = {resource: np.where(keep, column, np.nan) for resource, column in values.items()}
+        names = [n for n in names if size[n] > 0]
     if len(names) > LARGEST_COUNT:
-        largest = sorted(names, key=lambda n: -size[n])[:LARGEST_COUNT]
-        notes.append(f"kept: the {LARGEST_COUNT} largest of {len(names)} commands")
-        keep = np.isin(group, largest)
-        values = {resource: np.where(keep, column, np.nan) for resource, column in values.items()}
-    life = None
+        notes.append(f"kept: the {LARGEST_COUNT} largest of {len(names)} {asked or 'command'}s")
+        names = sorted(names, key=lambda n: -size[n])[:LARGEST_COUNT]
+    keep = np.isin(group, names)
+    values = {resource: np.where(keep, column, np.nan) for resource, column in values.items()}
+    number = _numbers(rows, group)
+    notes += _summed({n: int(number[group == n].max()) + 1 for n in names}, pid)
+    # Without a pid the first of a printing is taken for the first of the next one, and so on.
+    life: NDArray[Any] = np.array([f"row {n}" for n in number.tolist()], object)
     if pid is not None:
         life = np.array([_figure(row.cells.get(pid, ""), 1) for row in rows])
     return members(seconds, values, group=group, life=life, marks=marks), started, notes
+
+
+def _numbers(rows: list[Row], group: NDArray[Any]) -> NDArray[np.int64]:
+    """The number of each row among those of its role in one printing, from 0."""
+    seen: dict[tuple[str, int, str | None], int] = {}
+    found = np.zeros(len(rows), np.int64)
+    for place, (row, role) in enumerate(zip(rows, group.tolist(), strict=True)):
+        key = (role, row.block, row.time)
+        found[place] = seen.get(key, 0)
+        seen[key] = int(found[place]) + 1
+    return found
+
+
+def _summed(counts: dict[str, int], pid: str | None) -> list[str]:
+    """What to say of roles that have several processes in one printing, whose sum is judged."""
+    several = [f"{count} processes of {role}" for role, count in counts.items() if count > 1]
+    if not several:
+        return []
+    more = " and more" if len(several) > 3 else ""
+    how = f"--group {pid} takes them apart" if pid else "print the pid, too, to tell them apart"
+    return [f"summed over {', '.join(several[:3])}{more}: {how}"]
 
 
 def _role(command: str) -> str:

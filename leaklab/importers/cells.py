@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leaklab.errors import UsageError
-from leaklab.importers.units import cell
+from leaklab.importers import columns as known
+from leaklab.importers.reading import Options
+from leaklab.importers.units import cell, unit_in_name, unit_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 # A figure as it begins a cell; a unit may follow, or a second figure behind a slash.
 _FIGURE = re.compile(r"\s*[-+]?(\d[\d.,]*|[.,]\d+)(?:[eE][-+]?\d+)?\s*[A-Za-z%/]*\s*(?:/.*)?")
+# Between thousands, as spreadsheets write them where a space does it.
+_SPACES = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3})")
+# Of larger units than this fractions are written.
+_LARGEST_WHOLE = 1 << 10
 # What a figure looks like where the point, or the comma, is its decimal mark.
 _BY_MARK = {
     ".": re.compile(r"\d*(\.\d*)?|[1-9]\d{0,2}(,\d{3})+(\.\d*)?"),
@@ -35,38 +41,109 @@ def with_points(texts: Sequence[Any], likely: str = ".") -> tuple[list[Any], str
     cells have which can be read in one way only; ``likely`` where there is none. The mark is "" for
     cells that are left as they are: without a comma, or most of them no figures.
     """
-    found = [_FIGURE.fullmatch(text) if isinstance(text, str) else None for text in texts]
-    figures = [match[1] for match in found if match]
+    texts = [_SPACES.sub("", text) if isinstance(text, str) else text for text in texts]
+    figures = _figures(texts)
     filled = sum(isinstance(text, str) and bool(text.strip()) for text in texts)
     if not any("," in figure for figure in figures) or len(figures) <= filled / 2:
         return list(texts), ""
-    fits = {mark: [bool(form.fullmatch(f)) for f in figures] for mark, form in _BY_MARK.items()}
-    lead = sum(fits[","]) - sum(fits["."])
+    lead = _lead(figures)
     mark = likely if lead == 0 else "," if lead > 0 else "."
+    return _by_mark(texts, mark), mark
+
+
+def _figures(texts: Sequence[Any]) -> list[str]:
+    """What is a figure in each cell that has one, without its sign and unit."""
+    found = (_FIGURE.fullmatch(text) if isinstance(text, str) else None for text in texts)
+    return [match[1] for match in found if match]
+
+
+def _lead(figures: Sequence[str]) -> int:
+    """By how many figures more the comma is the decimal mark than the point."""
+    fits = {mark: sum(bool(form.fullmatch(f)) for f in figures) for mark, form in _BY_MARK.items()}
+    return fits[","] - fits["."]
+
+
+def _by_mark(texts: Sequence[Any], mark: str) -> list[Any]:
+    """Cells with a decimal point where ``mark`` was the decimal mark, and no thousands marks."""
     other = "." if mark == "," else ","
     result = []
-    for text, match in zip(texts, found, strict=True):
+    for text in texts:
+        match = _FIGURE.fullmatch(text) if isinstance(text, str) else None
         if match is not None and _BY_MARK[mark].fullmatch(match[1]):
             plain = match[1].replace(other, "").replace(mark, ".")
             text = text[: match.start(1)] + plain + text[match.end(1) :]
         result.append(text)
-    return result, mark
+    return result
 
 
-def frame_with_points(frame: pd.DataFrame, likely: str = ".") -> tuple[pd.DataFrame, list[str]]:
-    """Return a table whose figures have a decimal point, and what to say of those that had none."""
+def _may_be_thousands(texts: Sequence[Any]) -> bool:
+    """Whether all points in cells may be thousands marks, and there is one: "950", "1.072"."""
+    filled = [text for text in texts if not (text is None or text != text)]
+    figures = _figures(filled)
+    return (
+        any("." in figure for figure in figures)
+        and len(figures) == len(filled)
+        and all(_BY_MARK[","].fullmatch(figure) for figure in figures)
+    )
+
+
+def figured(part: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of texts with figures where no point of a column may be a thousands mark."""
+    import pandas as pd
+
+    part = part.copy(deep=False)
+    for place in range(part.shape[1]):
+        column = part.iloc[:, place]
+        if column.dtype.kind in "iufbM" or _may_be_thousands(column.tolist()):
+            continue
+        numbers = pd.to_numeric(column, errors="coerce")
+        if numbers.notna().sum() == column.notna().sum():
+            part.isetitem(place, numbers.to_numpy())
+    return part
+
+
+def frame_with_points(
+    frame: pd.DataFrame, likely: str, options: Options
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return a table whose figures have a decimal point, and what to say of those that had none.
+
+    Points that may be thousands marks are these where the rest of the table has decimal commas, or
+    where they are ``likely`` and a figure is no such fraction: of bytes, KiB or a count.
+    """
     marked: dict[str, list[str]] = {}
     frame = frame.copy(deep=False)
-    for place, name in enumerate(frame.columns):
-        column = frame.iloc[:, place]
-        if column.dtype.kind in "iufbM":
-            continue
-        cells, mark = with_points(column.tolist(), likely)
+    texts = {
+        place: frame.iloc[:, place].tolist()
+        for place in range(frame.shape[1])
+        if frame.iloc[:, place].dtype.kind not in "iufbM"
+    }
+    pointed = [place for place, cells in texts.items() if _may_be_thousands(cells)]
+    lead = _lead([f for cells in texts.values() for f in _figures(cells)])
+    whole = [float(n) for _, c in frame.items() if c.dtype.kind == "f" for n in c.dropna()[:50]]
+    if any(number % 1 for number in whole):
+        lead = min(lead, 0) - 1
+    for place, cells in texts.items():
+        name = str(frame.columns[place])
+        found, mark = with_points(cells, likely)
+        if place in pointed and not mark:
+            thousands = lead > 0 or (lead == 0 and likely == "," and _is_whole(name, options))
+            found = _by_mark(found, "," if thousands else ".")
+            mark = "points" if thousands else ""
+        if found != cells:
+            frame.isetitem(place, found)
         if mark:
-            frame.isetitem(place, cells)
-            marked.setdefault(mark, []).append(str(name))
-    words = {",": "decimal comma", ".": "commas as thousands"}
+            marked.setdefault(mark, []).append(name)
+    words = {",": "decimal comma", ".": "commas as thousands", "points": "points as thousands"}
     return frame, [f"{words[mark]} in {', '.join(names[:5])}" for mark, names in marked.items()]
+
+
+def _is_whole(name: str, options: Options) -> bool:
+    """Whether a column of memory or a count has no thousandths: those of a MiB are written."""
+    asked = any(text.partition("=")[0] == name for text in options.values)
+    if not (asked or known.resource_of(name) or known.is_memory(name)):
+        return False
+    unit = unit_option(options.unit) if options.unit else unit_in_name(name)
+    return unit is None or unit <= _LARGEST_WHOLE
 
 
 def figures_of(column: pd.Series[Any], name: str, path: Path) -> tuple[Floats, int | None]:

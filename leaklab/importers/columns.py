@@ -20,6 +20,7 @@ MARK_WORDS = (
 GROUP_WORDS = (
     "container", "pod", "instance", "service", "host", "hostname", "worker", "process", "command",
     "comm", "cmd", "name", "replica", "node", "container_name", "role",
+    "group",
 )  # fmt: skip
 PID_WORDS = ("pid", "tgid")
 START_WORDS = (("process", "start"), ("started",), ("start", "time"), ("container", "id"))

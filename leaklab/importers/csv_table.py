@@ -8,6 +8,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError
+from leaklab.importers.cells import figured
 from leaklab.importers.columns import TIME_WORDS, named
 from leaklab.importers.reading import Options, Reading, Source
 from leaklab.importers.table import read_table
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 NAME = "csv"
 _SEPARATORS = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons", "|": "table with bars"}
+# Where the comma may be the decimal mark, a point may be one of thousands, and pandas reads it as
+# decimal.
+_BESIDE_COMMAS = (";", "\t", "|")
 # What pandas calls a first column without a heading.
 _UNNAMED = "Unnamed: 0"
 _DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}")
@@ -33,7 +37,7 @@ def recognise(source: Source) -> bool:
 def read(source: Source, options: Options) -> Reading:
     """Read the columns that are known by name, or that the options name."""
     separator = _separator(source) or ","
-    frame, step = frame_of(source, separator, options.time)
+    frame, step = frame_of(source, separator, options.time, options.group)
     if options.time is None:
         frame = _with_index(frame)
     # Where the comma is the decimal mark, spreadsheets separate by semicolons.
@@ -59,6 +63,8 @@ def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _separator(source: Source) -> str | None:
+    if source.separator in _SEPARATORS:
+        return source.separator
     lines = [line for line in source.first_lines[:30] if line.strip() and line[0] != "#"]
     if len(lines) == 1:
         fields = re.split(r"[,;\t|]", lines[0])
@@ -79,7 +85,7 @@ def _separator(source: Source) -> str | None:
 
 
 def frame_of(
-    source: Source, separator: str, time_name: str | None = None
+    source: Source, separator: str, time_name: str | None = None, group: str | None = None
 ) -> tuple[pd.DataFrame, int]:
     """Read a table as columns of figures and texts, and that one row in how many was kept.
 
@@ -96,16 +102,18 @@ def frame_of(
         "skipinitialspace": True,
         "index_col": False,
         "on_bad_lines": "skip",
-        "encoding": "utf-8-sig",
+        "encoding": source.encoding,
         "encoding_errors": "replace",
         "chunksize": PART_ROWS,
     }
+    if separator in _BESIDE_COMMAS:
+        options["dtype"] = str
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with source.open() as file:
-                parts = pd.read_csv(file, header=None if plain else 0, **options)
-                frame, step = thinned(parts, time_name)
+                parts = map(figured, pd.read_csv(file, header=None if plain else 0, **options))
+                frame, step = thinned(parts, time_name, group=group)
         except (ValueError, EOFError, zlib.error, pd.errors.ParserError) as error:
             raise LeaklabError(
                 f"damaged table: {source.path}; {str(error).splitlines()[0]}"

@@ -37,7 +37,13 @@ def read(source: Source, options: Options) -> Reading:
         raise LeaklabError(f"docker stats without containers: {source.path}; record longer")
     columns = {"memory": (DOCKER.resource, 1), "cpu": ("gauge:cpu_percent", 1)}
     found, started, notes = blocks.members_of(
-        rows, columns, name="name", pid=None, kept=DOCKER.resource
+        rows,
+        columns,
+        name="name",
+        pid=None,
+        kept=DOCKER.resource,
+        asked=options.group,
+        path=source.path,
     )
     limits = [limit for row in rows if (limit := _bytes(row.cells["limit"])) is not None]
     return Reading(

@@ -9,8 +9,7 @@ from leaklab.importers import csv_table
 from leaklab.importers import metrics as known
 from leaklab.importers.cells import figures_of, frame_with_points
 from leaklab.importers.columns import resource_of
-from leaklab.importers.reading import Member, Options, Reading, Series, Source
-from leaklab.importers.table import check_asked
+from leaklab.importers.reading import Member, Options, Reading, Series, Source, check_asked
 from leaklab.importers.thinned import note
 from leaklab.importers.times import times_of
 from leaklab.importers.units import unit_name, unit_option, words_of
@@ -23,8 +22,6 @@ _OVER_ALL = frozenset(("avg", "average", "mean", "sum", "total", "max", "min", "
 def recognise(source: Source) -> bool:
     """Return whether the heading is Grafana's: Time, in quotes or after a byte order mark."""
     lines = source.first_lines[:4]
-    if lines and lines[0].startswith("sep="):
-        lines = lines[1:]
     if len(lines) < 2:
         return False
     first = lines[0].split(",")[0].split(";")[0].strip('"')
@@ -37,11 +34,12 @@ def recognise(source: Source) -> bool:
 def read(source: Source, options: Options) -> Reading:
     """Read each column as one process; a column of a known metric under that metric's name."""
     heading = source.first_line
-    separator = ";" if heading.count(";") > heading.count(",") else ","
+    semicolons = heading.count(";") > heading.count(",")
+    separator = source.separator or (";" if semicolons else ",")
     frame, step = csv_table.frame_of(source, separator)
     names = [str(name) for name in frame.columns]
     frame, decimals = frame_with_points(
-        frame.set_axis(names, axis=1), "," if separator == ";" else "."
+        frame.set_axis(names, axis=1), "," if separator == ";" else ".", options
     )
     check_asked(names, (options.time,), source.path)
     time_name = options.time or names[0]

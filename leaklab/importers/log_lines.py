@@ -7,6 +7,7 @@ import re
 import numpy as np
 
 from leaklab.errors import UsageError
+from leaklab.importers.columns import GROUP_WORDS
 from leaklab.importers.reading import Options, Reading, Source
 from leaklab.importers.table import read_table
 from leaklab.importers.units import unit_in_name, unit_name
@@ -25,7 +26,7 @@ def recognise(source: Source) -> bool:
 def read(source: Source, options: Options) -> Reading:
     """Read the named groups of ``--line`` as columns; the time is a group, or stands in the line.
 
-    A line without a time is counted: the axis is then matches, one by one.
+    A line without a time is counted: the axis is then matches, one by one, of each process.
     """
     import pandas as pd
 
@@ -52,7 +53,13 @@ def read(source: Source, options: Options) -> Reading:
         frame = frame.drop(columns="timestamp")
     axes = {"time", "timestamp", "ts", "date", "seconds", "elapsed", "iteration"}
     if options.time is None and not axes & set(frame.columns):
-        frame["iteration"] = np.arange(1, len(frame) + 1)
+        # Each process counts its own.
+        labels = [n for n in frame if n == options.group or n in GROUP_WORDS]
+        frame["iteration"] = (
+            frame.groupby(labels, dropna=False).cumcount() + 1
+            if labels
+            else np.arange(1, len(frame) + 1)
+        )
     return read_table(frame, options, title="log lines", path=source.path)
 
 

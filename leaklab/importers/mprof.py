@@ -77,6 +77,7 @@ def read(source: Source, options: Options) -> Reading:
         members=members,
         started=started,
         notes=notes,
+        restarts_told=True,  # it has started the process
     )
 
 

@@ -57,11 +57,18 @@ def read(source: Source, options: Options) -> Reading:
         raise LeaklabError(f"pidstat without rows: {source.path}; record longer")
     columns = {name: what for name, what in _COLUMNS.items() if name in rows[0].cells}
     found, started, notes = blocks.members_of(
-        rows, columns, name="Command", pid="PID", kept="rss_bytes"
+        rows,
+        columns,
+        name="Command",
+        pid="PID",
+        kept="rss_bytes",
+        asked=options.group,
+        path=source.path,
     )
     return Reading(
         title="pidstat",
-        understood=f"{len(rows):,} rows, RSS in kB (1,024 bytes) as rss_bytes, one role a command",
+        understood=f"{len(rows):,} rows, RSS in kB (1,024 bytes) as rss_bytes, "
+        f"one role a {options.group or 'command'}",
         members=found,
         started=started,
         notes=notes,

@@ -28,6 +28,7 @@ NAME = "prometheus"
 _IDENTITY = frozenset(("__name__", "id", "container_id", "uid", "image", "image_id", "name"))
 # What a deployment appends to its name for each pod.
 _POD = re.compile(r"(-[0-9a-f]{6,10})?-[a-z0-9]{5}$")
+_ERROR = re.compile(rb'\s*\{\s*"status"\s*:\s*"error"')
 _LONGEST_SHOWN = 80
 _PLACES = ("pod", "container", "instance", "job", "namespace")
 
@@ -61,7 +62,7 @@ class _Place:
 def recognise(source: Source) -> bool:
     """Return whether the file is an answer of Prometheus' query interface."""
     head = source.head[:4096]
-    return b'"resultType"' in head and b'"result"' in head
+    return (b'"resultType"' in head and b'"result"' in head) or _ERROR.match(head) is not None
 
 
 def read(source: Source, options: Options) -> Reading:
@@ -96,6 +97,7 @@ def read(source: Source, options: Options) -> Reading:
         cautions=cautions,
         limits=_limits(lines),
         siblings=len({member.role for member in members}) > 1,
+        restarts_told=any(line.metric in known.START_TIMES for line in lines),
     )
 
 

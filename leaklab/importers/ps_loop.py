@@ -49,7 +49,13 @@ def read(source: Source, options: Options) -> Reading:
     columns = {name: what for name, what in _COLUMNS.items() if name in first}
     name = next((name for name in _NAMES if name in first), None)
     found, started, notes = blocks.members_of(
-        rows, columns, name=name, pid="PID" if "PID" in first else None, kept="rss_bytes"
+        rows,
+        columns,
+        name=name,
+        pid="PID" if "PID" in first else None,
+        kept="rss_bytes",
+        asked=options.group,
+        path=source.path,
     )
     return Reading(
         title="ps in a loop",

@@ -46,4 +46,5 @@ def read(source: Source, options: Options) -> Reading:
         title="psrecord",
         understood=f"{len(table):,} rows, Real in MB (2^20) as rss_bytes, CPU as a gauge",
         members=members(seconds, values, life=life),
+        restarts_told=True,  # it is attached to one process
     )

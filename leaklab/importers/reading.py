@@ -5,8 +5,9 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,6 +27,9 @@ _GZIP = b"\x1f\x8b"
 # Characters that no text has, beyond a few that got in by mistake.
 _STRANGE = "\ufffd\x01\x02\x03\x04\x05\x06\x0e\x0f\x10\x11\x12\x13\x14\x15\x16"
 LARGEST_STRANGE_SHARE = 0.02
+# Excel's word for what separates the cells; Grafana writes it, too.
+_SEPARATOR = re.compile(rb"(?:\xef\xbb\xbf)?\"?sep=([^\r\n])\"?\r?\n")
+_PART_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,16 @@ class Options:
 
 
 class Source:
-    """One file: its first bytes and its content, unpacked where it is a gzip, UTF-16 as UTF-8."""
+    """One file: its first bytes and its content, unpacked where it is a gzip, UTF-16 as UTF-8.
+
+    A first line ``sep=;`` is none of the content; ``separator`` is what it says, else None.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.zipped = self.wide = False
+        self.separator: str | None = None
+        self._skipped_bytes = 0
         with path.open("rb") as file:
             self.zipped = file.read(2) == _GZIP
         try:
@@ -60,6 +69,10 @@ class Source:
             if self.wide:
                 with self.open() as file:
                     self.head = file.read(HEAD_BYTES)
+            if said := _SEPARATOR.match(self.head):
+                self.separator = said[1].decode("latin-1")
+                self._skipped_bytes = said.end()
+                self.head = self.head[said.end() :]
         except (OSError, EOFError, zlib.error) as error:
             raise LeaklabError(f"cannot be read: {path}; {error}; copy it again") from None
 
@@ -67,9 +80,11 @@ class Source:
     def open(self) -> Iterator[BinaryIO]:
         """Open the content."""
         with self._unpacked() as file:
-            yield (
+            whole = (
                 io.BytesIO(file.read().decode("utf-16", "replace").encode()) if self.wide else file
             )
+            whole.seek(self._skipped_bytes)
+            yield whole
 
     @contextmanager
     def _unpacked(self) -> Iterator[BinaryIO]:
@@ -85,19 +100,49 @@ class Source:
         """The whole content as text."""
         try:
             with self.open() as file:
-                return file.read().decode("utf-8-sig", "replace")
+                return file.read().decode(self.encoding, "replace")
         except (OSError, EOFError, zlib.error) as error:
             raise LeaklabError(f"cannot be read: {self.path}; {error}; copy it again") from None
 
     @cached_property
-    def first_lines(self) -> list[str]:
-        """The first lines as text, without the last of them, which may be cut; none of a binary."""
-        text = self.head.decode("utf-8-sig", "replace")
+    def encoding(self) -> str:
+        """UTF-8, or what Excel writes in Western Europe where the content is no UTF-8.
+
+        Raises LeaklabError where it cannot be read to its end.
+        """
+        if b"\0" in self.head:
+            return "utf-8-sig"
+        decoder = codecs.getincrementaldecoder("utf-8")("strict")
+        part = b""
+        try:
+            with self.open() as file:
+                while part := file.read(_PART_BYTES):
+                    decoder.decode(part)
+        except UnicodeDecodeError:
+            # A log may have a damaged character among good ones.
+            text = part.decode("utf-8", "replace")
+            damaged = text.count("\ufffd")
+            good = sum(not char.isascii() for char in text) - damaged
+            return "cp1252" if damaged > good else "utf-8-sig"
+        except (OSError, EOFError, zlib.error) as error:
+            raise LeaklabError(f"cannot be read: {self.path}; {error}; copy it again") from None
+        return "utf-8-sig"
+
+    @cached_property
+    def is_binary(self) -> bool:
+        """Whether the first bytes are no text."""
+        text = self.head.decode(self.encoding, "replace")
         strange = sum(text.count(char) for char in _STRANGE)
-        if "\x00" in text or strange > LARGEST_STRANGE_SHARE * len(text):
+        return "\x00" in text or strange > LARGEST_STRANGE_SHARE * len(text)
+
+    @cached_property
+    def first_lines(self) -> list[str]:
+        """The first lines as text; none of a binary. The last, which may be cut, only if alone."""
+        if self.is_binary:
             return []
-        lines = text.splitlines()
-        return lines[:-1] if len(self.head) == HEAD_BYTES else lines
+        lines = self.head.decode(self.encoding, "replace").splitlines()
+        cut = len(self.head) + self._skipped_bytes == HEAD_BYTES
+        return lines[:-1] if cut and len(lines) > 1 else lines
 
     @property
     def first_line(self) -> str:
@@ -149,6 +194,7 @@ class Reading:
     on where none is one of leaklab's own. cautions: what a resource holds besides, by name, and
     what to export instead. siblings: the members are replicas of one service. limits: as in
     run.json. timed: False where the seconds are made up, to keep the order of units of work.
+    restarts_told: the file says when a process was replaced, and it may be never.
     """
 
     title: str
@@ -162,8 +208,16 @@ class Reading:
     siblings: bool = False
     tables: dict[str, Any] = field(default_factory=dict)
     timed: bool = True
+    restarts_told: bool = False
 
 
 def refuse(path: Path, what: str, way_out: str) -> UsageError:
     """Return the error that names what a file is and what to do."""
     return UsageError(f"{what}: {path}; {way_out}")
+
+
+def check_asked(names: list[str], asked: Iterable[str | None], path: Path) -> None:
+    """Raise UsageError for a column that an option names and that is not there."""
+    for name in asked:
+        if name is not None and name not in names:
+            raise UsageError(f"no column {name}: {path}; there are {', '.join(names[:20])}")

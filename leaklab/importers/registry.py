@@ -31,6 +31,14 @@ FORMATS = {
     "lines": "log_lines",
 }
 MEMRAY = "memray"
+# The options that name columns, as the formats take them whose columns the user may choose; other
+# formats take none.
+_TAKES = {
+    **dict.fromkeys(("jsonl", "csv", "lines"), frozenset(("time", "value", "group"))),
+    "grafana": frozenset(("time", "value")),
+    "prometheus": frozenset(("value",)),
+    **dict.fromkeys(("pidstat", "top", "ps", "docker-stats"), frozenset(("group",))),
+}
 # A figure of memory in a line of text, behind what it is called.
 _FIGURE = re.compile(r"\b((?:RSS|rss|Rss|[Mm]emory|mem|heap)\b\W{0,3})\d")
 NAMES = (MEMRAY, *FORMATS)
@@ -40,7 +48,7 @@ def check(path: Path) -> None:
     """Raise UsageError where there is no regular file to read, and say what there is instead."""
     text = str(path)
     if text == "-":
-        raise UsageError("standard input cannot be read twice: -; save it to a file first")
+        raise UsageError("standard input is read by the command alone: -; save it to a file first")
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -83,6 +91,8 @@ def find(source: Source, name: str | None = None) -> Any:
 def _unknown(source: Source) -> UsageError:
     """The error for a file of no format that is known: what it looks like, and what to do then."""
     lines = [line for line in source.first_lines if line.strip()]
+    if not lines and not source.is_binary:
+        return refuse(source.path, "a file of empty lines", "nothing was written to it")
     if not lines:
         return refuse(
             source.path,
@@ -104,6 +114,16 @@ def _unknown(source: Source) -> UsageError:
     )
 
 
+def _check_taken(name: str, options: Options, path: Path) -> None:
+    """Raise UsageError for an option that names a column where the format leaves no choice."""
+    given = {"time": options.time, "value": options.values, "group": options.group}
+    taken = _TAKES.get(name, frozenset())
+    for option, value in given.items():
+        if value and option not in taken:
+            allowed = f"it takes --{', --'.join(sorted(taken))}" if taken else "leave it out"
+            raise UsageError(f"--{option} says nothing of {name}: {path}; {allowed}")
+
+
 def read(path: Path, options: Options, name: str | None = None) -> Reading:
     """Read one file of figures; the Reading says what was understood."""
     check(path)
@@ -111,6 +131,7 @@ def read(path: Path, options: Options, name: str | None = None) -> Reading:
     if not source.head:
         raise refuse(path, "an empty file", "nothing was written to it; record again")
     module = find(source, name if name or not options.line else "lines")
+    _check_taken(module.NAME, options, path)
     reading: Reading = module.read(source, options)
     leave_out_unread(reading, path)
     if source.zipped:

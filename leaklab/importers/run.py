@@ -57,6 +57,7 @@ def run_meta(
             "cautions": reading.cautions,
             "siblings": reading.siblings,
             "timed": _timed(reading),
+            "restarts_told": reading.restarts_told,
         },
         "processes": processes,
         "events": events,

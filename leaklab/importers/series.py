@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leaklab.analysis.given_series import Places, figures, places
+from leaklab.analysis.given_series import Places, figures, figures_at_once, places
 from leaklab.errors import UsageError
 from leaklab.importers.columns import check_judged
 from leaklab.importers.reading import Member, Reading, Series
@@ -95,4 +95,9 @@ def _cleaned(given: Mapping[str, tuple[Places, Floats]], zero: float) -> Iterato
                 f"{values.shape}; give two sequences of one length"
             )
         kept = np.isfinite(at.values) & np.isfinite(values)
+        if count := figures_at_once(at.values[kept], values[kept]):
+            raise UsageError(
+                f"{count} figures of {resource} at each x, far apart: of several processes? make a "
+                "run of each"
+            )
         yield Series(resource, at.values[kept] - zero, values[kept])

@@ -6,20 +6,19 @@ is refused where none of them says it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from leaklab.errors import UsageError
 from leaklab.importers import columns as known
 from leaklab.importers.cells import figures_of, frame_with_points, is_numeric
+from leaklab.importers.grouping import at_once, group_of, life_of, told_apart
 from leaklab.importers.members import lives_of_clock, members, newest_first
 from leaklab.importers.metrics import METRICS, Metric, judged
-from leaklab.importers.reading import Options, Reading
+from leaklab.importers.reading import Member, Options, Reading, check_asked
 from leaklab.importers.times import Times, times_of
 from leaklab.importers.units import unit_in_name, unit_name, unit_option, words_of
 
@@ -59,7 +58,7 @@ def read_table(
     check_asked(names, asked, path)
     if len(frame) < _LEAST_GROWTH_ROWS:
         raise UsageError(f"only {len(frame)} rows of figures: {path}; a course needs 10 or more")
-    frame, decimals = frame_with_points(frame, decimal)
+    frame, decimals = frame_with_points(frame, decimal, options)
     time_name, mark_name = _axes(names, options)
     times, turned = Times(np.full(len(frame), np.nan), None), False
     if time_name is not None:
@@ -75,18 +74,7 @@ def read_table(
             f"no column of times or iterations: {path}; name one with --time COL of "
             f"{', '.join(names[:20])}"
         )
-    seconds, started = times.seconds, times.started
-    group, group_name = _group(frame, options, seconds)
-    life, life_name = _life(frame, names, path)
-    if time_name is not None and group is None and life is None and started is None:
-        seconds, life = lives_of_clock(seconds)
-        life_name = f"{time_name}, which starts again" if life is not None else ""
-        if life is not None and life[-1] > len(frame) / _LEAST_GROWTH_ROWS:
-            raise UsageError(
-                f"not sorted by time: {path}; {time_name} falls {life[-1]:,} times in "
-                f"{len(frame):,} rows; sort them by it, or name another column with --time COL"
-            )
-    found = members(seconds, chosen.values, group=group, life=life, marks=chosen.marks)
+    found, group_name, life_name = _processes(frame, chosen, times, time_name, options, path)
     if not found:
         raise UsageError(f"no figures in {', '.join(chosen.values)}: {path}; every cell is empty")
     axis = chosen.marks_name or time_name
@@ -98,19 +86,44 @@ def read_table(
         title=title,
         understood=", ".join(parts),
         members=found,
-        started=started,
+        started=times.started,
         notes=chosen.notes,
         judged=tuple(chosen.judged),
         siblings=bool(group_name),
+        restarts_told=bool(life_name),
         cautions={m.resource: m.caution for m in chosen.metrics.values() if m.caution},
     )
 
 
-def check_asked(names: list[str], asked: Iterable[str | None], path: Path) -> None:
-    """Raise UsageError for a column that an option names and that is not there."""
-    for name in asked:
-        if name is not None and name not in names:
-            raise UsageError(f"no column {name}: {path}; there are {', '.join(names[:20])}")
+def _processes(
+    frame: pd.DataFrame,
+    chosen: _Chosen,
+    times: Times,
+    time_name: str | None,
+    options: Options,
+    path: Path,
+) -> tuple[list[Member], str, str]:
+    """The processes, and the columns that tell them and their lives apart ("" for none)."""
+    seconds = times.seconds
+    places = seconds if time_name is not None or chosen.marks is None else chosen.marks
+    group, group_name = group_of(frame, options, places)
+    life, life_name = life_of(frame, [str(name) for name in frame.columns], path)
+    if time_name is not None and group is None and life is None and times.started is None:
+        seconds, life = lives_of_clock(seconds)
+        life_name = f"{time_name}, which starts again" if life is not None else ""
+        if life is not None and life[-1] > len(frame) / _LEAST_GROWTH_ROWS:
+            raise UsageError(
+                f"not sorted by time: {path}; {time_name} falls {life[-1]:,} times in "
+                f"{len(frame):,} rows; sort them by it, or name another column with --time COL"
+            )
+    found = members(seconds, chosen.values, group=group, life=life, marks=chosen.marks)
+    if count := at_once(found, chosen.judged):
+        group, group_name = told_apart(frame, places, group_name, count, options, path)
+    label = known.gauge_name(group_name, False)
+    if group is not None and label not in chosen.judged:
+        chosen.values.pop(label, None)
+        found = members(seconds, chosen.values, group=group, life=life, marks=chosen.marks)
+    return found, group_name, life_name
 
 
 def _in_order(frame: pd.DataFrame, time_name: str) -> tuple[pd.DataFrame, Times, bool]:
@@ -301,49 +314,3 @@ def _bytes(
         return figures, in_cell
     found = unit_option(options.unit) if options.unit else unit_in_name(name) or scale
     return (figures, None) if found is None else (figures * found, found)
-
-
-def _group(
-    frame: pd.DataFrame, options: Options, seconds: Floats
-) -> tuple[NDArray[Any] | None, str]:
-    """The label of each row, where several processes share the table."""
-    name = options.group
-    if name is None:
-        names = [str(column) for column in frame.columns]
-        candidates = [n for n in names if "_".join(words_of(n)) in known.GROUP_WORDS]
-        name = next((n for n in candidates if frame[n].nunique() > 1), None)
-        if name is None:
-            # Pids that are there at the same time are processes; one after another they are lives.
-            pids = [n for n in names if "_".join(words_of(n)) in known.PID_WORDS]
-            name = next((n for n in pids if _at_once(frame[n], seconds)), None)
-    if name is None:
-        return None, ""
-    labels = frame[name].astype("string").fillna("unnamed").to_numpy(object)
-    if options.group is None and frame[name].nunique() > len(frame) / _LEAST_GROWTH_ROWS:
-        return None, ""
-    return labels, name
-
-
-def _at_once(column: pd.Series[Any], seconds: Floats) -> bool:
-    """Whether several values of a column are seen over the same stretch of time."""
-    spans = []
-    for value in column.dropna().unique():
-        rows = np.flatnonzero((column == value).to_numpy())
-        spans.append((seconds[rows[0]], seconds[rows[-1]]))
-    spans.sort()
-    return any(later[0] < earlier[1] for earlier, later in pairwise(spans))
-
-
-def _life(frame: pd.DataFrame, names: list[str], path: Path) -> tuple[NDArray[Any] | None, str]:
-    """What changes when a process is replaced: start time, container id, pid, uptime."""
-    for name in names:
-        if known.is_start(name) and 1 <= frame[name].nunique() <= max(len(frame) / 3, 1):
-            return frame[name].astype("string").fillna("").to_numpy(object), name
-    for name in names:
-        if "uptime" in words_of(name) and is_numeric(frame[name]):
-            falls = np.diff(figures_of(frame[name], name, path)[0], prepend=-np.inf) < 0
-            return np.cumsum(falls), name
-    for name in names:
-        if "_".join(words_of(name)) in known.PID_WORDS and frame[name].nunique() > 1:
-            return frame[name].to_numpy(), name
-    return None, ""

@@ -24,13 +24,17 @@ MOST_LABELS = 500
 
 
 def thinned(
-    parts: Iterable[pd.DataFrame], time_name: str | None, most_rows: int = MOST_ROWS
+    parts: Iterable[pd.DataFrame],
+    time_name: str | None,
+    most_rows: int = MOST_ROWS,
+    *,
+    group: str | None = None,
 ) -> tuple[pd.DataFrame, int]:
     """Return the rows of all parts in one table, and that every how many-th row was kept.
 
-    Rows are counted for each process apart, as its label or pid tells them, so that rows of several
-    by turns lose none of them. Dates in ``time_name`` (None: columns that hold times by their name)
-    become seconds since the epoch.
+    Rows are counted for each process apart, as its label, ``group`` or pid tells them, or by their
+    times, so that rows of several by turns lose none of them. Dates in ``time_name`` (None: columns
+    that hold times by their name) become seconds since the epoch.
     """
     import pandas as pd
 
@@ -40,8 +44,8 @@ def thinned(
     step, rows = 1, 0
     for part in parts:
         if labels is None:
-            labels = [name for name in part.columns if _tells_apart(part[name], time_name)]
-        number = _numbers(part, labels, seen)
+            labels = [name for name in part.columns if _tells_apart(part[name], time_name, group)]
+        number = _numbers(part, labels, seen, time_name)
         part = _without_dates(part, time_name)
         part[_NUMBER] = number
         part = part[number % step == 0]
@@ -67,9 +71,11 @@ def note(step: int) -> list[str]:
 _NUMBER = "\0number"
 
 
-def _tells_apart(column: pd.Series[Any], time_name: str | None) -> bool:
+def _tells_apart(column: pd.Series[Any], time_name: str | None, group: str | None) -> bool:
     """Whether a column may say whose row it is: a text with few values, or a pid."""
     name = str(column.name)
+    if name == group:
+        return True
     if name == time_name or (known.is_time(name) and not known.is_start(name)):
         return False
     if "_".join(words_of(name)) in known.PID_WORDS:
@@ -80,12 +86,21 @@ def _tells_apart(column: pd.Series[Any], time_name: str | None) -> bool:
     return not is_numeric(column)
 
 
-def _numbers(part: pd.DataFrame, labels: list[str], seen: dict[Any, int]) -> NDArray[np.int64]:
-    """The number of each row among those of its process, from 0; ``seen`` goes on with the next."""
+def _numbers(
+    part: pd.DataFrame, labels: list[str], seen: dict[Any, int], time_name: str | None
+) -> NDArray[np.int64]:
+    """The number of each row among those of its process, from 0; ``seen`` goes on with the next.
+
+    Without labels rows of one time have one number: they may be of several processes.
+    """
     if not labels:
         begin = seen.get(None, 0)
-        seen[None] = begin + len(part)
-        return np.arange(begin, begin + len(part))
+        time_name = time_name or known.named([str(name) for name in part], known.TIME_WORDS)
+        new = np.ones(len(part), np.int64)
+        if time_name in part:
+            new[1:] = part[time_name].ne(part[time_name].shift()).to_numpy()[1:]
+        seen[None] = begin + int(new.sum())
+        return np.asarray(begin + np.cumsum(new) - 1, np.int64)
     groups = part.groupby(labels, dropna=False, sort=False)
     number = groups.cumcount().to_numpy(np.int64)
     which = groups.ngroup().to_numpy()

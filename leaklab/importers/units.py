@@ -13,6 +13,8 @@ _HEADING = {
     "k": 2**10, "kb": 2**10, "kib": 2**10, "kbytes": 2**10, "kilobytes": 2**10,
     "m": 2**20, "mb": 2**20, "mib": 2**20, "mbytes": 2**20, "megabytes": 2**20, "megs": 2**20,
     "gb": 2**30, "gib": 2**30, "gigabytes": 2**30,
+    # In French; not "go", which is a word of other things.
+    "octets": 1, "ko": 2**10, "kio": 2**10, "mo": 2**20, "mio": 2**20, "gio": 2**30,
 }  # fmt: skip
 # Exact, as Grafana, docker, Kubernetes and an option mean them.
 _EXACT = {
@@ -21,6 +23,8 @@ _EXACT = {
     "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40,
     "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
     "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40,
+    "octets": 1, "ko": 10**3, "mo": 10**6, "go": 10**9,
+    "kio": 2**10, "mio": 2**20, "gio": 2**30,
 }  # fmt: skip
 _NAMES = {1: "bytes", 2**10: "KiB", 2**20: "MiB", 2**30: "GiB"}
 _CELL = re.compile(r"\s*([-+]?\d*\.?\d+(?:[eE][-+]?\d+)?)\s*([A-Za-z%/]*)\s*")

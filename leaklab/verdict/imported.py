@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from leaklab.analysis.falls import Falls
 from leaklab.analysis.long_series import DAY_SECONDS, LEAST_SEEN, covered_seconds
 from leaklab.analysis.series import processes_of, untraced_pass
 from leaklab.present.formatting import amount, rate_text, span_text
@@ -59,8 +60,21 @@ def _of_days(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
         return entry
     if covered_seconds(x) < LEAST_SEEN * DAY_SECONDS and not series.attrs["unseen"]:
         return entry
+    if (falls := series.attrs.get("falls")) is not None and entry.verdict != LEAK:
+        return _of_restarts(entry, falls)
     entry = _beyond_course(entry, series)
     return _with_power(entry, series) if entry.verdict == BOUNDED else entry
+
+
+def _of_restarts(entry: ResourceVerdict, falls: Falls) -> ResourceVerdict:
+    """The verdict, withheld where restarts that nobody told may hide the growth between them."""
+    why = (
+        f"fell {falls.count} times by about {amount(entry.name, falls.height)} from one figure to "
+        f"the next (about every {span_text(falls.every_seconds, entry.unit)}); if these are "
+        f"restarts it grows by {rate_text(entry.name, falls.pace, entry.unit, falls.every_seconds)}"
+        " between them; give its pid or start time, or a file of each life"
+    )
+    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=0.0)
 
 
 def _with_power(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:

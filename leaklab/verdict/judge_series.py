@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leaklab.analysis.given_series import figures, places
+from leaklab.analysis.given_series import figures, figures_at_once, places
 from leaklab.analysis.long_series import lone_series
 from leaklab.errors import UsageError
 from leaklab.present.formatting import span_text
@@ -42,8 +42,8 @@ def judge_series(
     Returns verdict ("leak", "bounded", "inconclusive"), rate with its 95 % interval rate_low to
     rate_high and excluded (the largest growth not excluded), all per unit of x, reason, and more_x
     (how much longer to record until it would be decided). Raises `UsageError` for arrays of
-    different length or of no numbers, x that decreases, an unknown unit or resource, or a horizon
-    that is not positive.
+    different length or of no numbers, x that decreases, figures of several processes at each x, an
+    unknown unit or resource, or a horizon that is not positive.
 
     >>> judge_series(range(100), [1e6 + 5e4 * k for k in range(100)]).verdict
     'leak'
@@ -83,5 +83,9 @@ def _arrays(x: ArrayLike, y: ArrayLike, unit: str) -> tuple[Any, Any]:
         raise UsageError(
             f"x decreases: {x_values[place]:g} is followed by {x_values[place + 1]:g}; "
             "sort both arrays by x"
+        )
+    if count := figures_at_once(x_values, y_values):
+        raise UsageError(
+            f"{count} figures at each x, far apart: of several processes? judge each on its own"
         )
     return x_values, y_values

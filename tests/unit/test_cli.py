@@ -159,6 +159,8 @@ def test_sizes_and_durations() -> None:
     assert size_bytes("200MB") == 200_000_000
     assert size_bytes("1.5 GiB") == 3 * 2**29
     assert size_bytes("4096") == 4096
+    assert size_bytes("512Mi") == 512 * 2**20
+    assert duration_seconds("1y") == 365 * 86_400
     assert duration_seconds("250ms") == 0.25
     assert duration_seconds("5m") == 300
     assert duration_seconds("1.5h") == 5400

@@ -111,7 +111,6 @@ def test_what_is_no_file_is_told_apart(tmp_path: Path, capsys: pytest.CaptureFix
         (str(tmp_path / "missing"), "no such file"),
         (str(tmp_path / "fifo"), "a pipe or device"),
         (os.devnull, "a pipe or device"),
-        ("-", "standard input"),
     ):
         assert said in complaint(capsys, "import", name)
     assert "unknown format: x" in complaint(capsys, "import", __file__, "--format", "x")

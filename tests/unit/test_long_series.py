@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 import leaklab as ll
+from leaklab.analysis.falls import falls_of
 from leaklab.analysis.long_series import (
     DAY_SECONDS,
     busy_count,
     joined_by_age,
+    lone_series,
     long_series,
     recurring,
     unseen_course,
@@ -254,3 +256,44 @@ def test_a_floor_that_rises_below_a_ceiling_is_not_bounded(seed: int) -> None:
     assert found.rate * DAY_SECONDS == pytest.approx(70 * MIB, rel=0.05)
     still = judge(imported(seconds, collected_at_900(np.full(len(seconds), 300.0)))).resources[0]
     assert still.verdict == "bounded"
+
+
+@pytest.mark.parametrize(("hours", "mib_an_hour"), [(6, 20), (24, 4)])
+def test_restarts_by_the_clock_that_nobody_tells_are_not_called_bounded(
+    hours: int, mib_an_hour: float
+) -> None:
+    seconds = clock(4)
+    values = 200 + mib_an_hour * (seconds % (hours * 3600)) / 3600 + noise(len(seconds)) / 3
+    entry = ll.judge_series(seconds, values * MIB)
+    assert entry.verdict == "inconclusive"
+    assert f"fell {96 // hours - 1} times by about" in entry.reason
+    falls = lone_series(seconds, values * MIB, name="rss_bytes").attrs["falls"]
+    assert falls.pace * 3600 == pytest.approx(mib_an_hour * MIB, rel=0.02)
+    assert judge(imported(seconds, values)).verdict == "inconclusive"
+    # Where a pid says that the process is the same, it has emptied something.
+    told = imported(seconds, values, life=np.full(len(seconds), 77))
+    assert "if these are restarts" not in judge(told).resources[0].reason
+
+
+@pytest.mark.parametrize("shape", ["waves", "office hours", "warm-up each day", "nightly job"])
+def test_falls_of_a_daily_course_are_no_restarts(shape: str) -> None:
+    seconds = clock(5)
+    of_today = seconds % DAY_SECONDS
+    course = {
+        "waves": np.sin(2 * np.pi * seconds / DAY_SECONDS),
+        "office hours": (np.abs(of_today / DAY_SECONDS - 0.5) < 0.2) * 1.0,
+        "warm-up each day": 1 - np.exp(-of_today / 3600),
+        "nightly job": (of_today < 5400) * 1.0,
+    }[shape]
+    series = lone_series(seconds, (300 + 90 * course + noise(len(seconds))) * MIB, name="rss_bytes")
+    assert series.attrs["course"] > 0
+    assert series.attrs["falls"] is None
+
+
+def test_falls_at_no_regular_times_are_those_of_workers_by_their_work() -> None:
+    rng = np.random.default_rng(3)
+    seconds = clock(4)
+    begins = np.cumsum(rng.uniform(2, 8, 60) * 3600)
+    age = seconds - np.append(0, begins)[np.searchsorted(begins, seconds, side="right")]
+    assert falls_of(seconds, age, 3600.0) is None
+    assert falls_of(seconds, seconds % 18_000, 3600.0) is not None
