@@ -5,6 +5,7 @@ temporary files are made, from the moment it is installed until it is removed. `
 is there, from the kernel's tables and the interpreter's own; both are exact, nothing is sampled.
 """
 
+import dis
 import os
 import sys
 import sysconfig
@@ -33,6 +34,8 @@ _LIBRARY = tuple(
     if path
 )
 _INSTALLED = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
+# The modules of pytest that call a test or a fixture.
+CALLERS = ("doctest", "fixtures", "python", "runner", "unittest")
 # Helpers that multiprocessing keeps for the life of the process.
 HELPERS = ("multiprocessing/resource_tracker.py", "multiprocessing/forkserver.py")
 
@@ -41,7 +44,7 @@ class Remaining:
     """One thing that is there: ``kind``, ``name``, and ``stack``, innermost frame first.
 
     ``key`` tells it apart from others of its kind; ``stack`` is a tuple of (file, line, function),
-    empty where nobody saw it being made.
+    empty where nobody saw it being made. Made from what `stack_here` noted.
     """
 
     def __init__(self, kind, key, name, stack=(), title=None, thread=None, helps=False):
@@ -52,7 +55,13 @@ class Remaining:
         self.thread = thread
         self.key = (kind, key)
         self.name = name
-        self.stack = tuple(stack)
+        self._noted = tuple(stack)
+
+    @property
+    def stack(self):
+        """The frames; their lines are looked up here: of most that is noted nobody ever asks."""
+        pairs = zip(self._noted[::2], self._noted[1::2])
+        return tuple((code.co_filename, _line(code, at), code.co_name) for code, at in pairs)
 
     @property
     def made_at(self):
@@ -62,12 +71,16 @@ class Remaining:
     @property
     def is_helper(self):
         """Whether multiprocessing made it for itself and keeps it until the process ends."""
-        return self._helps or any(frame[0].endswith(HELPERS) for frame in self.stack)
+        return self._helps or any(code.co_filename.endswith(HELPERS) for code in self._noted[::2])
 
 
 def blamed(stack):
-    """Return the innermost frame outside the standard library and installed packages."""
-    kept = [frame for frame in stack if not frame[0].startswith((_PACKAGE, "<"))]
+    """Return the innermost frame outside the standard library and installed packages.
+
+    Code without a file is left out, but for a doctest's, which has a name and a line of its own.
+    """
+    kept = [frame for frame in stack if not frame[0].startswith(_PACKAGE)]
+    kept = [frame for frame in kept if frame[0][:1] != "<" or frame[0].startswith("<doctest ")]
     own = [frame for frame in kept if not _is_library(frame[0])]
     return own[0] if own else kept[0] if kept else None
 
@@ -76,17 +89,45 @@ def _is_library(file):
     return file.startswith(_LIBRARY) or any(part in file for part in _INSTALLED)
 
 
-def stack_here():
-    """Return the frames above the caller, innermost first."""
-    frames = []
-    frame = sys._getframe(2)
-    while frame is not None and len(frames) < MOST_FRAMES:
+def stack_here(above=2):
+    """Return the frames from the caller's own caller on, innermost first; ``above`` skips more.
+
+    Flat: each frame's code, then the place in it. A pair for each would have the garbage collector
+    run ten times as often. It ends where pytest called the test or the fixture: what lies below is
+    the same for all of them.
+    """
+    noted = []
+    frame = sys._getframe(above)
+    while frame is not None and len(noted) < 2 * MOST_FRAMES:
         code = frame.f_code
-        frames.append((code.co_filename, frame.f_lineno, code.co_name))
+        if code.co_filename in _callers:
+            break
+        noted += (code, frame.f_lasti)
         frame = frame.f_back
-    return tuple(frames)
+    return tuple(noted)
 
 
+def _line(code, at):
+    """Return the line of a place in a code."""
+    line = code.co_firstlineno
+    for begin, number in dis.findlinestarts(code):
+        if begin > at:
+            break
+        line = number or line
+    return line
+
+
+# The files of pytest that call tests and fixtures, once there is somebody who takes notes.
+_callers: frozenset = frozenset()
+
+
+def _files_of_callers():
+    modules = [sys.modules.get("_pytest." + name) for name in CALLERS]
+    return frozenset(getattr(module, "__file__", None) for module in modules)
+
+
+TEMPORARY_EVENTS = ("tempfile.mkstemp", "tempfile.mkdtemp")
+EVENTS = frozenset(("open", "sqlite3.connect", "socket.__new__", *TEMPORARY_EVENTS))
 # An audit hook cannot be taken out again, so there is one, for whoever listens now.
 _listeners: list = []
 _hooked = False
@@ -108,10 +149,10 @@ def suspend(yes):
 
 
 def _audited(event, args):
-    if _suspended:
-        return
-    for heard in _listeners:
-        heard(event, args)
+    # First of all what is not listened for: reading the code of a frame is an event too.
+    if event in EVENTS and not _suspended:
+        for heard in _listeners:
+            heard(event, args)
 
 
 class Origins:
@@ -136,6 +177,8 @@ class Origins:
         import multiprocessing.process
         import subprocess
 
+        global _callers
+        _callers = _files_of_callers()
         _listen(self._heard)
         self._patch(threading.Thread, "start", self._noting_self(self._threads))
         self._patch(asyncio.base_events.BaseEventLoop, "create_task", self._noting_task)
@@ -232,7 +275,7 @@ class Origins:
                 self._sockets[args[0]] = stack_here()
             except TypeError:
                 return  # of the C type itself: no weak reference to it
-        elif event in ("tempfile.mkstemp", "tempfile.mkdtemp"):
+        elif event in TEMPORARY_EVENTS:
             self._note_path(self._temporary, args[0])
 
     @staticmethod
@@ -242,7 +285,7 @@ class Origins:
         except (TypeError, ValueError, OSError):
             return
         noted.pop(path, None)
-        noted[path] = stack_here()[2:]
+        noted[path] = stack_here(4)
         while len(noted) > MOST_PATHS:
             noted.pop(next(iter(noted)))
 
