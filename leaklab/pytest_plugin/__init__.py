@@ -73,7 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
         from leaklab.pytest_plugin.inside.leaklab_inside import Repeater
         from leaklab.pytest_plugin.settings import count_of
 
-        units = count_of("--leaks-here", config.option.leaks_here)
+        units = count_of("--leaks-here", config.option.leaks_here, least=1)
         config.pluginmanager.register(Repeater(units), "leaklab-repeater")
         return
     option = config.option
@@ -88,7 +88,7 @@ def pytest_configure(config: pytest.Config) -> None:
         from leaklab.pytest_plugin.settings import seconds_of
 
         grace = seconds_of("--leak-guard-grace", config.option.leak_guard_grace)
-        config.pluginmanager.register(Guard(grace), "leaklab-guard")
+        config.pluginmanager.register(Guard(config, grace), "leaklab-guard")
 
 
 def summed_up(config: pytest.Config) -> None:

@@ -46,14 +46,19 @@ def remaining_text(
     count = len(left)
     by = " and ".join(dict.fromkeys(makers))
     lines = [f"leaklab: {count} {'thing' if count == 1 else 'things'} left behind by {by}"]
+    # An expectation for each title that is shown.
+    advice: dict[str, None] = {}
     for number, one in enumerate(left):
         entry = _one_text(one, verbosity)
-        if verbosity < 1 and len(lines) + len(entry) > MOST_LINES - 2:
+        patterns = {**advice, json.dumps(pattern_of(one.title), ensure_ascii=False): None}
+        # Two lines are for how many more there are, and for how to ask.
+        if verbosity < 1 and len(lines) + len(entry) + len(patterns) > MOST_LINES - 2:
             lines.append(f"  and {count - number} more; -v shows all")
             break
         lines += entry
-    pattern = json.dumps(pattern_of(left[0].title), ensure_ascii=False)
-    lines.append(f'  on purpose? expect_remaining({pattern}, reason="…")')
+        advice = patterns
+    lines.append("  on purpose? have the test ask for the fixture expect_remaining, and call")
+    lines += [f'      expect_remaining({pattern}, reason="…")' for pattern in advice]
     return "\n".join(lines)
 
 

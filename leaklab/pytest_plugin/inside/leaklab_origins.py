@@ -6,6 +6,7 @@ is there, from the kernel's tables and the interpreter's own; both are exact, no
 """
 
 import dis
+import itertools
 import os
 import sys
 import sysconfig
@@ -47,15 +48,21 @@ class Remaining:
     empty where nobody saw it being made. Made from what `stack_here` noted.
     """
 
-    def __init__(self, kind, key, name, stack=(), title=None, thread=None, helps=False):
+    def __init__(self, kind, key, name, stack=(), title=None, thing=None, helps=False):
         self.kind = kind
         self._helps = helps
         # What an expectation is best written with: without numbers that change.
         self.title = title or name
-        self.thread = thread
+        # Not kept: who looks must not be who holds it.
+        self._thing = weakref.ref(thing) if thing is not None else None
         self.key = (kind, key)
         self.name = name
         self._noted = tuple(stack)
+
+    @property
+    def thing(self):
+        """The thread or task; None where it is gone, and for all other kinds."""
+        return self._thing() if self._thing is not None else None
 
     @property
     def stack(self):
@@ -127,7 +134,8 @@ def _files_of_callers():
 
 
 TEMPORARY_EVENTS = ("tempfile.mkstemp", "tempfile.mkdtemp")
-EVENTS = frozenset(("open", "sqlite3.connect", "socket.__new__", *TEMPORARY_EVENTS))
+DATABASE_EVENTS = ("sqlite3.connect", "sqlite3.connect/handle")
+EVENTS = frozenset(("open", "socket.__new__", *DATABASE_EVENTS, *TEMPORARY_EVENTS))
 # An audit hook cannot be taken out again, so there is one, for whoever listens now.
 _listeners: list = []
 _hooked = False
@@ -170,6 +178,11 @@ class Origins:
         self._folders = {}
         self._nameless = {}
         self._temporary = {}
+        # What connections of sqlite3 are to: while one is made, by thread, and then by its number.
+        self._connecting = {}
+        self._databases = {}
+        self._numbers = weakref.WeakKeyDictionary()
+        self._next_numbers = itertools.count()
 
     def install(self):
         """Begin to take notes."""
@@ -196,6 +209,8 @@ class Origins:
         for notes in (self._patched, self._threads, self._tasks, self._sockets, self._children):
             notes.clear()
         for notes in (self._pipes, self._paths, self._folders, self._nameless, self._temporary):
+            notes.clear()
+        for notes in (self._connecting, self._databases, self._numbers):
             notes.clear()
 
     def census(self):
@@ -257,8 +272,7 @@ class Origins:
                 return ends
             stack = stack_here()
             self._pipes.update((_link(end), stack) for end in ends)
-            while len(self._pipes) > MOST_PATHS:
-                self._pipes.pop(next(iter(self._pipes)))
+            _shorten(self._pipes)
             return ends
 
         return pipe
@@ -270,6 +284,11 @@ class Origins:
                 self._note_path(self._folders if nameless else self._paths, args[0])
         elif event == "sqlite3.connect":
             self._note_path(self._paths, _database(args[0]))
+            self._connecting[threading.get_ident()] = _database(args[0])
+        elif event == "sqlite3.connect/handle":
+            # Of the C type: no weak reference to it, so that its number may be another's by now.
+            self._databases[id(args[0])] = self._connecting.pop(threading.get_ident(), None)
+            _shorten(self._databases)
         elif event == "socket.__new__":
             try:
                 self._sockets[args[0]] = stack_here()
@@ -286,14 +305,24 @@ class Origins:
             return
         noted.pop(path, None)
         noted[path] = stack_here(4)
-        while len(noted) > MOST_PATHS:
-            noted.pop(next(iter(noted)))
+        _shorten(noted)
+
+    def database_of(self, connection):
+        """Return the path of what a connection of sqlite3 is open to; None where nobody saw it."""
+        try:
+            return os.path.realpath(self._databases[id(connection)])
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def _number(self, thing):
+        """Return what no other thread or task gets: the next may be at the same address."""
+        return self._numbers.setdefault(thing, next(self._next_numbers))
 
     def _all_threads(self):
         for thread in threading.enumerate():
             name = thread.name + (" (daemon)" if thread.daemon else "")
             stack = self._threads.get(thread, ())
-            yield Remaining(THREAD, id(thread), name, stack, thread.name, thread)
+            yield Remaining(THREAD, self._number(thread), name, stack, thread.name, thread)
 
     def _all_tasks(self):
         for task, stack in list(self._tasks.items()):
@@ -301,7 +330,7 @@ class Origins:
                 coroutine = task.get_coro()
                 called = getattr(coroutine, "__qualname__", type(coroutine).__name__)
                 name = "%s of %s" % (task.get_name(), called)
-                yield Remaining(TASK, id(task), name, stack, called)
+                yield Remaining(TASK, self._number(task), name, stack, called, task)
 
     def _all_children(self):
         alive, helpers = processes.child_pids(), processes.helper_pids()
@@ -347,6 +376,11 @@ class Origins:
                 yield Remaining(TEMPORARY, path, path, stack, TEMPORARY)
             else:
                 self._temporary.pop(path, None)
+
+
+def _shorten(notes):
+    while len(notes) > MOST_PATHS:
+        notes.pop(next(iter(notes)))
 
 
 def descriptors():
