@@ -7,7 +7,7 @@ import linecache
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,22 @@ def headline(outcome: Outcome) -> str:
         return inconclusive_text(outcome).removeprefix("leaklab: ")
     site = outcome.place
     where = f" at {place_text((site.file, site.line, site.function))}" if site else ""
-    return ", ".join(_growth(entry) for entry in outcome.grown) + where
+    return growth_text(outcome) + where
+
+
+def growth_text(outcome: Outcome) -> str:
+    """Return how much of each resource grows per call."""
+    return ", ".join(_growth(entry) for entry in outcome.grown)
+
+
+def accepted_text(most: Mapping[str, float]) -> str:
+    """Return up to how much growth per call is accepted; empty where no figure was kept.
+
+    >>> accepted_text({"fd_count": 1.0})
+    'up to 1 fd per call'
+    """
+    figures = [amount(resource, rate) for resource, rate in most.items()]
+    return f"up to {', '.join(figures)} per call" if figures else ""
 
 
 def inconclusive_text(outcome: Outcome) -> str:
