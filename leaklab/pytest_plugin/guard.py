@@ -218,11 +218,14 @@ def is_below(path: str, folder: str | None) -> bool:
 
 def _holder(request: pytest.FixtureRequest) -> Any:
     """The class or module that ``setup_class`` and ``setup_module`` put what they make on."""
-    return getattr(request, "cls", None) or getattr(request, "module", None)
+    of_class = getattr(request, "cls", None)
+    return of_class if of_class is not None else getattr(request, "module", None)
 
 
 def _names(holder: Any) -> dict[str, int]:
-    return {name: id(value) for name, value in vars(holder).items()} if holder else {}
+    if holder is None:
+        return {}
+    return {name: id(value) for name, value in vars(holder).items()}
 
 
 def _held(fixture: Fixture, holder: Any, names: Sequence[str]) -> list[Any]:

@@ -14,13 +14,16 @@ import logging
 import sqlite3
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from functools import partial
 from multiprocessing.process import BaseProcess
+from operator import attrgetter
 from types import (
     CodeType,
     FrameType,
     FunctionType,
     MethodDescriptorType,
+    MethodType,
     ModuleType,
     TracebackType,
 )
@@ -35,11 +38,16 @@ from leaklab.pytest_plugin.inside.leaklab_origins import (
     Remaining,
 )
 
-# A walk over so many objects takes a tenth of a second; the nearest are the first.
+# A walk over so many objects takes a fifth of a second; the nearest come first.
 MOST_OBJECTS = 200_000
 # What leads to all of the process, or of the session, and not to what one fixture holds. What a
 # loop is to call later (a handle) belongs to whoever asked for it.
 _PASSED = (
+    type(None),
+    int,
+    float,
+    str,
+    bytes,
     type,
     ModuleType,
     CodeType,
@@ -52,7 +60,6 @@ _PASSED = (
     asyncio.Handle,
 )
 _PASSED_PACKAGES = ("_pytest", "pluggy", "leaklab")
-_PLAIN = frozenset((type(None), bool, int, float, complex, str, bytes))
 
 
 class Reach:
@@ -64,10 +71,10 @@ class Reach:
         self._database_of = database_of
         # Kept, so that no number is given to another object meanwhile.
         self._objects: dict[int, Any] = {}
-        self._passed: dict[type, bool] = {}
+        self._notes: dict[type, Callable[[Any], None] | None] = {}
         self._numbers: set[int] = set()
         self._pids: set[int] = set()
-        self._databases: list[str] = []
+        self._databases: set[str] = set()
         self._walk(roots)
 
     def holds(self, one: Remaining) -> bool:
@@ -89,35 +96,53 @@ class Reach:
 
     def _walk(self, roots: Iterable[Any]) -> None:
         level = list(roots)
-        while level and len(self._objects) < MOST_OBJECTS:
+        while level:
             new = []
             for one in level:
-                if type(one) in _PLAIN or id(one) in self._objects or self._is_passed(one):
+                if len(self._objects) >= MOST_OBJECTS:
+                    return
+                if id(one) in self._objects:
+                    continue
+                note = self._note_of(type(one))
+                if note is None:
                     continue
                 self._objects[id(one)] = one
-                self._note(one)
+                note(one)
                 new.append(one)
             level = [under for one in new for under in _referents(one)]
 
-    def _is_passed(self, one: Any) -> bool:
-        kind = type(one)
-        passed = self._passed.get(kind)
-        if passed is None:
+    def _note_of(self, kind: type) -> Callable[[Any], None] | None:
+        """What is done with objects of a type; None where the walk passes them.
+
+        By their type alone: an object's own attributes may be code of a user, and do anything.
+        """
+        if kind not in self._notes:
             package = str(kind.__module__).partition(".")[0]
             passed = issubclass(kind, _PASSED) or package in _PASSED_PACKAGES
-            self._passed[kind] = passed
-        return passed
+            self._notes[kind] = None if passed else self._noting(kind)
+        return self._notes[kind]
 
-    def _note(self, one: Any) -> None:
-        if isinstance(one, subprocess.Popen):
-            self._pids.add(one.pid)
-        elif isinstance(one, BaseProcess):
-            self._note_process(one)
-        elif isinstance(one, sqlite3.Connection):
-            path = self._database_of(one)
-            self._databases += [path] if path else []
-        else:
-            self._numbers.update(_numbers_of(one))
+    def _noting(self, kind: type) -> Callable[[Any], None]:
+        if issubclass(kind, subprocess.Popen):
+            return lambda popen: self._pids.add(popen.pid)
+        if issubclass(kind, BaseProcess):
+            return self._note_process
+        if issubclass(kind, sqlite3.Connection):
+            return lambda connection: self._databases.add(self._database_of(connection) or "")
+        asked = next(filter(None, (vars(base).get("fileno") for base in kind.__mro__)), None)
+        if isinstance(asked, MethodDescriptorType):
+            return partial(self._note_number, asked)
+        if kind.__module__ == "multiprocessing.connection":
+            return partial(self._note_number, attrgetter("_handle"))
+        return lambda _: None
+
+    def _note_number(self, ask: Callable[[Any], Any], one: Any) -> None:
+        try:
+            number = ask(one)
+        except (AttributeError, OSError, ValueError, RuntimeError, TypeError):
+            return  # closed, or detached
+        if isinstance(number, int):
+            self._numbers.add(number)
 
     def _note_process(self, process: BaseProcess) -> None:
         started = getattr(process, "_popen", None)
@@ -129,26 +154,12 @@ class Reach:
 
 def _worked_for(thread: Any) -> Any:
     """The object of which a thread runs a method; the thread where it runs none."""
-    return getattr(getattr(thread, "_target", None), "__self__", thread)
-
-
-def _numbers_of(one: Any) -> Iterator[int]:
-    """The descriptor of an object, asked for by code in C alone: a user's may do anything."""
-    ask = next(filter(None, (vars(kind).get("fileno") for kind in type(one).__mro__)), None)
-    number = None
-    if isinstance(ask, MethodDescriptorType):
-        try:
-            number = ask(one)
-        except (OSError, ValueError, RuntimeError, TypeError):
-            return
-    elif type(one).__module__ == "multiprocessing.connection":
-        number = getattr(one, "_handle", None)
-    if isinstance(number, int):
-        yield number
+    target = getattr(thread, "_target", None)
+    return target.__self__ if isinstance(target, MethodType) else thread
 
 
 def _referents(one: Any) -> list[Any]:
-    if isinstance(one, FunctionType):
+    if type(one) is FunctionType:
         # And not its module's names.
         return [*(one.__closure__ or ()), one.__defaults__, one.__kwdefaults__]
     return gc.get_referents(one)

@@ -51,14 +51,16 @@ def remaining_text(
     for number, one in enumerate(left):
         entry = _one_text(one, verbosity)
         patterns = {**advice, json.dumps(pattern_of(one.title), ensure_ascii=False): None}
-        # Two lines are for how many more there are, and for how to ask.
-        if verbosity < 1 and len(lines) + len(entry) + len(patterns) > MOST_LINES - 2:
+        # All but the last leave a line for how many more there are.
+        room = MOST_LINES - (number + 1 < count)
+        if verbosity < 1 and len(lines) + len(entry) + len(patterns) > room:
             lines.append(f"  and {count - number} more; -v shows all")
             break
         lines += entry
         advice = patterns
-    lines.append("  on purpose? have the test ask for the fixture expect_remaining, and call")
-    lines += [f'      expect_remaining({pattern}, reason="…")' for pattern in advice]
+    ways = [f'expect_remaining({pattern}, reason="…")' for pattern in advice]
+    lines.append(f"  on purpose? with the fixture expect_remaining: {ways[0]}")
+    lines += [f"      {way}" for way in ways[1:]]
     return "\n".join(lines)
 
 

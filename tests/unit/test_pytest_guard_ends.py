@@ -190,7 +190,7 @@ def test_what_c_opens_has_a_line_and_a_pattern_that_fits_the_next_run(
             "  thread *, made at test_opened.py:* test_thread",
         ]
     )
-    told = re.findall(r"^ +(expect_remaining\(.*\))$", result.stdout.str(), re.MULTILINE)
+    told = re.findall(r"(expect_remaining\(.*\))$", result.stdout.str(), re.MULTILINE)
     alone.makepyfile(test_opened=OPENED.format(*told))
     # In another folder for temporary files, and with other numbers for threads.
     alone.runpytest_subprocess("-k", "thread")

@@ -200,8 +200,7 @@ def test_a_doctest_has_its_line_and_each_title_its_expectation(alone: pytest.Pyt
         [
             "  descriptor * (pipe:*), made at <doctest test_documented.work[[]0]>:1 <module>",
             "  socket *, made at <doctest test_documented.work[[]1]>:1 <module>",
-            "  on purpose? have the test ask for the fixture expect_remaining, and call",
-            '      expect_remaining("pipe", reason="…")',
+            '  on purpose? with the fixture expect_remaining: expect_remaining("pipe", *)',
             '      expect_remaining("socket", reason="…")',
         ]
     )

@@ -5,38 +5,28 @@ temporary files are made, from the moment it is installed until it is removed. `
 is there, from the kernel's tables and the interpreter's own; both are exact, nothing is sampled.
 """
 
-import dis
 import itertools
 import os
 import sys
-import sysconfig
 import threading
 import weakref
 
 try:
     from leaklab.pytest_plugin.inside import leaklab_processes as processes
+    from leaklab.pytest_plugin.inside import leaklab_stacks as stacks
 except ImportError:
     # In an interpreter without leaklab this folder is on the path.
     import leaklab_processes as processes  # type: ignore[import-not-found, no-redef, unused-ignore]
+    import leaklab_stacks as stacks  # type: ignore[import-not-found, no-redef, unused-ignore]
 
 TASK, THREAD, CHILD = "task", "thread", "child"
 DESCRIPTOR, SOCKET, TEMPORARY = "descriptor", "socket", "temporary file"
 
-MOST_FRAMES = 40
 # Paths opened since the start, of which the newest are kept: all but a few are closed long ago.
 MOST_PATHS = 4096
 NAMELESS = getattr(os, "O_TMPFILE", 0)
 # What SQLite opens beside a database.
 BESIDE = ("-journal", "-wal", "-shm")
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_LIBRARY = tuple(
-    os.path.join(path, "")
-    for path in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
-    if path
-)
-_INSTALLED = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
-# The modules of pytest that call a test or a fixture.
-CALLERS = ("doctest", "fixtures", "python", "runner", "unittest")
 # Helpers that multiprocessing keeps for the life of the process.
 HELPERS = ("multiprocessing/resource_tracker.py", "multiprocessing/forkserver.py")
 
@@ -45,7 +35,7 @@ class Remaining:
     """One thing that is there: ``kind``, ``name``, and ``stack``, innermost frame first.
 
     ``key`` tells it apart from others of its kind; ``stack`` is a tuple of (file, line, function),
-    empty where nobody saw it being made. Made from what `stack_here` noted.
+    empty where nobody saw it being made. Made from what `stacks.stack_here` noted.
     """
 
     def __init__(self, kind, key, name, stack=(), title=None, thing=None, helps=False):
@@ -67,70 +57,17 @@ class Remaining:
     @property
     def stack(self):
         """The frames; their lines are looked up here: of most that is noted nobody ever asks."""
-        pairs = zip(self._noted[::2], self._noted[1::2])
-        return tuple((code.co_filename, _line(code, at), code.co_name) for code, at in pairs)
+        return stacks.frames_of(self._noted)
 
     @property
     def made_at(self):
         """The frame to blame: the innermost of the user's own code, else of a library; or None."""
-        return blamed(self.stack)
+        return stacks.blamed(self.stack)
 
     @property
     def is_helper(self):
         """Whether multiprocessing made it for itself and keeps it until the process ends."""
         return self._helps or any(code.co_filename.endswith(HELPERS) for code in self._noted[::2])
-
-
-def blamed(stack):
-    """Return the innermost frame outside the standard library and installed packages.
-
-    Code without a file is left out, but for a doctest's, which has a name and a line of its own.
-    """
-    kept = [frame for frame in stack if not frame[0].startswith(_PACKAGE)]
-    kept = [frame for frame in kept if frame[0][:1] != "<" or frame[0].startswith("<doctest ")]
-    own = [frame for frame in kept if not _is_library(frame[0])]
-    return own[0] if own else kept[0] if kept else None
-
-
-def _is_library(file):
-    return file.startswith(_LIBRARY) or any(part in file for part in _INSTALLED)
-
-
-def stack_here(above=2):
-    """Return the frames from the caller's own caller on, innermost first; ``above`` skips more.
-
-    Flat: each frame's code, then the place in it. A pair for each would have the garbage collector
-    run ten times as often. It ends where pytest called the test or the fixture: what lies below is
-    the same for all of them.
-    """
-    noted = []
-    frame = sys._getframe(above)
-    while frame is not None and len(noted) < 2 * MOST_FRAMES:
-        code = frame.f_code
-        if code.co_filename in _callers:
-            break
-        noted += (code, frame.f_lasti)
-        frame = frame.f_back
-    return tuple(noted)
-
-
-def _line(code, at):
-    """Return the line of a place in a code."""
-    line = code.co_firstlineno
-    for begin, number in dis.findlinestarts(code):
-        if begin > at:
-            break
-        line = number or line
-    return line
-
-
-# The files of pytest that call tests and fixtures, once there is somebody who takes notes.
-_callers: frozenset = frozenset()
-
-
-def _files_of_callers():
-    modules = [sys.modules.get("_pytest." + name) for name in CALLERS]
-    return frozenset(getattr(module, "__file__", None) for module in modules)
 
 
 TEMPORARY_EVENTS = ("tempfile.mkstemp", "tempfile.mkdtemp")
@@ -190,8 +127,7 @@ class Origins:
         import multiprocessing.process
         import subprocess
 
-        global _callers
-        _callers = _files_of_callers()
+        stacks.know_callers()
         _listen(self._heard)
         self._patch(threading.Thread, "start", self._noting_self(self._threads))
         self._patch(asyncio.base_events.BaseEventLoop, "create_task", self._noting_task)
@@ -231,7 +167,7 @@ class Origins:
         def wrapping(original):
             def start(self, *args, **kwargs):
                 if not _suspended:
-                    noted[self] = stack_here()
+                    noted[self] = stacks.stack_here()
                 return original(self, *args, **kwargs)
 
             return start
@@ -242,7 +178,7 @@ class Origins:
         def create_task(loop, *args, **kwargs):
             task = original(loop, *args, **kwargs)
             if not _suspended:
-                self._tasks[task] = stack_here()
+                self._tasks[task] = stacks.stack_here()
             return task
 
         return create_task
@@ -251,7 +187,7 @@ class Origins:
         def started(process, *args, **kwargs):
             result = original(process, *args, **kwargs)
             if not _suspended:
-                self._children[getattr(process, "pid", None)] = stack_here()
+                self._children[getattr(process, "pid", None)] = stacks.stack_here()
             return result
 
         return started
@@ -260,7 +196,7 @@ class Origins:
         def fork():
             pid = original()
             if pid and not _suspended:
-                self._children[pid] = stack_here()
+                self._children[pid] = stacks.stack_here()
             return pid
 
         return fork
@@ -270,7 +206,7 @@ class Origins:
             ends = original()
             if _suspended:
                 return ends
-            stack = stack_here()
+            stack = stacks.stack_here()
             self._pipes.update((_link(end), stack) for end in ends)
             _shorten(self._pipes)
             return ends
@@ -291,7 +227,7 @@ class Origins:
             _shorten(self._databases)
         elif event == "socket.__new__":
             try:
-                self._sockets[args[0]] = stack_here()
+                self._sockets[args[0]] = stacks.stack_here()
             except TypeError:
                 return  # of the C type itself: no weak reference to it
         elif event in TEMPORARY_EVENTS:
@@ -304,7 +240,7 @@ class Origins:
         except (TypeError, ValueError, OSError):
             return
         noted.pop(path, None)
-        noted[path] = stack_here(4)
+        noted[path] = stacks.stack_here(4)
         _shorten(noted)
 
     def database_of(self, connection):
