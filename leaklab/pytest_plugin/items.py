@@ -318,7 +318,6 @@ def sites_of(run: Run) -> tuple[Site, ...]:
     # A process without marks of its own was judged by seconds: that is no rate per call.
     leaking = [entry for entry in run.verdict().resources if entry.verdict == LEAK]
     by_call = all(entry.unit == "iteration" for entry in leaking if entry.name == "heap_bytes")
-    rows = [row for row in worth_showing(run).to_dict("records") if not is_own(str(row["file"]))]
     return tuple(
         Site(
             str(row["file"]),
@@ -327,17 +326,8 @@ def sites_of(run: Run) -> tuple[Site, ...]:
             float(row["rate"]) if by_call else math.nan,
             str(text_of.get((row["file"], row["line"]), "")).strip(),
         )
-        for row in rows[:MOST_SITES]
+        for row in worth_showing(run).head(MOST_SITES).to_dict("records")
     )
-
-
-def is_own(file: str) -> bool:
-    """Return whether a file is of this plugin, which calls the test: never a suspect itself.
-
-    >>> is_own("/venv/leaklab/pytest_plugin/inside/leaklab_calls.py"), is_own("/src/app.py")
-    (True, False)
-    """
-    return "/leaklab/pytest_plugin/" in file.replace("\\", "/")
 
 
 def holders_of(run: Run) -> tuple[str, ...]:
