@@ -11,6 +11,9 @@ from typing import Any
 from leaklab.cli import recording
 from leaklab.errors import LeaklabError, UsageError
 
+CONFIRMED, NEW = "confirmed", "new"
+FAILING = (CONFIRMED, NEW)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -30,7 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=_fail_on,
         default=(),
         metavar="LIST",
-        help="confirmed: exit status 3 if one is that the baseline does not have",
+        help="exit status 3 for a candidate that the baseline does not have: confirmed, if a run "
+        "confirms it; new, if nothing clears it",
     )
     recording.add_recording_options(parser)
     parser.add_argument("--fresh", action="store_true", help="record again what was recorded")
@@ -42,8 +46,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def _fail_on(text: str) -> tuple[str, ...]:
     found = tuple(word.strip() for word in text.split(",") if word.strip())
     for word in found:
-        if word != "confirmed":
-            raise UsageError(f"unknown state: {word}; allowed: confirmed")
+        if word not in FAILING:
+            raise UsageError(f"unknown state: {word}; allowed: {', '.join(FAILING)}")
     return found
 
 
@@ -57,6 +61,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("an audit records a command of its own: --pid; give it after --")
     if arguments.run and arguments.command:
         raise UsageError("both --run and a command; give one of them")
+    if CONFIRMED in arguments.fail_on and not (arguments.run or arguments.command):
+        raise UsageError(
+            "--fail-on confirmed without a run: nothing confirms; add --run RUN or -- COMMAND, "
+            "or ask for --fail-on new"
+        )
+    if NEW in arguments.fail_on and not arguments.baseline:
+        raise UsageError(
+            "--fail-on new without --baseline: everything is new; --write-baseline FILE makes one"
+        )
     with shown_progress() if arguments.command else nullcontext() as progress:
         found = audit(
             arguments.paths,
@@ -71,7 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(json.dumps(found.to_json(), indent=1) if arguments.json else found)
     if arguments.command and _failed(str(found.run)):
         return 1
-    return 3 if arguments.fail_on and found.confirmed() else 0
+    failing = {CONFIRMED: found.confirmed, NEW: found.new}
+    return 3 if any(failing[state]() for state in arguments.fail_on) else 0
 
 
 def _located(arguments: argparse.Namespace) -> str | None:

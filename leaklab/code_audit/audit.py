@@ -54,7 +54,7 @@ def audit(
         result = joined(result, findings, run)
     if baseline is not None:
         known = read_baseline(Path(baseline))
-        result = replace(result, candidates=mark_known(result.candidates, known))
+        result = replace(result, candidates=mark_known(result.candidates, known), compared=True)
     return result
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from leaklab.code_audit.model import CONFIRMED, OPEN, STATES, Candidate, Note
+from leaklab.code_audit.model import BOUNDED, CONFIRMED, OPEN, REFUTED, STATES, Candidate, Note
 from leaklab.code_audit.rules import all_rules
 from leaklab.code_audit.sarif import sarif
 from leaklab.present.table import Table
@@ -25,7 +25,8 @@ class Audit:
     """What an audit found. Renders itself in a notebook and as text.
 
     candidates: in order of file and line. run: the run they were joined with, None without one.
-    notes: files left out and tools missing. file_count, line_count: what was read.
+    notes: files left out and tools missing. file_count, line_count: what was read. compared:
+    whether a baseline says which candidates are known.
     """
 
     candidates: tuple[Candidate, ...]
@@ -33,6 +34,7 @@ class Audit:
     file_count: int = 0
     line_count: int = 0
     run: str | None = None
+    compared: bool = False
 
     def counts(self) -> dict[str, int]:
         """How many candidates are in each state, in the order of concern."""
@@ -43,6 +45,19 @@ class Audit:
         """The confirmed candidates that the baseline does not have."""
         return tuple(
             each for each in self.candidates if each.state == CONFIRMED and not each.in_baseline
+        )
+
+    def new(self) -> tuple[Candidate, ...]:
+        """The candidates that the baseline does not have and nothing clears.
+
+        A run clears them, or a comment that says why, as long as no run confirms the leak.
+        """
+        return tuple(
+            each
+            for each in self.candidates
+            if not each.in_baseline
+            and each.state not in (BOUNDED, REFUTED)
+            and (each.state == CONFIRMED or not each.excuse)
         )
 
     def table(self) -> pd.DataFrame:
@@ -78,26 +93,30 @@ class Audit:
 
     def summary(self) -> str:
         """One line: how many candidates in which state, of how much source."""
-        size = f"{self.file_count} files, {self.line_count} lines"
+        size = f"{_counted(self.file_count, 'file')}, {_counted(self.line_count, 'line')}"
         if not self.candidates:
             return f"no candidates in {size}"
         states = ", ".join(
-            f"{count} candidates" if state == OPEN else f"{count} {state}"
+            _counted(count, "candidate") if state == OPEN else f"{count} {state}"
             for state, count in self.counts().items()
         )
         how = "" if self.run else "; a run says which of them matter: leaklab audit PATH -- COMMAND"
-        return f"{states} in {size}{how}"
+        known = sum(each.in_baseline for each in self.candidates)
+        fresh = f" ({known} known, {len(self.candidates) - known} new)" if self.compared else ""
+        return f"{states}{fresh} in {size}{how}"
 
     def _rows(self) -> Table:
         order = {state: number for number, state in enumerate(STATES)}
         ranked = sorted(self.candidates, key=lambda each: order[each.state])
         joined = self.run is not None
         columns = ["rule", "where", "what", *(["state", "evidence"] if joined else [])]
+        columns += ["baseline"] if self.compared else []
         rows = []
         for each in ranked:
-            state = f"{each.state} (known)" if each.in_baseline else each.state
             row = [each.rule, safe(each.place), safe(each.message)]
-            rows.append([*row, state, safe(each.evidence)] if joined else row)
+            row += [each.state, safe(each.evidence)] if joined else []
+            row += ["known" if each.in_baseline else "new"] if self.compared else []
+            rows.append(row)
         return Table(columns, rows)
 
     def __str__(self) -> str:
@@ -122,3 +141,7 @@ class Audit:
             "text/html": self._repr_html_(),
             AUDIT_MIME: self.to_json(),
         }
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

@@ -54,7 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--leaks-report", metavar="FOLDER", help="keep the runs there, with a page for each leak")
     add("--leaks-sarif", metavar="FILE", help="write the leaks as SARIF")
     add("--leaks-known", metavar="FILE", help="the known leaks (leaks.toml)")
-    add("--leaks-accept", metavar="REASON", help="add what leaks now to the known leaks")
+    add("--leaks-accept", metavar="REASON", help="add what leaks now, and how much, to the known")
     add("--leaks-here", metavar="UNITS", help="repeat the body in this process: to record it")
 
 
@@ -73,7 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
         from leaklab.pytest_plugin.inside.leaklab_inside import Repeater
         from leaklab.pytest_plugin.settings import count_of
 
-        units = count_of("--leaks-here", config.option.leaks_here)
+        units = count_of("--leaks-here", config.option.leaks_here, least=1)
         config.pluginmanager.register(Repeater(units), "leaklab-repeater")
         return
     option = config.option
@@ -88,7 +88,7 @@ def pytest_configure(config: pytest.Config) -> None:
         from leaklab.pytest_plugin.settings import seconds_of
 
         grace = seconds_of("--leak-guard-grace", config.option.leak_guard_grace)
-        config.pluginmanager.register(Guard(grace), "leaklab-guard")
+        config.pluginmanager.register(Guard(config, grace), "leaklab-guard")
 
 
 def summed_up(config: pytest.Config) -> None:
@@ -104,6 +104,11 @@ def summed_up(config: pytest.Config) -> None:
         if (config.option.leaks_known)
         else config.rootpath / FILE_NAME
     )
+    if config.option.leaks_known and config.option.leaks_accept is None and not path.exists():
+        raise pytest.UsageError(
+            f"leaklab: --leaks-known: {path}: no such file; name one that is there, or add "
+            "--leaks-accept=REASON to make it"
+        )
     known = KnownLeaks(path, config.option.leaks_accept)
     manager.register(known, "leaklab-known")
     if not hasattr(config, "workerinput"):

@@ -13,8 +13,8 @@ import numpy as np
 
 from leaklab.errors import LeaklabError
 from leaklab.pytest_plugin.counting import tidy
-from leaklab.pytest_plugin.inside import leaklab_origins
-from leaklab.pytest_plugin.inside.leaklab_origins import Origins, blamed, made_rows
+from leaklab.pytest_plugin.inside.leaklab_origins import Origins, made_rows
+from leaklab.pytest_plugin.inside.leaklab_stacks import PACKAGE, blamed
 from leaklab.pytest_plugin.outcome import Outcome, Site
 from leaklab.pytest_plugin.texts import made_text
 
@@ -88,8 +88,8 @@ def _sites(snapshot: tracemalloc.Snapshot, units: int) -> list[Site]:
     for trace in snapshot.traces:
         stack = [(frame.filename, frame.lineno, "") for frame in reversed(trace.traceback)]
         place = blamed(stack)
-        # Notes of origins are ours.
-        if place is not None and stack[0][0] != leaklab_origins.__file__:
+        # Notes of origins are ours, and what the plugin gathers around a call.
+        if place is not None and not stack[0][0].startswith(PACKAGE):
             sizes[place] = sizes.get(place, 0) + trace.size
     ranked = sorted(sizes.items(), key=lambda entry: -entry[1])[:MOST_SITES]
     total = sum(sizes.values())

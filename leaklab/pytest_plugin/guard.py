@@ -2,20 +2,30 @@
 
 The difference between before a test's setup and after its teardown, without what fixtures of a
 wider scope made on the way: those live longer than the test by intent, and are asked for at their
-own end, by the test whose teardown ends them: the last of the scope.
+own end, by the test whose teardown ends them: the last of the scope. So is what such a fixture
+opens only when a test uses it, as far as the fixture holds it.
 """
 
 from __future__ import annotations
 
 import gc
+import os
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from leaklab.pytest_plugin.inside.leaklab_origins import THREAD, Origins, Remaining
+from leaklab.pytest_plugin.inside.leaklab_origins import (
+    TEMPORARY,
+    THREAD,
+    Origins,
+    Remaining,
+)
+from leaklab.pytest_plugin.reach import Reach
 from leaklab.pytest_plugin.texts import remaining_text
 
 # Between two looks at what goes away without telling.
@@ -28,15 +38,21 @@ Fixture = pytest.FixtureDef[Any]
 class Guard:
     """Looks at the process before and after each test; the test in hand fails."""
 
-    def __init__(self, grace_seconds: float) -> None:
+    def __init__(self, config: pytest.Config, grace_seconds: float) -> None:
+        self._config = config
         self._grace_seconds = grace_seconds
         self._origins = Origins()
         self._before: dict[Key, Remaining] = {}
         # What fixtures of a wider scope made, and of that what those made that have ended.
         self._owned: dict[Key, Fixture] = {}
         self._released: dict[Key, Fixture] = {}
+        # The live fixtures of a wider scope, in the order of their setup, with what they hold; and
+        # the tests in which what they hold was opened, where it was not in their setup.
+        self._live: dict[Fixture, Callable[[], list[Any]]] = {}
+        self._opened_in: dict[Key, str] = {}
         self._wider = 0
         self._failed = False
+        self._told: BaseException | None = None
         self._expected: list[tuple[str, str]] = []
         self._expected_always: list[tuple[str, str]] = []
         self._origins.install()
@@ -49,16 +65,20 @@ class Guard:
     def pytest_runtest_setup(self) -> Generator[None, Any, Any]:
         """Remember what is there before anything of the test."""
         self._before = self._origins.census()
-        self._failed = False
+        self._failed, self._told = False, None
         self._expected.clear()
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_fixture_setup(self, fixturedef: Fixture) -> Generator[None, Any, Any]:
+    def pytest_fixture_setup(
+        self, fixturedef: Fixture, request: pytest.FixtureRequest
+    ) -> Generator[None, Any, Any]:
         """Set apart what fixtures make that outlive the test."""
         if fixturedef.scope == "function":
             return (yield)
         before = self._origins.census()
+        holder = _holder(request)
+        names = _names(holder)
         self._wider += 1
         try:
             return (yield)
@@ -67,17 +87,26 @@ class Guard:
             # A fixture that asked for another on the way does not own what that one made.
             made = self._origins.census().keys() - before.keys() - self._owned.keys()
             self._owned.update(dict.fromkeys(made, fixturedef))
+            placed = [name for name, _ in _names(holder).items() - names.items()]
+            self._live[fixturedef] = partial(_held, fixturedef, holder, placed)
 
     def pytest_fixture_post_finalizer(self, fixturedef: Fixture) -> None:
         """Ask from now on for what an ended fixture made."""
+        self._live.pop(fixturedef, None)
         ended = [key for key, maker in self._owned.items() if maker is fixturedef]
         self._released.update((key, self._owned.pop(key)) for key in ended)
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self) -> Generator[None, Any, Any]:
-        """Remember a failure: its traceback keeps objects alive, and is what matters then."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[Any]) -> Generator[None, Any, Any]:
+        """Remember a failure: its traceback keeps objects alive, and is what matters then.
+
+        Also one that is expected. What a test leaves behind is not what its mark expects.
+        """
         report: pytest.TestReport = yield
-        self._failed = self._failed or report.failed
+        if call.excinfo is not None and call.excinfo.value is self._told:
+            report.outcome = "failed"
+            vars(report).pop("wasxfail", None)
+        self._failed = self._failed or report.failed or _is_expected_failure(report)
         return report
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -87,13 +116,15 @@ class Guard:
         now = self._origins.census()
         self._owned = {key: maker for key, maker in self._owned.items() if key in now}
         try:
-            left = [] if self._failed else self._settled()
+            left = [] if self._failed else self._settled(item)
             if left:
                 makers = [self._maker(one) for one in left]
                 text = remaining_text(left, item.config.get_verbosity(), makers)
-                pytest.fail(text, pytrace=False)
+                self._told = pytest.fail.Exception(text, pytrace=False)
+                raise self._told
         finally:
             self._released.clear()
+            self._opened_in = {key: test for key, test in self._opened_in.items() if key in now}
         return result
 
     @pytest.hookimpl(trylast=True)
@@ -103,34 +134,108 @@ class Guard:
 
     def _left(self) -> list[Remaining]:
         now = self._origins.census()
+        folder = _folder(self._config)
         new = now.keys() - self._before.keys() - self._owned.keys()
         return [
             now[key]
             for key in new | (now.keys() & self._released.keys())
-            if not now[key].is_helper and not self._is_expected(now[key])
+            if not now[key].is_helper
+            and not self._is_expected(now[key])
+            and not (now[key].kind == TEMPORARY and is_below(now[key].name, folder))
         ]
 
     def _maker(self, one: Remaining) -> str:
         fixture = self._released.get(one.key)
-        return f"its {fixture.scope} fixture {fixture.argname}" if fixture else "the test"
+        if fixture is None:
+            return "the test"
+        test = self._opened_in.get(one.key)
+        return f"its {fixture.scope} fixture {fixture.argname}" + (f", in {test}" if test else "")
 
-    def _settled(self) -> list[Remaining]:
+    def _settled(self, item: pytest.Item) -> list[Remaining]:
         """What is left when nothing has gone away for the time of grace, or at once nothing."""
-        left = self._left()
-        if not left:
+        if not self._left():
             return []
         gc.collect()
+        self._adopt(item)
         end = time.monotonic() + self._grace_seconds
         while (left := self._left()) and (rest := end - time.monotonic()) > 0:
-            threads = [one.thread for one in left if one.kind == THREAD]
-            if threads:
+            threads = [one.thing for one in left if one.kind == THREAD]
+            if threads and threads[0] is not None:
                 threads[0].join(min(rest, LOOK_SECONDS))
             else:
                 time.sleep(min(rest, LOOK_SECONDS))
         return sorted(left, key=lambda one: (one.kind, one.name))
+
+    def _adopt(self, item: pytest.Item) -> None:
+        """Give what is left to the live fixtures that hold it: the one set up last comes first."""
+        left = [one for one in self._left() if not self._is_in_folder(item, one)]
+        for fixture, held in reversed(self._live.items()):
+            if not left:
+                return
+            reach = Reach(held(), self._origins.database_of)
+            # A thread that works for a fixture leads to more that it holds.
+            left.sort(key=lambda one: one.kind != THREAD)
+            for one in [one for one in left if reach.holds(one)]:
+                left.remove(one)
+                self._give(item, one, fixture)
+
+    def _is_in_folder(self, item: pytest.Item, one: Remaining) -> bool:
+        """Whether a temporary file goes with a folder: a live fixture's, which then owns it."""
+        if one.kind != TEMPORARY:
+            return False
+        for (kind, path), fixture in self._owned.items():
+            if kind == TEMPORARY and is_below(one.name, path):
+                self._give(item, one, fixture)
+                return True
+        return False
+
+    def _give(self, item: pytest.Item, one: Remaining, fixture: Fixture) -> None:
+        self._owned[one.key] = fixture
+        self._released.pop(one.key, None)
+        self._opened_in.setdefault(one.key, item.nodeid)
 
     def _is_expected(self, one: Remaining) -> bool:
         return any(
             fnmatchcase(one.name, name) or fnmatchcase(one.title, name) or one.kind == name
             for name, _ in (*self._expected, *self._expected_always)
         )
+
+
+def _is_expected_failure(report: pytest.TestReport) -> bool:
+    return report.skipped and hasattr(report, "wasxfail")
+
+
+def is_below(path: str, folder: str | None) -> bool:
+    """Return whether a path is in a folder, or in one of its own; False without a folder.
+
+    >>> is_below("/tmp/a/b/c", "/tmp/a"), is_below("/tmp/ab", "/tmp/a")
+    (True, False)
+    """
+    if folder is None:
+        return False
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
+def _holder(request: pytest.FixtureRequest) -> Any:
+    """The class or module that ``setup_class`` and ``setup_module`` put what they make on."""
+    of_class = getattr(request, "cls", None)
+    return of_class if of_class is not None else getattr(request, "module", None)
+
+
+def _names(holder: Any) -> dict[str, int]:
+    if holder is None:
+        return {}
+    return {name: id(value) for name, value in vars(holder).items()}
+
+
+def _held(fixture: Fixture, holder: Any, names: Sequence[str]) -> list[Any]:
+    """The value of a fixture, what is to end it (its generator), and what it put on a holder."""
+    value, *_ = fixture.cached_result or (None,)
+    placed = [vars(holder).get(name) for name in names]
+    return [value, getattr(fixture, "_finalizers", None), *placed]
+
+
+def _folder(config: pytest.Config) -> str | None:
+    """The folder that pytest made for temporary files and removes itself; None without one."""
+    made = getattr(getattr(config, "_tmp_path_factory", None), "_basetemp", None)
+    return str(made) if made else None

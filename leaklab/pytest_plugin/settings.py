@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 MARKER_ARGUMENTS = ("units", "allow", "reason")
+# Fewer calls judge nothing, wherever the number comes from.
 LEAST_UNITS = 20
 COUNTED = ("fd_count", "socket_count", "thread_count", "task_count", "child_count")
 RESOURCES = ("rss_bytes", "heap_bytes", *COUNTED)
@@ -97,10 +98,10 @@ def check_options(option: Any, folder: Path) -> None:
             ) from None
 
 
-def count_of(option: str, text: str) -> int:
+def count_of(option: str, text: str, least: int = LEAST_UNITS) -> int:
     """Return a number of units from an option; pytest.UsageError naming it otherwise."""
-    if not text.isdecimal() or int(text) < 1:
-        raise pytest.UsageError(f"leaklab: {option}: {text}; a whole number from 1 on")
+    if not text.isdecimal() or int(text) < least:
+        raise pytest.UsageError(f"leaklab: {option}: {text}; a whole number from {least} on")
     return int(text)
 
 

@@ -13,7 +13,13 @@ import pytest
 from leaklab.pytest_plugin.known import KnownLeaks
 from leaklab.pytest_plugin.outcome import BOUNDED, INCONCLUSIVE, LEAK, Outcome, outcome_from_json
 from leaklab.pytest_plugin.telling import PROPERTY
-from leaklab.pytest_plugin.texts import headline, leak_text, made_place
+from leaklab.pytest_plugin.texts import (
+    accepted_text,
+    growth_text,
+    headline,
+    leak_text,
+    made_place,
+)
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -92,7 +98,7 @@ class Summary:
         yield ", ".join(f"{count} {word}" for word, count in counts(self._found).items() if count)
         for found in self._found:
             if found["verdict"] == LEAK and found["known"]:
-                yield f"known leak: {found['test']}: {found['known']}"
+                yield f"known leak: {found['test']}: {found['known']}; {self._growth(found)}"
             elif found["verdict"] == BOUNDED and verbosity > 0:
                 limits = f"; {found['reason']}" if found["reason"] else ""
                 yield f"fine: {found['test']}: {found['units']} units, {found['power']}{limits}"
@@ -100,6 +106,11 @@ class Summary:
             yield f"{self._accepted} added to {self._known.path}"
         for entry in self._known.vanished(self._found):
             yield f"gone: {entry.test} no longer leaks: take {entry.fingerprint} out of leaks.toml"
+
+    def _growth(self, found: Mapping[str, Any]) -> str:
+        entry = self._known.entries.get(found["fingerprint"])
+        accepted = accepted_text(entry.most_per_call) if entry else ""
+        return growth_text(_outcome(found)) + (f"; accepted {accepted}" if accepted else "")
 
 
 def counts(outcomes: list[dict[str, Any]]) -> dict[str, int]:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from leaklab.pytest_plugin.known import Rows
 from leaklab.pytest_plugin.outcome import INCONCLUSIVE, LEAK, Outcome
-from leaklab.pytest_plugin.texts import inconclusive_text, leak_text
+from leaklab.pytest_plugin.texts import accepted_text, inconclusive_text, leak_text
 
 # What carries the outcome to where the session is summed up, over xdist as well.
 PROPERTY = "leaklab"
@@ -29,7 +30,7 @@ def tell(item: pytest.Item, test: str, outcome: Outcome) -> None:
     excuse = None
     if outcome.verdict == LEAK:
         found["fingerprint"] = outcome.fingerprint(test)
-        excuse = _reason(item, found["fingerprint"])
+        excuse = _reason(item, found["fingerprint"], found["grown"])
     found["known"] = excuse
     properties = [
         (f"{PROPERTY}_verdict", "known leak" if excuse else outcome.verdict),
@@ -38,7 +39,8 @@ def tell(item: pytest.Item, test: str, outcome: Outcome) -> None:
     ]
     item.user_properties += properties
     if outcome.verdict == LEAK and excuse is None:
-        pytest.fail(leak_text(outcome, item.config.get_verbosity()), pytrace=False)
+        text = leak_text(outcome, item.config.get_verbosity())
+        pytest.fail(text + _outgrown(item, found["fingerprint"]), pytrace=False)
     if outcome.verdict == INCONCLUSIVE:
         if item.config.option.leaks_strict:
             pytest.fail(inconclusive_text(outcome), pytrace=False)
@@ -47,12 +49,19 @@ def tell(item: pytest.Item, test: str, outcome: Outcome) -> None:
 
 def is_known(item: pytest.Item, test: str, outcome: Outcome) -> bool:
     """Return whether a leak is among the known ones: nobody then asks what holds it."""
-    return _reason(item, outcome.fingerprint(test)) is not None
+    return _reason(item, outcome.fingerprint(test), outcome.to_json()["grown"]) is not None
 
 
-def _reason(item: pytest.Item, fingerprint: str) -> str | None:
+def _reason(item: pytest.Item, fingerprint: str, grown: Rows) -> str | None:
     known: Any = item.config.pluginmanager.getplugin("leaklab-known")
-    return known.reason(fingerprint) if known else None
+    return known.reason(fingerprint, grown) if known else None
+
+
+def _outgrown(item: pytest.Item, fingerprint: str) -> str:
+    """A line for a leak that is known, and is more by now than what was accepted."""
+    known: Any = item.config.pluginmanager.getplugin("leaklab-known")
+    entry = known.entries.get(fingerprint) if known else None
+    return f"\n  known only {accepted_text(entry.most_per_call)}: {known.path}" if entry else ""
 
 
 def warn(

@@ -7,7 +7,7 @@ import linecache
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +46,21 @@ def remaining_text(
     count = len(left)
     by = " and ".join(dict.fromkeys(makers))
     lines = [f"leaklab: {count} {'thing' if count == 1 else 'things'} left behind by {by}"]
+    # An expectation for each title that is shown.
+    advice: dict[str, None] = {}
     for number, one in enumerate(left):
         entry = _one_text(one, verbosity)
-        if verbosity < 1 and len(lines) + len(entry) > MOST_LINES - 2:
+        patterns = {**advice, json.dumps(pattern_of(one.title), ensure_ascii=False): None}
+        # All but the last leave a line for how many more there are.
+        room = MOST_LINES - (number + 1 < count)
+        if verbosity < 1 and len(lines) + len(entry) + len(patterns) > room:
             lines.append(f"  and {count - number} more; -v shows all")
             break
         lines += entry
-    pattern = json.dumps(pattern_of(left[0].title), ensure_ascii=False)
-    lines.append(f'  on purpose? expect_remaining({pattern}, reason="…")')
+        advice = patterns
+    ways = [f'expect_remaining({pattern}, reason="…")' for pattern in advice]
+    lines.append(f"  on purpose? with the fixture expect_remaining: {ways[0]}")
+    lines += [f"      {way}" for way in ways[1:]]
     return "\n".join(lines)
 
 
@@ -113,7 +120,22 @@ def headline(outcome: Outcome) -> str:
         return inconclusive_text(outcome).removeprefix("leaklab: ")
     site = outcome.place
     where = f" at {place_text((site.file, site.line, site.function))}" if site else ""
-    return ", ".join(_growth(entry) for entry in outcome.grown) + where
+    return growth_text(outcome) + where
+
+
+def growth_text(outcome: Outcome) -> str:
+    """Return how much of each resource grows per call."""
+    return ", ".join(_growth(entry) for entry in outcome.grown)
+
+
+def accepted_text(most: Mapping[str, float]) -> str:
+    """Return up to how much growth per call is accepted; empty where no figure was kept.
+
+    >>> accepted_text({"fd_count": 1.0})
+    'up to 1 fd per call'
+    """
+    figures = [amount(resource, rate) for resource, rate in most.items()]
+    return f"up to {', '.join(figures)} per call" if figures else ""
 
 
 def inconclusive_text(outcome: Outcome) -> str:

@@ -134,7 +134,7 @@ def test_an_audit_renders_as_text_json_and_html(tmp_path):
     (tmp_path / "leak.py").write_text(LEAK)
     found = audit(tmp_path)
     assert "LL001" in str(found)
-    assert "1 candidates in 1 files, 3 lines" in str(found)
+    assert "1 candidate in 1 file, 3 lines" in str(found)
     (row,) = found.to_json()["candidates"]
     assert row["state"] == "open"
     assert row["gauges"] == ["leak:PAGES"]
@@ -196,6 +196,15 @@ def test_what_the_baseline_has_is_known(tmp_path, capsys):
         ("leak:PAGES", True),
         ("leak:MORE", False),
     ]
+    failing = ["audit", str(tmp_path), "--baseline", str(known), "--fail-on", "new"]
+    assert main(failing) == 3
+    told = capsys.readouterr().out
+    assert [line.split()[-1] for line in told.splitlines() if "LL001" in line] == ["known", "new"]
+    assert "2 candidates (1 known, 1 new) in 1 file, " in told
+    source = (tmp_path / "leak.py").read_text()
+    excused = source.replace("MORE = []", "MORE = []  # leaklab: bounded because it is short")
+    (tmp_path / "leak.py").write_text(excused)
+    assert main(failing) == 0
 
 
 def test_wrong_requests_are_refused_in_one_line(tmp_path, capsys):
@@ -207,6 +216,8 @@ def test_wrong_requests_are_refused_in_one_line(tmp_path, capsys):
     with pytest.raises(LeaklabError, match="not a baseline"):
         audit(tmp_path, baseline=tmp_path / "known.json")
     assert main(["audit", str(tmp_path), "--fail-on", "open"]) == 2
+    assert main(["audit", str(tmp_path), "--fail-on", "confirmed"]) == 2
+    assert main(["audit", str(tmp_path), "--fail-on", "new"]) == 2
     assert main(["audit", str(tmp_path), "--pid", "1"]) == 2
     assert main(["audit"]) == 2
     assert all(line.startswith("leaklab: ") for line in capsys.readouterr().err.splitlines())

@@ -126,7 +126,7 @@ def test_what_is_left_is_named_with_the_line_that_made_it(alone: pytest.Pytester
             "leaklab: 1 thing left behind by the test",
             "  thread worker-1 (daemon), made at test_left.py:* test_thread",
             '      threading.Thread(target=event.wait, name="worker-1", daemon=True).start()',
-            '  on purpose? expect_remaining("worker-[*]", reason="…")',
+            '  on purpose? with the fixture expect_remaining: expect_remaining("worker-[*]", *)',
             "  descriptor * (*kept.txt), made at test_left.py:* test_file",
             "  socket * (AF_INET 127.0.0.1:*), made at test_left.py:* test_socket",
             "  descriptor * (pipe:*), made at test_left.py:* test_pipe",
@@ -345,10 +345,12 @@ def test_bodies_of_every_kind_are_repeated_with_fixtures_set_up_once(
         (("--leaks-here=x",), "leaklab: --leaks-here: x; a whole number from 1 on"),
         (("--leak-guard", "--leak-guard-grace=no"), "leaklab: --leak-guard-grace: no; seconds*"),
         (("--leaks=a and",), "leaklab: --leaks: a and:*"),
-        (("--leaks", "--leaks-units=0"), "leaklab: --leaks-units: 0; a whole number from 1 on"),
+        (("--leaks", "--leaks-units=0"), "leaklab: --leaks-units: 0; a whole number from 20 on"),
+        (("--leaks", "--leaks-units=19"), "leaklab: --leaks-units: 19; a whole number from 20 *"),
         (("-n1", "-p", "xdist.plugin", "--leaks-units=0"), "leaklab: --leaks-units: 0; a whole *"),
         (("--leaks-python=nowhere/python",), "leaklab: --leaks-python: no such interpreter: now*"),
         (("--leaks-report=test_one.py/pages",), "leaklab: --leaks-report: *test_one.py/pages: *"),
+        (("--leaks-known=none.toml",), "leaklab: --leaks-known: */none.toml: no such file; name *"),
         (("--leaks-accept=",), "leaklab: --leaks-accept: ''; the reason, such as *"),
     ],
 )
@@ -378,12 +380,24 @@ def test_a_known_leak_passes_and_one_that_is_gone_fails_a_strict_session(
     )
     accepted = alone.runpytest_subprocess("--leaks-accept", "being mended")
     accepted.assert_outcomes(passed=2)
-    accepted.stdout.fnmatch_lines(["1 known, 1 fine", "known leak: *test_grows: being mended"])
+    accepted.stdout.fnmatch_lines(
+        ["1 known, 1 fine", "known leak: *test_grows: being mended; 1 fd *"]
+    )
     path = alone.path / "leaks.toml"
     known = alone.runpytest_subprocess("--leaks-strict", "-v")
     known.assert_outcomes(passed=2)
     known.stdout.fnmatch_lines(["1 known, 1 fine", "fine: *test_stays: 20 units, at most * per *"])
     assert known.ret == pytest.ExitCode.OK
+    module = alone.path / "test_known.py"
+    module.write_text(module.read_text().replace("os.open", "[os.dup(0), os.dup(0)], os.open"))
+    module.write_text(
+        module.read_text().replace("append(", "append((").replace(", 0)),", ", 0))),")
+    )
+    outgrown = alone.runpytest_subprocess("-k", "grows")
+    outgrown.assert_outcomes(failed=1, deselected=1)
+    outgrown.stdout.fnmatch_lines(
+        ["leaklab: leak: 3 fds per call*", "  known only up to 1* fd* per call: *leaks.toml"]
+    )
     path.write_text(path.read_text().replace("test_grows", "test_stays"))
     strict = alone.runpytest_subprocess("--leaks-strict", "-k", "stays")
     strict.assert_outcomes(passed=1, deselected=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import socket
 import sqlite3
 import tempfile
 from fnmatch import fnmatchcase
@@ -189,7 +190,7 @@ def test_what_c_opens_has_a_line_and_a_pattern_that_fits_the_next_run(
             "  thread *, made at test_opened.py:* test_thread",
         ]
     )
-    told = re.findall(r"on purpose\? (expect_remaining\(.*\))", result.stdout.str())
+    told = re.findall(r"(expect_remaining\(.*\))$", result.stdout.str(), re.MULTILINE)
     alone.makepyfile(test_opened=OPENED.format(*told))
     # In another folder for temporary files, and with other numbers for threads.
     alone.runpytest_subprocess("-k", "thread")
@@ -247,3 +248,25 @@ def test_a_file_without_a_name_is_of_who_made_it_and_not_of_who_made_the_next() 
 def test_patterns_fit_what_they_are_made_of_without_its_numbers(title: str, pattern: str) -> None:
     assert pattern_of(title) == pattern
     assert fnmatchcase(title, pattern)
+
+
+def test_only_what_remains_has_its_lines_looked_up_and_pytest_itself_is_not_walked() -> None:
+    origins = Origins()
+    origins.install()
+    try:
+        before = origins.census()
+        with socket.socket():
+            (left,) = [one for key, one in origins.census().items() if key not in before]
+    finally:
+        origins.remove()
+    assert left.made_at == (__file__, _line_of("with socket.socket():"), _this_test())
+    assert left.stack[-1] == left.made_at
+
+
+def _line_of(text: str) -> int:
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
+    return next(number for number, line in enumerate(lines, 1) if line.strip() == text)
+
+
+def _this_test() -> str:
+    return os.environ["PYTEST_CURRENT_TEST"].split("::")[1].split(" ")[0]

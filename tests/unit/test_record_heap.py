@@ -57,3 +57,11 @@ def test_the_same_stack_of_two_processes_has_one_number() -> None:
     assert rows["stacks"]["frame_ids"] == [(0, 1), (0, 1)]
     assert table.new_rows()["stacks"]["stack_id"] == []
     assert table.target_files == {"a.py": "/srv/app/a.py"}
+
+
+def test_what_repeats_a_test_is_no_suspect_and_what_it_calls_is() -> None:
+    caller = ("__enter__", "/venv/leaklab/pytest_plugin/inside/leaklab_calls.py", 34)
+    test = ("test_grows", "/src/test_app.py", 5)
+    assert heap_reader.is_of_plugin([caller, test])
+    assert not heap_reader.is_of_plugin([test, caller])
+    assert not heap_reader.is_of_plugin([])

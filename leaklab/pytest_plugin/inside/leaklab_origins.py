@@ -5,34 +5,28 @@ temporary files are made, from the moment it is installed until it is removed. `
 is there, from the kernel's tables and the interpreter's own; both are exact, nothing is sampled.
 """
 
+import itertools
 import os
 import sys
-import sysconfig
 import threading
 import weakref
 
 try:
     from leaklab.pytest_plugin.inside import leaklab_processes as processes
+    from leaklab.pytest_plugin.inside import leaklab_stacks as stacks
 except ImportError:
     # In an interpreter without leaklab this folder is on the path.
     import leaklab_processes as processes  # type: ignore[import-not-found, no-redef, unused-ignore]
+    import leaklab_stacks as stacks  # type: ignore[import-not-found, no-redef, unused-ignore]
 
 TASK, THREAD, CHILD = "task", "thread", "child"
 DESCRIPTOR, SOCKET, TEMPORARY = "descriptor", "socket", "temporary file"
 
-MOST_FRAMES = 40
 # Paths opened since the start, of which the newest are kept: all but a few are closed long ago.
 MOST_PATHS = 4096
 NAMELESS = getattr(os, "O_TMPFILE", 0)
 # What SQLite opens beside a database.
 BESIDE = ("-journal", "-wal", "-shm")
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_LIBRARY = tuple(
-    os.path.join(path, "")
-    for path in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
-    if path
-)
-_INSTALLED = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
 # Helpers that multiprocessing keeps for the life of the process.
 HELPERS = ("multiprocessing/resource_tracker.py", "multiprocessing/forkserver.py")
 
@@ -41,52 +35,44 @@ class Remaining:
     """One thing that is there: ``kind``, ``name``, and ``stack``, innermost frame first.
 
     ``key`` tells it apart from others of its kind; ``stack`` is a tuple of (file, line, function),
-    empty where nobody saw it being made.
+    empty where nobody saw it being made. Made from what `stacks.stack_here` noted.
     """
 
-    def __init__(self, kind, key, name, stack=(), title=None, thread=None, helps=False):
+    def __init__(self, kind, key, name, stack=(), title=None, thing=None, helps=False):
         self.kind = kind
         self._helps = helps
         # What an expectation is best written with: without numbers that change.
         self.title = title or name
-        self.thread = thread
+        # Not kept: who looks must not be who holds it.
+        self._thing = weakref.ref(thing) if thing is not None else None
         self.key = (kind, key)
         self.name = name
-        self.stack = tuple(stack)
+        self._noted = tuple(stack)
+
+    @property
+    def thing(self):
+        """The thread or task; None where it is gone, and for all other kinds."""
+        return self._thing() if self._thing is not None else None
+
+    @property
+    def stack(self):
+        """The frames; their lines are looked up here: of most that is noted nobody ever asks."""
+        return stacks.frames_of(self._noted)
 
     @property
     def made_at(self):
         """The frame to blame: the innermost of the user's own code, else of a library; or None."""
-        return blamed(self.stack)
+        return stacks.blamed(self.stack)
 
     @property
     def is_helper(self):
         """Whether multiprocessing made it for itself and keeps it until the process ends."""
-        return self._helps or any(frame[0].endswith(HELPERS) for frame in self.stack)
+        return self._helps or any(code.co_filename.endswith(HELPERS) for code in self._noted[::2])
 
 
-def blamed(stack):
-    """Return the innermost frame outside the standard library and installed packages."""
-    kept = [frame for frame in stack if not frame[0].startswith((_PACKAGE, "<"))]
-    own = [frame for frame in kept if not _is_library(frame[0])]
-    return own[0] if own else kept[0] if kept else None
-
-
-def _is_library(file):
-    return file.startswith(_LIBRARY) or any(part in file for part in _INSTALLED)
-
-
-def stack_here():
-    """Return the frames above the caller, innermost first."""
-    frames = []
-    frame = sys._getframe(2)
-    while frame is not None and len(frames) < MOST_FRAMES:
-        code = frame.f_code
-        frames.append((code.co_filename, frame.f_lineno, code.co_name))
-        frame = frame.f_back
-    return tuple(frames)
-
-
+TEMPORARY_EVENTS = ("tempfile.mkstemp", "tempfile.mkdtemp")
+DATABASE_EVENTS = ("sqlite3.connect", "sqlite3.connect/handle")
+EVENTS = frozenset(("open", "socket.__new__", *DATABASE_EVENTS, *TEMPORARY_EVENTS))
 # An audit hook cannot be taken out again, so there is one, for whoever listens now.
 _listeners: list = []
 _hooked = False
@@ -108,10 +94,10 @@ def suspend(yes):
 
 
 def _audited(event, args):
-    if _suspended:
-        return
-    for heard in _listeners:
-        heard(event, args)
+    # First of all what is not listened for: reading the code of a frame is an event too.
+    if event in EVENTS and not _suspended:
+        for heard in _listeners:
+            heard(event, args)
 
 
 class Origins:
@@ -129,6 +115,11 @@ class Origins:
         self._folders = {}
         self._nameless = {}
         self._temporary = {}
+        # What connections of sqlite3 are to: while one is made, by thread, and then by its number.
+        self._connecting = {}
+        self._databases = {}
+        self._numbers = weakref.WeakKeyDictionary()
+        self._next_numbers = itertools.count()
 
     def install(self):
         """Begin to take notes."""
@@ -136,6 +127,7 @@ class Origins:
         import multiprocessing.process
         import subprocess
 
+        stacks.know_callers()
         _listen(self._heard)
         self._patch(threading.Thread, "start", self._noting_self(self._threads))
         self._patch(asyncio.base_events.BaseEventLoop, "create_task", self._noting_task)
@@ -153,6 +145,8 @@ class Origins:
         for notes in (self._patched, self._threads, self._tasks, self._sockets, self._children):
             notes.clear()
         for notes in (self._pipes, self._paths, self._folders, self._nameless, self._temporary):
+            notes.clear()
+        for notes in (self._connecting, self._databases, self._numbers):
             notes.clear()
 
     def census(self):
@@ -173,7 +167,7 @@ class Origins:
         def wrapping(original):
             def start(self, *args, **kwargs):
                 if not _suspended:
-                    noted[self] = stack_here()
+                    noted[self] = stacks.stack_here()
                 return original(self, *args, **kwargs)
 
             return start
@@ -184,7 +178,7 @@ class Origins:
         def create_task(loop, *args, **kwargs):
             task = original(loop, *args, **kwargs)
             if not _suspended:
-                self._tasks[task] = stack_here()
+                self._tasks[task] = stacks.stack_here()
             return task
 
         return create_task
@@ -193,7 +187,7 @@ class Origins:
         def started(process, *args, **kwargs):
             result = original(process, *args, **kwargs)
             if not _suspended:
-                self._children[getattr(process, "pid", None)] = stack_here()
+                self._children[getattr(process, "pid", None)] = stacks.stack_here()
             return result
 
         return started
@@ -202,7 +196,7 @@ class Origins:
         def fork():
             pid = original()
             if pid and not _suspended:
-                self._children[pid] = stack_here()
+                self._children[pid] = stacks.stack_here()
             return pid
 
         return fork
@@ -212,10 +206,9 @@ class Origins:
             ends = original()
             if _suspended:
                 return ends
-            stack = stack_here()
+            stack = stacks.stack_here()
             self._pipes.update((_link(end), stack) for end in ends)
-            while len(self._pipes) > MOST_PATHS:
-                self._pipes.pop(next(iter(self._pipes)))
+            _shorten(self._pipes)
             return ends
 
         return pipe
@@ -227,12 +220,17 @@ class Origins:
                 self._note_path(self._folders if nameless else self._paths, args[0])
         elif event == "sqlite3.connect":
             self._note_path(self._paths, _database(args[0]))
+            self._connecting[threading.get_ident()] = _database(args[0])
+        elif event == "sqlite3.connect/handle":
+            # Of the C type: no weak reference to it, so that its number may be another's by now.
+            self._databases[id(args[0])] = self._connecting.pop(threading.get_ident(), None)
+            _shorten(self._databases)
         elif event == "socket.__new__":
             try:
-                self._sockets[args[0]] = stack_here()
+                self._sockets[args[0]] = stacks.stack_here()
             except TypeError:
                 return  # of the C type itself: no weak reference to it
-        elif event in ("tempfile.mkstemp", "tempfile.mkdtemp"):
+        elif event in TEMPORARY_EVENTS:
             self._note_path(self._temporary, args[0])
 
     @staticmethod
@@ -242,15 +240,25 @@ class Origins:
         except (TypeError, ValueError, OSError):
             return
         noted.pop(path, None)
-        noted[path] = stack_here()[2:]
-        while len(noted) > MOST_PATHS:
-            noted.pop(next(iter(noted)))
+        noted[path] = stacks.stack_here(4)
+        _shorten(noted)
+
+    def database_of(self, connection):
+        """Return the path of what a connection of sqlite3 is open to; None where nobody saw it."""
+        try:
+            return os.path.realpath(self._databases[id(connection)])
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def _number(self, thing):
+        """Return what no other thread or task gets: the next may be at the same address."""
+        return self._numbers.setdefault(thing, next(self._next_numbers))
 
     def _all_threads(self):
         for thread in threading.enumerate():
             name = thread.name + (" (daemon)" if thread.daemon else "")
             stack = self._threads.get(thread, ())
-            yield Remaining(THREAD, id(thread), name, stack, thread.name, thread)
+            yield Remaining(THREAD, self._number(thread), name, stack, thread.name, thread)
 
     def _all_tasks(self):
         for task, stack in list(self._tasks.items()):
@@ -258,7 +266,7 @@ class Origins:
                 coroutine = task.get_coro()
                 called = getattr(coroutine, "__qualname__", type(coroutine).__name__)
                 name = "%s of %s" % (task.get_name(), called)
-                yield Remaining(TASK, id(task), name, stack, called)
+                yield Remaining(TASK, self._number(task), name, stack, called, task)
 
     def _all_children(self):
         alive, helpers = processes.child_pids(), processes.helper_pids()
@@ -304,6 +312,11 @@ class Origins:
                 yield Remaining(TEMPORARY, path, path, stack, TEMPORARY)
             else:
                 self._temporary.pop(path, None)
+
+
+def _shorten(notes):
+    while len(notes) > MOST_PATHS:
+        notes.pop(next(iter(notes)))
 
 
 def descriptors():

@@ -26,6 +26,7 @@ import sys
 import termios
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ import memray
 MARKER_FUNCTION = "allocate_marker"
 MARKER_STEP_BYTES = 256
 _PROBE_FILE = re.compile(r"[/\\]leaklab[/\\]probe[/\\]")
+_PLUGIN_FILE = re.compile(r"[/\\]leaklab[/\\]pytest_plugin[/\\]")
 _POLL_SECONDS = 0.0003
 # A heap that has not changed for so long shows all that memray's thread was handed.
 _STILL_SECONDS = 0.01
@@ -216,6 +218,9 @@ class Stream:
         trace = (
             record.hybrid_stack_trace() if self._reader.has_native_traces else record.stack_trace()
         )
+        if is_of_plugin(record.stack_trace(1)):
+            self._stack_ids[key] = _DROPPED
+            return _DROPPED
         frames = tuple(map(self._frames.__getitem__, trace))
         if min(frames, default=0) < 0:
             frames = tuple(number for number in frames if number != _WRAPPER)
@@ -232,6 +237,14 @@ class Stream:
             self._new_stacks.extend((content[0], len(frames), *frames))
         self._stack_ids[key] = stack_id
         return stack_id
+
+
+def is_of_plugin(trace: Sequence[Frame]) -> bool:
+    """Return whether what repeats a test's body allocated for itself.
+
+    By the innermost frame alone: all that the test allocates has been called from there too.
+    """
+    return any(_PLUGIN_FILE.search(file) for _, file, _ in trace[:1])
 
 
 def _socket_to(port: int) -> socket.socket | None:
