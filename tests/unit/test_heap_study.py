@@ -165,7 +165,7 @@ def without_marks(traced_rss: s.Series, *, collected: bool, stopped_by: str | No
         traced_rss=traced_rss,
         sites={"run": 5e6 + s.noise(COUNT, 2_000)},
         marks=False,
-        seconds_per_point=0.05,
+        seconds_per_point=0.06,  # for longer than a start may take
         meta={"passes": [{"pass": "measure"}, {"pass": "explain", "stopped_by": stopped_by}]},
     )
     snapshots = data.snapshots.assign(exact=True, quiescent=collected)
