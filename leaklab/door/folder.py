@@ -51,12 +51,14 @@ def named_folder(given: str | None) -> str | None:
     return str(Path(named).absolute()) if named else None
 
 
-def left_file(folder: Path, kind: str, pid: int, suffix: str = "json") -> Path:
-    """Return the file of one kind of the worker ``pid``, as this process numbers processes.
+def left_file(
+    folder: Path, kind: str, pid: int, suffix: str = "json", tag: str | None = None
+) -> Path:
+    """Return the file of one kind of the worker ``pid`` in the place of ``tag``, by default here.
 
     Two containers that share a folder may each have a worker of this number.
     """
-    return folder / f"{kind}-{pid}-{place_tag()}.{suffix}"
+    return folder / f"{kind}-{pid}-{tag or place_tag()}.{suffix}"
 
 
 def unnamed_prefix() -> str:
@@ -237,9 +239,9 @@ def _is_under_way(folder: Path) -> bool:
         return False
     asked = look_asked_for(folder)
     worker, tag = asked.get("worker"), asked.get("tag")
-    if worker is None:
+    if worker is None or tag is None:
         return True
-    if is_final(read(folder / f"graph-{worker}-{tag}.json")):
+    if is_final(read(left_file(folder, "graph", worker, tag=tag))):
         return False
     return tag != place_tag() or worker in workers(folder)
 

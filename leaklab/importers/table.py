@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -116,14 +116,25 @@ def _processes(
                 f"not sorted by time: {path}; {time_name} falls {life[-1]:,} times in "
                 f"{len(frame):,} rows; sort them by it, or name another column with --time COL"
             )
-    found = members(seconds, chosen.values, group=group, life=life, marks=chosen.marks)
+    found = _members(seconds, chosen, group, group_name, life)
     if count := at_once(found, chosen.judged):
         group, group_name = told_apart(frame, places, group_name, count, options, path)
+        found = _members(seconds, chosen, group, group_name, life)
+    return found, group_name, life_name
+
+
+def _members(
+    seconds: Floats,
+    chosen: _Chosen,
+    group: NDArray[Any] | None,
+    group_name: str,
+    life: NDArray[Any] | None,
+) -> list[Member]:
+    """The processes told apart by a column, which is then no figure, unless it was asked for."""
     label = known.gauge_name(group_name, False)
     if group is not None and label not in chosen.judged:
         chosen.values.pop(label, None)
-        found = members(seconds, chosen.values, group=group, life=life, marks=chosen.marks)
-    return found, group_name, life_name
+    return members(seconds, chosen.values, group=group, life=life, marks=chosen.marks)
 
 
 def _in_order(frame: pd.DataFrame, time_name: str) -> tuple[pd.DataFrame, Times, bool]:

@@ -45,7 +45,9 @@ def kinds_of_stacks(data: RunData, timeline: HeapTimeline) -> NDArray[np.int64]:
     calls, distinct = pd.factorize(
         stacks["frame_ids"].map(tuple, na_action="ignore"), use_na_sentinel=False
     )
-    seen = np.stack([np.bincount(calls[kinds == one], minlength=len(distinct)) for one in (0, 1)])
+    seen = np.stack(
+        [np.bincount(calls[kinds == one], minlength=len(distinct)) for one in (PYTHON, NATIVE)]
+    )
     both = np.flatnonzero((seen > 0).all(axis=0))
     number = np.full(len(distinct), -1)
     number[both] = np.arange(len(both))

@@ -155,7 +155,8 @@ class Follower:
     def _found(self) -> dict[str, psutil.Process]:
         """Return every process by its slot: one that was seen keeps its own while it lives."""
         heads = self._heads()
-        below = {head: _below(head, heads) for head in heads}
+        ours = own_pids() if heads else set()
+        below = {head: _below(head, heads, ours) for head in heads}
         there = {*heads, *(process for group in below.values() for process in group)}
         # What was lost sight of for a look goes on where it was, unless another is there now.
         seen = [*self.lives.values(), *reversed(self.ended)]
@@ -241,13 +242,14 @@ def _runs(process: psutil.Process) -> bool:
         return False
 
 
-def _below(head: psutil.Process, heads: list[psutil.Process]) -> list[psutil.Process]:
+def _below(
+    head: psutil.Process, heads: list[psutil.Process], ours: set[int]
+) -> list[psutil.Process]:
     """The processes below one, oldest first, without the watcher and what it was started by."""
     try:
         below = head.children(recursive=True)
     except psutil.Error:
         return []
-    ours = own_pids()
     below = [one for one in below if one.pid not in ours and one not in heads and _runs(one)]
     return sorted(below, key=_start)
 
