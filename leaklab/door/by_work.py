@@ -21,7 +21,14 @@ from leaklab.analysis.series import MINIMUM_MARKS, TEARDOWN_SHARE
 from leaklab.present.formatting import amount, span_text
 from leaklab.resources import material
 from leaklab.verdict.evidence import MINIMUM_POINTS
-from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict, gravest
+from leaklab.verdict.resources import (
+    BOUNDED,
+    INCONCLUSIVE,
+    LEAK,
+    NO_ADVICE,
+    ResourceVerdict,
+    gravest,
+)
 from leaklab.verdict.sequential import judge_followed
 
 if TYPE_CHECKING:
@@ -69,7 +76,7 @@ def _by_requests(
     kept = evenly_worked(requests)
     if len(kept) < MINIMUM_POINTS and by_time.verdict != LEAK:
         why = f"has only {len(kept)} figures from while requests came{note}; send more of them"
-        return replace(by_time, verdict=INCONCLUSIVE, reason=why), 1.0
+        return replace(by_time, verdict=INCONCLUSIVE, why=why, advice=NO_ADVICE), 1.0
     entry, pace = by_time, 1.0
     if len(kept) >= MINIMUM_POINTS and not (goes_on and by_time.verdict == LEAK):
         worked = judge_followed(requests[kept], y[kept], resource=name, unit="request")
@@ -134,4 +141,4 @@ def evenly_worked(done: Floats) -> NDArray[np.int64]:
 
 
 def _with(entry: ResourceVerdict, words: str, verdict: str | None = None) -> ResourceVerdict:
-    return replace(entry, reason=f"{entry.reason}{words}", verdict=verdict or entry.verdict)
+    return replace(entry, why=f"{entry.why}{words}", verdict=verdict or entry.verdict)

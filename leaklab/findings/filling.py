@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from leaklab.findings.retention import dumps_after_warm_up
-from leaklab.present.formatting import rate_text, span_text
+from leaklab.present.formatting import rate_text
 from leaklab.verdict.evidence import GROWS
 from leaklab.verdict.judge import INCONCLUSIVE, LEAK, ResourceVerdict, Verdict, reconsidered
 from leaklab.verdict.suspects import suspects
@@ -119,9 +119,9 @@ def _inside(
     why = (
         f"grew by {rate_text('heap_bytes', heap.rate, heap.unit)} inside {name} ({first['type']}), "
         f"which holds {first['held_count']:,} of {first['bound_count']:,} at most: that decides "
-        f"nothing before it is full; record {span_text(more, first['unit'])} more"
+        f"nothing before it is full"
     )
-    return replace(heap, verdict=INCONCLUSIVE, reason=why, more_x=more)
+    return replace(heap, verdict=INCONCLUSIVE, why=why, more_x=more)
 
 
 def _container(
@@ -141,5 +141,5 @@ def _follows(resident: ResourceVerdict, heap: ResourceVerdict) -> ResourceVerdic
     same = resident.unit == heap.unit and MOSTLY * resident.rate <= heap.rate
     if resident.verdict != LEAK or not same:
         return resident
-    why = f"follows the heap, which {heap.reason}"
-    return replace(resident, verdict=INCONCLUSIVE, reason=why, more_x=heap.more_x)
+    why = f"follows the heap, which {heap.why}"
+    return replace(resident, verdict=INCONCLUSIVE, why=why, more_x=heap.more_x, advice=heap.advice)

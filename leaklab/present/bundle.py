@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import common_unit, line_text, named
 from leaklab.present.resource_text import rate
+from leaklab.present.shown_resources import shown_resources
 from leaklab.present.table import Table
 from leaklab.present.terminal import quantity
 from leaklab.present.text import site_rate
@@ -20,15 +21,12 @@ SITE_COUNT = 8
 
 def verdict_bundle(verdict: ShownVerdict, label: str | None = None) -> dict[str, Any]:
     """A verdict with its resources, by MIME type; `label` says what it is on."""
+    shown, others = shown_resources(verdict.resources)
     rows = [
-        (
-            named(entry.name, entry.role),
-            entry.verdict,
-            rate(entry),
-            entry.reason,
-        )
-        for entry in verdict.resources
+        (named(entry.name, entry.role), entry.verdict, rate(entry), entry.reason) for entry in shown
     ]
+    if others:
+        rows.append(("", "", "", others))
     resources = Table(["resource", "verdict", "rate", "because"], rows, numbers=["rate"])
     outcome = f"{label}: {verdict.verdict}" if label else verdict.verdict
     return _bundle(outcome, verdict.reason, resources)

@@ -7,14 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import named, pace
+from leaklab.present.shown_resources import shown_resources
 from leaklab.present.terminal import quantity, safe
 
 if TYPE_CHECKING:
     from leaklab.present.protocol import ShownResource, ShownRun
-
-# A script may start hundreds of commands: of so many kinds of process there are rows, and of each
-# one that leaks.
-SHOWN_ROLE_COUNT = 8
 
 
 def resource_lines(run: ShownRun) -> Iterator[str]:
@@ -25,8 +22,7 @@ def resource_lines(run: ShownRun) -> Iterator[str]:
     resources = run.verdict().resources
     if not resources:
         return
-    roles = _shown_roles(resources)
-    shown = [entry for entry in resources if entry.role in roles]
+    shown, others = shown_resources(resources, run.meta)
     rows = [("resource", "verdict", "rate", "first", "last")]
     rows += [
         (name(r), r.verdict, rate(r), quantity(r.first, r.name), quantity(r.last, r.name))
@@ -34,9 +30,8 @@ def resource_lines(run: ShownRun) -> Iterator[str]:
     ]
     yield ""
     yield from table(rows)
-    if len(shown) < len(resources):
-        count = _process_count(run, {entry.role for entry in resources} - roles)
-        yield f"  and {count:,} more helper processes, none of which leaks (--json lists them)"
+    if others:
+        yield f"  {others} (--json lists them)"
     yield ""
     horizon = run.horizon_seconds or run.meta.get("horizon_seconds")
     yield from _reason_lines(shown if horizon else [r for r in shown if r.verdict != "bounded"])
@@ -83,22 +78,3 @@ def _reason_lines(resources: Sequence[Any]) -> Iterator[str]:
         names.setdefault((entry.role, entry.reason), []).append(entry.name)
     for (role, reason), alike in names.items():
         yield f"  {safe(named(', '.join(alike), role))}: {safe(reason)}"
-
-
-def _shown_roles(resources: Sequence[Any]) -> set[str]:
-    """The main process, who leaks, and the largest of the others."""
-    leaking = {entry.role for entry in resources if entry.verdict == "leak"}
-    sizes = {entry.role: 0.0 for entry in resources}
-    sizes |= {entry.role: entry.last for entry in resources if entry.name == "rss_bytes"}
-    order = sorted(sizes, key=lambda one: (one != "main", one not in leaking, -sizes[one]))
-    return set(order[:SHOWN_ROLE_COUNT]) | leaking
-
-
-def _process_count(run: ShownRun, roles: set[str]) -> int:
-    """How many processes of these roles there were, in the pass that saw the most of them."""
-    counts: dict[str, int] = {}
-    for row in run.meta["processes"]:
-        if (row.get("role") or "main") in roles:
-            one = str(row.get("pass"))
-            counts[one] = counts.get(one, 0) + int(row.get("process_count") or 1)
-    return max(counts.values(), default=len(roles))

@@ -51,11 +51,17 @@ def rate_text(resource: str, rate: float | None, unit: str) -> str:
 
 
 def pace_text(resource: Any) -> str:
-    """The growth rate of a `ResourceVerdict`; empty for one that does not grow: it has none to go
-    on with."""
-    if resource.verdict == "bounded":
+    """The growth rate of a `ResourceVerdict`, in the pace of its reason.
+
+    What is bounded has no rate to go on with: of it the largest that is not excluded (95 %), empty
+    where that is none.
+    """
+    size, word = words.pace(resource.unit, resource.span)
+    if resource.verdict != "bounded":
+        return rate_text(resource.name, resource.rate * size, word)
+    if not 0 < resource.excluded < math.inf:
         return ""
-    return rate_text(resource.name, resource.rate, resource.unit)
+    return f"≤ {words.amount(resource.name, resource.excluded * size)} per {word}"
 
 
 def share_text(share: float) -> str:

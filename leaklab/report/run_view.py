@@ -15,6 +15,7 @@ from leaklab.present.formatting import (
     why_no_holder,
     worth_showing,
 )
+from leaklab.present.shown_resources import shown_resources
 from leaklab.present.untraced import untraced_text
 from leaklab.report import drawings
 from leaklab.report.audit_view import audit_view
@@ -33,6 +34,7 @@ _OUTPUT_LIMIT = 20_000
 def run_view(run: RunLike, *, figures: bool = True) -> dict[str, Any]:
     """The values of one run: verdict, resources, suspects, retention, facts; and its figures."""
     verdict, meta = run.verdict(), run.meta
+    shown, others = shown_resources(verdict.resources, meta)
     suspects = [_suspect(run, row) for row in table_rows(worth_showing(run).head(_SUSPECT_COUNT))]
     lines = {
         (row["role"], row["rank"]): f"{row['function']} {_place(row)}"
@@ -48,7 +50,8 @@ def run_view(run: RunLike, *, figures: bool = True) -> dict[str, Any]:
         "reason": verdict.reason,
         "command": shlex.join(map(str, (meta.get("command") or {}).get("argv") or ())),
         "notes": [*_notes(meta), *map(_sentence, run.notes())],
-        "resources": [_resource(entry) for entry in verdict.resources],
+        "resources": [_resource(entry) for entry in shown],
+        "other_resources": others,
         "labels": _labels(run),
         "suspects": suspects,
         "origins": _origins(run),

@@ -170,12 +170,11 @@ def undecided_by(resources: Sequence[ResourceVerdict], data: RunData) -> list[Re
     """Return the verdicts with those inconclusive that a failure leaves undecided."""
     if load_failure(data) is not None:
         return [
-            replace(entry, verdict=INCONCLUSIVE, reason=LOAD_FAILED, more_x=0.0)
-            for entry in resources
+            replace(entry, verdict=INCONCLUSIVE, why=LOAD_FAILED, more_x=0.0) for entry in resources
         ]
     if idleness(data) is not None:
         return [
-            replace(entry, verdict=INCONCLUSIVE, reason=NOT_AT_WORK, more_x=0.0)
+            replace(entry, verdict=INCONCLUSIVE, why=NOT_AT_WORK, more_x=0.0)
             if entry.verdict == BOUNDED
             else entry
             for entry in resources
@@ -187,7 +186,7 @@ def undecided_by(resources: Sequence[ResourceVerdict], data: RunData) -> list[Re
         replace(
             entry,
             verdict=INCONCLUSIVE,
-            reason="was not decided when the target failed",
+            why="was not decided when the target failed",
             more_x=0.0,
         )
         if early or entry.verdict == INCONCLUSIVE

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leaklab.analysis.series import HEAP, has_clock, resource_series
-from leaklab.present.formatting import amount, span_text
+from leaklab.present.formatting import amount
 from leaklab.resources import material
 from leaklab.verdict.judge import Verdict, reconsidered
 from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, ResourceVerdict
@@ -78,7 +78,7 @@ def _without_pace(entry: ResourceVerdict, horizon_seconds: float) -> ResourceVer
     if entry.verdict != BOUNDED:
         return entry
     words = duration_text(horizon_seconds)
-    return replace(entry, reason=f"{entry.reason}; how many {entry.unit}s {words} are is not known")
+    return replace(entry, why=f"{entry.why}; how many {entry.unit}s {words} are is not known")
 
 
 def over(
@@ -102,17 +102,16 @@ def over(
     matters = max(material(entry.name), LEVEL_SHARE * max(level, 0.0))
     if could <= matters:
         return replace(
-            entry, reason=f"{entry.reason}; at most {amount(entry.name, could)} more in {words}"
+            entry, why=f"{entry.why}; at most {amount(entry.name, could)} more in {words}"
         )
     # The error of a slope falls with the length of the run to the power of three halves.
     longer = max((entry.excluded * horizon_x / matters) ** (2 / 3), hidden * horizon_x / matters)
     more = span_x * (longer - 1)
     why = (
-        f"{entry.reason}; but in {words} growth of up to {amount(entry.name, could)} would not "
-        f"have shown, and {amount(entry.name, matters)} would matter; record "
-        f"{span_text(more, entry.unit)} more"
+        f"{entry.why}; but in {words} growth of up to {amount(entry.name, could)} would not "
+        f"have shown, and {amount(entry.name, matters)} would matter"
     )
-    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=more)
+    return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=more)
 
 
 def _hidden(name: str, span_x: float, of_heap: float) -> float:

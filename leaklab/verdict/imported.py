@@ -14,7 +14,14 @@ from leaklab.present.formatting import amount, rate_text, span_text
 from leaklab.resources import is_bytes, material
 from leaklab.verdict.evidence import MINIMUM_POINTS
 from leaklab.verdict.growth import estimate
-from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict, judge_resource
+from leaklab.verdict.resources import (
+    BOUNDED,
+    INCONCLUSIVE,
+    LEAK,
+    RECORD,
+    ResourceVerdict,
+    judge_resource,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +81,7 @@ def _of_restarts(entry: ResourceVerdict, falls: Falls) -> ResourceVerdict:
         f"restarts it grows by {rate_text(entry.name, falls.pace, entry.unit, falls.every_seconds)}"
         " between them; give its pid or start time, or a file of each life"
     )
-    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=0.0)
+    return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=0.0)
 
 
 def _with_power(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
@@ -85,11 +92,8 @@ def _with_power(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict
     if not hidden > max(HIDDEN_SHARE * float(series["value"].median()), least):
         return entry
     rate = rate_text(entry.name, entry.excluded, entry.unit, span)
-    why = (
-        f"{entry.reason.partition(': at most')[0]}, but growth of up to {rate} would not have "
-        f"shown; record {span_text(span, entry.unit)} more"
-    )
-    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=span)
+    why = f"{entry.why.partition(': at most')[0]}, but growth of up to {rate} would not have shown"
+    return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=span)
 
 
 def _beyond_course(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
@@ -112,9 +116,9 @@ def _beyond_course(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerd
     why = (
         f"{'moves' if whole else 'may move'} with the time of day "
         f"(±{amount(entry.name, unseen / 2)}), which is not told from growth "
-        f"below 3 whole days; record {span_text(missing, entry.unit)} more"
+        "below 3 whole days"
     )
-    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=missing)
+    return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=missing, advice=RECORD)
 
 
 def explained(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
@@ -131,7 +135,7 @@ def explained(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
     if math.isfinite(now):
         # The time left is that of the process that runs now, not of one as old as the oldest.
         entry = replace(entry, last=now, last_floor=now, peak=now, reach=None)
-    return replace(entry, reason=f"{entry.reason}, {words}")
+    return replace(entry, why=f"{entry.why}, {words}")
 
 
 def deciding(
@@ -174,10 +178,9 @@ def _to_the_end(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict
     )
     why = (
         f"grew by {early} at first and by {late} over the last "
-        f"{span_text(last.span, entry.unit)}: it slows down; record "
-        f"{span_text(last.run_span, entry.unit)} more"
+        f"{span_text(last.span, entry.unit)}: it slows down"
     )
-    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=last.run_span)
+    return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=last.run_span)
 
 
 def with_cautions(data: RunData, entries: Sequence[ResourceVerdict]) -> list[ResourceVerdict]:
@@ -191,7 +194,7 @@ def with_cautions(data: RunData, entries: Sequence[ResourceVerdict]) -> list[Res
     cautions = told.get("cautions") or {}
     aggregated = {p.get("role") for p in meta.get("processes", ()) if p.get("aggregated")}
     found = [
-        replace(entry, reason=_AGGREGATED, more_x=0.0)
+        replace(entry, why=_AGGREGATED, more_x=0.0)
         if entry.name == "heap_bytes" and entry.role in aggregated
         else entry
         for entry in entries
@@ -202,7 +205,7 @@ def with_cautions(data: RunData, entries: Sequence[ResourceVerdict]) -> list[Res
     if told.get("siblings"):
         found = [_by_age(entry, found, data) for entry in found]
     return [
-        replace(entry, verdict=INCONCLUSIVE, reason=f"{entry.reason}; but {cautions[entry.name]}")
+        replace(entry, verdict=INCONCLUSIVE, why=f"{entry.why}; but {cautions[entry.name]}")
         if entry.verdict == LEAK and cautions.get(entry.name)
         else entry
         for entry in found
@@ -225,8 +228,8 @@ def _beyond_zero(entry: ResourceVerdict, span: float) -> ResourceVerdict:
     if grows and entry.rate * span < material("rss_bytes" if gauge else entry.name):
         return entry
     what = "is clear of 0" if grows else "holds 0"
-    why = f"{entry.reason}; but the interval {what}; record {span_text(span, entry.unit)} more"
-    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=span)
+    why = f"{entry.why}; but the interval {what}"
+    return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=span)
 
 
 def _by_age(
@@ -250,10 +253,10 @@ def _by_age(
         return entry
     oldest = max(older, key=lambda other: _lived_seconds(meta, other.role))
     why = (
-        f"{entry.reason}; but it is young: {oldest.role}, which lived longer, reached no more "
+        f"{entry.why}; but it is young: {oldest.role}, which lived longer, reached no more "
         f"than {amount(entry.name, _peak(data, oldest))}"
     )
-    return replace(entry, verdict=INCONCLUSIVE, reason=why)
+    return replace(entry, verdict=INCONCLUSIVE, why=why)
 
 
 def _peak(data: RunData, entry: ResourceVerdict) -> float:

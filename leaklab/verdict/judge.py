@@ -30,8 +30,8 @@ from leaklab.verdict.resources import (
     ResourceVerdict,
     counts,
     gravest,
-    reason,
     verdict_of,
+    why_text,
 )
 from leaklab.verdict.suspects import describe, suspects_table
 from leaklab.verdict.unheard import unless_unheard
@@ -142,8 +142,8 @@ def _of_traced(entry: ResourceVerdict, data: RunData) -> ResourceVerdict:
     traced = any(row.get("traced") for row in rows if (row.get("role") or "main") == entry.role)
     if capture or not traced:
         return entry
-    why = f"{entry.reason}; with the tracer's own memory: listed, not judged"
-    return replace(entry, reason=why, decides=False)
+    why = f"{entry.why}; with the tracer's own memory: listed, not judged"
+    return replace(entry, why=why, more_x=0.0, decides=False)
 
 
 def judge_heap(study: HeapStudy) -> ResourceVerdict:
@@ -155,7 +155,7 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
     """
     if study.missing_x > 0:
         evidence = Evidence(UNDECIDED, "uncovered", more_x=study.missing_x)
-        why = reason(HEAP, study.total, evidence)
+        why = why_text(HEAP, study.total, evidence)
         return verdict_of(HEAP, study.role, study.total, evidence, why)
     leaking = study.leaking
     unit, timeline = study.timeline.unit, study.timeline
@@ -181,13 +181,13 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
         )
         return _with_curve(verdict_of(HEAP, study.role, growth, first.evidence, why), study)
     growth, evidence = study.total, study.total_evidence
-    why = reason(HEAP, growth, evidence)
+    why = why_text(HEAP, growth, evidence)
     if study.undecided:
         # A sum that grows while none of its sites is found to leak is in doubt as they are.
         most = max(study.undecided, key=lambda entry: entry.gain)
         evidence = most.evidence
         place = describe(study.sites, int(study.sites.frame[most.site]))
-        why = f"is undecided at {place_text(place)}, which {reason(HEAP, most.growth, evidence)}"
+        why = f"is undecided at {place_text(place)}, which {why_text(HEAP, most.growth, evidence)}"
     return _with_curve(verdict_of(HEAP, study.role, growth, evidence, why), study)
 
 
@@ -200,7 +200,7 @@ def judge_sampled(study: HeapStudy) -> ResourceVerdict:
         entry = verdict_of(HEAP, study.role, study.total, evidence, why)
         return replace(entry, decides=False)
     growth, evidence = study.counters.growth, study.counters.evidence
-    why = f"{reason(HEAP, growth, evidence)} (by its own counters)"
+    why = f"{why_text(HEAP, growth, evidence)} (by its own counters)"
     if evidence.verdict == GROWS and study.growing:
         first = study.growing[0]
         place = place_text(describe(study.sites, int(study.sites.frame[first.site])))

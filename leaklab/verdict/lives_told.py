@@ -7,7 +7,6 @@ growth. Nor can more be recorded of one that has ended.
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,15 @@ from leaklab.analysis.series import HEAP, processes_of, untraced_pass
 from leaklab.present.formatting import span_text
 from leaklab.resources import is_memory
 from leaklab.verdict.evidence import MINIMUM_POINTS
-from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict
+from leaklab.verdict.resources import (
+    BOUNDED,
+    HAS_ENDED,
+    INCONCLUSIVE,
+    LEAK,
+    LET_RUN,
+    RECORD,
+    ResourceVerdict,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +35,6 @@ LAUNCHER = "launcher"
 HELPER_SECONDS = 10.0
 # What has ended sooner has hardly started.
 START_SECONDS = 1.0
-_ADVICE = re.compile(r"; record ([\w.,]+(?: \w+)*?) more\b")
 
 
 def by_life(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> ResourceVerdict:
@@ -47,11 +53,10 @@ def by_life(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> Reso
             f"was seen for {span_text(ended_seconds, 'second')}, hardly more than the start of the "
             "target: let it work for longer, or mark its units of work"
         )
-        return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=0.0)
-    if not math.isfinite(ended_seconds):
+        return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=0.0)
+    if not math.isfinite(ended_seconds) or entry.advice != RECORD:
         return entry
-    instead = r"; let it run for \1 more" if entry.role == "main" else "; it has ended"
-    return replace(entry, reason=_ADVICE.sub(instead, entry.reason))
+    return replace(entry, advice=LET_RUN if entry.role == "main" else HAS_ENDED)
 
 
 def clear_growth(
@@ -73,9 +78,7 @@ def clear_growth(
         why, more = "a start looks like that", HELPER_SECONDS - (end_x - entry.baseline_x)
         if entry.unit != "second" or more <= 0 or not _start_was_seen(data):
             return entry
-    more_text = span_text(more, entry.unit)
-    why = f"{entry.reason}; but {why}; record {more_text} more"
-    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=more)
+    return replace(entry, verdict=INCONCLUSIVE, why=f"{entry.why}; but {why}", more_x=more)
 
 
 def _start_was_seen(data: RunData) -> bool:
@@ -104,7 +107,7 @@ def _of_helper(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> R
     seen_text = span_text(seen if math.isfinite(seen) else end_x, "second")
     what = "before the target went on" if entry.role == LAUNCHER else "in a child process"
     why = f"was seen for {seen_text} {what}: listed, not judged"
-    return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=0.0, decides=False)
+    return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=0.0, decides=False)
 
 
 def _ended_seconds(data: RunData, role: str) -> float:

@@ -44,7 +44,7 @@ def reconcile(
             return resident
         return replace(
             resident,
-            reason=f"{resident.reason}; the heap grew by {rate_text(HEAP, heap.rate, heap.unit)}, "
+            why=f"{resident.why}; the heap grew by {rate_text(HEAP, heap.rate, heap.unit)}, "
             "which resident memory does not show yet: freed pages are used first",
         )
     if resident.verdict == BOUNDED:
@@ -54,11 +54,11 @@ def reconcile(
     else:
         why = _why_garbage(resident, data)
     if why is not None:
-        return replace(resident, verdict=BOUNDED, more_x=0.0, reason=f"{resident.reason}; {why}")
+        return replace(resident, verdict=BOUNDED, more_x=0.0, why=f"{resident.why}; {why}")
     if resident.verdict == LEAK:
         return replace(
             resident,
-            reason=f"{resident.reason}, and no traced allocation explains it (the heap is "
+            why=f"{resident.why}, and no traced allocation explains it (the heap is "
             "bounded): memory taken behind the tracer's back, or fragmentation",
         )
     return resident

@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 
 LEAK, BOUNDED, INCONCLUSIVE = "leak", "bounded", "inconclusive"
 VERDICT_OF = {GROWS: LEAK, STOPPED: BOUNDED, UNDECIDED: INCONCLUSIVE}
+# What would decide a resource that is undecided: how its reason ends.
+RECORD = "record {more} more"
+LET_RUN = "let it run for {more} more"
+FOLLOW = "follow for {more} more"
+HAS_ENDED = "it has ended"
+NO_ADVICE = ""
+# What was not looked at cannot be made up for by a longer recording.
+_MISSED = ("uncovered", "blind")
 # Too few figures of these leave a whole undecided.
 DECISIVE = ("rss_bytes", "heap_bytes")
 
@@ -40,9 +48,10 @@ class ResourceVerdict:
     and at the end, for who reads it; first_floor, last_floor: its floor there, for what is worked
     out from it. peak: the highest figure of the last quarter of the run. reach: how far above
     its trend a leaking figure comes, where a process meets its limit. span: how much of x the rate
-    was seen over. reason: one sentence with the figures. more_x: how many more marks or seconds
-    would decide it, 0 where it is decided. decides: whether it counts for the run; gauges do not
-    (one may count requests), nor do helper processes that were seen only shortly.
+    was seen over. why: one sentence with the figures; ``reason`` adds to it what would decide it.
+    more_x: how many more marks or seconds would decide it, 0 where it is decided; advice: how they
+    are to be had. decides: whether it counts for the run; gauges do not (one may count requests),
+    nor do helper processes that were seen only shortly.
     """
 
     name: str
@@ -55,10 +64,11 @@ class ResourceVerdict:
     last: float
     first_floor: float
     last_floor: float
-    reason: str
+    why: str
     baseline_x: float
     role: str = "main"
     more_x: float = 0.0
+    advice: str = RECORD
     decides: bool = True
     excluded: float = float("nan")
     peak: float = float("nan")
@@ -69,6 +79,14 @@ class ResourceVerdict:
     def title(self) -> str:
         """Name, and the role where it is not the main one."""
         return title(self.name, self.role)
+
+    @property
+    def reason(self) -> str:
+        """One sentence with the figures and, where it is undecided, what would decide it."""
+        if self.verdict != INCONCLUSIVE or not (self.more_x > 0 and self.advice):
+            return self.why
+        more = span_text(self.more_x, self.unit)
+        return f"{self.why}; {self.advice.format(more=more)}"
 
 
 def title(name: str, role: str) -> str:
@@ -109,7 +127,7 @@ def judge_figures(
 ) -> ResourceVerdict:
     """Judge figures (one-dimensional) at places x, not decreasing, as those of a resource."""
     growth, evidence = _examined(x, values, name, unit)
-    return verdict_of(name, role, growth, evidence, reason(name, growth, evidence))
+    return verdict_of(name, role, growth, evidence, why_text(name, growth, evidence))
 
 
 def examine(series: pd.DataFrame) -> tuple[Growth, Evidence]:
@@ -139,10 +157,11 @@ def verdict_of(
         last=growth.last,
         first_floor=growth.first_floor,
         last_floor=growth.last_floor,
-        reason=why,
+        why=why,
         baseline_x=growth.baseline_x,
         role=role,
         more_x=evidence.more_x,
+        advice=NO_ADVICE if evidence.code in _MISSED else RECORD,
         decides=not name.startswith("gauge:"),
         excluded=max(growth.rate_high, 0.0),
         span=growth.span,
@@ -157,7 +176,7 @@ def _peak(growth: Growth) -> float:
     return float(growth.whole_y[late].max()) if late.any() else float("nan")
 
 
-def reason(name: str, growth: Growth, evidence: Evidence) -> str:
+def why_text(name: str, growth: Growth, evidence: Evidence) -> str:
     """One sentence, starting with a verb, with the figures the evidence rests on."""
     span = span_text(growth.span, growth.unit)
     rate = rate_text(name, growth.rate, growth.unit, growth.span)
@@ -166,27 +185,27 @@ def reason(name: str, growth: Growth, evidence: Evidence) -> str:
     change = amount(name, growth.last - growth.first, signed=True) if len(growth.y) else "unknown"
     more = span_text(evidence.more_x, growth.unit)
     texts = {
-        "few": f"has only {growth.point_count} figures; record {more} more",
+        "few": f"has only {growth.point_count} figures",
         "uncovered": f"was looked at up to {span_text(growth.end_x, growth.unit)} only, while the "
         f"work went on: {more} are missing",
         "steady": f"grew by {rate} (95 %: {interval}) over {span} after warm-up, in each of "
         f"{WINDOW_COUNT} parts, and did not slow down",
         "slowing": f"grew by {rate} over {span} but slows down, by less in each of {WINDOW_COUNT} "
-        f"parts; record {more} more",
+        f"parts",
         "flat": f"changed by {change} over {span} after warm-up and shows no trend",
         "small": f"changed by {change} over {span}, too little to matter",
         "creeping": f"grew by {rate} (95 %: {interval}) over {span}, too little yet to tell from "
-        f"what comes and goes by itself; record {more} more",
+        f"what comes and goes by itself",
         "odds": f"grew by {rate} (95 %: {interval}) over {span}, told by no bounded shape, and did "
         "not slow down",
         "weak": f"changed by {change} over {span} after warm-up, and growth of up to {excluded} "
-        f"would not have shown; record {more} more",
+        f"would not have shown",
         "doubtful": f"grew by {rate} (95 %: {interval}) over {span}, or {evidence.shape} explains "
-        f"it; record {more} more",
+        f"it",
         "unsettled": f"changed by {change} over {span}, which {evidence.shape} explains, too late "
-        f"to see whether more comes; record {more} more",
+        f"to see whether more comes",
         "hidden": f"stands still as a whole, but its {evidence.shape} grew by {rate} (95 %: "
-        f"{interval}) over {span}; record {more} more",
+        f"{interval}) over {span}",
         "blind": f"was not looked at over {more}, too much of the run to tell; record it again",
     }
     said = texts[evidence.code]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from leaklab.present.formatting import span_text
-from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict
+from leaklab.verdict.resources import BOUNDED, FOLLOW, INCONCLUSIVE, LEAK, ResourceVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,10 +142,9 @@ def judge_followed(
         if judge_series(at[seen], values[seen], resource=resource, unit=unit).verdict != LEAK:
             more = span * (LOOK_RATIO ** (LEAK_LOOKS - held) - 1)
             why = (
-                f"{entry.reason}; but what fills up looks so at first: a leak is one that was seen "
-                f"at {LEAK_LOOKS} looks, this is number {held}; follow for "
-                f"{span_text(more, unit)} more"
+                f"{entry.why}; but what fills up looks so at first: a leak is one that was seen "
+                f"at {LEAK_LOOKS} looks, this is number {held}"
             )
-            return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=more)
+            return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=more, advice=FOLLOW)
         held += 1
     return entry

@@ -10,7 +10,7 @@ from leaklab.analysis.series import resource_series
 from leaklab.present.formatting import amount, span_text
 from leaklab.resources import is_bytes
 from leaklab.verdict.reach import Reach
-from leaklab.verdict.resources import LEAK, ResourceVerdict
+from leaklab.verdict.resources import LEAK, ResourceVerdict, title
 
 if TYPE_CHECKING:
     from leaklab.store import RunData
@@ -25,6 +25,7 @@ class TimeLeft:
 
     left, left_low, left_high: units ("iteration" or "second") from the end of the run, with a
     95 % interval (left_high is infinite when the rate may be zero). limit: in the resource's unit.
+    role: whose resource it is.
     """
 
     name: str
@@ -34,14 +35,16 @@ class TimeLeft:
     left_high: float
     limit: float
     limit_name: str
+    role: str = "main"
 
     def __str__(self) -> str:
         """Return one sentence."""
         if self.left == 0:
-            return reached_text(self.name, self.limit, self.limit_name)
+            return reached_text(self.name, self.limit, self.limit_name, self.role)
         low, high = (self._words(value) for value in (self.left_low, self.left_high))
+        limit = f"{amount(self.name, self.limit)} ({self.limit_name})"
         return (
-            f"{self.name} reaches {amount(self.name, self.limit)} ({self.limit_name}) after "
+            f"{title(self.name, self.role)} reaches {limit} after "
             f"{self._words(self.left)} more (95 %: {low} to {high})"
         )
 
@@ -51,9 +54,9 @@ class TimeLeft:
         return span_text(value, self.unit) if self.unit == "iteration" else duration_text(value)
 
 
-def reached_text(name: str, limit: float, limit_name: str) -> str:
+def reached_text(name: str, limit: float, limit_name: str, role: str = "main") -> str:
     """Return what is said of a figure that a limit does not leave any time."""
-    return f"{name} has already reached {amount(name, limit)} ({limit_name})"
+    return f"{title(name, role)} has already reached {amount(name, limit)} ({limit_name})"
 
 
 def duration_text(seconds: float) -> str:
@@ -84,13 +87,24 @@ def smallest_limit(meta: dict[str, Any]) -> tuple[float, str] | None:
 
 
 def limited(verdict: Verdict, meta: dict[str, Any]) -> tuple[ResourceVerdict, float, str] | None:
-    """Return the verdict on resident memory, and its smallest limit by name; None without one."""
+    """Return the verdict on resident memory, and its smallest limit by name; None without one.
+
+    Of several processes that grow it is the one that comes to the limit first.
+    """
     limit = smallest_limit(meta)
     # What an imported run rests on, where it is memory under a name of its own.
     judged = (meta.get("import") or {}).get("judged") or ()
     names = ("rss_bytes", *filter(is_bytes, judged))
-    resident = next((one for one in map(verdict.resource, names) if one), None)
-    return (resident, *limit) if limit and resident else None
+    measured = [one for name in names for one in verdict.resources if one.name == name]
+    if limit is None or not measured:
+        return None
+
+    def comes_first(one: ResourceVerdict) -> tuple[float, bool]:
+        left = time_left(one, *limit)
+        return left.left if left else math.inf, one.role != "main"
+
+    first = min((one for one in measured if one.name == measured[0].name), key=comes_first)
+    return (first, *limit)
 
 
 def limit_text(verdict: Verdict, data: RunData) -> str | None:
@@ -102,10 +116,10 @@ def limit_text(verdict: Verdict, data: RunData) -> str | None:
     if left is not None:
         return str(left)
     entry, limit, limit_name = found
-    highest = float(resource_series(data, entry.name)["value"].max())
+    highest = float(resource_series(data, entry.name, role=entry.role)["value"].max())
     if not highest >= limit:
         return None
-    reached = reached_text(entry.name, limit, limit_name)
+    reached = reached_text(entry.name, limit, limit_name, entry.role)
     return f"{reached}: its highest was {amount(entry.name, highest)}"
 
 
@@ -134,4 +148,5 @@ def time_left(entry: ResourceVerdict, limit: float, limit_name: str) -> TimeLeft
         left_high=last / slow + seen.wait_x if slow > 0 else math.inf,
         limit=limit,
         limit_name=limit_name,
+        role=entry.role,
     )

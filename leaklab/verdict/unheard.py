@@ -51,7 +51,7 @@ def _judged(
                 f"{span_text(end - seen_until, 'second')} of {span_text(end - begun, 'second')}: "
                 "the process ran on without its line to the recorder"
             )
-            return replace(entry, verdict=INCONCLUSIVE, reason=why, more_x=0.0)
+            return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=0.0)
     return entry
 
 

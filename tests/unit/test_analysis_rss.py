@@ -110,7 +110,7 @@ def entry(**change: object) -> ResourceVerdict:
         "last": 100.0 * MIB,
         "first_floor": 50.0 * MIB,
         "last_floor": 100.0 * MIB,
-        "reason": "",
+        "why": "",
         "baseline_x": 0.0,
     }
     return ResourceVerdict(**(fields | change))  # type: ignore[arg-type]

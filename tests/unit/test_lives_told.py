@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import synthetic as s
 
-from leaklab.present.resource_text import SHOWN_ROLE_COUNT, resource_lines
+from leaklab.present.resource_text import resource_lines
+from leaklab.present.shown_resources import SHOWN_ROLE_COUNT
 from leaklab.verdict.judge import judge
 from leaklab.verdict.lives_told import clear_growth
 from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict
@@ -123,7 +124,7 @@ class Shown:
             for name in ("rss_bytes", "fd_count")
             for role in self.roles
         ]
-        entries[-1] = replace(entries[-1], verdict=LEAK, reason="grew")
+        entries[-1] = replace(entries[-1], verdict=LEAK, why="grew")
         return SimpleNamespace(resources=entries)
 
 

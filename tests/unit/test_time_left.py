@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import synthetic as s
 
 import leaklab as ll
+from leaklab.verdict.judge import Verdict
 from leaklab.verdict.reach import reach
-from leaklab.verdict.time_left import time_left
+from leaklab.verdict.time_left import limited, time_left
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import time_left as bench
@@ -60,6 +63,18 @@ def test_time_left_is_counted_to_the_peaks() -> None:
     assert left.left < left.left_high
     without = time_left(ll.judge_series(X, 50e6 + rate * X, unit="iteration"), limit, "limit")
     assert without.left == pytest.approx(401, rel=0.02)
+
+
+def test_the_process_that_comes_to_the_limit_first_is_told() -> None:
+    slow = ll.judge_series(X, 50e6 + 50_000.0 * X, unit="iteration")
+    entries = (
+        ll.judge_series(X, np.full(COUNT, 50e6), unit="iteration"),
+        replace(slow, role="worker 1"),
+        replace(slow, role="worker 2", rate=3 * slow.rate),
+    )
+    found = limited(Verdict("leak", "", entries, pd.DataFrame()), {"limits": {"memory_bytes": 1e9}})
+    assert found is not None
+    assert str(time_left(*found)).startswith("rss_bytes of worker 2 reaches")
 
 
 def test_the_interval_holds_the_moment() -> None:
