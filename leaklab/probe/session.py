@@ -240,6 +240,9 @@ class Session(Orders):
             self._ticks_wanted, self._ticks_under_way = allocate_lock(), allocate_lock()
             self._ticks_wanted.acquire()
             self._ticks_under_way.acquire()
+            # The tracer and object graphs import it. The thread that is the first to do so is the
+            # main one for it: were that ours, the target's exit would wait for ours to end.
+            import threading  # noqa: F401
             start_new_thread(self._tick_on, (opened, pause_seconds))
         return opened
 

@@ -170,11 +170,15 @@ def keep(number):
         KEPT.append(bytes(30_000 + number))
 def serve(number):
     LATEST[number % 20] = bytes(50_000 + number)
+# The tracer begins before the first mark, in a thread that is not the main one.
+time.sleep(1)
 for number in range(120):
     keep(number)
     serve(number)
     time.sleep(0.01)
     mark()
+import threading
+assert threading.current_thread() is threading.main_thread()
 """
 
 
