@@ -243,6 +243,7 @@ class Session(Orders):
             # The tracer and object graphs import it. The thread that is the first to do so is the
             # main one for it: were that ours, the target's exit would wait for ours to end.
             import threading  # noqa: F401
+
             start_new_thread(self._tick_on, (opened, pause_seconds))
         return opened
 
