@@ -217,3 +217,21 @@ def test_a_unit_behind_a_figure_counts_however_it_is_spelt(tmp_path: Path, unit:
     assert resource_series(run.data, "rss_bytes")["value"].iloc[0] == 1000 * 1024
     path.write_text(f"seconds,rss_{unit}\n" + "".join(f"{n},{1000 + n}\n" for n in range(12)))
     assert resource_series(ll.read(path).data, "rss_bytes")["value"].iloc[0] == 1000 * 1024
+
+
+@pytest.mark.parametrize("form", ["lines", "csv"])
+def test_what_is_called_mark_counts_units_of_work(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "service.log"
+    rows = [(f"2026-07-01 12:{n // 60:02}:{n % 60:02}", 80 + n * 0.5, 20 * n) for n in range(200)]
+    if form == "lines":
+        path.write_text("\n".join(f"{at} rss={rss}MiB reqs={mark}" for at, rss, mark in rows))
+        line = r"rss=(?P<rss>[\d.]+)(?P<unit>MiB) reqs=(?P<mark>\d+)"
+        run = ll.read(path, line=line)
+    else:
+        table = "\n".join(f"{at},{rss},{mark}" for at, rss, mark in rows)
+        path.write_text(f"time,rss_mib,mark\n{table}")
+        run = ll.read(path)
+    assert [entry.name for entry in run.verdict().resources] == ["rss_bytes"]
+    assert run.verdict().resources[0].unit == "iteration"
+    assert rate(run) == pytest.approx(0.5 * MIB / 20, rel=0.02)
+    assert "mark as marks" in notes(run)
