@@ -235,3 +235,34 @@ def test_what_is_called_mark_counts_units_of_work(tmp_path: Path, form: str) -> 
     assert run.verdict().resources[0].unit == "iteration"
     assert rate(run) == pytest.approx(0.5 * MIB / 20, rel=0.02)
     assert "mark as marks" in notes(run)
+
+
+@pytest.mark.parametrize("form", ["-rv", "-rvu", "-rv -h"])
+def test_pidstat_tells_threads_and_descriptors(tmp_path: Path, form: str) -> None:
+    tables = {
+        "u": ("%usr %system %CPU CPU Command", "1.00 0.00 1.00 0 python3"),
+        "r": ("minflt/s majflt/s VSZ RSS %MEM Command", "5.00 0.00 90000 {rss} 0.50 python3"),
+        "v": ("threads fd-nr Command", "4 {fds} python3"),
+    }
+    lines = ["Linux 6.1.0 (host)  07/01/2026  _x86_64_  (2 CPU)", ""]
+    for number in range(60):
+        clock = f"12:{number:02}:01"
+        told = {"rss": 40_000 + 100 * number, "fds": 10 + number}
+        if form.endswith("-h"):
+            headings, rows = (
+                " ".join(tables[which][place].rsplit(" ", 1)[0] for which in "rv")
+                for place in (0, 1)
+            )
+            lines += [f"# Time UID PID {headings} Command"]
+            lines += [f"{clock} 1000 77 {rows} python3".format(**told), ""]
+            continue
+        for which in (which for which in "urv" if which in form):
+            heading, row = tables[which]
+            lines += [f"{clock} UID PID {heading}", f"{clock} 1000 77 {row}".format(**told), ""]
+    path = tmp_path / "pidstat.txt"
+    path.write_text("\n".join(lines))
+    run = ll.read(path)
+    assert rate(run) == pytest.approx(100 * 1024 / 60, rel=0.01)
+    assert rate(run, "fd_count") == pytest.approx(1 / 60, rel=0.01)
+    assert set(run.data.samples_of("thread_count")["value"]) == {4.0}
+    assert "summed" not in notes(run)
