@@ -24,6 +24,7 @@ FORMATS = {
     "top": "top_batch",
     "ps": "ps_loop",
     "docker-stats": "docker_stats",
+    "kubectl-top": "kubectl_top",
     "prometheus": "prometheus",
     "exposition": "exposition",
     "grafana": "grafana",
@@ -38,7 +39,7 @@ _TAKES = {
     **dict.fromkeys(("jsonl", "csv", "lines"), frozenset(("time", "value", "group"))),
     "grafana": frozenset(("time", "value")),
     **dict.fromkeys(("prometheus", "exposition"), frozenset(("value",))),
-    **dict.fromkeys(("pidstat", "top", "ps", "docker-stats"), frozenset(("group",))),
+    **dict.fromkeys(("pidstat", "top", "ps", "docker-stats", "kubectl-top"), frozenset(("group",))),
 }
 # A figure of memory in a line of text, behind what it is called.
 _FIGURE = re.compile(r"\b((?:RSS|rss|Rss|[Mm]emory|mem|heap)\b\W{0,3})\d")

@@ -266,3 +266,26 @@ def test_pidstat_tells_threads_and_descriptors(tmp_path: Path, form: str) -> Non
     assert rate(run, "fd_count") == pytest.approx(1 / 60, rel=0.01)
     assert set(run.data.samples_of("thread_count")["value"]) == {4.0}
     assert "summed" not in notes(run)
+
+
+@pytest.mark.parametrize("kind", ["pods", "containers", "all namespaces"])
+def test_kubectl_top_tells_pods_apart(tmp_path: Path, kind: str) -> None:
+    column = {"pods": "", "containers": "POD       ", "all namespaces": "NAMESPACE "}[kind]
+    before = column and "prod      "
+    lines = []
+    for number in range(120):
+        lines += [
+            time.strftime("%a %b %d %H:%M:%S CET %Y", time.gmtime(1_700_000_000 + 60 * number)),
+            f"{column}NAME     CPU(cores)   MEMORY(bytes)",
+            f"{before}web-0    250m         {200 + number}Mi",
+            f"{before}db-0     2            900Mi",
+        ]
+    path = tmp_path / "top.txt"
+    path.write_text("\n".join(lines))
+    run = ll.read(path)
+    memory = "gauge:container_memory_working_set_bytes"
+    role = f"{before.strip()} web-0".strip()
+    assert rate(run, memory, role) == pytest.approx(MIB / 60, rel=0.02)
+    assert "page cache" in run.verdict().reason
+    cpu = resource_series(run.data, "gauge:cpu_percent", role=role)["value"]
+    assert set(cpu) == {25.0}
