@@ -23,6 +23,7 @@ FORMATS = {
     "pidstat": "pidstat",
     "top": "top_batch",
     "ps": "ps_loop",
+    "smem": "smem",
     "docker-stats": "docker_stats",
     "kubectl-top": "kubectl_top",
     "prometheus": "prometheus",
@@ -39,7 +40,9 @@ _TAKES = {
     **dict.fromkeys(("jsonl", "csv", "lines"), frozenset(("time", "value", "group"))),
     "grafana": frozenset(("time", "value")),
     **dict.fromkeys(("prometheus", "exposition"), frozenset(("value",))),
-    **dict.fromkeys(("pidstat", "top", "ps", "docker-stats", "kubectl-top"), frozenset(("group",))),
+    **dict.fromkeys(
+        ("pidstat", "top", "ps", "smem", "docker-stats", "kubectl-top"), frozenset(("group",))
+    ),
 }
 # A figure of memory in a line of text, behind what it is called.
 _FIGURE = re.compile(r"\b((?:RSS|rss|Rss|[Mm]emory|mem|heap)\b\W{0,3})\d")

@@ -289,3 +289,23 @@ def test_kubectl_top_tells_pods_apart(tmp_path: Path, kind: str) -> None:
     assert "page cache" in run.verdict().reason
     cpu = resource_series(run.data, "gauge:cpu_percent", role=role)["value"]
     assert set(cpu) == {25.0}
+
+
+@pytest.mark.parametrize("option", ["", "-k"])
+def test_smem_tells_processes_apart(tmp_path: Path, option: str) -> None:
+    lines = []
+    for number in range(120):
+        rss = f"{200 + number}.0M" if option else str((200 + number) * 1024)
+        lines += [
+            f"2026-07-01 {12 + number // 60}:{number % 60:02}:00",
+            "  PID User     Command                         Swap      USS      PSS      RSS ",
+            "  812 www-data nginx -g daemon off;               0     1000     2000     9000 ",
+            f" 1234 app      /usr/bin/python3 app.py            0     5000     6000 {rss} ",
+        ]
+    path = tmp_path / "smem.txt"
+    path.write_text("\n".join(lines))
+    run = ll.read(path)
+    assert rate(run, role="python3 app.py") == pytest.approx(MIB / 60, rel=0.02)
+    pss = resource_series(run.data, "gauge:pss_bytes", role="python3 app.py")["value"]
+    assert set(pss) == {6000.0 * 1024}
+    assert {row["pid"] for row in run.meta["processes"]} == {812, 1234}
