@@ -1,4 +1,4 @@
-"""What ``smem`` prints in a loop, with ``date`` between: memory of processes, shared parts apart."""
+"""What ``smem`` prints in a loop, with ``date`` between: memory, with its shared parts apart."""
 
 from __future__ import annotations
 
