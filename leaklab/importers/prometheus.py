@@ -34,8 +34,8 @@ _PLACES = ("pod", "container", "instance", "job", "namespace")
 
 
 @dataclass
-class _Line:
-    """One series of the answer: its labels, epoch seconds and values."""
+class Line:
+    """One series: its labels, epoch seconds and values."""
 
     labels: dict[str, str]
     seconds: Floats
@@ -43,10 +43,12 @@ class _Line:
 
     @property
     def metric(self) -> str:
+        """The name of the metric."""
         return self.labels.get("__name__", "value")
 
     @property
     def place(self) -> tuple[tuple[str, str], ...]:
+        """The labels that tell processes and containers apart."""
         return tuple(sorted((k, v) for k, v in self.labels.items() if k not in _IDENTITY))
 
 
@@ -55,7 +57,7 @@ class _Place:
     """The series of one process or container, and the moments at which it was replaced."""
 
     labels: dict[str, str]
-    lines: list[_Line] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
     cuts: list[float] = field(default_factory=list)
 
 
@@ -66,14 +68,19 @@ def recognise(source: Source) -> bool:
 
 
 def read(source: Source, options: Options) -> Reading:
-    """Read an answer with a matrix. Counters are refused: they grow in healthy processes too."""
+    """Read an answer with a matrix."""
     lines = list(_lines(source))
     if not lines:
         raise UsageError(
             f"an answer without figures: {source.path}; the query matched nothing: see whether the "
             "metric exists at that time"
         )
-    wanted = _wanted(lines, options, source.path)
+    return reading_of(lines, options, source.path, "Prometheus")
+
+
+def reading_of(lines: list[Line], options: Options, path: Path, title: str) -> Reading:
+    """Return what series tell. Counters are refused: they grow in healthy processes too."""
+    wanted = _wanted(lines, options, path)
     judged = [line for line in lines if line.metric in wanted]
     started = min(float(line.seconds[0]) for line in judged)
     places = _places(judged)
@@ -88,7 +95,7 @@ def read(source: Source, options: Options) -> Reading:
     )
     notes = [f"left out, as counters only grow: {', '.join(left_out[:5])}"] if left_out else []
     return Reading(
-        title="Prometheus",
+        title=title,
         understood=_understood(wanted, judged, members),
         members=members,
         started=started,
@@ -101,7 +108,7 @@ def read(source: Source, options: Options) -> Reading:
     )
 
 
-def _understood(wanted: Mapping[str, Metric], lines: list[_Line], members: list[Member]) -> str:
+def _understood(wanted: Mapping[str, Metric], lines: list[Line], members: list[Member]) -> str:
     names = ", ".join(f"{name} as {metric.resource}" for name, metric in wanted.items())
     count = sum(len(line.values) for line in lines)
     roles = len({member.role for member in members})
@@ -109,7 +116,7 @@ def _understood(wanted: Mapping[str, Metric], lines: list[_Line], members: list[
     return f"{count:,} figures, {names}{each}"
 
 
-def _lines(source: Source) -> Iterable[_Line]:
+def _lines(source: Source) -> Iterable[Line]:
     decoder, text, place = json.JSONDecoder(), source.text, 0
     # Answers to several queries may stand one after another in one file.
     while place < len(text):
@@ -124,7 +131,7 @@ def _lines(source: Source) -> Iterable[_Line]:
         yield from _of_answer(answer, source.path)
 
 
-def _of_answer(answer: Any, path: Path) -> Iterable[_Line]:
+def _of_answer(answer: Any, path: Path) -> Iterable[Line]:
     if not isinstance(answer, dict):
         raise _damaged(path, answer)
     if answer.get("status") == "error":
@@ -149,7 +156,7 @@ def _of_answer(answer: Any, path: Path) -> Iterable[_Line]:
         table = np.array(pairs, np.float64).reshape(-1, 2)
         finite = np.isfinite(table[:, 1])
         if finite.any():
-            yield _Line(labels, table[finite, 0], table[finite, 1])
+            yield Line(labels, table[finite, 0], table[finite, 1])
 
 
 def _damaged(path: Path, part: Any) -> LeaklabError:
@@ -168,11 +175,11 @@ def _figure(text: Any) -> float:
         return float("nan")
 
 
-def _is_counter(line: _Line) -> bool:
+def _is_counter(line: Line) -> bool:
     return line.metric.endswith(("_total", "_sum", "_count", "_bucket", "_created"))
 
 
-def _wanted(lines: list[_Line], options: Options, path: Path) -> dict[str, Metric]:
+def _wanted(lines: list[Line], options: Options, path: Path) -> dict[str, Metric]:
     """The metrics that are read, as what."""
     names = list(dict.fromkeys(line.metric for line in lines))
     if options.values:
@@ -204,7 +211,7 @@ def _wanted(lines: list[_Line], options: Options, path: Path) -> dict[str, Metri
     )
 
 
-def _places(lines: list[_Line]) -> list[_Place]:
+def _places(lines: list[Line]) -> list[_Place]:
     """The series by the place they are of; pods that follow each other are one place."""
     found: dict[tuple[tuple[str, str], ...], _Place] = {}
     for line in lines:
@@ -245,7 +252,7 @@ def _follow(group: list[_Place]) -> bool:
     return all(later[0] > earlier[1] for earlier, later in pairwise(spans))
 
 
-def _cuts(place: _Place, lines: list[_Line]) -> list[float]:
+def _cuts(place: _Place, lines: list[Line]) -> list[float]:
     """When the process was replaced: from the metric of its start time, where that is there."""
     for name in known.START_TIMES:
         cuts: list[float] = []
@@ -304,7 +311,7 @@ def _labels(places: list[_Place]) -> list[str]:
 
 
 def _add_cpu(
-    members: list[Member], places: list[_Place], lines: list[_Line], started: float
+    members: list[Member], places: list[_Place], lines: list[Line], started: float
 ) -> None:
     """Add the use of the processor of each role, from its counter: it tells idle from full."""
     names = _labels(places)
@@ -326,7 +333,7 @@ def _add_cpu(
             break
 
 
-def _limits(lines: list[_Line]) -> dict[str, float]:
+def _limits(lines: list[Line]) -> dict[str, float]:
     found = [
         float(line.values[-1])
         for line in lines

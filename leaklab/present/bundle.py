@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from leaklab.present.formatting import common_unit, line_text, named
+from leaklab.present.formatting import common_unit, compared_pace, line_text, named
 from leaklab.present.resource_text import rate
 from leaklab.present.shown_resources import shown_resources
 from leaklab.present.table import Table
@@ -71,10 +71,11 @@ def _headings(unit: str | None) -> list[str]:
 
 def _side(row: Mapping[Any, Any], which: str, by_unit: bool) -> str:
     """Verdict and rate of one of the two runs, the verdict alone where there is no rate."""
-    verdict, text = row[f"{which}_verdict"], quantity(row[f"{which}_rate"], row["name"])
+    size, word = compared_pace(row, which)
+    verdict, text = row[f"{which}_verdict"], quantity(row[f"{which}_rate"] * size, row["name"])
     if text == "-":
         return str(verdict)
-    return f"{verdict}, {text}" + (f" per {row[f'{which}_unit']}" if by_unit else "")
+    return f"{verdict}, {text}" + (f" per {word}" if by_unit else "")
 
 
 def site_text(row: Mapping[Any, Any]) -> str:

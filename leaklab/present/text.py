@@ -10,7 +10,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leaklab.present.formatting import amount, common_unit, kept_text, named, worth_showing
+from leaklab.present.formatting import (
+    amount,
+    common_unit,
+    compared_pace,
+    kept_text,
+    named,
+    worth_showing,
+)
 from leaklab.present.label_text import label_lines
 from leaklab.present.resource_text import per, resource_lines, table
 from leaklab.present.site_text import origin_lines, place_text, retention_lines, suspect_lines
@@ -204,4 +211,5 @@ def _side(row: Mapping[Any, Any], which: str) -> str:
     verdict, rate_ = safe(row[f"{which}_verdict"]), row[f"{which}_rate"]
     if verdict == "bounded" or math.isnan(rate_):
         return verdict
-    return f"{verdict} {per(quantity(rate_, str(row['name'])), row[f'{which}_unit'])}"
+    size, word = compared_pace(row, which)
+    return f"{verdict} {per(quantity(rate_ * size, str(row['name'])), word)}"

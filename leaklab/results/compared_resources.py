@@ -38,6 +38,8 @@ COLUMNS = (
     "reason",
     "before_unit",
     "after_unit",
+    "before_span",
+    "after_span",
 )
 # A process that has told this tells of everything that an interpreter can tell.
 TOLD_BY_INTERPRETER = "allocated_blocks_count"
@@ -90,10 +92,11 @@ def _row(
     row |= {"outcome": outcome, "reason": reason, "ratio": float("nan")}
     for label, side in sides.items():
         if isinstance(side, str):
-            verdict, rate, unit = side, float("nan"), None
+            verdict, rate, unit, span = side, float("nan"), None, float("nan")
         else:
-            verdict, rate, unit = side.verdict, side.rate, side.unit
+            verdict, rate, unit, span = side.verdict, side.rate, side.unit, side.span
         row |= {f"{label}_verdict": verdict, f"{label}_rate": rate, f"{label}_unit": unit}
+        row[f"{label}_span"] = span
     if row["before_unit"] == row["after_unit"] and row["before_rate"]:
         row["ratio"] = row["after_rate"] / row["before_rate"]
     return row

@@ -28,8 +28,9 @@ class Comparison:
     """What changed between two runs of one workload.
 
     resources: name, role, before_verdict, after_verdict, before_rate, after_rate, ratio (after by
-    before), unit, outcome, reason, before_unit, after_unit; what one run has not measured has the
-    verdict "not measured" there, what was not there (a process, say) "not there", and no rate.
+    before), unit, outcome, reason, before_unit, after_unit, before_span, after_span (how much of x
+    the rate was seen over); what one run has not measured has the verdict "not measured" there,
+    what was not there (a process, say) "not there", and no rate.
     sites: fingerprint, function, file, line, before_rate, after_rate, outcome, role, before_unit,
     after_unit (rates in bytes per unit; 0 where the site does not keep growing, NaN where the heap
     was not measured or not decided, or there was no such process). runs: name, state and passes of

@@ -71,8 +71,11 @@ def smallest_limit(meta: dict[str, Any]) -> tuple[float, str] | None:
     """The memory limit that is met first, and its name: from the run's limits and platform.
 
     Looks at ``limits`` (memory_bytes, cgroup_memory_bytes, address_space_bytes) and
-    ``platform.memory_bytes``; None where none was recorded.
+    ``platform.memory_bytes``; None where none was recorded. One asked for when a stored run is
+    opened (``limit_asked_bytes``) is instead of all of them.
     """
+    if asked_bytes := meta.get("limit_asked_bytes"):
+        return float(asked_bytes), "--limit"
     limits, platform = meta.get("limits") or {}, meta.get("platform") or {}
     # Of a file it is asked by another option than of a recording, which stops there.
     asked = "--limit" if "import" in meta else "--limit-memory"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 import synthetic as s
 
+import leaklab as ll
 from leaklab.errors import LeaklabError
 from leaklab.present.bundle import comparison_bundle
 from leaklab.present.text import comparison_text
@@ -294,3 +296,19 @@ def test_each_side_has_its_unit() -> None:
     for line in (rss, site, comparison_bundle(found)["text/plain"]):
         assert "iteration" in line
         assert "second" in line
+
+
+def test_both_sides_of_a_long_series_are_told_in_one_pace() -> None:
+    minutes = np.arange(600.0)
+    before, after, short = (
+        ll.from_series({"rss_bytes": (60 * minutes[:count], 50e6 + slope * minutes[:count])})
+        for slope, count in ((1 << 20, 600), (1 << 18, 600), (1 << 18, 16))
+    )
+    found = ll.compare(before, after)
+    assert "leak 60 MiB/hour  leak 15 MiB/hour" in comparison_text(found)
+    html = comparison_bundle(found)["text/html"]
+    assert "before, per hour" in html
+    assert "leak, 60 MiB" in html
+    # What was seen for a quarter of an hour has no rate by the hour, and nor has the other side.
+    assert "leak 17.1 KiB/second" not in comparison_text(found)
+    assert "leak 17.1 KiB/second" in comparison_text(ll.compare(before, short))

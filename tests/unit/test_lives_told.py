@@ -133,8 +133,8 @@ def test_a_table_of_hundreds_of_helpers_shows_a_few_and_who_leaks() -> None:
     assert len(lines) < 4 * SHOWN_ROLE_COUNT
     assert any("fd_count (helper 199)" in line and "leak" in line for line in lines)
     hidden = 201 - SHOWN_ROLE_COUNT
-    assert f"  and {2 * hidden} more helper processes, none of which leaks" in "\n".join(lines)
-    assert not any("more helper" in line for line in resource_lines(Shown(3)))  # type: ignore[arg-type]
+    assert f"  and {2 * hidden} more processes, none of which leaks" in "\n".join(lines)
+    assert not any("more processes" in line for line in resource_lines(Shown(3)))  # type: ignore[arg-type]
 
 
 def test_the_same_reason_is_told_once_for_all_resources_of_a_role() -> None:
