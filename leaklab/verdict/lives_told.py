@@ -94,8 +94,12 @@ def _of_helper(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> R
 
     Beside processes that mark it is a server or load generator, most often: its start looks like
     growth, so it is judged once it was seen for long enough after that. So is the launcher of what
-    went on in the background.
+    went on in the background. Of many that follow one another none keeps for long what it holds.
     """
+    if count := _short_count(data, entry.role):
+        seconds = span_text(HELPER_SECONDS, "second")
+        why = f"was {count:,} processes, none there for {seconds}: listed, not judged"
+        return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=0.0, decides=False)
     marked = any(one.get("mark_count") for one in data.meta.get("processes", ()))
     end_x = float(series["x"].iloc[-1])
     enough = len(series) >= MINIMUM_POINTS
@@ -121,3 +125,20 @@ def _ended_seconds(data: RunData, role: str) -> float:
         return math.inf
     begun = min(float(row.get("started_seconds") or 0.0) for row in rows)
     return max(float(end) for end in ends if end is not None) - begun
+
+
+def _short_count(data: RunData, role: str) -> int:
+    """How many processes a role had, where many were short ones that one row stands for, and the
+    others were no longer there than a helper must be seen; else 0."""
+    rows = processes_of(data, role, untraced_pass(data)).values()
+    counts = [int(row.get("process_count") or 1) for row in rows]
+    # A row that stands for many has short ones only, over a time in which most of it none was.
+    lives = [
+        math.inf
+        if row.get("ended_seconds") is None
+        else row["ended_seconds"] - row["started_seconds"]
+        for row, count in zip(rows, counts, strict=True)
+        if count == 1
+    ]
+    is_short = len(lives) < len(counts) and max(lives, default=0.0) < HELPER_SECONDS
+    return sum(counts) if is_short else 0

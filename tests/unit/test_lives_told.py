@@ -59,6 +59,26 @@ def test_who_started_what_went_on_in_the_background_is_listed_only() -> None:
     assert entry.reason == "was seen for 3 seconds before the target went on: listed, not judged"
 
 
+@pytest.mark.parametrize(("lived_seconds", "decides"), [(0.5, False), (12.0, True)])
+def test_many_short_helpers_are_listed_only(lived_seconds: float, decides: bool) -> None:
+    data = of_time(IMPORTS, 20.0)
+    (main, *_) = data.meta["processes"]
+    many = {**main, "process": 1, "role": "sort", "ended_seconds": 19.0, "process_count": 18}
+    one = {**many, "process": 2, "process_count": 1, "started_seconds": 1.0}
+    one["ended_seconds"] = 1.0 + lived_seconds
+    helpers = data.samples.assign(process=1)
+    judged = judge(
+        s.RunData.from_tables(
+            {**data.meta, "processes": [{**main, "ended_seconds": 20.0}, many, one]},
+            samples=pd.concat([data.samples.assign(value=60e6), helpers]),
+        )
+    )
+    entry = judged.resource("rss_bytes", "sort")
+    assert entry is not None and entry.decides == decides
+    if not decides:
+        assert entry.reason == "was 19 processes, none there for 10 seconds: listed, not judged"
+
+
 @pytest.mark.parametrize(
     ("name", "low", "heap", "verdict"),
     [
