@@ -19,7 +19,7 @@ from leaklab.analysis.series import (
     untraced_pass,
     work_end,
 )
-from leaklab.resources import is_bytes
+from leaklab.resources import CPU, is_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,6 @@ LEAST_WAVE_SHARE = 0.5
 LEAST_SEEN = 0.9
 # From this share of a day on what was seen may be its course.
 LEAST_PART = 0.25
-CPU = "gauge:cpu_percent"
 # Below this share of its usual use of the processor a process is idle.
 IDLE_SHARE = 0.1
 # An idle end this long, and twice as long as any pause before it, is no pause.
@@ -101,9 +100,14 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
             series.attrs.update(attrs)
     series.attrs.update(without=without, course=course, unseen=unseen, missing=missing, now=now)
     series.attrs["falls"] = falls
-    if "import" in data.meta and name.startswith("gauge:") and is_bytes(name):
-        series.attrs["like"] = "rss_bytes"
+    if "import" in data.meta:
+        series.attrs["like"] = _like(name)
     return series
+
+
+def _like(name: str) -> str | None:
+    """The resource whose material growth counts for figures of no recording, None for its own."""
+    return "rss_bytes" if name.startswith("gauge:") and is_bytes(name) else None
 
 
 def lone_series(x: Floats, y: Floats, *, name: str, unit: str = "second") -> pd.DataFrame:
@@ -121,6 +125,7 @@ def lone_series(x: Floats, y: Floats, *, name: str, unit: str = "second") -> pd.
     series = _frame(x, y)
     series.attrs.update(name=name, unit=unit, role="main", without=without, course=course)
     series.attrs.update(unseen=unseen, missing=missing, now=math.nan, falls=falls)
+    series.attrs["like"] = _like(name)
     return series
 
 

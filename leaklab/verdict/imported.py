@@ -11,7 +11,6 @@ from leaklab.analysis.falls import Falls
 from leaklab.analysis.long_series import DAY_SECONDS, LEAST_SEEN, covered_seconds
 from leaklab.analysis.series import processes_of, untraced_pass
 from leaklab.present.formatting import amount, rate_text, span_text
-from leaklab.resources import is_bytes, material
 from leaklab.verdict.evidence import MINIMUM_POINTS
 from leaklab.verdict.growth import estimate
 from leaklab.verdict.resources import (
@@ -87,9 +86,8 @@ def _of_restarts(entry: ResourceVerdict, falls: Falls) -> ResourceVerdict:
 def _with_power(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
     """The verdict bounded, withheld where as much growth as matters to a service may be hidden."""
     span = float(series["x"].iloc[-1] - series["x"].iloc[0])
-    least = material(series.attrs.get("like") or entry.name)
     hidden = entry.excluded * span
-    if not hidden > max(HIDDEN_SHARE * float(series["value"].median()), least):
+    if not hidden > max(HIDDEN_SHARE * float(series["value"].median()), entry.material):
         return entry
     rate = rate_text(entry.name, entry.excluded, entry.unit, span)
     why = f"{entry.why.partition(': at most')[0]}, but growth of up to {rate} would not have shown"
@@ -104,8 +102,7 @@ def _beyond_course(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerd
     """
     unseen = float(series.attrs["unseen"])
     grown = entry.rate * (float(series["x"].iloc[-1]) - entry.baseline_x) if unseen else 0.0
-    unmoved = unseen < material(series.attrs.get("like") or entry.name)
-    if not unseen or unmoved:
+    if not unseen or unseen < entry.material:
         return entry
     if entry.verdict == LEAK and grown > BEYOND_COURSE * unseen:
         return entry
@@ -224,8 +221,7 @@ def _beyond_zero(entry: ResourceVerdict, span: float) -> ResourceVerdict:
     grows = entry.rate_low > 0
     if grows == (entry.verdict == LEAK):
         return entry
-    gauge = entry.name.startswith("gauge:") and is_bytes(entry.name)
-    if grows and entry.rate * span < material("rss_bytes" if gauge else entry.name):
+    if grows and entry.rate * span < entry.material:
         return entry
     what = "is clear of 0" if grows else "holds 0"
     why = f"{entry.why}; but the interval {what}"
