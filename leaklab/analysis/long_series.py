@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leaklab.analysis.falls import falls_of
+from leaklab.analysis.falls import Falls, falls_of
 from leaklab.analysis.lives import replaced_lives
 from leaklab.analysis.series import (
     HEAP,
@@ -93,7 +93,7 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
         without += words
         unseen, missing = unseen_course(lives if len(lives) > 1 else [(x, y)], DAY_SECONDS)
         if len(lives) <= 1 and not _restarts_told(data, role):
-            falls = falls_of(x, whole, 2 * course or unseen)
+            falls = _falls(name, x, whole, 2 * course or unseen)
         if without:
             attrs = dict(series.attrs)
             series = _frame(x, y)
@@ -121,12 +121,19 @@ def lone_series(x: Floats, y: Floats, *, name: str, unit: str = "second") -> pd.
         whole = y
         y, course, without = _without_courses(x, y)
         unseen, missing = unseen_course([(x, y)], DAY_SECONDS)
-        falls = falls_of(x, whole, 2 * course or unseen)
+        falls = _falls(name, x, whole, 2 * course or unseen)
     series = _frame(x, y)
     series.attrs.update(name=name, unit=unit, role="main", without=without, course=course)
     series.attrs.update(unseen=unseen, missing=missing, now=math.nan, falls=falls)
     series.attrs["like"] = _like(name)
     return series
+
+
+def _falls(name: str, x: Floats, y: Floats, course: float) -> Falls | None:
+    """The falls of a course; without one, of a whole process' memory, which starts low alone."""
+    if not course and (_like(name) or name) != "rss_bytes":
+        return None
+    return falls_of(x, y, course)
 
 
 def _restarts_told(data: RunData, role: str) -> bool:

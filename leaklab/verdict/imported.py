@@ -64,10 +64,10 @@ def _of_days(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
     x = series["x"].to_numpy()
     if entry.unit != "second" or len(x) < MINIMUM_POINTS:
         return entry
-    if covered_seconds(x) < LEAST_SEEN * DAY_SECONDS and not series.attrs["unseen"]:
-        return entry
     if (falls := series.attrs.get("falls")) is not None and entry.verdict != LEAK:
         return _of_restarts(entry, falls)
+    if covered_seconds(x) < LEAST_SEEN * DAY_SECONDS and not series.attrs["unseen"]:
+        return entry
     entry = _beyond_course(entry, series)
     return _with_power(entry, series) if entry.verdict == BOUNDED else entry
 

@@ -297,3 +297,29 @@ def test_falls_at_no_regular_times_are_those_of_workers_by_their_work() -> None:
     age = seconds - np.append(0, begins)[np.searchsorted(begins, seconds, side="right")]
     assert falls_of(seconds, age, 3600.0) is None
     assert falls_of(seconds, seconds % 18_000, 3600.0) is not None
+
+
+@pytest.mark.parametrize(
+    ("rise", "verdict"), [("leaks", "inconclusive"), ("stands still", "bounded")]
+)
+def test_lives_of_a_short_file_that_warm_up_anew_are_not_called_bounded(
+    rise: str, verdict: str
+) -> None:
+    minutes = np.arange(1000.0)
+    age = minutes % 100
+    values = 150 + 100 * (1 - np.exp(-age / 5)) + (1.5 * age if rise == "leaks" else 0.0)
+    values = values + noise(len(minutes)) / 3
+    entry = judge(imported(60 * minutes, values)).resources[0]
+    assert entry.verdict == verdict
+    if rise == "leaks":
+        assert "fell 9 times by about 249 MiB" in entry.reason
+        assert "give its pid or start time" in entry.reason
+        lives = imported(60 * minutes, values, life=100 + minutes // 100)
+        assert judge(lives).verdict == "leak"
+
+
+def test_what_a_collector_clears_in_a_short_file_is_none_of_restarts() -> None:
+    minutes = np.arange(1000.0)
+    teeth = (100 + 200 * (minutes % 100) / 100 + noise(len(minutes)) / 3) * MIB
+    for name in ("rss_bytes", "gauge:used_bytes"):
+        assert lone_series(60 * minutes, teeth, name=name).attrs["falls"] is None
