@@ -8,7 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from leaklab.analysis.falls import Falls
-from leaklab.analysis.long_series import DAY_SECONDS, LEAST_SEEN, covered_seconds
+from leaklab.analysis.long_series import (
+    DAY_SECONDS,
+    LEAST_PART,
+    LEAST_SEEN,
+    covered_seconds,
+    unseen_course,
+)
 from leaklab.analysis.series import processes_of, untraced_pass
 from leaklab.present.formatting import amount, rate_text, span_text
 from leaklab.verdict.evidence import MINIMUM_POINTS
@@ -100,7 +106,7 @@ def _beyond_course(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerd
     What rises by day and falls by night grows and shrinks; and what is filled by day at night
     slows down and goes on. Neither is told before the same hours were seen three times.
     """
-    unseen = float(series.attrs["unseen"])
+    unseen = _unseen_after(entry.baseline_x, series)
     grown = entry.rate * (float(series["x"].iloc[-1]) - entry.baseline_x) if unseen else 0.0
     if not unseen or unseen < entry.material:
         return entry
@@ -116,6 +122,22 @@ def _beyond_course(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerd
         "below 3 whole days"
     )
     return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=missing, advice=RECORD)
+
+
+def _unseen_after(baseline_x: float, series: pd.DataFrame) -> float:
+    """The range of a daily course that was not seen three times, 0 for none.
+
+    A warm-up bends a curve as a wave does. What comes with the time of day is there after it, too,
+    where that was looked at for long enough to tell.
+    """
+    unseen = float(series.attrs["unseen"])
+    if not unseen or math.isfinite(series.attrs["now"]):
+        return unseen
+    late = series[series["x"] >= baseline_x]
+    x, y = (late[key].to_numpy() for key in ("x", "value"))
+    if len(x) < MINIMUM_POINTS or covered_seconds(x) < LEAST_PART * DAY_SECONDS:
+        return unseen
+    return min(unseen, unseen_course([(x, y)], DAY_SECONDS)[0])
 
 
 def explained(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:

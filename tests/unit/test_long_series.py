@@ -323,3 +323,14 @@ def test_what_a_collector_clears_in_a_short_file_is_none_of_restarts() -> None:
     teeth = (100 + 200 * (minutes % 100) / 100 + noise(len(minutes)) / 3) * MIB
     for name in ("rss_bytes", "gauge:used_bytes"):
         assert lone_series(60 * minutes, teeth, name=name).attrs["falls"] is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_warm_up_is_no_course_of_the_day(seed: int) -> None:
+    seconds = np.arange(0, 10 * 3600, 60.0)
+    still = 150 + 100 * (1 - np.exp(-seconds / 300)) + noise(len(seconds), seed) / 3
+    assert "time of day" not in judge(imported(seconds, still)).reason
+    assert judge(imported(seconds, still + seconds / 3600 * 10)).verdict == "leak"
+    # What comes with the time of day is there after it, too.
+    both = still + of_day(seconds, 90)
+    assert "time of day" in judge(imported(seconds, both)).reason
