@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from leaklab.analysis.falls import Falls
 from leaklab.analysis.long_series import (
     DAY_SECONDS,
@@ -154,6 +156,7 @@ def explained(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
     if math.isfinite(now):
         # The time left is that of the process that runs now, not of one as old as the oldest.
         entry = replace(entry, last=now, last_floor=now, peak=now, reach=None)
+        entry = replace(entry, life=float(np.ptp(series["x"])))
     return replace(entry, why=f"{entry.why}, {words}")
 
 

@@ -52,6 +52,7 @@ class ResourceVerdict:
     more_x: how many more marks or seconds would decide it, 0 where it is decided; advice: how they
     are to be had. decides: whether it counts for the run; gauges do not (one may count requests),
     nor do helper processes that were seen only shortly. material: growth over the run that matters.
+    life: how much of x the longest of several lives has lasted; None for one.
     """
 
     name: str
@@ -75,6 +76,7 @@ class ResourceVerdict:
     reach: Reach | None = None
     span: float = 0.0
     material: float = float("nan")
+    life: float | None = None
 
     @property
     def title(self) -> str:

@@ -29,7 +29,8 @@ class TimeLeft:
 
     left, left_low, left_high: units ("iteration" or "second") from the end of the run, with a
     95 % interval (left_high is infinite when the rate may be zero). limit: in the resource's unit.
-    role: whose resource it is.
+    role: whose resource it is. life: how long the longest of several lives has lasted; None for
+    one.
     """
 
     name: str
@@ -40,6 +41,7 @@ class TimeLeft:
     limit: float
     limit_name: str
     role: str = "main"
+    life: float | None = None
 
     def __str__(self) -> str:
         """Return one sentence."""
@@ -47,10 +49,20 @@ class TimeLeft:
             return reached_text(self.name, self.limit, self.limit_name, self.role)
         low, high = (self._words(value) for value in (self.left_low, self.left_high))
         limit = f"{amount(self.name, self.limit)} ({self.limit_name})"
-        return (
-            f"{title(self.name, self.role)} reaches {limit} after "
+        verb = "would reach" if self.is_replaced_before else "reaches"
+        said = (
+            f"{title(self.name, self.role)} {verb} {limit} after "
             f"{self._words(self.left)} more (95 %: {low} to {high})"
         )
+        if not self.is_replaced_before:
+            return said
+        lasted = self._words(self.life or 0.0)
+        return f"{said}, but the longest life has lasted {lasted}: it is replaced before"
+
+    @property
+    def is_replaced_before(self) -> bool:
+        """Whether no life so far has lasted for as long as that."""
+        return self.life is not None and self.left > self.life
 
     def _words(self, value: float) -> str:
         if not math.isfinite(value):
@@ -114,10 +126,13 @@ def limited(verdict: Verdict, meta: dict[str, Any]) -> tuple[ResourceVerdict, fl
         if one.name == measured[0].name and (limit := smallest_limit(meta, one.role)) is not None
     ]
 
-    def comes_first(known: tuple[ResourceVerdict, float, str]) -> tuple[float, float]:
+    def comes_first(known: tuple[ResourceVerdict, float, str]) -> tuple[bool, float, float]:
         left = time_left(*known)
         one, limit, _ = known
-        return left.left if left else math.inf, -np.fmax(one.peak, one.last) / limit
+        full = float(np.fmax(one.peak, one.last)) / limit
+        if left is None:
+            return True, math.inf, -full
+        return left.is_replaced_before, left.left, -full
 
     return min(found, key=comes_first, default=None)
 
@@ -165,4 +180,5 @@ def time_left(entry: ResourceVerdict, limit: float, limit_name: str) -> TimeLeft
         limit=limit,
         limit_name=limit_name,
         role=entry.role,
+        life=entry.life,
     )

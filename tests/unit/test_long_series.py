@@ -26,6 +26,7 @@ from leaklab.importers.run import in_memory, run_meta
 from leaklab.store import RunData
 from leaklab.verdict.imported import _of_days, judge_long, with_cautions
 from leaklab.verdict.judge import judge
+from leaklab.verdict.time_left import limit_text
 
 EVIDENCE = Path(__file__).parents[1] / "evidence"
 MIB = float(1 << 20)
@@ -316,6 +317,17 @@ def test_lives_of_a_short_file_that_warm_up_anew_are_not_called_bounded(
         assert "give its pid or start time" in entry.reason
         lives = imported(60 * minutes, values, life=100 + minutes // 100)
         assert judge(lives).verdict == "leak"
+        lives.meta["limits"] = {"memory_bytes": 2048 * MIB}
+        never = limit_text(judge(lives), lives)
+        assert never is not None
+        assert "would reach 2 GiB (--limit) after" in never
+        assert never.endswith(", but the longest life has lasted 99 min: it is replaced before")
+        # Within a life it may well get there.
+        lives.meta["limits"] = {"memory_bytes": 450 * MIB}
+        soon = limit_text(judge(lives), lives)
+        assert soon is not None
+        assert "rss_bytes reaches 450 MiB" in soon
+        assert "life" not in soon
 
 
 def test_what_a_collector_clears_in_a_short_file_is_none_of_restarts() -> None:
