@@ -30,7 +30,8 @@ _IDENTITY = frozenset(("__name__", "id", "container_id", "uid", "image", "image_
 _POD = re.compile(r"(-[0-9a-f]{6,10})?-[a-z0-9]{5}$")
 _ERROR = re.compile(rb'\s*\{\s*"status"\s*:\s*"error"')
 _LONGEST_SHOWN = 80
-_PLACES = ("pod", "container", "instance", "job", "namespace")
+_CONTAINER = ("pod", "container", "namespace")
+_PLACES = (*_CONTAINER, "instance", "job")
 
 
 @dataclass
@@ -102,7 +103,7 @@ def reading_of(lines: list[Line], options: Options, path: Path, title: str) -> R
         notes=notes,
         judged=known.judged(wanted),
         cautions=cautions,
-        limits=_limits(lines),
+        role_limits=_limits(places, lines),
         siblings=len({member.role for member in members}) > 1,
         restarts_told=any(line.metric in known.START_TIMES for line in lines),
     )
@@ -333,12 +334,29 @@ def _add_cpu(
             break
 
 
-def _limits(lines: list[Line]) -> dict[str, float]:
-    found = [
-        float(line.values[-1])
+def _limits(places: list[_Place], lines: list[Line]) -> dict[str, float]:
+    """The memory limit of each role, that which is said last."""
+    told = [
+        line
         for line in lines
         if line.metric in known.LIMITS
         and line.labels.get("resource", "memory") == "memory"
         and 0 < line.values[-1] < known.NO_LIMIT_BYTES
     ]
-    return {"cgroup_memory_bytes": min(found)} if found else {}
+    found = {}
+    for place, role in zip(places, _labels(places), strict=True):
+        # Pods that followed each other have lost their names, their own series have not.
+        of_place = [
+            line
+            for line in told
+            if any(_same_container(line.labels, own.labels) for own in place.lines)
+        ]
+        if of_place:
+            found[role] = float(max(of_place, key=lambda line: line.seconds[-1]).values[-1])
+    return found
+
+
+def _same_container(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether both are of one container; who exports its limit is another job than its own."""
+    keys = _CONTAINER if "pod" in one and "pod" in other else _PLACES
+    return all(one[key] == other[key] for key in keys if key in one and key in other)

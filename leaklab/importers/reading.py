@@ -233,8 +233,9 @@ class Reading:
     seconds of second 0, None where the file has no such times. judged: resources the verdict rests
     on where none is one of leaklab's own. cautions: what a resource holds besides, by name, and
     what to export instead. siblings: the members are replicas of one service. limits: as in
-    run.json. timed: False where the seconds are made up, to keep the order of units of work.
-    restarts_told: the file says when a process was replaced, and it may be never.
+    run.json; role_limits: that of each role on its memory, by name. timed: False where the seconds
+    are made up, to keep the order of units of work. restarts_told: the file says when a process was
+    replaced, and it may be never.
     """
 
     title: str
@@ -245,6 +246,7 @@ class Reading:
     judged: tuple[str, ...] = ()
     cautions: dict[str, str] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
+    role_limits: dict[str, float] = field(default_factory=dict)
     siblings: bool = False
     tables: dict[str, Any] = field(default_factory=dict)
     timed: bool = True

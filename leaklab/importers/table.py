@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MARK = "mark"
 LARGEST_GAUGE_COUNT = 20
+SHOWN_GAUGE_COUNT = 3
 _LEAST_GROWTH_ROWS = 3
 
 
@@ -224,9 +225,15 @@ def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | N
         primary = plain[:1]
     for name in primary:
         chosen.judged.append(_gauge(frame, name, options, path, chosen, must=True))
-    for name in rest[:LARGEST_GAUGE_COUNT]:
-        if name not in primary and words_of(name)[-1:] not in (["pid"], ["id"]):
-            _gauge(frame, name, options, path, chosen, must=False)
+    beside = [
+        f"{name} as {_gauge(frame, name, options, path, chosen, must=False)}"
+        for name in rest[:LARGEST_GAUGE_COUNT]
+        if name not in primary and words_of(name)[-1:] not in (["pid"], ["id"])
+    ]
+    if beside:
+        more = len(beside) - SHOWN_GAUGE_COUNT
+        others = f" and {more} more" if more > 0 else ""
+        chosen.notes.append(f"listed, too: {', '.join(beside[:SHOWN_GAUGE_COUNT])}{others}")
     return chosen
 
 

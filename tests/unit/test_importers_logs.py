@@ -190,6 +190,25 @@ def test_docker_stats_as_a_table_and_as_json(tmp_path: Path) -> None:
         assert "page cache" in run.verdict().reason
 
 
+def test_each_container_meets_its_own_limit(tmp_path: Path) -> None:
+    lines = []
+    for n in range(40):
+        lines += [f"2024-03-01 10:{n:02}:00", DOCKER]
+        for name, used, limit in (("api", 400 + 15 * n, "1GiB"), ("db", 200 + n % 3, "512MiB")):
+            lines.append(
+                f"f3b1c2d4e5f6   {name}   0.05%   {used}MiB / {limit}   9.8%   0B   0B   12"
+            )
+    path = tmp_path / "stats"
+    path.write_text("\n".join(lines))
+    near = "gauge:docker_memory_usage_bytes of api comes near 1 GiB (limit of the control group)"
+    assert ll.read(path).limit_text() == f"{near}: its highest was 985 MiB"
+    # What was asked for stands in for what the file says, also where that is less.
+    assert ll.read(path, limit_bytes=2048 * MIB).limit_text() is None
+    asked = ll.read(path, limit_bytes=600 * MIB).limit_text()
+    assert asked is not None
+    assert "of api has already reached 600 MiB (--limit)" in asked
+
+
 def test_log_lines_by_a_regular_expression(tmp_path: Path) -> None:
     run = ll.read(
         EVIDENCE / "arrow_log.txt", line=r"Chunk: (?P<iteration>\d+); RSS: (?P<rss_mb>[\d.]+)"
