@@ -10,6 +10,7 @@ import pandas as pd
 from leaklab.analysis.series import HEAP
 from leaklab.errors import LeaklabError
 from leaklab.results.circumstances import circumstances, circumstances_text
+from leaklab.results.compared_holders import compared_holders
 from leaklab.results.compared_resources import Side, compared_resources
 from leaklab.results.compared_sites import compared_sites
 from leaklab.results.outcomes import FIXED, IMPROVED, UNCHANGED, WORSE
@@ -35,15 +36,18 @@ class Comparison:
     verdict "not measured" there, what was not there (a process, say) "not there", and no rate.
     sites: fingerprint, function, file, line, before_rate, after_rate, outcome, role, before_unit,
     after_unit (rates in bytes per unit; 0 where the site does not keep growing, NaN where the heap
-    was not measured or not decided, or there was no such process). runs: name, state and passes of
-    both, in one line. circumstances: the same as data, and the verdict of each, by "before" and
-    "after".
+    was not measured or not decided, or there was no such process). holders: accumulation_point,
+    holder_type, type, before_rate, after_rate, outcome, role, before_unit, after_unit, alike, of
+    what objects pile up in; empty where neither run has two object graphs. runs: name, state and
+    passes of both, in one line. circumstances: the same as data, and the verdict of each, by
+    "before" and "after".
     """
 
     outcome: str
     reason: str
     resources: pd.DataFrame = field(compare=False)
     sites: pd.DataFrame = field(compare=False)
+    holders: pd.DataFrame = field(compare=False)
     runs: str = field(default="", compare=False)
     circumstances: dict[str, Any] = field(default_factory=dict, compare=False)
 
@@ -68,12 +72,14 @@ def compare(
     sides = Side("before", before, first), Side("after", after, second)
     resources = compared_resources(*sides)
     outcome, reason = _borne_out(*_of_resources(resources), resources, *sides)
+    roles = sides[0].roles, sides[1].roles
     found = {side.label: circumstances(side.data, side.verdict) for side in sides}
     return Comparison(
         outcome,
         reason,
         resources,
-        compared_sites(first, second, (sides[0].roles, sides[1].roles)),
+        compared_sites(first, second, roles),
+        compared_holders(before, after, roles),
         "; ".join(f"{label}: {circumstances_text(one)}" for label, one in found.items()),
         found,
     )
