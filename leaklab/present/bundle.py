@@ -56,7 +56,7 @@ def comparison_bundle(comparison: ShownComparison) -> dict[str, Any]:
 
 
 def _changed(
-    heading: str, compared: pd.DataFrame, text: Callable[[Mapping[str, Any]], str]
+    heading: str, compared: pd.DataFrame, text: Callable[[Mapping[Any, Any]], str]
 ) -> Iterator[Table]:
     """Yield a table of what went and came, where anything did."""
     rows = compared[compared["outcome"] != "unchanged"].head(SITE_COUNT)

@@ -201,15 +201,13 @@ def _changed_lines(
 ) -> Iterator[str]:
     """Yield what went and came, each with its rates."""
     rows = [row for row in compared.to_dict("records") if row["outcome"] != "unchanged"]
-    by_unit = common_unit(rows) is None
+    unit = common_unit(rows)
     if rows:
         yield ""
-        yield f"  {title}"
+        yield f"  {title}, per {unit}" if unit else f"  {title}"
     for row in rows[:CHANGED_COUNT]:
-        yield (
-            f"  {safe(row['outcome'])}: {text(row)}  "
-            f"{site_rate(row, 'before', by_unit)} to {site_rate(row, 'after', by_unit)}"
-        )
+        rates = (site_rate(row, which, unit is None) for which in ("before", "after"))
+        yield f"  {safe(row['outcome'])}: {text(row)}  {' to '.join(rates)}"
 
 
 def site_rate(row: Mapping[Any, Any], which: str, by_unit: bool) -> str:

@@ -83,7 +83,7 @@ def test_holders_are_compared_by_where_objects_pile_up(tmp_path):
     assert set(compare(after, before).holders["outcome"]) == {"worse"}
     assert not len(compare(after, after).holders)
     shown = "app.cache.CACHE (dict) holds app.Page"
-    assert f"  holders\n  fixed: {shown}  2.07 KiB to 0 B" in comparison_text(
+    assert f"  holders, per iteration\n  fixed: {shown}  2.07 KiB to 0 B" in comparison_text(
         compare(before, after)
     )
     assert shown in comparison_bundle(compare(before, after))["text/html"]
