@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import span_text
 from leaklab.resources import is_bytes
+from leaklab.verdict.lives_told import HELPER_SECONDS
 from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, ResourceVerdict
 
 if TYPE_CHECKING:
@@ -182,17 +183,18 @@ def undecided_by(resources: Sequence[ResourceVerdict], data: RunData) -> list[Re
     if target_failure(data) is None:
         return list(resources)
     early = _failed_early(data)
+    why = "was not decided when the target failed"
     return [
-        replace(
-            entry,
-            verdict=INCONCLUSIVE,
-            why="was not decided when the target failed",
-            more_x=0.0,
-        )
-        if early or entry.verdict == INCONCLUSIVE
+        replace(entry, verdict=INCONCLUSIVE, why=why, more_x=0.0)
+        if early or entry.verdict == INCONCLUSIVE or _hardly_seen(entry)
         else entry
         for entry in resources
     ]
+
+
+def _hardly_seen(entry: ResourceVerdict) -> bool:
+    """Whether a resource rests after its start, for no longer than the work after that may wait."""
+    return entry.verdict == BOUNDED and entry.unit == "second" and entry.span < HELPER_SECONDS
 
 
 def of_run(verdict: str, reason: str, data: RunData) -> tuple[str, str]:

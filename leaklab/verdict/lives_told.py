@@ -1,7 +1,7 @@
 """What a process can tell by its time alone: little where it was a helper, or had hardly begun.
 
 A process without marks is judged by seconds, and in its first ones it imports: that looks like
-growth. Nor can more be recorded of one that has ended.
+growth, and its end like growth that is over. Nor can more be recorded of one that has ended.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from leaklab.analysis.series import HEAP, processes_of, untraced_pass
-from leaklab.present.formatting import span_text
+from leaklab.present.formatting import amount, span_text
 from leaklab.resources import is_memory
 from leaklab.verdict.evidence import MINIMUM_POINTS
 from leaklab.verdict.resources import (
@@ -35,6 +35,8 @@ LAUNCHER = "launcher"
 HELPER_SECONDS = 10.0
 # What has ended sooner has hardly started.
 START_SECONDS = 1.0
+# Who stops a recording by these has seen what there was to see.
+SEEN_OUT = ("drive", "decided")
 
 
 def by_life(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> ResourceVerdict:
@@ -54,6 +56,13 @@ def by_life(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> Reso
             "target: let it work for longer, or mark its units of work"
         )
         return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=0.0)
+    if entry.verdict == BOUNDED and entry.span < HELPER_SECONDS and _was_stopped(series, data):
+        seen, change = span_text(entry.span, "second"), entry.last - entry.first
+        why = (
+            f"changed by {amount(entry.name, change, signed=True)} over the {seen} that were seen "
+            "after warm-up, but the target went on when its recording was stopped"
+        )
+        return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=HELPER_SECONDS - entry.span)
     if not math.isfinite(ended_seconds) or entry.advice != RECORD:
         return entry
     return replace(entry, advice=LET_RUN if entry.role == "main" else HAS_ENDED)
@@ -79,6 +88,21 @@ def clear_growth(
         if entry.unit != "second" or more <= 0 or not _start_was_seen(data):
             return entry
     return replace(entry, verdict=INCONCLUSIVE, why=f"{entry.why}; but {why}", more_x=more)
+
+
+def _was_stopped(series: pd.DataFrame, data: RunData) -> bool:
+    """Whether somebody, or a limit, stopped the pass of a series while its processes went on."""
+    pass_, role = series.attrs["pass"], series.attrs["role"]
+    by = [row.get("stopped_by") for row in data.meta.get("passes") or () if row["pass"] == pass_]
+    if not any(one and one not in SEEN_OUT for one in by):
+        return False
+    stops = [
+        float(event["time_seconds"])
+        for event in data.meta.get("events") or ()
+        if event.get("kind") == "stop" and event.get("pass") == pass_
+    ]
+    ends = [row.get("ended_seconds") for row in processes_of(data, role, pass_).values()]
+    return any(end is None or end >= min(stops, default=0.0) for end in ends)
 
 
 def _start_was_seen(data: RunData) -> bool:

@@ -36,6 +36,7 @@ FLOORS = (
 )
 # Imports inside functions are for start-up time or for optional parts; where, and why there.
 LATE = {
+    "__main__": "whoever interrupts the imports of the command line is told so in one line",
     "analysis": "pandas' own parts and scipy are loaded by the analysis that needs them",
     "catalogue": "listing cases loads neither a recorder nor a server",
     "code_audit": "source alone is audited without pandas, a recorder or a run",

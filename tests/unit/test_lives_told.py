@@ -18,6 +18,7 @@ from leaklab.verdict.lives_told import clear_growth
 from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict
 
 IMPORTS = s.leak(40, 400_000)
+BOTH = ("measure", "explain")
 
 
 def of_time(main: s.Series, seconds: float, **meta: Any) -> s.RunData:
@@ -40,6 +41,58 @@ def test_more_is_not_to_be_recorded_of_what_has_ended() -> None:
     assert "let it run for 2.5 seconds more" in judge(data).reason
     stopped = of_time(IMPORTS[:6], 3.0, passes=[{"pass": "measure", "stopped_by": "duration"}])
     assert "record 2.5 seconds more" in judge(stopped).reason
+
+
+RESTS = s.bounded(80, 4_000_000, full_at=8) + s.noise(80, 20_000)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "stopped_by", "ended_seconds", "verdict"),
+    [
+        (6.0, "interrupt", 6.1, INCONCLUSIVE),
+        (6.0, "duration", None, INCONCLUSIVE),
+        (6.0, "limit-memory", 6.1, INCONCLUSIVE),
+        (6.0, "drive", 6.1, BOUNDED),
+        (6.0, "decided", 6.1, BOUNDED),
+        (6.0, "interrupt", 5.9, BOUNDED),
+        (6.0, None, 6.1, BOUNDED),
+        (16.0, "interrupt", 16.1, BOUNDED),
+    ],
+)
+def test_what_was_stopped_soon_after_its_start_is_not_bounded(
+    seconds: float, stopped_by: str | None, ended_seconds: float | None, verdict: str
+) -> None:
+    """A service that was asked for nothing yet rests; one that had ended keeps its word."""
+    told = {
+        "passes": [{"pass": "measure", "stopped_by": stopped_by}],
+        "events": [{"kind": "stop", "pass": "measure", "time_seconds": seconds}],
+    }
+    data = of_time(RESTS, seconds, **told)
+    data.meta["processes"][0]["ended_seconds"] = ended_seconds
+    entry = judge(data).resources[0]
+    assert entry.verdict == verdict, entry.reason
+    if verdict == INCONCLUSIVE:
+        assert 0 < entry.more_x == pytest.approx(10 - entry.span)
+        assert "but the target went on when its recording was stopped; record " in entry.reason
+
+
+def test_a_heap_of_seconds_is_judged_by_the_pass_that_was_stopped() -> None:
+    def judged(pass_: str) -> str:
+        passes = [
+            {"pass": one, "stopped_by": "interrupt" if one == pass_ else None} for one in BOTH
+        ]
+        data = s.run(
+            rss=RESTS,
+            sites={"keep": s.steady(80, 50_000)},
+            marks=False,
+            seconds_per_point=0.05,
+            meta={"passes": passes},
+        )
+        entry = judge(data).resource("heap_bytes")
+        assert entry is not None
+        return entry.verdict
+
+    assert (judged("explain"), judged("measure")) == (INCONCLUSIVE, BOUNDED)
 
 
 def test_who_started_what_went_on_in_the_background_is_listed_only() -> None:

@@ -55,6 +55,23 @@ def test_a_failure_in_an_import_decides_nothing(
 
 
 @pytest.mark.parametrize(
+    ("seconds", "marks", "expected"),
+    [(5.0, False, INCONCLUSIVE), (5.0, True, BOUNDED), (50.0, False, BOUNDED)],
+)
+def test_what_rested_for_a_moment_when_the_target_failed_is_not_bounded(
+    seconds: float, marks: bool, expected: str
+) -> None:
+    rss = synthetic.bounded(100, 4_000_000, full_at=10)
+    data = synthetic.run(rss=rss, marks=marks, seconds_per_point=seconds / 100)
+    failed = {"exit_status": 1, "duration_seconds": seconds, "stderr_tail": AT_WORK}
+    data.meta["passes"] = [{"pass": "measure", **failed}]
+    verdict = judge(data)
+    assert verdict.verdict == expected, verdict.reason
+    if expected == INCONCLUSIVE:
+        assert verdict.reason.startswith("the target failed with exit status 1 after 5 seconds: ")
+
+
+@pytest.mark.parametrize(
     ("stopped_by", "marks", "expected"),
     [
         ("interrupt", False, INCONCLUSIVE),
