@@ -12,6 +12,8 @@ from typing import Any, TextIO
 FIRST_LINE_SECONDS = 5.0
 LINE_SECONDS = 5.0
 LINE_SHARE = 0.1
+# The kind of an event that is shown at once and stays on the screen.
+WARNING = "warning"
 _WHAT = {
     "measure": "measures its series",
     "explain": "traces its heap",
@@ -32,11 +34,16 @@ def shown_progress() -> Iterator[Progress]:
     from rich.console import Console
     from rich.text import Text
 
+    from leaklab.present.terminal import safe
+
     console = Console(stderr=True)
     with console.status("starting") as status:
 
         def progress(event: dict[str, Any]) -> None:
             # Text and not markup: what the target prints is shown, never obeyed.
+            if event.get("kind") == WARNING:
+                console.print(Text(f"leaklab: {safe(event['text'])}"), soft_wrap=True)
+                return
             status.update(Text(_line(event, with_text=True)[: console.width - 4]))
 
         yield progress
@@ -60,6 +67,9 @@ class LineProgress:
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Take one event of the recorder's."""
+        if event.get("kind") == WARNING:
+            self._print(event["text"])
+            return
         age_seconds = self._clock() - self._begun
         began_pass = event.get("pass") != self._pass and age_seconds >= FIRST_LINE_SECONDS
         self._pass = event.get("pass")
@@ -68,8 +78,13 @@ class LineProgress:
         self._due_seconds = age_seconds + max(LINE_SECONDS, LINE_SHARE * age_seconds)
         line = _line(event, with_text=False, with_what=self._pass != self._told_pass)
         self._told_pass = self._pass
+        self._print(line)
+
+    def _print(self, line: str) -> None:
+        from leaklab.present.terminal import safe
+
         try:
-            print(f"leaklab: {line}", file=self._stream, flush=True)
+            print(f"leaklab: {safe(line)}", file=self._stream, flush=True)
         except OSError:
             self._due_seconds = float("inf")  # whoever read it has gone
 

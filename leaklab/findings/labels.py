@@ -131,11 +131,7 @@ def _judged(
     """Return verdict and reason of one label; ``total``: growth of the resource in that time."""
     low, high, calls = rates.low[at], rates.high[at], calls_of[at]
     if not np.isfinite(low):
-        why = (
-            "called too rarely, in proportion to others, or in a fixed order with them while "
-            "several were under way, so not told apart from them"
-        )
-        return INCONCLUSIVE, why
+        return INCONCLUSIVE, str(rates.why[at])
     matters = rates.rate[at] * calls >= material(entry.name)
     if low > 0 and matters and entry.verdict != BOUNDED:
         if slows:

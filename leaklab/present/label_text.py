@@ -21,9 +21,12 @@ def label_lines(run: ShownRun) -> Iterator[str]:
         return
     yield ""
     yield "  growth by label, per call"
+    resources_of: dict[str, list[str]] = {}
     for resource, role in dict.fromkeys((row["resource"], row["role"]) for row in rows):
         mine = [row for row in rows if (row["resource"], row["role"]) == (resource, role)]
-        yield f"  {safe(named(resource, role))}: {sentence(mine)}"
+        resources_of.setdefault(sentence(mine), []).append(safe(named(resource, role)))
+    for said, resources in resources_of.items():
+        yield f"  {', '.join(resources)}: {said}"
 
 
 def sentence(rows: Sequence[Mapping[Any, Any]]) -> str:
@@ -38,9 +41,7 @@ def sentence(rows: Sequence[Mapping[Any, Any]]) -> str:
     parts = [_growing(row) for row in growing[:SHOWN_LABEL_COUNT]]
     if len(growing) > SHOWN_LABEL_COUNT:
         parts.append(f"{len(growing) - SHOWN_LABEL_COUNT} more grow")
-    parts += [_undecided(row) for row in open_ones[:SHOWN_LABEL_COUNT]]
-    if len(open_ones) > SHOWN_LABEL_COUNT:
-        parts.append(f"{len(open_ones) - SHOWN_LABEL_COUNT} more are not decided")
+    parts += map(_undecided, together(open_ones))
     if quiet:
         most = max(row["rate_high"] for row in quiet)
         who = safe(quiet[0]["label"]) if len(quiet) == 1 else f"{len(quiet)} labels"
@@ -55,7 +56,26 @@ def _growing(row: Mapping[Any, Any]) -> str:
     return f"{safe(row['label'])}: {amount(row['resource'], row['rate'])} each ({interval})"
 
 
-def _undecided(row: Mapping[Any, Any]) -> str:
-    high = row["rate_high"]
-    most = f", at most {amount(row['resource'], high)}" if high == high else ""
-    return f"{safe(row['label'])}: {row['reason']}{most}"
+def together(rows: Sequence[Mapping[Any, Any]]) -> list[list[Mapping[Any, Any]]]:
+    """Return the rows such that what is undecided of one resource for one reason is together."""
+    groups: dict[Any, list[Mapping[Any, Any]]] = {}
+    for number, row in enumerate(rows):
+        same = (row["resource"], row.get("role"), row["reason"])
+        key = same if row["verdict"] == "inconclusive" else number
+        groups.setdefault(key, []).append(row)
+    return list(groups.values())
+
+
+def labels_text(rows: Sequence[Mapping[Any, Any]]) -> str:
+    """Return the labels of some rows in words, the most of many by their number."""
+    names = [str(row["label"]) for row in rows]
+    more = len(names) - SHOWN_LABEL_COUNT
+    if more > 1:
+        return f"{', '.join(names[:SHOWN_LABEL_COUNT])} and {more} more"
+    return ", ".join(names)
+
+
+def _undecided(rows: Sequence[Mapping[Any, Any]]) -> str:
+    highs = [row["rate_high"] for row in rows if row["rate_high"] == row["rate_high"]]
+    most = f", at most {amount(rows[0]['resource'], max(highs))}" if highs else ""
+    return f"{safe(labels_text(rows))}: {rows[0]['reason']}{most}"

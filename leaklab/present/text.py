@@ -98,18 +98,12 @@ def _circumstances(run: ShownRun) -> Iterable[str]:
         for what in (ending_text(entry), kept_text(entry)):
             if what:
                 yield f"{safe(entry.get('pass'))} pass: {what}"
-    asked = meta.get("options", {}).get("mark_on") or ()
-    if asked and not any(process.get("mark_count") for process in meta["processes"]):
-        yield (
-            f"no marks: --mark-on {safe(' '.join(asked))} saw nothing; figures are per second. "
-            "Where the server is not known, name the function that serves a request: "
-            "--mark-on call:MODULE:FUNCTION"
-        )
     yield from _given_back_lines(run)
     # What the user asked for (phases of a drive, a stop) is said already, or is no news.
     events = [event for event in meta["events"] if event.get("kind") not in ("phase", "stop")]
     # Each pass says the same again; once is enough.
     events = list({(event.get("kind"), event.get("text")): event for event in events}.values())
+    events.sort(key=lambda event: event.get("kind") != "no marks")
     for event in events[:SHOWN_EVENT_COUNT]:
         yield f"{safe(event.get('kind'))}: {safe(event.get('text'))}"
     why = untraced_text(meta)

@@ -2,12 +2,14 @@
 
 Requests are labelled by their route, tasks by their name (see marks.mark).
 
-The functions are wrapped when their module is imported. Nothing is imported for it.
+The functions are wrapped when their module is imported, or runs as the main program and has defined
+them. Nothing is imported for it.
 """
 
 import sys
 
 from . import marks
+from .main_hooks import after_definition
 from .route_labels import FRAMEWORKS, label_of
 from .unpatched import greenlet_or_thread
 
@@ -60,7 +62,7 @@ def wrap_coroutine(function, enter, leave):
 
 def install(names):
     """Count marks at the functions ``names`` stand for: "http", "task" or "MODULE:FUNCTION"."""
-    watched = {}
+    watched, of_main = {}, []
     for name in names:
         if name == "http":
             for module, function, attribute in HTTP:
@@ -76,7 +78,9 @@ def install(names):
             module, _, function = name.partition(":")
             change = _wrapper_of(function, *_outermost(None, labelled=False))
             watched.setdefault(module, []).append(change)
+            of_main.append((module, function, change))
     after_import(watched)
+    after_definition(of_main)
 
 
 def after_import(watched):

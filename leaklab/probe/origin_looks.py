@@ -6,7 +6,8 @@ from _socket import socket as _plain_socket
 
 from .figures import pending_tasks
 from .origins import UNKNOWN, Notes, OriginHook, identity_of, is_own
-from .task_names import coroutine_name, own_name, steps_of
+from .task_makers import TaskMakers
+from .task_names import coroutine_name, is_own_code, own_name, steps_of
 
 # What fits into one message to the recorder; the rest follows in others.
 MOST_ROWS = 200
@@ -31,6 +32,7 @@ class OriginLooks:
         self._opened = {}
         self.after_fork()
         sys.addaudithook(self._hook)
+        self._task_makers = TaskMakers(self._hook.stacks)
 
     def after_fork(self):
         """In a child: the recorder knows nothing of what its parent was told."""
@@ -42,6 +44,7 @@ class OriginLooks:
     def stop(self):
         """Hear of nothing from now on."""
         self._hook.active = False
+        self._task_makers.stop()
         self._hook.notes = Notes()
 
     def look(self, own_descriptors, spare=-1):
@@ -202,14 +205,31 @@ class OriginLooks:
     # Tasks
 
     def _waiting_tasks(self):
-        """Return where tasks wait: nothing reports where they are made."""
+        """Return which call made each task or, where that is not known, where it waits."""
+        made = self._task_makers.by_task()
         for task in pending_tasks() or ():
-            codes, lines = [], []
-            for _, code, frame in reversed(steps_of(_coroutine_of(task))):
-                codes.append(code)
-                lines.append((frame.f_lineno if frame is not None else None) or 0)
-            stack = self._hook.stacks.number(codes, lines) if codes else UNKNOWN
-            yield "task", stack, "runs", _task_name(task)
+            stack, how = made.get(id(task), UNKNOWN), "made"
+            steps = steps_of(_coroutine_of(task))
+            name = _task_name(task)
+            if stack == UNKNOWN and steps:
+                codes = [code for _, code, _ in reversed(steps)]
+                stack, how = self._hook.stacks.number(codes, _lines_of(steps)), "runs"
+            elif steps:
+                name = ", ".join(filter(None, (name, "waits at " + _place_of(steps))))
+            yield "task", stack, how, name
+
+
+def _lines_of(steps):
+    """Return the line at which each coroutine is, the innermost first; 0 where it has ended."""
+    return [(frame.f_lineno if frame is not None else None) or 0 for _, _, frame in reversed(steps)]
+
+
+def _place_of(steps):
+    """Return file and line of the innermost coroutine that is the target's, or the outermost."""
+    at = max([0, *(n for n, step in enumerate(steps) if is_own_code(step[1].co_filename))])
+    _, code, frame = steps[at]
+    line = (frame.f_lineno if frame is not None else None) or code.co_firstlineno
+    return "%s:%d" % (os.path.basename(code.co_filename), line)
 
 
 def _running_codes():

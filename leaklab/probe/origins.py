@@ -32,13 +32,16 @@ class Stacks:
         self._number_of = {}
         self._held = None
 
-    def of_call(self, frame):
-        """Return the number of the stack that ends in ``frame``; None for the probe's own."""
+    def of_call(self, frame, end=None):
+        """Return the number of the stack that ends in ``frame``; None for the probe's own.
+
+        Without ``end`` and what has called it.
+        """
         if is_own(frame):
             return None
         self._held = None
         codes, lines = [], []
-        while frame is not None and len(codes) < MOST_FRAMES:
+        while frame is not end and len(codes) < MOST_FRAMES:
             codes.append(frame.f_code)
             lines.append(frame.f_lineno)
             frame = frame.f_back

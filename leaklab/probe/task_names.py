@@ -38,14 +38,15 @@ def own_name(name):
 def coroutine_name(coroutine):
     """Return the name of the outermost coroutine that is the target's, else no plumbing; or ""."""
     steps = steps_of(coroutine)
-    for is_wanted in (_is_own, _is_no_plumbing):
+    for is_wanted in (is_own_code, _is_no_plumbing):
         for step, code, _ in steps:
             if is_wanted(code.co_filename):
                 return step.__qualname__
     return steps[0][0].__qualname__ if steps else ""
 
 
-def _is_own(file):
+def is_own_code(file):
+    """Return whether a file is the target's: not the standard library's, nor an installed one."""
     return not file.startswith((_LIBRARY, "<")) and not any(name in file for name in _INSTALLED)
 
 

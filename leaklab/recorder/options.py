@@ -287,11 +287,6 @@ def check_mark_source(source: str) -> None:
     elif source.startswith("call:"):
         if not re.fullmatch(r"[\w.]+:[\w.]+", source[5:]):
             raise UsageError(f"not MODULE:FUNCTION: {source[5:]}; for example call:app:handle")
-        if source.startswith("call:__main__:"):
-            raise UsageError(
-                f"a function of the main program: {source[5:]}; it is defined while the program "
-                "runs already: call leaklab.mark() at its end, or name one of a module"
-            )
     elif source not in ("http", "task"):
         raise UsageError(
             f"unknown mark source: {source}; allowed: http, task, call:MODULE:FUNCTION, "

@@ -27,6 +27,7 @@ from leaklab.recorder.processes import limits as control_group
 from leaklab.recorder.processes.tracked import MAIN
 from leaklab.recorder.sources import store_sources
 from leaklab.recorder.stdin import Stdin
+from leaklab.recorder.unseen_marks import UNSEEN, unseen_text
 from leaklab.recorder.watching import watched_meta
 from leaklab.scratch import Scratch
 from leaklab.store import RunWriter, default_store
@@ -54,9 +55,9 @@ def record_run(
     """Record ``options.command`` and return the run's folder, or its URL in a remote store.
 
     ``progress`` is called a few times a second with a dict: kind ("started", "figures", "note",
-    "ended"), run (its folder), pass, next_pass (the planned one, "" in the last; it may turn out to
-    be of no use), mark, expected_mark_count (as in the options), time_seconds, rss_bytes,
-    live_bytes (None where unmeasured), text.
+    "warning", "ended"), run (its folder), pass, next_pass (the planned one, "" in the last; it may
+    turn out to be of no use), mark, expected_mark_count (as in the options), time_seconds,
+    rss_bytes, live_bytes (None where unmeasured), text. A warning has run, pass and text alone.
 
     ``decider`` makes what looks at the stored run now and then and says when it is decided
     (`leaklab.verdict.deciding.Decider`); options that stop or trace by the verdict need it.
@@ -139,6 +140,7 @@ def _run_passes(
             )
             result = recorder.run()
             results.append(result)
+            _tell_unseen_marks(name, results, options, writer, progress)
             writer.update(
                 passes=[*writer.meta["passes"], *result.rows],
                 processes=[*before, *result.processes],
@@ -161,6 +163,23 @@ def _why_not(name: str, results: list[PassResult], options: RecordOptions) -> st
     if name != "explain" or results[0].why_no_heap is None:
         return None
     return f"explain pass skipped: {results[0].why_no_heap}"
+
+
+def _tell_unseen_marks(
+    name: str,
+    results: list[PassResult],
+    options: RecordOptions,
+    writer: RunWriter,
+    progress: Progress | None,
+) -> None:
+    """Warn after the first pass where what was to end a unit of work was not seen."""
+    marked = any(process["mark_count"] for process in results[-1].processes)
+    if len(results) > 1 or marked or not options.mark_on:
+        return
+    text = unseen_text(options.mark_on, was_driven=results[-1].was_driven)
+    writer.event(UNSEEN, text, time_seconds=None, **{"pass": name})
+    if progress is not None:
+        progress({"kind": "warning", "pass": name, "run": writer.path, "text": f"{UNSEEN}: {text}"})
 
 
 def _expected_mark_counts(results: list[PassResult], options: RecordOptions) -> dict[str, int]:

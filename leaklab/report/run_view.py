@@ -15,6 +15,7 @@ from leaklab.present.formatting import (
     why_no_holder,
     worth_showing,
 )
+from leaklab.present.label_text import labels_text, together
 from leaklab.present.shown_resources import shown_resources
 from leaklab.present.untraced import untraced_text
 from leaklab.report import drawings
@@ -52,7 +53,7 @@ def run_view(run: RunLike, *, figures: bool = True) -> dict[str, Any]:
         "notes": [*_notes(meta), *map(_sentence, run.notes())],
         "resources": [_resource(entry) for entry in shown],
         "other_resources": others,
-        "labels": _labels(run),
+        "labels": label_rows(run),
         "suspects": suspects,
         "origins": _origins(run),
         "no_suspects": _why_no_suspects(run),
@@ -113,18 +114,25 @@ def _suspect(run: RunLike, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _labels(run: RunLike) -> list[dict[str, str]]:
+def label_rows(run: RunLike) -> list[dict[str, str]]:
+    """Growth by label; what is not told of several, for one reason, is one row."""
+    groups: list[Any] = []
+    for mine in together(table_rows(run.labels())):
+        is_told = not math.isnan(mine[0]["rate"])
+        groups += [[row] for row in mine] if is_told else [mine]
     return [
         {
-            "label": str(row["label"]),
-            "resource": units.title(row["resource"], row["role"]),
-            "verdict": row["verdict"],
-            "calls": _whole(row["calls"]),
-            "rate": units.value_text(row["resource"], row["rate"]),
-            "interval": interval_text(row["resource"], row["rate_low"], row["rate_high"]),
-            "reason": row["reason"],
+            "label": labels_text(mine),
+            "resource": units.title(mine[0]["resource"], mine[0]["role"]),
+            "verdict": mine[0]["verdict"],
+            "calls": _whole(sum(row["calls"] for row in mine)),
+            "rate": units.value_text(mine[0]["resource"], mine[0]["rate"]),
+            "interval": interval_text(
+                mine[0]["resource"], mine[0]["rate_low"], mine[0]["rate_high"]
+            ),
+            "reason": mine[0]["reason"],
         }
-        for row in table_rows(run.labels())
+        for mine in groups
     ]
 
 

@@ -39,6 +39,10 @@ FEWEST_SPARE = 4
 # simulations of 2 and 4 at once no other label was then named, with 16 one in 120.
 MOST_UNSURE, WINDOWS_PER_UNKNOWN = 0.75, 4
 CONFIDENCE = 0.95
+TOO_FEW = "too few figures at marks to tell growth per call; record more calls"
+IN_PROPORTION = (
+    "not told apart from others: always called in proportion to them; record them in another one"
+)
 _ROUNDS = 4
 _MOST_AUTOCORRELATION = 0.99
 
@@ -47,13 +51,15 @@ _MOST_AUTOCORRELATION = 0.99
 class LabelRates:
     """Rates per unit of work, one per label: estimate, 95 % interval, standard error.
 
-    NaN for labels that cannot be told apart from others, and where there are too few figures.
+    NaN for labels that cannot be told apart from others, and where there are too few figures:
+    ``why`` says of which it was so, "" elsewhere.
     """
 
     rate: Floats
     low: Floats
     high: Floats
     error: Floats
+    why: NDArray[np.object_]
 
 
 def label_rates(points: LabelPoints, width: int | None = None) -> LabelRates:
@@ -70,12 +76,17 @@ def label_rates(points: LabelPoints, width: int | None = None) -> LabelRates:
     process, value, counts = _averaged(points.process, points.value, points.counts[:, used], width)
     counts_differ = _spread(process, counts) >= _unsure(points)
     unknown = np.full(len(points.labels), np.nan)
-    told = LabelRates(unknown, unknown.copy(), unknown.copy(), unknown.copy())
+    why = np.full(len(points.labels), "", dtype=object)
+    told = LabelRates(unknown, unknown.copy(), unknown.copy(), unknown.copy(), why)
     design = _design(process, counts)
     free = len(value) - design.shape[1]
     if not used.any() or free < FEWEST_SPARE:
+        why[used] = TOO_FEW
         return told
-    apart = counts_differ & (_inflation(process, counts) < INSEPARABLE)
+    proportional = _inflation(process, counts) >= INSEPARABLE
+    apart = counts_differ & ~proportional
+    at_once = _at_once_text(points.at_once, alone=counts.shape[1] == 1)
+    why[used] = np.where(apart, "", np.where(proportional, IN_PROPORTION, at_once))
     y, x = _filtered(process, value, design, _autocorrelation(process, value, design))
     fitted, error = _fit(y, x, counts.shape[1])
     from scipy.stats import t
@@ -161,6 +172,16 @@ def _spread(process: NDArray[np.int64], counts: Floats) -> Floats:
 def _unsure(points: LabelPoints) -> float:
     """By how many units a count is uncertain, of units that run side by side."""
     return MOST_UNSURE * float(np.sqrt(points.at_once)) if points.at_once > 1 else 0.0
+
+
+def _at_once_text(at_once: int, *, alone: bool) -> str:
+    """Say why counts that vary too little, beside how many units are under way, tell no rate."""
+    if alone:
+        return f"too few calls beside {at_once} under way at once; record more, or one at a time"
+    return (
+        f"not told apart from others: up to {at_once} calls were under way at once, and how many "
+        "there are of each varies by less; record more, or one at a time"
+    )
 
 
 def _design(process: NDArray[np.int64], counts: Floats) -> Floats:

@@ -330,6 +330,27 @@ def test_calls_of_a_function_count_as_marks(tmp_path: Path) -> None:
     assert "handle" in set(run.frames["function"])
 
 
+@pytest.mark.parametrize(("function", "count"), [("handle", 5), ("gone", 0)])
+def test_calls_of_the_main_program_end_units_of_work(
+    tmp_path: Path, function: str, count: int
+) -> None:
+    run = recorded.record(
+        tmp_path,
+        """
+        def handle():
+            pass
+        for _ in range(5):
+            handle()
+        """,
+        passes=("measure",),
+        mark_on=[f"call:target:{function}"],
+    )
+    assert run.meta["processes"][0]["mark_count"] == count
+    unseen = [event["text"] for event in run.meta["events"] if event["kind"] == "no marks"]
+    assert len(unseen) == (count == 0)
+    assert all(text.startswith("--mark-on call:target:gone saw nothing") for text in unseen)
+
+
 def test_gc_is_left_alone_where_the_target_has_switched_it_off(tmp_path: Path) -> None:
     source = """
         import gc

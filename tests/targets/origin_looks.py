@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import types
+import weakref
 from pathlib import Path
 
 sys.path.insert(0, sys.argv[1])
@@ -60,6 +61,14 @@ def start_child():
     kept.append(subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE))
 
 
+def start_task(coroutine):
+    return asyncio.create_task(coroutine)
+
+
+async def serve():
+    await asyncio.sleep(60)
+
+
 def fork_child(ends):
     pid = os.fork()
     if pid == 0:
@@ -102,8 +111,12 @@ def main():
         await asyncio.sleep(60)
 
     async def with_tasks():
-        tasks = [asyncio.ensure_future(wait()) for _ in range(3)]
-        await asyncio.sleep(0)
+        tasks = [start_task(wait()) for _ in range(3)]
+        ended = asyncio.create_task(asyncio.sleep(0))
+        # As a server makes one for a connection.
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.create_task, serve())
+        await ended
         rows, new_frames, new_stacks = look(looks)
         for task in tasks:
             task.cancel()
@@ -128,6 +141,9 @@ def main():
     frames_left = [one.f_code.co_name for one in gc.get_objects() if type(one) is types.FrameType]
     told["left"] = [[name, 1, ""] for name in frames_left if name not in ("main", "<module>")]
     looks.stop()
+    names = vars(asyncio.tasks)
+    known = names["_scheduled_tasks" if "_scheduled_tasks" in names else "_all_tasks"]
+    told["set"] = [[str(type(known) is weakref.WeakSet), 1, ""]]
     os.write(ends[1], b"1234")
     event.set()
     for one in kept:

@@ -17,11 +17,12 @@ from leaklab import plots
 from leaklab.analysis.label_points import LabelPoints
 from leaklab.errors import UsageError
 from leaklab.plots import style
-from leaklab.present.label_text import sentence
+from leaklab.present.label_text import label_lines, sentence
 from leaklab.probe.label_counts import KEPT_COUNT, LENGTH, OTHER, LabelCounts
 from leaklab.report.confidential import without_secrets
+from leaklab.report.run_view import label_rows
 from leaklab.results.run import Run
-from leaklab.verdict.label_rates import label_rates
+from leaklab.verdict.label_rates import IN_PROPORTION, TOO_FEW, label_rates
 
 LABELS = ["GET /export", "GET /warm", "GET /healthy"]
 EACH = 300_000.0
@@ -129,6 +130,24 @@ def test_units_side_by_side_are_told_apart_or_not_at_all(at_once: int) -> None:
     # One at a time there is no doubt: the figure at a mark holds what its unit has left.
     alone = label_rates(points(np.arange(150) % 3, [EACH, 0.0, 0.0], 5e4))
     assert alone.low[0] > EACH / 2 and not (alone.low[1:] > EACH / 10).any()
+
+
+def test_why_a_label_is_not_told_is_what_has_kept_it() -> None:
+    few = label_rates(points(np.arange(4) % 2, [EACH, 0.0], 0.0))
+    assert set(few.why) == {TOO_FEW}
+    rows = points(np.random.default_rng(1).integers(0, 2, 150), [EACH, 0.0], 0.0)
+    twins = np.column_stack([rows.counts, rows.counts[:, 0]])
+    found = label_rates(LabelPoints(["a", "b", "c"], rows.process, rows.age, rows.value, twins))
+    assert found.why.tolist() == [IN_PROPORTION, "", IN_PROPORTION]
+    assert "up to 4 calls were under way" in label_rates(side_by_side(0, 400, 4, True)).why[0]
+
+
+def test_of_a_single_label_no_others_are_spoken_of() -> None:
+    for count in (3, 100):
+        rows = points(np.zeros(count, int), [EACH], 0.0)
+        crowded = LabelPoints(rows.labels, rows.process, rows.age, rows.value, rows.counts, 64_000)
+        why = label_rates(crowded).why[0]
+        assert why.startswith("too few") and "others" not in why and "proportion" not in why
 
 
 def test_how_many_units_are_under_way_is_known_where_it_was_seen() -> None:
@@ -275,3 +294,22 @@ def test_the_sentence() -> None:
     assert "\x1b" not in sentence([row("a\x1b[1m", "bounded", 0.0, 0.0, kib)])
     nan = float("nan")
     assert sentence([row("b", "inconclusive", nan, nan, nan)]) == "b: none seen, but"
+    # What is said of several for one reason is said once.
+    several = [row(name, "inconclusive", nan, nan, nan) for name in "abc"]
+    assert sentence(several) == "a, b, c: none seen, but"
+    known = [row(name, "inconclusive", 0.0, 0.0, high) for name, high in (("a", kib), ("b", 2e9))]
+    assert sentence(known) == "a, b: none seen, but, at most 1.86 GiB"
+
+
+def test_what_is_the_same_of_several_resources_is_one_line() -> None:
+    nan = float("nan")
+    alike = [row(label, "inconclusive", nan, nan, nan) | {"role": "main"} for label in "ab"]
+    rows = [one | {"resource": name} for name in ("rss_bytes", "heap_bytes") for one in alike]
+
+    class Shown:
+        def labels(self) -> pd.DataFrame:
+            return pd.DataFrame([one | {"calls": 8} for one in rows])
+
+    run: Any = Shown()
+    assert list(label_lines(run))[2:] == ["  rss_bytes, heap_bytes: a, b: none seen, but"]
+    assert [one["label"] for one in label_rows(run)] == ["a, b", "a, b"]

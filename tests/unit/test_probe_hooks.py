@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import runpy
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -62,6 +63,7 @@ def hooked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     yield load
     sys.meta_path[:] = finders
+    sys.settrace(None)  # the main program, which is to be traced, is pytest
     sys.modules.pop("hooked_module", None)
 
 
@@ -103,3 +105,48 @@ def test_nothing_is_imported_for_it(hooked: Any) -> None:
     assert "hooked_module" not in sys.modules
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("hooked_module_that_is_not_there")
+
+
+MAIN_PROGRAM = """
+import asyncio, sys
+
+def twice(value):
+    return 2 * value
+
+class Service:
+    def handle(self):
+        return twice(1)
+
+async def answer():
+    return Service().handle()
+
+traced = sys.gettrace() is not None
+asyncio.run(answer())
+twice(3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "count"),
+    [
+        (["__main__:answer"], 1),
+        (["job:twice", "job:Service.handle"], 2),  # one unit within another counts once
+        (["job:Service.gone"], 0),
+        (["other:twice"], 0),
+        (["job:gone"], 0),
+    ],
+)
+def test_functions_of_the_main_program(
+    names: list[str], count: int, tmp_path: Path, counted: list[str | None]
+) -> None:
+    """By the name it runs under or that of its file; and it is not traced any longer then."""
+    (tmp_path / "job.py").write_text(MAIN_PROGRAM)
+    finders = list(sys.meta_path)
+    try:
+        hooks.install(names)
+        left = runpy.run_path(str(tmp_path / "job.py"), run_name="__main__")
+    finally:
+        sys.meta_path[:] = finders
+        sys.settrace(None)
+    assert len(counted) == count
+    assert left["traced"] is False

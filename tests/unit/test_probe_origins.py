@@ -41,7 +41,14 @@ def test_everything_that_stays_is_told_with_the_call_that_made_it(version):
     assert told["thread start_thread" if started else "thread wait_for"] == [
         ("made" if started else "runs", 4)
     ]
-    assert ("runs", 3) in told["task wait"]
+    # From Python 3.14 on nothing reports the making of a task.
+    if version == "3.14":
+        assert ("runs", 3) in told["task wait"]
+    else:
+        assert told["task start_task"] == [("made", 3)]
+    # What the loop itself has made is told by what it runs.
+    assert told["task serve"] == [("runs", 1)]
+    assert told["set"] == [("True", 1)]  # it was left as it had been
     # A look keeps no call of the target's alive, where nothing is ever collected.
     assert told["left"] == []
 

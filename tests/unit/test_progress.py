@@ -32,6 +32,13 @@ def test_a_line_says_what_goes_on_and_nothing_of_what_may_not_come() -> None:
     assert third == "leaklab: explain pass, 5 s, 20 marks, the last pass"
 
 
+def test_a_warning_is_shown_at_once() -> None:
+    stream = io.StringIO()
+    LineProgress(stream)({"kind": "warning", "pass": "measure", "text": "no marks: \x1b[2J"})
+    assert stream.getvalue().startswith("leaklab: no marks: ")
+    assert "\x1b" not in stream.getvalue()
+
+
 def test_a_long_recording_is_not_flooded() -> None:
     assert 20 <= len(lines(3600, {"pass": "measure"})) <= 60
 

@@ -12,6 +12,7 @@ from leaklab.errors import LeaklabError, UsageError
 from leaklab.recorder.command import resolve
 from leaklab.recorder.drive import drive_command
 from leaklab.recorder.options import RecordOptions
+from leaklab.recorder.unseen_marks import unseen_text
 
 
 @pytest.mark.parametrize(
@@ -33,10 +34,6 @@ from leaklab.recorder.options import RecordOptions
         ({"command": ["x.py"], "mark_on": ["htp"]}, "unknown mark source: htp; allowed: http"),
         ({"command": ["x.py"], "mark_on": ["line:("]}, "not a regular expression: ("),
         ({"command": ["x.py"], "mark_on": ["call:app"]}, "not MODULE:FUNCTION: app"),
-        (
-            {"command": ["x.py"], "mark_on": ["call:__main__:poll"]},
-            "a function of the main program: __main__:poll",
-        ),
     ],
 )
 def test_a_bad_option_is_named_with_what_is_allowed(options: dict[str, Any], message: str) -> None:
@@ -51,6 +48,15 @@ def test_mark_sources_are_told_apart() -> None:
     options = RecordOptions(command=["x.py"], mark_on=["http", "call:app:serve", "line:^done"])
     assert options.hooks == ("http", "app:serve")
     assert [pattern.pattern for pattern in options.line_patterns] == ["^done"]
+
+
+def test_what_to_try_depends_on_what_was_asked_for() -> None:
+    assert "no request was seen" in unseen_text(["http"], was_driven=False)
+    assert "no request was seen" not in unseen_text(["http"], was_driven=True)
+    named = unseen_text(["call:app.views:View.get", "line:^done"], was_driven=False)
+    assert "View.get was not called by its name in app.views" in named
+    assert "call:MODULE:FUNCTION" not in named
+    assert "no line of the output matches ^done" in named
 
 
 def test_a_script_runs_on_our_interpreter(tmp_path: Path) -> None:

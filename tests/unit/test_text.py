@@ -80,13 +80,11 @@ def test_a_figure_that_rounds_to_a_thousand_is_no_power_of_ten() -> None:
     assert amount("rss_bytes", 999.7 * 1024) == "1,000 KiB"
 
 
-def test_marks_that_were_asked_for_and_never_came_are_said() -> None:
+def test_marks_that_were_asked_for_and_never_came_are_said_first() -> None:
     run = leaking_run()
-    run.meta["options"] = {"mark_on": ["http"]}
-    run.meta["processes"][0]["mark_count"] = 200
-    assert "saw nothing" not in run_text(run)
-    run.meta["processes"][0]["mark_count"] = 0
-    assert "no marks: --mark-on http saw nothing; figures are per second" in run_text(run)
+    others = [{"kind": "note", "text": f"event {number}"} for number in range(20)]
+    run.meta["events"] = [*others, {"kind": "no marks", "text": "--mark-on http saw nothing"}]
+    assert "no marks: --mark-on http saw nothing" in run_text(run)
 
 
 def test_of_a_long_path_both_ends_are_shown() -> None:
