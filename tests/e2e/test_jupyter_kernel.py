@@ -78,6 +78,17 @@ def test_a_cell_in_place_is_judged_and_leaves_its_variables(kernel: Kernel) -> N
     assert after.text.split() == ["None"]
 
 
+def test_only_leaklabs_own_figures_are_drawn_its_way(kernel: Kernel) -> None:
+    kernel.run("%config InlineBackend.figure_format = 'jpeg'\n%reload_ext leaklab")
+    own = kernel.run("from leaklab.plots import style\nstyle.axes().plot([1, 2]);")
+    users = kernel.run("import matplotlib.pyplot as plt\nplt.plot([1, 2]);")
+    kernel.run("%config InlineBackend.figure_format = 'png'")
+
+    (own_data,) = (data for data in own.shown if "image/png" in data)
+    assert '<svg width="100%"' in own_data["image/svg+xml"]
+    assert [sorted(data) for data in users.shown] == [["image/jpeg", "text/plain"]]
+
+
 def test_collections_at_marks_leave_the_kernels_own_objects_out(kernel: Kernel) -> None:
     # Hundreds of thousands of them would make every mark of a cell wait.
     reply = kernel.run(
