@@ -22,6 +22,7 @@ from leaklab.errors import LeaklabError, UsageError
 from leaklab.jupyter.in_kernel import (
     awaits,
     cell_name,
+    compile_problem,
     numbered_as_shown,
     record_awaiting_cell,
     record_cell,
@@ -111,12 +112,19 @@ class LeaklabMagics(Magics):
         self._ended(recorded.run, recorded.error, quiet=arguments.quiet)
 
     def awaited(self, lines: list[str]) -> list[str]:
-        """Let IPython await the magic over a cell that awaits; it looks at every cell first."""
+        """Let IPython await the magic over a cell that awaits; it looks at every cell first.
+
+        A cell that cannot be compiled is left to IPython alone: its error is all there is to say.
+        """
         if not lines or not lines[0].startswith("%%leaklab"):
             return lines
         name, _, line = lines[0].rstrip().partition(" ")
         cell = "".join(lines[1:])
-        if name != "%%leaklab" or "--child" in line.split() or not awaits(self.shell, cell):
+        if name != "%%leaklab":
+            return lines
+        if _never_runs(self.shell, cell):
+            return [f"# {lines[0]}", *lines[1:]]
+        if "--child" in line.split() or not awaits(self.shell, cell):
             return lines
         magic = "get_ipython().find_cell_magic('leaklab').__self__"
         return [f"await {magic}.awaiting({line!r}, {cell!r})\n"]
@@ -195,6 +203,13 @@ def split_line(line: str) -> tuple[str, list[str]]:
     if position < len(words) and words[position].startswith("--"):
         raise UsageError(f"unknown option: {words[position]}; allowed: {', '.join(OPTIONS)}")
     return shlex.join(words[:position]), words[position:]
+
+
+def _never_runs(shell: Any, cell: str) -> bool:
+    try:
+        return compile_problem(shell.transform_cell(cell)) is not None
+    except SyntaxError:  # of a magic in the cell
+        return True
 
 
 def show_run(run: Run) -> None:
@@ -297,6 +312,8 @@ def _record_cell_in_child(shell: Any, cell: str, options: dict[str, Any]) -> Run
 
     waits = awaits(shell, cell)
     cell = numbered_as_shown(cell)
+    if not options["python"] and (problem := compile_problem(cell)) is not None:
+        raise LeaklabError(f"the cell cannot be run without IPython: {problem}")
     with Scratch("cell") as folder:
         script = Path(folder, "cell.py")
         script.write_text(cell, encoding="utf-8")

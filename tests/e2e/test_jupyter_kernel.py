@@ -179,6 +179,17 @@ def test_what_a_cell_cannot_do_is_said_in_one_line(kernel: Kernel) -> None:
     assert kernel.run("print('leaklab_run' in globals())").text.strip() == "False"
 
 
+def test_a_cell_that_cannot_be_compiled_is_no_run(kernel: Kernel) -> None:
+    count = "import leaklab as ll\nprint(len(ll.runs()))"
+    before = kernel.run(count).text
+    reply = kernel.run("%%leaklab --passes measure\nx = 1 +")
+    assert (reply.error or "").startswith("SyntaxError: invalid syntax")
+    assert (reply.text, reply.shown) == ("", [])
+    called = kernel.run("get_ipython().run_cell_magic('leaklab', '', 'return 1')")
+    assert "the cell cannot be run: 'return' outside function" in called.text
+    assert kernel.run(count).text == before
+
+
 def test_a_child_cell_that_dies_says_why(kernel: Kernel) -> None:
     reply = kernel.run("%%leaklab --child --passes measure\nprint(only_here)")
     assert "NameError: name &#x27;only_here&#x27; is not defined" in shown_html(reply)

@@ -55,6 +55,32 @@ def test_a_failure_in_an_import_decides_nothing(
 
 
 @pytest.mark.parametrize(
+    ("failed", "mark_count", "expected"),
+    [
+        ("cell", 0, INCONCLUSIVE),
+        ("script", 0, INCONCLUSIVE),
+        ("cell", 200, BOUNDED),
+        ("script", 200, BOUNDED),
+        ("", 0, BOUNDED),
+    ],
+)
+def test_what_failed_without_a_mark_is_not_headed_bounded(
+    failed: str, mark_count: int, expected: str
+) -> None:
+    data = synthetic.run(rss=synthetic.steady(200) + 50e6)
+    data.meta["processes"] = [{"process": 0, "mark_count": mark_count}]
+    data.meta["passes"] = [{"pass": "measure", "duration_seconds": 60.0}]
+    if failed == "script":
+        data.meta["passes"][0] |= {"exit_status": 1, "stderr_tail": AT_WORK}
+    elif failed == "cell":
+        data.meta["state"] = "failed"
+        data.meta["events"] = [{"kind": "cell", "text": "the cell raised ValueError: 7"}]
+    verdict = judge(data)
+    assert verdict.verdict == expected, verdict.reason
+    assert ("ValueError: 7" in verdict.reason) == (expected == INCONCLUSIVE)
+
+
+@pytest.mark.parametrize(
     ("stopped_by", "marks", "expected"),
     [
         ("interrupt", False, INCONCLUSIVE),
