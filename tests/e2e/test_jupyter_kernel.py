@@ -52,6 +52,7 @@ def test_a_cell_in_place_is_judged_and_leaves_its_variables(kernel: Kernel) -> N
     assert all('<svg width="100%"' in one for one in drawn)
     number = kernel.run("print(len(In) - 2)").text.strip()
     assert f"In [{number}], line 6" in shown_html(reply)
+    assert f"most through &lt;module&gt;  In [{number}], line 6" in shown_html(reply)
     facts = kernel.run(
         "heap = leaklab_run.verdict().resource('heap_bytes')\n"
         "print(len(kept), round(heap.rate / 1000), leaklab_run.suspects()['line'][0],\n"
