@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 RESULT_NAME = "leaklab_run"
 PASSES = ("measure", "explain", "graph", "trim", "mmap")
 OPTIONS = (
-    "--child", "--drive", "--duration", "--fresh", "--limit-memory", "--mark-on", "--name",
-    "--passes", "--python", "--quiet", "--store", "--trace-share", "--until-decided", "--variant",
+    "--child", "--drive", "--duration", "--fresh", "--help", "--limit-memory", "--mark-on",
+    "--name", "--passes", "--python", "--quiet", "--store", "--trace-share", "--until-decided",
+    "--variant",
 )  # fmt: skip
 
 
@@ -69,6 +70,7 @@ class LeaklabMagics(Magics):
     @argument("--until-decided", action="store_true", help="stop when the verdict is decided")
     @argument("--fresh", action="store_true", help="record again what is already recorded")
     @argument("--quiet", action="store_true", help="show nothing, only bind the run")
+    @argument("--help", action="store_true", help="print this")
     @argument(
         "--child", action="store_true", help="cell: run it in a process of its own (see below)"
     )
@@ -90,6 +92,9 @@ class LeaklabMagics(Magics):
         has come and gone since the last time); ``%leaklab watch`` puts a line under each cell that
         says what it added, ``%leaklab watch off`` ends that.
         """
+        if _asks_for_help(line):
+            print(self.leaklab.__doc__)
+            return None
         if cell is None and (first := line.split()[:1]) and first[0] in COMMANDS:
             return self._about_the_kernel(line.split())
         error: BaseException | None = None
@@ -124,7 +129,8 @@ class LeaklabMagics(Magics):
             return lines
         if _never_runs(self.shell, cell):
             return [f"# {lines[0]}", *lines[1:]]
-        if "--child" in line.split() or not awaits(self.shell, cell):
+        by_itself = "--child" in line.split() or _asks_for_help(line)
+        if by_itself or not awaits(self.shell, cell):
             return lines
         magic = "get_ipython().find_cell_magic('leaklab').__self__"
         return [f"await {magic}.awaiting({line!r}, {cell!r})\n"]
@@ -194,15 +200,26 @@ def split_line(line: str) -> tuple[str, list[str]]:
         words = shlex.split(line)
     except ValueError as problem:
         raise UsageError(f"not a command line: {line}; {str(problem).lower()}") from None
-    flags = {"--child", "--fresh", "--quiet", "--until-decided"}
+    flags = {"--child", "--fresh", "--help", "--quiet", "--until-decided"}
     position = 0
-    while position < len(words) and words[position] in OPTIONS:
-        position += 1 if words[position] in flags else 2
+    while position < len(words) and words[position].partition("=")[0] in OPTIONS:
+        stands_alone = words[position] in flags or "=" in words[position]
+        position += 1 if stands_alone else 2
     if position < len(words) and words[position] == "--":
         return shlex.join(words[:position]), words[position + 1 :]
     if position < len(words) and words[position].startswith("--"):
         raise UsageError(f"unknown option: {words[position]}; allowed: {', '.join(OPTIONS)}")
     return shlex.join(words[:position]), words[position:]
+
+
+def _asks_for_help(line: str) -> bool:
+    words = line.split()
+    if words and words[0] in COMMANDS:
+        return "--help" in words
+    try:
+        return "--help" in split_line(line)[0].split()
+    except UsageError:  # said where the line is executed
+        return False
 
 
 def _never_runs(shell: Any, cell: str) -> bool:
