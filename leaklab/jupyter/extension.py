@@ -41,7 +41,8 @@ def _png(figure: Any) -> str | None:
     """Draw it for where a notebook is opened before it is trusted: there SVG is not shown."""
     from IPython.core.pylabtools import print_figure
 
-    return print_figure(figure, fmt="png", base64=True)
+    drawn: str | None = print_figure(figure, fmt="png", base64=True)
+    return drawn
 
 
 def fluid(svg: str | None) -> str | None:

@@ -49,7 +49,7 @@ def test_several_statements_are_one_line() -> None:
 
 def test_what_is_shared_is_told_by_every_name_of_those_that_share_it() -> None:
     common = {"kind": "name", "title": "", "line": "", "type": "", "cell": None}
-    groups = [
+    groups: list[dict[str, object]] = [
         {"key": "Out[12]", "names": ["Out[12]", "A"], **common},
         {"key": "B", "names": ["B"], **common},
         {"key": "Svc.q", "names": [], **common},
