@@ -1,7 +1,22 @@
-"""``python -m leaklab``."""
+"""``python -m leaklab``, and the command ``leaklab``."""
 
+import contextlib
 import sys
 
-from leaklab.cli import main
+from leaklab.errors import INTERRUPTED_STATUS
 
-sys.exit(main())
+
+def run() -> int:
+    """Run the command line; returns the exit status. Its imports may be interrupted too."""
+    try:
+        from leaklab.cli import main
+
+        return main()
+    except KeyboardInterrupt:
+        with contextlib.suppress(OSError):
+            print("leaklab: interrupted", file=sys.stderr)
+        return INTERRUPTED_STATUS
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -7,7 +7,8 @@ and tables, reads this table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from leaklab.errors import UsageError
@@ -51,6 +52,9 @@ FAMILIES = (
     Resource("gauge", "gauge", "{}", "user", 3.0),
 )
 _BY_NAME = {row.name: row for row in (*TABLE, *FAMILIES)}
+CPU = "gauge:cpu_percent"
+# Where nothing else is known growth matters from this share of the level on.
+LEVEL_SHARE = 0.1
 
 # What a run is shown by: exact counts tell more than memory, the exact heap more than resident.
 _BY_IMPORTANCE = (
@@ -93,6 +97,23 @@ def material(name: str) -> float:
     """
     row = find(name) or _BY_NAME["gauge"]
     return _BY_NAME["gauge"].material or 0.0 if row.material is None else row.material
+
+
+def material_of(name: str, figures: Iterable[float]) -> float:
+    """Return :func:`material` for a resource with these figures.
+
+    A gauge that counts has whole numbers. One with fractions may be a ratio, or gigabytes: by three
+    of its unit it may never move, so a share of its own level matters if that is less.
+
+    >>> material_of("gauge:queue", [0.0, 1.0]), material_of("gauge:used_ratio", [0.5, 0.7])
+    (3.0, 0.06)
+    """
+    least = material(name)
+    known = [abs(figure) for figure in figures if math.isfinite(figure)]
+    named = find(name) or _BY_NAME["gauge"]
+    if named.kind != "gauge" or name == CPU or all(figure.is_integer() for figure in known):
+        return least
+    return min(least, LEVEL_SHARE * sum(known) / len(known))
 
 
 def is_bytes(name: str) -> bool:

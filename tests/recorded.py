@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.recording import record_run
@@ -17,6 +20,15 @@ def script(folder: Path, source: str, name: str = "target.py") -> Path:
     path = folder / name
     path.write_text(textwrap.dedent(source), encoding="utf-8")
     return path
+
+
+def shared_store(factory: pytest.TempPathFactory) -> Path:
+    """Return the store of this session's cases: what one worker has recorded, the others load.
+
+    The recording of a case is looked for by all that it was made of, before it is made.
+    """
+    base = factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "recorded-cases"
 
 
 def record(folder: Path, source: str | Path, *arguments: str, **options: Any) -> RunData:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leaklab.analysis.falls import falls_of
+from leaklab.analysis.falls import Falls, falls_of
 from leaklab.analysis.lives import replaced_lives
 from leaklab.analysis.series import (
     HEAP,
@@ -19,7 +19,7 @@ from leaklab.analysis.series import (
     untraced_pass,
     work_end,
 )
-from leaklab.resources import is_bytes
+from leaklab.resources import CPU, is_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,6 @@ LEAST_WAVE_SHARE = 0.5
 LEAST_SEEN = 0.9
 # From this share of a day on what was seen may be its course.
 LEAST_PART = 0.25
-CPU = "gauge:cpu_percent"
 # Below this share of its usual use of the processor a process is idle.
 IDLE_SHARE = 0.1
 # An idle end this long, and twice as long as any pause before it, is no pause.
@@ -94,16 +93,21 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
         without += words
         unseen, missing = unseen_course(lives if len(lives) > 1 else [(x, y)], DAY_SECONDS)
         if len(lives) <= 1 and not _restarts_told(data, role):
-            falls = falls_of(x, whole, 2 * course or unseen)
+            falls = _falls(name, x, whole, 2 * course or unseen)
         if without:
             attrs = dict(series.attrs)
             series = _frame(x, y)
             series.attrs.update(attrs)
     series.attrs.update(without=without, course=course, unseen=unseen, missing=missing, now=now)
     series.attrs["falls"] = falls
-    if "import" in data.meta and name.startswith("gauge:") and is_bytes(name):
-        series.attrs["like"] = "rss_bytes"
+    if "import" in data.meta:
+        series.attrs["like"] = _like(name)
     return series
+
+
+def _like(name: str) -> str | None:
+    """The resource whose material growth counts for figures of no recording, None for its own."""
+    return "rss_bytes" if name.startswith("gauge:") and is_bytes(name) else None
 
 
 def lone_series(x: Floats, y: Floats, *, name: str, unit: str = "second") -> pd.DataFrame:
@@ -117,11 +121,19 @@ def lone_series(x: Floats, y: Floats, *, name: str, unit: str = "second") -> pd.
         whole = y
         y, course, without = _without_courses(x, y)
         unseen, missing = unseen_course([(x, y)], DAY_SECONDS)
-        falls = falls_of(x, whole, 2 * course or unseen)
+        falls = _falls(name, x, whole, 2 * course or unseen)
     series = _frame(x, y)
     series.attrs.update(name=name, unit=unit, role="main", without=without, course=course)
     series.attrs.update(unseen=unseen, missing=missing, now=math.nan, falls=falls)
+    series.attrs["like"] = _like(name)
     return series
+
+
+def _falls(name: str, x: Floats, y: Floats, course: float) -> Falls | None:
+    """The falls of a course; without one, of a whole process' memory, which starts low alone."""
+    if not course and (_like(name) or name) != "rss_bytes":
+        return None
+    return falls_of(x, y, course)
 
 
 def _restarts_told(data: RunData, role: str) -> bool:

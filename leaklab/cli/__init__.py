@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from leaklab.cli import output
 from leaklab.cli.recording import pairs_apart
-from leaklab.errors import LeaklabError, UsageError
+from leaklab.errors import INTERRUPTED_STATUS, LeaklabError, UsageError
 
 # Name and what it does; ``leaklab.cli.<module>`` has configure(parser) and run(arguments).
 COMMANDS = {
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         output.give_up(sys.stdout)
         return 1
     except KeyboardInterrupt:
-        return _complain("interrupted", 1)
+        return _complain("interrupted", INTERRUPTED_STATUS)
 
 
 def _spare_collections() -> None:

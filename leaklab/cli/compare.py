@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
             "circumstances": comparison.circumstances,
             "resources": comparison.resources.to_dict("records"),
             "sites": comparison.sites.to_dict("records"),
+            "holders": comparison.holders.to_dict("records"),
         }
         print(json.dumps(plain(document), indent=1))
     else:

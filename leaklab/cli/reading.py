@@ -35,7 +35,10 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         "--line", metavar="REGEX", help=r"log lines: 'RSS=(?P<rss>[\d.]+) MB' takes out a figure"
     )
     group.add_argument(
-        "--limit", type=size_bytes, metavar="SIZE", help="what it may grow to, for the time left"
+        "--limit",
+        type=size_bytes,
+        metavar="SIZE",
+        help="what it may grow to, for the time left; also of a run",
     )
     group.add_argument(
         "--trust-pickle",

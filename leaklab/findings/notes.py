@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from leaklab.analysis.interpreters import of_run
 from leaklab.findings.stop_gap import stop_gaps
+from leaklab.present.choices import growing_role
 from leaklab.verdict.native import native_growth, of_python, told_apart
 from leaklab.verdict.time_left import smallest_limit
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 def notes_of(data: RunData, resources: Sequence[ResourceVerdict], *, held: bool) -> list[str]:
     """Return the notes on a run with these verdicts; ``held``: whether a holder was found."""
     meta = data.meta
-    gaps = stop_gaps(meta, resources, smallest_limit(meta))
+    role = growing_role(resources, "rss_bytes")
+    gaps = stop_gaps(meta, resources, smallest_limit(meta, role))
     native = None if held else _native(data)
     return [
         *of_run(meta),

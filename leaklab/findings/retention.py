@@ -43,7 +43,7 @@ COLUMNS = (
     "role",
 )
 # Growth below this, over the run, matters to nobody.
-_MATERIAL_BYTES = 1024
+MATERIAL_BYTES = 1024
 # A leak adds objects at every step of the work; a few more over a whole run are something else.
 _LEAST_PER_UNIT = 0.05
 # What hardly looks like a leak is told only where it gains this share of the largest group's bytes.
@@ -97,9 +97,9 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
     rows = [_row(table, group, span, unit) for group in _groups(table)]
     if _imports_may_show(data, role, window, unit):
         rows = [row for row in rows if row["type"] != "module"]
-    least = max([_MATERIAL_BYTES, *(row["growth_bytes"] * _WEAK_SHARE for row in rows)])
+    least = max([MATERIAL_BYTES, *(row["growth_bytes"] * _WEAK_SHARE for row in rows)])
     rows = [
-        row for row in rows if row["growth_bytes"] >= (least if row["_weak"] else _MATERIAL_BYTES)
+        row for row in rows if row["growth_bytes"] >= (least if row["_weak"] else MATERIAL_BYTES)
     ]
     rows.sort(key=lambda row: (row["_weak"], -row["growth_bytes"]))
     rows = rows[:limit]
@@ -293,7 +293,7 @@ def _groups(table: pd.DataFrame) -> Iterable[_Group]:
     more = (counts > 0) & table["steady_count"].to_numpy(dtype=bool) & ~own
     # The program itself is not what multiplies, even where a graph is from before it began.
     more &= (table["path"] != "__main__").to_numpy()
-    larger = table["growth_shallow_bytes"].to_numpy() >= _MATERIAL_BYTES
+    larger = table["growth_shallow_bytes"].to_numpy() >= MATERIAL_BYTES
     larger &= (counts == 0) & table["steady_size"].to_numpy(dtype=bool) & ~own
     # Garbage that waits for the collector is one leak, whatever its cycles are made of.
     garbage = np.flatnonzero((table["kind"] == "cycle").to_numpy() & (parent < 0)).tolist()

@@ -120,8 +120,7 @@ def members_of(
         notes.append("no times beside the figures: counted by printing, so rates are per printing")
         seconds = np.full(count, np.nan)
         marks = np.array([row.block + 1 for row in rows], np.float64)
-    named = [row.cells.get(asked or name or "", "main") for row in rows]
-    group = np.array(named if asked else [_role(text) for text in named], object)
+    group = np.array([role_of(row, name, asked) for row in rows], object)
     names = list(dict.fromkeys(group.tolist()))
     size = {n: float(np.nanmax(values[kept][group == n], initial=0.0)) for n in names}
     if any(size.values()):
@@ -139,6 +138,12 @@ def members_of(
     if pid is not None:
         life = np.array([_figure(row.cells.get(pid, ""), 1) for row in rows])
     return members(seconds, values, group=group, life=life, marks=marks), started, notes
+
+
+def role_of(row: Row, name: str | None, asked: str | None) -> str:
+    """Return the role of a row, by the heading ``name`` unless the user has ``asked`` for one."""
+    said = row.cells.get(asked or name or "", "main")
+    return said if asked else _role(said)
 
 
 def _numbers(rows: list[Row], group: NDArray[Any]) -> NDArray[np.int64]:

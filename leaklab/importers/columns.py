@@ -150,7 +150,9 @@ def named(columns: list[str], wanted: tuple[str, ...]) -> str | None:
 
 def gauge_name(column: str, in_bytes: bool) -> str:
     """Return the name under which a figure of the user's own is kept: ``gauge:heapUsed_bytes``."""
-    name = re.sub(r"\W+", "_", column.strip()).strip("_") or "value"
+    # A share goes by a name of its own beside the amount: "Memory %" beside "Memory (MB)".
+    said = column.replace("%", " percent ")
+    name = re.sub(r"\W+", "_", said).strip("_") or "value"
     if in_bytes:
         parts = name.split("_")
         if len(parts) > 1 and unit_in_name(parts[-1]):

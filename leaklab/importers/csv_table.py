@@ -111,7 +111,7 @@ def frame_of(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with source.open() as file:
+            with source.open_text() as file:
                 parts = map(figured, pd.read_csv(file, header=None if plain else 0, **options))
                 frame, step = thinned(parts, time_name, group=group)
         except (ValueError, EOFError, zlib.error, pd.errors.ParserError) as error:

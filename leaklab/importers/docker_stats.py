@@ -31,7 +31,7 @@ def _split(line: str, count: int) -> list[str]:
 
 
 def read(source: Source, options: Options) -> Reading:
-    """Read memory and CPU of each container; the limit is the smallest one said."""
+    """Read memory and CPU of each container, and the limit that is said of it last."""
     rows = _json_rows(source.text) if b'"MemUsage"' in source.head else _table_rows(source.text)
     if not rows:
         raise LeaklabError(f"docker stats without containers: {source.path}; record longer")
@@ -45,7 +45,12 @@ def read(source: Source, options: Options) -> Reading:
         asked=options.group,
         path=source.path,
     )
-    limits = [limit for row in rows if (limit := _bytes(row.cells["limit"])) is not None]
+    roles = {member.role for member in found}
+    limits = {
+        "main" if roles == {"main"} else blocks.role_of(row, "name", options.group): limit
+        for row in rows
+        if (limit := _bytes(row.cells["limit"])) is not None
+    }
     return Reading(
         title="docker stats",
         understood=f"{len(rows):,} rows of {len(found)} containers, MEM USAGE in its own units as "
@@ -55,7 +60,7 @@ def read(source: Source, options: Options) -> Reading:
         notes=notes,
         judged=(DOCKER.resource,),
         cautions={DOCKER.resource: DOCKER.caution or ""},
-        limits={"cgroup_memory_bytes": min(limits)} if limits else {},
+        role_limits={role: limit for role, limit in limits.items() if role in roles},
         siblings=False,
     )
 

@@ -21,6 +21,10 @@ _CACHE = (
     "it holds page cache of files that were read or written lately, which the kernel takes back "
     "when it needs to: growth here is no leak by itself; export container_memory_rss beside it"
 )
+_CACHE_ITSELF = (
+    "it is page cache of files that were read or written lately, which the kernel takes back when "
+    "it needs to: growth here is no leak"
+)
 METRICS = {
     "process_resident_memory_bytes": Metric("rss_bytes", 0),
     "process_open_fds": Metric("fd_count"),
@@ -31,7 +35,7 @@ METRICS = {
         "gauge:container_memory_working_set_bytes", 2, _CACHE
     ),
     "container_memory_usage_bytes": Metric("gauge:container_memory_usage_bytes", 3, _CACHE),
-    "container_memory_cache": Metric("gauge:container_memory_cache_bytes"),
+    "container_memory_cache": Metric("gauge:container_memory_cache_bytes", caution=_CACHE_ITSELF),
     "container_file_descriptors": Metric("fd_count"),
     "container_sockets": Metric("socket_count"),
     "container_threads": Metric("thread_count"),

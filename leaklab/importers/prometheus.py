@@ -30,12 +30,13 @@ _IDENTITY = frozenset(("__name__", "id", "container_id", "uid", "image", "image_
 _POD = re.compile(r"(-[0-9a-f]{6,10})?-[a-z0-9]{5}$")
 _ERROR = re.compile(rb'\s*\{\s*"status"\s*:\s*"error"')
 _LONGEST_SHOWN = 80
-_PLACES = ("pod", "container", "instance", "job", "namespace")
+_CONTAINER = ("pod", "container", "namespace")
+_PLACES = (*_CONTAINER, "instance", "job")
 
 
 @dataclass
-class _Line:
-    """One series of the answer: its labels, epoch seconds and values."""
+class Line:
+    """One series: its labels, epoch seconds and values."""
 
     labels: dict[str, str]
     seconds: Floats
@@ -43,10 +44,12 @@ class _Line:
 
     @property
     def metric(self) -> str:
+        """The name of the metric."""
         return self.labels.get("__name__", "value")
 
     @property
     def place(self) -> tuple[tuple[str, str], ...]:
+        """The labels that tell processes and containers apart."""
         return tuple(sorted((k, v) for k, v in self.labels.items() if k not in _IDENTITY))
 
 
@@ -55,7 +58,7 @@ class _Place:
     """The series of one process or container, and the moments at which it was replaced."""
 
     labels: dict[str, str]
-    lines: list[_Line] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
     cuts: list[float] = field(default_factory=list)
 
 
@@ -66,14 +69,19 @@ def recognise(source: Source) -> bool:
 
 
 def read(source: Source, options: Options) -> Reading:
-    """Read an answer with a matrix. Counters are refused: they grow in healthy processes too."""
+    """Read an answer with a matrix."""
     lines = list(_lines(source))
     if not lines:
         raise UsageError(
             f"an answer without figures: {source.path}; the query matched nothing: see whether the "
             "metric exists at that time"
         )
-    wanted = _wanted(lines, options, source.path)
+    return reading_of(lines, options, source.path, "Prometheus")
+
+
+def reading_of(lines: list[Line], options: Options, path: Path, title: str) -> Reading:
+    """Return what series tell. Counters are refused: they grow in healthy processes too."""
+    wanted = _wanted(lines, options, path)
     judged = [line for line in lines if line.metric in wanted]
     started = min(float(line.seconds[0]) for line in judged)
     places = _places(judged)
@@ -88,20 +96,20 @@ def read(source: Source, options: Options) -> Reading:
     )
     notes = [f"left out, as counters only grow: {', '.join(left_out[:5])}"] if left_out else []
     return Reading(
-        title="Prometheus",
+        title=title,
         understood=_understood(wanted, judged, members),
         members=members,
         started=started,
         notes=notes,
         judged=known.judged(wanted),
         cautions=cautions,
-        limits=_limits(lines),
+        role_limits=_limits(places, lines),
         siblings=len({member.role for member in members}) > 1,
         restarts_told=any(line.metric in known.START_TIMES for line in lines),
     )
 
 
-def _understood(wanted: Mapping[str, Metric], lines: list[_Line], members: list[Member]) -> str:
+def _understood(wanted: Mapping[str, Metric], lines: list[Line], members: list[Member]) -> str:
     names = ", ".join(f"{name} as {metric.resource}" for name, metric in wanted.items())
     count = sum(len(line.values) for line in lines)
     roles = len({member.role for member in members})
@@ -109,7 +117,7 @@ def _understood(wanted: Mapping[str, Metric], lines: list[_Line], members: list[
     return f"{count:,} figures, {names}{each}"
 
 
-def _lines(source: Source) -> Iterable[_Line]:
+def _lines(source: Source) -> Iterable[Line]:
     decoder, text, place = json.JSONDecoder(), source.text, 0
     # Answers to several queries may stand one after another in one file.
     while place < len(text):
@@ -124,7 +132,7 @@ def _lines(source: Source) -> Iterable[_Line]:
         yield from _of_answer(answer, source.path)
 
 
-def _of_answer(answer: Any, path: Path) -> Iterable[_Line]:
+def _of_answer(answer: Any, path: Path) -> Iterable[Line]:
     if not isinstance(answer, dict):
         raise _damaged(path, answer)
     if answer.get("status") == "error":
@@ -149,7 +157,7 @@ def _of_answer(answer: Any, path: Path) -> Iterable[_Line]:
         table = np.array(pairs, np.float64).reshape(-1, 2)
         finite = np.isfinite(table[:, 1])
         if finite.any():
-            yield _Line(labels, table[finite, 0], table[finite, 1])
+            yield Line(labels, table[finite, 0], table[finite, 1])
 
 
 def _damaged(path: Path, part: Any) -> LeaklabError:
@@ -168,11 +176,11 @@ def _figure(text: Any) -> float:
         return float("nan")
 
 
-def _is_counter(line: _Line) -> bool:
+def _is_counter(line: Line) -> bool:
     return line.metric.endswith(("_total", "_sum", "_count", "_bucket", "_created"))
 
 
-def _wanted(lines: list[_Line], options: Options, path: Path) -> dict[str, Metric]:
+def _wanted(lines: list[Line], options: Options, path: Path) -> dict[str, Metric]:
     """The metrics that are read, as what."""
     names = list(dict.fromkeys(line.metric for line in lines))
     if options.values:
@@ -204,7 +212,7 @@ def _wanted(lines: list[_Line], options: Options, path: Path) -> dict[str, Metri
     )
 
 
-def _places(lines: list[_Line]) -> list[_Place]:
+def _places(lines: list[Line]) -> list[_Place]:
     """The series by the place they are of; pods that follow each other are one place."""
     found: dict[tuple[tuple[str, str], ...], _Place] = {}
     for line in lines:
@@ -245,7 +253,7 @@ def _follow(group: list[_Place]) -> bool:
     return all(later[0] > earlier[1] for earlier, later in pairwise(spans))
 
 
-def _cuts(place: _Place, lines: list[_Line]) -> list[float]:
+def _cuts(place: _Place, lines: list[Line]) -> list[float]:
     """When the process was replaced: from the metric of its start time, where that is there."""
     for name in known.START_TIMES:
         cuts: list[float] = []
@@ -304,7 +312,7 @@ def _labels(places: list[_Place]) -> list[str]:
 
 
 def _add_cpu(
-    members: list[Member], places: list[_Place], lines: list[_Line], started: float
+    members: list[Member], places: list[_Place], lines: list[Line], started: float
 ) -> None:
     """Add the use of the processor of each role, from its counter: it tells idle from full."""
     names = _labels(places)
@@ -326,12 +334,29 @@ def _add_cpu(
             break
 
 
-def _limits(lines: list[_Line]) -> dict[str, float]:
-    found = [
-        float(line.values[-1])
+def _limits(places: list[_Place], lines: list[Line]) -> dict[str, float]:
+    """The memory limit of each role, that which is said last."""
+    told = [
+        line
         for line in lines
         if line.metric in known.LIMITS
         and line.labels.get("resource", "memory") == "memory"
         and 0 < line.values[-1] < known.NO_LIMIT_BYTES
     ]
-    return {"cgroup_memory_bytes": min(found)} if found else {}
+    found = {}
+    for place, role in zip(places, _labels(places), strict=True):
+        # Pods that followed each other have lost their names, their own series have not.
+        of_place = [
+            line
+            for line in told
+            if any(_same_container(line.labels, own.labels) for own in place.lines)
+        ]
+        if of_place:
+            found[role] = float(max(of_place, key=lambda line: line.seconds[-1]).values[-1])
+    return found
+
+
+def _same_container(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether both are of one container; who exports its limit is another job than its own."""
+    keys = _CONTAINER if "pod" in one and "pod" in other else _PLACES
+    return all(one[key] == other[key] for key in keys if key in one and key in other)

@@ -30,6 +30,7 @@ LARGEST_STRANGE_SHARE = 0.02
 # Excel's word for what separates the cells; Grafana writes it, too.
 _SEPARATOR = re.compile(rb"(?:\xef\xbb\xbf)?\"?sep=([^\r\n])\"?\r?\n")
 _PART_BYTES = 1 << 20
+_HOLE = re.compile(rb"\0+")
 
 
 @dataclass(frozen=True)
@@ -52,27 +53,38 @@ class Options:
 class Source:
     """One file: its first bytes and its content, unpacked where it is a gzip, UTF-16 as UTF-8.
 
-    A first line ``sep=;`` is none of the content; ``separator`` is what it says, else None.
+    A first line ``sep=;`` is none of the content; ``separator`` is what it says, else None. Nor are
+    the zeros in a text whose file was cut while it was written (logrotate's copytruncate).
+    cut_line_count: lines of the text that were lost with that.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.zipped = self.wide = False
         self.separator: str | None = None
+        self.cut_line_count = 0
         self._skipped_bytes = 0
         with path.open("rb") as file:
             self.zipped = file.read(2) == _GZIP
         try:
             with self._unpacked() as file:
-                self.head = file.read(HEAD_BYTES)
+                self.head = first = file.read(HEAD_BYTES)
+                while self.head and not self.head.strip(b"\0"):
+                    self._skipped_bytes += len(self.head)
+                    self.head = file.read(HEAD_BYTES)
+            if not self.head:
+                self.head, self._skipped_bytes = first, 0
+            self._cut = len(self.head) == HEAD_BYTES
             self.wide = _is_utf16(self.head)
             if self.wide:
                 with self.open() as file:
                     self.head = file.read(HEAD_BYTES)
             if said := _SEPARATOR.match(self.head):
                 self.separator = said[1].decode("latin-1")
-                self._skipped_bytes = said.end()
+                self._skipped_bytes += said.end()
                 self.head = self.head[said.end() :]
+            if b"\0" in self.head and not self.is_binary:
+                self.head, _ = _without_zeros(self.head)
         except (OSError, EOFError, zlib.error) as error:
             raise LeaklabError(f"cannot be read: {path}; {error}; copy it again") from None
 
@@ -87,6 +99,23 @@ class Source:
             yield whole
 
     @contextmanager
+    def open_text(self) -> Iterator[BinaryIO]:
+        """Open the content of a text, without the zeros in it."""
+        with self.open() as file:
+            if not self._has_zeros:
+                yield file
+                return
+            text, self.cut_line_count = _without_zeros(file.read())
+            yield io.BytesIO(text)
+
+    @cached_property
+    def _has_zeros(self) -> bool:
+        if self.is_binary:
+            return False
+        with self.open() as file:
+            return any(b"\0" in part for part in iter(lambda: file.read(_PART_BYTES), b""))
+
+    @contextmanager
     def _unpacked(self) -> Iterator[BinaryIO]:
         if self.zipped:
             with gzip.open(self.path, "rb") as unpacked:
@@ -99,7 +128,7 @@ class Source:
     def text(self) -> str:
         """The whole content as text."""
         try:
-            with self.open() as file:
+            with self.open_text() as file:
                 return file.read().decode(self.encoding, "replace")
         except (OSError, EOFError, zlib.error) as error:
             raise LeaklabError(f"cannot be read: {self.path}; {error}; copy it again") from None
@@ -131,9 +160,10 @@ class Source:
     @cached_property
     def is_binary(self) -> bool:
         """Whether the first bytes are no text."""
-        text = self.head.decode(self.encoding, "replace")
-        strange = sum(text.count(char) for char in _STRANGE)
-        return "\x00" in text or strange > LARGEST_STRANGE_SHARE * len(text)
+        # However long a hole in a text is, it is one.
+        text = _HOLE.sub(b"\0", self.head).decode(self.encoding, "replace")
+        strange = sum(text.count(char) for char in (*_STRANGE, "\0"))
+        return text == "\0" or strange > LARGEST_STRANGE_SHARE * len(text)
 
     @cached_property
     def first_lines(self) -> list[str]:
@@ -141,8 +171,7 @@ class Source:
         if self.is_binary:
             return []
         lines = self.head.decode(self.encoding, "replace").splitlines()
-        cut = len(self.head) + self._skipped_bytes == HEAD_BYTES
-        return lines[:-1] if cut and len(lines) > 1 else lines
+        return lines[:-1] if self._cut and len(lines) > 1 else lines
 
     @property
     def first_line(self) -> str:
@@ -152,6 +181,17 @@ class Source:
         if line is None:
             raise refuse(self.path, "no lines of text", "it is binary, or damaged: export it again")
         return line
+
+
+def _without_zeros(content: bytes) -> tuple[bytes, int]:
+    """A text without zeros, and of how many lines the rest is lost with them.
+
+    Who goes on to write where the file was cut leaves a hole before a line, which is whole; in the
+    midst of one nothing tells what was there.
+    """
+    lines = [line.strip(b"\0") for line in content.split(b"\n")]
+    whole = [line for line in lines if b"\0" not in line]
+    return b"\n".join(whole), len(lines) - len(whole)
 
 
 def _is_utf16(head: bytes) -> bool:
@@ -193,8 +233,9 @@ class Reading:
     seconds of second 0, None where the file has no such times. judged: resources the verdict rests
     on where none is one of leaklab's own. cautions: what a resource holds besides, by name, and
     what to export instead. siblings: the members are replicas of one service. limits: as in
-    run.json. timed: False where the seconds are made up, to keep the order of units of work.
-    restarts_told: the file says when a process was replaced, and it may be never.
+    run.json; role_limits: that of each role on its memory, by name. timed: False where the seconds
+    are made up, to keep the order of units of work. restarts_told: the file says when a process was
+    replaced, and it may be never.
     """
 
     title: str
@@ -205,6 +246,7 @@ class Reading:
     judged: tuple[str, ...] = ()
     cautions: dict[str, str] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
+    role_limits: dict[str, float] = field(default_factory=dict)
     siblings: bool = False
     tables: dict[str, Any] = field(default_factory=dict)
     timed: bool = True

@@ -23,8 +23,11 @@ FORMATS = {
     "pidstat": "pidstat",
     "top": "top_batch",
     "ps": "ps_loop",
+    "smem": "smem",
     "docker-stats": "docker_stats",
+    "kubectl-top": "kubectl_top",
     "prometheus": "prometheus",
+    "exposition": "exposition",
     "grafana": "grafana",
     "jsonl": "json_lines",
     "csv": "csv_table",
@@ -36,8 +39,10 @@ MEMRAY = "memray"
 _TAKES = {
     **dict.fromkeys(("jsonl", "csv", "lines"), frozenset(("time", "value", "group"))),
     "grafana": frozenset(("time", "value")),
-    "prometheus": frozenset(("value",)),
-    **dict.fromkeys(("pidstat", "top", "ps", "docker-stats"), frozenset(("group",))),
+    **dict.fromkeys(("prometheus", "exposition"), frozenset(("value",))),
+    **dict.fromkeys(
+        ("pidstat", "top", "ps", "smem", "docker-stats", "kubectl-top"), frozenset(("group",))
+    ),
 }
 # A figure of memory in a line of text, behind what it is called.
 _FIGURE = re.compile(r"\b((?:RSS|rss|Rss|[Mm]emory|mem|heap)\b\W{0,3})\d")
@@ -134,6 +139,9 @@ def read(path: Path, options: Options, name: str | None = None) -> Reading:
     _check_taken(module.NAME, options, path)
     reading: Reading = module.read(source, options)
     leave_out_unread(reading, path)
+    if source.cut_line_count:
+        lines = "line" if source.cut_line_count == 1 else "lines"
+        reading.notes.append(f"{source.cut_line_count:,} {lines} with zeros in them left out")
     if source.zipped:
         reading.title += " (gzip)"
     return reading

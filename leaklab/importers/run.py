@@ -35,7 +35,7 @@ def run_meta(
     pass_ = pass_of(reading)
     processes = [_process(number, member, pass_) for number, member in enumerate(reading.members)]
     ends = [process["ended_seconds"] or 0.0 for process in processes]
-    limits = {**reading.limits, **({"memory_bytes": limit_bytes} if limit_bytes else {})}
+    limits = {**_limits(reading), **({"memory_bytes": limit_bytes} if limit_bytes else {})}
     argv = next((list(member.argv) for member in reading.members if member.argv), [])
     events = [_event("import", f"{reading.title}: {reading.understood}")]
     events += [_event("import", note) for note in (*reading.notes, *_restarts(reading))]
@@ -55,6 +55,7 @@ def run_meta(
             "format": reading.title,
             "judged": list(reading.judged),
             "cautions": reading.cautions,
+            "role_limits": reading.role_limits,
             "siblings": reading.siblings,
             "timed": _timed(reading),
             "restarts_told": reading.restarts_told,
@@ -79,6 +80,15 @@ def run_meta(
     if reading.started is not None:
         meta["created"] = _iso(reading.started)
     return meta
+
+
+def _limits(reading: Reading) -> dict[str, float]:
+    """The limits of the run: that of a role is the run's own where there is no other role."""
+    if {member.role for member in reading.members} == reading.role_limits.keys():
+        known = set(reading.role_limits.values())
+        if len(known) == 1:
+            return {**reading.limits, "cgroup_memory_bytes": known.pop()}
+    return reading.limits
 
 
 def _timed(reading: Reading) -> bool:

@@ -6,7 +6,7 @@ is refused where none of them says it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+MARK = "mark"
 LARGEST_GAUGE_COUNT = 20
+SHOWN_GAUGE_COUNT = 3
 _LEAST_GROWTH_ROWS = 3
 
 
@@ -58,6 +60,7 @@ def read_table(
     check_asked(names, asked, path)
     if len(frame) < _LEAST_GROWTH_ROWS:
         raise UsageError(f"only {len(frame)} rows of figures: {path}; a course needs 10 or more")
+    options = _with_marks(frame, options)
     frame, decimals = frame_with_points(frame, decimal, options)
     time_name, mark_name = _axes(names, options)
     times, turned = Times(np.full(len(frame), np.nan), None), False
@@ -93,6 +96,15 @@ def read_table(
         restarts_told=bool(life_name),
         cautions={m.resource: m.caution for m in chosen.metrics.values() if m.caution},
     )
+
+
+def _with_marks(frame: pd.DataFrame, options: Options) -> Options:
+    """What was asked, and units of work where a column has leaklab's own word for them."""
+    named = {options.time, options.group, *(text.partition("=")[0] for text in options.values)}
+    asked = any(text.endswith("=mark") for text in options.values)
+    if asked or MARK in named or MARK not in frame or not is_numeric(frame[MARK]):
+        return options
+    return replace(options, values=(*options.values, f"{MARK}={MARK}"))
 
 
 def _processes(
@@ -213,9 +225,15 @@ def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | N
         primary = plain[:1]
     for name in primary:
         chosen.judged.append(_gauge(frame, name, options, path, chosen, must=True))
-    for name in rest[:LARGEST_GAUGE_COUNT]:
-        if name not in primary and words_of(name)[-1:] not in (["pid"], ["id"]):
-            _gauge(frame, name, options, path, chosen, must=False)
+    beside = [
+        f"{name} as {_gauge(frame, name, options, path, chosen, must=False)}"
+        for name in rest[:LARGEST_GAUGE_COUNT]
+        if name not in primary and words_of(name)[-1:] not in (["pid"], ["id"])
+    ]
+    if beside:
+        more = len(beside) - SHOWN_GAUGE_COUNT
+        others = f" and {more} more" if more > 0 else ""
+        chosen.notes.append(f"listed, too: {', '.join(beside[:SHOWN_GAUGE_COUNT])}{others}")
     return chosen
 
 
@@ -249,7 +267,7 @@ def _nothing_known(path: Path, names: list[str], counters: list[str], frame: pd.
 def _asked(frame: pd.DataFrame, text: str, options: Options, path: Path, chosen: _Chosen) -> None:
     """Take a column that ``--value COL`` or ``--value COL=RESOURCE`` names."""
     name, _, resource = text.partition("=")
-    if resource == "mark":
+    if resource == MARK:
         chosen.marks, chosen.marks_name = figures_of(frame[name], name, path)[0], name
         chosen.understood.append(f"{name} as marks")
         return
@@ -257,7 +275,7 @@ def _asked(frame: pd.DataFrame, text: str, options: Options, path: Path, chosen:
     if not resource:
         chosen.judged.append(_gauge(frame, name, options, path, chosen, must=True))
         return
-    known.check_judged(resource, "mark")
+    known.check_judged(resource, MARK)
     _take(frame, name, resource, options, path, chosen, None)
     if resource not in known.RESOURCES:
         chosen.judged.append(resource)

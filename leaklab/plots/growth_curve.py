@@ -202,8 +202,8 @@ def _draw_run(ax: Axes, one: Drawn, unit: str) -> None:
     x, y = points(one.frame, unit)
     fitted = one.fitted(unit)
     if fitted is not None:
-        rate = units.rate_text(one.resource, fitted.rate, unit)
-        label = f"{label}: {fitted.verdict}, {rate}{_interval(one.resource, fitted)}"
+        rate = units.paced_rate(fitted)
+        label = f"{label}: {fitted.verdict}, {rate}{_interval(fitted)}"
     ax.plot(x, y, label=label, **style.line(one.index, len(x)))
     if fitted is not None:
         _draw_rate(ax, one.frame, fitted, colour)
@@ -235,10 +235,11 @@ def _shade_warm_up(ax: Axes, baseline: float) -> None:
     )
 
 
-def _interval(resource: str, fitted: Any) -> str:
+def _interval(fitted: Any) -> str:
     if not _known(fitted.rate_low) or not _known(fitted.rate_high):
         return ""
-    text = interval_text(resource, fitted.rate_low, fitted.rate_high)
+    ends = fitted.rate_low, fitted.rate_high
+    text = interval_text(fitted.name, *ends, fitted.unit, fitted.span)
     return f" ({text})" if " to " in text else ""
 
 

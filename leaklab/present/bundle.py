@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from leaklab.present.formatting import common_unit, line_text, named
+from leaklab.present.formatting import common_unit, compared_pace, line_text, named
 from leaklab.present.resource_text import rate
 from leaklab.present.shown_resources import shown_resources
+from leaklab.present.site_text import holder_text
 from leaklab.present.table import Table
 from leaklab.present.terminal import quantity
 from leaklab.present.text import site_rate
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from leaklab.present.protocol import ShownComparison, ShownVerdict
 
 SITE_COUNT = 8
@@ -47,13 +50,22 @@ def comparison_bundle(comparison: ShownComparison) -> dict[str, Any]:
         for row in compared
     ]
     tables = [Table(["resource", *_headings(unit), "outcome", "because"], rows)]
-    sites = comparison.sites[comparison.sites["outcome"] != "unchanged"].head(SITE_COUNT)
-    if len(sites):
-        changed = sites.to_dict("records")
+    tables += _changed("allocated in", comparison.sites, site_text)
+    tables += _changed("held by", comparison.holders, holder_text)
+    return _bundle(comparison.outcome, f"{comparison.reason}. {comparison.runs}", *tables)
+
+
+def _changed(
+    heading: str, compared: pd.DataFrame, text: Callable[[Mapping[Any, Any]], str]
+) -> Iterator[Table]:
+    """Yield a table of what went and came, where anything did."""
+    rows = compared[compared["outcome"] != "unchanged"].head(SITE_COUNT)
+    if len(rows):
+        changed = rows.to_dict("records")
         unit = common_unit(changed)
         told = [
             (
-                site_text(row),
+                text(row),
                 site_rate(row, "before", unit is None),
                 site_rate(row, "after", unit is None),
                 row["outcome"],
@@ -61,8 +73,7 @@ def comparison_bundle(comparison: ShownComparison) -> dict[str, Any]:
             for row in changed
         ]
         numbers = _headings(unit)
-        tables.append(Table(["allocated in", *numbers, "outcome"], told, numbers=numbers))
-    return _bundle(comparison.outcome, f"{comparison.reason}. {comparison.runs}", *tables)
+        yield Table([heading, *numbers, "outcome"], told, numbers=numbers)
 
 
 def _headings(unit: str | None) -> list[str]:
@@ -71,10 +82,11 @@ def _headings(unit: str | None) -> list[str]:
 
 def _side(row: Mapping[Any, Any], which: str, by_unit: bool) -> str:
     """Verdict and rate of one of the two runs, the verdict alone where there is no rate."""
-    verdict, text = row[f"{which}_verdict"], quantity(row[f"{which}_rate"], row["name"])
+    size, word = compared_pace(row, which)
+    verdict, text = row[f"{which}_verdict"], quantity(row[f"{which}_rate"] * size, row["name"])
     if text == "-":
         return str(verdict)
-    return f"{verdict}, {text}" + (f" per {row[f'{which}_unit']}" if by_unit else "")
+    return f"{verdict}, {text}" + (f" per {word}" if by_unit else "")
 
 
 def site_text(row: Mapping[Any, Any]) -> str:

@@ -121,9 +121,23 @@ def common_unit(rows: Iterable[Mapping[Any, Any]]) -> str | None:
 
     A run without marks is told by seconds, and so are helper processes beside marked ones.
     """
-    told = [row[f"{which}_unit"] for row in rows for which in ("before", "after")]
-    units = {unit for unit in told if isinstance(unit, str)}  # one that has no rate has no unit
-    return units.pop() if len(units) == 1 else None
+    told = {compared_pace(row, which)[1] for row in rows for which in ("before", "after")}
+    told.discard(None)  # one that has no rate has no unit
+    return told.pop() if len(told) == 1 else None
+
+
+def compared_pace(row: Mapping[Any, Any], which: str) -> tuple[float, str | None]:
+    """Return what `pace` does for one side of a row of a comparison; no word without a rate.
+
+    Both sides of one unit are told in the same pace, that of the shorter run: told otherwise, they
+    cannot be compared by eye.
+    """
+    unit = row[f"{which}_unit"]
+    if not isinstance(unit, str):
+        return 1.0, None
+    alike = (side for side in ("before", "after") if row[f"{side}_unit"] == unit)
+    spans = (row.get(f"{side}_span", 0.0) for side in alike)
+    return pace(unit, min((span for span in spans if not math.isnan(span)), default=0.0))
 
 
 def pace(unit: str, span: float = 0.0) -> tuple[float, str]:

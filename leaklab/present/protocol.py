@@ -44,7 +44,7 @@ class ShownVerdict(Protocol):
 
 
 class ShownComparison(Protocol):
-    """Two runs compared: the outcome, and a table by resource and one by site."""
+    """Two runs compared: the outcome, and a table by resource, one by site and one by holder."""
 
     @property
     def outcome(self) -> str:
@@ -65,6 +65,10 @@ class ShownComparison(Protocol):
     @property
     def sites(self) -> pd.DataFrame:
         """One row per allocation site that leaks in either run."""
+
+    @property
+    def holders(self) -> pd.DataFrame:
+        """One row per path to what objects pile up in, in either run."""
 
 
 class Suspected(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import named, pace
@@ -12,6 +12,9 @@ from leaklab.present.terminal import quantity, safe
 
 if TYPE_CHECKING:
     from leaklab.present.protocol import ShownResource, ShownRun
+
+# So many of the processes that one has followed are named.
+SHOWN_BEFORE_COUNT = 3
 
 
 def resource_lines(run: ShownRun) -> Iterator[str]:
@@ -32,9 +35,24 @@ def resource_lines(run: ShownRun) -> Iterator[str]:
     yield from table(rows)
     if others:
         yield f"  {others} (--json lists them)"
+    yield from _process_lines(run.meta, {r.role for r in shown})
     yield ""
     horizon = run.horizon_seconds or run.meta.get("horizon_seconds")
     yield from _reason_lines(shown if horizon else [r for r in shown if r.verdict != "bounded"])
+
+
+def _process_lines(meta: Mapping[str, Any], roles: Collection[str]) -> Iterator[str]:
+    """Which process a role was, where its name does not say it: of those that were followed."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for row in meta.get("processes") or ():
+        if row.get("command") and row["role"] in roles:
+            found.setdefault(row["role"], []).append(row)
+    for role, (*before, last) in found.items():
+        pids = ", ".join(str(row["pid"]) for row in before[-SHOWN_BEFORE_COUNT:])
+        hidden = len(before) - SHOWN_BEFORE_COUNT
+        more = f" and {hidden:,} more" if hidden > 0 else ""
+        earlier = f", before it {pids}{more}" if before else ""
+        yield f"  {safe(role)} is {safe(last['command'])} (pid {last['pid']}{earlier})"
 
 
 def name(resource: ShownResource) -> str:

@@ -1,4 +1,4 @@
-"""Which resources of a run have a row: not those of hundreds of helper processes."""
+"""Which resources of a run have a row: not those of hundreds of processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def shown_resources(
     others = ""
     if hidden:
         count = _process_count(meta or {}, hidden)
-        others = f"and {count:,} more helper processes, none of which leaks"
+        others = f"and {count:,} more processes, none of which leaks"
     return [entry for entry in resources if entry.role in roles], others
 
 

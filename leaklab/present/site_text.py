@@ -108,6 +108,13 @@ def _holder_lines(parts: Sequence[Row], paths: Sequence[Row]) -> Iterator[str]:
             yield f"     {doubt}kept by {path_text(path['path'])}"
 
 
+def holder_text(row: Mapping[Any, Any]) -> str:
+    """Return what objects pile up in, and which: ``app.CACHE (dict) holds app.Page``."""
+    of = "" if row["role"] == "main" else f" of {safe(row['role'])}"
+    held = f"({safe(row['holder_type'])}) holds {safe(row['type'])}"
+    return f"{path_text(row['accumulation_point'])} {held}{of}"
+
+
 def path_text(path: object) -> str:
     """Return a retention path for a sentence that says already that something is held.
 

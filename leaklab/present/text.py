@@ -7,20 +7,36 @@ reaches the terminal that a terminal could obey.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from leaklab.present.formatting import amount, common_unit, kept_text, named, worth_showing
+from leaklab.present.formatting import (
+    amount,
+    common_unit,
+    compared_pace,
+    kept_text,
+    named,
+    worth_showing,
+)
 from leaklab.present.label_text import label_lines
 from leaklab.present.resource_text import per, resource_lines, table
-from leaklab.present.site_text import origin_lines, place_text, retention_lines, suspect_lines
+from leaklab.present.site_text import (
+    holder_text,
+    origin_lines,
+    place_text,
+    retention_lines,
+    suspect_lines,
+)
 from leaklab.present.terminal import ending_text, quantity, safe
 from leaklab.present.untraced import untraced_text
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from leaklab.present.protocol import ShownComparison, ShownRun
 
 SHOWN_EVENT_COUNT = 5
+CHANGED_COUNT = 10
 KEPT_FREE_SHARE = 0.2
 
 
@@ -182,16 +198,23 @@ def comparison_text(comparison: ShownComparison) -> str:
     ]
     if len(rows) > 1:
         lines += ["", *table(rows)]
-    sites = [row for row in comparison.sites.to_dict("records") if row["outcome"] != "unchanged"]
-    if sites:
-        by_unit = common_unit(sites) is None
-        lines += ["", "  sites"]
-        lines += [
-            f"  {safe(row['outcome'])}: {place_text(row)}  "
-            f"{site_rate(row, 'before', by_unit)} to {site_rate(row, 'after', by_unit)}"
-            for row in sites[:10]
-        ]
+    lines += _changed_lines("sites", comparison.sites, place_text)
+    lines += _changed_lines("holders", comparison.holders, holder_text)
     return "\n".join(lines)
+
+
+def _changed_lines(
+    title: str, compared: pd.DataFrame, text: Callable[[Mapping[Any, Any]], str]
+) -> Iterator[str]:
+    """Yield what went and came, each with its rates."""
+    rows = [row for row in compared.to_dict("records") if row["outcome"] != "unchanged"]
+    unit = common_unit(rows)
+    if rows:
+        yield ""
+        yield f"  {title}, per {unit}" if unit else f"  {title}"
+    for row in rows[:CHANGED_COUNT]:
+        rates = (site_rate(row, which, unit is None) for which in ("before", "after"))
+        yield f"  {safe(row['outcome'])}: {text(row)}  {' to '.join(rates)}"
 
 
 def site_rate(row: Mapping[Any, Any], which: str, by_unit: bool) -> str:
@@ -204,4 +227,5 @@ def _side(row: Mapping[Any, Any], which: str) -> str:
     verdict, rate_ = safe(row[f"{which}_verdict"]), row[f"{which}_rate"]
     if verdict == "bounded" or math.isnan(rate_):
         return verdict
-    return f"{verdict} {per(quantity(rate_, str(row['name'])), row[f'{which}_unit'])}"
+    size, word = compared_pace(row, which)
+    return f"{verdict} {per(quantity(rate_ * size, str(row['name'])), word)}"

@@ -50,17 +50,23 @@ def rate_text(resource: str, rate: float | None, unit: str) -> str:
     return f"{words.amount(resource, rate, signed=True)} per {unit}"
 
 
+def paced_rate(resource: Any) -> str:
+    """The estimated growth rate of a `ResourceVerdict`, in the pace of its reason."""
+    size, word = words.pace(resource.unit, resource.span)
+    return rate_text(resource.name, resource.rate * size, word)
+
+
 def pace_text(resource: Any) -> str:
     """The growth rate of a `ResourceVerdict`, in the pace of its reason.
 
     What is bounded has no rate to go on with: of it the largest that is not excluded (95 %), empty
     where that is none.
     """
-    size, word = words.pace(resource.unit, resource.span)
     if resource.verdict != "bounded":
-        return rate_text(resource.name, resource.rate * size, word)
+        return paced_rate(resource)
     if not 0 < resource.excluded < math.inf:
         return ""
+    size, word = words.pace(resource.unit, resource.span)
     return f"≤ {words.amount(resource.name, resource.excluded * size)} per {word}"
 
 

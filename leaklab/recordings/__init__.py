@@ -6,6 +6,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -211,13 +212,30 @@ def open_or_read(text: str, store: str | None = None, **how: Any) -> Run:
     """Return the run that ``text`` means, or what a file of this name tells, kept nowhere.
 
     ``how``: as in :func:`read`, for a file. What was understood of it goes to stderr in one line.
+    Of a stored run only ``limit_bytes`` says anything: it is then the limit, whatever others the
+    run knows. Raises UsageError for the rest.
     """
     from leaklab.results.run import Run
     from leaklab.store import open_run
 
     if is_evidence(text):
         return _read_file(text, _to_stderr, **how)
-    return Run(open_run(locate(text, store)))
+    data = open_run(locate(text, store))
+    _check_only_files(how, text)
+    limit_bytes = how.get("limit_bytes")
+    if limit_bytes:
+        data = replace(data, meta={**data.meta, "limit_asked_bytes": limit_bytes})
+    return Run(data)
+
+
+def _check_only_files(how: Mapping[str, Any], text: str) -> None:
+    """Raise UsageError for an option that says how a file is read, where there is only a run."""
+    for option in ("format", "time", "values", "unit", "group", "line", "trust_pickle"):
+        if how.get(option):
+            flag = "value" if option == "values" else option.replace("_", "-")
+            raise UsageError(
+                f"--{flag} says how a file is read, and this is a stored run: {text}; leave it out"
+            )
 
 
 def _read_file(
@@ -277,8 +295,13 @@ def pair(
     :func:`read`, for files.
     """
     given = [os.fspath(x) if isinstance(x, str | os.PathLike) else x for x in (before, after)]
+    names = [x for x in given if isinstance(x, str)]
+    for_files = any(is_evidence(x) for x in names)
     runs = [
-        open_or_read(x, store) if isinstance(x, str) and not is_evidence(x) else x for x in given
+        open_or_read(x, store, **({} if for_files else how))
+        if isinstance(x, str) and not is_evidence(x)
+        else x
+        for x in given
     ]
     how["name"] = next((str(x.meta["name"]) for x in runs if not isinstance(x, str)), "files")
     one, other = (open_or_read(x, store, **how) if isinstance(x, str) else x for x in runs)

@@ -109,7 +109,7 @@ def _says(run: RunLike, resource: str, role: str = "main") -> str:
     found = run.verdict().resource(resource, role)
     if found is None:
         return "not measured"
-    return f"{found.verdict}, {units.rate_text(resource, found.rate, found.unit)}"
+    return f"{found.verdict}, {units.paced_rate(found)}"
 
 
 def _svg(ax: Any, alt: str) -> Any:

@@ -19,6 +19,8 @@ from leaklab.results.outcomes import (
     UNCHANGED,
     WORSE,
 )
+from leaklab.verdict.growth import MINIMUM_SHARE
+from leaklab.verdict.lives_told import HELPER_SECONDS
 from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ COLUMNS = (
     "reason",
     "before_unit",
     "after_unit",
+    "before_span",
+    "after_span",
 )
 # A process that has told this tells of everything that an interpreter can tell.
 TOLD_BY_INTERPRETER = "allocated_blocks_count"
@@ -67,8 +71,9 @@ class Side:
 
 def compared_resources(before: Side, after: Side) -> pd.DataFrame:
     """Return a row for each resource of each role that decides in either run, and for gauges."""
+    recorded = not any("import" in side.data.meta for side in (before, after))
     rows = [
-        _row(new, *_outcome(old, new), before=old, after=new)
+        _row(new, *_outcome(old, new, recorded=recorded), before=old, after=new)
         for old in before.verdict.resources
         if (new := after.verdict.resource(old.name, old.role)) is not None
         and (_is_shown(old) or new.decides)
@@ -90,32 +95,64 @@ def _row(
     row |= {"outcome": outcome, "reason": reason, "ratio": float("nan")}
     for label, side in sides.items():
         if isinstance(side, str):
-            verdict, rate, unit = side, float("nan"), None
+            verdict, rate, unit, span = side, float("nan"), None, float("nan")
         else:
-            verdict, rate, unit = side.verdict, side.rate, side.unit
+            verdict, rate, unit, span = side.verdict, side.rate, side.unit, side.span
         row |= {f"{label}_verdict": verdict, f"{label}_rate": rate, f"{label}_unit": unit}
+        row[f"{label}_span"] = span
     if row["before_unit"] == row["after_unit"] and row["before_rate"]:
         row["ratio"] = row["after_rate"] / row["before_rate"]
     return row
 
 
-def _outcome(before: ResourceVerdict, after: ResourceVerdict) -> tuple[str, str]:
+def _outcome(before: ResourceVerdict, after: ResourceVerdict, *, recorded: bool) -> tuple[str, str]:
+    """Outcome and reason of what both have; ``recorded``: by leaklab, so that no interval has a
+    course of the day in it which nobody has seen to its end."""
     if before.unit != after.unit:
         return INCONCLUSIVE, f"one run counts per {before.unit}, the other per {after.unit}"
     for label, entry in (("before", before), ("after", after)):
         if entry.verdict == INCONCLUSIVE:
-            return INCONCLUSIVE, f"{label}: {entry.reason}"
+            apart = _told_apart(before, after) if recorded else None
+            return apart or (INCONCLUSIVE, f"{label}: {entry.reason}")
     if before.verdict == LEAK and after.verdict == BOUNDED:
         return FIXED, "it leaked and no longer does"
     if before.verdict == BOUNDED and after.verdict == LEAK:
         return WORSE, "it did not leak and now does"
     if before.verdict == BOUNDED:
         return UNCHANGED, "it leaks in neither run"
-    if after.rate_high < before.rate_low and before.rate > NOTABLE_RATIO * after.rate:
+    if _clearly_less(after, before):
         return IMPROVED, f"it still leaks, at {100 * after.rate / before.rate:.0f} % of the rate"
-    if after.rate_low > before.rate_high and after.rate > NOTABLE_RATIO * before.rate:
+    if _clearly_less(before, after):
         return WORSE, f"it leaks at {after.rate / before.rate:.3g} times the rate"
     return UNCHANGED, "it leaks at the same rate"
+
+
+def _told_apart(before: ResourceVerdict, after: ResourceVerdict) -> tuple[str, str] | None:
+    """Outcome and reason where one run leaks, the other is undecided, and their rates are far
+    apart; None where they are not, or the undecided rate may be that of other work."""
+    undecided, leaking = (before, after) if after.verdict == LEAK else (after, before)
+    # What is not to be decided by more of the same, a load that failed say, has no rate to compare.
+    if leaking.verdict != LEAK or not (undecided.more_x > 0 and undecided.advice):
+        return None
+    least = HELPER_SECONDS if undecided.unit == "second" else 0.0
+    if undecided.span < max(least, MINIMUM_SHARE * leaking.span):
+        return None
+    if _clearly_less(after, before) and leaking is before:
+        less = 100 * (1 - max(after.rate_high, 0.0) / before.rate_low)
+        return IMPROVED, (
+            f"it grows more slowly, by {less:.0f} % at least; whether the rest keeps growing is "
+            f"not decided: it {after.reason}"
+        )
+    if _clearly_less(before, after):
+        which = "it leaked before" if leaking is after else "that goes on"
+        return WORSE, f"it grows faster; whether {which} is not decided: it {undecided.reason}"
+    return None
+
+
+def _clearly_less(less: ResourceVerdict, more: ResourceVerdict) -> bool:
+    """Whether one rate is below another beyond both intervals, and by as much as is told."""
+    apart = less.rate_high < more.rate_low and more.rate_low > 0
+    return apart and more.rate > NOTABLE_RATIO * less.rate
 
 
 def _one_sided(side: Side, other: Side) -> Iterator[dict[str, Any]]:

@@ -38,7 +38,7 @@ COLUMNS = (
     "after_unit",
 )
 # A rate, or why there is none; and what it is counted by.
-_Side = tuple[float, str, str | None]
+OfRun = tuple[float, str, str | None]
 
 
 def compared_sites(
@@ -67,7 +67,7 @@ def compared_sites(
                 "line": place.line,
                 "before_rate": old[0],
                 "after_rate": new[0],
-                "outcome": _outcome(old, new),
+                "outcome": outcome_of(old, new),
                 "role": place.role,
                 "before_unit": old[2],
                 "after_unit": new[2],
@@ -76,7 +76,7 @@ def compared_sites(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _side(verdict: Verdict, there: Collection[str], role: str, fingerprint: str) -> _Side:
+def _side(verdict: Verdict, there: Collection[str], role: str, fingerprint: str) -> OfRun:
     """What one run says of a site; several lines of one function are added up."""
     nothing = float("nan")
     heap = verdict.resource(HEAP, role)
@@ -98,7 +98,8 @@ def _side(verdict: Verdict, there: Collection[str], role: str, fingerprint: str)
     return 0.0, "", heap.unit
 
 
-def _outcome(old: _Side, new: _Side) -> str:
+def outcome_of(old: OfRun, new: OfRun) -> str:
+    """Return what became of a site or holder, from what both runs say of it."""
     before, why_not_before, before_unit = old
     after, why_not_after, after_unit = new
     if why_not_before == NOT_THERE:

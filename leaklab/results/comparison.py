@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from leaklab.analysis.series import HEAP
 from leaklab.errors import LeaklabError
 from leaklab.results.circumstances import circumstances, circumstances_text
+from leaklab.results.compared_holders import compared_holders
 from leaklab.results.compared_resources import Side, compared_resources
 from leaklab.results.compared_sites import compared_sites
 from leaklab.results.outcomes import FIXED, IMPROVED, UNCHANGED, WORSE
 from leaklab.verdict.failures import new_failure
-from leaklab.verdict.judge import INCONCLUSIVE, LEAK, Verdict, judge
+from leaklab.verdict.judge import BOUNDED, INCONCLUSIVE, LEAK, Verdict, judge
+from leaklab.verdict.resident import EXPLAINED_SHARE
 from leaklab.verdict.resources import title
 
 if TYPE_CHECKING:
     from leaklab.store import RunData
 
+_Row = dict[Any, Any]
 # What a file of another tool does not say cannot be held against it.
 _PERHAPS_UNKNOWN = ("interpreter", "platform")
 
@@ -28,19 +32,23 @@ class Comparison:
     """What changed between two runs of one workload.
 
     resources: name, role, before_verdict, after_verdict, before_rate, after_rate, ratio (after by
-    before), unit, outcome, reason, before_unit, after_unit; what one run has not measured has the
-    verdict "not measured" there, what was not there (a process, say) "not there", and no rate.
+    before), unit, outcome, reason, before_unit, after_unit, before_span, after_span (how much of x
+    the rate was seen over); what one run has not measured has the verdict "not measured" there,
+    what was not there (a process, say) "not there", and no rate.
     sites: fingerprint, function, file, line, before_rate, after_rate, outcome, role, before_unit,
     after_unit (rates in bytes per unit; 0 where the site does not keep growing, NaN where the heap
-    was not measured or not decided, or there was no such process). runs: name, state and passes of
-    both, in one line. circumstances: the same as data, and the verdict of each, by "before" and
-    "after".
+    was not measured or not decided, or there was no such process). holders: accumulation_point,
+    holder_type, type, before_rate, after_rate, outcome, role, before_unit, after_unit, alike, of
+    what objects pile up in; empty where neither run has two object graphs. runs: name, state and
+    passes of both, in one line. circumstances: the same as data, and the verdict of each, by
+    "before" and "after".
     """
 
     outcome: str
     reason: str
     resources: pd.DataFrame = field(compare=False)
     sites: pd.DataFrame = field(compare=False)
+    holders: pd.DataFrame = field(compare=False)
     runs: str = field(default="", compare=False)
     circumstances: dict[str, Any] = field(default_factory=dict, compare=False)
 
@@ -65,12 +73,14 @@ def compare(
     sides = Side("before", before, first), Side("after", after, second)
     resources = compared_resources(*sides)
     outcome, reason = _borne_out(*_of_resources(resources), resources, *sides)
+    roles = sides[0].roles, sides[1].roles
     found = {side.label: circumstances(side.data, side.verdict) for side in sides}
     return Comparison(
         outcome,
         reason,
         resources,
-        compared_sites(first, second, (sides[0].roles, sides[1].roles)),
+        compared_sites(first, second, roles),
+        compared_holders(before, after, roles),
         "; ".join(f"{label}: {circumstances_text(one)}" for label, one in found.items()),
         found,
     )
@@ -101,27 +111,62 @@ def _minor(meta: dict[str, Any]) -> str | None:
 
 def _of_resources(resources: pd.DataFrame) -> tuple[str, str]:
     """The whole outcome: a leak that got worse counts before one that was fixed."""
-    deciding = resources[~resources["name"].astype(str).str.startswith("gauge:")]
-    for outcome in (WORSE, INCONCLUSIVE):
-        rows = deciding[deciding["outcome"] == outcome]
-        if len(rows):
-            return outcome, f"{_titles(rows)[0]}: {rows.iloc[0]['reason']}"
-    still = _titles(deciding[deciding["after_verdict"] == LEAK])
-    gone = _titles(deciding[deciding["outcome"] == FIXED])
-    better = _titles(deciding[deciding["outcome"] == IMPROVED])
-    if gone and not still:
-        return FIXED, f"{', '.join(gone)}: leaked before, bounded after"
+    rows = _deciding(resources).to_dict("records")
+    settled = [row for row in rows if _settled(row, rows)]
+    for outcome, asked in ((WORSE, rows), (INCONCLUSIVE, [r for r in rows if r not in settled])):
+        if found := [row for row in asked if row["outcome"] == outcome]:
+            return outcome, f"{_titles(found)[0]}: {found[0]['reason']}"
+    still = [row for row in rows if row["after_verdict"] == LEAK]
+    undecided = [row for row in rows if INCONCLUSIVE in _verdicts(row)]
+    left = _left(_titles(still), _titles(undecided))
+    gone = _titles([row for row in rows if row["outcome"] == FIXED])
+    better = _titles([row for row in rows if row["outcome"] == IMPROVED])
+    if gone and not still and all(row in settled for row in undecided):
+        return FIXED, f"{', '.join(gone)}: leaked before, bounded after{left}"
     if gone or better:
-        return IMPROVED, f"{', '.join([*gone, *better])}: better{_left(still)}"
-    return UNCHANGED, f"no resource changed its verdict or its rate{_left(still)}"
+        return IMPROVED, f"{', '.join([*gone, *better])}: better{left}"
+    return UNCHANGED, f"no resource changed its verdict or its rate{left}"
 
 
-def _left(still: list[str]) -> str:
-    return f"; {', '.join(still)} still grow{'s' if len(still) == 1 else ''}" if still else ""
+def _deciding(resources: pd.DataFrame) -> pd.DataFrame:
+    """All but gauges, one of which may count requests."""
+    return resources[~resources["name"].astype(str).str.startswith("gauge:")]
 
 
-def _titles(rows: pd.DataFrame) -> list[str]:
-    return [title(str(row["name"]), str(row["role"])) for row in rows.to_dict("records")]
+def _settled(row: _Row, rows: list[_Row]) -> bool:
+    """Whether a row is undecided resident memory of a process whose heap, which is exact, leaked,
+    is decided in both runs, and explains what leak of resident memory there was: it proves a fix.
+    Memory that is taken behind the tracer's back it does not."""
+    if row["name"] != "rss_bytes" or INCONCLUSIVE not in _verdicts(row):
+        return False
+    heaps = [one for one in rows if one["name"] == HEAP and one["role"] == row["role"]]
+    return any(
+        LEAK in _verdicts(heap)
+        and all(one in (LEAK, BOUNDED) for one in _verdicts(heap))
+        and all(
+            row[f"{side}_verdict"] != LEAK
+            or (
+                heap[f"{side}_verdict"] == LEAK
+                and heap[f"{side}_unit"] == row[f"{side}_unit"]
+                and heap[f"{side}_rate"] >= EXPLAINED_SHARE * row[f"{side}_rate"]
+            )
+            for side in ("before", "after")
+        )
+        for heap in heaps
+    )
+
+
+def _verdicts(row: _Row) -> tuple[str, str]:
+    return row["before_verdict"], row["after_verdict"]
+
+
+def _left(still: list[str], undecided: list[str]) -> str:
+    text = f"; {', '.join(still)} still grow{'s' if len(still) == 1 else ''}" if still else ""
+    return text + (f"; not decided: {', '.join(undecided)}" if undecided else "")
+
+
+def _titles(rows: list[_Row]) -> list[str]:
+    return [title(str(row["name"]), str(row["role"])) for row in rows]
 
 
 def _borne_out(
@@ -145,7 +190,6 @@ def _borne_out(
     for side in (after, before):
         # Where all that was seen decides nothing, a run is judged by it, and no row tells of it.
         said = side.verdict.verdict
-        told = said != LEAK or (resources[f"{side.label}_verdict"] == LEAK).any()
-        if said == INCONCLUSIVE or not told:
+        if said != BOUNDED and not (_deciding(resources)[f"{side.label}_verdict"] == said).any():
             return INCONCLUSIVE, f"{side.label}: {side.verdict.reason}"
     return outcome, reason

@@ -338,6 +338,10 @@ class Run:
             "labels": self.labels().to_dict("records"),
             "given_back": self.given_back(),
             "events": self.meta["events"],
+            "processes": [
+                {name: row.get(name) for name in ("pass", "role", "pid", "command")}
+                for row in self.meta["processes"]
+            ],
         }
         return {**self.verdict_json(), **plain(further)}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import span_text
 from leaklab.resources import is_bytes
+from leaklab.verdict.lives_told import HELPER_SECONDS
 from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, ResourceVerdict
 
 if TYPE_CHECKING:
@@ -190,35 +191,27 @@ def undecided_by(resources: Sequence[ResourceVerdict], data: RunData) -> list[Re
     if target_failure(data) is None:
         return list(resources)
     early = _failed_early(data)
+    why = "was not decided when the target failed"
     return [
-        replace(
-            entry,
-            verdict=INCONCLUSIVE,
-            why="was not decided when the target failed",
-            more_x=0.0,
-        )
-        if early or entry.verdict == INCONCLUSIVE
+        replace(entry, verdict=INCONCLUSIVE, why=why, more_x=0.0)
+        if early or entry.verdict == INCONCLUSIVE or _hardly_seen(entry)
         else entry
         for entry in resources
     ]
 
 
-def of_run(verdict: str, reason: str, data: RunData) -> tuple[str, str]:
-    """Return verdict and reason of the run, in the light of what failed.
+def _hardly_seen(entry: ResourceVerdict) -> bool:
+    """Whether a resource rests after its start, for no longer than the work after that may wait."""
+    return entry.verdict == BOUNDED and entry.unit == "second" and entry.span < HELPER_SECONDS
 
-    What failed without a mark may have done none of what it was to do: that says of nothing that
-    it is bounded, however long each resource stood still.
-    """
+
+def of_run(verdict: str, reason: str, data: RunData) -> tuple[str, str]:
+    """Return verdict and reason of the run, in the light of what failed."""
     load = load_failure(data)
     if load is not None:
         return INCONCLUSIVE, f"{LOAD_FAILED}: {load}"
-    failed = target_failure(data)
-    if failed is not None and (
-        verdict == INCONCLUSIVE or (verdict == BOUNDED and not _has_marked(data))
-    ):
-        return INCONCLUSIVE, failed
-    idle = idleness(data) if verdict == INCONCLUSIVE else None
-    return verdict, idle or reason
+    failed = target_failure(data) or idleness(data) if verdict == INCONCLUSIVE else None
+    return (verdict, reason) if failed is None else (verdict, failed)
 
 
 def _has_marked(data: RunData) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from leaklab.analysis.series import HEAP, has_clock, resource_series
 from leaklab.present.formatting import amount
-from leaklab.resources import material
+from leaklab.resources import LEVEL_SHARE, material
 from leaklab.verdict.judge import Verdict, reconsidered
 from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, ResourceVerdict
 from leaklab.verdict.time_left import duration_text
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from leaklab.store import RunData
-
-# Growth over the horizon matters from this share of what is there now, or from the resource's own
-# material amount where that is more.
-LEVEL_SHARE = 0.1
 
 
 def within(verdict: Verdict, data: RunData, horizon_seconds: float) -> Verdict:
@@ -99,7 +95,8 @@ def over(
         return entry
     hidden = _hidden(entry.name, span_x, of_heap)
     could = max(entry.excluded, hidden) * horizon_x
-    matters = max(material(entry.name), LEVEL_SHARE * max(level, 0.0))
+    # From a share of what is there now on, or from what is material where that is more.
+    matters = max(entry.material, LEVEL_SHARE * max(level, 0.0))
     if could <= matters:
         return replace(
             entry, why=f"{entry.why}; at most {amount(entry.name, could)} more in {words}"

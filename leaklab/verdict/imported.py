@@ -7,11 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from leaklab.analysis.falls import Falls
-from leaklab.analysis.long_series import DAY_SECONDS, LEAST_SEEN, covered_seconds
+from leaklab.analysis.long_series import (
+    DAY_SECONDS,
+    LEAST_PART,
+    LEAST_SEEN,
+    covered_seconds,
+    unseen_course,
+)
 from leaklab.analysis.series import processes_of, untraced_pass
 from leaklab.present.formatting import amount, rate_text, span_text
-from leaklab.resources import is_bytes, material
 from leaklab.verdict.evidence import MINIMUM_POINTS
 from leaklab.verdict.growth import estimate
 from leaklab.verdict.resources import (
@@ -65,10 +72,10 @@ def _of_days(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
     x = series["x"].to_numpy()
     if entry.unit != "second" or len(x) < MINIMUM_POINTS:
         return entry
-    if covered_seconds(x) < LEAST_SEEN * DAY_SECONDS and not series.attrs["unseen"]:
-        return entry
     if (falls := series.attrs.get("falls")) is not None and entry.verdict != LEAK:
         return _of_restarts(entry, falls)
+    if covered_seconds(x) < LEAST_SEEN * DAY_SECONDS and not series.attrs["unseen"]:
+        return entry
     entry = _beyond_course(entry, series)
     return _with_power(entry, series) if entry.verdict == BOUNDED else entry
 
@@ -87,9 +94,8 @@ def _of_restarts(entry: ResourceVerdict, falls: Falls) -> ResourceVerdict:
 def _with_power(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
     """The verdict bounded, withheld where as much growth as matters to a service may be hidden."""
     span = float(series["x"].iloc[-1] - series["x"].iloc[0])
-    least = material(series.attrs.get("like") or entry.name)
     hidden = entry.excluded * span
-    if not hidden > max(HIDDEN_SHARE * float(series["value"].median()), least):
+    if not hidden > max(HIDDEN_SHARE * float(series["value"].median()), entry.material):
         return entry
     rate = rate_text(entry.name, entry.excluded, entry.unit, span)
     why = f"{entry.why.partition(': at most')[0]}, but growth of up to {rate} would not have shown"
@@ -102,10 +108,9 @@ def _beyond_course(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerd
     What rises by day and falls by night grows and shrinks; and what is filled by day at night
     slows down and goes on. Neither is told before the same hours were seen three times.
     """
-    unseen = float(series.attrs["unseen"])
+    unseen = _unseen_after(entry.baseline_x, series)
     grown = entry.rate * (float(series["x"].iloc[-1]) - entry.baseline_x) if unseen else 0.0
-    unmoved = unseen < material(series.attrs.get("like") or entry.name)
-    if not unseen or unmoved:
+    if not unseen or unseen < entry.material:
         return entry
     if entry.verdict == LEAK and grown > BEYOND_COURSE * unseen:
         return entry
@@ -119,6 +124,22 @@ def _beyond_course(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerd
         "below 3 whole days"
     )
     return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=missing, advice=RECORD)
+
+
+def _unseen_after(baseline_x: float, series: pd.DataFrame) -> float:
+    """The range of a daily course that was not seen three times, 0 for none.
+
+    A warm-up bends a curve as a wave does. What comes with the time of day is there after it, too,
+    where that was looked at for long enough to tell.
+    """
+    unseen = float(series.attrs["unseen"])
+    if not unseen or math.isfinite(series.attrs["now"]):
+        return unseen
+    late = series[series["x"] >= baseline_x]
+    x, y = (late[key].to_numpy() for key in ("x", "value"))
+    if len(x) < MINIMUM_POINTS or covered_seconds(x) < LEAST_PART * DAY_SECONDS:
+        return unseen
+    return min(unseen, unseen_course([(x, y)], DAY_SECONDS)[0])
 
 
 def explained(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
@@ -135,6 +156,7 @@ def explained(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
     if math.isfinite(now):
         # The time left is that of the process that runs now, not of one as old as the oldest.
         entry = replace(entry, last=now, last_floor=now, peak=now, reach=None)
+        entry = replace(entry, life=float(np.ptp(series["x"])))
     return replace(entry, why=f"{entry.why}, {words}")
 
 
@@ -224,8 +246,7 @@ def _beyond_zero(entry: ResourceVerdict, span: float) -> ResourceVerdict:
     grows = entry.rate_low > 0
     if grows == (entry.verdict == LEAK):
         return entry
-    gauge = entry.name.startswith("gauge:") and is_bytes(entry.name)
-    if grows and entry.rate * span < material("rss_bytes" if gauge else entry.name):
+    if grows and entry.rate * span < entry.material:
         return entry
     what = "is clear of 0" if grows else "holds 0"
     why = f"{entry.why}; but the interval {what}"

@@ -244,6 +244,9 @@ def _of_run(resources: tuple[ResourceVerdict, ...], complete: bool) -> tuple[str
         if others:
             text += f"; {', '.join(others)} {'grows' if len(others) == 1 else 'grow'} too"
         return LEAK, text
+    if not deciding and resources:
+        names = ", ".join(dict.fromkeys(entry.name for entry in resources))
+        return INCONCLUSIVE, f"nothing that decides was measured: {names}; add resident memory"
     if not deciding:
         return INCONCLUSIVE, "nothing was measured; record the run again"
     if verdict == INCONCLUSIVE:

@@ -1,7 +1,7 @@
 """What a process can tell by its time alone: little where it was a helper, or had hardly begun.
 
 A process without marks is judged by seconds, and in its first ones it imports: that looks like
-growth. Nor can more be recorded of one that has ended.
+growth, and its end like growth that is over. Nor can more be recorded of one that has ended.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from leaklab.analysis.series import HEAP, processes_of, untraced_pass
-from leaklab.present.formatting import span_text
+from leaklab.present.formatting import amount, span_text
 from leaklab.resources import is_memory
 from leaklab.verdict.evidence import MINIMUM_POINTS
 from leaklab.verdict.resources import (
@@ -35,6 +35,8 @@ LAUNCHER = "launcher"
 HELPER_SECONDS = 10.0
 # What has ended sooner has hardly started.
 START_SECONDS = 1.0
+# Who stops a recording by these has seen what there was to see.
+SEEN_OUT = ("drive", "decided")
 
 
 def by_life(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> ResourceVerdict:
@@ -54,6 +56,13 @@ def by_life(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> Reso
             "target: let it work for longer, or mark its units of work"
         )
         return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=0.0)
+    if entry.verdict == BOUNDED and entry.span < HELPER_SECONDS and _was_stopped(series, data):
+        seen, change = span_text(entry.span, "second"), entry.last - entry.first
+        why = (
+            f"changed by {amount(entry.name, change, signed=True)} over the {seen} that were seen "
+            "after warm-up, but the target went on when its recording was stopped"
+        )
+        return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=HELPER_SECONDS - entry.span)
     if not math.isfinite(ended_seconds) or entry.advice != RECORD:
         return entry
     return replace(entry, advice=LET_RUN if entry.role == "main" else HAS_ENDED)
@@ -81,6 +90,21 @@ def clear_growth(
     return replace(entry, verdict=INCONCLUSIVE, why=f"{entry.why}; but {why}", more_x=more)
 
 
+def _was_stopped(series: pd.DataFrame, data: RunData) -> bool:
+    """Whether somebody, or a limit, stopped the pass of a series while its processes went on."""
+    pass_, role = series.attrs["pass"], series.attrs["role"]
+    by = [row.get("stopped_by") for row in data.meta.get("passes") or () if row["pass"] == pass_]
+    if not any(one and one not in SEEN_OUT for one in by):
+        return False
+    stops = [
+        float(event["time_seconds"])
+        for event in data.meta.get("events") or ()
+        if event.get("kind") == "stop" and event.get("pass") == pass_
+    ]
+    ends = [row.get("ended_seconds") for row in processes_of(data, role, pass_).values()]
+    return any(end is None or end >= min(stops, default=0.0) for end in ends)
+
+
 def _start_was_seen(data: RunData) -> bool:
     """Whether the run begins with the start of the target, which it did not where it is a file's,
     or where the recorder or the watch came to a process that ran."""
@@ -94,8 +118,12 @@ def _of_helper(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> R
 
     Beside processes that mark it is a server or load generator, most often: its start looks like
     growth, so it is judged once it was seen for long enough after that. So is the launcher of what
-    went on in the background.
+    went on in the background. Of many that follow one another none keeps for long what it holds.
     """
+    if count := _short_count(data, entry.role):
+        seconds = span_text(HELPER_SECONDS, "second")
+        why = f"was {count:,} processes, none there for {seconds}: listed, not judged"
+        return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=0.0, decides=False)
     marked = any(one.get("mark_count") for one in data.meta.get("processes", ()))
     end_x = float(series["x"].iloc[-1])
     enough = len(series) >= MINIMUM_POINTS
@@ -121,3 +149,20 @@ def _ended_seconds(data: RunData, role: str) -> float:
         return math.inf
     begun = min(float(row.get("started_seconds") or 0.0) for row in rows)
     return max(float(end) for end in ends if end is not None) - begun
+
+
+def _short_count(data: RunData, role: str) -> int:
+    """How many processes a role had, where many were short ones that one row stands for, and the
+    others were no longer there than a helper must be seen; else 0."""
+    rows = processes_of(data, role, untraced_pass(data)).values()
+    counts = [int(row.get("process_count") or 1) for row in rows]
+    # A row that stands for many has short ones only, over a time in which most of it none was.
+    lives = [
+        math.inf
+        if row.get("ended_seconds") is None
+        else row["ended_seconds"] - row["started_seconds"]
+        for row, count in zip(rows, counts, strict=True)
+        if count == 1
+    ]
+    is_short = len(lives) < len(counts) and max(lives, default=0.0) < HELPER_SECONDS
+    return sum(counts) if is_short else 0

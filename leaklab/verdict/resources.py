@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import amount, interval_text, rate_text, span_text
-from leaklab.resources import material
+from leaklab.resources import material_of
 from leaklab.verdict.evidence import (
     GROWS,
     MINIMUM_POINTS,
@@ -51,7 +51,8 @@ class ResourceVerdict:
     was seen over. why: one sentence with the figures; ``reason`` adds to it what would decide it.
     more_x: how many more marks or seconds would decide it, 0 where it is decided; advice: how they
     are to be had. decides: whether it counts for the run; gauges do not (one may count requests),
-    nor do helper processes that were seen only shortly.
+    nor do helper processes that were seen only shortly. material: growth over the run that matters.
+    life: how much of x the longest of several lives has lasted; None for one.
     """
 
     name: str
@@ -74,6 +75,8 @@ class ResourceVerdict:
     peak: float = float("nan")
     reach: Reach | None = None
     span: float = 0.0
+    material: float = float("nan")
+    life: float | None = None
 
     @property
     def title(self) -> str:
@@ -139,7 +142,8 @@ def examine(series: pd.DataFrame) -> tuple[Growth, Evidence]:
 def _examined(
     x: NDArray[Any], values: NDArray[Any], name: str, unit: str
 ) -> tuple[Growth, Evidence]:
-    return read(estimate(x, values, unit=unit), material=material(name))
+    growth = estimate(x, values, unit=unit)
+    return read(growth, material=material_of(name, growth.whole_y.tolist()))
 
 
 def verdict_of(
@@ -165,6 +169,7 @@ def verdict_of(
         decides=not name.startswith("gauge:"),
         excluded=max(growth.rate_high, 0.0),
         span=growth.span,
+        material=material_of(name, growth.whole_y.tolist()),
         peak=_peak(growth),
         reach=reach(growth.x, growth.y, growth.rate) if evidence.verdict == GROWS else None,
     )

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from leaklab.analysis.series import resource_series
 from leaklab.present.formatting import amount, span_text
 from leaklab.resources import is_bytes
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from leaklab.verdict.judge import Verdict
 
 MACHINE = "memory of the machine"
+# So full, a figure is told of whether it grows or not.
+NEAR_SHARE = 0.9
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class TimeLeft:
 
     left, left_low, left_high: units ("iteration" or "second") from the end of the run, with a
     95 % interval (left_high is infinite when the rate may be zero). limit: in the resource's unit.
-    role: whose resource it is.
+    role: whose resource it is. life: how long the longest of several lives has lasted; None for
+    one.
     """
 
     name: str
@@ -36,6 +41,7 @@ class TimeLeft:
     limit: float
     limit_name: str
     role: str = "main"
+    life: float | None = None
 
     def __str__(self) -> str:
         """Return one sentence."""
@@ -43,10 +49,20 @@ class TimeLeft:
             return reached_text(self.name, self.limit, self.limit_name, self.role)
         low, high = (self._words(value) for value in (self.left_low, self.left_high))
         limit = f"{amount(self.name, self.limit)} ({self.limit_name})"
-        return (
-            f"{title(self.name, self.role)} reaches {limit} after "
+        verb = "would reach" if self.is_replaced_before else "reaches"
+        said = (
+            f"{title(self.name, self.role)} {verb} {limit} after "
             f"{self._words(self.left)} more (95 %: {low} to {high})"
         )
+        if not self.is_replaced_before:
+            return said
+        lasted = self._words(self.life or 0.0)
+        return f"{said}, but the longest life has lasted {lasted}: it is replaced before"
+
+    @property
+    def is_replaced_before(self) -> bool:
+        """Whether no life so far has lasted for as long as that."""
+        return self.life is not None and self.left > self.life
 
     def _words(self, value: float) -> str:
         if not math.isfinite(value):
@@ -54,9 +70,16 @@ class TimeLeft:
         return span_text(value, self.unit) if self.unit == "iteration" else duration_text(value)
 
 
-def reached_text(name: str, limit: float, limit_name: str, role: str = "main") -> str:
+def reached_text(
+    name: str,
+    limit: float,
+    limit_name: str,
+    role: str = "main",
+    *,
+    verb: str = "has already reached",
+) -> str:
     """Return what is said of a figure that a limit does not leave any time."""
-    return f"{title(name, role)} has already reached {amount(name, limit)} ({limit_name})"
+    return f"{title(name, role)} {verb} {amount(name, limit)} ({limit_name})"
 
 
 def duration_text(seconds: float) -> str:
@@ -67,18 +90,22 @@ def duration_text(seconds: float) -> str:
     return f"{seconds:.3g} s"
 
 
-def smallest_limit(meta: dict[str, Any]) -> tuple[float, str] | None:
-    """The memory limit that is met first, and its name: from the run's limits and platform.
+def smallest_limit(meta: dict[str, Any], role: str = "main") -> tuple[float, str] | None:
+    """The memory limit that processes of a role meet first, and its name; None for none known.
 
-    Looks at ``limits`` (memory_bytes, cgroup_memory_bytes, address_space_bytes) and
-    ``platform.memory_bytes``; None where none was recorded.
+    Looks at ``limits`` (memory_bytes, cgroup_memory_bytes, address_space_bytes), at what an
+    imported file says of the role's own, and at ``platform.memory_bytes``. What was asked of a
+    file, or of a stored run when it is opened (``limit_asked_bytes``), is the answer to "what if":
+    it stands in for all that is known.
     """
-    limits, platform = meta.get("limits") or {}, meta.get("platform") or {}
-    # Of a file it is asked by another option than of a recording, which stops there.
-    asked = "--limit" if "import" in meta else "--limit-memory"
+    limits, platform, told = (meta.get(key) or {} for key in ("limits", "platform", "import"))
+    asked_bytes = meta.get("limit_asked_bytes") or ("import" in meta and limits.get("memory_bytes"))
+    if asked_bytes:
+        return float(asked_bytes), "--limit"
+    own = (told.get("role_limits") or {}).get(role)
     known = [
-        (limits.get("memory_bytes"), asked),
-        (limits.get("cgroup_memory_bytes"), "limit of the control group"),
+        (limits.get("memory_bytes"), "--limit-memory"),
+        (own or limits.get("cgroup_memory_bytes"), "limit of the control group"),
         (limits.get("address_space_bytes"), "RLIMIT_AS"),
         (platform.get("memory_bytes"), MACHINE),
     ]
@@ -89,26 +116,31 @@ def smallest_limit(meta: dict[str, Any]) -> tuple[float, str] | None:
 def limited(verdict: Verdict, meta: dict[str, Any]) -> tuple[ResourceVerdict, float, str] | None:
     """Return the verdict on resident memory, and its smallest limit by name; None without one.
 
-    Of several processes that grow it is the one that comes to the limit first.
+    Of several processes it is the one that comes to its limit first, or is closest to it.
     """
-    limit = smallest_limit(meta)
     # What an imported run rests on, where it is memory under a name of its own.
     judged = (meta.get("import") or {}).get("judged") or ()
     names = ("rss_bytes", *filter(is_bytes, judged))
     measured = [one for name in names for one in verdict.resources if one.name == name]
-    if limit is None or not measured:
-        return None
+    found = [
+        (one, *limit)
+        for one in measured
+        if one.name == measured[0].name and (limit := smallest_limit(meta, one.role)) is not None
+    ]
 
-    def comes_first(one: ResourceVerdict) -> tuple[float, bool]:
-        left = time_left(one, *limit)
-        return left.left if left else math.inf, one.role != "main"
+    def comes_first(known: tuple[ResourceVerdict, float, str]) -> tuple[bool, float, float]:
+        left = time_left(*known)
+        one, limit, _ = known
+        full = float(np.fmax(one.peak, one.last)) / limit
+        if left is None:
+            return True, math.inf, -full
+        return left.is_replaced_before, left.left, -full
 
-    first = min((one for one in measured if one.name == measured[0].name), key=comes_first)
-    return (first, *limit)
+    return min(found, key=comes_first, default=None)
 
 
 def limit_text(verdict: Verdict, data: RunData) -> str | None:
-    """Return when the limit is reached, or that it has been, in a sentence; None for neither."""
+    """Return when the limit is reached, or that it nearly or really was; None for neither."""
     found = limited(verdict, data.meta)
     if found is None:
         return None
@@ -117,10 +149,11 @@ def limit_text(verdict: Verdict, data: RunData) -> str | None:
         return str(left)
     entry, limit, limit_name = found
     highest = float(resource_series(data, entry.name, role=entry.role)["value"].max())
-    if not highest >= limit:
+    if not highest >= NEAR_SHARE * limit:
         return None
-    reached = reached_text(entry.name, limit, limit_name, entry.role)
-    return f"{reached}: its highest was {amount(entry.name, highest)}"
+    verb = "has already reached" if highest >= limit else "comes near"
+    said = reached_text(entry.name, limit, limit_name, entry.role, verb=verb)
+    return f"{said}: its highest was {amount(entry.name, highest)}"
 
 
 def time_left(entry: ResourceVerdict, limit: float, limit_name: str) -> TimeLeft | None:
@@ -149,4 +182,5 @@ def time_left(entry: ResourceVerdict, limit: float, limit_name: str) -> TimeLeft
         limit=limit,
         limit_name=limit_name,
         role=entry.role,
+        life=entry.life,
     )

@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 
 from leaklab.errors import LeaklabError
-from leaklab.watch.matching import command_of, matching, matching_now, own_pids
+from leaklab.watch.matching import command_of, matching, matching_now, own_pids, short_command
 from leaklab.watch.series import EvenSeries
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Life:
     age_seconds of its figures count from the start of the process, not of the watching: lives that
     follow one another are compared by age. They go on by the monotonic clock from what they were
     when it was first seen. age_seconds: as of the last look that saw it; ended: one after
-    that did not. verdicts by resource, as of the last judgement. command: `command_of`.
+    that did not. verdicts by resource, as of the last judgement. command: `command_of`;
+    program: `short_command`.
     """
 
     slot: str
@@ -44,6 +45,7 @@ class Life:
     number: int
     seen_at: float
     command: str = ""
+    program: str = ""
     age_seconds: float = 0.0
     ended: bool = False
     series: dict[str, EvenSeries] = field(default_factory=dict)
@@ -215,7 +217,8 @@ class Follower:
         self.restart_counts.setdefault(slot, 0)
         age = max(time.time() - started, 0.0)
         command = self._commands[slot] = command_of(process)
-        life = Life(slot, process, started, self._number, self._clock() - age, command)
+        born, program = self._clock() - age, short_command(process)
+        life = Life(slot, process, started, self._number, born, command, program)
         self._number += 1
         self.lives[slot] = life
         return life

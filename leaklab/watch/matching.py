@@ -10,6 +10,7 @@ from pathlib import PurePath
 import psutil
 
 from leaklab.errors import LeaklabError
+from leaklab.recorder.processes.roles import program_of
 
 
 def matching_now(pattern: str) -> list[psutil.Process]:
@@ -72,6 +73,14 @@ def command_of(process: psutil.Process) -> str:
     """Return the command line without its numbers, which differ between workers that are alike."""
     try:
         return re.sub(r"\d+", "0", " ".join(process.cmdline()))
+    except psutil.Error:
+        return ""
+
+
+def short_command(process: psutil.Process) -> str:
+    """Return what a process runs, short and without its arguments."""
+    try:
+        return program_of(process.cmdline())[:80]
     except psutil.Error:
         return ""
 

@@ -19,6 +19,7 @@ class Collector:
     """Yields the metrics of a `Follower` as prometheus_client asks for them.
 
     Labels are the resource and the worker's slot, never a process id: a restart is no new series.
+    Which process is in a slot is told apart (``leaklab_process_info``), to be joined by worker.
     """
 
     def __init__(self, follower: Follower) -> None:
@@ -26,7 +27,11 @@ class Collector:
 
     def collect(self) -> Iterator[Any]:
         """Yield every metric family with its samples."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+        from prometheus_client.core import (
+            CounterMetricFamily,
+            GaugeMetricFamily,
+            InfoMetricFamily,
+        )
 
         of_resource = ["resource", "worker"]
         figures = GaugeMetricFamily("leaklab_resource", "Figure of a resource.", labels=of_resource)
@@ -54,14 +59,16 @@ class Collector:
         restarts = CounterMetricFamily(
             "leaklab_restarts", "Processes that have followed one another.", labels=["worker"]
         )
+        who = InfoMetricFamily("leaklab_process", "Who is in a worker's slot.", labels=["worker"])
         for slot, life in list(self._follower.lives.items()):
+            who.add_metric([slot], {"pid": str(life.process.pid), "command": life.program})
             _add_life(life, figures, peaks, growths, verdicts)
             seconds = seconds_to_limit_low(life)
             if seconds is not None:
                 left.add_metric([slot], seconds)
         for slot, count in list(self._follower.restart_counts.items()):
             restarts.add_metric([slot], count)
-        yield from (figures, peaks, *growths.values(), verdicts, left, restarts)
+        yield from (figures, peaks, *growths.values(), verdicts, left, restarts, who)
         yield from self._group()
         overhead = "Processor seconds spent on looking, per second."
         yield GaugeMetricFamily(

@@ -93,6 +93,7 @@ def _row(life: Life, begun: float) -> dict[str, Any]:
         "process": life.number,
         "pass": _PASS,
         "pid": life.process.pid,
+        "command": life.program,
         "parent": None,
         "role": life.slot if life.slot.startswith("main") else f"worker {life.slot}",
         "mark_count": 0,

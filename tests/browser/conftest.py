@@ -12,6 +12,9 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # To start a renderer takes longer than most pages do.
+    "--process-per-site",
+    "--renderer-process-limit=1",
 )
 
 
@@ -31,11 +34,10 @@ def chromium() -> Iterator[Any]:
 class Looked:
     """A page opened from disk, with what it said and what it asked for."""
 
-    def __init__(self, browser: Any, width: int = 1100, scheme: str = "light") -> None:
-        self.context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, accept_downloads=True
-        )
-        self.page = self.context.new_page()
+    def __init__(self, context: Any, width: int = 1100, scheme: str = "light") -> None:
+        self.page = context.new_page()
+        self.page.set_viewport_size({"width": width, "height": 900})
+        self.page.emulate_media(color_scheme=scheme)
         self.problems: list[str] = []
         self.foreign: list[str] = []
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
@@ -43,7 +45,7 @@ class Looked:
             "console",
             lambda line: self.problems.append(line.text) if line.type == "error" else None,
         )
-        self.context.on("request", lambda request: self._asked(request.url))
+        self.page.on("request", lambda request: self._asked(request.url))
 
     def _asked(self, address: str) -> None:
         if not address.startswith(("file:", "data:", "blob:", "about:")):
@@ -61,18 +63,26 @@ class Looked:
         return frame
 
 
+@pytest.fixture(scope="module")
+def context(chromium: Any) -> Iterator[Any]:
+    """What the pages share, and with it their renderer."""
+    context = chromium.new_context(accept_downloads=True)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def look(chromium: Any) -> Iterator[Any]:
+def look(context: Any) -> Iterator[Any]:
     """``look(path, width=…, scheme=…)`` opens a page and returns what watches it."""
     opened: list[Looked] = []
 
     def open_page(path: Any, **options: Any) -> Looked:
-        opened.append(Looked(chromium, **options))
+        opened.append(Looked(context, **options))
         opened[-1].open(path)
         return opened[-1]
 
     yield open_page
     for looked in opened:
-        looked.context.close()
+        looked.page.close()
         assert looked.problems == []
         assert looked.foreign == []

@@ -19,6 +19,7 @@ from typing import Any
 import nbformat
 import pytest
 from kernel_scene import ROWS, scene
+from recorded import shared_store
 
 from leaklab.quantities import size_bytes
 from leaklab.report import render_notebook
@@ -92,9 +93,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         port = free.getsockname()[1]
     own = {
         name: str(folder / name.lower())
-        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR",
-                     "LEAKLAB_STORE")
-    }  # fmt: skip
+        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    }
+    own["LEAKLAB_STORE"] = str(shared_store(tmp_path_factory))
     token = "test"
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
@@ -127,37 +128,31 @@ def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 @pytest.fixture
-def watched() -> Iterator[Watched]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-    if chromium is None:
-        pytest.skip("no chromium on the path")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.set_default_timeout(CELLS_MILLISECONDS)
-        found = Watched(page)
-        page.on("pageerror", lambda error: found.problems.append(str(error)))
-        page.on(
-            "console",
-            lambda message: (
-                found.problems.append(message.text)
-                if message.type == "error" and not message.text.startswith(HARMLESS)
-                else None
-            ),
-        )
-        page.on(
-            "request",
-            lambda request: (
-                found.foreign.append(request.url)
-                if not request.url.startswith(
-                    ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:", "about:", "file:")
-                )
-                else None
-            ),
-        )
-        yield found
-        browser.close()
+def watched(chromium: Any) -> Iterator[Watched]:
+    page = chromium.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(CELLS_MILLISECONDS)
+    found = Watched(page)
+    page.on("pageerror", lambda error: found.problems.append(str(error)))
+    page.on(
+        "console",
+        lambda message: (
+            found.problems.append(message.text)
+            if message.type == "error" and not message.text.startswith(HARMLESS)
+            else None
+        ),
+    )
+    page.on(
+        "request",
+        lambda request: (
+            found.foreign.append(request.url)
+            if not request.url.startswith(
+                ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:", "about:", "file:")
+            )
+            else None
+        ),
+    )
+    yield found
+    page.close()
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,15 @@ One variant for each kind of holder; ``make bench-detection`` holds all of them 
 cases declare.
 """
 
-from pathlib import Path
-
 import pytest
+from recorded import shared_store
 
 from leaklab.catalogue.expectations import kept_row
 from leaklab.catalogue.expressions import evaluate
 from leaklab.catalogue.model import case
 
 LEAKS = [
-    ("ttl-client-cache", "before"),  # dict of the module
+    ("unbounded-cache", "before"),  # dict of the module
     ("size-estimator", "before"),  # attribute of an object of the module
     ("dependency-caches", "method_cached_for_ever"),  # functools.lru_cache
     ("dependency-caches", "logger_names"),  # class attribute in the standard library
@@ -26,12 +25,12 @@ LEAKS = [
 
 @pytest.mark.parametrize(("name", "variant"), LEAKS)
 def test_the_row_of_a_heap_leak_says_what_its_case_declares(
-    name: str, variant: str, tmp_path: Path
+    name: str, variant: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     leaking = case(name)
     if (reason := leaking.missing()) is not None:
         pytest.skip(reason)
-    run = leaking.record(variant, quick=True, store=tmp_path)
+    run = leaking.record(variant, quick=True, store=shared_store(tmp_path_factory))
     expected = leaking.variant(variant).expectation
     assert expected.holder is not None
     kept = kept_row(expected.holder, run)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from leaklab.cli import main
 from leaklab.store import RunData, open_run
 from leaklab.verdict.judge import judge
 
@@ -131,7 +132,9 @@ def test_interrupted_run_is_closed_and_printed(tmp_path: Path) -> None:
     assert len(run.samples)
 
 
-def test_from_script_to_verdict_line_and_page(tmp_path: Path) -> None:
+def test_from_script_to_verdict_line_and_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "serve.py").write_text(LEAKING)
     options = ("--fail-on", "leak", "--confidential")
     done = leaklab(tmp_path, "investigate", *options, "--", "serve.py")
@@ -143,19 +146,23 @@ def test_from_script_to_verdict_line_and_page(tmp_path: Path) -> None:
     assert page.stat().st_size < 2_000_000
     assert "remember" in page.read_text()
 
-    again = leaklab(tmp_path, "investigate", *options, "--", "serve.py")
-    assert "--fresh makes a new one" in again.stderr
+    # From here on in this process, which has imported what each of them would.
+    monkeypatch.chdir(tmp_path)
+    main(["investigate", *options, "--", "serve.py"])
+    assert "--fresh makes a new one" in capsys.readouterr().err
     assert len(list((tmp_path / "data" / "runs").glob("serve/*/*"))) == 1
     (tmp_path / "serve.py").write_text(LEAKING.replace("number] =", "number % 10] ="))
-    fixed = leaklab(tmp_path, "record", "--variant", "after", "--", "serve.py")
-    after = fixed.stdout.strip()
+    assert main(["record", "--variant", "after", "--", "serve.py"]) == 0
+    after = capsys.readouterr().out.strip()
 
-    compared = leaklab(tmp_path, "compare", "serve/default", after, "--json")
-    document = json.loads(compared.stdout)
+    assert main(["compare", "serve/default", after, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
     assert document["outcome"] == "fixed", document["reason"]
-    assert leaklab(tmp_path, "compare", after, "serve/default", "--fail-on", "leak").returncode == 3
+    assert main(["compare", after, "serve/default", "--fail-on", "leak"]) == 3
 
-    shown = json.loads(leaklab(tmp_path, "show", "serve/default", "--json").stdout)
+    capsys.readouterr()
+    assert main(["show", "serve/default", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
     assert shown["suspects"][0]["function"] == "remember"
     assert any("CACHE" in path for path in shown["suspects"][0]["retained_by"])
 

@@ -212,11 +212,19 @@ for line in control.makefile("rb"):
 
 
 @pytest.fixture
-def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HeapReader]:
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks so often, and waits so briefly, that a helper is given up after a second."""
+    monkeypatch.setattr(helpers, "_STALL_SECONDS", 1.0)
+    monkeypatch.setattr(helpers, "_LOOK_SECONDS", 0.25)
+
+
+@pytest.fixture
+def stand_in(
+    impatient: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[HeapReader]:
     script = tmp_path / "stand_in.py"
     script.write_text(STAND_IN)
     monkeypatch.setattr(heap, "_READER", script)
-    monkeypatch.setattr(helpers, "_STALL_SECONDS", 2.0)
     reader = HeapReader()
     yield reader
     reader.close()
@@ -225,10 +233,10 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HeapRe
 def test_a_reader_is_waited_for_while_it_works_or_does_what_it_was_asked(
     stand_in: HeapReader,
 ) -> None:
-    assert stand_in.request({"how": "work(3); control.sendall(reply)"}) == {"size": 80}
-    message = {"how": "time.sleep(3); control.sendall(reply)"}
-    assert stand_in.request(message, asked_seconds=3.0, idle_seconds=3.0) == {"size": 80}
-    stand_in.request({"how": "control.sendall(reply + bytes(40)); work(3); control.send(reply)"})
+    assert stand_in.request({"how": "work(1.5); control.sendall(reply)"}) == {"size": 80}
+    message = {"how": "time.sleep(1.5); control.sendall(reply)"}
+    assert stand_in.request(message, asked_seconds=1.5, idle_seconds=1.5) == {"size": 80}
+    stand_in.request({"how": "control.sendall(reply + bytes(40)); work(1.5); control.send(reply)"})
     assert stand_in.payload(40).tolist() == [0] * 5
     assert stand_in.reply() == {"size": 80}
 
@@ -238,7 +246,7 @@ def test_a_reader_is_waited_for_while_it_works_or_does_what_it_was_asked(
     [
         ("time.sleep(60)", "does not answer: it hangs"),
         ("control.sendall(reply[:5]); time.sleep(60)", "does not answer: it hangs"),
-        ("work(60)", "does not answer: it is still busy after 4 s"),
+        ("work(60)", "does not answer: it is still busy after 2 s"),
         ("control.sendall(reply[:5]); os._exit(3)", "is gone: exit status 3"),
         ("control.sendall(reply + bytes(40)); time.sleep(60)", "does not answer: it hangs"),
         ("control.sendall(reply + bytes(40)); os._exit(3)", "is gone: exit status 3"),
@@ -247,9 +255,9 @@ def test_a_reader_is_waited_for_while_it_works_or_does_what_it_was_asked(
 def test_a_reader_that_is_lost_is_ended_and_not_waited_for_again(
     stand_in: HeapReader, monkeypatch: pytest.MonkeyPatch, how: str, why: str
 ) -> None:
-    monkeypatch.setattr(helpers, "_WALK_SECONDS", 3.0)
+    monkeypatch.setattr(helpers, "_WALK_SECONDS", 1.5)
     with pytest.raises(LeaklabError, match=f"the heap reader {why}"):
-        stand_in.payload(stand_in.request({"how": how}, asked_seconds=1.0)["size"])
+        stand_in.payload(stand_in.request({"how": how}, asked_seconds=0.5)["size"])
     assert not stand_in.is_alive
     # Killed, where it has not ended by itself.
     assert stand_in._process.wait(timeout=10) in (3, -signal.SIGKILL)
@@ -261,14 +269,13 @@ def test_a_reader_that_is_lost_is_ended_and_not_waited_for_again(
 
 
 def test_a_reader_that_looks_for_a_marker_is_at_work(
-    tmp_path: Path, reader: HeapReader, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, impatient: None, reader: HeapReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(helpers, "_STALL_SECONDS", 2.0)
-    monkeypatch.setattr(heap, "_MISSING_SECONDS", 5.0)
+    monkeypatch.setattr(heap, "_MISSING_SECONDS", 2.5)
     target = Target(tmp_path, "2")
     stream = connect(reader, target, tmp_path)
     assert target.line() == "0"
-    stream.take(1, 5.0)  # a mark that does not come
+    stream.take(1, 2.5)  # a mark that does not come
     assert stream.finish().exact is False
     assert reader.is_alive
     assert target.end()[1] == ""

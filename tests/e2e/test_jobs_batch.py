@@ -14,10 +14,11 @@ import psutil
 import pytest
 
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.jobs import batch
 from leaklab.jobs.batch import run_batch
 from leaklab.jobs.tasks import RecordingTask, TaskResult, plan, run_task
 
-RECORDING_COUNT = 12
+RECORDING_COUNT = 8
 
 # One real recording of a tiny target, measure pass only, in a process of its own.
 RECORD = """
@@ -210,7 +211,10 @@ def test_a_killed_worker_loses_no_recording_and_a_poisonous_one_fails_alone(
     assert again.count("kept") == 6
 
 
-def test_a_cluster_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_cluster_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("distributed")
+    monkeypatch.setattr(batch, "REACH_SECONDS", 1.0)
     with pytest.raises(LeaklabError, match=r"no dask scheduler at: tcp://127\.0\.0\.1:9"):
         run_batch(tasks_of(tmp_path, 1), cluster="tcp://127.0.0.1:9")

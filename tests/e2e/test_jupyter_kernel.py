@@ -133,7 +133,7 @@ def test_a_cell_shows_a_curve_while_it_runs_and_an_interrupt_keeps_it(kernel: Ke
 def test_an_interrupt_of_the_recorder_that_finishes_leaves_a_run(
     kernel: Kernel, awaited: str
 ) -> None:
-    many = f"{awaited}many = [[] for _ in range(1_000_000)]\n"
+    many = f"{awaited}many = [[] for _ in range(500_000)]\n"
     reply = kernel.run(
         f"%%leaklab --name hurried\n{many}{LEAKY}",
         lambda content: "object graph" in str(content.get("data", {}).get("text/plain")),

@@ -29,11 +29,18 @@ def named(name, function):
 """
 
 
-@pytest.fixture
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+@pytest.fixture(scope="module")
+def one_kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     with started_kernel(tmp_path_factory.mktemp("lines")) as kernel:
-        assert kernel.run(BEGIN).error is None
         yield kernel
+
+
+@pytest.fixture
+def kernel(one_kernel: Kernel) -> Kernel:
+    """The kernel, where nothing has a name and there is no result."""
+    one_kernel.run("%reset -f")
+    assert one_kernel.run(BEGIN).error is None
+    return one_kernel
 
 
 def value(kernel: Kernel, expression: str) -> Any:

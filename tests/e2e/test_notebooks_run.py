@@ -1,12 +1,21 @@
-"""Every notebook as a job, with small parameters. JupyterLab runs 00 and 99 (tests/browser)."""
+"""Every notebook, most of them as a job, with small parameters.
+
+JupyterLab runs 00 and 99 (tests/browser).
+"""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
+from kernels import Kernel, started_kernel
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+from recorded import shared_store
 
 from leaklab.catalogue.reference import PAIRS
 from leaklab.jobs import notebook_parameters, run_notebook
+from leaklab.jobs.notebook import runs_shown
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "notebooks"
@@ -21,19 +30,30 @@ def test_there_is_a_notebook_for_every_mechanism_with_a_reference() -> None:
     assert set(PAIRS) <= {path.stem.partition("-")[2] for path in OF_A_MECHANISM}
 
 
-@pytest.mark.parametrize("path", OF_A_MECHANISM, ids=lambda path: path.stem)
-def test_a_mechanism_can_be_read_where_nothing_can_be_recorded(path: Path, tmp_path: Path) -> None:
-    result = run_notebook(
-        path,
-        {"recorded": str(ROOT / "data" / "reference.zip")},
-        output_dir=tmp_path / "out",
-        store=str(tmp_path / "store"),
-    )
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """One for all: to start it takes longer than most notebooks do. The others have their own."""
+    with started_kernel(tmp_path_factory.mktemp("kernel")) as kernel:
+        yield kernel
 
-    assert result.error is None
-    assert not (tmp_path / "store").exists()
+
+@pytest.mark.parametrize("path", OF_A_MECHANISM, ids=lambda path: path.stem)
+def test_a_mechanism_can_be_read_where_nothing_can_be_recorded(path: Path, kernel: Kernel) -> None:
+    cells = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+    assert cells[0].metadata.tags == ["parameters"]
+    given = f"recorded = {str(ROOT / 'data' / 'reference.zip')!r}"
+    # Nothing of the notebook before it is there for this one.
+    replies = [kernel.run("%reset -f")]
+    replies += [kernel.run(source) for source in (cells[0].source, given)]
+    replies += [kernel.run(cell.source) for cell in cells[1:]]
+
+    assert [reply.error for reply in replies if reply.error] == []
+    left = kernel.run("import os; print(os.path.exists(os.environ['LEAKLAB_STORE']))")
+    assert left.text.strip() == "False"
+    outputs = [new_output("display_data", one) for reply in replies for one in reply.shown]
+    shown = runs_shown(new_notebook(cells=[new_code_cell(outputs=outputs)]))
     pair = PAIRS[path.stem.partition("-")[2]]
-    assert {run["variant"] for run in result.runs} == {pair.before, pair.after}
+    assert {run["variant"] for run in shown} == {pair.before, pair.after}
 
 
 def test_how_verdicts_work_runs_on_short_series(tmp_path: Path) -> None:
@@ -46,12 +66,15 @@ def test_how_verdicts_work_runs_on_short_series(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_mechanism_is_told_from_claim_to_verdict(tmp_path: Path) -> None:
+def test_a_mechanism_is_told_from_claim_to_verdict(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    store = shared_store(tmp_path_factory)  # two of its four runs are those of test_cases_headline
     result = run_notebook(
         FOLDER / "01-unpruned-json.ipynb",
         {"iterations": 80},
         output_dir=tmp_path / "out",
-        store=str(tmp_path / "store"),
+        store=str(store),
     )
 
     assert result.error is None
@@ -65,6 +88,7 @@ def test_a_mechanism_is_told_from_claim_to_verdict(tmp_path: Path) -> None:
     page = Path(result.html).read_text()
     assert len(page) < 2_000_000
     assert str(tmp_path) not in page
+    assert str(store) not in page
 
 
 def test_a_run_that_is_there_is_shown_without_recording_again(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from leaklab.cli import main
 from leaklab.errors import LeaklabError
 from leaklab.recorder import passes
 from leaklab.recorder.channel import Connection, Listener
+from leaklab.recorder.heap import helpers
 from leaklab.recorder.heap.stream import HeapReader, HeapStream
 from leaklab.recorder.probes import tracing
 from leaklab.recorder.probes.server import ProbeServer
@@ -870,6 +871,7 @@ def test_a_heap_reader_that_ends_costs_the_heap_of_those_it_was_reading(
         honest(self, *arguments)
 
     monkeypatch.setattr(HeapStream, "take", take)
+    monkeypatch.setattr(helpers, "_STALL_SECONDS", 2.0)
     run = recorded.record(tmp_path, READER_ENDS, passes=("explain",))
     ended = run.meta["passes"][0]
     assert (run.meta["state"], ended["exit_status"], ended["traced"]) == ("complete", 7, True)

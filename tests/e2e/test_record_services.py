@@ -14,6 +14,7 @@ import pytest
 import recorded
 from recorded import growing_line
 
+from leaklab.recorder.debugger import why_unusable
 from leaklab.results.run import Run
 from leaklab.store import RunData
 
@@ -344,6 +345,12 @@ def test_a_shell_wrapper_that_starts_python(tmp_path: Path) -> None:
     assert roles == {"main": 0, "python job.py": 5}
 
 
+def attaching_seconds(seconds: float) -> float:
+    """How long to record a running process: briefly where nothing gets into one in any time."""
+    can_attach = hasattr(sys, "remote_exec") or (shutil.which("gdb") and not why_unusable("gdb"))
+    return seconds if can_attach else 2.0
+
+
 def test_a_running_process_is_watched_and_left_alone(tmp_path: Path) -> None:
     path = recorded.script(
         tmp_path,
@@ -366,7 +373,7 @@ def test_a_running_process_is_watched_and_left_alone(tmp_path: Path) -> None:
             [],
             pid=process.pid,
             passes=("measure", "explain"),
-            duration_seconds=20 if shutil.which("gdb") else 1,
+            duration_seconds=attaching_seconds(20),
             interval_seconds=0.05,
         )
         assert process.poll() is None
@@ -415,7 +422,7 @@ def test_what_a_process_held_before_anybody_looked(tmp_path: Path) -> None:
             pid=process.pid,
             passes=("graph",),
             graphs="fork",
-            duration_seconds=8,
+            duration_seconds=attaching_seconds(8),
             interval_seconds=0.05,
         )
         assert process.poll() is None

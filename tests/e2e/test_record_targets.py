@@ -362,23 +362,23 @@ def test_what_the_probe_holds_does_not_pile_up_where_nothing_is_collected(tmp_pa
     assert live[60] - live[20] < 10_000
 
 
-@pytest.mark.parametrize(
-    "made",
-    [
-        "number + number",
-        "fraction + fraction",
-        "{}",
-        "{'key': number}",
-        "(number, number)",
-        "[number]",
-        "slice(number)",
-        "range(number)",
-        "iter(some)",
-        "owner.method",
-        "some.append",
-    ],
-)
-def test_one_recycled_object_at_each_mark_is_seen(made: str, tmp_path: Path) -> None:
+MADE = [
+    "number + number",
+    "fraction + fraction",
+    "{}",
+    "{'key': number}",
+    "(number, number)",
+    "[number]",
+    "slice(number)",
+    "range(number)",
+    "iter(some)",
+    "owner.method",
+    "some.append",
+]
+
+
+@pytest.mark.parametrize("made", [MADE[first::3] for first in range(3)], ids=str)
+def test_one_recycled_object_at_each_mark_is_seen(made: list[str], tmp_path: Path) -> None:
     # CPython hands such objects out again untold: none of the probe's may be among them.
     run = recorded.record(
         tmp_path,
@@ -388,24 +388,27 @@ def test_one_recycled_object_at_each_mark_is_seen(made: str, tmp_path: Path) -> 
         class Owner:
             def method(self): pass
         owner, some, number, fraction = Owner(), [None], 1000, 0.5
-        kept = [None] * 400
-        def keep(place, make):
-            kept[place] = make()
-        place = iter(range(400))
-        for make in repeat(lambda: {made}, 400):
-            keep(next(place), make)
-            mark()
+        makers = [{", ".join(f"lambda: {one}" for one in made)}]
+        kept = [[None] * 400 for _ in makers]
+        def keep(held, place, make):
+            held[place] = make()
+        for held, maker in zip(kept, makers):
+            place = iter(range(400))
+            for make in repeat(maker, 400):
+                keep(held, next(place), make)
+                mark()
         """,
         passes=("explain",),
         graphs="never",
     )
     # One that was taken while no mark came stands for none.
     live = run.snapshots.dropna(subset="mark").set_index("mark")["live_bytes"].sort_index()
-    # The first ones come from what the start of the interpreter has left in the free lists.
-    first, last = live.index[live.index >= 200][0], live.index[-1]
     names = {"number": 1000, "fraction": 0.5, "some": [None], "owner": PurePath()}
-    size = sys.getsizeof(eval(made.replace("owner.method", "owner.joinpath"), names))
-    assert live[last] - live[first] >= size * (last - first)
+    for end, one in enumerate(made, 1):
+        # The first ones come from what was left in the free lists before.
+        marks = live.index[(live.index >= 400 * end - 200) & (live.index <= 400 * end)]
+        size = sys.getsizeof(eval(one.replace("owner.method", "owner.joinpath"), names))
+        assert live[marks[-1]] - live[marks[0]] >= size * (marks[-1] - marks[0]) > 0, one
 
 
 def test_sizes_of_watched_files(tmp_path: Path) -> None:

@@ -69,8 +69,8 @@ def test_cases_run_from_an_installed_wheel(wheel: Path, tmp_path: Path) -> None:
     listed = json.loads(run(python, "-m", "leaklab", "cases", "--json", cwd=outside))
     assert "unbounded-cache" in {case["id"] for case in listed}
     shown = run(
-        python, "-m", "leaklab", "investigate", "unbounded-cache", "--quick", "-p", "iterations",
-        "100", cwd=outside,
+        python, "-m", "leaklab", "investigate", "emptied-store", "--quick", "-p", "iterations",
+        "20", cwd=outside,
     )  # fmt: skip
-    assert "unbounded-cache/before: " in shown
-    assert (outside / "data" / "reports" / "cases" / "unbounded-cache.html").exists()
+    assert "emptied-store/documented_fix: " in shown
+    assert (outside / "data" / "reports" / "cases" / "emptied-store.html").exists()

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import synthetic as s
 
+import leaklab as ll
 from leaklab.errors import LeaklabError
 from leaklab.present.bundle import comparison_bundle
 from leaklab.present.text import comparison_text
 from leaklab.results.as_json import plain
-from leaklab.results.comparison import compare
+from leaklab.results.comparison import Comparison, compare
+from leaklab.verdict.judge import Verdict, judge, reconsidered
 
 COUNT = 200
 
@@ -191,6 +196,88 @@ def test_nothing_that_decides_is_no_proof() -> None:
     assert compare(empty, empty).outcome == "inconclusive"
 
 
+def told(data: s.RunData, **entries: dict[str, Any]) -> Verdict:
+    """Its verdict with entries changed: what a noisy service may bring."""
+    found = judge(data)
+    changed = [replace(one, **entries.get(one.name, {})) for one in found.resources]
+    return reconsidered(found, tuple(changed))
+
+
+def undecided(low: float, high: float, **more: Any) -> dict[str, Any]:
+    rates = {"rate": (low + high) / 2, "rate_low": low, "rate_high": high}
+    doubt = {"verdict": "inconclusive", "why": "grew, or a cache explains it", "more_x": 300.0}
+    return {**rates, **doubt, "span": 180.0, **more}
+
+
+def compared(
+    before: s.RunData, after: s.RunData, of_before: dict[str, Any], of_after: dict[str, Any]
+) -> Comparison:
+    sides = (before, of_before), (after, of_after)
+    first, second = (told(data, rss_bytes=entry) for data, entry in sides)
+    return compare(before, after, (first, second))
+
+
+@pytest.mark.parametrize(
+    ("of_before", "of_after"),
+    [
+        ({}, undecided(439, 2_242)),
+        ({}, undecided(-90_000, 90_000)),
+        (undecided(-90_000, 90_000), {}),
+        (undecided(-90_000, 90_000), undecided(-90_000, 90_000)),
+    ],
+)
+def test_an_exact_heap_proves_a_fix_of_memory_that_is_undecided(
+    of_before: dict[str, Any], of_after: dict[str, Any]
+) -> None:
+    found = compared(leaking(20_000), healthy(), of_before, of_after)
+    assert found.outcome == "fixed", found.reason
+    assert "heap_bytes: leaked before, bounded after; not decided: rss_bytes" in found.reason
+
+
+def test_no_fix_of_resident_memory_that_no_heap_explains() -> None:
+    """A native leak, which the heap beside it does not show, or shows a small part of."""
+    native = s.run(rss=s.leak(COUNT, 20_000), sites={"keep": s.steady(COUNT, 50_000)})
+    small = s.run(rss=s.leak(COUNT, 200_000), sites={"keep": s.leak(COUNT, 20_000)})
+    for before in (native, small, without_heap()):
+        found = compared(before, healthy(), {}, undecided(-90_000, 250_000))
+        assert found.outcome == "inconclusive", found.reason
+    # Memory that leaks after, while the heap no longer does, is not told by it either.
+    worse = compared(leaking(20_000), native, undecided(-90_000, 90_000), {})
+    assert worse.outcome == "inconclusive"
+
+
+def test_rates_that_are_far_apart_are_so_before_all_is_decided() -> None:
+    leaks, rests = s.run(rss=GROWS), without_heap()
+    rates = {"verdict": "leak", "rate": 18_600.0, "rate_low": 17_800.0, "rate_high": 19_400.0}
+    better = compared(leaks, rests, rates, undecided(439, 2_242))
+    assert better.outcome == "improved"
+    assert "rss_bytes: better; not decided: rss_bytes" in better.reason
+    (because,) = better.resources["reason"]
+    assert because == (
+        "it grows more slowly, by 87 % at least; whether the rest keeps growing is not decided: "
+        "it grew, or a cache explains it; record 300 iterations more"
+    )
+    worse = compared(rests, leaks, undecided(439, 2_242), rates)
+    assert worse.outcome == "worse"
+    assert "it grows faster; whether it leaked before is not decided" in worse.reason
+    for nothing_told in (
+        undecided(439, 17_900),  # the intervals meet
+        undecided(439, 2_242, more_x=0.0),  # the load failed, say
+        undecided(439, 2_242, span=20.0),  # of another part of the work
+        undecided(439, 2_242, unit="second"),
+    ):
+        found = compared(leaks, rests, rates, nothing_told)
+        assert found.outcome == "inconclusive", nothing_told
+
+
+def test_a_service_that_was_stopped_soon_after_its_start_is_not_better() -> None:
+    leaks, rests = s.run(rss=GROWS), without_heap()
+    by_time = {"unit": "second", "span": 60.0}
+    for span, outcome in ((5.0, "inconclusive"), (50.0, "improved")):
+        entry = undecided(0, 2, unit="second", span=span)
+        assert compared(leaks, rests, by_time, entry).outcome == outcome
+
+
 def ended(data: s.RunData, mark_count: int, **how: object) -> s.RunData:
     """The run, as if the target of its measure pass had ended so."""
     data.meta["passes"][0] |= {"duration_seconds": 9.0, **how}
@@ -294,3 +381,19 @@ def test_each_side_has_its_unit() -> None:
     for line in (rss, site, comparison_bundle(found)["text/plain"]):
         assert "iteration" in line
         assert "second" in line
+
+
+def test_both_sides_of_a_long_series_are_told_in_one_pace() -> None:
+    minutes = np.arange(600.0)
+    before, after, short = (
+        ll.from_series({"rss_bytes": (60 * minutes[:count], 50e6 + slope * minutes[:count])})
+        for slope, count in ((1 << 20, 600), (1 << 18, 600), (1 << 18, 16))
+    )
+    found = ll.compare(before, after)
+    assert "leak 60 MiB/hour  leak 15 MiB/hour" in comparison_text(found)
+    html = comparison_bundle(found)["text/html"]
+    assert "before, per hour" in html
+    assert "leak, 60 MiB" in html
+    # What was seen for a quarter of an hour has no rate by the hour, and nor has the other side.
+    assert "leak 17.1 KiB/second" not in comparison_text(found)
+    assert "leak 17.1 KiB/second" in comparison_text(ll.compare(before, short))

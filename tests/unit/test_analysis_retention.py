@@ -5,6 +5,10 @@ import pytest
 import synthetic
 
 from leaklab.findings.retention import COLUMNS, holders_of_type, retention
+from leaklab.present.bundle import comparison_bundle
+from leaklab.present.text import comparison_text
+from leaklab.results.compared_holders import COLUMNS as HOLDER_COLUMNS
+from leaklab.results.comparison import compare
 from leaklab.store import RunData
 
 NODES = [
@@ -64,6 +68,40 @@ def run_of(data, marks=(10, 40, 70, 100), nodes=NODES, pass_="explain", work_end
     return RunData.from_tables(
         {**data.meta, "processes": processes}, **tables, graph_dumps=dumps, paths=pd.DataFrame(rows)
     )
+
+
+def test_holders_are_compared_by_where_objects_pile_up(tmp_path):
+    """A cache that is emptied now, one that grows as before, and a holder that came."""
+    fixed = [(*node[:5], 0, node[6]) for node in NODES]
+    before, after = (run_of(synthetic.run(), nodes=nodes) for nodes in (NODES, fixed))
+    rows = compare(before, after).holders
+    assert list(rows.columns) == list(HOLDER_COLUMNS)
+    (row,) = rows.to_dict("records")
+    assert (row["accumulation_point"], row["outcome"]) == ("app.cache.CACHE", "fixed")
+    assert (row["before_rate"], row["after_rate"]) == (120 * 1060 / 60, 0.0)
+    assert set(compare(before, before).holders["outcome"]) == {"unchanged"}
+    assert set(compare(after, before).holders["outcome"]) == {"worse"}
+    assert not len(compare(after, after).holders)
+    shown = "app.cache.CACHE (dict) holds app.Page"
+    assert f"  holders, per iteration\n  fixed: {shown}  2.07 KiB to 0 B" in comparison_text(
+        compare(before, after)
+    )
+    assert shown in comparison_bundle(compare(before, after))["text/html"]
+    # Without a second graph nothing tells that it is gone.
+    once = run_of(synthetic.run(), marks=(100,), nodes=fixed)
+    found = compare(before, once)
+    assert set(found.holders["outcome"]) == {"not measured"}
+    assert "to 0 B" not in comparison_text(found)
+
+
+def test_a_holder_that_gains_without_piling_up_is_told_by_what_it_gained():
+    """A cache that is cut back now and then: less than before, not nothing."""
+    held = {10: 0, 40: 1_000, 70: 9_000, 100: 7_000}
+    cut = [(*node[:5], 0, node[6]) for node in NODES]
+    cut[1] = (*cut[1][:6], held.get)
+    runs = run_of(synthetic.run()), run_of(synthetic.run(), nodes=cut)
+    (row,) = compare(*runs).holders.to_dict("records")
+    assert (row["after_rate"], row["outcome"]) == (6_000 / 60, "improved")
 
 
 def test_the_group_is_told_once_with_its_accumulation_point():

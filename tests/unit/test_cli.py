@@ -7,10 +7,13 @@ import os
 import resource
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from leaklab.__main__ import run
 from leaklab.catalogue import model
 from leaklab.cli import COMMANDS, command_parser, main
 from leaklab.errors import UsageError
@@ -25,6 +28,26 @@ def status_and_error(capsys: pytest.CaptureFixture[str], *arguments: str) -> tup
     assert error.count("\n") == 1, error  # one line, no traceback
     assert error.startswith("leaklab: ")
     return status, error
+
+
+def test_an_interruption_is_one_line_also_while_the_command_line_is_imported(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    def interrupted(arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("leaklab.cli._dispatch", interrupted)
+    assert status_and_error(capsys, "show") == (130, "leaklab: interrupted\n")
+    monkeypatch.setitem(sys.modules, "leaklab.cli", Interrupted("leaklab.cli"))
+    assert run() == 130
+    assert capsys.readouterr().err == "leaklab: interrupted\n"
+    declared = Path(__file__).parents[2] / "pyproject.toml"
+    project = tomllib.loads(declared.read_text(encoding="utf-8"))
+    assert project["project"]["scripts"]["leaklab"] == f"{run.__module__}:{run.__name__}"
 
 
 @pytest.mark.parametrize("given", [["payload_bytes", "100,5000"], ["payload_bytes=100,5000"]])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ FLOORS = (
 )
 # Imports inside functions are for start-up time or for optional parts; where, and why there.
 LATE = {
+    "__main__": "whoever interrupts the imports of the command line is told so in one line",
     "analysis": "pandas' own parts and scipy are loaded by the analysis that needs them",
     "catalogue": "listing cases loads neither a recorder nor a server",
     "code_audit": "source alone is audited without pandas, a recorder or a run",
@@ -79,14 +81,12 @@ MODULES = own_modules()
 
 def imports(path: Path) -> Iterator[tuple[str, bool]]:
     """Yield the own modules that a file imports, and whether inside a function."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    inside = {
-        id(node)
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
-        for node in ast.walk(function)
-    }
-    for node in ast.walk(tree):
+    waiting: list[tuple[ast.AST, bool]] = [(ast.parse(path.read_text(encoding="utf-8")), False)]
+    while waiting:
+        node, inside = waiting.pop()
+        inside |= isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        below = ast.iter_child_nodes(node)
+        waiting += [(child, inside) for child in below if not isinstance(child, ast.expr)]
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -97,7 +97,7 @@ def imports(path: Path) -> Iterator[tuple[str, bool]]:
             names = [f"{prefix}{alias.name}" for alias in node.names]
         for name in names:
             if name.partition(".")[0] == "leaklab":
-                yield _module(name.removeprefix("leaklab").lstrip(".")), id(node) in inside
+                yield _module(name.removeprefix("leaklab").lstrip(".")), inside
 
 
 def _module(name: str) -> str:
@@ -106,7 +106,9 @@ def _module(name: str) -> str:
     return name
 
 
-ARROWS = {name: sorted(set(imports(path))) for name, path in MODULES.items()}
+@cache
+def arrows_of(module: str) -> list[tuple[str, bool]]:
+    return sorted(set(imports(MODULES[module])))
 
 
 def room(module: str) -> str:
@@ -122,16 +124,16 @@ def floor(module: str) -> int:
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - {""}))
 def test_no_arrow_points_up(module: str) -> None:
-    up = [target for target, _ in ARROWS[module] if target and floor(target) > floor(module)]
+    up = [target for target, _ in arrows_of(module) if target and floor(target) > floor(module)]
     assert not up, f"{module} (floor {floor(module)}) imports {up} from above"
 
 
 @pytest.mark.parametrize("of", ["modules", "rooms"])
 def test_no_circle(of: str) -> None:
     below: dict[str, set[str]] = {}
-    for module, arrows in ARROWS.items():
+    for module in MODULES:
         name = room(module) if of == "rooms" else module
-        targets = {room(target) if of == "rooms" else target for target, _ in arrows}
+        targets = {room(target) if of == "rooms" else target for target, _ in arrows_of(module)}
         # The package's own front page names everything for those who type `ll.`.
         below.setdefault(name, set()).update(targets - {name, ""})
     below.pop("", None)
@@ -143,9 +145,7 @@ def test_no_circle(of: str) -> None:
 
 
 def test_imports_inside_functions_have_a_reason() -> None:
-    late = {
-        room(module) for module, arrows in ARROWS.items() if any(inside for _, inside in arrows)
-    }
+    late = {room(module) for module in MODULES if any(inside for _, inside in arrows_of(module))}
     assert late <= set(LATE), (
         f"imports inside functions without a reason in LATE: {late - set(LATE)}"
     )

@@ -190,6 +190,25 @@ def test_docker_stats_as_a_table_and_as_json(tmp_path: Path) -> None:
         assert "page cache" in run.verdict().reason
 
 
+def test_each_container_meets_its_own_limit(tmp_path: Path) -> None:
+    lines = []
+    for n in range(40):
+        lines += [f"2024-03-01 10:{n:02}:00", DOCKER]
+        for name, used, limit in (("api", 400 + 15 * n, "1GiB"), ("db", 200 + n % 3, "512MiB")):
+            lines.append(
+                f"f3b1c2d4e5f6   {name}   0.05%   {used}MiB / {limit}   9.8%   0B   0B   12"
+            )
+    path = tmp_path / "stats"
+    path.write_text("\n".join(lines))
+    near = "gauge:docker_memory_usage_bytes of api comes near 1 GiB (limit of the control group)"
+    assert ll.read(path).limit_text() == f"{near}: its highest was 985 MiB"
+    # What was asked for stands in for what the file says, also where that is less.
+    assert ll.read(path, limit_bytes=2048 * MIB).limit_text() is None
+    asked = ll.read(path, limit_bytes=600 * MIB).limit_text()
+    assert asked is not None
+    assert "of api has already reached 600 MiB (--limit)" in asked
+
+
 def test_log_lines_by_a_regular_expression(tmp_path: Path) -> None:
     run = ll.read(
         EVIDENCE / "arrow_log.txt", line=r"Chunk: (?P<iteration>\d+); RSS: (?P<rss_mb>[\d.]+)"
@@ -217,3 +236,95 @@ def test_a_unit_behind_a_figure_counts_however_it_is_spelt(tmp_path: Path, unit:
     assert resource_series(run.data, "rss_bytes")["value"].iloc[0] == 1000 * 1024
     path.write_text(f"seconds,rss_{unit}\n" + "".join(f"{n},{1000 + n}\n" for n in range(12)))
     assert resource_series(ll.read(path).data, "rss_bytes")["value"].iloc[0] == 1000 * 1024
+
+
+@pytest.mark.parametrize("form", ["lines", "csv"])
+def test_what_is_called_mark_counts_units_of_work(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "service.log"
+    rows = [(f"2026-07-01 12:{n // 60:02}:{n % 60:02}", 80 + n * 0.5, 20 * n) for n in range(200)]
+    if form == "lines":
+        path.write_text("\n".join(f"{at} rss={rss}MiB reqs={mark}" for at, rss, mark in rows))
+        line = r"rss=(?P<rss>[\d.]+)(?P<unit>MiB) reqs=(?P<mark>\d+)"
+        run = ll.read(path, line=line)
+    else:
+        table = "\n".join(f"{at},{rss},{mark}" for at, rss, mark in rows)
+        path.write_text(f"time,rss_mib,mark\n{table}")
+        run = ll.read(path)
+    assert [entry.name for entry in run.verdict().resources] == ["rss_bytes"]
+    assert run.verdict().resources[0].unit == "iteration"
+    assert rate(run) == pytest.approx(0.5 * MIB / 20, rel=0.02)
+    assert "mark as marks" in notes(run)
+
+
+@pytest.mark.parametrize("form", ["-rv", "-rvu", "-rv -h"])
+def test_pidstat_tells_threads_and_descriptors(tmp_path: Path, form: str) -> None:
+    tables = {
+        "u": ("%usr %system %CPU CPU Command", "1.00 0.00 1.00 0 python3"),
+        "r": ("minflt/s majflt/s VSZ RSS %MEM Command", "5.00 0.00 90000 {rss} 0.50 python3"),
+        "v": ("threads fd-nr Command", "4 {fds} python3"),
+    }
+    lines = ["Linux 6.1.0 (host)  07/01/2026  _x86_64_  (2 CPU)", ""]
+    for number in range(60):
+        clock = f"12:{number:02}:01"
+        told = {"rss": 40_000 + 100 * number, "fds": 10 + number}
+        if form.endswith("-h"):
+            headings, rows = (
+                " ".join(tables[which][place].rsplit(" ", 1)[0] for which in "rv")
+                for place in (0, 1)
+            )
+            lines += [f"# Time UID PID {headings} Command"]
+            lines += [f"{clock} 1000 77 {rows} python3".format(**told), ""]
+            continue
+        for which in (which for which in "urv" if which in form):
+            heading, row = tables[which]
+            lines += [f"{clock} UID PID {heading}", f"{clock} 1000 77 {row}".format(**told), ""]
+    path = tmp_path / "pidstat.txt"
+    path.write_text("\n".join(lines))
+    run = ll.read(path)
+    assert rate(run) == pytest.approx(100 * 1024 / 60, rel=0.01)
+    assert rate(run, "fd_count") == pytest.approx(1 / 60, rel=0.01)
+    assert set(run.data.samples_of("thread_count")["value"]) == {4.0}
+    assert "summed" not in notes(run)
+
+
+@pytest.mark.parametrize("kind", ["pods", "containers", "all namespaces"])
+def test_kubectl_top_tells_pods_apart(tmp_path: Path, kind: str) -> None:
+    column = {"pods": "", "containers": "POD       ", "all namespaces": "NAMESPACE "}[kind]
+    before = column and "prod      "
+    lines = []
+    for number in range(120):
+        lines += [
+            time.strftime("%a %b %d %H:%M:%S CET %Y", time.gmtime(1_700_000_000 + 60 * number)),
+            f"{column}NAME     CPU(cores)   MEMORY(bytes)",
+            f"{before}web-0    250m         {200 + number}Mi",
+            f"{before}db-0     2            900Mi",
+        ]
+    path = tmp_path / "top.txt"
+    path.write_text("\n".join(lines))
+    run = ll.read(path)
+    memory = "gauge:container_memory_working_set_bytes"
+    role = f"{before.strip()} web-0".strip()
+    assert rate(run, memory, role) == pytest.approx(MIB / 60, rel=0.02)
+    assert "page cache" in run.verdict().reason
+    cpu = resource_series(run.data, "gauge:cpu_percent", role=role)["value"]
+    assert set(cpu) == {25.0}
+
+
+@pytest.mark.parametrize("option", ["", "-k"])
+def test_smem_tells_processes_apart(tmp_path: Path, option: str) -> None:
+    lines = []
+    for number in range(120):
+        rss = f"{200 + number}.0M" if option else str((200 + number) * 1024)
+        lines += [
+            f"2026-07-01 {12 + number // 60}:{number % 60:02}:00",
+            "  PID User     Command                         Swap      USS      PSS      RSS ",
+            "  812 www-data nginx -g daemon off;               0     1000     2000     9000 ",
+            f" 1234 app      /usr/bin/python3 app.py            0     5000     6000 {rss} ",
+        ]
+    path = tmp_path / "smem.txt"
+    path.write_text("\n".join(lines))
+    run = ll.read(path)
+    assert rate(run, role="python3 app.py") == pytest.approx(MIB / 60, rel=0.02)
+    pss = resource_series(run.data, "gauge:pss_bytes", role="python3 app.py")["value"]
+    assert set(pss) == {6000.0 * 1024}
+    assert {row["pid"] for row in run.meta["processes"]} == {812, 1234}

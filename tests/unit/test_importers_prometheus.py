@@ -104,6 +104,36 @@ def test_page_cache_is_told_apart(tmp_path: Path) -> None:
     assert run.meta["limits"] == {"cgroup_memory_bytes": 1024 * MIB}
 
 
+def test_each_pod_meets_its_own_limit(tmp_path: Path) -> None:
+    rows = []
+    for pod, step, limit in (("api-0", 0.2, 1024), ("db-0", 0.0, 320)):
+        used = (300 + step * np.arange(len(SECONDS))) * MIB
+        whole = np.full(len(SECONDS), limit * MIB)
+        # The limit is told by another job, from another place.
+        told = {"job": "kube-state-metrics", "instance": "10.0.0.9:8080", "resource": "memory"}
+        rows += [
+            row("container_memory_rss", SECONDS, used, pod=pod),
+            row("kube_pod_container_resource_limits", SECONDS, whole, pod=pod, **told),
+        ]
+    run = ll.read(answer(tmp_path, *rows))
+    text = run.limit_text()
+    assert text is not None
+    assert text.startswith("gauge:container_memory_rss_bytes of api-0 reaches 1 GiB")
+
+
+def test_page_cache_itself_is_no_leak_and_decides_nothing(tmp_path: Path) -> None:
+    cache = row("container_memory_cache", SECONDS, (100 + SECONDS / HOURS) * MIB, pod="web-0")
+    alone = ll.read(answer(tmp_path, cache)).verdict()
+    assert alone.resources[0].verdict == "inconclusive"
+    assert "it is page cache" in alone.resources[0].reason
+    nothing = "nothing that decides was measured: gauge:container_memory_cache_bytes"
+    assert alone.reason == f"{nothing}; add resident memory"
+    flat = row("container_memory_rss", SECONDS, np.full(len(SECONDS), 300 * MIB), pod="web-0")
+    beside = ll.read(answer(tmp_path, cache, flat)).verdict()
+    assert {entry.verdict for entry in beside.resources} == {"inconclusive", "bounded"}
+    assert beside.verdict == "bounded"
+
+
 def test_a_young_replica_is_told_by_an_older_one(tmp_path: Path) -> None:
     def level(age: Any) -> Any:
         return (300 + 200 * (1 - np.exp(-age / (3 * HOURS)))) * MIB

@@ -333,3 +333,16 @@ def test_figures_that_are_texts_tell_no_processes_apart(cell: str) -> None:
     kept, step = thinned([pd.DataFrame({"time": range(600), "rss_mb": values})], None, 200)
     assert step == 4
     assert kept["time"].tolist() == list(range(0, 600, 4))
+
+
+def test_a_share_beside_an_amount_goes_by_its_own_name_and_is_told(tmp_path: Path) -> None:
+    columns: dict[str, list[object]] = {
+        "Time (s)": list(range(60)),
+        "Memory (MB)": growing(60),
+        "Memory %": [round(0.1 + 0.0015 * n, 4) for n in range(60)],
+    }
+    run = ll.read(written(tmp_path, table(columns), "psutil.csv"))
+    found = {entry.name: entry.verdict for entry in run.verdict().resources}
+    assert found == {"gauge:Memory_bytes": "leak", "gauge:Memory_percent": "leak"}
+    texts = [event["text"] for event in run.meta["events"]]
+    assert "listed, too: Memory % as gauge:Memory_percent" in texts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -70,3 +71,42 @@ def test_a_file_of_failed_looks_only_is_refused(tmp_path: Path) -> None:
 )
 def test_what_a_process_has_at_least(resource: str, lowest: float) -> None:
     assert least(resource) == lowest
+
+
+HOLE = b"\0" * (1 << 17)  # longer than what is looked at first
+
+
+@pytest.mark.parametrize(
+    ("content", "row_count", "said"),
+    [
+        (HOLE + b"{rows}", 99, ""),  # the file was cut, and written on where it had ended
+        (b"{rows}" + HOLE + b"{more}", 199, ""),
+        (b"{rows}\0{more}5940,\x00299\n", 199, "1 line with zeros in them left out"),
+    ],
+)
+@pytest.mark.parametrize("form", ["csv", "lines", "gzip"])
+def test_zeros_in_a_log_that_was_cut_are_no_text(
+    tmp_path: Path, form: str, content: bytes, row_count: int, said: str
+) -> None:
+    rows = [f"{60 * n},{200 + n}\n".encode() for n in range(199)]
+    content = content.replace(b"{rows}", b"".join(rows[:99])).replace(
+        b"{more}", b"".join(rows[99:])
+    )
+    if form != "lines":
+        hole = len(content) - len(content.lstrip(b"\0"))
+        content = content[:hole] + b"time,rss_mib\n" + content[hole:]
+    path = tmp_path / "figures"
+    path.write_bytes(gzip.compress(content) if form == "gzip" else content)
+    line = r"^(?P<time>\d+),(?P<rss>\d+)$" if form == "lines" else None
+    run = ll.read(path, line=line, unit="MiB")
+    assert len(run.data.samples) == row_count
+    assert said in notes(run)
+    assert run.verdict().verdict == "leak"
+
+
+@pytest.mark.parametrize("content", [b"\0" * 100, HOLE, b"\0\1" * 5000, b"a\0b\0c\0" * 50])
+def test_what_has_little_but_zeros_is_no_text(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "figures"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="a binary file of no format that is known"):
+        ll.read(path)

@@ -18,6 +18,7 @@ from leaklab.verdict.lives_told import clear_growth
 from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict
 
 IMPORTS = s.leak(40, 400_000)
+BOTH = ("measure", "explain")
 
 
 def of_time(main: s.Series, seconds: float, **meta: Any) -> s.RunData:
@@ -42,6 +43,58 @@ def test_more_is_not_to_be_recorded_of_what_has_ended() -> None:
     assert "record 2.5 seconds more" in judge(stopped).reason
 
 
+RESTS = s.bounded(80, 4_000_000, full_at=8) + s.noise(80, 20_000)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "stopped_by", "ended_seconds", "verdict"),
+    [
+        (6.0, "interrupt", 6.1, INCONCLUSIVE),
+        (6.0, "duration", None, INCONCLUSIVE),
+        (6.0, "limit-memory", 6.1, INCONCLUSIVE),
+        (6.0, "drive", 6.1, BOUNDED),
+        (6.0, "decided", 6.1, BOUNDED),
+        (6.0, "interrupt", 5.9, BOUNDED),
+        (6.0, None, 6.1, BOUNDED),
+        (16.0, "interrupt", 16.1, BOUNDED),
+    ],
+)
+def test_what_was_stopped_soon_after_its_start_is_not_bounded(
+    seconds: float, stopped_by: str | None, ended_seconds: float | None, verdict: str
+) -> None:
+    """A service that was asked for nothing yet rests; one that had ended keeps its word."""
+    told = {
+        "passes": [{"pass": "measure", "stopped_by": stopped_by}],
+        "events": [{"kind": "stop", "pass": "measure", "time_seconds": seconds}],
+    }
+    data = of_time(RESTS, seconds, **told)
+    data.meta["processes"][0]["ended_seconds"] = ended_seconds
+    entry = judge(data).resources[0]
+    assert entry.verdict == verdict, entry.reason
+    if verdict == INCONCLUSIVE:
+        assert 0 < entry.more_x == pytest.approx(10 - entry.span)
+        assert "but the target went on when its recording was stopped; record " in entry.reason
+
+
+def test_a_heap_of_seconds_is_judged_by_the_pass_that_was_stopped() -> None:
+    def judged(pass_: str) -> str:
+        passes = [
+            {"pass": one, "stopped_by": "interrupt" if one == pass_ else None} for one in BOTH
+        ]
+        data = s.run(
+            rss=RESTS,
+            sites={"keep": s.steady(80, 50_000)},
+            marks=False,
+            seconds_per_point=0.05,
+            meta={"passes": passes},
+        )
+        entry = judge(data).resource("heap_bytes")
+        assert entry is not None
+        return entry.verdict
+
+    assert (judged("explain"), judged("measure")) == (INCONCLUSIVE, BOUNDED)
+
+
 def test_who_started_what_went_on_in_the_background_is_listed_only() -> None:
     data = of_time(IMPORTS, 3.0)
     launcher = {**data.meta["processes"][0], "role": "launcher"}
@@ -57,6 +110,26 @@ def test_who_started_what_went_on_in_the_background_is_listed_only() -> None:
     entry = judged.resource("rss_bytes", "launcher")
     assert entry is not None and not entry.decides
     assert entry.reason == "was seen for 3 seconds before the target went on: listed, not judged"
+
+
+@pytest.mark.parametrize(("lived_seconds", "decides"), [(0.5, False), (12.0, True)])
+def test_many_short_helpers_are_listed_only(lived_seconds: float, decides: bool) -> None:
+    data = of_time(IMPORTS, 20.0)
+    (main, *_) = data.meta["processes"]
+    many = {**main, "process": 1, "role": "sort", "ended_seconds": 19.0, "process_count": 18}
+    one = {**many, "process": 2, "process_count": 1, "started_seconds": 1.0}
+    one["ended_seconds"] = 1.0 + lived_seconds
+    helpers = data.samples.assign(process=1)
+    judged = judge(
+        s.RunData.from_tables(
+            {**data.meta, "processes": [{**main, "ended_seconds": 20.0}, many, one]},
+            samples=pd.concat([data.samples.assign(value=60e6), helpers]),
+        )
+    )
+    entry = judged.resource("rss_bytes", "sort")
+    assert entry is not None and entry.decides == decides
+    if not decides:
+        assert entry.reason == "was 19 processes, none there for 10 seconds: listed, not judged"
 
 
 @pytest.mark.parametrize(
@@ -133,8 +206,8 @@ def test_a_table_of_hundreds_of_helpers_shows_a_few_and_who_leaks() -> None:
     assert len(lines) < 4 * SHOWN_ROLE_COUNT
     assert any("fd_count (helper 199)" in line and "leak" in line for line in lines)
     hidden = 201 - SHOWN_ROLE_COUNT
-    assert f"  and {2 * hidden} more helper processes, none of which leaks" in "\n".join(lines)
-    assert not any("more helper" in line for line in resource_lines(Shown(3)))  # type: ignore[arg-type]
+    assert f"  and {2 * hidden} more processes, none of which leaks" in "\n".join(lines)
+    assert not any("more processes" in line for line in resource_lines(Shown(3)))  # type: ignore[arg-type]
 
 
 def test_the_same_reason_is_told_once_for_all_resources_of_a_role() -> None:

@@ -26,6 +26,7 @@ from leaklab.importers.run import in_memory, run_meta
 from leaklab.store import RunData
 from leaklab.verdict.imported import _of_days, judge_long, with_cautions
 from leaklab.verdict.judge import judge
+from leaklab.verdict.time_left import limit_text
 
 EVIDENCE = Path(__file__).parents[1] / "evidence"
 MIB = float(1 << 20)
@@ -297,3 +298,51 @@ def test_falls_at_no_regular_times_are_those_of_workers_by_their_work() -> None:
     age = seconds - np.append(0, begins)[np.searchsorted(begins, seconds, side="right")]
     assert falls_of(seconds, age, 3600.0) is None
     assert falls_of(seconds, seconds % 18_000, 3600.0) is not None
+
+
+@pytest.mark.parametrize(
+    ("rise", "verdict"), [("leaks", "inconclusive"), ("stands still", "bounded")]
+)
+def test_lives_of_a_short_file_that_warm_up_anew_are_not_called_bounded(
+    rise: str, verdict: str
+) -> None:
+    minutes = np.arange(1000.0)
+    age = minutes % 100
+    values = 150 + 100 * (1 - np.exp(-age / 5)) + (1.5 * age if rise == "leaks" else 0.0)
+    values = values + noise(len(minutes)) / 3
+    entry = judge(imported(60 * minutes, values)).resources[0]
+    assert entry.verdict == verdict
+    if rise == "leaks":
+        assert "fell 9 times by about 249 MiB" in entry.reason
+        assert "give its pid or start time" in entry.reason
+        lives = imported(60 * minutes, values, life=100 + minutes // 100)
+        assert judge(lives).verdict == "leak"
+        lives.meta["limits"] = {"memory_bytes": 2048 * MIB}
+        never = limit_text(judge(lives), lives)
+        assert never is not None
+        assert "would reach 2 GiB (--limit) after" in never
+        assert never.endswith(", but the longest life has lasted 99 min: it is replaced before")
+        # Within a life it may well get there.
+        lives.meta["limits"] = {"memory_bytes": 450 * MIB}
+        soon = limit_text(judge(lives), lives)
+        assert soon is not None
+        assert "rss_bytes reaches 450 MiB" in soon
+        assert "life" not in soon
+
+
+def test_what_a_collector_clears_in_a_short_file_is_none_of_restarts() -> None:
+    minutes = np.arange(1000.0)
+    teeth = (100 + 200 * (minutes % 100) / 100 + noise(len(minutes)) / 3) * MIB
+    for name in ("rss_bytes", "gauge:used_bytes"):
+        assert lone_series(60 * minutes, teeth, name=name).attrs["falls"] is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_warm_up_is_no_course_of_the_day(seed: int) -> None:
+    seconds = np.arange(0, 10 * 3600, 60.0)
+    still = 150 + 100 * (1 - np.exp(-seconds / 300)) + noise(len(seconds), seed) / 3
+    assert "time of day" not in judge(imported(seconds, still)).reason
+    assert judge(imported(seconds, still + seconds / 3600 * 10)).verdict == "leak"
+    # What comes with the time of day is there after it, too.
+    both = still + of_day(seconds, 90)
+    assert "time of day" in judge(imported(seconds, both)).reason

@@ -1,5 +1,7 @@
 """Growth and resource curves: what is drawn, on synthetic runs."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,10 +10,11 @@ from matplotlib import pyplot
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
-from leaklab import plots
+from leaklab import from_series, plots
 from leaklab.errors import UsageError
 from leaklab.plots import resource_curves, style
 from leaklab.present import units
+from leaklab.report import drawings
 from leaklab.results.run import Run
 
 COUNT = 120
@@ -41,6 +44,14 @@ def test_growth_draws_each_run_with_its_rate_and_verdict():
     assert ax.get_xlabel() == "iterations"
     assert len(by_gid(ax, "warm-up")) == 1
     assert by_gid(ax, "band")
+
+
+def test_a_long_series_is_told_in_the_pace_of_its_reason():
+    minutes = np.arange(600.0)
+    run = from_series({"rss_bytes": (60 * minutes, 50e6 + (minutes + minutes % 3) * 2**20)})
+    (legend,) = texts(plots.growth(run, "rss_bytes", style.detached_axes()))
+    assert re.match(r"series: leak, \+60 MiB per hour \(5\d\.\d MiB to 6\d MiB\)", legend)
+    assert "leak, +60 MiB per hour" in drawings.growth([run], "rss_bytes")
 
 
 def test_fitted_line_has_the_rate_of_the_verdict():

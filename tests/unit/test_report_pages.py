@@ -1,6 +1,7 @@
 """Run, case, index and confidential pages: what they say, and that they ask for nothing."""
 
 import re
+from dataclasses import replace
 from html import unescape
 
 import pandas as pd
@@ -79,10 +80,13 @@ def test_run_page_says_what_to_know_beside_the_verdict(tmp_path):
     assert f"{native[:1].upper()}{native[1:]}." in page
 
 
-def test_what_is_bounded_has_no_pace():
-    verdicts = [recorded(rate=rate).verdict().resource("rss_bytes") for rate in (2e4, 0.0)]
-    assert [one.verdict for one in verdicts] == ["leak", "bounded"]
-    assert [units.pace_text(one) for one in verdicts] == ["+19.5 KiB per iteration", ""]
+def test_what_is_bounded_has_its_bound_for_a_pace():
+    leak, bounded = (recorded(rate=rate).verdict().resource("rss_bytes") for rate in (2e4, 0.0))
+    assert (leak.verdict, bounded.verdict) == ("leak", "bounded")
+    assert units.pace_text(leak) == "+19.5 KiB per iteration"
+    excluded = units.rate_text("rss_bytes", bounded.excluded, "iteration").removeprefix("+")
+    assert units.pace_text(bounded) == f"≤ {excluded}"
+    assert units.pace_text(replace(bounded, excluded=0.0)) == ""
 
 
 def test_run_page_of_an_empty_recording_says_what_is_missing(tmp_path):

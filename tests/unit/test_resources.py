@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import synthetic as s
 
+import leaklab as ll
 from leaklab import resources
 from leaklab.present import choices, units
 from leaklab.present.formatting import amount
@@ -50,3 +51,20 @@ def test_words_of_a_count() -> None:
     assert units.title("thread_count", "worker") == "threads of worker"
     assert units.title("file_bytes:db.sqlite") == "size of db.sqlite"
     assert units.title("gauge:cache_bytes") == "cache"
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "verdict"),
+    [("used_ratio", 0.5, "leak"), ("heap_used_gb", 2.3, "leak"), ("used_ratio", 0.0, "bounded")],
+)
+def test_growth_of_a_gauge_matters_by_its_own_level(name: str, scale: float, verdict: str) -> None:
+    x = np.arange(0.0, 86_000, 300)
+    y = 0.4 + scale * x / x[-1] + s.noise(len(x), 0.002)
+    assert ll.judge_series(x, y, resource=f"gauge:{name}").verdict == verdict
+
+
+def test_a_gauge_that_counts_matters_by_three() -> None:
+    assert resources.material_of("gauge:queue", [0.0, 2.0]) == 3.0
+    assert resources.material_of("gauge:percent", [300.5, 500.0]) == 3.0
+    assert resources.material_of(resources.CPU, [0.1, 0.2]) == 3.0
+    assert resources.material_of("fd_count", [0.5]) == 3.0

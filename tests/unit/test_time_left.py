@@ -12,6 +12,7 @@ import pytest
 import synthetic as s
 
 import leaklab as ll
+from leaklab import cli
 from leaklab.verdict.judge import Verdict
 from leaklab.verdict.reach import reach
 from leaklab.verdict.time_left import limited, time_left
@@ -83,3 +84,25 @@ def test_the_interval_holds_the_moment() -> None:
     assert len(rows) > 100
     # 91.8 % of a thousand; here is room for what chance does to a hundred.
     assert held >= 0.84 * len(rows)
+
+
+def test_a_limit_asked_of_a_stored_run_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = tmp_path / "figures.csv"
+    rows = (f"{60 * k},{50 + k / 10}" for k in range(COUNT))
+    figures.write_text("\n".join(("time,rss_mib", *rows)))
+    store = str(tmp_path / "store")
+    assert cli.main(["import", str(figures), "--limit", "1GiB", "--store", store]) == 0
+    run = capsys.readouterr().out.strip()
+
+    for limit in ("100MiB", "2GiB"):
+        assert cli.main(["show", run, "--limit", limit]) == 0
+        shown = capsys.readouterr().out
+        assert f"rss_bytes reaches {limit[:-3]} {limit[-3:]} (--limit) after" in shown
+    for names in ((run,), (run, f"{run}/")):
+        command = "show" if len(names) == 1 else "compare"
+        assert cli.main([command, *names, "--unit", "MiB"]) == 2
+        assert "--unit says how a file is read, and this is a stored run" in (
+            capsys.readouterr().err
+        )

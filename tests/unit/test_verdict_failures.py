@@ -55,29 +55,33 @@ def test_a_failure_in_an_import_decides_nothing(
 
 
 @pytest.mark.parametrize(
-    ("failed", "mark_count", "expected"),
-    [
-        ("cell", 0, INCONCLUSIVE),
-        ("script", 0, INCONCLUSIVE),
-        ("cell", 200, BOUNDED),
-        ("script", 200, BOUNDED),
-        ("", 0, BOUNDED),
-    ],
+    ("seconds", "marks", "expected"),
+    [(5.0, False, INCONCLUSIVE), (5.0, True, BOUNDED), (50.0, False, BOUNDED)],
 )
-def test_what_failed_without_a_mark_is_not_headed_bounded(
-    failed: str, mark_count: int, expected: str
+def test_what_rested_for_a_moment_when_the_target_failed_is_not_bounded(
+    seconds: float, marks: bool, expected: str
 ) -> None:
-    data = synthetic.run(rss=synthetic.steady(200) + 50e6)
-    data.meta["processes"] = [{"process": 0, "mark_count": mark_count}]
-    data.meta["passes"] = [{"pass": "measure", "duration_seconds": 60.0}]
-    if failed == "script":
-        data.meta["passes"][0] |= {"exit_status": 1, "stderr_tail": AT_WORK}
-    elif failed == "cell":
-        data.meta["state"] = "failed"
-        data.meta["events"] = [{"kind": "cell", "text": "the cell raised ValueError: 7"}]
+    rss = synthetic.bounded(100, 4_000_000, full_at=10)
+    data = synthetic.run(rss=rss, marks=marks, seconds_per_point=seconds / 100)
+    failed = {"exit_status": 1, "duration_seconds": seconds, "stderr_tail": AT_WORK}
+    data.meta["passes"] = [{"pass": "measure", **failed}]
     verdict = judge(data)
     assert verdict.verdict == expected, verdict.reason
-    assert ("ValueError: 7" in verdict.reason) == (expected == INCONCLUSIVE)
+    if expected == INCONCLUSIVE:
+        assert verdict.reason.startswith("the target failed with exit status 1 after 5 seconds: ")
+
+
+@pytest.mark.parametrize(("marks", "expected"), [(False, INCONCLUSIVE), (True, BOUNDED)])
+def test_a_cell_that_raised_is_a_target_that_failed(marks: bool, expected: str) -> None:
+    rss = synthetic.bounded(100, 4_000_000, full_at=10)
+    data = synthetic.run(rss=rss, marks=marks, seconds_per_point=0.05)
+    data.meta["passes"] = [{"pass": "measure", "exit_status": None}]
+    data.meta["state"] = "failed"
+    data.meta["events"] = [{"kind": "cell", "text": "the cell raised ValueError: 7"}]
+    verdict = judge(data)
+    assert verdict.verdict == expected, verdict.reason
+    if expected == INCONCLUSIVE:
+        assert verdict.reason == "the cell raised ValueError: 7"
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,11 @@ def test_a_growing_life_is_judged_and_told_as_metrics(parent: subprocess.Popen[s
     assert low is not None
     assert high is not None
     assert low <= 50_000.0 <= high
-    assert str(parent.pid) not in text
+    # A restart is no new series of figures: only one line knows the process.
+    told_by = [line for line in text.splitlines() if str(parent.pid) in line]
+    labels = {"command": "python -c", "pid": str(parent.pid), "worker": "main"}
+    assert registry.get_sample_value("leaklab_process_info", labels) == 1.0
+    assert [line.partition("{")[0] for line in told_by] == ["leaklab_process_info"]
 
 
 @pytest.mark.parametrize(("rate", "verdict"), [(50_000.0, "leak"), (0.0, "bounded")])

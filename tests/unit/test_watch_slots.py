@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from leaklab.results.run import Run
 from leaklab.store import open_run
 from leaklab.watch import terminal
 from leaklab.watch.follow import Follower
@@ -158,6 +159,13 @@ def test_a_stored_run_tells_heads_apart_and_counts_no_dead(start: Start, tmp_pat
     rows = data.meta["processes"]
     assert [row["role"] for row in rows] == ["main-0", "main-1", "main-0"]
     assert [row["ended_seconds"] is not None for row in rows] == [True, False, False]
+
+    first, other, last = (row["pid"] for row in rows)
+    run = Run(data)
+    assert f"  main-0 is python service.py (pid {last}, before it {first})" in str(run)
+    assert f"  main-1 is python service.py (pid {other})" in str(run)
+    told = {(one["role"], one["pid"], one["command"]) for one in run.to_json()["processes"]}
+    assert ("main-1", other, "python service.py") in told
 
     from leaklab.analysis.series import resource_series
 

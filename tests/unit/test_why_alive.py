@@ -25,13 +25,18 @@ class Page:
     __hash__ = None
 
 
-def test_each_holder_has_a_path():
+@pytest.fixture(scope="module")
+def answer():
+    """One walk over all objects of this process, which takes seconds."""
     CACHE["page"] = Page()
     REGISTRY.append(CACHE["page"])
     try:
-        answer = ll.why_alive(CACHE["page"])
+        return ll.why_alive(CACHE["page"])
     finally:
         REGISTRY.clear()
+
+
+def test_each_holder_has_a_path(answer):
     paths = answer.holders["path"].tolist()
     assert any(path.endswith("CACHE[page]") for path in paths)
     assert any("REGISTRY → list item → " in path for path in paths)
@@ -55,9 +60,7 @@ def test_what_nothing_holds_is_said():
         ll.why_alive(str(object()) * 10)
 
 
-def test_a_notebook_shows_a_picture_of_the_paths():
-    CACHE["page"] = Page()
-    answer = ll.why_alive(CACHE["page"])
+def test_a_notebook_shows_a_picture_of_the_paths(answer):
     html = answer._repr_html_()
     assert "<svg" in html
     assert "CACHE[page]" in html.partition("<ul>")[0]

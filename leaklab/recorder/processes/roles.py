@@ -26,6 +26,11 @@ def fork_role(parent: Tracked | None) -> str:
 
 def command_role(argv: Sequence[str]) -> str:
     """Return what a command line is called: the same for all workers of one kind."""
+    return re.sub(r"\d+", "N", program_of(argv))[:80]
+
+
+def program_of(argv: Sequence[str]) -> str:
+    """Return what a command line runs, without folders and arguments, which may hold a secret."""
     if not argv:
         return "unknown"
     text = " ".join(argv)
@@ -39,7 +44,7 @@ def command_role(argv: Sequence[str]) -> str:
             words.append("-c")
         elif rest:
             words += ["-m", *rest[1:3]] if rest[0] == "-m" else [PurePath(rest[0]).name]
-    return re.sub(r"\d+", "N", " ".join(words))[:80]
+    return " ".join(words)
 
 
 def role_of(argv: Sequence[str], parent: Tracked | None) -> str:
