@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 # Whose frames count as the user's, best first: a stack without frames of the target belongs to
 # its innermost library frame, and one without those to its innermost frame of any origin.
 USER_ORIGINS = ("target",)
-LIBRARY_ORIGINS = ("site-packages",)
+LIBRARY_ORIGINS = ("site-packages", "leaklab")
+# What runs a recorded cell, in the kernel whose magic it is: this and what calls it is around
+# every line of the cell, and no part of it.
+_CELL_RUNNERS = ("record_cell", "record_awaiting_cell")
 COMPREHENSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>")
 
 
@@ -83,13 +86,19 @@ def group_sites(
 def _from_the_cell(
     offsets: Integers, flat: Integers, frames: pd.DataFrame
 ) -> tuple[Integers, Integers]:
-    """Let stacks begin at the notebook's cell: what calls a cell is the same for every line."""
+    """Let stacks begin at the notebook's cell: what calls a cell is the same for every line.
+
+    The magic over a recorded cell is of a cell as well: stacks begin inside of it.
+    """
     in_cell = frames["file"].astype(str).str.startswith(CELL_PREFIX).to_numpy(bool)
     if not in_cell.any() or not len(flat):
         return offsets, flat
     owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    hits = np.flatnonzero(in_cell[flat])
+    runs_cell = (frames["origin"].eq("leaklab") & frames["function"].isin(_CELL_RUNNERS)).to_numpy()
     end = offsets[1:].copy()
+    callers = np.flatnonzero(runs_cell[flat])
+    np.minimum.at(end, owner[callers], np.maximum(callers, offsets[owner[callers]] + 1))
+    hits = np.flatnonzero(in_cell[flat] & (np.arange(len(flat)) < end[owner]))
     end[owner[hits]] = hits + 1  # the last one counts: it is the outermost
     kept = np.arange(len(flat)) < end[owner]
     lengths = np.bincount(owner[kept], minlength=len(offsets) - 1)

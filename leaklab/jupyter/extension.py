@@ -1,4 +1,7 @@
-"""``%load_ext leaklab``: the magics, and figures that stay crisp and fit their place."""
+"""``%load_ext leaklab``: the magics, and leaklab's figures crisp and fitted to their place.
+
+How the user's own figures are drawn is the user's.
+"""
 
 from __future__ import annotations
 
@@ -22,19 +25,24 @@ def load_ipython_extension(shell: Any) -> None:
     if completer is not None and complete not in completer.custom_matchers:
         completer.custom_matchers.append(complete)
     if hasattr(shell, "kernel"):
-        from matplotlib_inline.backend_inline import set_matplotlib_formats
-
-        # The second is for where a notebook is opened before it is trusted: there SVG is not shown.
-        set_matplotlib_formats("svg", "png")
-        _fit(shell.display_formatter.formatters["image/svg+xml"])
+        formatters = shell.display_formatter.formatters
+        for form, drawn in (("image/svg+xml", _svg), ("image/png", _png)):
+            formatters[form].for_type_by_name("leaklab.plots.style", "OwnFigure", drawn)
 
 
-def _fit(formatter: Any) -> None:
-    """Have figures drawn as wide as their place: JupyterLab cuts off what is wider."""
-    from matplotlib.figure import Figure
+def _svg(figure: Any) -> str | None:
+    """Draw it as wide as its place: JupyterLab cuts off what is wider."""
+    from IPython.core.pylabtools import print_figure
 
-    drawn = formatter.lookup_by_type(Figure)
-    formatter.for_type(Figure, lambda figure: fluid(drawn(figure)))
+    return fluid(print_figure(figure, fmt="svg"))
+
+
+def _png(figure: Any) -> str | None:
+    """Draw it for where a notebook is opened before it is trusted: there SVG is not shown."""
+    from IPython.core.pylabtools import print_figure
+
+    drawn: str | None = print_figure(figure, fmt="png", base64=True)
+    return drawn
 
 
 def fluid(svg: str | None) -> str | None:

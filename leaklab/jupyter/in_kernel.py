@@ -5,6 +5,7 @@ The probe is opened in this process as it is in a target, and talks to a recorde
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import contextlib
 import gc
@@ -13,6 +14,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,8 +89,11 @@ class _Recording:
         if marks._session is not None:
             raise LeaklabError("this process is being recorded already; end that recording first")
         self.cell = numbered_as_shown(cell)
+        text = shell.transform_cell(self.cell)
+        if (problem := compile_problem(text)) is not None:
+            raise LeaklabError(f"the cell cannot be run: {problem}")
         self.result: Any = None
-        self._expected_count = mark_count(shell.transform_cell(self.cell), shell.user_ns)
+        self._expected_count = mark_count(text, shell.user_ns)
         self._settings = {
             "name": options.get("name") or "cell",
             "variant": options.get("variant"),
@@ -180,6 +185,21 @@ def awaits(shell: Any, cell: str) -> bool:
         return bool(shell.should_run_async(cell, transformed_cell=shell.transform_cell(cell)))
     except Exception:  # a syntax error, say: the cell's own to tell
         return False
+
+
+def compile_problem(text: str) -> Exception | None:
+    """Return why a cell's text, its magics already replaced, cannot be run at all; None if it can.
+
+    >>> str(compile_problem("x = 1 +"))
+    'invalid syntax (<cell>, line 1)'
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # said when the cell is compiled to be run
+        try:
+            compile(text, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        except (SyntaxError, ValueError, OverflowError) as problem:
+            return problem
+    return None
 
 
 def _cells(shell: Any, cell: str) -> dict[str, tuple[str, str]]:

@@ -22,6 +22,7 @@ from leaklab.errors import LeaklabError, UsageError
 from leaklab.jupyter.in_kernel import (
     awaits,
     cell_name,
+    compile_problem,
     numbered_as_shown,
     record_awaiting_cell,
     record_cell,
@@ -39,8 +40,9 @@ if TYPE_CHECKING:
 RESULT_NAME = "leaklab_run"
 PASSES = ("measure", "explain", "graph", "trim", "mmap")
 OPTIONS = (
-    "--child", "--drive", "--duration", "--fresh", "--limit-memory", "--mark-on", "--name",
-    "--passes", "--python", "--quiet", "--store", "--trace-share", "--until-decided", "--variant",
+    "--child", "--drive", "--duration", "--fresh", "--help", "--limit-memory", "--mark-on",
+    "--name", "--passes", "--python", "--quiet", "--store", "--trace-share", "--until-decided",
+    "--variant",
 )  # fmt: skip
 
 
@@ -68,6 +70,7 @@ class LeaklabMagics(Magics):
     @argument("--until-decided", action="store_true", help="stop when the verdict is decided")
     @argument("--fresh", action="store_true", help="record again what is already recorded")
     @argument("--quiet", action="store_true", help="show nothing, only bind the run")
+    @argument("--help", action="store_true", help="print this")
     @argument(
         "--child", action="store_true", help="cell: run it in a process of its own (see below)"
     )
@@ -89,6 +92,9 @@ class LeaklabMagics(Magics):
         has come and gone since the last time); ``%leaklab watch`` puts a line under each cell that
         says what it added, ``%leaklab watch off`` ends that.
         """
+        if _asks_for_help(line):
+            print(self.leaklab.__doc__)
+            return None
         if cell is None and (first := line.split()[:1]) and first[0] in COMMANDS:
             return self._about_the_kernel(line.split())
         error: BaseException | None = None
@@ -111,12 +117,20 @@ class LeaklabMagics(Magics):
         self._ended(recorded.run, recorded.error, quiet=arguments.quiet)
 
     def awaited(self, lines: list[str]) -> list[str]:
-        """Let IPython await the magic over a cell that awaits; it looks at every cell first."""
+        """Let IPython await the magic over a cell that awaits; it looks at every cell first.
+
+        A cell that cannot be compiled is left to IPython alone: its error is all there is to say.
+        """
         if not lines or not lines[0].startswith("%%leaklab"):
             return lines
         name, _, line = lines[0].rstrip().partition(" ")
         cell = "".join(lines[1:])
-        if name != "%%leaklab" or "--child" in line.split() or not awaits(self.shell, cell):
+        if name != "%%leaklab":
+            return lines
+        if _never_runs(self.shell, cell):
+            return [f"# {lines[0]}", *lines[1:]]
+        by_itself = "--child" in line.split() or _asks_for_help(line)
+        if by_itself or not awaits(self.shell, cell):
             return lines
         magic = "get_ipython().find_cell_magic('leaklab').__self__"
         return [f"await {magic}.awaiting({line!r}, {cell!r})\n"]
@@ -186,15 +200,33 @@ def split_line(line: str) -> tuple[str, list[str]]:
         words = shlex.split(line)
     except ValueError as problem:
         raise UsageError(f"not a command line: {line}; {str(problem).lower()}") from None
-    flags = {"--child", "--fresh", "--quiet", "--until-decided"}
+    flags = {"--child", "--fresh", "--help", "--quiet", "--until-decided"}
     position = 0
-    while position < len(words) and words[position] in OPTIONS:
-        position += 1 if words[position] in flags else 2
+    while position < len(words) and words[position].partition("=")[0] in OPTIONS:
+        stands_alone = words[position] in flags or "=" in words[position]
+        position += 1 if stands_alone else 2
     if position < len(words) and words[position] == "--":
         return shlex.join(words[:position]), words[position + 1 :]
     if position < len(words) and words[position].startswith("--"):
         raise UsageError(f"unknown option: {words[position]}; allowed: {', '.join(OPTIONS)}")
     return shlex.join(words[:position]), words[position:]
+
+
+def _asks_for_help(line: str) -> bool:
+    words = line.split()
+    if words and words[0] in COMMANDS:
+        return "--help" in words
+    try:
+        return "--help" in split_line(line)[0].split()
+    except UsageError:  # said where the line is executed
+        return False
+
+
+def _never_runs(shell: Any, cell: str) -> bool:
+    try:
+        return compile_problem(shell.transform_cell(cell)) is not None
+    except SyntaxError:  # of a magic in the cell
+        return True
 
 
 def show_run(run: Run) -> None:
@@ -297,6 +329,8 @@ def _record_cell_in_child(shell: Any, cell: str, options: dict[str, Any]) -> Run
 
     waits = awaits(shell, cell)
     cell = numbered_as_shown(cell)
+    if not options["python"] and (problem := compile_problem(cell)) is not None:
+        raise LeaklabError(f"the cell cannot be run without IPython: {problem}")
     with Scratch("cell") as folder:
         script = Path(folder, "cell.py")
         script.write_text(cell, encoding="utf-8")

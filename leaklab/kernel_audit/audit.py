@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from leaklab.errors import LeaklabError
 from leaklab.kernel_audit.cells import current_shell
 from leaklab.kernel_audit.holdings import Holding, holdings
+from leaklab.kernel_audit.inventory import is_named
 from leaklab.kernel_audit.walk import ask, walked
 from leaklab.present.formatting import amount
 from leaklab.present.table import Table
@@ -92,7 +93,8 @@ class KernelAudit:
     def why(self, one: Any, *, limit: int = 10) -> WhyAlive:
         """Return what holds ``one``, from the walk of this audit: see :func:`leaklab.why_alive`.
 
-        Raises LeaklabError for an object that came into being later.
+        Raises LeaklabError for an object that came into being later, or was held by names only
+        that have let go of it since.
         """
         import pandas as pd
 
@@ -100,7 +102,10 @@ class KernelAudit:
 
         answer = ask([str(self._folder.path), str(id(one)), str(limit)])
         kind = type(one)
-        if answer["type"].rpartition(".")[2] != kind.__qualname__.rpartition(".")[2]:
+        is_other = answer["type"].rpartition(".")[2] != kind.__qualname__.rpartition(".")[2]
+        names = answer["only_names"]
+        # Its address may have been that of another of its type, which is gone.
+        if is_other or (names and not is_named(one, names, current_shell())):
             raise LeaklabError(f"not in this audit: this {kind.__name__}; ask ll.kernel() again")
         holders = pd.DataFrame(answer["holders"])
         return WhyAlive(answer["type"], answer["retained_bytes"], holders, answer["native"])

@@ -114,11 +114,12 @@ def _cycles(found: dict[str, Any]) -> list[Holding]:
 def _together(members: list[dict[str, Any]], size: int) -> Holding:
     """Return what several groups free when all their lines are executed."""
     keys = [member["key"] for member in members]
+    names = [name for member in members for name in member["names"] or [member["key"]]]
     cells = {member["cell"] for member in members}
     return Holding(
         key=" + ".join(keys),
         bytes=size,
-        title=f"shared by {', '.join(keys)}: free when all are gone",
+        title=f"shared by {', '.join(names)}: free when all are gone",
         line=together(member["line"] for member in members),
         kind="shared",
         type="",

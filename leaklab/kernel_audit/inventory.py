@@ -21,6 +21,7 @@ from leaklab.kernel_audit.live import live_groups
 
 _NUMBERED = re.compile(r"_\d+")
 _LAST_THREE = ("_", "__", "___")
+_NOTHING = object()
 _LAST = ("last_exc", "last_value", "last_traceback")
 
 
@@ -97,6 +98,15 @@ class _Named:
     numbered: list[str] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
+
+
+def is_named(one: Any, names: list[str], shell: Any) -> bool:
+    """Say whether the user holds an object under any of these names of a group today."""
+    namespace = shell.user_ns if shell is not None else sys.modules["__main__"].__dict__
+    held = {f"Out[{number}]": value for number, value in list(_outputs(shell).items())}
+    places = (held, namespace, getattr(shell, "user_ns_hidden", {}))
+    single = {name for each in names for name in each.split(", ")}
+    return any(place.get(name, _NOTHING) is one for place in places for name in single)
 
 
 def _is_moving(name: Any, value: Any, hidden: Mapping[str, Any], hook: Mapping[str, Any]) -> bool:

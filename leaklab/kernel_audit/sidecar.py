@@ -56,7 +56,7 @@ def _audit(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
     groups = request["groups"]
     one = grouped(dump, groups, request["ignored"])
     tree = path_tree(one.graph)
-    (folder / _GRAPH_NAME).write_bytes(pickle.dumps((one, tree)))
+    (folder / _GRAPH_NAME).write_bytes(pickle.dumps((one, tree, groups)))
     freed = [
         size and size + group["native_bytes"]
         for size, group in zip(one.freed_bytes(groups), groups, strict=True)
@@ -83,7 +83,7 @@ def _audit(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
 def _holders(folder: Path, address: int, limit: int) -> dict[str, Any]:
     from leaklab.object_graph.holders import held_by_native, holders_of, node_at
 
-    one, tree = pickle.loads((folder / _GRAPH_NAME).read_bytes())  # noqa: S301 - our own, just written
+    one, tree, groups = pickle.loads((folder / _GRAPH_NAME).read_bytes())  # noqa: S301 - our own
     node = node_at(one.graph, address)
     holders = holders_of(one.graph, tree, node, one.dominator, one.retained).head(limit)
     dump = one.graph.dump
@@ -92,7 +92,22 @@ def _holders(folder: Path, address: int, limit: int) -> dict[str, Any]:
         "retained_bytes": int(one.retained[node]),
         "holders": holders.to_dict("list"),
         "native": held_by_native(one.graph, node),
+        "only_names": _only_names(one, groups, node),
     }
+
+
+def _only_names(one: Any, groups: list[dict[str, Any]], node: int) -> list[str]:
+    """Return the names that hold an object, where nothing else does; empty where something does."""
+    dump = one.graph.dump
+    sources = set(dump.source[dump.target == node].tolist())
+    by_name = {
+        place: group["names"]
+        for place, group in zip(one.nodes.tolist(), groups, strict=True)
+        if group["kind"] in ("name", "out")
+    }
+    if one.graph.root[node] >= 0 or not sources <= by_name.keys():
+        return []
+    return [name for source in sorted(sources) for name in by_name[source]]
 
 
 if __name__ == "__main__":

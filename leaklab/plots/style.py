@@ -53,6 +53,10 @@ FONT_SIZE = 9.0
 WIDTH_INCHES = 9.6  # the width of a notebook's or a page's text
 
 
+class OwnFigure(Figure):
+    """A figure that leaklab has made: what notebooks draw differently from the user's own."""
+
+
 def series_colour(index: int) -> str:
     """The colour of the run at this place."""
     return SERIES[index % len(SERIES)]
@@ -121,7 +125,9 @@ def axes(width_inches: float = WIDTH_INCHES, height_inches: float = 3.6) -> Axes
     """Axes on a new transparent pyplot figure, shown by Jupyter at the end of the cell."""
     from matplotlib import pyplot
 
-    figure = pyplot.figure(figsize=(width_inches, height_inches), facecolor="none")
+    figure = pyplot.figure(
+        figsize=(width_inches, height_inches), facecolor="none", FigureClass=OwnFigure
+    )
     figure.set_layout_engine("constrained")
     return figure.add_subplot()
 

@@ -11,17 +11,12 @@ from typing import Any
 
 _CELL = "padding:.25em .8em .25em 0;vertical-align:top;border:0;"
 _NARROWEST = 12
-_NAME = re.compile(r"\w+")
 _CODE = re.compile(r"`([^`]+)`")
 
 
 def text_html(text: str) -> str:
     """Text as HTML, with what stands between backticks as code."""
     return _CODE.sub(r"<code>\1</code>", escape(text))
-
-
-def _value_html(value: str) -> str:
-    return names_html(value) if _NAME.fullmatch(value) else text_html(value)
 
 
 def names_html(text: str) -> str:
@@ -83,7 +78,7 @@ class Table:
         body = "".join(
             "<tr>"
             + "".join(
-                f'<td style="{_CELL}{align[name]}">{_value_html(value)}</td>'
+                f'<td style="{_CELL}{align[name]}">{text_html(value)}</td>'
                 for name, value in zip(self.columns, row, strict=True)
             )
             + "</tr>"

@@ -67,7 +67,15 @@ def target_failure(data: RunData) -> str | None:
     "the target failed with exit status 1 after 0.06 seconds: ModuleNotFoundError: No module …"
     """
     first = next(_failures(data), None)
-    return None if first is None else first.text()
+    return _cell_failure(data) if first is None else first.text()
+
+
+def _cell_failure(data: RunData) -> str | None:
+    """A cell's kernel lives on when it raises: no pass of it has an exit status."""
+    if data.meta.get("state") != "failed":
+        return None
+    events = data.meta.get("events") or ()
+    return next((str(one.get("text")) for one in events if one.get("kind") == "cell"), None)
 
 
 def new_failure(before: RunData, after: RunData) -> str | None:
@@ -138,7 +146,7 @@ def idleness(data: RunData) -> str | None:
     >>> idleness(run.data)
     "the target had done nothing for 58 of its 60 seconds when it was stopped: it hung, or waited"
     """
-    if any(entry.get("mark_count") for entry in data.meta.get("processes") or ()):
+    if _has_marked(data):
         return None
     for entry in data.meta.get("passes") or ():
         if entry.get("stopped_by") not in ENDED_FROM_OUTSIDE:
@@ -206,11 +214,14 @@ def of_run(verdict: str, reason: str, data: RunData) -> tuple[str, str]:
     return (verdict, reason) if failed is None else (verdict, failed)
 
 
+def _has_marked(data: RunData) -> bool:
+    return any(entry.get("mark_count") for entry in data.meta.get("processes") or ())
+
+
 def _failed_early(data: RunData) -> bool:
     """Say whether a target failed before it had done any work: sooner, or in an import."""
-    marked = any(entry.get("mark_count") for entry in data.meta.get("processes") or ())
     failed = [entry for entry in data.meta.get("passes") or () if _how(entry) is not None]
-    return not marked and any(
+    return not _has_marked(data) and any(
         float(entry.get("duration_seconds") or 0.0) < IMPORT_SECONDS
         or _died_importing(str(entry.get("stderr_tail") or ""))
         for entry in failed

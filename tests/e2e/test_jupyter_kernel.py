@@ -52,6 +52,7 @@ def test_a_cell_in_place_is_judged_and_leaves_its_variables(kernel: Kernel) -> N
     assert all('<svg width="100%"' in one for one in drawn)
     number = kernel.run("print(len(In) - 2)").text.strip()
     assert f"In [{number}], line 6" in shown_html(reply)
+    assert f"most through &lt;module&gt;  In [{number}], line 6" in shown_html(reply)
     facts = kernel.run(
         "heap = leaklab_run.verdict().resource('heap_bytes')\n"
         "print(len(kept), round(heap.rate / 1000), leaklab_run.suspects()['line'][0],\n"
@@ -76,6 +77,17 @@ def test_a_cell_in_place_is_judged_and_leaves_its_variables(kernel: Kernel) -> N
     # After the recording, marks cost nothing and go nowhere.
     after = kernel.run("from leaklab.probe import marks\nmark()\nprint(marks._session)")
     assert after.text.split() == ["None"]
+
+
+def test_only_leaklabs_own_figures_are_drawn_its_way(kernel: Kernel) -> None:
+    kernel.run("%config InlineBackend.figure_format = 'jpeg'\n%reload_ext leaklab")
+    own = kernel.run("from leaklab.plots import style\nstyle.axes().plot([1, 2]);")
+    users = kernel.run("import matplotlib.pyplot as plt\nplt.plot([1, 2]);")
+    kernel.run("%config InlineBackend.figure_format = 'png'")
+
+    (own_data,) = (data for data in own.shown if "image/png" in data)
+    assert '<svg width="100%"' in own_data["image/svg+xml"]
+    assert [sorted(data) for data in users.shown] == [["image/jpeg", "text/plain"]]
 
 
 def test_collections_at_marks_leave_the_kernels_own_objects_out(kernel: Kernel) -> None:
@@ -166,6 +178,17 @@ def test_what_a_cell_cannot_do_is_said_in_one_line(kernel: Kernel) -> None:
     kernel.run("leaklab_run = 'of an earlier cell'")
     assert "no closing quotation" in kernel.run("%leaklab 'x").text
     assert kernel.run("print('leaklab_run' in globals())").text.strip() == "False"
+
+
+def test_a_cell_that_cannot_be_compiled_is_no_run(kernel: Kernel) -> None:
+    count = "import leaklab as ll\nprint(len(ll.runs()))"
+    before = kernel.run(count).text
+    reply = kernel.run("%%leaklab --passes measure\nx = 1 +")
+    assert (reply.error or "").startswith("SyntaxError: invalid syntax")
+    assert (reply.text, reply.shown) == ("", [])
+    called = kernel.run("get_ipython().run_cell_magic('leaklab', '', 'return 1')")
+    assert "the cell cannot be run: 'return' outside function" in called.text
+    assert kernel.run(count).text == before
 
 
 def test_a_child_cell_that_dies_says_why(kernel: Kernel) -> None:

@@ -113,3 +113,21 @@ def test_what_cannot_be_is_said_in_one_line(kernel: Kernel) -> None:
     later = kernel.run("class Late: pass\nnew = Late()\naudit.why(new)")
     assert later.error is not None
     assert "LeaklabError" in later.error
+
+
+def test_what_came_later_has_not_the_holders_of_what_was_at_its_address(kernel: Kernel) -> None:
+    # So many slots, for a size that nothing else takes meanwhile.
+    kernel.run(
+        "class Wide: __slots__ = [f'field_{number}' for number in range(50)]\n"
+        "first, second = Wide(), Wide()\naudit = ll.kernel(progress=False)"
+    )
+    same = kernel.run("print(*audit.why(first).holders['path'])")
+    assert "first" in same.text, same
+    kernel.run(
+        "address = id(first)\ndel first\nothers = []\n"
+        "while len(others) < 1_000 and (not others or id(others[-1]) != address):\n"
+        "    others.append(Wide())\nlater = others.pop()"
+    )
+    assert kernel.run("print(id(later) == address)").text.strip() == "True"
+    assert "not in this audit: this Wide" in (kernel.run("audit.why(later)").error or "")
+    assert "second" in kernel.run("print(*audit.why(second).holders['path'])").text

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import synthetic as s
 
+from leaklab.analysis.sites import group_sites
 from leaklab.findings.tree import AllocationTree, allocation_tree, difference
 
 COUNT = 60
@@ -50,3 +52,29 @@ def test_two_lines_of_one_function_are_matched_by_line_first_then_in_order() -> 
     nodes = difference(tree({40: 1, 42: 2, 50: 3}), tree({42: 20, 44: 30})).nodes
     found = list(zip(nodes["line"], nodes["live_bytes"], nodes["before_bytes"], strict=True))
     assert found[1:] == [(42, 20, 2), (44, 30, 1), (50, 0, 3)]
+
+
+def test_a_cells_tree_begins_inside_the_magic_over_it() -> None:
+    """The magic is a call of the same cell, with IPython and leaklab between the two."""
+    grow, parse, runs, magic, shell = range(5)
+    frames = pd.DataFrame(
+        [
+            (grow, "<module>", "In [4]", 5, "target"),
+            (parse, "ast_parse", "site-packages/IPython/core/compilerop.py", 9, "site-packages"),
+            (runs, "record_cell", "site-packages/leaklab/jupyter/in_kernel.py", 68, "leaklab"),
+            (magic, "<module>", "In [4]", 1, "target"),
+            (shell, "run_code", "site-packages/IPython/core/shell.py", 7, "site-packages"),
+        ],
+        columns=["frame_id", "function", "file", "line", "origin"],
+    )
+    around = [runs, magic, shell]
+    stacks = pd.DataFrame(
+        {
+            "stack_id": [0, 1, 2],
+            "allocator": "malloc",
+            "frame_ids": [[grow, *around], [parse, *around], [grow, shell]],
+        }
+    )
+    sites = group_sites(stacks, frames, np.arange(3))
+    assert [list(sites.rows(stack)) for stack in range(3)] == [[grow], [parse], [grow]]
+    assert [sites.frame[site] for site in sites.of_stack] == [grow, parse, grow]

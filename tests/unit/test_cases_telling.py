@@ -160,3 +160,7 @@ def test_the_scoreboard_counts_every_claim_once(tmp_path: Any) -> None:
     linked = scoreboard(document="003", store=str(tmp_path), links=True)
     assert set(linked.claims["document"]) == {"003"}
     assert '<a href="../cases/http-clients.html">' in linked.html()
+
+
+def test_a_table_breaks_no_name() -> None:
+    assert ">socket_count</td>" in Table(["resource"], [("socket_count",)]).html()

@@ -49,6 +49,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]
         ("serve.py", "", ["serve.py"]),
         ("serve.py --name x", "", ["serve.py", "--name", "x"]),
         ("--name x --fresh serve.py 5", "--name x --fresh", ["serve.py", "5"]),
+        ("--name=x --fresh serve.py --port=5", "--name=x --fresh", ["serve.py", "--port=5"]),
         ("--duration 5s -- -m app --fresh", "--duration 5s", ["-m", "app", "--fresh"]),
         ("-m app", "", ["-m", "app"]),
         ("'my serve.py' 'a b'", "", ["my serve.py", "a b"]),
@@ -112,6 +113,28 @@ def test_help_names_every_option(shell: InteractiveShell) -> None:
     text = magics.LeaklabMagics.leaklab.__doc__ or ""
     assert all(option in text for option in magics.OPTIONS)
     assert "in place" in text
+
+
+@pytest.mark.parametrize("line", ["--help", "--fresh --help serve.py", "kernel --help"])
+def test_help_is_printed_where_it_is_asked_for(
+    shell: InteractiveShell,
+    recorded: list[tuple[Any, dict[str, Any]]],
+    capsys: pytest.CaptureFixture[str],
+    line: str,
+) -> None:
+    shell.run_line_magic("leaklab", line)
+    said = capsys.readouterr().out
+    assert "--name" in said
+    assert "%leaklab kernel" in said
+    assert recorded == []
+
+
+def test_help_of_a_script_is_its_own(
+    shell: InteractiveShell, recorded: list[tuple[Any, dict[str, Any]]]
+) -> None:
+    shell.run_line_magic("leaklab", "--name=x serve.py --help")
+    ((target, options),) = recorded
+    assert (target, options["name"]) == (["serve.py", "--help"], "x")
 
 
 def test_completion_offers_options_and_files(

@@ -11,6 +11,7 @@ import leaklab as ll
 from leaklab.errors import LeaklabError
 from leaklab.holders import dump_of_this_process
 from leaklab.kernel_audit.attribution import cycles
+from leaklab.kernel_audit.holdings import holdings
 from leaklab.kernel_audit.inventory import inventory
 from leaklab.kernel_audit.lines import called, deleted, result_deleted, together
 from leaklab.object_graph.graph import HeapDump, ObjectGraph, Root
@@ -44,6 +45,26 @@ def test_several_statements_are_one_line() -> None:
     both = together(["%xdel _3", "%xdel _4"])
     assert both.startswith("get_ipython().last_execution_result.result = None; ")
     assert together(["del a", ""]) == ""
+
+
+def test_what_is_shared_is_told_by_every_name_of_those_that_share_it() -> None:
+    common = {"kind": "name", "title": "", "line": "", "type": "", "cell": None}
+    groups: list[dict[str, object]] = [
+        {"key": "Out[12]", "names": ["Out[12]", "A"], **common},
+        {"key": "B", "names": ["B"], **common},
+        {"key": "Svc.q", "names": [], **common},
+    ]
+    table = {
+        "freed_bytes": [0, 0, 0],
+        "enclosing": [-1, -1, -1],
+        "detail": [[], [], []],
+        "shared": [[[0, 1, 2], 8_000_000]],
+        "seen_bytes": 9_000_000,
+        "cycles": {"bytes": 0},
+    }
+    (shared,) = holdings(groups, table)
+    assert shared.title == "shared by Out[12], A, B, Svc.q: free when all are gone"
+    assert shared.key == "Out[12] + B + Svc.q"
 
 
 def graph(edges: list[tuple[int, int]], roots: list[Root], count: int) -> HeapDump:

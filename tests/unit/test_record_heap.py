@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 
+import leaklab
 from leaklab.probe import marker
 from leaklab.recorder.heap import reader as heap_reader
 from leaklab.recorder.heap.stream import SourcePaths, StackTable
@@ -44,6 +46,15 @@ def test_marker_sizes_stay_apart_and_below_the_mmap_threshold() -> None:
 def test_files_are_named_so_that_a_run_can_be_moved(file: str, expected: tuple[str, ...]) -> None:
     paths = SourcePaths("/srv/app", home="/home/me")
     assert paths.name(file)[: len(expected)] == expected
+
+
+def test_leaklabs_own_files_are_nobody_elses_and_its_cases_are_targets() -> None:
+    package = Path(leaklab.__file__).parent
+    # As from a clone of it, with the script at its top.
+    paths = SourcePaths(str(package.parent), source_folder=str(package.parent))
+    own = paths.name(str(package / "jupyter" / "magics.py"))
+    assert own == ("site-packages/leaklab/jupyter/magics.py", "leaklab")
+    assert paths.name(str(package / "cases" / "timers" / "target.py"))[1] == "target"
 
 
 def test_the_same_stack_of_two_processes_has_one_number() -> None:

@@ -71,6 +71,19 @@ def test_what_rested_for_a_moment_when_the_target_failed_is_not_bounded(
         assert verdict.reason.startswith("the target failed with exit status 1 after 5 seconds: ")
 
 
+@pytest.mark.parametrize(("marks", "expected"), [(False, INCONCLUSIVE), (True, BOUNDED)])
+def test_a_cell_that_raised_is_a_target_that_failed(marks: bool, expected: str) -> None:
+    rss = synthetic.bounded(100, 4_000_000, full_at=10)
+    data = synthetic.run(rss=rss, marks=marks, seconds_per_point=0.05)
+    data.meta["passes"] = [{"pass": "measure", "exit_status": None}]
+    data.meta["state"] = "failed"
+    data.meta["events"] = [{"kind": "cell", "text": "the cell raised ValueError: 7"}]
+    verdict = judge(data)
+    assert verdict.verdict == expected, verdict.reason
+    if expected == INCONCLUSIVE:
+        assert verdict.reason == "the cell raised ValueError: 7"
+
+
 @pytest.mark.parametrize(
     ("stopped_by", "marks", "expected"),
     [

@@ -24,6 +24,9 @@ ALLOCATORS = {
     13: "pvalloc",
     14: "mmap",
 }
+# leaklab's own modules, whatever of it is installed or checked out; its cases are targets.
+_OWN_FOLDER = f"{Path(__file__).resolve().parents[2]}/"
+_CASES_FOLDER = f"{_OWN_FOLDER}cases/"
 # What memray calls the file of a native frame without debug information.
 UNKNOWN_FILE = "<unknown>"
 
@@ -63,6 +66,9 @@ class SourcePaths:
 
     def _find_name(self, file: str) -> tuple[str, str]:
         text = posixpath.normpath(file.replace("\\", "/"))
+        if text.startswith(_OWN_FOLDER) and not text.startswith(_CASES_FOLDER):
+            # Named alike where it is installed and where it is checked out.
+            return f"site-packages/leaklab/{text[len(_OWN_FOLDER) :]}", "leaklab"
         if self._source_folder and text.startswith(self._source_folder):
             inside = text[len(self._source_folder) :]
             if "site-packages/" not in inside and "/lib/python3" not in inside:
