@@ -55,10 +55,11 @@ def test_a_cell_in_place_is_judged_and_leaves_its_variables(kernel: Kernel) -> N
     assert f"most through &lt;module&gt;  In [{number}], line 6" in shown_html(reply)
     facts = kernel.run(
         "heap = leaklab_run.verdict().resource('heap_bytes')\n"
-        "print(len(kept), round(heap.rate / 1000), leaklab_run.suspects()['line'][0],\n"
+        "print(len(kept), 0.95 < heap.rate / 30_000 < 1.2, leaklab_run.suspects()['line'][0],\n"
         "      leaklab_run.meta['state'])"
     )
-    assert facts.text.split() == ["40", "30", "6", "complete"]
+    # The kernel may keep some of its own meanwhile.
+    assert facts.text.split() == ["40", "True", "6", "complete"], facts.text
     # What the kernel itself allocates meanwhile stands beside the cell.
     tree = kernel.run(
         "nodes = leaklab_run.tree().nodes\n"
