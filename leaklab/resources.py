@@ -33,11 +33,14 @@ class Resource:
     noun: tuple[str, str] = ("", "")
 
 
+# What the process's own allocators count as in use (leaklab.analysis.in_use).
+IN_USE = "in_use_bytes"
 # In the order in which they are reported. A megabyte of resident memory comes and goes; an open
 # file does not.
 TABLE = (
     Resource("rss_bytes", "level", "resident set size", "kernel", float(1 << 20)),
     Resource("heap_bytes", "level", "live heap", "tracer", float(16 << 10)),
+    Resource(IN_USE, "level", "memory in use by allocators", "allocator", float(1 << 20)),
     Resource("uss_bytes", "level", "unique set size", "kernel"),
     Resource("rss_peak_bytes", "level", "peak resident set size per mark", "kernel"),
     Resource("fd_count", "count", "open file descriptors", "kernel", 3.0, ("fd", "fds")),
@@ -59,7 +62,7 @@ LEVEL_SHARE = 0.1
 # What a run is shown by: exact counts tell more than memory, the exact heap more than resident.
 _BY_IMPORTANCE = (
     "file_bytes", "fd_count", "thread_count", "child_count", "socket_count", "task_count",
-    "heap_bytes", "rss_bytes",
+    "heap_bytes", "rss_bytes", IN_USE,
 )  # fmt: skip
 
 

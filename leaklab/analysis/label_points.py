@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from leaklab.analysis.series import HEAP, as_flags, as_floats, processes_of, untraced_pass
+from leaklab.analysis.series import (
+    HEAP,
+    as_flags,
+    as_floats,
+    processes_of,
+    samples_of,
+    untraced_pass,
+)
 from leaklab.analysis.work import within_work
 
 if TYPE_CHECKING:
@@ -131,7 +138,7 @@ def _figures(
         points = data.snapshots.assign(value=data.snapshots["live_bytes"])
         points = points[as_flags(points["exact"])]
     else:
-        points = data.samples_of(name)
+        points = samples_of(data, name)
     points = points[points["pass"].eq(pass_) & points["process"].isin(list(members))]
     points = points[points["mark"].notna() & points["value"].notna()]
     points = points[within_work(points, members)]

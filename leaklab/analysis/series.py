@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from leaklab import resources
+from leaklab.analysis.in_use import BLOCKS, MALLOC, in_use_points
 from leaklab.analysis.lives import longest_life
 from leaklab.analysis.looks import evenly, unmixed
 from leaklab.analysis.work import within_work
@@ -46,6 +47,8 @@ def resource_names(data: RunData) -> list[str]:
     seen = set(data.samples["name"].dropna().unique()) if len(data.samples) else set()
     if len(data.snapshots):
         seen.add(HEAP)
+    if seen & {MALLOC, BLOCKS}:
+        seen.add(resources.IN_USE)
     names = [name for name in resources.judged_names() if name in seen]
     for prefix in resources.family_prefixes():
         names += sorted(name for name in seen if str(name).startswith(prefix))
@@ -145,6 +148,11 @@ def _telling_pass(data: RunData, name: str, role: str) -> str:
     return untraced
 
 
+def samples_of(data: RunData, name: str) -> pd.DataFrame:
+    """Return the samples of one resource, also of one that is a sum of two."""
+    return in_use_points(data) if name == resources.IN_USE else data.samples_of(name)
+
+
 def chosen_points(
     data: RunData, name: str, pass_: str, role: str
 ) -> tuple[pd.DataFrame, str, dict[int, dict[str, Any]]]:
@@ -156,7 +164,7 @@ def chosen_points(
         points = data.snapshots
         points = points.assign(value=points["live_bytes"]) if len(points) else points
     else:
-        points = data.samples_of(name)
+        points = samples_of(data, name)
     members = processes_of(data, role, pass_)
     if len(points):
         wanted = longest_life(members) if name == HEAP else members

@@ -235,13 +235,15 @@ def show_run(run: Run) -> None:
     from leaklab.analysis.series import resource_names
     from leaklab.jupyter.show import figure, say, show
     from leaklab.present.formatting import holders_worth_showing, why_no_holder
+    from leaklab.resources import IN_USE
 
     show(run)
     for reason in _ends(run):
         say(reason)
     measured = resource_names(run.data)
-    for resource in ("rss_bytes", "heap_bytes"):
-        if resource in measured:
+    leaking = {entry.name for entry in run.verdict().resources if entry.verdict == "leak"}
+    for resource in ("rss_bytes", "heap_bytes", IN_USE):
+        if resource in (leaking if resource == IN_USE else measured):
             figure(plots.growth(run, resource))
     figure(plots.curves(run))
     if len(run.suspects()):

@@ -165,7 +165,8 @@ def made_place(text: str) -> tuple[str, int] | None:
 
 
 def _growth(entry: Grown) -> str:
-    name = {"heap_bytes": "heap", "rss_bytes": "resident memory"}.get(entry.resource, "")
+    names = {"heap_bytes": "heap", "rss_bytes": "resident memory", "in_use_bytes": "memory in use"}
+    name = names.get(entry.resource, "")
     text = _rate(entry)
     whose = "" if entry.role == "main" else f" of {entry.role}"
     return f"{name}{whose} grows by {text}" if name else f"{text} stay{whose}"

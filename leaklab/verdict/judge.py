@@ -15,14 +15,14 @@ import pandas as pd
 from leaklab.analysis.long_series import long_series
 from leaklab.analysis.series import HEAP, resource_names, resource_series, roles, untraced_pass
 from leaklab.present.formatting import interval_text, place_text, rate_text, span_text
-from leaklab.resources import importance, material
+from leaklab.resources import IN_USE, importance, material
 from leaklab.verdict import failures
 from leaklab.verdict.evidence import GROWS, UNDECIDED, Evidence
 from leaklab.verdict.growth import estimate
 from leaklab.verdict.heap_study import HeapStudy, study_heap
 from leaklab.verdict.imported import deciding, judge_long, with_cautions
 from leaklab.verdict.lives_told import by_life, clear_growth
-from leaklab.verdict.resident import reconcile
+from leaklab.verdict.resident import beside_in_use, reconcile
 from leaklab.verdict.resources import (
     BOUNDED,
     INCONCLUSIVE,
@@ -105,6 +105,8 @@ def judge(data: RunData) -> Verdict:
             series = long_series(data, name, role=role)
             if not len(series) or _never_there(name, series):
                 continue
+            if name == IN_USE and (role in studies or not _told_by_allocators(series, data)):
+                continue
             entry = judge_long(series)
             if name == "rss_bytes" and role in exact:
                 entry = reconcile(entry, series, heaps[role], studies[role], data)
@@ -114,7 +116,8 @@ def judge(data: RunData) -> Verdict:
             if name == "rss_bytes" and untraced_pass(data) == "explain":
                 entry = _of_traced(entry, data)
             resources.append(deciding(data.meta, entry, series))
-    resources = unless_unheard(with_cautions(data, resources), data)
+    resources = with_cautions(data, beside_in_use(resources))
+    resources = unless_unheard(resources, data)
     worst = max(
         told, key=lambda r: (told[r].decides, told[r].verdict == LEAK, told[r].rate), default=""
     )
@@ -133,6 +136,11 @@ def reconsidered(verdict: Verdict, resources: tuple[ResourceVerdict, ...]) -> Ve
 def _never_there(name: str, series: pd.DataFrame) -> bool:
     """Whether a program has imported asyncio, and that is all: no task was ever seen."""
     return name == "task_count" and not series["value"].any()
+
+
+def _told_by_allocators(series: pd.DataFrame, data: RunData) -> bool:
+    """Whether what is in use was asked for at marks, and is the target's own, not the tracer's."""
+    return bool(series.attrs["unit"] == "iteration") and untraced_pass(data) != "explain"
 
 
 def _of_traced(entry: ResourceVerdict, data: RunData) -> ResourceVerdict:

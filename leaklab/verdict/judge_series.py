@@ -33,11 +33,11 @@ def judge_series(
 
     x: places of the looks, not decreasing, in ``unit`` ("second", "iteration", or "request": what
     a service was asked by some time); datetimes and timedeltas, of Python, numpy or pandas, become
-    seconds, as does an epoch in any unit. y: the
-    figure at each, in the unit of ``resource`` (bytes for ``*_bytes``, counts else), which says
-    how much growth matters: "rss_bytes", "heap_bytes", "fd_count", "socket_count", "thread_count",
-    "task_count", "child_count", "file_bytes:PATH", "gauge:NAME". NaN is left out. horizon: for how
-    much more of x "bounded" must hold; None: for as much once more.
+    seconds, as does an epoch in any unit. y: the figure at each, in the unit of ``resource`` (bytes
+    for ``*_bytes``, counts else), which says how much growth matters: "rss_bytes", "heap_bytes",
+    "in_use_bytes", "fd_count", "socket_count", "thread_count", "task_count", "child_count",
+    "file_bytes:PATH", "gauge:NAME". NaN is left out. horizon: for how much more of x "bounded" must
+    hold; None: for as much once more.
 
     Returns verdict ("leak", "bounded", "inconclusive"), rate with its 95 % interval rate_low to
     rate_high and excluded (the largest growth not excluded), all per unit of x, reason, and more_x

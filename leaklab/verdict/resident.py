@@ -1,4 +1,8 @@
-"""Resident memory beside the exact heap: what confirms, what contradicts, and why."""
+"""Resident memory beside what is in use: what confirms, what contradicts, and why.
+
+In use is what the exact heap holds or, where none was traced, what allocators count. Either grows
+in room that was free inside the process, which resident memory does not show.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,13 @@ import numpy as np
 
 from leaklab.analysis.series import HEAP, MINIMUM_SETTLED, resource_series
 from leaklab.present.formatting import amount, rate_text
+from leaklab.resources import IN_USE
 from leaklab.verdict.evidence import STOPPED
 from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict, examine
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from leaklab.store import RunData
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
 UNEXPLAINED_BYTES = float(2 << 20)
 # Resident growth counts as explained when the heap grew by at least this share of it.
 EXPLAINED_SHARE = 0.5
+_FREED_FIRST = "freed pages are used first"
 # Warm-up is over after this share of a run, where growth goes on until its end.
 WARM_UP_SHARE = 0.25
 # A traced program needs at most so many times as long as an untraced one for the same work.
@@ -45,7 +53,7 @@ def reconcile(
         return replace(
             resident,
             why=f"{resident.why}; the heap grew by {rate_text(HEAP, heap.rate, heap.unit)}, "
-            "which resident memory does not show yet: freed pages are used first",
+            f"which resident memory does not show yet: {_FREED_FIRST}",
         )
     if resident.verdict == BOUNDED:
         return resident
@@ -62,6 +70,46 @@ def reconcile(
             "bounded): memory taken behind the tracer's back, or fragmentation",
         )
     return resident
+
+
+def beside_in_use(resources: Sequence[ResourceVerdict]) -> list[ResourceVerdict]:
+    """Return the verdicts with that on resident memory in the light of what allocators count.
+
+    It is not bounded for standing still while it is open whether what is in use grows.
+    """
+    used = {entry.role: entry for entry in resources if entry.name == IN_USE}
+    resident = {entry.role: entry for entry in resources if entry.name == "rss_bytes"}
+    found = []
+    for entry in resources:
+        if entry.name == "rss_bytes" and entry.role in used:
+            entry = _unless_hidden(entry, used[entry.role])
+        elif entry.name == IN_USE and entry.role in resident:
+            entry = _seen_first(entry, resident[entry.role])
+        found.append(entry)
+    return found
+
+
+def _seen_first(used: ResourceVerdict, resident: ResourceVerdict) -> ResourceVerdict:
+    if used.verdict != LEAK or resident.verdict == LEAK:
+        return used
+    why = f"{used.why}; resident memory does not show it yet: {_FREED_FIRST}"
+    return replace(used, why=why)
+
+
+def _unless_hidden(resident: ResourceVerdict, used: ResourceVerdict) -> ResourceVerdict:
+    if resident.verdict == LEAK or used.verdict == BOUNDED or resident.unit != used.unit:
+        return resident
+    if used.verdict == LEAK:
+        grew = f"what is in use grew by {rate_text(IN_USE, used.rate, used.unit)}"
+        why = f"{resident.why}; {grew}, which it does not show yet: {_FREED_FIRST}"
+        return replace(resident, why=why)
+    if resident.verdict != BOUNDED or not used.decides:
+        return resident
+    why = (
+        f"{resident.why}; but it is open whether what is in use grows, which would not show in it "
+        "while there is room inside the process"
+    )
+    return replace(resident, verdict=INCONCLUSIVE, why=why, more_x=used.more_x, advice=used.advice)
 
 
 def _explained(resident: ResourceVerdict, series: pd.DataFrame, study: HeapStudy) -> bool:

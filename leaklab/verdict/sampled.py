@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from leaklab.analysis.in_use import BLOCK_BYTES, BLOCKS, LARGEST_BLOCK_BYTES, MALLOC
 from leaklab.analysis.series import processes_of, resource_series
 from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
 from leaklab.verdict.growth import T_QUANTILES, Growth, estimate
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-# CPython's small blocks are of 16 to 512 bytes; most are of 32 to 96.
-BLOCK_BYTES, LARGEST_BLOCK_BYTES = 64.0, 512.0
 # Between so many windows growth by site differs little enough for an interval to be told.
 FEWEST_WINDOWS = 4
 
@@ -54,8 +53,8 @@ class Counted:
 
 def counted(data: RunData, role: str) -> Counted | None:
     """Return what a process itself counted as in use; None where nothing was counted."""
-    used = resource_series(data, "malloc_used_bytes", role=role)
-    blocks = resource_series(data, "allocated_blocks_count", role=role)
+    used = resource_series(data, MALLOC, role=role)
+    blocks = resource_series(data, BLOCKS, role=role)
     if used.attrs["unit"] != "iteration" or blocks.attrs["unit"] != "iteration":
         return None
     both = used.merge(blocks[["x", "value"]], on="x", suffixes=("", "_blocks"))

@@ -18,7 +18,7 @@ from leaklab.results.run import Run
 def test_every_row_is_complete() -> None:
     for row in (*resources.TABLE, *resources.FAMILIES):
         assert row.kind in ("level", "count", "gauge", "file"), row
-        assert row.source in ("kernel", "tracer", "interpreter", "user"), row
+        assert row.source in ("kernel", "tracer", "allocator", "interpreter", "user"), row
         assert row.title, row
         assert (row.kind == "count") == bool(row.noun[0]), row
         assert resources.is_bytes(row.name) != (row.kind in ("count", "gauge")), row
