@@ -33,6 +33,7 @@ from leaklab.pytest_plugin.outcome import BOUNDED, INCONCLUSIVE, LEAK, Outcome, 
 from leaklab.pytest_plugin.settings import Settings, SettingsError, count_of, settings_of
 from leaklab.pytest_plugin.telling import is_known, tell
 from leaklab.pytest_plugin.texts import made_text
+from leaklab.store.location import absolute_path
 from leaklab.verdict.native import native_growth
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Leaks:
         given = getattr(config, "workerinput", {}).get("leaklab", {})
         pages = option.leaks_report
         folder = given.get("folder") or str(config.invocation_params.dir)
-        self._pages = Path(folder, pages) if pages else None
+        self._pages = Path(absolute_path(Path(folder, pages))) if pages else None
         store = self._pages / "runs" if self._pages else self._scratch.path / "runs"
         requests = Path(tempfile.mkdtemp(dir=self._scratch.path))
         self._child = Child(
