@@ -110,16 +110,21 @@ def _kernel() -> list[Finding]:
     found.append(
         Finding("mallinfo2", works, "free memory inside malloc", "needs glibc 2.33 or newer")
     )
-    cgroup = Path("/sys/fs/cgroup/memory.max")
-    found.append(
-        Finding(
-            "cgroup limit",
-            cgroup.exists() or Path("/sys/fs/cgroup/memory").exists(),
-            "memory limit of this container is readable",
-            "only inside a container or slice with a memory controller",
-        )
-    )
+    limits = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory"))
+    found.append(cgroup_limit(any(limit.exists() for limit in limits)))
     return found
+
+
+def cgroup_limit(works: bool) -> Finding:
+    """Say whether the limit of this container can be read."""
+    return Finding(
+        "cgroup limit",
+        works,
+        "memory limit of this container is readable"
+        if works
+        else "no memory limit to read: figures have no limit to be compared with",
+        "needs a container or slice with a memory controller",
+    )
 
 
 def _attach() -> list[Finding]:
@@ -171,6 +176,18 @@ def _programs() -> list[Finding]:
         _program("node", "the React cases", "apt-get install nodejs"),
         _program("uv", "faster `make`", "optional: pip install uv"),
     ]
+
+
+def _own_notebooks() -> list[Finding]:
+    """Say where the notebooks are that `leaklab run` knows by name."""
+    how = f"{sys.executable} -m pip install --force-reinstall leaklab"
+    try:
+        from leaklab.jobs.notebook import own_folders
+    except ImportError as error:  # of a package that is told of above
+        return [Finding("notebooks", False, f"cannot be run: {error}", how)]
+    folder = next(iter(own_folders()), None)
+    what = f"{folder.absolute()}: `leaklab run NAME`" if folder else "none found by name"
+    return [Finding("notebooks", folder is not None, what, how)]
 
 
 def _notebooks() -> list[Finding]:
@@ -309,6 +326,7 @@ _CHECKS: tuple[Callable[[], list[Finding]], ...] = (
     _attach,
     _programs,
     _notebooks,
+    _own_notebooks,
     _optional_packages,
     _interpreters,
 )

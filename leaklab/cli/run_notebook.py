@@ -11,7 +11,12 @@ from leaklab.quantities import duration_seconds
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("notebook", metavar="NOTEBOOK", help="path or URL of an .ipynb file")
+    parser.add_argument(
+        "notebook",
+        metavar="NOTEBOOK",
+        help="path or URL of an .ipynb file, or the name of one of leaklab's own "
+        "(99-your-own-script); paths in its parameters are seen from its folder",
+    )
     recording.add_parameter_option(parser, "set a parameter of the notebook (repeatable)")
     parser.add_argument(
         "--help-notebook", action="store_true", help="list the notebook's parameters and stop"

@@ -62,14 +62,19 @@ class NotebookResult:
         return 3 if found & set(fail_on) else 0
 
 
+def own_folders() -> list[Path]:
+    """Where notebooks of leaklab's own may be: here, in the checkout, in the installed package."""
+    package = Path(__file__).parent.parent
+    folders = (Path("notebooks"), package.parent / "notebooks", package / "notebooks")
+    return [folder for folder in folders if any(folder.glob("*.ipynb"))]
+
+
 def find_notebook(name: str) -> Path:
     """The notebook of leaklab's own with this name (``99-your-own-script``).
 
-    Looked for in ``notebooks/`` here, in the checkout, then in the installed package. Raises
-    UsageError when there is none.
+    Raises UsageError when there is none.
     """
-    package = Path(__file__).parent.parent
-    folders = (Path("notebooks"), package.parent / "notebooks", package / "notebooks")
+    folders = own_folders()
     for folder in folders:
         if (folder / f"{name}.ipynb").is_file():
             return folder / f"{name}.ipynb"
@@ -77,17 +82,26 @@ def find_notebook(name: str) -> Path:
     raise UsageError(f"no such notebook: {name}; allowed: {', '.join(known) or 'none found'}")
 
 
+def _located(path: str | Path) -> str:
+    """`path`, or where nothing is there the notebook of leaklab's own that it names."""
+    named = Path(path)
+    if "://" not in str(path) and not named.is_file() and str(named.parent) in (".", "notebooks"):
+        with contextlib.suppress(UsageError):
+            return str(find_notebook(named.name.removesuffix(".ipynb")))
+    return str(path)
+
+
 def notebook_parameters(path: str | Path) -> list[Parameter]:
-    """The parameters of the notebook at `path` (local or URL).
+    """The parameters of the notebook at `path` (local, URL, or the name of leaklab's own).
 
     Raises LeaklabError when it cannot be read or its parameters cell is missing or unclear.
     """
-    return cell.notebook_parameters(_read(str(path)), _name(path))
+    return cell.notebook_parameters(_read(_located(path)), _name(path))
 
 
 def notebook_title(path: str | Path) -> str:
     """The first heading of the notebook at `path`; its file name where there is none."""
-    for cell_ in _read(str(path))["cells"]:
+    for cell_ in _read(_located(path))["cells"]:
         first = "".join(cell_.get("source", "")).lstrip().splitlines()[:1]
         if cell_.get("cell_type") == "markdown" and first and first[0].startswith("# "):
             return first[0].removeprefix("# ").strip()
@@ -106,7 +120,8 @@ def run_notebook(
 ) -> NotebookResult:
     """Execute the notebook at `path` with `parameters`, render it, write verdict.json.
 
-    `parameters` may be text (from a command line) or values. `store` is where its recordings go.
+    Where nothing is at `path` it may be the name of one of leaklab's own. `parameters` may be text
+    (from a command line) or values. `store` is where its recordings go.
     `resume` keeps what an earlier job with the same notebook, parameters and leaklab has left,
     while the code that its runs were recorded from, and files that parameters name, are the same.
     `progress` gets what the notebook writes to stderr, and its progress, line by line. What an
@@ -118,13 +133,14 @@ def run_notebook(
     LeaklabError when the notebook is unreadable or the output cannot be written. A notebook whose
     code fails raises nothing: its result's state is "failed".
     """
-    source = _read(str(path))
+    path = _located(path)
+    source = _read(path)
     name = _name(path)
     declared = cell.notebook_parameters(source, name)
     values = cell.check_values(declared, parameters or {}, name)
     check_cases(source, declared, values)
     output = _Output(str(output_dir), name)
-    fingerprint = _fingerprint(source, values, _files(declared, values, Path(str(path)).parent))
+    fingerprint = _fingerprint(source, values, _files(declared, values, Path(path).parent))
     if resume:
         kept = output.kept(fingerprint)
         if kept is not None:
@@ -132,7 +148,7 @@ def run_notebook(
     output.make()
     started = time.time()
     executed, error = execute(
-        str(path), values, store=store, timeout=cell_timeout_seconds, progress=progress
+        path, values, store=store, timeout=cell_timeout_seconds, progress=progress
     )
     runs = list(runs_shown(executed))
     before, changed = output.earlier(values), []
@@ -247,7 +263,10 @@ def _read(path: str) -> dict[str, Any]:
         with fsspec.open(path, "r", encoding="utf-8") as file:
             notebook = json.load(file)
     except FileNotFoundError:
-        raise UsageError(f"no such notebook: {path}; give the path of an .ipynb file") from None
+        raise UsageError(
+            f"no such notebook: {path}; give the path of an .ipynb file, or the name of one of "
+            "leaklab's own, such as 99-your-own-script"
+        ) from None
     except (OSError, ValueError) as error:
         raise LeaklabError(
             f"cannot read as a notebook: {path}: {error}; give the path of an .ipynb file"

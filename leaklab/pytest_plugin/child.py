@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +73,7 @@ class Child:
         amount: Amount,
         passes: Sequence[str] = ("measure", "explain"),
         *,
+        progress: Callable[[dict[str, Any]], None],
         graphs: str = "never",
         origins: bool = False,
         renews: bool = False,
@@ -110,7 +111,7 @@ class Child:
             name=run_name(item.nodeid),
             store=self.store,
             fresh=True,
-            progress=_ignored,
+            progress=progress,
             python=self.python,
             cwd=self.folder,
             passes=tuple(passes),
@@ -218,7 +219,3 @@ def _written(folder: Path) -> Iterator[dict[str, Any]]:
             continue
         fields["made"] = tuple(fields["made"])
         yield fields
-
-
-def _ignored(event: dict[str, Any]) -> None:
-    """Progress of a recording has no place in pytest's output."""

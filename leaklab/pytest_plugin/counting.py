@@ -9,7 +9,7 @@ from array import array
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from leaklab.pytest_plugin.inside import leaklab_origins
+from leaklab.pytest_plugin.inside import leaklab_stacks
 from leaklab.pytest_plugin.inside.leaklab_origins import descriptors, thread_count
 from leaklab.pytest_plugin.inside.leaklab_processes import child_pids
 
@@ -49,7 +49,7 @@ class Counting:
         if gc.get_freeze_count() == 0:
             gc.freeze()
             self._frozen = True
-        leaklab_origins.suspend(True)
+        leaklab_stacks.suspend(True)
         if not tracemalloc.is_tracing():
             tracemalloc.start()
             self._traces = True
@@ -61,7 +61,7 @@ class Counting:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        leaklab_origins.suspend(False)
+        leaklab_stacks.suspend(False)
         if self._traces:
             tracemalloc.stop()
         if self._frozen:

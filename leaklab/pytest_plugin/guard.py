@@ -4,6 +4,9 @@ The difference between before a test's setup and after its teardown, without wha
 wider scope made on the way: those live longer than the test by intent, and are asked for at their
 own end, by the test whose teardown ends them: the last of the scope. So is what such a fixture
 opens only when a test uses it, as far as the fixture holds it.
+
+A task that nobody ended before its runner closed counts, though the runner cancelled it: what it
+was doing was cut off.
 """
 
 from __future__ import annotations
@@ -56,6 +59,7 @@ class Guard:
         self._expected: list[tuple[str, str]] = []
         self._expected_always: list[tuple[str, str]] = []
         self._origins.install()
+        self._origins.watch_ends()
 
     def expect(self, name: str, reason: str) -> None:
         """Let what fits the pattern ``name`` remain, after this test or in the whole session."""
@@ -64,6 +68,7 @@ class Guard:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self) -> Generator[None, Any, Any]:
         """Remember what is there before anything of the test."""
+        self._origins.forget_ends()
         self._before = self._origins.census()
         self._failed, self._told = False, None
         self._expected.clear()

@@ -33,6 +33,8 @@ from leaklab.pytest_plugin.outcome import BOUNDED, INCONCLUSIVE, LEAK, Outcome, 
 from leaklab.pytest_plugin.settings import Settings, SettingsError, count_of, settings_of
 from leaklab.pytest_plugin.telling import is_known, tell
 from leaklab.pytest_plugin.texts import made_text
+from leaklab.pytest_plugin.waiting import Waiting
+from leaklab.store.location import absolute_path
 from leaklab.verdict.native import native_growth
 
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ class Leaks:
         given = getattr(config, "workerinput", {}).get("leaklab", {})
         pages = option.leaks_report
         folder = given.get("folder") or str(config.invocation_params.dir)
-        self._pages = Path(folder, pages) if pages else None
+        self._pages = Path(absolute_path(Path(folder, pages))) if pages else None
         store = self._pages / "runs" if self._pages else self._scratch.path / "runs"
         requests = Path(tempfile.mkdtemp(dir=self._scratch.path))
         self._child = Child(
@@ -126,6 +128,7 @@ class Leaks:
 
     def _judge(self, item: pytest.Item) -> None:
         settings = self._settings(item)
+        self._waiting = Waiting(item)
         try:
             outcome = self._outcome(item, settings)
         except LeaklabError as problem:
@@ -268,7 +271,9 @@ class Leaks:
         **how: bool,
     ) -> tuple[Run, ChildResult]:
         renews = item.nodeid in self._renewed
-        return self._child.record(item, amount, passes, graphs=graphs, renews=renews, **how)
+        return self._child.record(
+            item, amount, passes, progress=self._waiting, graphs=graphs, renews=renews, **how
+        )
 
     def _resident_is_in_doubt(self, run: Run, settings: Settings) -> bool:
         """Whether resident memory grew, or may have, in a traced process or one of its children."""

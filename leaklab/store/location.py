@@ -130,7 +130,20 @@ def filesystem(path: str) -> tuple[Any, str]:
         ) from None
     except ValueError as error:
         raise UsageError(f"not a folder or a known URL: {path}; {error}") from None
-    return fs, str(inside)
+    return fs, absolute_path(inside) if is_local(path) else str(inside)
+
+
+def absolute_path(path: str | os.PathLike[str]) -> str:
+    """Return an absolute path without ``..``, links as they are.
+
+    Behind a link ``..`` may lead elsewhere: such a path stays.
+
+    >>> absolute_path("/srv/proj/../runs")
+    '/srv/runs'
+    """
+    full = Path(path).absolute()
+    plain = os.path.normpath(full)
+    return plain if os.path.realpath(plain) == os.path.realpath(full) else str(full)
 
 
 def below(root: str, *parts: str) -> str:

@@ -13,6 +13,7 @@ from types import ModuleType
 
 import pytest
 
+from leaklab import doctor
 from leaklab.__main__ import run
 from leaklab.catalogue import model
 from leaklab.cli import COMMANDS, command_parser, main
@@ -259,6 +260,26 @@ def test_watch_follows_until_the_process_ends(capsys: pytest.CaptureFixture[str]
     finally:
         child.kill()
         child.wait()
+
+
+@pytest.mark.parametrize("name", ["99-your-own-script", "notebooks/99-your-own-script.ipynb"])
+def test_a_notebook_of_leaklabs_own_is_found_by_name(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "99-your-own-script").mkdir()  # as a job's output is called
+    assert main(["run", name, "--help-notebook"]) == 0
+    assert "command" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_doctor_does_not_say_that_what_is_missing_works(works: bool) -> None:
+    finding = doctor.cgroup_limit(works)
+    assert ("is readable" in finding.what) is works
+    assert finding.what.startswith("no memory limit") is not works
 
 
 def test_doctor_says_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:

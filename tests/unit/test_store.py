@@ -304,3 +304,18 @@ def test_a_name_is_no_longer_than_a_file_system_takes(tmp_path: Path) -> None:
     name = safe_name("\U00020bb7" * 100)
     assert len(name) == 50
     (tmp_path / f"{name}.html").touch()
+
+
+def test_a_path_is_shown_without_detours_and_with_its_links(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "deep")
+    detour = f"{tmp_path}/project/../runs"
+    assert filesystem(detour)[1] == f"{tmp_path}/runs"
+    assert filesystem(f"{tmp_path}/link/runs")[1] == f"{tmp_path}/link/runs"
+    # Behind a link the way back leads to another folder.
+    behind = f"{tmp_path}/link/../runs"
+    assert filesystem(behind)[1] == behind
+    writer = RunWriter.create(detour, "x", None, {})
+    assert writer.path.startswith(f"{tmp_path}/runs/x/")
+    writer.close()

@@ -1,8 +1,9 @@
 """What this process has open and running, and which line made each of it.
 
-``Origins`` notes the stack at which threads, tasks, child processes, files, sockets, pipes and
-temporary files are made, from the moment it is installed until it is removed. ``census`` lists what
-is there, from the kernel's tables and the interpreter's own; both are exact, nothing is sampled.
+``Origins`` notes the stack at which threads, tasks, event loops, child processes, files, sockets,
+pipes and temporary files are made, from the moment it is installed until it is removed. ``census``
+lists what is there, from the kernel's tables and the interpreter's own; both are exact, nothing is
+sampled.
 """
 
 import itertools
@@ -12,14 +13,16 @@ import threading
 import weakref
 
 try:
+    from leaklab.pytest_plugin.inside import leaklab_loops as loops
     from leaklab.pytest_plugin.inside import leaklab_processes as processes
     from leaklab.pytest_plugin.inside import leaklab_stacks as stacks
 except ImportError:
     # In an interpreter without leaklab this folder is on the path.
+    import leaklab_loops as loops  # type: ignore[import-not-found, no-redef, unused-ignore]
     import leaklab_processes as processes  # type: ignore[import-not-found, no-redef, unused-ignore]
     import leaklab_stacks as stacks  # type: ignore[import-not-found, no-redef, unused-ignore]
 
-TASK, THREAD, CHILD = "task", "thread", "child"
+TASK, THREAD, CHILD, LOOP = "task", "thread", "child", "event loop"
 DESCRIPTOR, SOCKET, TEMPORARY = "descriptor", "socket", "temporary file"
 
 # Paths opened since the start, of which the newest are kept: all but a few are closed long ago.
@@ -51,7 +54,7 @@ class Remaining:
 
     @property
     def thing(self):
-        """The thread or task; None where it is gone, and for all other kinds."""
+        """The thread, task or loop; None where it is gone, and for all other kinds."""
         return self._thing() if self._thing is not None else None
 
     @property
@@ -76,7 +79,6 @@ EVENTS = frozenset(("open", "socket.__new__", *DATABASE_EVENTS, *TEMPORARY_EVENT
 # An audit hook cannot be taken out again, so there is one, for whoever listens now.
 _listeners: list = []
 _hooked = False
-_suspended = False
 
 
 def _listen(heard):
@@ -87,15 +89,9 @@ def _listen(heard):
         sys.addaudithook(_audited)
 
 
-def suspend(yes):
-    """Take no notes while the heap is measured: they would be growth themselves."""
-    global _suspended
-    _suspended = yes
-
-
 def _audited(event, args):
     # First of all what is not listened for: reading the code of a frame is an event too.
-    if event in EVENTS and not _suspended:
+    if event in EVENTS and not stacks.is_suspended():
         for heard in _listeners:
             heard(event, args)
 
@@ -106,7 +102,8 @@ class Origins:
     def __init__(self):
         self._patched = []
         self._threads = weakref.WeakKeyDictionary()
-        self._tasks = weakref.WeakKeyDictionary()
+        self._loops = loops.Loops()
+        self._ended = []
         self._sockets = weakref.WeakKeyDictionary()
         self._children = {}
         self._pipes = {}
@@ -123,14 +120,13 @@ class Origins:
 
     def install(self):
         """Begin to take notes."""
-        import asyncio.base_events
         import multiprocessing.process
         import subprocess
 
         stacks.know_callers()
         _listen(self._heard)
-        self._patch(threading.Thread, "start", self._noting_self(self._threads))
-        self._patch(asyncio.base_events.BaseEventLoop, "create_task", self._noting_task)
+        self._patch(threading.Thread, "start", stacks.noting_self(self._threads))
+        self._loops.install(self._patch)
         self._patch(subprocess.Popen, "__init__", self._noting_pid)
         self._patch(multiprocessing.process.BaseProcess, "start", self._noting_pid)
         self._patch(os, "fork", self._noting_fork)
@@ -142,7 +138,7 @@ class Origins:
             _listeners.remove(self._heard)
         for holder, name, original in reversed(self._patched):
             setattr(holder, name, original)
-        for notes in (self._patched, self._threads, self._tasks, self._sockets, self._children):
+        for notes in (self._patched, self._threads, self._loops, self._sockets, self._children):
             notes.clear()
         for notes in (self._pipes, self._paths, self._folders, self._nameless, self._temporary):
             notes.clear()
@@ -151,7 +147,7 @@ class Origins:
 
     def census(self):
         """Return all that is there now as a dict from key to `Remaining`."""
-        found = [*self._all_threads(), *self._all_tasks(), *self._all_children()]
+        found = [*self._all_threads(), *self._ended, *self._all_tasks(), *self._all_children()]
         found += self._all_descriptors()
         found += self._all_temporary()
         return {one.key: one for one in found}
@@ -162,31 +158,10 @@ class Origins:
             self._patched.append((holder, name, original))
             setattr(holder, name, wrapping(original))
 
-    @staticmethod
-    def _noting_self(noted):
-        def wrapping(original):
-            def start(self, *args, **kwargs):
-                if not _suspended:
-                    noted[self] = stacks.stack_here()
-                return original(self, *args, **kwargs)
-
-            return start
-
-        return wrapping
-
-    def _noting_task(self, original):
-        def create_task(loop, *args, **kwargs):
-            task = original(loop, *args, **kwargs)
-            if not _suspended:
-                self._tasks[task] = stacks.stack_here()
-            return task
-
-        return create_task
-
     def _noting_pid(self, original):
         def started(process, *args, **kwargs):
             result = original(process, *args, **kwargs)
-            if not _suspended:
+            if not stacks.is_suspended():
                 self._children[getattr(process, "pid", None)] = stacks.stack_here()
             return result
 
@@ -195,7 +170,7 @@ class Origins:
     def _noting_fork(self, original):
         def fork():
             pid = original()
-            if pid and not _suspended:
+            if pid and not stacks.is_suspended():
                 self._children[pid] = stacks.stack_here()
             return pid
 
@@ -204,7 +179,7 @@ class Origins:
     def _noting_pipe(self, original):
         def pipe():
             ends = original()
-            if _suspended:
+            if stacks.is_suspended():
                 return ends
             stack = stacks.stack_here()
             self._pipes.update((_link(end), stack) for end in ends)
@@ -251,7 +226,7 @@ class Origins:
             return None
 
     def _number(self, thing):
-        """Return what no other thread or task gets: the next may be at the same address."""
+        """Return what no other thread, task or loop gets: the next may be at the same address."""
         return self._numbers.setdefault(thing, next(self._next_numbers))
 
     def _all_threads(self):
@@ -261,12 +236,32 @@ class Origins:
             yield Remaining(THREAD, self._number(thread), name, stack, thread.name, thread)
 
     def _all_tasks(self):
-        for task, stack in list(self._tasks.items()):
-            if not task.done():
-                coroutine = task.get_coro()
-                called = getattr(coroutine, "__qualname__", type(coroutine).__name__)
-                name = "%s of %s" % (task.get_name(), called)
-                yield Remaining(TASK, self._number(task), name, stack, called, task)
+        return [self._task(task, stack) for task, stack in self._loops.pending_tasks()]
+
+    def _task(self, task, stack, how=""):
+        coroutine = task.get_coro()
+        called = getattr(coroutine, "__qualname__", type(coroutine).__name__)
+        name = "%s of %s%s" % (task.get_name(), called, how)
+        return Remaining(TASK, self._number(task), name, stack, called, task)
+
+    def watch_ends(self):
+        """Keep in every census from now on what closing runners cancel, until `forget_ends`."""
+        import asyncio
+
+        def wrapping(original):
+            def close(runner):
+                how = ", cancelled by the end of its loop"
+                ended = self._loops.cut_off_by(runner)
+                self._ended += [self._task(task, stack, how) for task, stack in ended]
+                return original(runner)
+
+            return close
+
+        self._patch(asyncio.Runner, "close", wrapping)
+
+    def forget_ends(self):
+        """Begin anew with what closing runners cancel."""
+        self._ended.clear()
 
     def _all_children(self):
         alive, helpers = processes.child_pids(), processes.helper_pids()
@@ -279,10 +274,13 @@ class Origins:
             yield Remaining(CHILD, pid, name, stack, command or CHILD, helps=helps)
 
     def _all_descriptors(self):
-        sockets = {}
-        for one, stack in list(self._sockets.items()):
-            sockets[one.fileno()] = stack
-        links = descriptors()
+        sockets = {one.fileno(): stack for one, stack in list(self._sockets.items())}
+        selectors, links = self._loops.selectors(), descriptors()
+        for loop, numbers, stack in self._loops.open_loops():
+            # Its descriptors come and go with it: one thing, made at one line.
+            of_loop = [number for number in numbers if links.pop(number, None)]
+            name = "with descriptors %s" % ", ".join(map(str, of_loop))
+            yield Remaining(LOOP, self._number(loop), name, stack, LOOP, loop)
         for gone in set(self._nameless).difference(links.values()):
             del self._nameless[gone]
         for number, link in links.items():
@@ -290,7 +288,7 @@ class Origins:
                 name = "%d (%s)" % (number, _socket_name(number))
                 yield Remaining(SOCKET, (number, link), name, sockets.get(number, ()), SOCKET)
             else:
-                stack = self._pipes.get(link) or self._opened(link)
+                stack = selectors.get(number) or self._pipes.get(link) or self._opened(link)
                 name = "%d (%s)" % (number, link)
                 yield Remaining(DESCRIPTOR, (number, link), name, stack, link.split(":[")[0])
 

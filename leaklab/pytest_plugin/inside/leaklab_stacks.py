@@ -18,6 +18,32 @@ _INSTALLED = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.s
 CALLERS = ("doctest", "fixtures", "python", "runner", "unittest")
 # The files of those, once there is somebody who takes notes.
 _callers: set = set()
+_suspended = False
+
+
+def suspend(yes):
+    """Take no notes while the heap is measured: they would be growth themselves."""
+    global _suspended
+    _suspended = yes
+
+
+def is_suspended():
+    """Return whether no notes are to be taken."""
+    return _suspended
+
+
+def noting_self(noted):
+    """Return a wrapping that notes for each object where a method of it was called."""
+
+    def wrapping(original):
+        def call(self, *args, **kwargs):
+            if not _suspended:
+                noted[self] = stack_here()
+            return original(self, *args, **kwargs)
+
+        return call
+
+    return wrapping
 
 
 def blamed(stack):
@@ -25,10 +51,19 @@ def blamed(stack):
 
     Code without a file is left out, but for a doctest's, which has a name and a line of its own.
     """
-    kept = [frame for frame in stack if not frame[0].startswith(PACKAGE)]
-    kept = [frame for frame in kept if frame[0][:1] != "<" or frame[0].startswith("<doctest ")]
+    kept = [frame for frame in stack if _is_named(frame[0])]
     own = [frame for frame in kept if not _is_library(frame[0])]
     return own[0] if own else kept[0] if kept else None
+
+
+def has_own(codes):
+    """Return whether any code is outside the standard library and installed packages."""
+    files = [code.co_filename for code in codes]
+    return any(_is_named(file) and not _is_library(file) for file in files)
+
+
+def _is_named(file):
+    return not file.startswith(PACKAGE) and (file[:1] != "<" or file.startswith("<doctest "))
 
 
 def _is_library(file):
