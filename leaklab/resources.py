@@ -112,9 +112,10 @@ def material_of(name: str, figures: Iterable[float]) -> float:
     (3.0, 0.06)
     """
     least = material(name)
+    if name == CPU or (find(name) or _BY_NAME["gauge"]).kind != "gauge":
+        return least
     known = [abs(figure) for figure in figures if math.isfinite(figure)]
-    named = find(name) or _BY_NAME["gauge"]
-    if named.kind != "gauge" or name == CPU or all(figure.is_integer() for figure in known):
+    if all(figure.is_integer() for figure in known):
         return least
     return min(least, LEVEL_SHARE * sum(known) / len(known))
 

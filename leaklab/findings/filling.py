@@ -119,7 +119,7 @@ def _inside(
     why = (
         f"grew by {rate_text('heap_bytes', heap.rate, heap.unit)} inside {name} ({first['type']}), "
         f"which holds {first['held_count']:,} of {first['bound_count']:,} at most: that decides "
-        f"nothing before it is full"
+        "nothing before it is full"
     )
     return replace(heap, verdict=INCONCLUSIVE, why=why, more_x=more)
 

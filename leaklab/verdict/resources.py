@@ -196,19 +196,19 @@ def why_text(name: str, growth: Growth, evidence: Evidence) -> str:
         "steady": f"grew by {rate} (95 %: {interval}) over {span} after warm-up, in each of "
         f"{WINDOW_COUNT} parts, and did not slow down",
         "slowing": f"grew by {rate} over {span} but slows down, by less in each of {WINDOW_COUNT} "
-        f"parts",
+        "parts",
         "flat": f"changed by {change} over {span} after warm-up and shows no trend",
         "small": f"changed by {change} over {span}, too little to matter",
         "creeping": f"grew by {rate} (95 %: {interval}) over {span}, too little yet to tell from "
-        f"what comes and goes by itself",
+        "what comes and goes by itself",
         "odds": f"grew by {rate} (95 %: {interval}) over {span}, told by no bounded shape, and did "
         "not slow down",
         "weak": f"changed by {change} over {span} after warm-up, and growth of up to {excluded} "
-        f"would not have shown",
+        "would not have shown",
         "doubtful": f"grew by {rate} (95 %: {interval}) over {span}, or {evidence.shape} explains "
-        f"it",
+        "it",
         "unsettled": f"changed by {change} over {span}, which {evidence.shape} explains, too late "
-        f"to see whether more comes",
+        "to see whether more comes",
         "hidden": f"stands still as a whole, but its {evidence.shape} grew by {rate} (95 %: "
         f"{interval}) over {span}",
         "blind": f"was not looked at over {more}, too much of the run to tell; record it again",
