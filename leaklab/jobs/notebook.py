@@ -120,8 +120,8 @@ def run_notebook(
 ) -> NotebookResult:
     """Execute the notebook at `path` with `parameters`, render it, write verdict.json.
 
-    Where nothing is at `path` it may be the name of one of leaklab's own. `parameters` may be text
-    (from a command line) or values. `store` is where its recordings go.
+    `path` may be the name of one of leaklab's own. `parameters` may be text (from a command line)
+    or values. `store` is where its recordings go.
     `resume` keeps what an earlier job with the same notebook, parameters and leaklab has left,
     while the code that its runs were recorded from, and files that parameters name, are the same.
     `progress` gets what the notebook writes to stderr, and its progress, line by line. What an
@@ -129,9 +129,8 @@ def run_notebook(
     parameters is said on top of the page and in verdict.json (``changed``, with ``since``).
 
     Raises UsageError before anything starts when a parameter is unknown or not allowed, also by a
-    case that the notebook records, and
-    LeaklabError when the notebook is unreadable or the output cannot be written. A notebook whose
-    code fails raises nothing: its result's state is "failed".
+    case that the notebook records, and LeaklabError when the notebook is unreadable or the output
+    cannot be written. A notebook whose code fails raises nothing: its state is "failed".
     """
     path = _located(path)
     source = _read(path)
@@ -141,10 +140,8 @@ def run_notebook(
     check_cases(source, declared, values)
     output = _Output(str(output_dir), name)
     fingerprint = _fingerprint(source, values, _files(declared, values, Path(path).parent))
-    if resume:
-        kept = output.kept(fingerprint)
-        if kept is not None:
-            return kept
+    if resume and (kept := output.kept(fingerprint)) is not None:
+        return kept
     output.make()
     started = time.time()
     executed, error = execute(

@@ -188,4 +188,6 @@ def test_tasks_of_anyio_under_uvicorn(tmp_path: Path) -> None:
     assert rate == pytest.approx(1, abs=0.1)
     rows = Run(data).origins()
     first = rows[rows["resource"] == "task_count"].iloc[0]
-    assert (first["function"], Path(first["file"]).name) == ("follow", "app.py")
+    assert (first["function"], Path(first["file"]).name) == ("Service.__call__", "app.py")
+    assert first["source"].strip() == "self.group.start_soon(follow, self.topic)"
+    assert first["subject"] == "app.follow, waits at app.py:6"
