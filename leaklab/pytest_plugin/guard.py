@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 
 from leaklab.pytest_plugin.inside.leaklab_origins import (
+    DESCRIPTOR,
     TEMPORARY,
     THREAD,
     Origins,
@@ -33,6 +34,8 @@ from leaklab.pytest_plugin.texts import remaining_text
 
 # Between two looks at what goes away without telling.
 LOOK_SECONDS = 0.01
+# Of a library that wakes itself by a pipe: its two ends.
+_OWN_ENDS = 2
 
 Key = tuple[str, Any]
 Fixture = pytest.FixtureDef[Any]
@@ -53,6 +56,8 @@ class Guard:
         # the tests in which what they hold was opened, where it was not in their setup.
         self._live: dict[Fixture, Callable[[], list[Any]]] = {}
         self._opened_in: dict[Key, str] = {}
+        # The tests after which descriptors without a path were first there, by what they are.
+        self._first_left: dict[str, str] = {}
         self._wider = 0
         self._failed = False
         self._told: BaseException | None = None
@@ -169,7 +174,27 @@ class Guard:
                 threads[0].join(min(rest, LOOK_SECONDS))
             else:
                 time.sleep(min(rest, LOOK_SECONDS))
+        left = self._unless_a_librarys(item, left)
         return sorted(left, key=lambda one: (one.kind, one.name))
+
+    def _unless_a_librarys(self, item: pytest.Item, left: list[Remaining]) -> list[Remaining]:
+        """What is left without a pair of descriptors that no Python made, the first of its kind.
+
+        A library in C may keep a pipe for the life of the process, to wake itself. What each test
+        leaves anew is told from the second one on.
+        """
+        own: dict[str, list[Remaining]] = {}
+        for one in left:
+            if one.kind == DESCRIPTOR and not one.stack and not one.title.startswith("/"):
+                own.setdefault(one.title, []).append(one)
+        first = [
+            one
+            for what, alike in own.items()
+            if len(alike) <= _OWN_ENDS
+            and self._first_left.setdefault(what, item.nodeid) == item.nodeid
+            for one in alike
+        ]
+        return [one for one in left if one not in first]
 
     def _adopt(self, item: pytest.Item) -> None:
         """Give what is left to the live fixtures that hold it: the one set up last comes first."""

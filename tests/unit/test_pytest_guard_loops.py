@@ -218,3 +218,30 @@ def test_tasks_that_somebody_ends_are_no_leak(alone: pytest.Pytester) -> None:
     options = ("--leak-guard-grace=0", "-p", "pytest_asyncio.plugin")
     result = alone.runpytest_subprocess("--leak-guard", *options)
     result.assert_outcomes(passed=11)
+
+
+OUT_OF_SIGHT = """
+import ctypes
+
+def pipe():
+    assert ctypes.CDLL(None).pipe((ctypes.c_int * 2)()) == 0
+
+def test_once_for_the_process():
+    pipe()
+
+def test_anew():
+    pipe()
+
+def test_many():
+    pipe()
+    pipe()
+"""
+
+
+@pytest.mark.parametrize(("only", "errors"), [("", 2), ("once", 0), ("many", 1)])
+def test_what_a_library_opens_once_out_of_sight_is_its_own(
+    alone: pytest.Pytester, only: str, errors: int
+) -> None:
+    alone.makepyfile(test_pipes=OUT_OF_SIGHT)
+    result = alone.runpytest_subprocess("--leak-guard", "--leak-guard-grace=0", "-k", only)
+    assert result.parseoutcomes().get("errors", result.parseoutcomes().get("error", 0)) == errors
