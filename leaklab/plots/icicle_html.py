@@ -203,7 +203,9 @@ def describe_tree(nodes: pd.DataFrame, name: str = "") -> str:
     target = nodes[nodes["origin"].eq("target")]
     if len(target):
         held = target["live_bytes"].to_numpy()
-        deepest = target.iloc[len(held) - 1 - held[::-1].argmax()]  # of equal ones the innermost
+        # Calls with more than half of all lie below one another. Else the innermost of the largest.
+        most = (2 * held > root.live_bytes) | (held == held.max())
+        deepest = target.iloc[len(held) - 1 - most[::-1].argmax()]
         text += f"; most through {clean_name(node_label(deepest))}"
     return text
 
