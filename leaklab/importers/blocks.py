@@ -12,7 +12,7 @@ import numpy as np
 
 from leaklab.importers.cells import with_points
 from leaklab.importers.members import members
-from leaklab.importers.reading import Member, check_asked
+from leaklab.importers.reading import Member, Options, Reading, Source, check_asked
 from leaklab.importers.times import times_of
 from leaklab.importers.units import cell
 
@@ -87,7 +87,41 @@ def rows_of(
     return rows
 
 
-def members_of(
+def reading_of(
+    rows: list[Row],
+    columns: dict[str, tuple[str, int]],
+    source: Source,
+    options: Options,
+    *,
+    title: str,
+    understood: str,
+    name: str | None,
+    pid: str | None = None,
+    kept: str = "rss_bytes",
+    things: str = "",
+) -> Reading:
+    """Return what ``rows`` of one moment after another tell of each process.
+
+    columns: resource and scale by heading. title, understood: what the format is, and how its
+    figures are taken, with what there are ``things`` of where they are counted. name: the heading
+    that tells roles apart, unless the user has asked for another one; pid: the one that tells the
+    processes of a role. kept: the resource by which the largest roles are kept. Raises UsageError
+    for a heading that was asked for and is not there.
+    """
+    found, started, notes = _members_of(
+        rows, columns, name=name, pid=pid, kept=kept, asked=options.group, path=source.path
+    )
+    counted = f" of {len(found)} {things}" if things else ""
+    return Reading(
+        title=title,
+        understood=f"{len(rows):,} rows{counted}, {understood}",
+        members=found,
+        started=started,
+        notes=notes,
+    )
+
+
+def _members_of(
     rows: list[Row],
     columns: dict[str, tuple[str, int]],
     *,
@@ -97,13 +131,7 @@ def members_of(
     asked: str | None,
     path: Path,
 ) -> tuple[list[Member], float | None, list[str]]:
-    """Return the processes in ``rows``, the epoch of second 0 where known, and notes.
-
-    columns: resource and scale by heading. name: the heading that tells roles apart, unless the
-    user has ``asked`` for another one; pid: the one that tells the processes of a role. kept: the
-    resource by which the largest roles are kept. Raises UsageError for an ``asked`` heading that is
-    not there.
-    """
+    """The processes in ``rows``, the epoch of second 0 where known, and notes."""
     import pandas as pd
 
     check_asked(list(rows[0].cells), (asked,), path)

@@ -36,33 +36,28 @@ def read(source: Source, options: Options) -> Reading:
     if not rows:
         raise LeaklabError(f"docker stats without containers: {source.path}; record longer")
     columns = {"memory": (DOCKER.resource, 1), "cpu": ("gauge:cpu_percent", 1)}
-    found, started, notes = blocks.members_of(
+    reading = blocks.reading_of(
         rows,
         columns,
+        source,
+        options,
+        title="docker stats",
+        understood=f"MEM USAGE in its own units as {DOCKER.resource}",
         name="name",
-        pid=None,
         kept=DOCKER.resource,
-        asked=options.group,
-        path=source.path,
+        things="containers",
     )
-    roles = {member.role for member in found}
+    roles = {member.role for member in reading.members}
     limits = {
         "main" if roles == {"main"} else blocks.role_of(row, "name", options.group): limit
         for row in rows
         if (limit := _bytes(row.cells["limit"])) is not None
     }
-    return Reading(
-        title="docker stats",
-        understood=f"{len(rows):,} rows of {len(found)} containers, MEM USAGE in its own units as "
-        f"{DOCKER.resource}",
-        members=found,
-        started=started,
-        notes=notes,
-        judged=(DOCKER.resource,),
-        cautions={DOCKER.resource: DOCKER.caution or ""},
-        role_limits={role: limit for role, limit in limits.items() if role in roles},
-        siblings=False,
-    )
+    reading.judged = (DOCKER.resource,)
+    reading.cautions = {DOCKER.resource: DOCKER.caution or ""}
+    reading.role_limits = {role: limit for role, limit in limits.items() if role in roles}
+    reading.siblings = False
+    return reading
 
 
 def _bytes(text: str) -> float | None:

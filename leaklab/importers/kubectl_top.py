@@ -37,25 +37,20 @@ def read(source: Source, options: Options) -> Reading:
     if not rows:
         raise LeaklabError(f"kubectl top without pods: {source.path}; were there any?")
     rows = [replace(row, cells=_cells(row.cells)) for row in rows]
-    found, started, notes = blocks.members_of(
+    reading = blocks.reading_of(
         rows,
         {_MEMORY: (_WORKING_SET.resource, 1), _CPU: ("gauge:cpu_percent", 1)},
-        name="who",
-        pid=None,
-        kept=_WORKING_SET.resource,
-        asked=options.group,
-        path=source.path,
-    )
-    return Reading(
+        source,
+        options,
         title="kubectl top",
-        understood=f"{len(rows):,} rows of {len(found)} pods or containers, {_MEMORY} in its own "
-        f"units as {_WORKING_SET.resource}",
-        members=found,
-        started=started,
-        notes=notes,
-        judged=(_WORKING_SET.resource,),
-        cautions={_WORKING_SET.resource: _WORKING_SET.caution or ""},
+        understood=f"{_MEMORY} in its own units as {_WORKING_SET.resource}",
+        name="who",
+        kept=_WORKING_SET.resource,
+        things="pods or containers",
     )
+    reading.judged = (_WORKING_SET.resource,)
+    reading.cautions = {_WORKING_SET.resource: _WORKING_SET.caution or ""}
+    return reading
 
 
 def _cells(row: dict[str, str]) -> dict[str, str]:

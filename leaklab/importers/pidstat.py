@@ -81,20 +81,14 @@ def read(source: Source, options: Options) -> Reading:
         raise LeaklabError(f"pidstat without rows: {source.path}; record longer")
     there = {name for row in rows for name in row.cells}
     columns = {name: what for name, what in _COLUMNS.items() if name in there}
-    found, started, notes = blocks.members_of(
+    role = options.group or "command"
+    return blocks.reading_of(
         rows,
         columns,
+        source,
+        options,
+        title="pidstat",
+        understood=f"RSS in kB (1,024 bytes) as rss_bytes, one role a {role}",
         name="Command",
         pid="PID",
-        kept="rss_bytes",
-        asked=options.group,
-        path=source.path,
-    )
-    return Reading(
-        title="pidstat",
-        understood=f"{len(rows):,} rows, RSS in kB (1,024 bytes) as rss_bytes, "
-        f"one role a {options.group or 'command'}",
-        members=found,
-        started=started,
-        notes=notes,
     )

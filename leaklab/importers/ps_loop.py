@@ -48,19 +48,13 @@ def read(source: Source, options: Options) -> Reading:
     size = "RSS" if "RSS" in first else "RSZ"
     columns = {name: what for name, what in _COLUMNS.items() if name in first}
     name = next((name for name in _NAMES if name in first), None)
-    found, started, notes = blocks.members_of(
+    return blocks.reading_of(
         rows,
         columns,
+        source,
+        options,
+        title="ps in a loop",
+        understood=f"{size} in KiB as rss_bytes",
         name=name,
         pid="PID" if "PID" in first else None,
-        kept="rss_bytes",
-        asked=options.group,
-        path=source.path,
-    )
-    return Reading(
-        title="ps in a loop",
-        understood=f"{len(rows):,} rows, {size} in KiB as rss_bytes",
-        members=found,
-        started=started,
-        notes=notes,
     )

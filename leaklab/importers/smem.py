@@ -39,21 +39,15 @@ def read(source: Source, options: Options) -> Reading:
     rows = blocks.rows_of(source.text, _is_heading, partial(_split, place), _is_row)
     if not rows:
         raise LeaklabError(f"smem without rows: {source.path}; run it as the processes' owner")
-    found, started, notes = blocks.members_of(
+    return blocks.reading_of(
         rows,
         {name: what for name, what in _COLUMNS.items() if name in rows[0].cells},
+        source,
+        options,
+        title="smem in a loop",
+        understood="RSS in KiB as rss_bytes",
         name=_COMMAND,
         pid="PID",
-        kept="rss_bytes",
-        asked=options.group,
-        path=source.path,
-    )
-    return Reading(
-        title="smem in a loop",
-        understood=f"{len(rows):,} rows, RSS in KiB as rss_bytes",
-        members=found,
-        started=started,
-        notes=notes,
     )
 
 

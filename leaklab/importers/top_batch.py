@@ -27,20 +27,13 @@ def read(source: Source, options: Options) -> Reading:
     )
     if not rows:
         raise LeaklabError(f"top without rows of processes: {source.path}; record longer")
-    found, started, notes = blocks.members_of(
+    return blocks.reading_of(
         rows,
         _COLUMNS,
+        source,
+        options,
+        title="top -b",
+        understood=f"RES in KiB as rss_bytes, one role a {options.group or 'command'}",
         name="COMMAND",
         pid="PID",
-        kept="rss_bytes",
-        asked=options.group,
-        path=source.path,
-    )
-    return Reading(
-        title="top -b",
-        understood=f"{len(rows):,} rows, RES in KiB as rss_bytes, "
-        f"one role a {options.group or 'command'}",
-        members=found,
-        started=started,
-        notes=notes,
     )

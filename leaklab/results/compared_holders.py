@@ -8,23 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from leaklab.findings.retention import MATERIAL_BYTES, growth_by_path, retention
-from leaklab.results.compared_sites import OfRun, outcome_of
+from leaklab.results.compared_sites import OF_BOTH, OfRun, of_both
 from leaklab.results.outcomes import NOT_MEASURED, NOT_THERE
 
 if TYPE_CHECKING:
     from leaklab.store import RunData
 
-COLUMNS = (
-    "accumulation_point",
-    "holder_type",
-    "type",
-    "before_rate",
-    "after_rate",
-    "outcome",
-    "role",
-    "before_unit",
-    "after_unit",
-)
+COLUMNS = ("accumulation_point", "holder_type", "type", *OF_BOTH)
 
 
 def compared_holders(
@@ -43,12 +33,7 @@ def compared_holders(
                 "accumulation_point": point,
                 "holder_type": grown["holder_type"],
                 "type": grown["type"],
-                "before_rate": old[0],
-                "after_rate": new[0],
-                "outcome": outcome_of(old, new),
-                "role": role,
-                "before_unit": old[2],
-                "after_unit": new[2],
+                **of_both(old, new, role),
             }
         )
     rows.sort(key=lambda row: -max(row["before_rate"], row["after_rate"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -25,18 +25,9 @@ from leaklab.verdict.resources import INCONCLUSIVE, LEAK
 if TYPE_CHECKING:
     from leaklab.verdict.judge import Verdict
 
-COLUMNS = (
-    "fingerprint",
-    "function",
-    "file",
-    "line",
-    "before_rate",
-    "after_rate",
-    "outcome",
-    "role",
-    "before_unit",
-    "after_unit",
-)
+# What is said of a site or holder of both runs.
+OF_BOTH = ("before_rate", "after_rate", "outcome", "role", "before_unit", "after_unit")
+COLUMNS = ("fingerprint", "function", "file", "line", *OF_BOTH)
 # A rate, or why there is none; and what it is counted by.
 OfRun = tuple[float, str, str | None]
 
@@ -65,12 +56,7 @@ def compared_sites(
                 "function": place.function,
                 "file": place.file,
                 "line": place.line,
-                "before_rate": old[0],
-                "after_rate": new[0],
-                "outcome": outcome_of(old, new),
-                "role": place.role,
-                "before_unit": old[2],
-                "after_unit": new[2],
+                **of_both(old, new, site[0]),
             }
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -98,8 +84,14 @@ def _side(verdict: Verdict, there: Collection[str], role: str, fingerprint: str)
     return 0.0, "", heap.unit
 
 
-def outcome_of(old: OfRun, new: OfRun) -> str:
-    """Return what became of a site or holder, from what both runs say of it."""
+def of_both(old: OfRun, new: OfRun, role: str) -> dict[str, Any]:
+    """Return the columns `OF_BOTH` of a site or holder of ``role``, from what each run says."""
+    (before_rate, _, before_unit), (after_rate, _, after_unit) = old, new
+    values = before_rate, after_rate, _outcome(old, new), role, before_unit, after_unit
+    return dict(zip(OF_BOTH, values, strict=True))
+
+
+def _outcome(old: OfRun, new: OfRun) -> str:
     before, why_not_before, before_unit = old
     after, why_not_after, after_unit = new
     if why_not_before == NOT_THERE:

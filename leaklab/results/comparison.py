@@ -38,8 +38,8 @@ class Comparison:
     sites: fingerprint, function, file, line, before_rate, after_rate, outcome, role, before_unit,
     after_unit (rates in bytes per unit; 0 where the site does not keep growing, NaN where the heap
     was not measured or not decided, or there was no such process). holders: accumulation_point,
-    holder_type, type, before_rate, after_rate, outcome, role, before_unit, after_unit, alike, of
-    what objects pile up in; empty where neither run has two object graphs. runs: name, state and
+    holder_type, type, before_rate, after_rate, outcome, role, before_unit, after_unit, of what
+    objects pile up in; empty where neither run has two object graphs. runs: name, state and
     passes of both, in one line. circumstances: the same as data, and the verdict of each, by
     "before" and "after".
     """

@@ -143,7 +143,7 @@ def _examined(
     x: NDArray[Any], values: NDArray[Any], name: str, unit: str
 ) -> tuple[Growth, Evidence]:
     growth = estimate(x, values, unit=unit)
-    return read(growth, material=material_of(name, growth.whole_y.tolist()))
+    return read(growth, material=material_of(name, growth.whole_y))
 
 
 def verdict_of(
@@ -169,7 +169,7 @@ def verdict_of(
         decides=not name.startswith("gauge:"),
         excluded=max(growth.rate_high, 0.0),
         span=growth.span,
-        material=material_of(name, growth.whole_y.tolist()),
+        material=material_of(name, growth.whole_y),
         peak=_peak(growth),
         reach=reach(growth.x, growth.y, growth.rate) if evidence.verdict == GROWS else None,
     )
