@@ -123,6 +123,7 @@ def test_tasks_are_counted_where_there_are_no_marks(tmp_path: Path) -> None:
             for _ in range(40):
                 kept.append(asyncio.create_task(asyncio.Event().wait()))
                 await asyncio.sleep(0.02)
+            await asyncio.sleep(1)  # a busy machine looks late
 
         uvloop.run(main())
         """,
@@ -130,7 +131,7 @@ def test_tasks_are_counted_where_there_are_no_marks(tmp_path: Path) -> None:
     )
     series = resource_series(data, "task_count")
     assert series.attrs["pass"] == "explain"
-    assert 25 <= series["value"].max() <= 41
+    assert 40 <= series["value"].max() <= 41
 
 
 # What each request starts in the group of the whole service never ends.
