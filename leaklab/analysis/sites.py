@@ -27,6 +27,16 @@ LIBRARY_ORIGINS = ("site-packages", "leaklab")
 # What runs a recorded cell, in the kernel whose magic it is: this and what calls it is around
 # every line of the cell, and no part of it.
 _CELL_RUNNERS = ("record_cell", "record_awaiting_cell")
+# What runs a loop until it is told to stop, and calls what others have registered: the end of the
+# file, and the function.
+_LOOPS = (
+    ("asyncio/events.py", "_run"),
+    ("asyncio/base_events.py", "run_forever"),
+    ("asyncio/runners.py", "run"),
+    ("socketserver.py", "serve_forever"),
+    ("trio/_core/_run.py", "run"),
+    ("twisted/internet/base.py", "mainLoop"),
+)
 COMPREHENSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>")
 
 
@@ -71,16 +81,54 @@ def group_sites(
     generated = frames["file"].astype(str).str.startswith("<")
     inner = (generated | frames["function"].isin(COMPREHENSIONS)).to_numpy(bool)
     owner = np.repeat(np.arange(len(stack_ids)), np.diff(offsets))
+    line = _same_line(frames)
+    users = np.isin(origin, user_origins) & ~inner
+    called_by_loop = _called_by_loop(owner, flat, len(stack_ids), users, line, frames)
     chosen = np.full(len(stack_ids), -1, np.int64)
     everything = tuple(dict.fromkeys(origin))
-    for accepted in (user_origins, LIBRARY_ORIGINS, ("stdlib",), everything):
-        suitable = np.isin(origin, list(accepted)) & (~inner | (accepted is everything))
-        hits = np.flatnonzero(suitable[flat]) if len(flat) else flat
-        hits = hits[chosen[owner[hits]] < 0]
-        owners, first = np.unique(owner[hits], return_index=True)
-        chosen[owners] = flat[hits[first]]
-    frame, of_stack = np.unique(_same_line(frames)[chosen], return_inverse=True)
+    for within in (called_by_loop, np.ones(len(flat), bool)):
+        for accepted in (user_origins, LIBRARY_ORIGINS, ("stdlib",), everything):
+            suitable = np.isin(origin, list(accepted)) & (~inner | (accepted is everything))
+            hits = np.flatnonzero(suitable[flat] & within) if len(flat) else flat
+            hits = hits[chosen[owner[hits]] < 0]
+            owners, first = np.unique(owner[hits], return_index=True)
+            chosen[owners] = flat[hits[first]]
+    frame, of_stack = np.unique(line[chosen], return_inverse=True)
     return Sites(of_stack.astype(np.int64), frame, offsets, flat, frames)
+
+
+def _called_by_loop(
+    owner: Integers,
+    flat: Integers,
+    count: int,
+    users: NDArray[np.bool_],
+    line: Integers,
+    frames: pd.DataFrame,
+) -> NDArray[np.bool_]:
+    """Which entries of ``flat`` stand for what a loop has called, not for who started the loop.
+
+    Whoever starts it is around everything that it calls later, so it is no line to mend where other
+    lines of the user's run in it. A line that runs a loop for a library alone asked for what that
+    allocates.
+    """
+    file = frames["file"].astype(str).str.replace("\\", "/")
+    runs = np.zeros(len(frames), bool)
+    for end, function in _LOOPS:
+        runs |= (file.str.endswith(end) & frames["function"].eq(function)).to_numpy()
+    if not runs.any() or not len(flat):
+        return np.zeros(len(flat), bool)
+    innermost = np.full(count, -1, np.int64)
+    at_loop = np.flatnonzero(runs[flat])
+    owners, first = np.unique(owner[at_loop], return_index=True)
+    innermost[owners] = at_loop[first]
+    place = np.arange(len(flat))
+    outside = np.flatnonzero(users[flat] & (place > innermost[owner]) & (innermost[owner] >= 0))
+    starter = np.full(count, -1, np.int64)
+    owners, first = np.unique(owner[outside], return_index=True)
+    starter[owners] = line[flat[outside[first]]]
+    inside = place < innermost[owner]
+    with_users = np.unique(starter[owner[inside & users[flat]]])
+    return inside & np.isin(starter[owner], with_users[with_users >= 0])
 
 
 def _from_the_cell(

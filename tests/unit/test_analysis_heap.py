@@ -82,6 +82,41 @@ def test_a_comprehension_belongs_to_the_function_around_it() -> None:
     assert frames["function"][sites.frame[sites.of_stack[0]]] == "build"
 
 
+ENTRY = ("<module>", "serve.py", "target")
+MAIN = ("main", "serve.py", "target")
+LOOP = ("run_forever", "/usr/lib/python3.12/asyncio/base_events.py", "stdlib")
+CALLED = ("_run", "/usr/lib/python3.12/asyncio/events.py", "stdlib")
+MADE = ("connection_made", "/usr/lib/python3.12/asyncio/streams.py", "stdlib")
+RECEIVED = ("data_received", "client/connection.py", "site-packages")
+FETCH = ("fetch", "client/connection.py", "site-packages")
+
+
+def lines_of(*stacks: tuple[tuple[str, str, str], ...]) -> list[str]:
+    """The function of the site of each stack, most recent call first."""
+    distinct = list(dict.fromkeys(frame for stack in stacks for frame in stack))
+    frames = pd.DataFrame(distinct, columns=["function", "file", "origin"])
+    frames = frames.assign(frame_id=range(len(frames)), line=1)
+    ids = [[distinct.index(frame) for frame in stack] for stack in stacks]
+    table = pd.DataFrame({"stack_id": range(len(stacks)), "frame_ids": ids})
+    sites = group_sites(table, frames, np.arange(len(stacks)))
+    return [frames["function"][sites.frame[site]] for site in sites.of_stack]
+
+
+def test_who_starts_a_loop_has_not_asked_for_what_it_calls_later() -> None:
+    around = (CALLED, LOOP, ENTRY)
+    assert lines_of(
+        (FETCH, MAIN, *around),  # a coroutine of the user's
+        (RECEIVED, *around),  # the loop calls the library
+        (MADE, *around),
+        (LOOP, ENTRY),  # the loop itself
+        (FETCH, ENTRY),  # before it runs
+    ) == ["main", "data_received", "connection_made", "<module>", "<module>"]
+
+
+def test_a_line_that_runs_a_loop_for_a_library_alone_asked_for_it() -> None:
+    assert lines_of((FETCH, CALLED, LOOP, ENTRY), (FETCH, MAIN)) == ["<module>", "main"]
+
+
 def test_a_fingerprint_outlives_a_shift_of_lines() -> None:
     before, after = sites_of("json.py:loads<parse"), sites_of("json.py:loads<parse", line_shift=9)
     other = sites_of("json.py:loads<read")
