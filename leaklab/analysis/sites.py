@@ -86,13 +86,19 @@ def group_sites(
     called_by_loop = _called_by_loop(owner, flat, len(stack_ids), users, line, frames)
     chosen = np.full(len(stack_ids), -1, np.int64)
     everything = tuple(dict.fromkeys(origin))
-    for within in (called_by_loop, np.ones(len(flat), bool)):
-        for accepted in (user_origins, LIBRARY_ORIGINS, ("stdlib",), everything):
-            suitable = np.isin(origin, list(accepted)) & (~inner | (accepted is everything))
-            hits = np.flatnonzero(suitable[flat] & within) if len(flat) else flat
-            hits = hits[chosen[owner[hits]] < 0]
-            owners, first = np.unique(owner[hits], return_index=True)
-            chosen[owners] = flat[hits[first]]
+    anywhere = np.ones(len(flat), bool)
+    for within, accepted in (
+        (called_by_loop, LIBRARY_ORIGINS),
+        (anywhere, user_origins),
+        (anywhere, LIBRARY_ORIGINS),
+        (anywhere, ("stdlib",)),
+        (anywhere, everything),
+    ):
+        suitable = np.isin(origin, list(accepted)) & (~inner | (accepted is everything))
+        hits = np.flatnonzero(suitable[flat] & within) if len(flat) else flat
+        hits = hits[chosen[owner[hits]] < 0]
+        owners, first = np.unique(owner[hits], return_index=True)
+        chosen[owners] = flat[hits[first]]
     frame, of_stack = np.unique(line[chosen], return_inverse=True)
     return Sites(of_stack.astype(np.int64), frame, offsets, flat, frames)
 
@@ -105,11 +111,11 @@ def _called_by_loop(
     line: Integers,
     frames: pd.DataFrame,
 ) -> NDArray[np.bool_]:
-    """Which entries of ``flat`` stand for what a loop has called, not for who started the loop.
+    """Which entries of ``flat`` a loop calls where no line of the user's is among what it calls.
 
-    Whoever starts it is around everything that it calls later, so it is no line to mend where other
-    lines of the user's run in it. A line that runs a loop for a library alone asked for what that
-    allocates.
+    Whoever started the loop is around everything that it calls later, and is no line to mend where
+    other lines of the user's run in it. A line that runs a loop for a library alone asked for what
+    that allocates.
     """
     file = frames["file"].astype(str).str.replace("\\", "/")
     runs = np.zeros(len(frames), bool)
@@ -127,8 +133,9 @@ def _called_by_loop(
     owners, first = np.unique(owner[outside], return_index=True)
     starter[owners] = line[flat[outside[first]]]
     inside = place < innermost[owner]
-    with_users = np.unique(starter[owner[inside & users[flat]]])
-    return inside & np.isin(starter[owner], with_users[with_users >= 0])
+    with_users = np.unique(owner[inside & users[flat]])
+    hosts = np.setdiff1d(starter[with_users], [-1])
+    return inside & np.isin(starter[owner], hosts) & ~np.isin(owner, with_users)
 
 
 def _from_the_cell(
