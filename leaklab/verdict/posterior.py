@@ -47,6 +47,8 @@ RIDGE = 1e-6
 # Models that are less likely than the best by this many log units weigh nothing, whatever they
 # say of what matters.
 NEGLIGIBLE = 30.0
+# Multiplications in a product of matrices that OpenBLAS leaves to one thread (it takes 2**18).
+UNTHREADED = 200_000
 # Student's distribution is asked for thousands of models, of a few degrees of freedom: in between
 # places so far apart it is interpolated, to 1e-4 of itself.
 STUDENT_STEP, STUDENT_END, STUDENT_LEAST = 1 / 64, 64.0, 1e-12
@@ -99,7 +101,7 @@ class Grid:
         # (memories, points, points) and (memories, points, shapes)
         self.whiten, self.whitened = np.stack(whiten), np.stack(whitened)
         self.base = np.array(base)
-        self.gram = np.swapaxes(self.whitened, 1, 2) @ self.whitened
+        self.gram = _products(self.whitened)
         self.models, self.inverses, self.log_prior = [], [], []
         for size, models in enumerate(sizes):
             if size + 3 > count:
@@ -142,6 +144,17 @@ def grid(u: Floats) -> Grid:
 @lru_cache(maxsize=32)
 def _grid(places: bytes) -> Grid:
     return Grid(np.frombuffer(places))
+
+
+def _products(whitened: Floats) -> Floats:
+    """The products of all shapes with one another, for each memory.
+
+    Part by part: for larger matrices the linear algebra below numpy wakes a thread for each core,
+    which takes many times as long as the product itself, most of all on a busy machine.
+    """
+    _, count, shapes = whitened.shape
+    parts = np.array_split(whitened, -(-count * shapes**2 // UNTHREADED), axis=2)
+    return np.concatenate([np.swapaxes(whitened, 1, 2) @ part for part in parts], axis=2)
 
 
 def _inverses(gram: Floats, columns: NDArray[np.int64]) -> list[list[Floats]]:
