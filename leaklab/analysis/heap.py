@@ -168,7 +168,7 @@ def _timeline(data: RunData, role: str) -> HeapTimeline | None:
     if endings:
         entry = tuple(np.concatenate(arrays) for arrays in zip(entry, *endings, strict=True))
     timeline = HeapTimeline(x, time_seconds[selected], unit, stack_ids, *entry)
-    return timeline.until(work_end(timeline.total())) if unit == "second" else timeline
+    return timeline.until(work_end(timeline.total(), ends=True)) if unit == "second" else timeline
 
 
 @dataclass(frozen=True)

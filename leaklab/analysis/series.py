@@ -34,8 +34,11 @@ MINIMUM_FIGURES = 3
 MINIMUM_SETTLED = 12
 SETTLED_GAP = 0.15
 
-# A fall of this share of the whole range, in the last twentieth of the points, is the end.
+# A fall of this share of the whole range at once, in the last twentieth of the points, is the end.
 TEARDOWN_SHARE = 0.1
+# So is, where a program was seen to end, the loss of this share bit by bit, so many times as fast
+# as the whole range came about: what rises and falls by itself takes as long for either.
+SHUTDOWN_SHARE, SHUTDOWN_PACE = 0.5, 5
 
 # Measured at the explain pass, where the allocations are; everything else comes from the
 # measure pass, whose processes memray does not touch.
@@ -127,7 +130,7 @@ def resource_series(
     mark = role_marks if unit == "iteration" else marks
     frame = _frame(x, time_seconds, mark, value, quiescent)
     if unit == "second":
-        frame = frame.iloc[: work_end(value)]
+        frame = frame.iloc[: work_end(value, ends=seen_to_end(data))]
     return _labelled(frame, unit, name, role, pass_)
 
 
@@ -263,17 +266,41 @@ def summed(
     return total
 
 
-def work_end(values: Floats) -> int:
+def seen_to_end(data: RunData) -> bool:
+    """Return whether a run reaches to the end of its program, as far as that can be told.
+
+    What was recorded does, and the heap that its own tracer wrote; figures from outside need not.
+    """
+    watched = (data.meta.get("command") or {}).get("kind") == "watched"
+    return len(data.snapshots) > 0 or not (watched or "import" in data.meta)
+
+
+def work_end(values: Floats, *, ends: bool = False) -> int:
     """How many of the points belong to the work: without marks the last ones may show the target
-    going down, when everything is given back at once."""
+    going down, when everything is given back at once, or bit by bit where the program ``ends``."""
     tail = max(3, len(values) // 20)
     if len(values) < 2 * tail:
         return len(values)
     moves = np.diff(values[-tail - 1 :])
     largest = int(np.argmin(moves))
-    if -moves[largest] <= TEARDOWN_SHARE * float(np.ptp(values)):
+    whole = float(np.ptp(values))
+    kept = (
+        len(values) if -moves[largest] <= TEARDOWN_SHARE * whole else len(values) - tail + largest
+    )
+    return min(kept, _shutdown_begins(values, whole)) if ends else kept
+
+
+def _shutdown_begins(values: Floats, whole: float) -> int:
+    """How many points there are before a last fall, much faster than the growth; all without."""
+    tail = len(values) // (SHUTDOWN_PACE + 1) + 1
+    last = values[-tail:]
+    left = last[tail - 1 - int(np.argmax(last[::-1])) :]
+    kept, lost = len(values) - len(left) + 1, float(left[0] - left[-1])
+    slow = lost * kept < SHUTDOWN_PACE * whole * (len(left) - 1)
+    rises = float((left - np.minimum.accumulate(left)).max())
+    if lost <= SHUTDOWN_SHARE * whole or slow or rises > TEARDOWN_SHARE * lost:
         return len(values)
-    return len(values) - tail + largest
+    return kept
 
 
 def as_floats(column: pd.Series[Any]) -> Floats:

@@ -92,6 +92,22 @@ def test_what_is_given_back_at_the_end_is_no_work(values: list[float], kept: int
     assert series.work_end(np.array(values)) == kept
 
 
+RISE, FALL = [float(n) for n in range(100)], [90.0, 81.0, 72.0, 63.0, 54.0, 45.0]
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        (RISE + FALL, 100),  # sessions closed one by one
+        (RISE + FALL[:4], 104),  # not half of all: what work may do as well
+        ([*RISE, *FALL, 54.0, 63.0], 108),  # it goes on
+        (RISE + [99.0 - 2 * n for n in range(40)], 140),  # it took half as long as the growth
+    ],
+)
+def test_a_program_that_ends_gives_back_bit_by_bit(values: list[float], kept: int) -> None:
+    assert series.work_end(np.array(values), ends=True) == kept
+
+
 def test_names_come_in_the_order_they_are_reported() -> None:
     data = s.run(
         rss=s.steady(COUNT, 1.0),
