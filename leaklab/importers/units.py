@@ -38,11 +38,11 @@ _EMPTY = frozenset(("", "null", "none", "nan", "na", "n/a", "-", "--", "undefine
 def words_of(name: str) -> list[str]:
     """Return the words of a column's name: "heapUsed (MB)" gives heap, used, mb.
 
-    >>> words_of("rssMiB"), words_of("VmRSS_kB"), words_of("workBatch")
-    (['rss', 'mib'], ['vm', 'rss', 'kb'], ['work', 'batch'])
+    >>> words_of("rssMiB"), words_of("VmRSS_kB"), words_of("workBatch"), words_of("%CPU")
+    (['rss', 'mib'], ['vm', 'rss', 'kb'], ['work', 'batch'], ['%', 'cpu'])
     """
     spaced = _WORD_BEGINS.sub(" ", name)
-    return [word for word in re.split(r"[^a-z0-9%]+", spaced.lower()) if word]
+    return re.findall(r"[a-z0-9]+|%", spaced.lower())
 
 
 def unit_in_name(name: str) -> int | None:
