@@ -14,7 +14,7 @@ import numpy as np
 
 from leaklab.errors import UsageError
 from leaklab.importers import columns as known
-from leaklab.importers.cells import figures_of, frame_with_points, is_numeric
+from leaklab.importers.cells import figures_of, frame_with_points, is_numeric, scale_of_cells
 from leaklab.importers.counters import without_counters, work_of
 from leaklab.importers.grouping import at_once, group_of, life_of, told_apart
 from leaklab.importers.members import lives_of_clock, members, newest_first
@@ -256,7 +256,8 @@ def _say_beside(chosen: _Chosen, counting: list[str]) -> None:
             f"left out, as counters only grow: {', '.join(chosen.counters[:5])}"
             f"{'' if chosen.marks_name else rates}"
         )
-    beside = [f"{c} as {r}" for r, c in chosen.listed.items() if c not in counting]
+    taken = {r: c for r, c in chosen.listed.items() if r in chosen.values and c not in counting}
+    beside = [f"{column} as {resource}" for resource, column in taken.items()]
     if beside:
         more = len(beside) - SHOWN_GAUGE_COUNT
         others = f" and {more} more" if more > 0 else ""
@@ -373,6 +374,6 @@ def _bytes(
     """The figures of a column of memory in bytes, and what unit they were in (None: unknown)."""
     figures, in_cell = figures_of(frame[name], name, path)
     if in_cell is not None:
-        return figures, in_cell
+        return figures, scale_of_cells(frame[name])
     found = unit_option(options.unit) if options.unit else unit_in_name(name) or scale
     return (figures, None) if found is None else (figures * found, found)
