@@ -36,8 +36,8 @@ _INTERPRETER_FILES = frozenset(
         "ast", "bltinmodule", "ceval", "codecs", "compile", "context", "errors", "frame", "gc",
         "generated_cases", "getargs", "hamt", "import", "marshal", "modsupport", "pyarena",
         "pystate", "pythonrun", "specialize", "symtable", "sysmodule", "thread_pthread",
-        "traceback", "_collectionsmodule", "_functoolsmodule", "_json", "_pickle", "_sre", "_struct",
-        "_threadmodule", "arraymodule", "bufferedio", "bytesio", "fileio", "gcmodule",
+        "traceback", "_collectionsmodule", "_functoolsmodule", "_json", "_pickle", "_sre",
+        "_struct", "_threadmodule", "arraymodule", "bufferedio", "bytesio", "fileio", "gcmodule",
         "itertoolsmodule", "posixmodule", "sre", "stringio", "textio",
     )
 )  # fmt: skip
