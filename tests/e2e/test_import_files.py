@@ -181,3 +181,16 @@ def test_imported_runs_are_compared_as_their_files_are(
     capsys.readouterr()
     assert main(["compare", "leak", "ok"]) == 0
     assert capsys.readouterr().out.startswith("fixed")
+
+
+def test_a_name_behind_two_dashes_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before, after = (figures(tmp_path, f"-{name}.csv", step) for name, step in (("a", 2), ("b", 0)))
+    assert main(["show", "--", before]) == 0
+    assert "leak" in capsys.readouterr().out.splitlines()[0]
+    assert main(["compare", "--", before, after]) == 0
+    assert capsys.readouterr().out.startswith("fixed")
+    assert main(["import", "--store", "S", "--", before, after]) == 0
+    assert len(capsys.readouterr().out.split()) == 2
