@@ -23,7 +23,8 @@ def size_bytes(text: str) -> int:
     """Read a size: ``200MB`` (10^6), ``200MiB``, ``200Mi`` or ``200M`` (2^20), or plain bytes."""
     match = _NUMBER.fullmatch(text)
     factor = _SIZES.get(match[2].upper()) if match else None
-    if match is None or factor is None or float(match[1]) <= 0:
+    _check_positive(text, "200MB, 1.5GiB or 4096")
+    if match is None or factor is None:
         raise UsageError(f"not a size: {text}; write it as 200MB, 1.5GiB or 4096")
     return int(float(match[1]) * factor)
 
@@ -32,9 +33,17 @@ def duration_seconds(text: str) -> float:
     """Read a duration: ``30s``, ``5m``, ``1.5h``, ``30d``, ``1y``, ``250ms``, or plain seconds."""
     match = _NUMBER.fullmatch(text)
     factor = _DURATIONS.get(match[2].lower()) if match else None
-    if match is None or factor is None or float(match[1]) <= 0:
+    _check_positive(text, "30s, 5m or 1.5h")
+    if match is None or factor is None:
         raise UsageError(f"not a duration: {text}; write it as 30s, 5m, 1.5h, 30d, 2w, 1y or 250ms")
     return float(match[1]) * factor
+
+
+def _check_positive(text: str, examples: str) -> None:
+    """Raise UsageError for 0 and less, in whatever unit."""
+    match = _NUMBER.fullmatch(text.strip().removeprefix("-"))
+    if match and (text.strip().startswith("-") or float(match[1]) == 0):
+        raise UsageError(f"not more than 0: {text}; write it as {examples}")
 
 
 def names(text: str) -> tuple[str, ...]:

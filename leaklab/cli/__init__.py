@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import atexit
 import gc
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from leaklab.cli import output
 from leaklab.cli.recording import pairs_apart
@@ -38,6 +39,11 @@ FOUND_STATUS = ", 3 what --fail-on names was found"
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in leaklab's own one line."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        # "-3d" is the value of an option, and a wrong one; no option of ours begins with a digit.
+        self._negative_number_matcher = re.compile(r"-\.?\d")
 
     def error(self, message: str) -> NoReturn:
         """Refuse the command line."""
@@ -100,9 +106,15 @@ def _dispatch(arguments: list[str]) -> int:
         near = get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(COMMANDS)}"
         raise UsageError(f"unknown command: {name}; {hint}")
-    parsed = command_parser(name).parse_args(pairs_apart(_before_command(arguments[1:])))
-    if hasattr(parsed, "command"):
-        parsed.command = _own_command(arguments[1:], parsed.command)
+    parser = command_parser(name)
+    own, target = arguments[1:], None
+    # Elsewhere `--` ends the options, as of any program: what follows is a file or a run.
+    if _takes_target(parser) and "--" in own:
+        at = own.index("--")
+        own, target = own[:at], own[at + 1 :]
+    parsed = parser.parse_args(pairs_apart(own))
+    if _takes_target(parser):
+        parsed.command = [*(parsed.command or []), *(target or [])]
     if hasattr(parsed, "store"):
         parsed.store = _named_store(parsed.store)
     status: int = import_module(f"leaklab.cli.{_MODULES.get(name, name)}").run(parsed)
@@ -132,15 +144,11 @@ def command_parser(name: str) -> Parser:
     return parser
 
 
-def _before_command(arguments: list[str]) -> list[str]:
-    """Our own arguments: what stands before ``--``, after which the target's command begins."""
-    return arguments[: arguments.index("--")] if "--" in arguments else arguments
-
-
-def _own_command(arguments: list[str], parsed: list[str] | None) -> list[str]:
-    if "--" in arguments:
-        return [*(parsed or []), *arguments[arguments.index("--") + 1 :]]
-    return list(parsed or [])
+def _takes_target(parser: Parser) -> bool:
+    """Whether a command takes one of the user's own to record, after ``--``."""
+    return any(action.dest == "command" for action in parser._actions) or (
+        "command" in parser._defaults
+    )
 
 
 def _top_level(arguments: list[str]) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 
 from leaklab.cli import reading, recording
+from leaklab.errors import LeaklabError, UsageError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -15,10 +17,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help="CSV, TSV, JSON lines; Prometheus JSON, text of /metrics, Grafana CSV; mprof, "
-        "psrecord, pidstat, top, ps, smem, docker stats, kubectl top; memray captures (children's "
-        "files beside them too) and pages; dumps of tracemalloc; log lines with --line; any of "
-        "them as gzip; - for standard input",
+        help="CSV, TSV, JSON lines, parquet, feather; Prometheus JSON, text of /metrics, Grafana "
+        "CSV; mprof, psrecord, pidstat, top, ps, smem, docker stats, kubectl top; memray captures "
+        "(children's files beside them too) and pages; dumps of tracemalloc; log lines with "
+        "--line; any of them as gzip; - for standard input",
     )
     reading.add_reading_options(parser)
     parser.add_argument("--name", help="name of the run (the file's, without its ending)")
@@ -33,7 +35,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write a run for each file and print its folder; what was understood goes to stderr."""
+    """Write a run for each file and print its folder; what was understood goes to stderr.
+
+    A file that was imported before, with the same options, has its run already.
+    """
     with reading.with_piped(arguments.files) as names:
         return _imported(names, arguments)
 
@@ -42,30 +47,47 @@ def _imported(names: list[str], arguments: argparse.Namespace) -> int:
     from leaklab.importers.files import import_files
     from leaklab.importers.reading import Options
     from leaklab.recordings import open as open_run
+    from leaklab.recordings.locating import find_recording
     from leaklab.store import default_store
-    from leaklab.store.location import local_path
+    from leaklab.store.location import absolute_path, is_local, local_path
 
     given = reading.reading_options(arguments)
     form, limit_bytes = given.pop("format"), given.pop("limit_bytes")
-    folders = import_files(
+    store = arguments.store or default_store()
+    store = absolute_path(store) if is_local(store) else store
+    results = import_files(
         [Path(local_path(name)) for name in names],
         Options(**given),
         form=form,
         name=arguments.name,
         variant=arguments.variant,
         limit_bytes=limit_bytes,
-        store=arguments.store or default_store(),
+        store=store,
+        find=partial(find_recording, store),
         say=recording.note,
     )
     # Several documents in one stream are told apart by lines.
     indent = 1 if len(arguments.files) == 1 else None
-    failed = False
-    for folder in folders:
+    found = False
+    errors: list[LeaklabError] = []
+    for folder in results:
+        if isinstance(folder, LeaklabError):
+            errors.append(folder)
+            continue
         if arguments.json or arguments.fail_on:
             opened = open_run(folder)
-            failed = failed or opened.verdict().verdict in arguments.fail_on
+            found = found or opened.verdict().verdict in arguments.fail_on
             if arguments.json:
                 print(json.dumps(opened.to_json(), indent=indent), flush=True)
                 continue
         print(folder, flush=True)
-    return 3 if failed else 0
+    if errors:
+        return _failed(errors)
+    return 3 if found else 0
+
+
+def _failed(errors: list[LeaklabError]) -> int:
+    """Say at the end which files have no run, once each reason."""
+    for text in dict.fromkeys(map(str, errors)):
+        recording.note(text)
+    return 2 if all(isinstance(error, UsageError) for error in errors) else 1

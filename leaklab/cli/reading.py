@@ -29,7 +29,12 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         help="column to judge, as rss_bytes, fd_count, gauge:NAME … or as mark, a count of units "
         "of work (repeatable)",
     )
-    group.add_argument("--unit", metavar="UNIT", help="of memory, if nothing says it: MiB, KB …")
+    group.add_argument(
+        "--unit",
+        metavar="UNIT",
+        help="of memory: MiB, KB …; MB here and in a cell is 10^6 bytes, in a heading or a line of "
+        "a log 2^20 as MiB is",
+    )
     group.add_argument("--group", metavar="COL", help="column that tells processes apart")
     group.add_argument(
         "--line", metavar="REGEX", help=r"log lines: 'RSS=(?P<rss>[\d.]+) MB' takes out a figure"

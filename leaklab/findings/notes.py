@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from leaklab.analysis.interpreters import of_run
 from leaklab.findings.stop_gap import stop_gaps
 from leaklab.present.choices import growing_role
-from leaklab.verdict.native import native_growth, of_python, told_apart
+from leaklab.verdict.native import native_growth, told_apart
 from leaklab.verdict.time_left import smallest_limit
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _native(data: RunData) -> str | None:
     function = native_growth(data)
     if function is None:
         return None
-    if not told_apart(data) and (not function or of_python(function)):
+    if not function and not told_apart(data):
         return (
             "what leaks may be native memory of a library, or Python's own large bytes, bytearrays "
             "or strings: they were not told apart; record with `leaklab record`, which does"

@@ -13,7 +13,7 @@ import numpy as np
 from leaklab.errors import UsageError
 from leaklab.importers import columns as known
 from leaklab.importers.reading import Options
-from leaklab.importers.units import cell, unit_in_name, unit_option
+from leaklab.importers.units import cell, cell_scale, unit_in_name, unit_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,6 +167,12 @@ def figures_of(column: pd.Series[Any], name: str, path: Path) -> tuple[Floats, i
             ) from None
         unit = said or unit
     return figures, unit
+
+
+def scale_of_cells(column: pd.Series[Any]) -> int:
+    """Return what one of the figures stands for in bytes, 1 where the cells say several units."""
+    scales = {cell_scale(text) for text in column.dropna().unique()} - {None}
+    return next(iter(scales)) or 1 if len(scales) == 1 else 1
 
 
 def is_numeric(column: pd.Series[Any]) -> bool:

@@ -62,6 +62,8 @@ _PART_WORDS = frozenset(
     ("swap", "cache", "shr", "shared", "external", "buffers", "heap", "jvm", "gpu", "cuda")
 )
 CPU_WORDS = frozenset(("cpu", "pcpu"))
+_SHARE_WORDS = frozenset(("percent", "pct", "%"))
+_USE_WORDS = frozenset(("usage", "use", "used", "util", "utilization"))
 # Who writes these columns gives bytes: Node's process.memoryUsage().
 NODE_COLUMNS = frozenset(("rss", "heapTotal", "heapUsed"))
 
@@ -92,7 +94,7 @@ def resource_of(column: str) -> str | None:
 def is_memory(column: str) -> bool:
     """Return whether a column holds an amount of memory; a share of it ("mem %") is none."""
     words = set(words_of(column))
-    return bool(words & MEMORY_WORDS) and not words & {"percent", "pct", "%", "count", *CPU_WORDS}
+    return bool(words & MEMORY_WORDS) and not words & {"count", *_SHARE_WORDS, *CPU_WORDS}
 
 
 def is_primary(column: str) -> bool:
@@ -113,8 +115,11 @@ def least(resource: str) -> float:
 
 
 def is_cpu(column: str) -> bool:
-    """Return whether a column holds the use of the processor."""
-    return bool(set(words_of(column)) & CPU_WORDS)
+    """Return whether a column holds the use of the processor in percent: seconds of it are not."""
+    words = set(words_of(column))
+    return bool(words & CPU_WORDS) and (
+        bool(words & _SHARE_WORDS) or words <= CPU_WORDS | _USE_WORDS
+    )
 
 
 def is_start(column: str) -> bool:

@@ -37,7 +37,8 @@ def recognise(source: Source) -> bool:
 def read(source: Source, options: Options) -> Reading:
     """Read the columns that are known by name, or that the options name."""
     separator = _separator(source) or ","
-    frame, step = frame_of(source, separator, options.time, options.group)
+    again: list[int] = []
+    frame, step = frame_of(source, separator, options.time, options.group, again)
     if options.time is None:
         frame = _with_index(frame)
     # Where the comma is the decimal mark, spreadsheets separate by semicolons.
@@ -46,6 +47,9 @@ def read(source: Source, options: Options) -> Reading:
         frame, options, title=_SEPARATORS[separator], path=source.path, decimal=decimal
     )
     reading.notes += note(step)
+    if count := sum(again):
+        rows = "row that repeats" if count == 1 else "rows that repeat"
+        reading.notes.append(f"left out: {count:,} {rows} the heading")
     return reading
 
 
@@ -85,11 +89,16 @@ def _separator(source: Source) -> str | None:
 
 
 def frame_of(
-    source: Source, separator: str, time_name: str | None = None, group: str | None = None
+    source: Source,
+    separator: str,
+    time_name: str | None = None,
+    group: str | None = None,
+    again: list[int] | None = None,
 ) -> tuple[pd.DataFrame, int]:
     """Read a table as columns of figures and texts, and that one row in how many was kept.
 
-    Raises LeaklabError for a broken one.
+    ``again`` is filled with how many rows of each part repeat the heading, and are left out. Raises
+    LeaklabError for a broken one.
     """
     import pandas as pd
 
@@ -112,8 +121,9 @@ def frame_of(
         warnings.simplefilter("ignore")
         try:
             with source.open_text() as file:
-                parts = map(figured, pd.read_csv(file, header=None if plain else 0, **options))
-                frame, step = thinned(parts, time_name, group=group)
+                parts = pd.read_csv(file, header=None if plain else 0, **options)
+                rows = (_without_headings(part, again) for part in parts)
+                frame, step = thinned(map(figured, rows), time_name, group=group)
         except (ValueError, EOFError, zlib.error, pd.errors.ParserError) as error:
             raise LeaklabError(
                 f"damaged table: {source.path}; {str(error).splitlines()[0]}"
@@ -121,6 +131,19 @@ def frame_of(
     if plain:
         frame.columns = [str(number) for number in range(1, len(frame.columns) + 1)]
     return frame.loc[:, [str(name) != "" for name in frame.columns]], step
+
+
+def _without_headings(part: pd.DataFrame, again: list[int] | None) -> pd.DataFrame:
+    """Rows without those that say the heading once more: several files appended to one."""
+    first = part.columns[0]
+    if part[first].dtype.kind in "iufb":
+        return part
+    named = [name for name in part.columns if not str(name).startswith("Unnamed: ")]
+    cells = part.loc[part[named[0]].eq(named[0]), named] if named else part.iloc[:0]
+    heading = cells.index[(cells == named).all(axis=1)]
+    if again is not None:
+        again.append(len(heading))
+    return part.drop(index=heading) if len(heading) else part
 
 
 def _same_words(lines: list[str]) -> bool:

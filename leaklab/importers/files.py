@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leaklab.errors import UsageError
+from leaklab.errors import LeaklabError, UsageError
 from leaklab.importers import memray_capture, tracemalloc_dumps
 from leaklab.importers.reading import Options, Source
 from leaklab.importers.registry import MEMRAY, NAMES, check, read
 from leaklab.importers.run import in_memory, run_meta, stored
+from leaklab.recorder.captures.capture import children_of
+from leaklab.recorder.fingerprint import code_of
 
 if TYPE_CHECKING:
     from leaklab.store import RunData
@@ -21,27 +26,52 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
-def import_files(paths: Sequence[Path], options: Options, **how: Any) -> Iterator[str]:
+def import_files(
+    paths: Sequence[Path], options: Options, **how: Any
+) -> Iterator[str | LeaklabError]:
     """Turn files into runs and yield their folders; see :func:`import_file` for ``how``.
 
+    Of a file that cannot be read the error is yielded instead: the others are read all the same.
     Dumps of tracemalloc are one run together; the files memray wrote for forked children belong to
-    their parent's. All files are looked at before the first run is written.
+    their parent's.
     """
-    for path in paths:
-        check(path)
-    dumps = [path for path in paths if _is_dump(path, how["form"])]
-    if dumps:
-        reading = tracemalloc_dumps.read_all(dumps, options)
-        how["say"](f"{dumps[0].name}: {reading.title}, {reading.understood}")
-        name = how["name"] or stem(dumps[0])
-        meta = run_meta(reading, name, how["variant"], None, given=bool(how["name"]))
-        yield stored(reading, meta, how["store"])
     children = {
         path for path in paths if path.suffix[1:].isdecimal() and path.with_suffix("") in paths
     }
+    dumps: list[Path] = []
+    rest: list[Path | LeaklabError] = []
     for path in paths:
-        if path not in dumps and path not in children:
-            yield import_file(path, options, **how)
+        try:
+            check(path)
+            if _is_dump(path, how["form"]):
+                dumps.append(path)
+            elif path not in children:
+                rest.append(path)
+        except LeaklabError as error:
+            rest.append(error)
+    parts = [*([dumps] if dumps else []), *rest]
+    for part in parts:
+        if isinstance(part, LeaklabError):
+            yield part
+            continue
+        try:
+            if isinstance(part, list):
+                yield _import_dumps(part, options, **how)
+            else:
+                yield import_file(part, options, **how)
+        except LeaklabError as error:
+            yield error
+
+
+def _import_dumps(dumps: list[Path], options: Options, **how: Any) -> str:
+    name = how["name"] or stem(dumps[0])
+    fingerprint = _fingerprint(dumps, options, how)
+    if found := _imported(dumps[0], name, how["variant"], fingerprint, how):
+        return found
+    reading = tracemalloc_dumps.read_all(dumps, options)
+    how["say"](f"{dumps[0].name}: {reading.title}, {reading.understood}")
+    meta = run_meta(reading, name, how["variant"], how["limit_bytes"], given=bool(how["name"]))
+    return stored(reading, {**meta, "fingerprint": fingerprint}, how["store"])
 
 
 def _is_dump(path: Path, form: str | None) -> bool:
@@ -50,29 +80,52 @@ def _is_dump(path: Path, form: str | None) -> bool:
     return bool(tracemalloc_dumps.recognise(Source(path)))
 
 
-def import_file(
-    path: Path,
-    options: Options,
-    *,
-    form: str | None,
-    name: str | None,
-    variant: str | None,
-    limit_bytes: float | None,
-    store: str,
-    say: Say,
-) -> str:
-    """Turn a file into a run of ``store`` and return its folder.
+def import_file(path: Path, options: Options, **how: Any) -> str:
+    """Turn a file into a run and return its folder.
 
-    ``say`` is told in one line what was understood. Raises UsageError for a file that is not read,
-    naming what it is and what to do; LeaklabError for one that is damaged.
+    ``how``: form, name, variant, limit_bytes, as the user gave them; store, to which the run goes;
+    find (name, variant, fingerprint), which returns a run that is there already or None; say, which
+    is told in one line what was understood. Raises UsageError for a file that is not read, naming
+    what it is and what to do; LeaklabError for one that is damaged.
     """
-    if _is_capture(path, form):
+    name, variant, say = how["name"], how["variant"], how["say"]
+    if is_capture := _is_capture(path, how["form"]):
+        variant = variant or memray_capture.VARIANT
+    own_name = name or stem(path)
+    files = [path, *(children_of(path) if is_capture else ())]
+    fingerprint = _fingerprint(files, options, how)
+    if found := _imported(path, own_name, variant, fingerprint, how):
+        return found
+    if is_capture:
         with _unpacked(path) as plain:
-            return memray_capture.stored(plain, store, name, variant, limit_bytes, say)
-    reading = read(path, options, form)
+            return memray_capture.stored(
+                plain, how["store"], name, variant, how["limit_bytes"], say, fingerprint
+            )
+    reading = read(path, options, how["form"])
     say(f"{path.name}: {reading.title}, {reading.understood}")
-    meta = run_meta(reading, name or stem(path), variant, limit_bytes, given=bool(name))
-    return stored(reading, meta, store)
+    meta = run_meta(reading, own_name, variant, how["limit_bytes"], given=bool(name))
+    return stored(reading, {**meta, "fingerprint": fingerprint}, how["store"])
+
+
+def _fingerprint(paths: Sequence[Path], options: Options, how: Mapping[str, Any]) -> str:
+    """A digest of all that makes the run of some files what it is."""
+    asked = [asdict(options), *(how[key] for key in ("form", "name", "limit_bytes"))]
+    code = code_of("importers", "recorder", "store")
+    digest = hashlib.sha256(json.dumps([code, asked], sort_keys=True).encode())
+    for path in paths:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:32]
+
+
+def _imported(
+    path: Path, name: str, variant: str | None, fingerprint: str, how: Mapping[str, Any]
+) -> str | None:
+    """The run of a file that was imported before, with the same options."""
+    found: str | None = how["find"](name, variant, fingerprint)
+    if found:
+        how["say"](f"{path.name}: imported already, with the same content and options")
+    return found
 
 
 def read_file(

@@ -57,7 +57,6 @@ def _is_pprof(source: Source) -> bool:
 
 FOREIGN = (
     Foreign("a program (ELF)", _RECORD, _starts(b"\x7fELF")),
-    Foreign("a parquet file", "a run is a folder: `leaklab show FOLDER`", _starts(b"PAR1")),
     Foreign("a ZIP archive", _UNPACK, _starts(b"PK\x03\x04")),
     Foreign("a tar archive", _UNPACK, _is_tar),
     Foreign("a 7z archive", _UNPACK, _starts(b"7z\xbc\xaf\x27\x1c")),

@@ -74,7 +74,9 @@ def told_apart(
 def _tells(column: pd.Series[Any], places: Floats) -> bool:
     """Whether a column may be the label of processes: no figure, and another one at each place."""
     name = str(column.name)
-    figure = known.resource_of(name) or known.is_memory(name) or known.is_cpu(name)
+    figure = (
+        known.resource_of(name) or known.is_memory(name) or known.CPU_WORDS & set(words_of(name))
+    )
     if figure or known.is_counter(name) or known.is_time(name) or column.dtype.kind in "fb":
         return False
     sizes = column.value_counts()

@@ -15,7 +15,8 @@ from leaklab.importers.units import unit_in_name, unit_name
 NAME = "lines"
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?")
 _CLOCK = re.compile(r"\b\d\d:\d\d:\d\d(?:[.,]\d+)?\b")
-_UNIT_AFTER = re.compile(r"\s*\(?([KMG]i?B|bytes)\b", re.IGNORECASE)
+_UNIT_AFTER = re.compile(r"\s*\(?([KMGT]i?B|bytes)\b", re.IGNORECASE)
+_UNIT_WITHIN = re.compile(rf"(.*\d){_UNIT_AFTER.pattern}\)?\s*", re.IGNORECASE)
 
 
 def recognise(source: Source) -> bool:
@@ -45,7 +46,7 @@ def read(source: Source, options: Options) -> Reading:
     for line in source.text.splitlines():
         match = pattern.search(line)
         if match is not None:
-            rows.append(_row(match, line))
+            rows.append(_row(match, line, options.unit))
     if not rows:
         raise UsageError(f"no line matches: {options.line} in {source.path}; mind the escapes")
     frame = pd.DataFrame(rows)
@@ -63,23 +64,30 @@ def read(source: Source, options: Options) -> Reading:
     return read_table(frame, options, title="log lines", path=source.path)
 
 
-def _row(match: re.Match[str], line: str) -> dict[str, object]:
+def _row(match: re.Match[str], line: str, asked: str | None) -> dict[str, object]:
     named = match.groupdict()
     row: dict[str, object] = {}
     if named:
         for name, text in named.items():
-            row[name] = _with_unit(text, line[match.end(name) :])
+            row[name] = _with_unit(text, line[match.end(name) :], asked)
     else:
-        row["rss"] = _with_unit(match[1], line[match.end(1) :])
+        row["rss"] = _with_unit(match[1], line[match.end(1) :], asked)
     if not {"time", "timestamp", "ts"} & set(row):
         found = _DATE.search(line) or _CLOCK.search(line)
         row["timestamp"] = found[0].replace(",", ".") if found else None
     return row
 
 
-def _with_unit(text: str | None, after: str) -> str | None:
-    """A figure with the unit that stands behind it in the line: as people write it, by 1024."""
-    unit = _UNIT_AFTER.match(after)
-    if text is None or unit is None:
+def _with_unit(text: str | None, after: str, asked: str | None) -> str | None:
+    """A figure with the unit in the group or behind it: as people write it, by 1024.
+
+    ``asked``: ``--unit``, which is exact, says so of the same word.
+    """
+    within = _UNIT_WITHIN.fullmatch(text or "")
+    figure, unit = (within[1], within[2]) if within else (text, None)
+    if unit is None and (behind := _UNIT_AFTER.match(after)):
+        unit = behind[1]
+    if figure is None or unit is None:
         return text
-    return f"{text} {unit_name(unit_in_name(unit[1]) or 1)}"
+    exact = asked is not None and asked.strip().lower() == unit.lower()
+    return f"{figure} {unit if exact else unit_name(unit_in_name(unit) or 1)}"

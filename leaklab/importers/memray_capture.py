@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
+VARIANT = "capture"
 _MAGIC = b"memray\x00"
 # A format of capture files, and a release of memray that reads and writes it: each was tried.
 _RELEASES = {9: "1.6.0", 10: "1.10.0", 11: "1.18.0", 12: "1.19.1", 13: "1.20.0"}
@@ -48,14 +49,17 @@ def stored(
     variant: str | None,
     limit_bytes: float | None,
     say: Say,
+    fingerprint: str | None = None,
 ) -> str:
     """Write a capture and its children's files as a run and return its folder."""
     from leaklab.recorder.captures.capture import import_capture
 
     _check(path)
     limits = {"memory_bytes": limit_bytes} if limit_bytes else {}
+    # What was asked of a file stands in for every limit that the run knows.
+    more = {"limit_asked_bytes": limit_bytes, "fingerprint": fingerprint}
     folder = import_capture(
-        path, store=store, name=name, variant=variant or "capture", limits=limits
+        path, store=store, name=name, variant=variant or VARIANT, limits=limits, more=more
     )
     for words in _understood(path, folder):
         say(f"{path.name}: {words}")
@@ -90,7 +94,7 @@ def in_memory(
 
     data = open_run(stored(path, folder, name, variant, limit_bytes, say))
     tables: dict[str, Any] = {table: data.arrow(table) for table in TABLES}
-    return RunData(data.meta, None, lambda table: tables[table])
+    return RunData({**data.meta, "run_id": "in-memory"}, None, lambda table: tables[table])
 
 
 def _check(path: Path) -> None:

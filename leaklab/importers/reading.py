@@ -235,7 +235,7 @@ class Reading:
     what to export instead. siblings: the members are replicas of one service. limits: as in
     run.json; role_limits: that of each role on its memory, by name. timed: False where the seconds
     are made up, to keep the order of units of work. restarts_told: the file says when a process was
-    replaced, and it may be never.
+    replaced, and it may be never. work: the column that likely counts work done, "" for none.
     """
 
     title: str
@@ -251,6 +251,7 @@ class Reading:
     tables: dict[str, Any] = field(default_factory=dict)
     timed: bool = True
     restarts_told: bool = False
+    work: str = ""
 
 
 def refuse(path: Path, what: str, way_out: str) -> UsageError:

@@ -30,6 +30,7 @@ FORMATS = {
     "exposition": "exposition",
     "grafana": "grafana",
     "jsonl": "json_lines",
+    "parquet": "arrow_table",
     "csv": "csv_table",
     "lines": "log_lines",
 }
@@ -37,7 +38,7 @@ MEMRAY = "memray"
 # The options that name columns, as the formats take them whose columns the user may choose; other
 # formats take none.
 _TAKES = {
-    **dict.fromkeys(("jsonl", "csv", "lines"), frozenset(("time", "value", "group"))),
+    **dict.fromkeys(("jsonl", "parquet", "csv", "lines"), frozenset(("time", "value", "group"))),
     "grafana": frozenset(("time", "value")),
     **dict.fromkeys(("prometheus", "exposition"), frozenset(("value",))),
     **dict.fromkeys(

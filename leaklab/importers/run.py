@@ -59,6 +59,7 @@ def run_meta(
             "siblings": reading.siblings,
             "timed": _timed(reading),
             "restarts_told": reading.restarts_told,
+            "work": reading.work,
         },
         "processes": processes,
         "events": events,

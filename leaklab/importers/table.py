@@ -14,13 +14,15 @@ import numpy as np
 
 from leaklab.errors import UsageError
 from leaklab.importers import columns as known
-from leaklab.importers.cells import figures_of, frame_with_points, is_numeric
+from leaklab.importers.cells import figures_of, frame_with_points, is_numeric, scale_of_cells
+from leaklab.importers.counters import without_counters, work_of
 from leaklab.importers.grouping import at_once, group_of, life_of, told_apart
 from leaklab.importers.members import lives_of_clock, members, newest_first
 from leaklab.importers.metrics import METRICS, Metric, judged
 from leaklab.importers.reading import Member, Options, Reading, check_asked
 from leaklab.importers.times import Times, times_of
 from leaklab.importers.units import unit_in_name, unit_name, unit_option, words_of
+from leaklab.resources import CPU
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +38,10 @@ _LEAST_GROWTH_ROWS = 3
 
 @dataclass
 class _Chosen:
-    """Values by resource, what was understood of each column, and what was left out."""
+    """Values by resource, what was understood of each column, and what was left out.
+
+    listed: columns by resource on which no verdict rests. counters: columns that only grow.
+    """
 
     values: dict[str, Floats] = field(default_factory=dict)
     understood: list[str] = field(default_factory=list)
@@ -45,6 +50,8 @@ class _Chosen:
     marks: Floats | None = None
     marks_name: str = ""
     metrics: dict[str, Metric] = field(default_factory=dict)
+    listed: dict[str, str] = field(default_factory=dict)
+    counters: list[str] = field(default_factory=list)
 
 
 def read_table(
@@ -80,6 +87,9 @@ def read_table(
     found, group_name, life_name = _processes(frame, chosen, times, time_name, options, path)
     if not found:
         raise UsageError(f"no figures in {', '.join(chosen.values)}: {path}; every cell is empty")
+    found, counting = without_counters(found, chosen.listed, life_name)
+    chosen.counters += counting
+    _say_beside(chosen, counting)
     axis = chosen.marks_name or time_name
     turn = ", newest first" if turned else ""
     parts = [f"{len(frame):,} rows by {axis}{turn}", *times.said, *chosen.understood, *decimals]
@@ -94,6 +104,7 @@ def read_table(
         judged=tuple(chosen.judged),
         siblings=bool(group_name),
         restarts_told=bool(life_name),
+        work=work_of(chosen.counters),
         cautions={m.resource: m.caution for m in chosen.metrics.values() if m.caution},
     )
 
@@ -196,19 +207,15 @@ def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | N
             chosen.metrics[name] = metric
     names = [name for name in names if name not in chosen.metrics]
     chosen.judged += judged(chosen.metrics)
-    own = [name for name in names if known.resource_of(name)]
-    for name in own:
+    own = []
+    for name in names:
         resource = known.resource_of(name) or ""
-        if resource not in chosen.values:
+        if resource and resource not in chosen.values:
             _take(frame, name, resource, options, path, chosen, 1 if node else None)
+            own.append(name)
     names = [name for name in names if name in own or not known.is_time(name)]
     rest = [name for name in names if name not in own and not known.is_counter(name)]
-    counters = [name for name in names if name not in own and known.is_counter(name)]
-    if counters:
-        chosen.notes.append(
-            f"left out, as counters only grow: {', '.join(counters[:5])}; where one counts the "
-            f"work done, --value {counters[0]}=mark gives rates by it"
-        )
+    chosen.counters = [name for name in names if name not in own and known.is_counter(name)]
     unread = _unread(frame, options.group)
     if "rss_bytes" not in chosen.values:
         chosen.notes += unread
@@ -221,20 +228,40 @@ def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | N
             )
         plain = [name for name in rest if not known.is_start(name)]
         if len(plain) != 1 and not (plain and known.is_memory(plain[0])):
-            raise UsageError(_nothing_known(path, names, counters, frame))
+            raise UsageError(_nothing_known(path, names, chosen.counters, frame))
         primary = plain[:1]
     for name in primary:
         chosen.judged.append(_gauge(frame, name, options, path, chosen, must=True))
     beside = [
-        f"{name} as {_gauge(frame, name, options, path, chosen, must=False)}"
-        for name in rest[:LARGEST_GAUGE_COUNT]
+        name
+        for name in rest
         if name not in primary and words_of(name)[-1:] not in (["pid"], ["id"])
     ]
+    for name in beside[:LARGEST_GAUGE_COUNT]:
+        chosen.listed[_gauge(frame, name, options, path, chosen, must=False)] = name
+    if left_out := beside[LARGEST_GAUGE_COUNT:]:
+        chosen.notes.append(
+            f"left out, as {LARGEST_GAUGE_COUNT} figures are listed already: "
+            f"{', '.join(left_out[:5])}; --value COL takes one of them"
+        )
+    return chosen
+
+
+def _say_beside(chosen: _Chosen, counting: list[str]) -> None:
+    """Say which columns are listed beside those that are judged, and which are not even that."""
+    if chosen.counters:
+        work = work_of(chosen.counters) or "COL"
+        rates = f"; where one counts the work done, --value {work}=mark gives rates by it"
+        chosen.notes.append(
+            f"left out, as counters only grow: {', '.join(chosen.counters[:5])}"
+            f"{'' if chosen.marks_name else rates}"
+        )
+    taken = {r: c for r, c in chosen.listed.items() if r in chosen.values and c not in counting}
+    beside = [f"{column} as {resource}" for resource, column in taken.items()]
     if beside:
         more = len(beside) - SHOWN_GAUGE_COUNT
         others = f" and {more} more" if more > 0 else ""
         chosen.notes.append(f"listed, too: {', '.join(beside[:SHOWN_GAUGE_COUNT])}{others}")
-    return chosen
 
 
 def _unread(frame: pd.DataFrame, group: str | None) -> list[str]:
@@ -310,16 +337,23 @@ def _gauge(
         figures, found = _bytes(frame, name, given, path, 1 if _is_node(frame) else None)
         if found is None and must:
             raise _no_unit(frame, name, path)
-        resource = known.gauge_name(name, found is not None)
+        resource = _unused(known.gauge_name(name, found is not None), chosen)
         chosen.values[resource] = figures
         if must and found is not None:
             chosen.understood.append(f"{name} in {unit_name(found)} as {resource}")
         return resource
-    resource = "gauge:cpu_percent" if known.is_cpu(name) else known.gauge_name(name, False)
-    chosen.values.setdefault(resource, figures_of(frame[name], name, path)[0])
+    is_use = known.is_cpu(name) and CPU not in chosen.values
+    resource = CPU if is_use else _unused(known.gauge_name(name, False), chosen)
+    chosen.values[resource] = figures_of(frame[name], name, path)[0]
     if must:
         chosen.understood.append(f"{name} as {resource}")
     return resource
+
+
+def _unused(resource: str, chosen: _Chosen) -> str:
+    """The name, with a number where another column has it: "queue size" beside "queue_size"."""
+    names = (resource, *(f"{resource}_{number}" for number in range(2, len(chosen.values) + 3)))
+    return next(name for name in names if name not in chosen.values)
 
 
 def _is_node(frame: pd.DataFrame) -> bool:
@@ -340,6 +374,6 @@ def _bytes(
     """The figures of a column of memory in bytes, and what unit they were in (None: unknown)."""
     figures, in_cell = figures_of(frame[name], name, path)
     if in_cell is not None:
-        return figures, in_cell
+        return figures, scale_of_cells(frame[name])
     found = unit_option(options.unit) if options.unit else unit_in_name(name) or scale
     return (figures, None) if found is None else (figures * found, found)

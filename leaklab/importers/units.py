@@ -7,16 +7,16 @@ import re
 from leaklab.errors import UsageError
 
 # Of bytes. Who writes resident memory in "kB" or "MB" without an i has divided by 1024, as the
-# kernel, ps, top, psutil's users and mprof do: so a heading is read; --unit MB is 10^6.
+# kernel, ps, top, psutil's users and mprof do: so headings and lines of a log are read.
 _HEADING = {
     "b": 1, "byte": 1, "bytes": 1,
     "k": 2**10, "kb": 2**10, "kib": 2**10, "kbytes": 2**10, "kilobytes": 2**10,
     "m": 2**20, "mb": 2**20, "mib": 2**20, "mbytes": 2**20, "megabytes": 2**20, "megs": 2**20,
-    "gb": 2**30, "gib": 2**30, "gigabytes": 2**30,
+    "gb": 2**30, "gib": 2**30, "gigabytes": 2**30, "tb": 2**40, "tib": 2**40,
     # In French; not "go", which is a word of other things.
     "octets": 1, "ko": 2**10, "kio": 2**10, "mo": 2**20, "mio": 2**20, "gio": 2**30,
 }  # fmt: skip
-# Exact, as Grafana, docker, Kubernetes and an option mean them.
+# Exact, as Grafana, docker and Kubernetes write cells, and as --unit means them: MB is 10^6.
 _EXACT = {
     "": 1, "b": 1, "byte": 1, "bytes": 1,
     "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
@@ -26,7 +26,10 @@ _EXACT = {
     "octets": 1, "ko": 10**3, "mo": 10**6, "go": 10**9,
     "kio": 2**10, "mio": 2**20, "gio": 2**30,
 }  # fmt: skip
-_NAMES = {1: "bytes", 2**10: "KiB", 2**20: "MiB", 2**30: "GiB"}
+_NAMES = {
+    1: "bytes", 2**10: "KiB", 2**20: "MiB", 2**30: "GiB", 2**40: "TiB",
+    10**3: "KB (10^3 bytes)", 10**6: "MB (10^6 bytes)", 10**9: "GB (10^9 bytes)",
+}  # fmt: skip
 _CELL = re.compile(r"\s*([-+]?\d*\.?\d+(?:[eE][-+]?\d+)?)\s*([A-Za-z%/]*)\s*")
 # Where a word of a name begins in the midst of letters; not in kB, as the kernel writes, and MiB.
 _WORD_BEGINS = re.compile(
@@ -38,11 +41,11 @@ _EMPTY = frozenset(("", "null", "none", "nan", "na", "n/a", "-", "--", "undefine
 def words_of(name: str) -> list[str]:
     """Return the words of a column's name: "heapUsed (MB)" gives heap, used, mb.
 
-    >>> words_of("rssMiB"), words_of("VmRSS_kB"), words_of("workBatch")
-    (['rss', 'mib'], ['vm', 'rss', 'kb'], ['work', 'batch'])
+    >>> words_of("rssMiB"), words_of("VmRSS_kB"), words_of("workBatch"), words_of("%CPU")
+    (['rss', 'mib'], ['vm', 'rss', 'kb'], ['work', 'batch'], ['%', 'cpu'])
     """
     spaced = _WORD_BEGINS.sub(" ", name)
-    return [word for word in re.split(r"[^a-z0-9%]+", spaced.lower()) if word]
+    return re.findall(r"[a-z0-9]+|%", spaced.lower())
 
 
 def unit_in_name(name: str) -> int | None:
@@ -83,6 +86,16 @@ def cell(text: object) -> tuple[float, int | None]:
     if unit not in _EXACT:
         raise ValueError(word)
     return figure * _EXACT[unit], 1
+
+
+def cell_scale(text: object) -> int | None:
+    """Return the bytes that one of a cell's figures stands for: "1.2 GiB"; None where none is said.
+
+    >>> cell_scale("297.1MiB / 7.6GiB"), cell_scale("2 MB"), cell_scale("12%"), cell_scale(3)
+    (1048576, 1000000, None, None)
+    """
+    match = _CELL.fullmatch(str(text).strip().split(" / ")[0])
+    return _EXACT.get(match[2].lower()) if match and match[2] else None
 
 
 def unit_name(scale: int) -> str:

@@ -81,9 +81,11 @@ def _next_lines(run: ShownRun) -> Iterable[str]:
         return
     yield ""
     if any(r.unit == "second" and r.verdict == "leak" for r in verdict.resources):
+        work = (run.meta["import"] or {}).get("work")
+        named = f" (--value {safe(work)}=mark)" if work else " (--value COL=mark)"
         yield (
             "  by time, not by unit of work: traffic may explain it; a count of requests beside it "
-            "tells (--value COL=mark)"
+            f"tells{named}"
         )
     yield (
         "  next: leaklab record --pid PID --passes graph --traced-window 10s --duration 1h   "

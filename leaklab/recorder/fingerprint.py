@@ -88,15 +88,20 @@ def _code_digest(folder: Path, python: str | None) -> str | None:
     return digest.hexdigest()[:32]
 
 
-@cache
 def recording_code() -> str:
     """Return a digest of the code that records: what another one recorded is not taken for its own.
 
     Of the probe, the recorder and the store; a change of the analysis judges the same runs anew.
     """
+    return code_of("probe", "recorder", "store")
+
+
+@cache
+def code_of(*rooms: str) -> str:
+    """Return a digest of the code in some of leaklab's own rooms."""
     package = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for room in ("probe", "recorder", "store"):
+    for room in rooms:
         for path in sorted((package / room).rglob("*.py")):
             digest.update(f"{path.relative_to(package)}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -160,8 +160,8 @@ def read(
 ) -> Run:
     """Read the figures another tool has written as a run in memory; nothing is stored.
 
-    Takes a CSV, TSV or JSON lines of one's own, an answer of Prometheus, a CSV of Grafana, what
-    mprof, psrecord, pidstat, top, ps and docker stats write, a memray capture or page, or with
+    Takes a CSV, TSV, JSON lines or parquet of one's own, an answer of Prometheus, a CSV of Grafana,
+    what mprof, psrecord, pidstat, top, ps and docker stats write, a memray capture or page, or with
     ``line`` any log; plain or gzip, known by content. ``time``, ``values`` ("COL" or
     "COL=rss_bytes") and ``group`` name columns, ``unit`` the unit of memory where nothing says it,
     ``limit_bytes`` what the process may grow to. Raises UsageError for a file that is not read,

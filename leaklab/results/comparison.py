@@ -97,11 +97,22 @@ def refuse_incomparable(before: dict[str, Any], after: dict[str, Any]) -> None:
         one, other = found(before), found(after)
         if key in _PERHAPS_UNKNOWN and None in (one, other):
             continue
+        if key == "name" and (_named_by_file(before) or _named_by_file(after)):
+            continue
         if one != other:
             raise LeaklabError(
                 f"the runs may not be compared: {key} differs: {one} and {other}; "
                 "record both with the same workload, parameters and interpreter"
             )
+
+
+def _named_by_file(meta: dict[str, Any]) -> bool:
+    """Whether a run has the name of a file it was imported from, which is none of a workload.
+
+    Whoever names two of them says that they are of one, as of the files themselves.
+    """
+    imported = "import" in meta or "capture" in (meta.get("command") or {})
+    return imported and not meta.get("name_given")
 
 
 def _minor(meta: dict[str, Any]) -> str | None:

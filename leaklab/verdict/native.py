@@ -27,6 +27,21 @@ NATIVE_SHARE = 0.9
 # Functions that say how memory is taken, not what for: malloc's, and of allocators in libraries.
 TAKING = re.compile(r"alloc|^operator new|(^|_)je_|mmap|<unknown>", re.IGNORECASE)
 
+# Where CPython's sources are, as pages of memray have it; and those of its files whose functions
+# call for memory, as captures have them, without the folder.
+_INTERPRETER_FOLDER = re.compile(r"(^|/)(Objects|Python|Modules|Parser|Include)/")
+_INTERPRETER_FILES = frozenset(
+    (
+        "abstract", "bytes_methods", "call", "exceptions", "obmalloc", "structseq", "unicodectype",
+        "ast", "bltinmodule", "ceval", "codecs", "compile", "context", "errors", "frame", "gc",
+        "generated_cases", "getargs", "hamt", "import", "marshal", "modsupport", "pyarena",
+        "pystate", "pythonrun", "specialize", "symtable", "sysmodule", "thread_pthread",
+        "traceback", "_collectionsmodule", "_functoolsmodule", "_json", "_pickle", "_sre",
+        "_struct", "_threadmodule", "arraymodule", "bufferedio", "bytesio", "fileio", "gcmodule",
+        "itertoolsmodule", "posixmodule", "sre", "stringio", "textio",
+    )
+)  # fmt: skip
+
 
 def kinds_of_stacks(data: RunData, timeline: HeapTimeline) -> NDArray[np.int64]:
     """Return for each stack of the timeline who allocated there: PYTHON, NATIVE or EITHER.
@@ -71,16 +86,25 @@ def told_apart(data: RunData) -> bool:
     return bool(data.stacks["allocator"].astype(str).str.startswith(PYTHON_ALLOCATORS).any())
 
 
-def of_python(function: str) -> bool:
-    """Return whether a native function is the interpreter's own, as ``_PyBytes_Resize`` is."""
-    return re.match(r"_?Py", function) is not None
+def _may_be_of_python(function: str, file: str) -> bool:
+    """Whether a native function may be the interpreter's own, as ``bytes_new_impl`` is.
+
+    By its name or its file; what has neither a file nor a name as C++ has them is nobody's.
+    """
+    if re.match(r"_?Py", function) or _INTERPRETER_FOLDER.search(file):
+        return True
+    if file.startswith("<") or not file:
+        return "::" not in function
+    name = file.rpartition("/")[2].partition(".")[0]
+    return name in _INTERPRETER_FILES or name.endswith("object")
 
 
 def native_growth(data: RunData, *, role: str = "main") -> str | None:
     """Return which native function took what leaks; None where Python objects leak.
 
-    Empty where it is native and its function is not known: the run has no native stacks, or the
-    library no symbols. The function is that of the stack that gained most.
+    Empty where its function is not known: the run has no native stacks, or the library no symbols;
+    or the interpreter may have taken it, whose own memory the run does not tell apart. The function
+    is that of the stack that gained most.
     """
     study = study_heap(data, role=role)
     if study is None or not study.leaking:
@@ -97,5 +121,7 @@ def native_growth(data: RunData, *, role: str = "main") -> str | None:
         if str(sites.frames["origin"].iat[row]) != "native":
             return ""
         if not TAKING.search(function):
-            return function.partition("(")[0]
+            file = str(sites.frames["file"].iat[row])
+            unknown = not told_apart(data) and _may_be_of_python(function, file)
+            return "" if unknown else function.partition("(")[0]
     return ""

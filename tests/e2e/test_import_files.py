@@ -103,6 +103,11 @@ def test_pages_and_captures_of_the_memray_here(tmp_path: Path) -> None:
         rss = run.verdict().resource("rss_bytes")
         assert rss is not None
         assert rss.rate == pytest.approx(50 * 300_000 / float(ran.stdout), rel=0.1)
+    limited = leaklab(tmp_path, "show", "capture.bin", "--limit", "1G")
+    assert "reaches 1 GiB (--limit) after" in limited.stdout
+    assert "run in-memory (complete)" in limited.stdout
+    stored = [leaklab(tmp_path, "import", "capture.bin").stdout for _ in range(2)]
+    assert stored[0] == stored[1]
     whole = (tmp_path / "capture.bin").read_bytes()
     (tmp_path / "cut.bin").write_bytes(whole[: len(whole) * 6 // 10])
     done = leaklab(tmp_path, "show", "cut.bin")
@@ -123,3 +128,69 @@ def test_a_year_at_one_a_minute_is_quick(tmp_path: Path) -> None:
     assert "leak" in done.stdout.splitlines()[0]
     # The processor's time, as others may run here; 3 s on the machine this was made on.
     assert os.times().children_user - before + time.process_time() - begun < 6
+
+
+def figures(folder: Path, name: str, step: float) -> str:
+    rows = [f"{60 * n},{100 + step * n}" for n in range(60)]
+    (folder / name).write_text("\n".join(["time,rss_mb", *rows]))
+    return name
+
+
+def test_a_bad_file_among_good_ones_is_named_and_the_others_are_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.txt").write_text("hello\nworld\n")
+    good = [figures(tmp_path, name, 1.0) for name in ("a.csv", "b.csv")]
+    files = [good[0], "bad.txt", "missing.csv", good[1]]
+    assert main(["import", *files, "--store", "S"]) == 2
+    done = capsys.readouterr()
+    assert [Path(line).parts[-3] for line in done.out.split()] == ["a", "b"]
+    last = done.err.splitlines()[-2:]
+    assert "not a format that is known: bad.txt" in last[0]
+    assert "no such file: missing.csv" in last[1]
+
+
+def test_a_file_that_was_imported_has_its_run_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def imported(*options: str) -> tuple[str, str]:
+        assert main(["import", "a.csv", "--store", "S", *options]) == 0
+        done = capsys.readouterr()
+        return done.out.strip(), done.err
+
+    figures(tmp_path, "a.csv", 1.0)
+    first, _ = imported()
+    again, said = imported()
+    assert again == first
+    assert "a.csv: imported already" in said
+    assert imported("--limit", "1G")[0] != first
+    figures(tmp_path, "a.csv", 2.0)
+    assert imported()[0] != first
+
+
+def test_imported_runs_are_compared_as_their_files_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LEAKLAB_STORE", str(tmp_path / "store"))
+    names = [figures(tmp_path, f"{name}.csv", step) for name, step in (("leak", 2.0), ("ok", 0.0))]
+    assert main(["import", *names]) == 0
+    capsys.readouterr()
+    assert main(["compare", "leak", "ok"]) == 0
+    assert capsys.readouterr().out.startswith("fixed")
+
+
+def test_a_name_behind_two_dashes_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before, after = (figures(tmp_path, f"-{name}.csv", step) for name, step in (("a", 2), ("b", 0)))
+    assert main(["show", "--", before]) == 0
+    assert "leak" in capsys.readouterr().out.splitlines()[0]
+    assert main(["compare", "--", before, after]) == 0
+    assert capsys.readouterr().out.startswith("fixed")
+    assert main(["import", "--store", "S", "--", before, after]) == 0
+    assert len(capsys.readouterr().out.split()) == 2

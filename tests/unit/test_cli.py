@@ -117,6 +117,9 @@ def test_the_size_with_quick_is_told_where_it_is_another(
         (["run", "nowhere.ipynb"], "no such notebook"),
         (["watch", "x"], "not a process id"),
         (["import", "nowhere.bin"], "no such file"),
+        (["show", "a", "--horizon", "-3d"], "not more than 0: -3d; write it as 30s"),
+        (["show", "a", "--limit", "-.5G"], "not more than 0: -.5G; write it as 200MB"),
+        (["record", "--limit-memory", "0", "--", "x.py"], "not more than 0: 0; write it as"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(

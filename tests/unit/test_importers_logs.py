@@ -328,3 +328,25 @@ def test_smem_tells_processes_apart(tmp_path: Path, option: str) -> None:
     pss = resource_series(run.data, "gauge:pss_bytes", role="python3 app.py")["value"]
     assert set(pss) == {6000.0 * 1024}
     assert {row["pid"] for row in run.meta["processes"]} == {812, 1234}
+
+
+@pytest.mark.parametrize("line", [r"RSS=(?P<rss>[\d.]+) MB", r"RSS=(?P<rss>[\d.]+ MB)"])
+@pytest.mark.parametrize(
+    ("unit", "bytes_", "said"), [(None, MIB, "MiB"), ("MB", 10**6, "MB (10^6")]
+)
+def test_a_unit_is_the_same_within_the_group_and_behind_it(
+    tmp_path: Path, line: str, unit: str | None, bytes_: int, said: str
+) -> None:
+    path = tmp_path / "app.log"
+    path.write_text("".join(f"2026-11-01T00:{n:02}:00Z RSS={300 + n}.5 MB\n" for n in range(40)))
+    run = ll.read(path, line=line, unit=unit)
+    assert run.data.samples["value"].iloc[0] == 300.5 * bytes_
+    assert f"rss in {said}" in run.meta["events"][0]["text"]
+
+
+def test_what_unit_a_cell_was_taken_for_is_said(tmp_path: Path) -> None:
+    for cells, said in (("2 MB", "MB (10^6 bytes)"), ("2MiB", "MiB"), ("3", "bytes")):
+        path = tmp_path / "figures.csv"
+        heading = "rss" if cells != "3" else "rss_bytes"
+        path.write_text(f"time,{heading}\n" + "".join(f"{n},{cells}\n" for n in range(40)))
+        assert f"{heading} in {said} as rss_bytes" in ll.read(path).meta["events"][0]["text"]

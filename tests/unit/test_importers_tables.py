@@ -346,3 +346,16 @@ def test_a_share_beside_an_amount_goes_by_its_own_name_and_is_told(tmp_path: Pat
     assert found == {"gauge:Memory_bytes": "leak", "gauge:Memory_percent": "leak"}
     texts = [event["text"] for event in run.meta["events"]]
     assert "listed, too: Memory % as gauge:Memory_percent" in texts
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_headings_of_files_that_were_appended_are_left_out(tmp_path: Path, separator: str) -> None:
+    columns: dict[str, list[object]] = {
+        "timestamp": [f"2026-03-01T10:{n:02}:00" for n in range(40)],
+        "rss_mb": [*growing()],
+    }
+    day = table(columns, separator)
+    later = day.replace("T10:", "T11:")
+    run = ll.read(written(tmp_path, day + later + day.replace("T10:", "T12:")))
+    assert len(run.data.samples) == 120
+    assert any("2 rows that repeat the heading" in event["text"] for event in run.meta["events"])

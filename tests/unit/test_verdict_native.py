@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import synthetic as s
 
 import leaklab as ll
@@ -18,7 +19,9 @@ COUNT = 200
 EVIDENCE = Path(__file__).parents[1] / "evidence"
 
 
-def native_run(*functions: str, allocator: str = "malloc", told: bool = True) -> RunData:
+def native_run(
+    *functions: str, allocator: str = "malloc", told: bool = True, file: str = "lib.so"
+) -> RunData:
     """A run in which `query` leaks 850 bytes a mark, through these functions, innermost first.
 
     told: whether Python's own allocators were traced, too.
@@ -26,7 +29,10 @@ def native_run(*functions: str, allocator: str = "malloc", told: bool = True) ->
     name = "<".join([*(f"lib.so:{one}" for one in functions), "query"])
     data = s.run(sites={name: s.leak(COUNT, 850)})
     native = data.frames["file"] == "lib.so"
-    frames = data.frames.assign(origin=data.frames["origin"].mask(native, "native"))
+    frames = data.frames.assign(
+        origin=data.frames["origin"].mask(native, "native"),
+        file=data.frames["file"].mask(native, file),
+    )
     return RunData.from_tables(
         {**data.meta, "options": {"python_allocators": told}},
         snapshots=data.snapshots,
@@ -87,3 +93,25 @@ def test_memory_of_python_objects_is_not_said_to_be_a_librarys() -> None:
     assert "taken by Pool::Add" in Run(native_run("Pool::Add()", told=False)).notes()[0]
     page = EVIDENCE / "memray_1.18_temporal.html"
     assert "not told apart" in ll.read(page).notes()[0]
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["Objects/bytesobject.c", "./Modules/posixmodule.c", "bytesobject.c", "bltinmodule.c.h",
+     "<unknown>"],
+)  # fmt: skip
+def test_a_static_function_of_the_interpreter_is_not_said_to_be_a_librarys(file: str) -> None:
+    [note] = Run(native_run("malloc", "bytes_new_impl", told=False, file=file)).notes()
+    assert "not told apart" in note
+    # Where they are told apart what is left is native, whoever took it.
+    [note] = Run(native_run("malloc", "bytes_new_impl", file=file)).notes()
+    assert "taken by bytes_new_impl" in note
+
+
+@pytest.mark.parametrize(
+    ("function", "file"),
+    [("deflateInit2_", "deflate.c"), ("Pool::Add()", "<unknown>"), ("lxml_new", "src/etree.c")],
+)
+def test_a_function_that_is_a_librarys_is_named(function: str, file: str) -> None:
+    [note] = Run(native_run("malloc", function, told=False, file=file)).notes()
+    assert "a library may hold it itself" in note

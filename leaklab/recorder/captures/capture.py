@@ -6,7 +6,7 @@ import contextlib
 import logging
 import shlex
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -50,10 +50,12 @@ def import_capture(
     name: str | None = None,
     variant: str | None = "capture",
     limits: dict[str, float] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> str:
     """Turn ``capture`` and its children's files (``capture.PID``) into a run; return its path.
 
-    ``variant`` and ``limits`` (as in run.json: memory_bytes) are kept with the run.
+    ``variant``, ``limits`` (as in run.json: memory_bytes) and what ``more`` run.json is to say are
+    kept with the run.
 
     A plain capture gives the live heap at up to ``SNAPSHOT_COUNT`` moments and the resident set
     size beside it. An aggregated one has no history: it gives the heap at its high-water mark and
@@ -65,8 +67,9 @@ def import_capture(
     if not path.is_file():
         raise UsageError(f"no capture file: {path}; allowed: a file written by `memray run`")
     with _silence():
-        headers = [(file, _header(file)) for file in (path, *_children(path))]
+        headers = [(file, _header(file)) for file in (path, *children_of(path))]
         meta = {**_meta(path, headers[0][1]), "limits": limits or {}, "name_given": bool(name)}
+        meta.update(more or {})
         where = store or default_store()
         return _import(headers, RunWriter.create(where, name or path.stem, variant, meta))
 
@@ -114,7 +117,7 @@ def _import(headers: list[tuple[Path, memray.Metadata]], writer: RunWriter) -> s
     return writer.path
 
 
-def _children(path: Path) -> list[Path]:
+def children_of(path: Path) -> list[Path]:
     """Return the files memray wrote for forked children: the same name and a pid."""
     found = [file for file in path.parent.glob(f"{path.name}.*") if file.suffix[1:].isdecimal()]
     return sorted(found, key=lambda file: int(file.suffix[1:]))
