@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from leaklab.code_audit.codes import first_to_run
 from leaklab.code_audit.model import Candidate, Note
 from leaklab.code_audit.scopes import Module
 from leaklab.code_audit.sources import display_path
@@ -208,8 +209,8 @@ def _names(module: Module, node: ast.AST, rule: str) -> dict[str, Any]:
             "watches": (module.watch(path),),
             "holders": (f"{path} → cache", path),
             "lines": tuple(node.decorator_list),
-            "runs": tuple(node.body[:1]),
+            "runs": first_to_run(node),
         }
     if rule == "B006" and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        return {"runs": tuple(node.body[:1])}
+        return {"runs": first_to_run(node)}
     return {"runs": (node,)}
