@@ -89,6 +89,16 @@ class RunEvidence:
         most = float(series["value"].max())
         return most, float(series[series["value"] == most]["x"].iloc[0])
 
+    def last_reading(self, entry: ResourceVerdict) -> tuple[float, float] | None:
+        """What a gauge came to, and the mark or second at which that was read.
+
+        Readings have their share of a program's time: the last one may be of before its end.
+        """
+        series = self._series(entry)
+        if series is None:
+            return None
+        return float(series["value"].iloc[-1]), float(series["x"].iloc[-1])
+
     def _series(self, entry: ResourceVerdict) -> pd.DataFrame | None:
         from leaklab.analysis.series import resource_series
 

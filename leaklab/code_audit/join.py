@@ -84,8 +84,9 @@ def _by_gauge(candidate: Candidate, known: RunEvidence, standing: Standing) -> S
         return None
     name = entry.name.removeprefix("gauge:")
     if entry.verdict == "leak":
-        grew = f"{rate_text(entry.name, entry.rate, entry.unit)}, {entry.last:g} at the end"
-        text = f"{name} grows by {grew}"
+        text = f"{name} grows by {rate_text(entry.name, entry.rate, entry.unit)}"
+        if (reading := known.last_reading(entry)) is not None:
+            text += f", {reading[0]:g} after {span_text(reading[1], entry.unit)}"
         if standing.ran or standing.sole:
             return CONFIRMED, text + _where(candidate, known, standing)
         if standing.ran is None:
@@ -190,9 +191,11 @@ def _by_resources(candidate: Candidate, known: RunEvidence, rivals: Mapping[str,
         return UNDECIDED, doubts[0]
     if not measured:
         return UNDECIDED, "it ran; no figure of the run decides it"
-    grown = [entry for entry in measured if entry.verdict == "leak"]
-    if grown:
-        return REFUTED, f"it ran; {HEAP} grows, but at other lines and holders"
+    if any(entry.verdict == "leak" for entry in measured):
+        return (
+            UNDECIDED,
+            f"it ran; {HEAP} grows, and what grows does not lead here by line or holder",
+        )
     names = ", ".join(dict.fromkeys(entry.name for entry in measured))
     worst = measured[0]
     limit = ""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import synthetic
 
-from leaklab.code_audit.find import audit_text
+from leaklab.code_audit.find import audit_text, find
 from leaklab.code_audit.join import join
 from leaklab.results.run import Run
 
@@ -110,7 +110,7 @@ def test_what_a_module_makes_was_made_where_it_was_read(grain):
 def test_of_several_places_those_that_ran_are_named():
     (found,) = joined(TWO_PLACES, "module__BIG", GROWING, [(10, "busy")])
     assert "grows in never (a new key), busy (a new key) and" in found.message
-    assert found.evidence.endswith("at the end; of these places busy ran")
+    assert found.evidence.endswith(", 399 after 400 iterations; of these places busy ran")
 
 
 def test_the_first_statement_that_runs_is_not_the_text_of_a_function():
@@ -119,3 +119,42 @@ def test_the_first_statement_that_runs_is_not_the_text_of_a_function():
         FILE,
     )
     assert found.run_lines == (5,)
+
+
+DEFAULTS = """
+def kept(number, memo={}, *, names=()):
+    '''Text.'''
+    memo[number] = number
+
+
+def busy(number):
+    return [number] * 10
+"""
+
+
+def of_default(folder, **series):
+    """The candidate of a default, by a run in which its function ran."""
+    (folder / FILE).write_text(DEFAULTS)
+    findings = find([folder / FILE])
+    (found,) = findings.candidates
+    watched = {
+        "line_grain": "lines",
+        "digests": findings.digests,
+        "executed": {found.file: [4]},
+        "executed_in": {found.file: {"kept": [4]}},
+    }
+    run = Run(synthetic.run(meta={"watched": watched}, **series))
+    return join([found], run, findings.digests)[0]
+
+
+def test_a_default_that_is_added_to_is_read_and_confirmed(tmp_path):
+    found = of_default(tmp_path, **{"gauge__module__kept.memo": GROWING})
+    assert (found.rule, found.state) == ("B006", "confirmed")
+    assert found.evidence == ("module:kept.memo grows by 1 per iteration, 399 after 400 iterations")
+
+
+def test_a_heap_that_grows_elsewhere_refutes_nothing(tmp_path):
+    # What stays may be allocated by who calls, and be too little to be among what grows.
+    found = of_default(tmp_path, sites={"other": synthetic.leak(MARK_COUNT, 20_000)})
+    assert found.state == "undecided"
+    assert found.evidence.startswith("it ran; heap_bytes grows, and")
