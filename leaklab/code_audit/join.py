@@ -145,6 +145,11 @@ def _names(holder: str, path: str) -> bool:
 def _not_run(candidate: Candidate, known: RunEvidence, ran: bool | None) -> State | None:
     if ran:
         return None
+    if ran is None and known.line_grain == "nothing":
+        return UNDECIDED, (
+            "its Python does not tell which lines ran; record it with 3.12 or newer, and with no "
+            "debugger or profiler that monitors it"
+        )
     if ran is None:
         return UNDECIDED, (
             "the run does not tell whether its line ran; `leaklab audit PATH -- COMMAND` records it"

@@ -100,6 +100,16 @@ def test_a_reading_that_candidates_share_speaks_of_those_that_ran(values, grain,
     assert [each.state for each in found] == expected, found
 
 
+@pytest.mark.parametrize(
+    ("grain", "advice"),
+    [("nothing", "that monitors it"), (None, "-- COMMAND` records it")],
+)
+def test_where_lines_are_not_told_it_is_said_what_would_tell_them(grain, advice):
+    (found,) = joined(ROUTES, "module__ROUTES", CONSTANT, grain=grain)
+    assert found.state == "undecided"
+    assert found.evidence.endswith(advice)
+
+
 @pytest.mark.parametrize("grain", ["functions", None])
 def test_what_a_module_makes_was_made_where_it_was_read(grain):
     text = "import queue\nWAITING = queue.Queue()\n"
