@@ -127,12 +127,10 @@ class RunEvidence:
             return []
         found = set()
         for line, code in seen:
-            found |= {code} if code else self._in_stacks.get((candidate.file, line), set())
-            found |= {
-                name
-                for file, number, name in self._executed_in
-                if not code and (file, number) == (candidate.file, line)
-            }
+            place = (candidate.file, line)
+            names = {name for *at, name in self._executed_in if tuple(at) == place}
+            # The frames of a stack may call a method by its last name only.
+            found |= {code} if code else names or self._in_stacks.get(place, set())
         return sorted(found)
 
     def _is_made(self, candidate: Candidate) -> bool:
