@@ -171,10 +171,11 @@ def joined_rows(case_ids):
                 target.parent.mkdir(parents=True)
                 source = running_source(case.target.read_text(encoding="utf-8"), name)
                 target.write_text(source, encoding="utf-8")
+                shutil.copy(case.target.with_name("case.toml"), target.parent)
                 shutil.copy(case.target.parents[1] / "loopback.py", f"{folder}/cases")
                 found = ll.audit(
                     target,
-                    command=[str(target), *target_arguments(name, values)[1:]],
+                    command=[str(target), *target_arguments(name, values)],
                     passes=variant.passes or case.passes or ("measure", "explain"),
                     watch_files=case.watch_files,
                     env=environment,

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
             "--fail-on confirmed without a run: nothing confirms; add --run RUN or -- COMMAND, "
             "or ask for --fail-on new"
         )
-    if NEW in arguments.fail_on and not arguments.baseline:
+    if NEW in arguments.fail_on and not (arguments.baseline or arguments.write_baseline):
         raise UsageError(
             "--fail-on new without --baseline: everything is new; --write-baseline FILE makes one"
         )
@@ -84,8 +84,10 @@ def run(arguments: argparse.Namespace) -> int:
     print(json.dumps(found.to_json(), indent=1) if arguments.json else found)
     if arguments.command and _failed(str(found.run)):
         return 1
-    failing = {CONFIRMED: found.confirmed, NEW: found.new}
-    return 3 if any(failing[state]() for state in arguments.fail_on) else 0
+    failing = {CONFIRMED: found.confirmed()}
+    # Without a baseline to compare with, all stand in the one that was just written.
+    failing[NEW] = found.new() if arguments.baseline else ()
+    return 3 if any(failing[state] for state in arguments.fail_on) else 0
 
 
 def _located(arguments: argparse.Namespace) -> str | None:

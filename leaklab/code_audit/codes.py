@@ -38,6 +38,17 @@ def code_of(node: ast.AST, ancestors: Iterable[ast.AST]) -> str:
     return called(".".join(names)) if shared else ""
 
 
+def first_to_run(function: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[ast.stmt, ...]:
+    """The first statement of a function that makes code: its text and ``global`` do not."""
+    silent = (ast.Global, ast.Nonlocal)
+    for each in function.body:
+        text = isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)
+        bare = isinstance(each, ast.AnnAssign) and each.value is None
+        if not (text or bare or isinstance(each, silent)):
+            return (each,)
+    return tuple(function.body[:1])
+
+
 def called(name: str) -> str:
     """The name of a code object as it is compared: what a recording or a stack calls it."""
     return INLINED.sub("", name[-LONGEST_NAME:])

@@ -11,6 +11,8 @@ from leaklab.code_audit.same_source import Files
 from leaklab.verdict.resources import LEAK, VERDICT_OF
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from leaklab.results.run import Run
     from leaklab.verdict.resources import ResourceVerdict
 
@@ -81,23 +83,65 @@ class RunEvidence:
 
     def when_reached(self, entry: ResourceVerdict) -> tuple[float, float] | None:
         """The most a gauge came to, and the mark or second at which it first did."""
-        from leaklab.analysis.series import resource_series
-
-        series = resource_series(self._run.data, entry.name, role=entry.role)
-        if not len(series):
+        series = self._series(entry)
+        if series is None:
             return None
         most = float(series["value"].max())
         return most, float(series[series["value"] == most]["x"].iloc[0])
 
-    def ran(self, candidate: Candidate) -> bool | None:
-        """Whether one of its lines ran; None where the run does not tell."""
-        seen = [self._seen(candidate.file, line, code) for line, code in candidate.run_places]
-        entry = self.gauge(candidate)
-        if True in seen or (entry is not None and entry.last > 0):
-            return True
-        if None in seen:
+    def last_reading(self, entry: ResourceVerdict) -> tuple[float, float] | None:
+        """What a gauge came to, and the mark or second at which that was read.
+
+        Readings have their share of a program's time: the last one may be of before its end.
+        """
+        series = self._series(entry)
+        if series is None:
             return None
-        return False if self.line_grain in ("lines", "functions") else None
+        return float(series["value"].iloc[-1]), float(series["x"].iloc[-1])
+
+    def _series(self, entry: ResourceVerdict) -> pd.DataFrame | None:
+        from leaklab.analysis.series import resource_series
+
+        series = resource_series(self._run.data, entry.name, role=entry.role)
+        return series if len(series) else None
+
+    def ran(self, candidate: Candidate, sole: bool = False) -> bool | None:
+        """Whether one of its lines ran; None where the run does not tell.
+
+        ``sole``: no other candidate has its gauges. Where lines are not told, what is in one may
+        have been there from the start; only that it grew shows that the candidate ran.
+        """
+        seen = [self._seen(candidate.file, line, code) for line, code in candidate.run_places]
+        if True in seen:
+            return True
+        if self.line_grain == "lines" and None not in seen:
+            return False
+        if self._is_made(candidate) or (sole and self._has_grown(candidate)):
+            return True
+        return None if None in seen or self.line_grain != "functions" else False
+
+    def codes_that_ran(self, candidate: Candidate) -> list[str]:
+        """The functions in which lines of a candidate ran, where some of its lines did not."""
+        seen = [place for place in candidate.run_places if self._seen(candidate.file, *place)]
+        if len(seen) == len(candidate.run_places):
+            return []
+        found = set()
+        for line, code in seen:
+            place = (candidate.file, line)
+            names = {name for *at, name in self._executed_in if tuple(at) == place}
+            # The frames of a stack may call a method by its last name only.
+            found |= {code} if code else names or self._in_stacks.get(place, set())
+        return sorted(found)
+
+    def _is_made(self, candidate: Candidate) -> bool:
+        """Whether it is a line of the module itself, and what the line makes was read."""
+        top_level = candidate.function is None and not any(code for _, code in candidate.run_places)
+        return top_level and self.gauge(candidate) is not None
+
+    def _has_grown(self, candidate: Candidate) -> bool:
+        entry = self.gauge(candidate)
+        series = None if entry is None else self._series(entry)
+        return series is not None and series["value"].iloc[0] < series["value"].max()
 
     def _seen(self, file: str, line: int, code: str) -> bool | None:
         """Whether a line ran, in the code object where one is named; None where it is not told."""

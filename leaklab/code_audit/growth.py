@@ -75,6 +75,19 @@ def _stores_self(module: Module, change: Change) -> bool:
 CLEANING = re.compile(r"(clean|prune|expire|evict|purge|sweep|trim|shrink|drop_old|remove_old)")
 
 
+def growing_places(module: Module, growth: Iterable[Change]) -> str:
+    """How a message says where a container grows, and how: one of each function."""
+    by_place = {
+        module.qualname(each.function) or "the top level": each.how for each in reversed([*growth])
+    }
+    found = [f"{place} ({how})" for place, how in reversed(by_place.items())]
+    more = f" and {len(found) - NAMED_COUNT} more" if len(found) > NAMED_COUNT else ""
+    return ", ".join(found[:NAMED_COUNT]) + more
+
+
+NAMED_COUNT = 3
+
+
 def nothing_shrinks(uncalled: list[str]) -> str:
     """How a message says that entries stay."""
     if not uncalled:

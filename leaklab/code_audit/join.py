@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from leaklab.code_audit.evidence import RunEvidence
@@ -36,40 +37,72 @@ def join(
     """
     known = RunEvidence(run, check_same_source(run, digests))
     candidates = list(candidates)
-    ran = {each: known.ran(each) for each in candidates}
+    takers = Counter(name for each in candidates for name in {one.gauge for one in each.watches})
+    standings = {}
+    for each in candidates:
+        # What no file has (the functions at exit) anybody may add to.
+        sole = bool(each.watches) and all(
+            one.file and takers[one.gauge] == 1 for one in each.watches
+        )
+        standings[each] = Standing(known.ran(each, sole), sole)
     # A resource that grows is a candidate's doing only where no other that ran takes of it.
-    rivals = Counter(name for each in candidates if ran[each] for name in each.resources)
+    rivals = Counter(name for each in candidates if standings[each].ran for name in each.resources)
     return tuple(
-        _with_excuse(each.judged(*state_of(each, known, ran[each], rivals))) for each in candidates
+        _with_excuse(each.judged(*state_of(each, known, standings[each], rivals)))
+        for each in candidates
     )
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Whether a candidate ran (None: not told), and whether it alone has its gauges."""
+
+    ran: bool | None
+    sole: bool
+
+
 def state_of(
-    candidate: Candidate, known: RunEvidence, ran: bool | None, rivals: Mapping[str, int]
+    candidate: Candidate, known: RunEvidence, standing: Standing, rivals: Mapping[str, int]
 ) -> State:
     """The state of one candidate; the most direct evidence speaks first."""
     return (
-        _by_gauge(candidate, known)
-        or _by_growth(candidate, known)
-        or _not_run(candidate, known, ran)
+        _by_gauge(candidate, known, standing)
+        or _by_growth(candidate, known, standing)
+        or _not_run(candidate, known, standing.ran)
         or _by_resources(candidate, known, rivals)
     )
 
 
-def _by_gauge(candidate: Candidate, known: RunEvidence) -> State | None:
-    """The container itself was counted: nothing else need be looked at."""
+def _by_gauge(candidate: Candidate, known: RunEvidence, standing: Standing) -> State | None:
+    """The container itself was counted: nothing else need be looked at.
+
+    Of a container that only this candidate is about, growth speaks wherever it comes from. One
+    that others are about as well says nothing of a candidate that never ran.
+    """
     entry = known.gauge(candidate)
     if entry is None:
         return None
     name = entry.name.removeprefix("gauge:")
     if entry.verdict == "leak":
-        grew = f"{rate_text(entry.name, entry.rate, entry.unit)}, {entry.last:g} at the end"
-        return CONFIRMED, f"{name} grows by {grew}"
-    if entry.verdict == "bounded":
-        if entry.last == 0 and known.ran(candidate) is False:
-            return None
+        text = f"{name} grows by {rate_text(entry.name, entry.rate, entry.unit)}"
+        if (reading := known.last_reading(entry)) is not None:
+            text += f", {reading[0]:g} after {span_text(reading[1], entry.unit)}"
+        if standing.ran or standing.sole:
+            return CONFIRMED, text + _where(candidate, known, standing)
+        if standing.ran is None:
+            return UNDECIDED, f"{text}; the run does not tell whether by this line"
+    elif standing.ran and entry.verdict == "bounded":
         return BOUNDED, _bounded_text(entry, known, name)
-    return UNDECIDED, f"{name} {entry.reason}"
+    elif standing.ran is not False and entry.verdict != "bounded":
+        return UNDECIDED, f"{name} {entry.reason}"
+    return None
+
+
+def _where(candidate: Candidate, known: RunEvidence, standing: Standing) -> str:
+    if not standing.ran:
+        return ", at none of the lines that were found"
+    codes = known.codes_that_ran(candidate)
+    return f"; of these places {', '.join(codes)} ran" if codes else ""
 
 
 def _bounded_text(entry: ResourceVerdict, known: RunEvidence, name: str) -> str:
@@ -84,10 +117,12 @@ def _bounded_text(entry: ResourceVerdict, known: RunEvidence, name: str) -> str:
     return f"{name} reached {most:g} after {span_text(when, entry.unit)}, {excluded}"
 
 
-def _by_growth(candidate: Candidate, known: RunEvidence) -> State | None:
+def _by_growth(candidate: Candidate, known: RunEvidence, standing: Standing) -> State | None:
     """The growing suspect's stack, or the holder of what piles up, is the candidate."""
     if not (candidate.resources or candidate.watches):
         return None
+    if standing.ran is False and not standing.sole and known.line_grain == "lines":
+        return None  # what others put there
     for growth in (*known.groups, *known.suspects):
         for name in candidate.holders:
             if any(_names(name, held) for held in growth.holders):
@@ -110,6 +145,11 @@ def _names(holder: str, path: str) -> bool:
 def _not_run(candidate: Candidate, known: RunEvidence, ran: bool | None) -> State | None:
     if ran:
         return None
+    if ran is None and known.line_grain == "nothing":
+        return UNDECIDED, (
+            "its Python does not tell which lines ran; record it with 3.12 or newer, and with no "
+            "debugger or profiler that monitors it"
+        )
     if ran is None:
         return UNDECIDED, (
             "the run does not tell whether its line ran; `leaklab audit PATH -- COMMAND` records it"
@@ -156,9 +196,11 @@ def _by_resources(candidate: Candidate, known: RunEvidence, rivals: Mapping[str,
         return UNDECIDED, doubts[0]
     if not measured:
         return UNDECIDED, "it ran; no figure of the run decides it"
-    grown = [entry for entry in measured if entry.verdict == "leak"]
-    if grown:
-        return REFUTED, f"it ran; {HEAP} grows, but at other lines and holders"
+    if any(entry.verdict == "leak" for entry in measured):
+        return (
+            UNDECIDED,
+            f"it ran; {HEAP} grows, and what grows does not lead here by line or holder",
+        )
     names = ", ".join(dict.fromkeys(entry.name for entry in measured))
     worst = measured[0]
     limit = ""

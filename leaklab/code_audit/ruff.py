@@ -14,8 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from leaklab.code_audit.codes import first_to_run
+from leaklab.code_audit.containers import kind_of
 from leaklab.code_audit.model import Candidate, Note
-from leaklab.code_audit.scopes import Module
+from leaklab.code_audit.scopes import FUNCTIONS, Function, Module
 from leaklab.code_audit.sources import display_path
 
 # rule: (title, resources that grow if it is right). Left out on purpose: RUF012 (mutable class
@@ -161,7 +163,7 @@ def _candidate(module: Module, row: Row) -> Iterable[Candidate]:
     node = _node_at(module, line, rule)
     if node is None:
         return
-    names = _names(module, node, rule)
+    names = _names(module, node, rule, line)
     found = module.candidate(rule, title, str(row["message"]), node, resources=resources, **names)
     # The comment that excuses it stands where ruff sees it: at a decorator, for one.
     yield replace(found, lines=tuple(sorted({*found.lines, line})))
@@ -200,16 +202,39 @@ def _node_at(module: Module, line: int, rule: str) -> Any:
     return None
 
 
-def _names(module: Module, node: ast.AST, rule: str) -> dict[str, Any]:
-    if rule == "B019" and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+def _names(module: Module, node: ast.AST, rule: str, line: int) -> dict[str, Any]:
+    if rule == "B019" and isinstance(node, FUNCTIONS):
         path = module.qualname(node) or node.name
         return {
             "name": path,
             "watches": (module.watch(path),),
             "holders": (f"{path} → cache", path),
             "lines": tuple(node.decorator_list),
-            "runs": tuple(node.body[:1]),
+            "runs": first_to_run(node),
         }
-    if rule == "B006" and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        return {"runs": tuple(node.body[:1])}
+    if rule == "B006":
+        for function in module.nodes(*FUNCTIONS):
+            names = _mutable_defaults(module, function)
+            if line in names.values():
+                path = module.qualname(function) or function.name
+                return {
+                    "watches": tuple(module.watch(f"{path}.{name}") for name in names),
+                    "holders": tuple(f"{path} → default {name}" for name in names),
+                    "runs": first_to_run(function),
+                }
     return {"runs": (node,)}
+
+
+def _mutable_defaults(module: Module, function: Function) -> dict[str, int]:
+    """The parameters that have a container by default, with the line where that stands."""
+    arguments = function.args
+    placed = [*arguments.posonlyargs, *arguments.args]
+    pairs = [
+        *zip(reversed(placed), reversed(arguments.defaults), strict=False),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
+    return {
+        parameter.arg: default.lineno
+        for parameter, default in pairs
+        if default is not None and kind_of(module, default) is not None
+    }

@@ -1,7 +1,6 @@
 """Starts the session of a Python process: called once, by the bootstrap, before the target."""
 
 import _signal  # type: ignore[import-not-found]  # `signal` would bring enum along
-import atexit
 import os
 import sys
 
@@ -48,11 +47,9 @@ def connect():
     if session.open("start"):
         marks.attach(session)
         os.register_at_fork(after_in_child=session.after_fork)
-        # Registered before anything of the target, so it runs after all of the target's.
-        atexit.register(session.end)
         from .work_end import watch
 
-        watch()
+        watch(session.end)
 
 
 def finish():

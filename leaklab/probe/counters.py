@@ -7,6 +7,7 @@ of the named libraries' objects the attribute is read that their own counters re
 import sys
 from collections import OrderedDict, deque
 from functools import lru_cache
+from types import FunctionType
 
 _MEMO = type(lru_cache(maxsize=1)(len))
 _LENGTHS = (
@@ -52,6 +53,8 @@ _LIBRARIES = (
 
 
 _PLAIN = dict(_LENGTHS)
+# Of what says that it wraps itself there would be no end.
+_DECORATOR_LIMIT = 20
 
 
 def size_of(value):
@@ -108,6 +111,25 @@ def attribute(value, name):
         return object.__getattribute__(value, "__dict__").get(name)
     except AttributeError:
         return None
+
+
+def default_of(value, name):
+    """Return what a parameter of a function is by default; None for what has no such parameter.
+
+    Decorators are looked through where they tell what they wrap.
+    """
+    for _ in range(_DECORATOR_LIMIT):
+        if type(value) is FunctionType:
+            code, defaults = value.__code__, value.__defaults__ or ()
+            names = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
+            if name in names:
+                return defaults[names.index(name)]
+            if name in (value.__kwdefaults__ or ()):
+                return value.__kwdefaults__[name]
+        value = attribute(value, "__wrapped__")
+        if value is None:
+            return None
+    return None
 
 
 def _of_sqlalchemy(value, line):

@@ -325,7 +325,7 @@ class Session(Orders):
             # What a tick would take, the next mark would miss.
             "labels": {} if kind == "tick" else self._labels.take(),
             "at_once": self._labels.at_once(found.get("task_count")),
-            "watched": None if self._watched is None else self._watched.changes(),
+            "watched": None if self._watched is None else self._watched.changes(self._count),
             "figures": found,
         }
         try:

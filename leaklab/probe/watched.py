@@ -10,7 +10,7 @@ import time
 import types
 import weakref
 
-from .counters import attribute, exit_callbacks, lineage, size_of
+from .counters import attribute, default_of, exit_callbacks, lineage, size_of
 from .surroundings import real_path
 
 # Instances are looked for among all objects at these readings and their multiples, while that
@@ -24,7 +24,8 @@ READ_SHARE = 0.002
 FREE_SECONDS = 0.002
 TELLING_FACTOR = 2.0
 # Beyond that one is taken whenever so large a part of all marks so far has gone by without: their
-# number grows with the logarithm of the marks, and the end of a short run is seen as well.
+# number grows with the logarithm of the marks, and the end of a short run is seen as well. Not each
+# mark asks for one, so marks are counted as well as how often it was asked.
 LONGEST_GAP = 1 / 12
 INSTANCE_LIMIT = 100
 
@@ -38,7 +39,7 @@ class Watched:
         self._module_count = 0
         self._instances = {}
         self._asked_count = 0
-        self._read_at_count = 0
+        self._read_at = 0
         self._read_count = 0
         self._next_search = FIRST_SEARCH
         self._spent_seconds = 0.0
@@ -65,12 +66,13 @@ class Watched:
 
             self.lines = ExecutedLines(lines)
 
-    def changes(self):
+    def changes(self, mark_count):
         """Return the readings that changed since this was asked last, None for one that is gone.
 
-        None altogether where nothing was read: what has not changed is not known either then.
+        ``mark_count``: how many marks there were. None altogether where nothing was read: what has
+        not changed is not known either then.
         """
-        found = self.read()
+        found = self.read(mark_count)
         if found is None:
             return None
         begun = time.process_time()
@@ -86,18 +88,19 @@ class Watched:
         """Tell everything again: whoever was told of it is gone, or another."""
         self._last = {}
 
-    def read(self):
+    def read(self, mark_count=0):
         """Return the readings by gauge; a container that is not there (yet) is left out.
 
         None where readings have had their share of the time, or could not be taken.
         """
         begun = time.process_time()
         self._asked_count += 1
-        gap = self._asked_count - self._read_at_count
+        place = self._asked_count + mark_count
+        gap = place - self._read_at
         allowed_seconds = FREE_SECONDS + READ_SHARE * (begun - self._begun_seconds)
-        if self._spent_seconds > allowed_seconds and gap < LONGEST_GAP * self._asked_count:
+        if self._spent_seconds > allowed_seconds and gap < LONGEST_GAP * place:
             return None  # the last readings would stand for new ones
-        self._read_at_count = self._asked_count
+        self._read_at = place
         self._read_count += 1
         try:
             # What is looked for now and then is no part of each reading: modules where some were
@@ -126,7 +129,9 @@ class Watched:
             return gauge, size_of(value)
         for position, name in enumerate(path[1:], start=1):
             if not isinstance(value, type):
-                value = None if value is None else attribute(value, name)
+                if value is not None:
+                    owner, value = value, default_of(value, name)
+                    value = attribute(owner, name) if value is None else value
                 continue
             found = _of_class(value, name)
             if found is None and position == len(path) - 1:

@@ -2,8 +2,11 @@
 
 A callback registered with `atexit` before anything of the target runs after all of the target's,
 and after its threads were joined: too late. So it is `threading._shutdown` that is watched, which
-the interpreter calls first; and for programs without threads the callback is kept the one that was
-registered last, which runs first.
+the interpreter calls first; and as long as that was not imported the callback is kept the one that
+was registered last, which runs first.
+
+Before CPython 3.14 a callback that was taken back still counts as registered, so the target is told
+a count without ours.
 
 A service that is asked to end by SIGTERM closes what it has, often for seconds, before it comes to
 its last statement. So the handlers a target sets for it are called through one of ours.
@@ -33,6 +36,11 @@ def register_of(original, follow):
         return function
     return register
 
+def count_of(original, own_count):
+    def _ncallbacks():
+        return original() - own_count(original())
+    return _ncallbacks
+
 def handler_of(original, ended):
     def handler(number, frame):
         ended()
@@ -43,8 +51,11 @@ def handler_of(original, ended):
 END_SIGNAL = "SIGTERM"
 
 
-def watch():
-    """Tell the session of this process, and of its forks, when the work has ended."""
+def watch(end):
+    """Tell the session of this process, and of its forks, when the work has ended.
+
+    ``end`` is called last of all at exit. Called before anything of the target has run.
+    """
     wrappers = {}
     exec(compile(_TEXT, "<leaklab>", "exec"), wrappers)  # noqa: S102 (our own text, above)
 
@@ -64,27 +75,44 @@ def watch():
         from .hooks import after_import
 
         after_import(missing)
-    original = atexit.register
-    original(_ended)
-    atexit.register = wrappers["register_of"](original, _follower(original))
-    atexit.register.__doc__ = original.__doc__
+    _follow_callbacks(wrappers, end)
 
 
-def _follower(register):
-    """Return what keeps the callback in the last place."""
-    count = 0
+def _follow_callbacks(wrappers, end):
+    """Keep our callback in the last place, and out of the count that the target is told."""
+    register = atexit.register
+    # Where the interpreter does not count, nobody is told.
+    counted = getattr(atexit, "_ncallbacks", int)
+    before_count = counted()
+    register(end)
+    register(_ended)
+    own_count = counted() - before_count
+    moved_count = 0
 
     def follow():
-        nonlocal count
-        count += 1
-        if count <= FOLLOWED_COUNT:
-            try:
-                atexit.unregister(_ended)
-            except Exception:
-                pass
-            register(_ended)
+        nonlocal own_count, moved_count
+        if "threading" in sys.modules or moved_count == FOLLOWED_COUNT:
+            return
+        moved_count += 1
+        before_count = counted()
+        try:
+            atexit.unregister(_ended)
+        except Exception:
+            pass
+        register(_ended)
+        own_count += counted() - before_count
 
-    return follow
+    def own_of(count):
+        nonlocal own_count
+        if count < own_count:
+            own_count = 0  # the target has cleared them all
+        return own_count
+
+    atexit.register = wrappers["register_of"](register, follow)
+    atexit.register.__doc__ = register.__doc__
+    if counted is not int:
+        atexit._ncallbacks = wrappers["count_of"](counted, own_of)
+        atexit._ncallbacks.__doc__ = counted.__doc__
 
 
 def _follow_handlers(module, handler_of):

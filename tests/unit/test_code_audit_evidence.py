@@ -101,3 +101,12 @@ def test_a_line_of_its_own_tells_by_itself():
     assert evidence({"line_grain": "lines", "executed": {FILE: [3]}}).ran(found) is True
     assert evidence(told((2, "<module>"))).ran(found) is False
     assert evidence({}).ran(found) is None
+
+
+def test_the_functions_that_ran_are_named_once_and_only_where_others_did_not():
+    text = "C = []\nclass A:\n    def put(self, key):\n        C.append(key)\ndef never(key):\n"
+    found = only_candidate(text + "    C.append(key)\n")
+    frame = {"file": FILE, "line": 4, "origin": "target", "function": "put"}
+    assert evidence(told((4, "A.put")), [frame]).codes_that_ran(found) == ["A.put"]
+    assert evidence(told(), [frame]).codes_that_ran(found) == ["put"]
+    assert evidence(told((4, "A.put"), (6, "never"))).codes_that_ran(found) == []

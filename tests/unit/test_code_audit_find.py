@@ -196,6 +196,11 @@ def test_what_the_baseline_has_is_known(tmp_path, capsys):
         ("leak:PAGES", True),
         ("leak:MORE", False),
     ]
+    first = ["audit", str(tmp_path), "--fail-on", "new", "--write-baseline", str(tmp_path / "all")]
+    assert main(first) == 0
+    assert main([*first, "--baseline", str(known)]) == 3
+    assert main(["audit", str(tmp_path), "--fail-on", "new", "--baseline", first[-1]]) == 0
+    capsys.readouterr()
     failing = ["audit", str(tmp_path), "--baseline", str(known), "--fail-on", "new"]
     assert main(failing) == 3
     told = capsys.readouterr().out

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from leaklab.probe.counters import attribute, size_of
+from leaklab.probe.counters import attribute, default_of, size_of
 from tests.interpreters import REPOSITORY, interpreter
 
 
@@ -143,6 +143,9 @@ def test_readings_and_lines_on_every_interpreter(version, tmp_path):
             sys.modules["app.ext"] = types.ModuleType("app.ext")
             sys.modules["app.ext"].__file__ = __file__
             sys.modules["app"] = sys.modules.pop("app")
+            class Shop:
+                def buy(self, number, bought=[1, 2, 3]):
+                    bought.append(number)
             """
         )
     )
@@ -150,7 +153,8 @@ def test_readings_and_lines_on_every_interpreter(version, tmp_path):
     file = app.resolve()
     listing.write_text(
         f"read\tapp:ROWS\t{file}\tROWS\nread\tapp:Store.entries\t{file}\tStore.entries\n"
-        f"read\tapp:GONE\t{file}\tGONE\nline\t{file}\t9,11,12,13,14,15\n"
+        f"read\tapp:GONE\t{file}\tGONE\n"
+        f"read\tapp:Shop.buy.bought\t{file}\tShop.buy.bought\nline\t{file}\t9,11,12,13,14,15\n"
     )
     (tmp_path / "program.py").write_text(
         PROGRAM.format(repository=str(REPOSITORY), listing=str(listing))
@@ -160,12 +164,40 @@ def test_readings_and_lines_on_every_interpreter(version, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     readings, lines = done.stdout.splitlines()
-    assert readings == "[('app:ROWS', 60), ('app:Store.entries', 1)]"
+    assert readings == "[('app:ROWS', 60), ('app:Shop.buy.bought', 3), ('app:Store.entries', 1)]"
     ran = [(9, "work"), (12, "short"), (14, "Many.<lambda>"), (15, "outer")]
     # Where functions are made their lines run as well, which is not told as the functions' run.
     made = [(line, "<module>") for line in (12, 13, 14, 15)]
     expected = {"3.9": "nothing []", "3.11": f"functions {ran}"}
     assert lines == expected.get(version, f"lines {sorted([*ran, *made, (14, 'Many')])}")
+
+
+def test_the_defaults_of_parameters_are_read_through_decorators():
+    def plain(number, rows=[1], /, names=(), *, seen={1: 1, 2: 2}):  # noqa: B006
+        pass
+
+    wrapped = functools.lru_cache(functools.wraps(plain)(lambda *rest: plain(*rest)))
+    for function in (plain, wrapped):
+        assert default_of(function, "rows") == [1]
+        assert default_of(function, "seen") == {1: 1, 2: 2}
+        assert default_of(function, "number") is None
+    endless = functools.partial(plain)
+    endless.__wrapped__ = endless
+    assert default_of(endless, "rows") is None
+    assert default_of(Hostile(), "rows") is None
+
+
+def test_where_few_marks_ask_for_a_reading_none_stays_away_for_long(tmp_path, monkeypatch):
+    from leaklab.probe import watched
+
+    monkeypatch.setattr(watched, "FREE_SECONDS", 0.0)
+    monkeypatch.setattr(watched, "READ_SHARE", 0.0)
+    readings = watched.Watched(str(tmp_path / "missing"))
+    asked = [*range(1, 201), *range(208, 1001, 8)]
+    at = [mark for mark in asked if readings.changes(mark) is not None]
+    assert len(at) < 100
+    gaps = [after - before for before, after in zip(at, [*at[1:], 1000], strict=True)]
+    assert max(gaps) <= (1000 + len(asked)) * watched.LONGEST_GAP
 
 
 def test_a_list_that_is_gone_reads_nothing(tmp_path):

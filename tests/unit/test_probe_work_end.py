@@ -1,9 +1,41 @@
-"""A signal that ends the work may come in the middle of a mark: nobody waits for a lock then."""
+"""The end of the work is noticed without a wait for a lock, and nobody counts the probe's part."""
 
+import subprocess
 import threading
 from types import SimpleNamespace
 
+import pytest
+
 from leaklab.probe.session import Session
+from tests.interpreters import REPOSITORY, interpreter
+
+# As a target sees it: before anything of it runs the probe has come by, or not.
+PROGRAM = """
+import atexit, sys
+began = atexit._ncallbacks()
+if {recorded}:
+    sys.path.insert(0, {repository!r})
+    from leaklab.probe import marks, work_end
+    class Session:
+        said = False
+        def work_ended(self):
+            if not self.said:
+                print("ended")
+            self.said = True
+    marks._session = Session()
+    work_end.watch(lambda: print("gone"))
+{first}
+def leave():
+    print("leaving")
+counts = [atexit._ncallbacks() - began]
+for number in range(150):
+    atexit.register(leave)
+    counts.append(atexit._ncallbacks() - began)
+atexit.unregister(leave)
+atexit.register(leave)
+counts.append(atexit._ncallbacks() - began)
+print(counts)
+"""
 
 
 def test_a_signal_in_the_middle_of_a_mark_waits_for_no_lock():
@@ -20,3 +52,21 @@ def test_a_signal_in_the_middle_of_a_mark_waits_for_no_lock():
     handler.join(10)
     assert not handler.is_alive()
     assert [message["kind"] for message in said] == ["work-end"]
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.11", "3.12", "3.13", "3.14"])
+@pytest.mark.parametrize("first", ["", "import threading", "atexit._clear(); began = 0"])
+def test_a_target_counts_its_own_functions_at_exit_only(version, first):
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"no CPython {version} here")
+
+    def said(recorded):
+        program = PROGRAM.format(recorded=recorded, repository=str(REPOSITORY), first=first)
+        done = subprocess.run([python, "-c", program], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    counts, *words = said(recorded=True)
+    assert [counts, "leaving"] == said(recorded=False)
+    assert words == ["ended", "leaving", *([] if "clear" in first else ["gone"])]

@@ -6,7 +6,12 @@ import re
 from collections.abc import Iterable
 
 from leaklab.code_audit.containers import BOUNDED_TYPE, QUEUE, UNKNOWN, Container
-from leaklab.code_audit.growth import lasting_shrinks, nothing_shrinks, unbounded_growth
+from leaklab.code_audit.growth import (
+    growing_places,
+    lasting_shrinks,
+    nothing_shrinks,
+    unbounded_growth,
+)
 from leaklab.code_audit.model import Candidate
 from leaklab.code_audit.project import Project
 from leaklab.code_audit.rule import Rule
@@ -37,11 +42,10 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
         shrinks, uncalled = lasting_shrinks(module, container)
         if not growth or shrinks:
             continue
-        first = growth[0]
         yield module.candidate(
             RULE.id,
             RULE.title,
-            f"{container.path} grows in {module.qualname(first.function)} ({first.how}) and "
+            f"{container.path} grows in {growing_places(module, growth)} and "
             f"{nothing_shrinks(uncalled)}",
             container.node,
             name=container.path,

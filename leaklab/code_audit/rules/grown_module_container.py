@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from leaklab.code_audit.containers import BOUNDED_TYPE, QUEUE
-from leaklab.code_audit.growth import lasting_shrinks, nothing_shrinks, unbounded_growth
+from leaklab.code_audit.growth import (
+    growing_places,
+    lasting_shrinks,
+    nothing_shrinks,
+    unbounded_growth,
+)
 from leaklab.code_audit.model import Candidate
 from leaklab.code_audit.project import Project
 from leaklab.code_audit.rule import Rule
@@ -21,12 +26,11 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
         shrinks, uncalled = lasting_shrinks(module, container)
         if not growth or shrinks:
             continue
-        first = growth[0]
-        where = module.qualname(first.function) or "the top level"
+        where = growing_places(module, growth)
         yield module.candidate(
             RULE.id,
             RULE.title,
-            f"{container.path} grows in {where} ({first.how}) and {nothing_shrinks(uncalled)}",
+            f"{container.path} grows in {where} and {nothing_shrinks(uncalled)}",
             container.node,
             name=container.path,
             lines=tuple(change.node for change in growth),

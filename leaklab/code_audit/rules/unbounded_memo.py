@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
+from leaklab.code_audit.codes import first_to_run
 from leaklab.code_audit.model import Candidate
 from leaklab.code_audit.project import Project
 from leaklab.code_audit.rule import Rule
@@ -30,7 +31,7 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
                     decorator,
                     name=path,
                     lines=(node,),
-                    runs=tuple(node.body[:1]),
+                    runs=first_to_run(node),
                     watches=() if local else (module.watch(path),),
                     resources=("heap_bytes",),
                     holders=(f"{path} → cache", path),
