@@ -104,14 +104,23 @@ def leak_text(outcome: Outcome, verbosity: int = 0) -> str:
         source = site.source or source_line(site.file, site.line)
         lines += [f"      {source}"] if source else []
     lines += [f"  native memory, taken by {outcome.native}"] if outcome.native else []
+    if most is not None and outcome.to_allow:
+        most -= 1
     held = [holder.removeprefix("held by ") for holder in outcome.holders[:most]]
     lines += [f"  held by {holder}" for holder in held]
     lines += [f"  {text}" for text in outcome.made[:most]]
     if verbosity > 0 and outcome.reason:
         lines.append(f"  {outcome.reason}")
+    lines += [f"  on purpose? {_allowance(outcome.to_allow)}"] if outcome.to_allow else []
     lines += [f"  page: {outcome.page}"] if outcome.page else []
     lines += [f"  again: {outcome.again}"] if outcome.again else []
     return "\n".join(lines)
+
+
+def _allowance(limits: Mapping[str, float]) -> str:
+    """The allowance to write, with figures as a person writes them."""
+    figures = ", ".join(f'"{resource}": {rate:g}' for resource, rate in limits.items())
+    return f"allow all of it: allow={{{figures}}}"
 
 
 def headline(outcome: Outcome) -> str:

@@ -78,6 +78,27 @@ def test_allowed_growth_is_no_leak_and_more_than_allowed_is() -> None:
     assert judged([entry("fd_count", LEAK, 5.0)], 60, {"fd_count": 1.0}).verdict == LEAK
 
 
+def test_what_is_allowed_of_the_heap_is_allowed_of_resident_memory() -> None:
+    allow = {"heap_bytes": 30_000.0}
+    heap, resident = entry("heap_bytes", LEAK, 20_000), entry("rss_bytes", LEAK, 20_400)
+    assert judged([heap, resident], 60, allow).verdict == BOUNDED
+    (grown,) = judged([heap, entry("rss_bytes", LEAK, 50_000)], 60, allow).grown
+    assert grown.resource == "rss_bytes"
+    assert judged([heap], 60, {"rss_bytes": 30_000.0}).verdict == LEAK
+
+
+def test_a_failure_says_what_else_has_to_be_allowed() -> None:
+    files = [entry("fd_count", LEAK, 1.0), entry("heap_bytes", LEAK, 4_990)]
+    resident = entry("rss_bytes", LEAK, 4_700)
+    outcome = judged([*files, resident], 60, {"fd_count": 1.0})
+    assert judged([*files, resident], 60, outcome.to_allow).verdict == BOUNDED
+    assert '  on purpose? allow all of it: allow={"fd_count": 1, "heap_bytes": 5000}' in (
+        leak_text(outcome).splitlines()
+    )
+    assert outcome_from_json(outcome.to_json()) == outcome
+    assert "allow" not in leak_text(judged(files, 60, {}))
+
+
 def test_inconclusive_says_how_many_units_would_decide() -> None:
     outcome = judged([entry("heap_bytes", INCONCLUSIVE, 5, more=119.2)], 60, {})
     assert (outcome.verdict, outcome.needed_units) == (INCONCLUSIVE, 180)
