@@ -137,14 +137,14 @@ def growth_text(outcome: Outcome) -> str:
     return ", ".join(_growth(entry) for entry in outcome.grown)
 
 
-def accepted_text(most: Mapping[str, float]) -> str:
-    """Return up to how much growth per call is accepted; empty where no figure was kept.
+def limits_text(limits: Mapping[str, float]) -> str:
+    """Return above what growth per call a known leak fails; empty where no figure was kept.
 
-    >>> accepted_text({"fd_count": 1.0})
-    'up to 1 fd per call'
+    >>> limits_text({"fd_count": 1.0, "heap_bytes": 2048.0})
+    'fails above 1 fd or 2 KiB per call'
     """
-    figures = [amount(resource, rate) for resource, rate in most.items()]
-    return f"up to {', '.join(figures)} per call" if figures else ""
+    figures = [amount(resource, rate) for resource, rate in limits.items()]
+    return f"fails above {' or '.join(figures)} per call" if figures else ""
 
 
 def inconclusive_text(outcome: Outcome) -> str:

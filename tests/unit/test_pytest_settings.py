@@ -27,7 +27,13 @@ from leaklab.pytest_plugin.outcome import (
 )
 from leaklab.pytest_plugin.settings import SettingsError, settings_of
 from leaklab.pytest_plugin.summary import markdown, sarif
-from leaklab.pytest_plugin.texts import MOST_LINES, headline, inconclusive_text, leak_text
+from leaklab.pytest_plugin.texts import (
+    MOST_LINES,
+    headline,
+    inconclusive_text,
+    leak_text,
+    limits_text,
+)
 from leaklab.verdict.resources import ResourceVerdict
 
 
@@ -246,6 +252,12 @@ def test_a_known_leak_that_clearly_outgrows_what_was_accepted_is_unknown(tmp_pat
     # Within what another version of Python makes of it, or not sure to be more.
     assert reason(5_000.0, 4_900.0) == reason(90_000.0, 100.0) == "being mended"
     assert reason(9.0, 9.0, "task_count") == "being mended"
+    # What is said to fail does, and what is counted is exact.
+    entry = replace(known.entries[fingerprint], most_per_call={"heap_bytes": 2e4, "fd_count": 1.05})
+    assert limits_text(entry.limits) == "fails above 39.1 KiB or 1.05 fds per call"
+    for resource, within, above in (("heap_bytes", 39_000, 41_000), ("fd_count", 0.97, 1.93)):
+        assert not entry.is_outgrown([{"resource": resource, "rate": 2 * within, "low": within}])
+        assert entry.is_outgrown([{"resource": resource, "rate": 2 * above, "low": above}])
     grown = {**FOUND, "grown": [{**row, "low": 9e4, "high": 9e5} for row in FOUND["grown"]]}
     accepting = KnownLeaks(path, "worse by now")
     accepting.write(accepting.added([grown]))
