@@ -56,7 +56,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--leaks-strict", action="store_true", help="inconclusive tests fail too")
     add("--leaks-units", metavar="COUNT", help="how often a body is repeated (until decided)")
     add("--leaks-python", metavar="PATH", help="the interpreter to repeat tests in (this one)")
-    add("--leaks-report", metavar="FOLDER", help="keep the runs there, with a page for each leak")
+    add(
+        "--leaks-report",
+        metavar="FOLDER",
+        help="keep the runs of marked tests there, with a page for each leak; leak_check, which "
+        "asks in the test's own interpreter, records none",
+    )
     add("--leaks-sarif", metavar="FILE", help="write the leaks as SARIF")
     add(
         "--leaks-known",
