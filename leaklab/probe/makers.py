@@ -35,7 +35,7 @@ class _Makers:
     """Hears of what is added to a set of a module; ``stacks`` numbers calls (see origins.py)."""
 
     module = ""
-    sets = ()
+    sets: tuple[str, ...] = ()
 
     def __init__(self, stacks):
         self._stacks = stacks
