@@ -113,8 +113,14 @@ class ThreadMakers(_Makers):
 
     def _stack(self, item, frame):
         # It stands for a thread that was started elsewhere, and is made when that asks for itself.
-        is_stand_in = type(item).__name__ == "_DummyThread"
-        return None if is_stand_in else self._stacks.of_call(frame)
+        if type(item).__name__ == "_DummyThread":
+            return None
+        # Who calls a constructor says more than the constructor.
+        begins = [vars(base).get("__init__") for base in type(item).__mro__]
+        codes = [id(getattr(begin, "__code__", None)) for begin in begins]
+        while id(frame.f_code) in codes and frame.f_back is not None:
+            frame = frame.f_back
+        return self._stacks.of_call(frame)
 
 
 def _is_step(frame):

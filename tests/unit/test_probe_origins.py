@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+import threading
 
 import pytest
 from interpreters import REPOSITORY, interpreter
 
+from leaklab.probe.makers import ThreadMakers
 from leaklab.probe.origins import MOST_NOTES, UNKNOWN, OriginHook, Stacks
 
 SCENE = REPOSITORY / "tests" / "targets" / "origin_looks.py"
@@ -47,6 +49,24 @@ def test_everything_that_stays_is_told_with_the_call_that_made_it(version):
     assert told["set"] == [("True", 2)]  # they were left as they had been
     # A look keeps no call of the target's alive, where nothing is ever collected.
     assert told["left"] == []
+
+
+class _Named(threading.Thread):
+    def __init__(self, name):
+        super().__init__(name=name)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="an audit event tells of the start")
+def test_a_thread_is_made_by_who_calls_its_constructor():
+    stacks = Stacks()
+    makers = ThreadMakers(stacks)
+    try:
+        thread = _Named("waits")
+        codes, lines = stacks.all[makers.stacks_made()[id(thread)]]
+    finally:
+        makers.stop()
+    assert codes[0] is sys._getframe().f_code
+    assert lines[0] > codes[0].co_firstlineno
 
 
 def test_what_is_remembered_is_bounded_and_the_same_call_is_one_stack():
