@@ -159,9 +159,14 @@ def _row(looks: pd.DataFrame, mine: pd.DataFrame, sites: Sites) -> dict[str, Any
 
 
 def _positions(looks: pd.DataFrame) -> tuple[pd.Series[Any], str]:
-    """Where the looks of a process lie: marks if it gives any, else seconds; by time."""
+    """Where the looks of a process lie: marks if it gives any, else seconds; by time.
+
+    A look before the first mark saw what came before the work: it has no place among the marks.
+    """
     points = looks.drop_duplicates("time_seconds").set_index("time_seconds")["mark"].sort_index()
     marks = as_floats(points)
-    if np.isfinite(marks).all():
-        return pd.Series(marks, index=points.index), "iteration"
+    marked = np.isfinite(marks)
+    first = int(marked.argmax())
+    if marked[first:].all() and len(marks) - first >= _FEWEST_LOOKS:
+        return pd.Series(marks[first:], index=points.index[first:]), "iteration"
     return pd.Series(points.index.to_numpy(float), index=points.index), "second"

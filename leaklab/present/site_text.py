@@ -115,6 +115,11 @@ def holder_text(row: Mapping[Any, Any]) -> str:
     return f"{path_text(row['accumulation_point'])} {held}{of}"
 
 
+def objects_text(row: Mapping[Any, Any]) -> str:
+    """Return how many objects of which type: ``135 × bytes``, which is no size."""
+    return f"{quantity(row['count'])} × {safe(row['type'])}"
+
+
 def path_text(path: object) -> str:
     """Return a retention path for a sentence that says already that something is held.
 
@@ -211,7 +216,7 @@ def retention_lines(run: ShownRun) -> Iterator[str]:
         )
         yield (
             f"  {path_text(row['accumulation_point'])} ({safe(row['holder_type'])}) holds "
-            f"{quantity(row['count'])} {safe(row['type'])}: {quantity(row['growth_count'])} more, "
+            f"{objects_text(row)}: {quantity(row['growth_count'])} more, "
             f"{quantity(row['retained_bytes'], 'heap_bytes')} retained{per}"
         )
         yield f"     as {path_text(row['path'])}"

@@ -22,6 +22,7 @@ from leaklab.present.label_text import label_lines
 from leaklab.present.resource_text import per, resource_lines, table
 from leaklab.present.site_text import (
     holder_text,
+    objects_text,
     origin_lines,
     place_text,
     retention_lines,
@@ -161,7 +162,7 @@ def type_text(name: str, paths: Sequence[Mapping[Any, Any]]) -> str:
     lines = []
     for row in paths:
         lines.append(
-            f"{quantity(row['count'])} {safe(row['type'])}, "
+            f"{objects_text(row)}, "
             f"{quantity(row['retained_bytes'], 'heap_bytes')} retained: {safe(row['path'])}"
         )
         if row["rate"] is not None:

@@ -5,8 +5,8 @@ import sys
 from _socket import socket as _plain_socket
 
 from .figures import pending_tasks
+from .makers import TaskMakers, ThreadMakers
 from .origins import UNKNOWN, Notes, OriginHook, identity_of, is_own
-from .task_makers import TaskMakers
 from .task_names import coroutine_name, is_own_code, own_name, steps_of
 
 # What fits into one message to the recorder; the rest follows in others.
@@ -33,6 +33,7 @@ class OriginLooks:
         self.after_fork()
         sys.addaudithook(self._hook)
         self._task_makers = TaskMakers(self._hook.stacks)
+        self._thread_makers = ThreadMakers(self._hook.stacks)
 
     def after_fork(self):
         """In a child: the recorder knows nothing of what its parent was told."""
@@ -45,6 +46,7 @@ class OriginLooks:
         """Hear of nothing from now on."""
         self._hook.active = False
         self._task_makers.stop()
+        self._thread_makers.stop()
         self._hook.notes = Notes()
 
     def look(self, own_descriptors, spare=-1):
@@ -158,6 +160,7 @@ class OriginLooks:
         main = getattr(module, "_main_thread", None)
         self._raw_threads.update(notes.raw_threads)
         started = {**self._threads, **notes.threads}
+        made = self._thread_makers.stacks_made()
         # One that was started a moment ago may not run yet.
         kept, told = {**notes.threads}, []
         for number, (code, function) in _running_codes().items():
@@ -171,9 +174,9 @@ class OriginLooks:
             if reference is not None and reference() is thread:
                 kept[id(thread)] = (reference, stack)
             else:
-                _, stack = self._raw_threads.get(id(code), (None, UNKNOWN))
+                _, stack = self._raw_threads.get(id(code), (None, made.get(id(thread), UNKNOWN)))
             if stack == UNKNOWN and thread is not None:
-                # Before Python 3.12 nothing reports its start.
+                # It was there before anybody listened, or C started it.
                 stack, how = self._hook.stacks.number([function], [0]), "runs"
             if stack != UNKNOWN:
                 told.append(("thread", stack, how, _thread_name(thread)))
@@ -206,7 +209,7 @@ class OriginLooks:
 
     def _waiting_tasks(self):
         """Return which call made each task or, where that is not known, where it waits."""
-        made = self._task_makers.by_task()
+        made = self._task_makers.stacks_made()
         for task in pending_tasks() or ():
             stack, how = made.get(id(task), UNKNOWN), "made"
             steps = steps_of(_coroutine_of(task))

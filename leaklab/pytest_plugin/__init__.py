@@ -33,7 +33,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options; what they mean is checked when the session begins."""
     group = parser.getgroup("leaklab", "leaks")
     add = group.addoption
-    add("--leak-guard", action="store_true", help="fail tests that leave something behind")
+    add(
+        "--leak-guard",
+        action="store_true",
+        help="fail tests that leave something behind; one that fails, errs or is expected to fail "
+        "answers only for the wider fixtures that end with it",
+    )
     add(
         "--leak-guard-grace",
         metavar="SECONDS",
@@ -44,16 +49,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--leaks",
         nargs="?",
         const=EVERYTHING,
-        metavar="=EXPRESSION",
+        metavar="EXPRESSION",
         help="judge tests as if marked with `leaks`: all, or those an expression as of -k selects; "
         "their bodies are repeated, their fixtures set up once",
     )
     add("--leaks-strict", action="store_true", help="inconclusive tests fail too")
     add("--leaks-units", metavar="COUNT", help="how often a body is repeated (until decided)")
     add("--leaks-python", metavar="PATH", help="the interpreter to repeat tests in (this one)")
-    add("--leaks-report", metavar="FOLDER", help="keep the runs there, with a page for each leak")
+    add(
+        "--leaks-report",
+        metavar="FOLDER",
+        help="keep the runs of marked tests there, with a page for each leak; leak_check, which "
+        "asks in the test's own interpreter, records none",
+    )
     add("--leaks-sarif", metavar="FILE", help="write the leaks as SARIF")
-    add("--leaks-known", metavar="FILE", help="the known leaks (leaks.toml)")
+    add(
+        "--leaks-known",
+        metavar="FILE",
+        help="the known leaks (leaks.toml); one fails above twice the bytes per call that were "
+        "accepted, or above as many descriptors, sockets, threads, tasks or children",
+    )
     add("--leaks-accept", metavar="REASON", help="add what leaks now, and how much, to the known")
     add("--leaks-here", metavar="UNITS", help="repeat the body in this process: to record it")
 

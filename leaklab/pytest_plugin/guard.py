@@ -5,6 +5,9 @@ wider scope made on the way: those live longer than the test by intent, and are 
 own end, by the test whose teardown ends them: the last of the scope. So is what such a fixture
 opens only when a test uses it, as far as the fixture holds it.
 
+A test that fails is not asked what it made itself: its failure may be why. What fixtures of a wider
+scope forgot is asked for all the same, as no other test ends them.
+
 A task that nobody ended before its runner closed counts, though the runner cancelled it: what it
 was doing was cut off.
 """
@@ -14,6 +17,7 @@ from __future__ import annotations
 import gc
 import os
 import time
+import traceback
 from collections.abc import Callable, Generator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
@@ -36,6 +40,8 @@ from leaklab.pytest_plugin.texts import remaining_text
 LOOK_SECONDS = 0.01
 # Of a library that wakes itself by a pipe: its two ends.
 _OWN_ENDS = 2
+# The outcome that plugins which repeat tests give to an attempt that does not count.
+REPEATED = "rerun"
 
 Key = tuple[str, Any]
 Fixture = pytest.FixtureDef[Any]
@@ -60,6 +66,7 @@ class Guard:
         self._first_left: dict[str, str] = {}
         self._wider = 0
         self._failed = False
+        self._failure: BaseException | None = None
         self._told: BaseException | None = None
         self._expected: list[tuple[str, str]] = []
         self._expected_always: list[tuple[str, str]] = []
@@ -75,7 +82,7 @@ class Guard:
         """Remember what is there before anything of the test."""
         self._origins.forget_ends()
         self._before = self._origins.census()
-        self._failed, self._told = False, None
+        self._failed, self._failure, self._told = False, None, None
         self._expected.clear()
         return (yield)
 
@@ -101,10 +108,13 @@ class Guard:
             self._live[fixturedef] = partial(_held, fixturedef, holder, placed)
 
     def pytest_fixture_post_finalizer(self, fixturedef: Fixture) -> None:
-        """Ask from now on for what an ended fixture made."""
+        """Ask from now on for what an ended fixture made, unless it failed to begin."""
         self._live.pop(fixturedef, None)
-        ended = [key for key, maker in self._owned.items() if maker is fixturedef]
-        self._released.update((key, self._owned.pop(key)) for key in ended)
+        _, _, failure = fixturedef.cached_result or (None, None, None)
+        for key in [key for key, maker in self._owned.items() if maker is fixturedef]:
+            self._owned.pop(key)
+            if failure is None or isinstance(failure[0], pytest.skip.Exception):
+                self._released[key] = fixturedef
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, call: pytest.CallInfo[Any]) -> Generator[None, Any, Any]:
@@ -116,8 +126,15 @@ class Guard:
         if call.excinfo is not None and call.excinfo.value is self._told:
             report.outcome = "failed"
             vars(report).pop("wasxfail", None)
-        self._failed = self._failed or report.failed or _is_expected_failure(report)
+        if report.failed or _is_expected_failure(report):
+            self._failed = True
+            self._failure = None if call.excinfo is None else call.excinfo.value
         return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Ask for what ended fixtures made until it was told: a repeated test is told of once."""
+        if report.when == "teardown" and report.outcome != REPEATED:
+            self._released.clear()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
@@ -125,16 +142,13 @@ class Guard:
         result = yield
         now = self._origins.census()
         self._owned = {key: maker for key, maker in self._owned.items() if key in now}
-        try:
-            left = [] if self._failed else self._settled(item)
-            if left:
-                makers = [self._maker(one) for one in left]
-                text = remaining_text(left, item.config.get_verbosity(), makers)
-                self._told = pytest.fail.Exception(text, pytrace=False)
-                raise self._told
-        finally:
-            self._released.clear()
-            self._opened_in = {key: test for key, test in self._opened_in.items() if key in now}
+        self._released = {key: maker for key, maker in self._released.items() if key in now}
+        self._opened_in = {key: test for key, test in self._opened_in.items() if key in now}
+        if left := self._settled(item):
+            makers = [self._maker(one) for one in left]
+            text = remaining_text(left, item.config.get_verbosity(), makers)
+            self._told = pytest.fail.Exception(text, pytrace=False)
+            raise self._told
         return result
 
     @pytest.hookimpl(trylast=True)
@@ -148,7 +162,7 @@ class Guard:
         new = now.keys() - self._before.keys() - self._owned.keys()
         return [
             now[key]
-            for key in new | (now.keys() & self._released.keys())
+            for key in (set() if self._failed else new) | (now.keys() & self._released.keys())
             if not now[key].is_helper
             and not self._is_expected(now[key])
             and not (now[key].kind == TEMPORARY and is_below(now[key].name, folder))
@@ -165,6 +179,7 @@ class Guard:
         """What is left when nothing has gone away for the time of grace, or at once nothing."""
         if not self._left():
             return []
+        _clear_frames(self._failure)
         gc.collect()
         self._adopt(item)
         end = time.monotonic() + self._grace_seconds
@@ -229,6 +244,19 @@ class Guard:
             fnmatchcase(one.name, name) or fnmatchcase(one.title, name) or one.kind == name
             for name, _ in (*self._expected, *self._expected_always)
         )
+
+
+def _clear_frames(failure: BaseException | None) -> None:
+    """Drop the variables of the calls that a failure went through: they keep objects alive.
+
+    It has been reported by then, and a debugger has looked at it.
+    """
+    while failure is not None:
+        traceback.clear_frames(failure.__traceback__)
+        for frame, _ in traceback.walk_tb(failure.__traceback__):
+            # Before Python 3.13 a copy of the variables, which follows them when it is asked for.
+            _ = frame.f_locals
+        failure = failure.__cause__ or failure.__context__
 
 
 def _is_expected_failure(report: pytest.TestReport) -> bool:

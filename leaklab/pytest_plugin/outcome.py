@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from leaklab.pytest_plugin.settings import COUNTED
@@ -18,6 +18,8 @@ RARE = 3
 LEAK, INCONCLUSIVE, BOUNDED = "leak", "inconclusive", "bounded"
 # The heap names the line: it speaks before resident memory does.
 _ORDER = ("heap_bytes", *COUNTED)
+# The same bytes, seen from further away: what is allowed of the heap is allowed of them.
+_OF_HEAP = ("in_use_bytes", "rss_bytes")
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class Outcome:
     units would decide an inconclusive one; None otherwise. power: what a bounded one may still grow
     by. reason: why; of a bounded one, what that leaves out. again: the command that does it once
     more outside pytest. page: the report, where one was asked for. native: the function of a
-    library in C that takes what stays, where no Python object keeps it.
+    library in C that takes what stays, where no Python object keeps it. to_allow: where some growth
+    is allowed, what would have to be allowed for this to be no leak.
     """
 
     verdict: str
@@ -69,6 +72,7 @@ class Outcome:
     again: str = ""
     page: str = ""
     native: str = ""
+    to_allow: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def shown_sites(self) -> tuple[Site, ...]:
@@ -115,7 +119,7 @@ def judged(resources: Iterable[ResourceVerdict], units: int, allow: Mapping[str,
     grown = [
         _grown(entry, units)
         for entry in deciding
-        if entry.verdict == LEAK and not entry.rate_low <= allow.get(entry.name, -math.inf)
+        if entry.verdict == LEAK and not entry.rate_low <= _limit(entry.name, allow)
     ]
     if grown:
         grown.sort(key=lambda entry: _rank(entry.resource))
@@ -125,7 +129,8 @@ def judged(resources: Iterable[ResourceVerdict], units: int, allow: Mapping[str,
             for entry in deciding
             if (entry.name, entry.role) in names and entry.verdict == LEAK
         ]
-        return Outcome(LEAK, units, tuple(grown), reason="; ".join(reasons))
+        to_allow = _to_allow(grown, allow) if allow else {}
+        return Outcome(LEAK, units, tuple(grown), reason="; ".join(reasons), to_allow=to_allow)
     undecided = [entry for entry in deciding if entry.verdict == INCONCLUSIVE]
     if undecided or not deciding:
         more = max((entry.more_x for entry in undecided), default=float(units))
@@ -133,6 +138,26 @@ def judged(resources: Iterable[ResourceVerdict], units: int, allow: Mapping[str,
         reason = f"{undecided[0].title} {undecided[0].reason}" if undecided else "nothing measured"
         return Outcome(INCONCLUSIVE, units, needed_units=needed, reason=reason)
     return Outcome(BOUNDED, units, power=_power(deciding, units))
+
+
+def _limit(resource: str, allow: Mapping[str, float]) -> float:
+    """Up to how much growth of a resource is allowed; minus infinity for none at all."""
+    covering = (resource, "heap_bytes") if resource in _OF_HEAP else (resource,)
+    return max((allow[name] for name in covering if name in allow), default=-math.inf)
+
+
+def _to_allow(grown: Iterable[Grown], allow: Mapping[str, float]) -> dict[str, float]:
+    """What is allowed, and what else would have to be for ``grown``: the heap comes first."""
+    wanted = dict(allow)
+    for entry in grown:
+        if entry.rate > _limit(entry.resource, wanted):
+            if entry.resource in COUNTED:
+                wanted[entry.resource] = max(math.ceil(round(entry.rate, 1)), 1)
+                continue
+            # Up to the next with one figure: another version of Python needs a little more.
+            step = 10 ** math.floor(math.log10(max(entry.rate, 1.0)))
+            wanted[entry.resource] = step * math.ceil(entry.rate / step)
+    return wanted
 
 
 def _grown(entry: ResourceVerdict, units: int) -> Grown:

@@ -14,10 +14,10 @@ from leaklab.pytest_plugin.known import KnownLeaks
 from leaklab.pytest_plugin.outcome import BOUNDED, INCONCLUSIVE, LEAK, Outcome, outcome_from_json
 from leaklab.pytest_plugin.telling import PROPERTY
 from leaklab.pytest_plugin.texts import (
-    accepted_text,
     growth_text,
     headline,
     leak_text,
+    limits_text,
     made_place,
 )
 
@@ -109,8 +109,8 @@ class Summary:
 
     def _growth(self, found: Mapping[str, Any]) -> str:
         entry = self._known.entries.get(found["fingerprint"])
-        accepted = accepted_text(entry.most_per_call) if entry else ""
-        return growth_text(_outcome(found)) + (f"; accepted {accepted}" if accepted else "")
+        limits = limits_text(entry.limits) if entry else ""
+        return growth_text(_outcome(found)) + (f"; {limits}" if limits else "")
 
 
 def counts(outcomes: list[dict[str, Any]]) -> dict[str, int]:

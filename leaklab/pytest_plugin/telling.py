@@ -10,7 +10,7 @@ import pytest
 
 from leaklab.pytest_plugin.known import Rows
 from leaklab.pytest_plugin.outcome import INCONCLUSIVE, LEAK, Outcome
-from leaklab.pytest_plugin.texts import accepted_text, inconclusive_text, leak_text
+from leaklab.pytest_plugin.texts import inconclusive_text, leak_text, limits_text
 
 # What carries the outcome to where the session is summed up, over xdist as well.
 PROPERTY = "leaklab"
@@ -61,7 +61,7 @@ def _outgrown(item: pytest.Item, fingerprint: str) -> str:
     """A line for a leak that is known, and is more by now than what was accepted."""
     known: Any = item.config.pluginmanager.getplugin("leaklab-known")
     entry = known.entries.get(fingerprint) if known else None
-    return f"\n  known only {accepted_text(entry.most_per_call)}: {known.path}" if entry else ""
+    return f"\n  known, but {limits_text(entry.limits)}: {known.path}" if entry else ""
 
 
 def warn(

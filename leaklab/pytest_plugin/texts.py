@@ -104,14 +104,23 @@ def leak_text(outcome: Outcome, verbosity: int = 0) -> str:
         source = site.source or source_line(site.file, site.line)
         lines += [f"      {source}"] if source else []
     lines += [f"  native memory, taken by {outcome.native}"] if outcome.native else []
+    if most is not None and outcome.to_allow:
+        most -= 1
     held = [holder.removeprefix("held by ") for holder in outcome.holders[:most]]
     lines += [f"  held by {holder}" for holder in held]
     lines += [f"  {text}" for text in outcome.made[:most]]
     if verbosity > 0 and outcome.reason:
         lines.append(f"  {outcome.reason}")
+    lines += [f"  on purpose? {_allowance(outcome.to_allow)}"] if outcome.to_allow else []
     lines += [f"  page: {outcome.page}"] if outcome.page else []
     lines += [f"  again: {outcome.again}"] if outcome.again else []
     return "\n".join(lines)
+
+
+def _allowance(limits: Mapping[str, float]) -> str:
+    """The allowance to write, with figures as a person writes them."""
+    figures = ", ".join(f'"{resource}": {rate:g}' for resource, rate in limits.items())
+    return f"allow all of it: allow={{{figures}}}"
 
 
 def headline(outcome: Outcome) -> str:
@@ -128,14 +137,14 @@ def growth_text(outcome: Outcome) -> str:
     return ", ".join(_growth(entry) for entry in outcome.grown)
 
 
-def accepted_text(most: Mapping[str, float]) -> str:
-    """Return up to how much growth per call is accepted; empty where no figure was kept.
+def limits_text(limits: Mapping[str, float]) -> str:
+    """Return above what growth per call a known leak fails; empty where no figure was kept.
 
-    >>> accepted_text({"fd_count": 1.0})
-    'up to 1 fd per call'
+    >>> limits_text({"fd_count": 1.0, "heap_bytes": 2048.0})
+    'fails above 1 fd or 2 KiB per call'
     """
-    figures = [amount(resource, rate) for resource, rate in most.items()]
-    return f"up to {', '.join(figures)} per call" if figures else ""
+    figures = [amount(resource, rate) for resource, rate in limits.items()]
+    return f"fails above {' or '.join(figures)} per call" if figures else ""
 
 
 def inconclusive_text(outcome: Outcome) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import synthetic as s
 
@@ -153,6 +154,15 @@ def test_descriptors_and_threads_with_the_calls_that_made_them(golden: Golden) -
     )
     golden("show-origins", run_text(run))
     golden("headline-origins", "\n".join(headline(run)))
+
+
+def test_looks_before_the_first_mark_leave_a_rate_per_unit() -> None:
+    data = s.run(rss=s.bounded(COUNT, 3e6, full_at=20), fd_count=10 + s.leak(COUNT, 1))
+    run = origins(data, [("socket", ["ask"], "made", s.leak(COUNT, 1), "to db:5432")])
+    looks = run.data.origins
+    first = looks.iloc[:2].assign(mark=np.nan, time_seconds=[0.0, 0.01])
+    run = with_tables(run.data, origins=pd.concat([first, looks], ignore_index=True))
+    assert run.origins()[["rate", "unit"]].to_numpy().tolist() == [[1.0, "iteration"]]
 
 
 def test_what_is_reserved_is_told_from_what_is_used(golden: Golden) -> None:

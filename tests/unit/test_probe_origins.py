@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+import threading
 
 import pytest
 from interpreters import REPOSITORY, interpreter
 
+from leaklab.probe.makers import ThreadMakers
 from leaklab.probe.origins import MOST_NOTES, UNKNOWN, OriginHook, Stacks
 
 SCENE = REPOSITORY / "tests" / "targets" / "origin_looks.py"
@@ -36,11 +38,7 @@ def test_everything_that_stays_is_told_with_the_call_that_made_it(version):
     assert told["pipe start_child"] == [("made", 4)]
     assert told["child start_child"] == [("made", 4)]
     assert told["child fork_child"] == [("made", 4)]
-    # Before Python 3.12 nothing reports the start of a thread.
-    started = version not in ("3.9", "3.10", "3.11")
-    assert told["thread start_thread" if started else "thread wait_for"] == [
-        ("made" if started else "runs", 4)
-    ]
+    assert told["thread start_thread"] == [("made", 4)]
     # From Python 3.14 on nothing reports the making of a task.
     if version == "3.14":
         assert ("runs", 3) in told["task wait"]
@@ -48,9 +46,27 @@ def test_everything_that_stays_is_told_with_the_call_that_made_it(version):
         assert told["task start_task"] == [("made", 3)]
     # What the loop itself has made is told by what it runs.
     assert told["task serve"] == [("runs", 1)]
-    assert told["set"] == [("True", 1)]  # it was left as it had been
+    assert told["set"] == [("True", 2)]  # they were left as they had been
     # A look keeps no call of the target's alive, where nothing is ever collected.
     assert told["left"] == []
+
+
+class _Named(threading.Thread):
+    def __init__(self, name):
+        super().__init__(name=name)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="an audit event tells of the start")
+def test_a_thread_is_made_by_who_calls_its_constructor():
+    stacks = Stacks()
+    makers = ThreadMakers(stacks)
+    try:
+        thread = _Named("waits")
+        codes, lines = stacks.all[makers.stacks_made()[id(thread)]]
+    finally:
+        makers.stop()
+    assert codes[0] is sys._getframe().f_code
+    assert lines[0] > codes[0].co_firstlineno
 
 
 def test_what_is_remembered_is_bounded_and_the_same_call_is_one_stack():

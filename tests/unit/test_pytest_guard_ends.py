@@ -270,3 +270,82 @@ def _line_of(text: str) -> int:
 
 def _this_test() -> str:
     return os.environ["PYTEST_CURRENT_TEST"].split("::")[1].split(" ")[0]
+
+
+# The fixture's end is judged by a test that fails, or by an attempt that is repeated.
+LAST_FAILS = """
+import os, socket
+import pytest
+
+KEPT, CALLS = [], []
+
+class Client:
+    line = None
+
+@pytest.fixture(scope="module")
+def forgets():
+    KEPT.append(socket.socket())
+
+@pytest.fixture(scope="module")
+def hangs_up():
+    client = Client()
+    yield client
+    client.line = None
+
+@pytest.fixture(scope="module")
+def breaks():
+    KEPT.append(os.pipe())
+    raise OSError("breaks")
+
+def test_first(forgets, hangs_up):
+    hangs_up.line = socket.socket()
+
+def test_cannot_begin(breaks):
+    pass
+
+def test_last(hangs_up):
+    local = hangs_up.line
+    KEPT.append(os.pipe())
+    CALLS.append(1)
+    assert local is None or len(CALLS) == 2
+"""
+
+
+def test_a_failure_of_the_last_test_does_not_hide_what_a_wider_fixture_forgot(
+    alone: pytest.Pytester,
+) -> None:
+    alone.makepyfile(test_ends=LAST_FAILS)
+    result = alone.runpytest_subprocess("--leak-guard", "--leak-guard-grace=0.05")
+    result.assert_outcomes(passed=1, failed=1, errors=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*ERROR at setup of test_cannot_begin*",
+            "*ERROR at teardown of test_last*",
+            "leaklab: 1 thing left behind by its module fixture forgets",
+            "  socket *, made at test_ends.py:* forgets",
+        ]
+    )
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_what_a_wider_fixture_forgot_is_told_by_the_attempt_that_counts(
+    alone: pytest.Pytester, fails: bool
+) -> None:
+    source = """
+        import socket
+        import pytest
+        KEPT, CALLS = [], []
+        @pytest.fixture(scope="module", autouse=True)
+        def forgets():
+            if not KEPT:
+                KEPT.append(socket.socket())
+        def test_last():
+            CALLS.append(1)
+            assert len(CALLS) == 2 or not FAILS
+    """
+    alone.makepyfile(test_ends=source.replace("FAILS", str(fails)))
+    result = alone.runpytest_subprocess(
+        "--leak-guard", "--leak-guard-grace=0", "-p", "pytest_rerunfailures", "--reruns=1"
+    )
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["leaklab: 1 thing left behind by its module fixture forgets"])

@@ -12,6 +12,7 @@ from leaklab.pytest_plugin.looks import (
     ever_slower,
     needs_the_longest,
     slowed,
+    still_rising,
 )
 from leaklab.pytest_plugin.outcome import BOUNDED, INCONCLUSIVE, LEAK, Grown, Outcome
 from leaklab.results.run import Run
@@ -101,3 +102,10 @@ def test_growth_that_slows_from_look_to_look_is_undecided() -> None:
     outcome = ever_slower(first_look(300))
     assert (outcome.verdict, outcome.grown, outcome.needed_units) == (INCONCLUSIVE, (), 4 * FIRST)
     assert outcome.reason == "heap_bytes grew less per call with every look"
+
+
+def test_growth_that_is_allowed_takes_no_longer_look() -> None:
+    live = s.leak(200, 20_000)
+    run = Run(s.run(rss=live, sites={"work": live}, traced_rss=live))
+    assert run.verdict().verdict == LEAK
+    assert not still_rising(run) and not still_rising(run, materially=True)

@@ -27,7 +27,13 @@ from leaklab.pytest_plugin.outcome import (
 )
 from leaklab.pytest_plugin.settings import SettingsError, settings_of
 from leaklab.pytest_plugin.summary import markdown, sarif
-from leaklab.pytest_plugin.texts import MOST_LINES, headline, inconclusive_text, leak_text
+from leaklab.pytest_plugin.texts import (
+    MOST_LINES,
+    headline,
+    inconclusive_text,
+    leak_text,
+    limits_text,
+)
 from leaklab.verdict.resources import ResourceVerdict
 
 
@@ -76,6 +82,27 @@ def test_allowed_growth_is_no_leak_and_more_than_allowed_is() -> None:
     leaking = [entry("fd_count", LEAK, 1.0)]
     assert judged(leaking, 60, {"fd_count": 1.0}).verdict == BOUNDED
     assert judged([entry("fd_count", LEAK, 5.0)], 60, {"fd_count": 1.0}).verdict == LEAK
+
+
+def test_what_is_allowed_of_the_heap_is_allowed_of_resident_memory() -> None:
+    allow = {"heap_bytes": 30_000.0}
+    heap, resident = entry("heap_bytes", LEAK, 20_000), entry("rss_bytes", LEAK, 20_400)
+    assert judged([heap, resident], 60, allow).verdict == BOUNDED
+    (grown,) = judged([heap, entry("rss_bytes", LEAK, 50_000)], 60, allow).grown
+    assert grown.resource == "rss_bytes"
+    assert judged([heap], 60, {"rss_bytes": 30_000.0}).verdict == LEAK
+
+
+def test_a_failure_says_what_else_has_to_be_allowed() -> None:
+    files = [entry("fd_count", LEAK, 1.0), entry("heap_bytes", LEAK, 4_990)]
+    resident = entry("rss_bytes", LEAK, 4_700)
+    outcome = judged([*files, resident], 60, {"fd_count": 1.0})
+    assert judged([*files, resident], 60, outcome.to_allow).verdict == BOUNDED
+    assert '  on purpose? allow all of it: allow={"fd_count": 1, "heap_bytes": 5000}' in (
+        leak_text(outcome).splitlines()
+    )
+    assert outcome_from_json(outcome.to_json()) == outcome
+    assert "allow" not in leak_text(judged(files, 60, {}))
 
 
 def test_inconclusive_says_how_many_units_would_decide() -> None:
@@ -225,6 +252,12 @@ def test_a_known_leak_that_clearly_outgrows_what_was_accepted_is_unknown(tmp_pat
     # Within what another version of Python makes of it, or not sure to be more.
     assert reason(5_000.0, 4_900.0) == reason(90_000.0, 100.0) == "being mended"
     assert reason(9.0, 9.0, "task_count") == "being mended"
+    # What is said to fail does, and what is counted is exact.
+    entry = replace(known.entries[fingerprint], most_per_call={"heap_bytes": 2e4, "fd_count": 1.05})
+    assert limits_text(entry.limits) == "fails above 39.1 KiB or 1.05 fds per call"
+    for resource, within, above in (("heap_bytes", 39_000, 41_000), ("fd_count", 0.97, 1.93)):
+        assert not entry.is_outgrown([{"resource": resource, "rate": 2 * within, "low": within}])
+        assert entry.is_outgrown([{"resource": resource, "rate": 2 * above, "low": above}])
     grown = {**FOUND, "grown": [{**row, "low": 9e4, "high": 9e5} for row in FOUND["grown"]]}
     accepting = KnownLeaks(path, "worse by now")
     accepting.write(accepting.added([grown]))
