@@ -409,19 +409,20 @@ def test_a_known_leak_passes_and_one_that_is_gone_fails_a_strict_session(
 
 START = """
 import json, sys, time
+start = time.process_time()
 import pytest
 from _pytest.config import get_config
 before, config = set(sys.modules), get_config([])
 begin = time.process_time()
 import leaklab.pytest_plugin
 config.pluginmanager.register(leaklab.pytest_plugin, "leaklab-measured")
-seconds = time.process_time() - begin
+share = (time.process_time() - begin) / (begin - start)
 new = {name.partition(".")[0] for name in set(sys.modules) - before}
-print(json.dumps([seconds, sorted(new - {"_pytest", *sys.stdlib_module_names})]))
+print(json.dumps([share, sorted(new - {"_pytest", *sys.stdlib_module_names})]))
 """
 
 
-def test_a_suite_that_asks_for_nothing_pays_less_than_5_ms() -> None:
+def test_a_suite_that_asks_for_nothing_pays_a_twentieth_of_pytests_own_start() -> None:
     runs = [
         json.loads(
             subprocess.run(
@@ -430,6 +431,6 @@ def test_a_suite_that_asks_for_nothing_pays_less_than_5_ms() -> None:
         )
         for _ in range(3)
     ]
-    # Processor time and the least of three: what else runs on the machine is not the plugin's.
-    assert min(seconds for seconds, _ in runs) < 0.005
+    # A share, and the least of three: what else runs on the machine is not the plugin's.
+    assert min(share for share, _ in runs) < 0.05
     assert [imported for _, imported in runs] == [["leaklab"]] * 3
