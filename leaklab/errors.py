@@ -10,3 +10,11 @@ class LeaklabError(Exception):
 
 class UsageError(LeaklabError):
     """The request itself is wrong (unknown name, ill-typed value). Exit status 2."""
+
+
+class RecordingInterruptedError(KeyboardInterrupt):
+    """Somebody has interrupted a recording. ``run``: what was measured until then, it is stored."""
+
+    def __init__(self, run: object, folder: str) -> None:
+        super().__init__(f"interrupted; what was measured until then: ll.open({folder!r})")
+        self.run = run
