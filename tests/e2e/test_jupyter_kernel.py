@@ -243,9 +243,10 @@ def test_a_recording_shows_a_curve_and_an_interrupt_keeps_it(kernel: Kernel) -> 
     reply = kernel.run("run = ll.record('forever.py', passes=('measure',))", has_curve)
 
     said = r"RecordingInterruptedError: interrupted; what was .*: ll.open\('(.*/forever/.*)'\)"
-    assert (folder_said := re.fullmatch(said, str(reply.error)))  # so that Run All stops
+    found = re.fullmatch(said, str(reply.error))
+    assert found is not None, reply.error  # so that Run All stops
     assert "interrupted in" in reply.updates[-1]["text/plain"]
-    kernel.run(f"run = ll.open({folder_said[1]!r})")
+    kernel.run(f"run = ll.open({found[1]!r})")
     assert any("<polyline" in data["text/html"] for data in reply.updates)
     assert "<polyline" not in reply.updates[-1]["text/html"]
     facts = kernel.run("print(run.meta['state'], len(run.data.samples) > 0, len(run.suspects()))")
