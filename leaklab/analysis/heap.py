@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from leaklab.analysis.kernels_own import own_stacks
 from leaklab.analysis.lives import longest_life
 from leaklab.analysis.looks import evenly
 from leaklab.analysis.series import (
@@ -210,8 +211,10 @@ def _changes(data: RunData, members: dict[int, Any]) -> dict[str, NDArray[Any]]:
     """
     heap = data.arrow("heap")
     process = heap["process"].to_numpy()
-    if len(np.setdiff1d(np.unique(process), list(members))):
-        heap = heap.filter(np.isin(process, list(members)))
+    own = own_stacks(data)
+    if len(own) or len(np.setdiff1d(np.unique(process), list(members))):
+        others = np.isin(process, list(members)) & ~np.isin(heap["stack_id"].to_numpy(), own)
+        heap = heap.filter(others)
         process = heap["process"].to_numpy()
     order = np.lexsort((heap["snapshot"].to_numpy(), heap["stack_id"].to_numpy(), process))
     parts: dict[str, NDArray[Any]] = {"process": process[order]}

@@ -14,6 +14,7 @@ import pandas as pd
 
 from leaklab import resources
 from leaklab.analysis.in_use import BLOCKS, MALLOC, in_use_points
+from leaklab.analysis.kernels_own import own_bytes
 from leaklab.analysis.lives import longest_life
 from leaklab.analysis.looks import evenly, unmixed
 from leaklab.analysis.work import within_work
@@ -165,7 +166,8 @@ def chosen_points(
     """
     if name == HEAP:
         points = data.snapshots
-        points = points.assign(value=points["live_bytes"]) if len(points) else points
+        if len(points):
+            points = points.assign(value=points["live_bytes"] - own_bytes(data))
     else:
         points = samples_of(data, name)
     members = processes_of(data, role, pass_)

@@ -28,8 +28,8 @@ LIBRARY_ORIGINS = ("site-packages", "leaklab")
 # every line of the cell, and no part of it.
 _CELL_RUNNERS = ("record_cell", "record_awaiting_cell")
 # What runs a loop until it is told to stop, and calls what others have registered: the end of the
-# file, and the function.
-_LOOPS = (
+# file, and the function. The first is one call of it.
+LOOPS = (
     ("asyncio/events.py", "_run"),
     ("asyncio/base_events.py", "run_forever"),
     ("asyncio/runners.py", "run"),
@@ -74,7 +74,7 @@ def group_sites(
 ) -> Sites:
     """Sites of the stacks with these ids (sorted); unknown ids count as stacks without frames."""
     frames = frames.reset_index(drop=True)
-    offsets, flat = _from_the_cell(*_flat_frames(stacks, frames, stack_ids), frames)
+    offsets, flat = _from_the_cell(*flat_frames(stacks, frames, stack_ids), frames)
     origin = frames["origin"].astype(object).to_numpy()
     # Code that a library generates ("<sqlalchemy generated …>") is nobody's line to mend, and a
     # comprehension belongs to the function around it.
@@ -119,7 +119,7 @@ def _called_by_loop(
     """
     file = frames["file"].astype(str).str.replace("\\", "/")
     runs = np.zeros(len(frames), bool)
-    for end, function in _LOOPS:
+    for end, function in LOOPS:
         runs |= (file.str.endswith(end) & frames["function"].eq(function)).to_numpy()
     if not runs.any() or not len(flat):
         return np.zeros(len(flat), bool)
@@ -149,15 +149,22 @@ def _from_the_cell(
     if not in_cell.any() or not len(flat):
         return offsets, flat
     owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    runs_cell = (frames["origin"].eq("leaklab") & frames["function"].isin(_CELL_RUNNERS)).to_numpy()
     end = offsets[1:].copy()
-    callers = np.flatnonzero(runs_cell[flat])
+    callers = np.flatnonzero(cell_runners(frames)[flat])
     np.minimum.at(end, owner[callers], np.maximum(callers, offsets[owner[callers]] + 1))
     hits = np.flatnonzero(in_cell[flat] & (np.arange(len(flat)) < end[owner]))
     end[owner[hits]] = hits + 1  # the last one counts: it is the outermost
     kept = np.arange(len(flat)) < end[owner]
     lengths = np.bincount(owner[kept], minlength=len(offsets) - 1)
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), flat[kept]
+
+
+def cell_runners(frames: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which frames are of what runs a recorded cell in its kernel."""
+    runs: NDArray[np.bool_] = (
+        frames["origin"].eq("leaklab") & frames["function"].isin(_CELL_RUNNERS)
+    ).to_numpy(bool)
+    return runs
 
 
 def site_fingerprint(sites: Sites, stack: int, site: int) -> str:
@@ -189,7 +196,7 @@ def _same_line(frames: pd.DataFrame) -> Integers:
     return np.append(first[inverse], -1).astype(np.int64)
 
 
-def _flat_frames(
+def flat_frames(
     stacks: pd.DataFrame, frames: pd.DataFrame, stack_ids: Integers
 ) -> tuple[Integers, Integers]:
     """Frame rows of all stacks one after another, and where each stack begins."""

@@ -45,12 +45,16 @@ class Heard:
 
     def _listen(self) -> None:
         for line in self._stream:
-            self.line_count += 1
-            if not line.startswith(SHOWN):
-                self.last_line = line.strip()
-            else:
-                self._text, figure = json.loads(line.removeprefix(SHOWN))
-                self._display(self._text, figure)
+            self._take(line)
+            del line  # while it waits for the next: nothing of it is to be found in the kernel
+
+    def _take(self, line: str) -> None:
+        self.line_count += 1
+        if not line.startswith(SHOWN):
+            self.last_line = line.strip()
+        else:
+            self._text, figure = json.loads(line.removeprefix(SHOWN))
+            self._display(self._text, figure)
 
     def _display(self, text: str, figure: str) -> None:
         if self._show is not None:

@@ -149,16 +149,16 @@ class _Recording:
             raise LeaklabError(text or "the recorder ended without a word; record again")
         if kind == "begun":
             why = self._ending.why_ended or "ended without a word"
-            _note(text, "incomplete", f"the recorder {why}: the run holds what it had written")
+            note(text, "incomplete", f"the recorder {why}: the run holds what it had written")
         if self._show is not None:
             self._show(f"{self._label}: recorded", "")
         error: BaseException | None = self.result.error_in_exec or self.result.error_before_exec
         if error is not None:
             state = "interrupted" if _is_interrupt(error) else "failed"
-            _note(text, state, f"the cell {what_ended(error)}", after=self._marks_told)
+            note(text, state, f"the cell {what_ended(error)}", after=self._marks_told)
         elif self._ending.interrupted:
             error = EndingInterruptedError()
-            _note(text, "interrupted", f"the cell {what_ended(error)}")
+            note(text, "interrupted", f"the cell {what_ended(error)}")
         return RecordedCell(Run(open_run(text)), error)
 
     def _marks_told(self, count: int) -> str:
@@ -230,7 +230,7 @@ def _is_interrupt(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt | asyncio.CancelledError)  # of a cell that awaits
 
 
-def _note(run: str, state: str, text: str, *, after: Callable[[int], str] | None = None) -> None:
+def note(run: str, state: str, text: str, *, after: Callable[[int], str] | None = None) -> None:
     """Say in the run that its cell, or the recorder, has not come to its end."""
     from leaklab.store.location import filesystem, is_local
 

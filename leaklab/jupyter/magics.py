@@ -18,7 +18,7 @@ from IPython.core.error import UsageError as MagicUsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
-from leaklab.errors import LeaklabError, UsageError
+from leaklab.errors import LeaklabError, RecordingInterruptedError, UsageError
 from leaklab.jupyter.in_kernel import (
     awaits,
     cell_name,
@@ -47,7 +47,7 @@ OPTIONS = (
 
 
 class CellError(MagicUsageError):
-    """The cell that was recorded has raised something or was interrupted."""
+    """The cell or script that was recorded has raised something or was interrupted."""
 
 
 @magics_class
@@ -100,13 +100,16 @@ class LeaklabMagics(Magics):
         error: BaseException | None = None
         with _said_in_one_line():
             arguments, command, options = self._asked(line, cell)
-            if cell is None:
-                run = _record_command(command, arguments, options)
-            elif arguments.child:
-                run = _record_cell_in_child(self.shell, cell, options)
-            else:
-                recorded = record_cell(self.shell, cell, options)
-                run, error = recorded.run, recorded.error
+            try:
+                if cell is None:
+                    run = _record_command(command, arguments, options)
+                elif arguments.child:
+                    run = _record_cell_in_child(self.shell, cell, options)
+                else:
+                    recorded = record_cell(self.shell, cell, options)
+                    run, error = recorded.run, recorded.error
+            except RecordingInterruptedError as interrupt:
+                run, error = interrupt.run, interrupt
         return self._ended(run, error, quiet=arguments.quiet)
 
     async def awaiting(self, line: str, cell: str) -> None:
@@ -173,6 +176,8 @@ class LeaklabMagics(Magics):
         if not quiet:
             show_run(run)
         if error is not None:
+            if isinstance(error, RecordingInterruptedError):
+                raise CellError(f"leaklab: {error}") from None
             # The cell's own traceback stands above; this one is for Run All, papermill and CI.
             raise CellError(f"leaklab: the cell {what_ended(error)}") from None
 

@@ -9,6 +9,7 @@ input; prints what the cell is to show meanwhile, ``begun PATH`` once there is a
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import sys
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from typing import Any
 
 from leaklab.errors import LeaklabError
 from leaklab.jupyter.heard import SHOWN
-from leaklab.present.live import Curve
+from leaklab.present.live import Curve, marks_told
 
 REDRAW_SECONDS = 1.0  # each time the kernel has to lend a moment to it
 
@@ -51,13 +52,20 @@ def _say(line: str) -> None:
 
 def main() -> int:
     """Record the process named in the options until it hangs up."""
+    from leaklab.jupyter.in_kernel import note
     from leaklab.recorder.options import RecordOptions
     from leaklab.recorder.recording import record_run
+    from leaklab.store import open_run
     from leaklab.verdict.deciding import Decider
 
     options = json.load(sys.stdin)
     try:
-        _say(f"run {record_run(RecordOptions(**options), _Told(sys.argv[1]), Decider)}")
+        run = record_run(RecordOptions(**options), _Told(sys.argv[1]), Decider)
+        if open_run(run).meta["state"] == "incomplete":
+            expected_count = options["expected_mark_count"]
+            after = functools.partial(marks_told, expected_count=expected_count)
+            note(run, "incomplete", "the kernel ended during the cell,", after=after)
+        _say(f"run {run}")
     except LeaklabError as error:
         _say(f"error {error}")
         return 1

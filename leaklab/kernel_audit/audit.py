@@ -16,6 +16,7 @@ from leaklab.kernel_audit.holdings import Holding, holdings
 from leaklab.kernel_audit.inventory import is_named
 from leaklab.kernel_audit.walk import ask, walked
 from leaklab.present.formatting import amount
+from leaklab.present.live import in_kernel
 from leaklab.present.table import Table
 from leaklab.scratch import Scratch
 
@@ -217,8 +218,9 @@ def kernel(*, progress: bool = True) -> KernelAudit:
 
     One walk through a copy of the process, analysed beside it: the kernel itself stands still for
     some milliseconds and grows by the table only. Every line of ``line``, executed in a cell, frees
-    the bytes it is printed with. ``progress``: write a line that says how far it is. Also works in
-    a plain Python process, on the names of ``__main__``.
+    the bytes it is printed with. Also works in a plain Python process, on the names of
+    ``__main__``; there ``progress`` writes a line that says how far it is. (In a notebook each
+    output stays as a box under the cell, also one that is empty in the end.)
 
     >>> ll.kernel()
     >>> ll.kernel().frame()
@@ -226,6 +228,7 @@ def kernel(*, progress: bool = True) -> KernelAudit:
     Raises LeaklabError when the process cannot be copied or the walk takes over two minutes.
     """
     folder = Scratch("kernel")
+    progress = progress and not in_kernel()
     try:
         held, table = walked(folder.path, current_shell(), _say if progress else _quiet)
     except BaseException:

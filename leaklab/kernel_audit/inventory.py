@@ -177,7 +177,8 @@ def _traceback(namespace: Mapping[str, Any], shell: Any, cells: Cells) -> Iterat
         key="traceback",
         kind="traceback",
         title=f"traceback of {type(error).__name__}{place.text}",
-        line=_emptied(namespace, list(present)),
+        # The frames are in a cycle with the exception: without the collector nothing of them goes.
+        line=f"{_emptied(namespace, list(present))}; {called('gc', 'collect();', namespace)}",
         cell=place.cell,
         type=type(error).__name__,
         targets=[id(value) for value in present.values()],

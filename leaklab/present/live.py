@@ -31,7 +31,7 @@ def notebook_progress(label: str) -> Iterator[Any]:
     shown: Lines | Curve | None = None
     if os.environ.get("LEAKLAB_PROGRESS") == "lines":
         shown = Lines(label)
-    elif _in_kernel():
+    elif in_kernel():
         shown = Curve(label)
     if shown is None:
         yield None
@@ -61,12 +61,12 @@ def cell_display(label: str) -> Callable[[str, str], None] | None:
                 print(f"\r{text}", flush=True)
 
         return write
-    return Curve(label).show if _in_kernel() else None
+    return Curve(label).show if in_kernel() else None
 
 
 def say_loaded(label: str, created: str) -> None:
     """Say in a notebook that a run was not recorded now; ``created``: ISO 8601, in UTC."""
-    if not _in_kernel():
+    if not in_kernel():
         return
     when = datetime.fromisoformat(created.replace("Z", "+00:00")).astimezone() if created else None
     today = datetime.now().astimezone().date()
@@ -78,7 +78,8 @@ def say_loaded(label: str, created: str) -> None:
     print(f"{label}: loaded{said}; fresh=True records again", flush=True)
 
 
-def _in_kernel() -> bool:
+def in_kernel() -> bool:
+    """Say whether a Jupyter kernel runs this, and shows what is displayed."""
     if "ipykernel" not in sys.modules:
         return False
     from IPython.core.getipython import get_ipython

@@ -13,6 +13,9 @@ from operator import ne
 from .graph_types import attributes_of, frame_function, mro_of, text, type_name
 from .task_names import coroutine_name, own_name
 
+# What runs a recorded cell in its kernel, and what that has the cell run by.
+_CELLS = "leaklab.jupyter"
+_SHELLS = ("IPython", "ipykernel")
 _THREAD_DICT = threading.Thread.__dict__["__dict__"].__get__
 
 
@@ -32,7 +35,8 @@ FORK_HOOKS = _find_fork_hooks()
 def running_frames():
     """Return the running frames of every thread: a flat list of thread name and frame in turn.
 
-    Second, the frames of the probe itself, which are no part of the target.
+    Second, the frames of the probe itself, which are no part of the target. Nor is what runs a cell
+    that is recorded in its kernel: the magic, what calls that, and IPython between it and the cell.
     """
     packages = (
         __name__.rpartition(".")[0],
@@ -44,12 +48,20 @@ def running_frames():
     frames, own = [], []
     for thread, frame in sys._current_frames().items():
         name = _thread_name(thread)
+        chain, runs_cell = [], False
         while frame is not None:
-            if text(dict.get(frame.f_globals, "__name__")).startswith(packages):
+            module = text(dict.get(frame.f_globals, "__name__"))
+            if module.startswith(_CELLS) and not runs_cell:
+                runs_cell = True
+                while chain and chain[-1][0].partition(".")[0] in _SHELLS:
+                    own.append(chain.pop()[1])
+            if runs_cell or module.startswith(packages):
                 own.append(frame)
             else:
-                frames += (name, frame)
+                chain.append((module, frame))
             frame = frame.f_back
+        for _, frame in chain:
+            frames += (name, frame)
     return frames, own
 
 

@@ -107,7 +107,6 @@ class _Walk(Names):
         self._found = []
         self._dict_ids = set()
         self._attribute_dict_ids = set()
-        self._base_count = None
         self._native = NativeMemory(target_pid)
 
     def run(self, objects, frames, own):
@@ -121,7 +120,6 @@ class _Walk(Names):
             },
         )
         self._write_roots(find_roots(objects, frames, self._copy))
-        self._base_count = _base_count()
         self._walk_dicts(self._walk_tracked(objects, own))
         while self._found:
             found, self._found = self._found, []
@@ -131,56 +129,47 @@ class _Walk(Names):
 
     def _walk_tracked(self, objects, own):
         """Walk everything the collector knows except dicts; returns those by type."""
-        groups = {}
-        for number, found in zip(map(id, map(type, objects)), objects):
-            if number in groups:
-                groups[number].append(found)
-            else:
-                groups[number] = [found]
+        groups = _by_type([one for one in objects if id(one) not in own])
+        # All at once: a frame that is asked for its variables keeps them once more from then on.
+        base = _base_count()
+        counts = {
+            number: array("q", [count - base for count in map(sys.getrefcount, group)])
+            for number, group in groups.items()
+        }
         dicts = []
         for number in list(groups):
             facts = self._learn(groups[number][0])
             if graph_types.flags_of(facts.kind) & graph_types.DICT_SUBCLASS:
                 group = groups.pop(number)
                 self._dict_ids.update(map(id, group))
-                self._dict_ids -= own
-                dicts.append((facts, group))
+                dicts.append((facts, group, counts.pop(number)))
         while groups:
-            _, group = groups.popitem()
-            self._walk_group(self._learn(group[0]), group, own)
-        return [(facts, [one for one in group if id(one) not in own]) for facts, group in dicts]
+            number, group = groups.popitem()
+            self._walk_group(self._learn(group[0]), group, counts.pop(number))
+        return dicts
 
     def _walk_dicts(self, dicts):
-        for facts, group in dicts:
-            self._walk_group(facts, group, ())
+        for facts, group, counts in dicts:
+            self._walk_group(facts, group, counts)
 
     def _walk_found(self, found):
         """Walk objects the collector does not track: texts, numbers, and what holds only such."""
-        groups = {}
-        for number, one in zip(map(id, map(type, found)), found):
-            if number in groups:
-                groups[number].append(one)
-            else:
-                groups[number] = [one]
+        groups = _by_type(found)
         found.clear()
         for group in groups.values():
-            self._walk_group(self._learn(group[0]), group, (), tracked=False)
+            self._walk_group(self._learn(group[0]), group, None)
 
-    def _walk_group(self, facts, group, own, tracked=True):
+    def _walk_group(self, facts, group, counts):
+        """Walk objects of one type; ``counts``: of references to each, None where untracked."""
         walk = getattr(self, "_walk_" + facts.way)
         for start in range(0, len(group), _SLICE):
             if time.monotonic() > self._deadline:
                 raise OutOfTimeError
             part = group[start : start + _SLICE]
-            if own:
-                part = [one for one in part if id(one) not in own]
-            counts = None
-            if tracked:
-                counts = array("q", map(sys.getrefcount, part))
             sizes = self._sizes(facts, part)
             walk(facts, part, sizes)
-            self._nodes(facts, part, sizes, counts)
-            if tracked and facts.way in ("instance", "general", "sequence"):
+            self._nodes(facts, part, sizes, counts and counts[start : start + _SLICE])
+            if counts and facts.way in ("instance", "general", "sequence"):
                 self._write_bounds(facts, part)
         self._tell_texts()
 
@@ -202,8 +191,7 @@ class _Walk(Names):
         flags = 0
         if counts is not None:
             flags |= 2
-            base = self._base_count
-            parts.append(array("q", [count - base for count in counts]))
+            parts.append(counts)
         if facts.label is not None:
             flags |= 4
             number = self._texts.number
@@ -388,9 +376,22 @@ def _head_bytes(facts, one):
     return 0
 
 
+def _by_type(objects):
+    """Return the objects in lists, by the number of their type.
+
+    The loop's variable ends here: where references are counted, it would be one more to the last.
+    """
+    groups = {}
+    for number, one in zip(map(id, map(type, objects)), objects):
+        if number in groups:
+            groups[number].append(one)
+        else:
+            groups[number] = [one]
+    return groups
+
+
 def _base_count():
     """Return what sys.getrefcount tells of an object that nothing but the walk holds."""
     probe = [[]]
     group = list(probe)
-    part = group[:]
-    return next(map(sys.getrefcount, part)) if part else 0
+    return next(map(sys.getrefcount, group)) if group else 0

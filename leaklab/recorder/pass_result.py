@@ -26,6 +26,8 @@ class PassResult:
     short_counts: dict[str, int]
     #: whether a drive had put it under load
     was_driven: bool = False
+    #: whether a cell has not said that it ended: its kernel has
+    hung_up: bool = False
 
     @property
     def failed_status(self) -> int | None:
@@ -87,7 +89,13 @@ class PassReport(PassState):
             reported_mark_counts=told,
             short_counts=dict(self._table.short_counts),
             was_driven=self._drive is not None and self._drive.has_begun,
+            hung_up=self._hung_up(),
         )
+
+    def _hung_up(self) -> bool:
+        """Say whether what has connected of its own accord is gone without a word of its end."""
+        by_itself = self._options.channel is not None and self._server.was_used
+        return by_itself and self._target.has_ended() and not self._table.main.exiting
 
     def _looks(self) -> dict[str, Any]:
         """Say how the main process was looked at: step between looks, how often it has doubled."""

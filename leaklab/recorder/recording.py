@@ -147,7 +147,7 @@ def _run_passes(
             )
             if interruption.count:
                 return "interrupted"
-    return "complete"
+    return "incomplete" if any(result.hung_up for result in results) else "complete"
 
 
 def _why_not(name: str, results: list[PassResult], options: RecordOptions) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from leaklab.errors import UsageError
+from leaklab.errors import RecordingInterruptedError, UsageError
 from leaklab.recorder.keywords import RecordKeywords
 from leaklab.recordings.locating import find_recording, is_evidence, locate
 
@@ -45,7 +45,8 @@ def record(
     env and so on. A recording with the same source, arguments, versions and options is loaded
     instead of made again, unless ``fresh``. Raises UsageError for a request that makes no sense,
     LeaklabError when the recording failed; a target that fails is a run like any other.
-    Without ``progress``, a Jupyter kernel shows a growing curve and a notebook job logs lines.
+    Without ``progress``, a Jupyter kernel shows a growing curve and a notebook job logs lines; an
+    interrupt of it raises KeyboardInterrupt, which says where the run is and holds it as ``run``.
 
     >>> ll.record("serve.py", passes=("measure",)).verdict()
     """
@@ -65,7 +66,8 @@ def record(
     with notebook_progress("/".join(filter(None, (run_name, variant)))) as shown:
         run = Run(open_run(str(record_run(settings, shown, Decider))))
         if shown is not None and run.meta["state"] == "interrupted":
-            raise KeyboardInterrupt  # it is stored; the cells below would take it for a whole one
+            # The cells below would take it for a whole one.
+            raise RecordingInterruptedError(run, str(run.data.path))
     return run
 
 

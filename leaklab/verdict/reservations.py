@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leaklab.analysis.series import resource_series
+from leaklab.analysis.series import processes_of, resource_series, untraced_pass
 from leaklab.verdict.heap_study import study_heap
 
 if TYPE_CHECKING:
@@ -49,6 +49,24 @@ def reserved_bytes(data: RunData, study: HeapStudy) -> dict[int, float]:
 
 
 def _resident_bytes(data: RunData, role: str) -> float:
-    """The most that was resident in the pass that traces the heap; NaN if not measured."""
+    """The most that was resident in the process whose heap was traced; NaN if not measured.
+
+    What is attached to, or traced for a while, was traced and measured in one go: there the figures
+    are those of the untraced pass.
+    """
     resident = resource_series(data, "rss_bytes", pass_="explain", role=role)  # noqa: S106
+    if not len(resident) and _traced_as_measured(data, role):
+        resident = resource_series(data, "rss_bytes", role=role)
     return float(resident["value"].max()) if len(resident) else float("nan")
+
+
+def _traced_as_measured(data: RunData, role: str) -> bool:
+    """Say whether the processes whose heap was traced are those of the untraced pass."""
+    traced, measured = (
+        {(one.get("pid"), one.get("started_seconds")) for one in members.values()}
+        for members in (
+            processes_of(data, role, "explain"),
+            processes_of(data, role, untraced_pass(data)),
+        )
+    )
+    return bool(traced) and traced <= measured and (None, None) not in traced

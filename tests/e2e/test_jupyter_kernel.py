@@ -1,12 +1,14 @@
 """The magics, the live curve and an interrupt in a real kernel."""
 
+import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kernels import Kernel, Reply, started_kernel
+from kernels import LIMIT_SECONDS, Kernel, Reply, started_kernel
 
 LEAKY = """
 from leaklab import mark
@@ -33,6 +35,20 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 
 def has_curve(content: dict[str, Any]) -> bool:
     return "<polyline" in str(content.get("data", {}).get("text/html"))
+
+
+def ended_run(store: Path) -> dict[str, Any]:
+    """Wait until a recorder that nobody hears any more has said how its run ended."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while time.monotonic() < deadline:
+        for file in store.glob("*/*/run.json"):
+            meta: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            if any(event["kind"] == "cell" for event in meta["events"]):
+                return meta
+            if meta["state"] == "complete":
+                pytest.fail(f"taken for a whole run: {file}")
+        time.sleep(0.1)
+    pytest.fail("the recorder did not end")
 
 
 def shown_html(reply: Reply) -> str:
@@ -130,6 +146,17 @@ def test_a_cell_shows_a_curve_while_it_runs_and_an_interrupt_keeps_it(kernel: Ke
     assert "leaklab cell" not in threads.text
 
 
+def test_a_kernel_that_dies_during_a_cell_leaves_an_incomplete_run(tmp_path: Path) -> None:
+    dies = "    import os\n    if number == 30: os.kill(os.getpid(), 9)\n"
+    with started_kernel(tmp_path) as kernel:
+        kernel.run("%load_ext leaklab")
+        kernel.client.execute(f"%%leaklab --name dies\n{LEAKY}{dies}")
+        meta = ended_run(tmp_path / "store" / "dies")
+    said = [event["text"] for event in meta["events"] if event["kind"] == "cell"]
+    assert meta["state"] == "incomplete"
+    assert re.fullmatch(r"the kernel ended during the cell, after iteration \d+ of 40", *said)
+
+
 @pytest.mark.parametrize("awaited", ["", "import asyncio\nawait asyncio.sleep(0)\n"])
 def test_an_interrupt_of_the_recorder_that_finishes_leaves_a_run(
     kernel: Kernel, awaited: str
@@ -215,9 +242,11 @@ def test_a_recording_shows_a_curve_and_an_interrupt_keeps_it(kernel: Kernel) -> 
 
     reply = kernel.run("run = ll.record('forever.py', passes=('measure',))", has_curve)
 
-    assert str(reply.error).startswith("KeyboardInterrupt")  # so that Run All stops
+    said = r"RecordingInterruptedError: interrupted; what was .*: ll.open\('(.*/forever/.*)'\)"
+    found = re.fullmatch(said, str(reply.error))
+    assert found is not None, reply.error  # so that Run All stops
     assert "interrupted in" in reply.updates[-1]["text/plain"]
-    kernel.run("run = ll.open('forever')")
+    kernel.run(f"run = ll.open({found[1]!r})")
     assert any("<polyline" in data["text/html"] for data in reply.updates)
     assert "<polyline" not in reply.updates[-1]["text/html"]
     facts = kernel.run("print(run.meta['state'], len(run.data.samples) > 0, len(run.suspects()))")

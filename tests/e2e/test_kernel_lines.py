@@ -154,3 +154,20 @@ def test_what_goes_on_beside_the_cells_is_named_and_let_go(kernel: Kernel) -> No
 def test_a_context_variable_is_named_and_let_go(kernel: Kernel) -> None:
     kernel.run("var = contextvars.ContextVar('request'); var.set(data('context'));")
     assert gone(kernel, lines(kernel)["context variable request"]) == {"context"}
+
+
+def test_a_traceback_goes_with_the_cycle_that_its_frames_are_in(kernel: Kernel) -> None:
+    kernel.run("import gc; gc.disable()")
+    kernel.run(
+        "def fails():\n"
+        "    local = data('local')\n"
+        "    try:\n"
+        "        raise ValueError\n"
+        "    except ValueError as error:\n"
+        "        kept = error\n"
+        "        raise\n"
+        "fails()"
+    )
+    found = lines(kernel)
+    assert gone(kernel, found["traceback"]) == {"local"}
+    kernel.run("gc.enable()")

@@ -16,6 +16,7 @@ import synthetic as s
 from leaklab.present.text import comparison_text, headline, run_text
 from leaklab.results.comparison import compare
 from leaklab.results.run import Run
+from leaklab.verdict.reservations import reserved_at_end
 
 COUNT = 200
 Golden = Callable[[str, str], None]
@@ -173,6 +174,17 @@ def test_what_is_reserved_is_told_from_what_is_used(golden: Golden) -> None:
         sites={"arena": reserve, "read": s.bounded(COUNT, 400_000, full_at=60)},
     )
     golden("show-reserved", run_text(Run(data)))
+
+
+def test_what_a_cell_reserves_is_told_from_what_it_uses() -> None:
+    """A cell is traced and measured in one go: resident memory is that of its measure pass."""
+    for other in (7, 8):
+        reserve = s.step(COUNT, 1 << 30, at=20)
+        data = s.run(rss=s.steady(COUNT), sites={"arena": reserve})
+        for one, pid in zip(data.meta["processes"], (7, other), strict=True):
+            one.update(pid=pid, started_seconds=0.0)
+        reserved = reserved_at_end(data)
+        assert reserved == ((float(1 << 30), 50e6) if other == 7 else None)
 
 
 def test_a_stack_without_frames_has_no_place(golden: Golden) -> None:

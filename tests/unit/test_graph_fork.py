@@ -221,3 +221,34 @@ graph.dump_by_fork(path + ".copy")
     text = "a process with subinterpreters cannot be copied: dump without a copy\n"
     assert run(tmp_path, body) == text
     assert dump_outcome(tmp_path / "graph.dump")["status"] == "complete"
+
+
+def test_the_walk_counts_no_reference_of_its_own(tmp_path):
+    """One reference more, and garbage counts as held by native code: no line would free it."""
+    body = """
+import gc
+class Kept: pass
+class Local: pass
+def fails():
+    held = Local()
+    raise ValueError
+first, last = Kept(), Kept()
+try:
+    fails()
+except ValueError as error:
+    kept = error
+everything = gc.get_objects
+def _ordered():
+    # The type that is seen first is walked last.
+    found = everything()
+    local = [each for each in found if type(each) is Local]
+    return local + [each for each in found if type(each) is not Local and each is not last] + [last]
+gc.get_objects = _ordered
+print(graph.dump_by_fork(path)["pid"])
+"""
+    pid = int(run(tmp_path, body))
+    wait_dump(tmp_path / "graph.dump", pid, 30)
+    dump = read_dump(tmp_path / "graph.dump")
+    for name, counts in (("Local", [1]), ("Kept", [1, 1])):
+        kept = dump.type == dump.type_names.index(f"__main__.{name}")
+        assert dump.reference_count[kept].tolist() == counts

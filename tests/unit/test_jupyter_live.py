@@ -95,7 +95,7 @@ def test_a_run_that_is_loaded_is_told_from_one_that_is_recorded(
 ) -> None:
     live.say_loaded("demo/before", "2020-01-02T03:04:05Z")
     assert capsys.readouterr().out == ""  # outside of a kernel nobody waits for a word
-    monkeypatch.setattr(live, "_in_kernel", lambda: True)
+    monkeypatch.setattr(live, "in_kernel", lambda: True)
     live.say_loaded("demo/before", "2020-01-02T12:04:05Z")
     said = capsys.readouterr().out
     assert re.fullmatch(

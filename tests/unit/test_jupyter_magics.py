@@ -8,6 +8,7 @@ from IPython.core.error import UsageError as MagicUsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from leaklab import recordings
+from leaklab.errors import RecordingInterruptedError
 from leaklab.jupyter import magics
 
 
@@ -78,6 +79,28 @@ def test_a_script_is_recorded_and_bound(
     assert options["mark_on"] == ["http", "task"]
     assert (options["drive"], options["store"]) == ("load.py", "here")
     assert options["until_decided"] is True
+    assert shell.user_ns["leaklab_run"] == "the run"
+
+
+@pytest.mark.parametrize("cell", [None, "x = 1"])
+def test_an_interrupted_recording_is_shown_and_bound(
+    shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch, cell: str | None
+) -> None:
+    def record(target: Any, **options: Any) -> str:
+        raise RecordingInterruptedError("the run", "store/serve/default/1")
+
+    shown: list[str] = []
+    monkeypatch.setattr(recordings, "record", record)
+    monkeypatch.setattr(magics, "show_run", shown.append)
+    where = (
+        r"leaklab: interrupted; what was measured until then: ll.open\('store/serve/default/1'\)"
+    )
+    with pytest.raises(magics.CellError, match=where):
+        if cell is None:
+            shell.run_line_magic("leaklab", "serve.py")
+        else:
+            shell.run_cell_magic("leaklab", "--child", cell)
+    assert shown == ["the run"]
     assert shell.user_ns["leaklab_run"] == "the run"
 
 
