@@ -1,8 +1,5 @@
 """What leaklab says when it cannot go on: one line, with the value and the way out."""
 
-# What a shell says of who is ended by SIGINT.
-INTERRUPTED_STATUS = 130
-
 
 class LeaklabError(Exception):
     """Something failed; ``str()`` is one line: what is wrong: value; what to do. Exit status 1."""
