@@ -168,7 +168,7 @@ def _with_parents(nodes: np.ndarray, parent: np.ndarray) -> np.ndarray:
 
 def root_text(root: Root) -> str:
     """Return how a root is called in a path."""
-    if root.kind in ("module", "leaklab", "group"):
+    if root.kind in ("module", "leaklab", "group", "table"):
         return root.name
     if root.kind == "thread":
         return f"thread {_ROOT_NUMBER.sub('#', root.name)}: {root.label}()"
