@@ -3,7 +3,7 @@
 import contextlib
 import sys
 
-from leaklab.errors import INTERRUPTED_STATUS
+from leaklab.end_signals import exit_status
 
 
 def run() -> int:
@@ -12,10 +12,10 @@ def run() -> int:
         from leaklab.cli import main
 
         return main()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         with contextlib.suppress(OSError):
             print("leaklab: interrupted", file=sys.stderr)
-        return INTERRUPTED_STATUS
+        return exit_status(interrupt)
 
 
 if __name__ == "__main__":

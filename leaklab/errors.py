@@ -2,9 +2,6 @@
 
 from typing import Any
 
-# What a shell says of who is ended by SIGINT.
-INTERRUPTED_STATUS = 130
-
 
 class LeaklabError(Exception):
     """Something failed; ``str()`` is one line: what is wrong: value; what to do. Exit status 1."""

@@ -22,7 +22,8 @@ PATHS = {
         "__main__.LAST_ERROR.__traceback__.tb_next.tb_frame → local broken"
     ),
     "logging handler": (
-        "KeepingHandler.records → list item → logging.LogRecord.args → tuple item → __main__.Thing"
+        "logging.Logger.manager.loggerDict[app].handlers → list item → __main__.KeepingHandler"
+        ".records → list item → logging.LogRecord.args → tuple item → __main__.Thing"
     ),
     "functools.partial": "__main__.PARTIAL.args → tuple item → __main__.Thing",
     "itertools": "__main__.CYCLE → list → list item → __main__.Thing",

@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 
 from leaklab.cli import output
 from leaklab.cli.recording import pairs_apart
-from leaklab.errors import INTERRUPTED_STATUS, LeaklabError, UsageError
+from leaklab.end_signals import as_interrupts, exit_status
+from leaklab.errors import LeaklabError, UsageError
 
 # Name and what it does; ``leaklab.cli.<module>`` has configure(parser) and run(arguments).
 COMMANDS = {
@@ -58,10 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments[:1] in (["show"], ["compare"]):
             _spare_collections()
     try:
-        try:
-            return _dispatch(arguments)
-        finally:
-            output.flush()
+        with as_interrupts():
+            try:
+                return _dispatch(arguments)
+            finally:
+                output.flush()
     except UsageError as error:
         return _complain(error, 2)
     except output.OutputError as error:
@@ -73,8 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone (`leaklab show … | head`); nothing is left to say.
         output.give_up(sys.stdout)
         return 1
-    except KeyboardInterrupt:
-        return _complain("interrupted", INTERRUPTED_STATUS)
+    except KeyboardInterrupt as interrupt:
+        return _complain(str(interrupt) or "interrupted", exit_status(interrupt))
 
 
 def _spare_collections() -> None:

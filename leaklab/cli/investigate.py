@@ -126,7 +126,11 @@ def _cases(arguments: argparse.Namespace) -> int:
         found |= {"unexpected"} if len(unmet) else set()
         for run in runs.values():
             _print_summary(run)
-        print(f"report: {report.case_page(one.id, runs, folder, arguments)}")
+        page = report.case_page(one.id, runs, folder, arguments)
+        report.write_index(folder)
+        print(f"report: {page}")
+        if any(run.meta["state"] == "interrupted" for run in runs.values()):
+            break  # who stops one stops them all
     if skipped == len(chosen):
         return 1
     return 3 if found & set(arguments.fail_on) else 0

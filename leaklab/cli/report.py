@@ -45,12 +45,15 @@ def run(arguments: argparse.Namespace) -> int:
     from leaklab.catalogue.model import catalogue
 
     folder = output_folder(arguments)
+    has_index = any(text in catalogue() for text in arguments.what)
     for text in arguments.what:
         if text in catalogue():
             page = case_page(text, newest_runs(text, arguments.store), folder, arguments)
         else:
-            page = run_page(_open(text, arguments.store), folder, arguments)
+            page = run_page(_open(text, arguments.store), folder, arguments, is_listed=has_index)
         print(page)
+    if has_index:
+        write_index(folder)
     return 0
 
 
@@ -84,8 +87,10 @@ def newest_runs(case_id: str, store: str | None) -> dict[str, Run]:
     return runs
 
 
-def run_page(run: Run, folder: Path, arguments: argparse.Namespace) -> Path:
-    """Render the page of one run."""
+def run_page(
+    run: Run, folder: Path, arguments: argparse.Namespace, *, is_listed: bool = False
+) -> Path:
+    """Render the page of one run; ``is_listed``: an index is to be made that lists it."""
     from leaklab.report import render_run
     from leaklab.store.location import safe_name
 
@@ -94,20 +99,26 @@ def run_page(run: Run, folder: Path, arguments: argparse.Namespace) -> Path:
 
         run = without_secrets(run)
     name = safe_name(f"{run.label}-{run.meta['run_id']}".replace("/", "-"))
-    page = render_run(run, folder / f"{name}.html")
+    page = render_run(run, folder / f"{name}.html", index="index.html" if is_listed else None)
     return _with_pdf(page, arguments)
 
 
 def case_page(
     case_id: str, runs: dict[str, Run], folder: Path, arguments: argparse.Namespace
 ) -> Path:
-    """Render the page of a case and the index that lists it."""
+    """Render the page of a case, which the index is to list."""
     from leaklab.catalogue.model import case
-    from leaklab.report import read_entries, render_case, render_index
+    from leaklab.report import render_case
 
     page = render_case(case(case_id), runs, folder / "cases", confidential=arguments.confidential)
-    render_index(read_entries(folder), folder)
     return _with_pdf(page, arguments)
+
+
+def write_index(folder: Path) -> None:
+    """Write the index over all pages in the folder that link to it."""
+    from leaklab.report import read_entries, render_index
+
+    render_index(read_entries(folder), folder)
 
 
 def _with_pdf(page: Path, arguments: argparse.Namespace) -> Path:

@@ -17,6 +17,7 @@ import pandas as pd
 from leaklab.analysis.series import processes_of
 from leaklab.analysis.work import within_work
 from leaklab.findings.retention_sites import GroupGrowth, Part, match_sites
+from leaklab.object_graph.paths import KEPT_BYTES, KEPT_COUNT
 from leaklab.present.formatting import BEGINNING_SHARE
 from leaklab.verdict.heap_study import study_heap
 
@@ -99,7 +100,7 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
         rows = [row for row in rows if row["type"] != "module"]
     least = max([MATERIAL_BYTES, *(row["growth_bytes"] * _WEAK_SHARE for row in rows)])
     rows = [
-        row for row in rows if row["growth_bytes"] >= (least if row["_weak"] else MATERIAL_BYTES)
+        row for row in rows if row["_sure_bytes"] >= (least if row["_weak"] else MATERIAL_BYTES)
     ]
     rows.sort(key=lambda row: (row["_weak"], -row["growth_bytes"]))
     rows = rows[:limit]
@@ -155,8 +156,8 @@ def growth_by_path(
     """Return the path nodes of the last dump with their growth, from where to where, and in what.
 
     Columns as the table ``paths`` of the last dump, plus growth_count, growth_shallow_bytes,
-    growth_bytes (retained), steady_count and steady_size (never fell from dump to dump). None with
-    fewer than two dumps.
+    growth_bytes (retained), steady_count and steady_size (never fell from dump to dump), may_be_old
+    (was too small to be told in the first dump, or not there). None with fewer than two dumps.
     """
     chosen = dumps_after_warm_up(data, role)
     if chosen is None:
@@ -175,6 +176,8 @@ def growth_by_path(
         ("growth_bytes", "retained_bytes"),
     ):
         table[name] = figures[column][:, -1] - figures[column][every, first]
+    told = figures["count"][every, first] > 0
+    table["may_be_old"] = ~told & (table["count"] < KEPT_COUNT).to_numpy()
     table["steady_count"] = _steady(figures["count"]) & _goes_on(figures["count"])
     table["steady_size"] = _steady(figures["shallow_bytes"])
     return table, window, unit
@@ -331,6 +334,8 @@ def _row(table: pd.DataFrame, group: _Group, span: float, unit: str) -> dict[str
     own = float(shallow[group.holder]) if group.holder not in members else 0.0
     growth = max(retained + max(0.0, own), float(shallow[sorted(members)].sum()))
     counts = table["growth_count"].to_numpy()
+    # What another module held as well may have been there all along, and be told once it does not.
+    doubtful_count = int(table["may_be_old"].iloc[tops].sum())
     grown = [node for node in sorted(members | {group.holder}) if shallow[node] > 0]
     parts = [
         Part(float(shallow[node]) / span, float(counts[node]) / span, str(type_))
@@ -351,6 +356,7 @@ def _row(table: pd.DataFrame, group: _Group, span: float, unit: str) -> dict[str
         "rate": growth / span,
         "unit": unit,
         "fingerprint": str(table["fingerprint"].iloc[main]),
+        "_sure_bytes": growth - KEPT_BYTES * doubtful_count,
         "_growth": GroupGrowth(growth / span, tuple(parts)),
         # What is no object of the target's own explains little, however large it is.
         "_weak": kind in ("native", "cycle", "class")

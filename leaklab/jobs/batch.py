@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from leaklab.errors import LeaklabError
+from leaklab.jobs import fork_server
 from leaklab.jobs.tasks import TIME_LIMIT_SECONDS, Journal, RecordingTask, TaskResult, run_task
 from leaklab.store import default_store
 
@@ -125,13 +126,10 @@ def _in_threads(
     todo: Sequence[Numbered], job: Job, parallel: int
 ) -> Iterator[tuple[int, TaskResult]]:
     """Each thread waits for the process of one task; an interrupt stops those that run."""
-    pool = ThreadPoolExecutor(parallel, thread_name_prefix="leaklab-task")
-    try:
+    with fork_server.threads_of_calls(parallel, "leaklab-task") as pool:
         futures = {pool.submit(job, task): number for number, task in todo}
         for future in as_completed(futures):
             yield futures[future], future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _on_cluster(

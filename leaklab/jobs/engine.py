@@ -14,6 +14,7 @@ from typing import Any
 import click
 from papermill.engines import NBClientEngine
 
+from leaklab.end_signals import as_interrupts
 from leaklab.errors import UsageError
 from leaklab.jobs.case_limits import check_cases
 from leaklab.jobs.execution import environment
@@ -51,7 +52,7 @@ class LeaklabEngine(NBClientEngine):  # type: ignore[misc]
                 check_cases(notebook, known, check_values(known, given, name))
         except UsageError as refused:
             raise RefusedError(str(refused)) from None
-        with environment({"LEAKLAB_PROGRESS": "lines"}):
+        with environment({"LEAKLAB_PROGRESS": "lines"}), as_interrupts():
             try:
                 return super().execute_managed_notebook(nb_man, kernel_name, **options)
             finally:

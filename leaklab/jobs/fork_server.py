@@ -24,9 +24,12 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO, Any
+
+from leaklab.end_signals import AskedToEndError
 
 _PR_SET_PDEATHSIG = 1
 _MESSAGE_BYTES = 1 << 20
@@ -156,7 +159,7 @@ class _Server:
         self._control = ours
 
     def close(self) -> None:
-        """Let it end: it does when nobody can ask it any more."""
+        """Let it end: it does when nobody can ask it any more, and what it has forked with it."""
         if self._control is not None:
             self._control.close()
             self._control = None
@@ -167,6 +170,24 @@ class _Server:
 
 _SERVER = _Server()
 atexit.register(_SERVER.close)
+
+
+@contextlib.contextmanager
+def threads_of_calls(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
+    """Threads that each wait for a `call`; left when all have ended.
+
+    Who presses Ctrl-C has told every process in the terminal. Other signals come to this one
+    alone: then it is for this one to end what runs, as it would end without it.
+    """
+    pool = ThreadPoolExecutor(count, thread_name_prefix=name)
+    try:
+        yield pool
+    except (AskedToEndError, GeneratorExit):
+        pool.shutdown(wait=False, cancel_futures=True)  # first, or the next one is begun
+        _SERVER.close()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 @dataclass(frozen=True)

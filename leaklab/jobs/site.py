@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,7 +111,7 @@ def _execute(
     fresh: bool,
 ) -> Iterator[NotebookResult]:
     """Each notebook by a `leaklab run` of its own: papermill works in one folder at a time."""
-    with ThreadPoolExecutor(parallel, thread_name_prefix="leaklab-notebook") as pool:
+    with fork_server.threads_of_calls(parallel, "leaklab-notebook") as pool:
         yield from pool.map(
             lambda path: _execute_one(path, folder, store, quick, fresh), paths, chunksize=1
         )

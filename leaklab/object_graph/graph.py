@@ -23,7 +23,7 @@ _DEFAULT_MODULES = frozenset(sys.stdlib_module_names)
 @dataclass(frozen=True)
 class Root:
     """Where a path starts. ``kind``: module, leaklab (a module of the probe), thread, task,
-    event loop, context, signal, atexit, at-fork, garbage; made by the analysis: group (see
+    event loop, context, signal, atexit, at-fork, garbage, table; made by the analysis: group (see
     object_graph.grouped); found by it: class (held by its instances), native (held by native
     code), cycle (unreachable)."""
 
@@ -239,4 +239,7 @@ def _rank(root: Root) -> int:
         return 0  # what a line of the user's would free
     if root.kind == "leaklab":
         return -1  # what the probe holds is its own, though atexit holds the probe as well
-    return 5 if root.kind in ("event loop", "context") and not root.label else 3
+    if root.kind in ("event loop", "context") and not root.label:
+        return 6
+    # A module's exit function has the module's own tables as default values.
+    return 5 if root.kind in ("atexit", "at-fork") else 3

@@ -30,8 +30,8 @@ _ROOT_NUMBER = re.compile(r"\d+")
 # The root's kind, its text, and the type of the object it holds.
 RootStep = tuple[str, str, int]
 # What a row of the table is worth keeping for: it may be the beginning of something that grows.
-_KEPT_COUNT = 3
-_KEPT_BYTES = 1024
+KEPT_COUNT = 3
+KEPT_BYTES = 1024
 # A pattern of at most this many steps that repeats itself is folded.
 _LONGEST_PERIOD = 3
 # In arrays of parents and steps: none, and the steps of roots downwards from there.
@@ -100,7 +100,7 @@ def path_table(
     Columns: node, parent (-1 at a root), kind (of the root), step, type, path (text), fingerprint
     (stable over dumps, processes and runs), count, shallow_bytes, retained_bytes.
     """
-    worth = (tree.count >= _KEPT_COUNT) | (retained >= _KEPT_BYTES)
+    worth = (tree.count >= KEPT_COUNT) | (retained >= KEPT_BYTES)
     kept = np.flatnonzero(worth)
     kept = kept[np.argsort(-retained[kept], kind="stable")][:limit]
     if with_roots:
@@ -168,7 +168,7 @@ def _with_parents(nodes: np.ndarray, parent: np.ndarray) -> np.ndarray:
 
 def root_text(root: Root) -> str:
     """Return how a root is called in a path."""
-    if root.kind in ("module", "leaklab", "group"):
+    if root.kind in ("module", "leaklab", "group", "table"):
         return root.name
     if root.kind == "thread":
         return f"thread {_ROOT_NUMBER.sub('#', root.name)}: {root.label}()"

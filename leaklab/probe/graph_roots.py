@@ -70,7 +70,7 @@ def find_roots(objects, frames, copy):
 
     ``objects``: everything the collector tracks. Kinds: module, leaklab (a module of the probe),
     thread (a running frame), task, event loop, context, signal, atexit, at-fork
-    (what os.register_at_fork was given), garbage.
+    (what os.register_at_fork was given), garbage, table (of the standard library's).
     """
     found = []
     packages = (__name__.rpartition(".")[0], "leaklab.probe", "leaklab.door")
@@ -84,10 +84,23 @@ def find_roots(objects, frames, copy):
     found.extend(_context())
     found.extend(_by_type(objects))
     found.extend(("at-fork", "", one, "") for one in FORK_HOOKS)
+    found.extend(_tables())
     found.extend(("garbage", "gc.garbage", one, "") for one in gc.garbage)
     if copy:
         found.extend(_exit_callbacks(objects))
     return found
+
+
+def _tables():
+    """What every user of a module has a way into, and would be named by whoever is looked at first.
+
+    Each logger leads to the table of all: the handlers of one would be kept by any library's.
+    """
+    try:
+        table = sys.modules["logging"].Logger.manager.loggerDict
+    except (KeyError, AttributeError):  # not imported, or just being so
+        return
+    yield "table", "logging.Logger.manager.loggerDict", table, ""
 
 
 def _thread_name(thread):

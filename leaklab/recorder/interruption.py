@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a recording runs: counted where they arrive, heeded where it is safe.
+"""What asks a recording to stop, such as Ctrl-C: counted when it arrives, heeded where it is safe.
 
 An exception raised by a signal handler can come between any two lines: inside a write to the
 store, or after the last point at which the recorder still catches it, and a run is lost.
@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from leaklab.end_signals import END_SIGNALS, is_free
+
 # Whoever asks that often wants the recorder itself to stop, whatever is lost by it.
 PATIENCE_COUNT = 3
 
@@ -20,8 +22,8 @@ PATIENCE_COUNT = 3
 class Interruption:
     """How often this process was asked to stop since the recording began.
 
-    In the main thread it stands in for the handler of SIGINT, and for that of SIGTERM where the
-    process has no other plan for it, until it is left. A signal that is ignored stays ignored.
+    In the main thread it stands in for the handler of SIGINT, and for those of SIGTERM and SIGHUP
+    where the process has no other plan for them, until it is left. One that is ignored stays so.
     """
 
     def __init__(self) -> None:
@@ -34,8 +36,8 @@ class Interruption:
             interrupt = signal.getsignal(signal.SIGINT)
             if callable(interrupt) or interrupt is signal.SIG_DFL:
                 self._before[signal.SIGINT] = signal.signal(signal.SIGINT, self._asked)
-            if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-                self._before[signal.SIGTERM] = signal.signal(signal.SIGTERM, self._asked)
+            for number in filter(is_free, END_SIGNALS):
+                self._before[number] = signal.signal(number, self._asked)
         return self
 
     def __exit__(

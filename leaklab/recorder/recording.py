@@ -62,7 +62,7 @@ def record_run(
     ``decider`` makes what looks at the stored run now and then and says when it is decided
     (`leaklab.verdict.deciding.Decider`); options that stop or trace by the verdict need it.
 
-    A run that was interrupted (SIGINT, SIGTERM) is closed in state "interrupted" and returned.
+    A run that was interrupted, as by SIGINT, is closed in state "interrupted" and returned.
     Raises LeaklabError when the command cannot be started or the store not written.
     """
     if decider is None and options.looks:

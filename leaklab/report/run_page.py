@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,17 @@ if TYPE_CHECKING:
     from leaklab.results.run import Run
 
 
-def render_run(run: Run, out_path: str | Path, confidential: bool = False) -> Path:
+# What an index beside the page says of the run, kept in ``<page>.run.json``.
+_LISTED = ("label", "id", "created", "verdict", "reason")
+
+
+def render_run(
+    run: Run, out_path: str | Path, confidential: bool = False, index: str | None = None
+) -> Path:
     """Write the page of a run and return its path.
+
+    ``index``: address of the index in the page's folder, which the page links to and which is to
+    list it (None: no link).
 
     ``confidential`` leaves out source lines, arguments, parameters and output of the target, and
     what it calls its files (but the standard library's), labels, tasks and threads.
@@ -23,4 +33,9 @@ def render_run(run: Run, out_path: str | Path, confidential: bool = False) -> Pa
 
         run = without_secrets(run)
     view = run_view(run)
-    return write_page(out_path, render("run.html.j2", f"{view['label']}: leaklab", run=view))
+    html = render("run.html.j2", f"{view['label']}: leaklab", run=view, index=index)
+    page = write_page(out_path, html)
+    if index is not None:
+        entry = {name: view[name] for name in _LISTED} | {"href": page.name}
+        write_page(page.with_name(f"{page.name}.run.json"), json.dumps(entry))
+    return page

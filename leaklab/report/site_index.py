@@ -23,6 +23,17 @@ def read_entries(out_dir: str | Path) -> list[IndexEntry]:
     return [IndexEntry(**json.loads(path.read_text(encoding="utf-8"))) for path in found]
 
 
+def read_runs(out_dir: str | Path) -> list[dict[str, str]]:
+    """What `render_run` left in ``out_dir`` for its index, the newest run of each name first."""
+    found = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in Path(out_dir).glob("*.run.json")
+        if path.with_name(path.name.removesuffix(".run.json")).exists()
+    ]
+    found.sort(key=lambda entry: str(entry["created"]), reverse=True)
+    return sorted(found, key=lambda entry: str(entry["label"]))
+
+
 class NotebookLink(NamedTuple):
     """A rendered notebook: its address relative to the index, and what its jobs found.
 
@@ -41,7 +52,8 @@ def render_index(
 ) -> Path:
     """Write ``out_dir/index.html`` over these entries and return its path.
 
-    Pages of entries are looked for in ``out_dir/cases``.
+    Pages of entries are looked for in ``out_dir/cases``; runs with a page in ``out_dir`` that
+    links to the index are listed.
     """
     listed = sorted(entries, key=lambda entry: (entry.mechanism, entry.id))
     cards = [_card(entry) for entry in listed]
@@ -58,6 +70,7 @@ def render_index(
             for name, members in mechanisms.items()
         ],
         documents=_documents(listed),
+        runs=[run | {"words": " ".join(run.values()).lower()} for run in read_runs(out_dir)],
         notebooks=[link._asdict() for link in notebooks],
         index_css=markup(text_of("index.css")),
         script=markup(text_of("index.js")),

@@ -2,6 +2,8 @@
 
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -280,3 +282,34 @@ def test_the_last_jobs_found_what_the_strip_shows(tmp_path: Path) -> None:
         (started, verdict or state) for started, verdict, state in found
     ]
     assert len(earlier.trend(fsspec.filesystem("file"), str(root), limit=2)) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_job_that_is_asked_to_end_leaves_no_target_behind(tmp_path: Path, number: int) -> None:
+    (tmp_path / "target.py").write_text(
+        "import time\nheld = open('alive', 'w')\nheld.write('begun')\nheld.flush()\n"
+        "while True: time.sleep(1)\n"
+    )
+    os.mkfifo(tmp_path / "alive")
+    path = write(tmp_path, PARAMETERS, "import leaklab\nleaklab.record('target.py', fresh=True)")
+    # A pipe that nobody writes to is ready to be read: at its end.
+    alive = os.open(tmp_path / "alive", os.O_RDONLY | os.O_NONBLOCK)
+    command = [sys.executable, "-m", "leaklab", "run", str(path), "--store", "runs"]
+    job = subprocess.Popen(
+        [*command, "--output", "out"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert select.select([alive], [], [], 60)[0]
+        assert os.read(alive, 100) == b"begun"
+        job.send_signal(number)
+        said = job.communicate(timeout=60)[1]
+        assert select.select([alive], [], [], 60)[0]
+        assert os.read(alive, 100) == b""
+    finally:
+        os.close(alive)
+        job.kill()
+        job.wait()
+    assert job.returncode == 128 + number
+    assert said.splitlines()[-1] == f"leaklab: interrupted by {signal.Signals(number).name}"
+    (run,) = (tmp_path / "runs").glob("*/*/*/run.json")
+    assert json.loads(run.read_text())["state"] == "interrupted"

@@ -133,6 +133,7 @@ class KeepingHandler(logging.Handler):
         self.records.append(record)
 
 
+LOG = logging.getLogger("scene")  # any logger has a way to all others
 logging.getLogger("app").addHandler(KeepingHandler())
 logging.getLogger("app").propagate = False
 logging.getLogger("app").error("with %s", held("logging handler"))

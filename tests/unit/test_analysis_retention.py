@@ -5,6 +5,7 @@ import pytest
 import synthetic
 
 from leaklab.findings.retention import COLUMNS, holders_of_type, retention
+from leaklab.object_graph.paths import KEPT_BYTES
 from leaklab.present.bundle import comparison_bundle
 from leaklab.present.text import comparison_text
 from leaklab.results.compared_holders import COLUMNS as HOLDER_COLUMNS
@@ -237,6 +238,19 @@ def test_each_role_has_its_groups():
     )
     assert retention(forked)["role"].tolist() == ["fork of main"]
     assert not len(retention(forked, role="main"))
+
+
+@pytest.mark.parametrize(("size", "is_told"), [(KEPT_BYTES + 260, False), (9000, True)])
+def test_single_objects_that_the_first_graph_was_too_coarse_for_are_no_growth(size, is_told):
+    nodes = [
+        ("lib", -1, "module", "module", 1, 0, 72),
+        *(
+            (f"lib.{name}", 0, "module", "classmethod", lambda dump: int(dump > 0), 0, size)
+            for name in ("read", "write", "seek")
+        ),
+    ]
+    found = retention(run_of(synthetic.run(), marks=(70, 100), nodes=nodes))
+    assert (found["path"].tolist() == ["lib.read"]) == is_told
 
 
 def test_garbage_in_cycles_is_one_group_whatever_it_is_made_of():

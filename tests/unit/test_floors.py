@@ -17,7 +17,16 @@ import leaklab
 PACKAGE = Path(leaklab.__file__).parent
 # From the ground up. Adding a room: give it a floor here; what it may import follows.
 FLOORS = (
-    ("errors", "version", "scratch", "quantities", "resources", "probe", "late_grammars"),
+    (
+        "errors",
+        "version",
+        "scratch",
+        "quantities",
+        "resources",
+        "probe",
+        "late_grammars",
+        "end_signals",
+    ),
     ("present", "store", "object_graph"),
     ("analysis",),
     ("verdict",),

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +94,11 @@ def test_a_long_chain_is_no_trouble():
     graph = graph_of(count, [(node, node + 1) for node in range(count - 1)], [0])
     retained = retained_bytes(graph, immediate_dominators(graph))
     assert retained[0] == count * (count + 1) // 2
+
+
+def test_what_an_exit_function_has_as_default_is_named_by_the_module_it_belongs_to():
+    graph = graph_of(3, [(0, 2), (1, 2)], [])
+    roots = [Root("atexit", "", 0, ""), Root("module", "logging", 1, "")]
+    graph = ObjectGraph(replace(graph.dump, roots=roots))
+    assert [graph.roots[number].kind for number in graph.root[:2]] == ["atexit", "module"]
+    assert graph.parent[2] == 1

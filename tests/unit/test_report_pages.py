@@ -202,6 +202,26 @@ def test_confidential_case_page_shows_no_code(tmp_path):
     assert "The fix, in code" not in html
 
 
+def test_index_lists_runs_that_link_back_to_it(tmp_path):
+    older = recorded(created="2026-01-01T00:00:00Z")
+    newer = recorded(name="<mine>", variant=None, rate=0.0, created="2026-02-01T00:00:00Z")
+    pages = [
+        report.render_run(run, tmp_path / f"{place}.html", index="index.html")
+        for place, run in enumerate((older, newer))
+    ]
+    alone = report.render_run(older, tmp_path / "alone.html")
+    html = report.render_index([], tmp_path).read_text()
+    assert_self_contained(html)
+    rows = re.findall(r'<td class="name"><a href="([^"]*)">([^<]*)</a></td><td>([^<]*)', html)
+    assert [unescape(" ".join(row)) for row in rows] == [
+        "1.html <mine> 2026-02-01T00:00:00Z",
+        "0.html unbounded-cache/before 2026-01-01T00:00:00Z",
+    ]
+    assert '<span class="verdict leak">▲ leak</span>' in html
+    assert all('<a href="index.html">' in page.read_text() for page in pages)
+    assert 'href="index.html"' not in alone.read_text()
+
+
 DAYS = [(1, "bounded"), (2, "leak"), (3, "")]
 
 
