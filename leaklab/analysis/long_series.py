@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leaklab.analysis.falls import Falls, falls_of
+from leaklab.analysis.idle import busy_count, cpu_of, worked_count
 from leaklab.analysis.lives import replaced_lives
 from leaklab.analysis.series import (
     HEAP,
@@ -44,11 +45,6 @@ LEAST_WAVE_SHARE = 0.5
 LEAST_SEEN = 0.9
 # From this share of a day on what was seen may be its course.
 LEAST_PART = 0.25
-# Below this share of its usual use of the processor a process is idle.
-IDLE_SHARE = 0.1
-# An idle end this long, and twice as long as any pause before it, is no pause.
-LEAST_IDLE_SHARE = 0.05
-PAUSES = 2.0
 _LEAST_FIGURES = 3
 LONE_SHARE = 0.5
 
@@ -63,12 +59,13 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
     where there is none; unseen, the range of a daily course that was not seen three times yet, so
     that it was not taken away, 0 for none; missing, seconds until it will have been; now, where the
     last of several lives stands, NaN for one life; falls, the `Falls` of a course that may be that
-    of restarts, None where there are none or restarts are told; like, the resource whose material
-    growth counts, for memory under a name of its own.
+    of restarts, None where there are none or restarts are told; worked, how many points lie before
+    an end of next to no work that was not cut off, None where nobody told; like, the resource whose
+    material growth counts, for memory under a name of its own.
     """
     series = resource_series(data, name, role=role)
     without: list[str] = []
-    course, now, unseen, missing, falls = 0.0, math.nan, 0.0, 0.0, None
+    course, now, unseen, missing, falls, worked = 0.0, math.nan, 0.0, 0.0, None, None
     lives = lives_by_marks(data, name, role) if series.attrs["unit"] == "iteration" else []
     if len(lives) > 1:
         attrs = dict(series.attrs)
@@ -84,9 +81,10 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
             now = float(lives[-1][1][-1])
             without.append(f"by age over {len(lives)} lives")
         else:
-            busy = busy_count(x, *_cpu(data, role)) if name != CPU else len(x)
+            used = cpu_of(data, role) if name != CPU else (np.empty(0), np.empty(0))
+            busy, worked = busy_count(x, *used), worked_count(x, *used)
             if busy < len(x):
-                x, y = x[:busy], y[:busy]
+                x, y, worked = x[:busy], y[:busy], None
                 without.append("without the idle end")
         whole = y
         y, course, words = _without_courses(x, y)
@@ -99,7 +97,7 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
             series = _frame(x, y)
             series.attrs.update(attrs)
     series.attrs.update(without=without, course=course, unseen=unseen, missing=missing, now=now)
-    series.attrs["falls"] = falls
+    series.attrs.update(falls=falls, worked=worked)
     if "import" in data.meta:
         series.attrs["like"] = _like(name)
     return series
@@ -361,27 +359,3 @@ def _by_phase(
     where = np.arange(bins)
     filled: Floats = np.interp(where, where[~missing], result[~missing], period=bins)
     return filled
-
-
-def _cpu(data: RunData, role: str) -> tuple[Floats, Floats]:
-    series = resource_series(data, CPU, role=role)
-    if series.attrs["unit"] != "second":
-        return np.empty(0), np.empty(0)
-    return series["x"].to_numpy(np.float64), series["value"].to_numpy(np.float64)
-
-
-def busy_count(x: Floats, seconds: Floats, cpu: Floats) -> int:
-    """Return how many of the points x lie before an idle end, told by the use of the processor.
-
-    All of them where the processor's use is not known, or the process worked up to the end.
-    """
-    usual = float(np.quantile(cpu, 0.75)) if len(cpu) else 0.0
-    busy = np.flatnonzero(cpu > IDLE_SHARE * usual)
-    if usual <= 0 or len(busy) < _LEAST_FIGURES:
-        return len(x)
-    last = float(seconds[busy[-1]])
-    idle = float(seconds[-1]) - last
-    longest = float(np.max(np.diff(seconds[busy])))
-    if idle < LEAST_IDLE_SHARE * (seconds[-1] - seconds[0]) or idle < PAUSES * longest:
-        return len(x)
-    return int(np.searchsorted(x, last, side="right"))

@@ -16,10 +16,11 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 class LeakDoor(Doorway):
     """Wrap an ASGI application: ``app = LeakDoor(app, token=…)``; see `leaklab.door.gate.Gate`.
 
-    Shut without a token and without ``loopback=True``: then it only hands requests on. ``GET
-    /leaklab`` answers with verdicts on every worker, ``POST /leaklab/graph?worker=PID`` takes a
-    look at what one holds, ``GET`` of the same has the answer. Nobody waits: what was last said
-    comes with its age, and 202 says that nothing was yet.
+    Shut without a token of at least 16 characters and without ``loopback=True``: then it only hands
+    requests on, and says why where a token was too short. ``GET /leaklab`` answers with verdicts on
+    every worker, ``POST /leaklab/graph?worker=PID`` takes a look at what one holds, ``GET`` of the
+    same has the answer. Nobody waits: what was last said comes with its age, and 202 says that
+    nothing was yet.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

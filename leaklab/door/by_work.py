@@ -9,20 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leaklab.analysis.long_series import (
-    DAY_SECONDS,
-    IDLE_SHARE,
-    LEAST_IDLE_SHARE,
-    LEAST_PART,
-    busy_count,
-    covered_seconds,
-)
-from leaklab.analysis.series import MINIMUM_MARKS, TEARDOWN_SHARE
-from leaklab.present.formatting import amount, span_text
+from leaklab.analysis.idle import LEAST_IDLE_SHARE, busy_count
+from leaklab.analysis.long_series import DAY_SECONDS, LEAST_PART, covered_seconds
+from leaklab.analysis.series import MINIMUM_MARKS
+from leaklab.present.formatting import span_text
 from leaklab.resources import material
+from leaklab.verdict.at_work import judge_at_work, unless_given_back
 from leaklab.verdict.evidence import MINIMUM_POINTS
+from leaklab.verdict.idle_end import with_words
 from leaklab.verdict.resources import (
-    BOUNDED,
     INCONCLUSIVE,
     LEAK,
     NO_ADVICE,
@@ -49,7 +44,7 @@ def judged(
     requests = _done(work.get("request_count"), x)
     if requests is not None and requests[-1] - requests[0] >= MINIMUM_MARKS:
         return _by_requests(name, x, y, requests)
-    return _by_time(name, x, y, _done(work.get("cpu_seconds"), x)), 1.0
+    return judge_at_work(name, x, y, _done(work.get("cpu_seconds"), x)), 1.0
 
 
 def _done(series: dict[str, Any] | None, x: Floats) -> Floats | None:
@@ -84,48 +79,14 @@ def _by_requests(
         is_long = float(covered_seconds(x)) >= LEAST_PART * DAY_SECONDS
         stands_idle = not is_cut and idle >= LEAST_IDLE_SHARE * float(x[-1] - x[0])
         if worked.verdict == LEAK and is_long and by_time.verdict != LEAK:
-            worked = _with(worked, f"; but by time it {by_time.reason}", INCONCLUSIVE)
+            worked = with_words(worked, f"; but by time it {by_time.reason}", INCONCLUSIVE)
         elif is_long and not stands_idle:
             worked = by_time
         if gravest((worked.verdict, by_time.verdict)) == worked.verdict:
             entry = worked
     if entry.unit == "request":
         pace = float(requests[-1] - requests[0]) / float(x[end] - x[0])
-    return _unless_given_back(_with(entry, note), y, end), pace
-
-
-def _by_time(name: str, x: Floats, y: Floats, cpu: Floats | None) -> ResourceVerdict:
-    """The verdict by time, without an end in which the worker uses no processor and nothing grows.
-
-    Where such an end is most of its life, nobody can say what its work is: then it is told.
-    """
-    if cpu is None or len(x) < 2:
-        return judge_followed(x, y, resource=name)
-    used = np.diff(cpu) / np.diff(x)
-    busy = busy_count(x, x[1:], used)
-    if busy < len(x) and y[-1] - y[busy - 1] < material(name):
-        idle = span_text(float(x[-1] - x[busy - 1]), "second")
-        entry = judge_followed(x[:busy], y[:busy], resource=name)
-        note = f", without the idle end: hardly any work since {idle}"
-        return _unless_given_back(_with(entry, note), y, busy - 1)
-    entry = judge_followed(x, y, resource=name)
-    at_work = np.flatnonzero(used > IDLE_SHARE * used.max())
-    idle_seconds = float(x[-1] - x[at_work[-1] + 1]) if len(at_work) else 0.0
-    if entry.verdict == BOUNDED and idle_seconds >= LEAST_IDLE_SHARE * float(x[-1] - x[0]):
-        idle = span_text(idle_seconds, "second")
-        return _with(entry, f"; but it has hardly worked since {idle}: look again once it does")
-    return entry
-
-
-def _unless_given_back(entry: ResourceVerdict, y: Floats, end: int) -> ResourceVerdict:
-    """The verdict leak, withheld where much of it was given back once the work had ended."""
-    fell = float(y[end] - y[-1])
-    if entry.verdict != LEAK or fell <= max(
-        material(entry.name), TEARDOWN_SHARE * float(np.ptp(y))
-    ):
-        return entry
-    given = amount(entry.name, fell)
-    return _with(entry, f"; but gave back {given} since: look again after more work", INCONCLUSIVE)
+    return unless_given_back(with_words(entry, note), y, end), pace
 
 
 def evenly_worked(done: Floats) -> NDArray[np.int64]:
@@ -138,7 +99,3 @@ def evenly_worked(done: Floats) -> NDArray[np.int64]:
     cell = ((done - done[0]) / width).astype(np.int64)
     last = np.append(np.diff(cell) > 0, True)
     return np.flatnonzero(last)
-
-
-def _with(entry: ResourceVerdict, words: str, verdict: str | None = None) -> ResourceVerdict:
-    return replace(entry, why=f"{entry.why}{words}", verdict=verdict or entry.verdict)

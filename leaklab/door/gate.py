@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 from leaklab.door import folder as store
 from leaklab.door.keeper import FIGURE_SECONDS, Counter, Keeper, close, keeper
 from leaklab.door.look import WALK_SECONDS
-from leaklab.errors import LeaklabError, UsageError
+from leaklab.errors import LeaklabError
 
 TOKEN_VARIABLE = "LEAKLAB_DOOR_TOKEN"  # noqa: S105 - the name of a variable, not a token
 SHORTEST_TOKEN = 16
@@ -36,10 +36,11 @@ class Answer:
 class Gate:
     """Decides on requests below ``path``; shut unless there is a token, or loopback is asked for.
 
-    token: what a request must bring as ``Authorization: Bearer TOKEN``; by default
-    $LEAKLAB_DOOR_TOKEN. loopback: let requests from this machine in without one; behind a proxy
-    on this machine every request comes from there, so it is refused where a request was forwarded.
-    Raises UsageError for a token that could be guessed.
+    token: what a request must bring as ``Authorization: Bearer TOKEN``, at least 16 characters; by
+    default $LEAKLAB_DOOR_TOKEN. With a shorter one, which could be guessed, the door stays shut and
+    a line on stderr says so: a service is not kept from its start. loopback: let requests from this
+    machine in without one; behind a proxy on this machine every request comes from there, so it is
+    refused where a request was forwarded.
     """
 
     def __init__(
@@ -51,13 +52,13 @@ class Gate:
         figure_seconds: float,
     ) -> None:
         self.path = "/" + path.strip("/")
+        self._loopback = loopback
         self._token = token if token is not None else os.environ.get(TOKEN_VARIABLE) or None
         if self._token is not None and len(self._token) < SHORTEST_TOKEN:
-            raise UsageError(
+            self._stay_shut(
                 f"a token that could be guessed: {len(self._token)} characters; "
                 f"give at least {SHORTEST_TOKEN}, such as from secrets.token_urlsafe()"
             )
-        self._loopback = loopback
         self._folder = store.named_folder(folder)
         self._figure_seconds = figure_seconds
         self.handed_on = Counter()
@@ -75,8 +76,11 @@ class Gate:
                 if self.handed_on not in own.counters:
                     own.counters.append(self.handed_on)
             except (LeaklabError, OSError) as error:
-                print(f"leaklab: the door stays shut: {error}", file=sys.stderr)
-                self._token, self._loopback = None, False
+                self._stay_shut(error)
+
+    def _stay_shut(self, why: object) -> None:
+        print(f"leaklab: the door stays shut: {why}", file=sys.stderr)
+        self._token, self._loopback = None, False
 
     def end(self) -> None:
         """Leave nothing behind: the server has shut down."""

@@ -10,7 +10,8 @@ from leaklab.door.gate import Doorway
 
 
 class LeakDoor(Doorway):
-    """Wrap a WSGI application: ``app = LeakDoor(app, token=…)``, as that for ASGI."""
+    """Wrap a WSGI application: ``app = LeakDoor(app, token=…)``, as that for ASGI: its token, too,
+    has at least 16 characters."""
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer what is the door's; hand everything else to the application."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import amount
-from leaklab.verdict.time_left import MACHINE
+from leaklab.verdict.time_left import MACHINE, PROCESS
 
 if TYPE_CHECKING:
     from leaklab.verdict.resources import ResourceVerdict
@@ -47,7 +48,9 @@ def stop_gaps(
 
     meta: run.json, whose command tells the server. Nothing without a leak of resident memory that
     has a rate, or without a limit. Rates by unit of work give numbers of requests or tasks, taken
-    at the upper bound of the interval; rates by second give sizes alone.
+    at the upper bound of the interval; rates by second give sizes alone. A server counts for each
+    of its workers, while a role's figures are those of all its workers together, and the limit is
+    met by them and all other roles: each worker gets its part of what the others leave.
     """
     server = server_of(meta)
     if limit is not None and limit[1] == MACHINE and not server:
@@ -57,17 +60,62 @@ def stop_gaps(
         return []
     entry = max(leaking, key=lambda e: e.rate_high)
     fastest = entry.rate_high if math.isfinite(entry.rate_high) else entry.rate
-    start = entry.first
-    room = FILLED_SHARE * limit[0] - start
+    share, worker_count = _share_of_each(meta, resources, entry, limit)
+    start = entry.first / worker_count
+    room = share - start
     if fastest <= 0 or room <= 0:
         return []
     units = math.floor(room / fastest) if entry.unit == "iteration" else None
+    filled_bytes = FILLED_SHARE * limit[0]
+    each = f" for each of {worker_count} workers" if worker_count > 1 else ""
+    part = f", {amount('rss_bytes', share)}{each or ' beside the others'}," * (share < filled_bytes)
     why = (
-        f"{FILLED_SHARE:.0%} of {amount('rss_bytes', limit[0])} ({limit[1]}) less "
+        f"{FILLED_SHARE:.0%} of {amount('rss_bytes', limit[0])} ({limit[1]}){part} less "
         f"{amount('rss_bytes', start)} at the start, at {amount('rss_bytes', fastest)} per "
         f"{'unit of work' if units is not None else 'second'}"
     )
-    return list(_of_server(server, entry, units, FILLED_SHARE * limit[0], why))
+    sizes = (share, f"in KiB of resident memory{each}")
+    return list(_of_server(server, entry, units, why, sizes, filled_bytes))
+
+
+def _share_of_each(
+    meta: Mapping[str, Any],
+    resources: Sequence[ResourceVerdict],
+    entry: ResourceVerdict,
+    limit: tuple[float, str],
+) -> tuple[float, int]:
+    """Return how many bytes one process of the role may fill, and how many of them there are."""
+    worker_count = _together_count(meta, entry.role)
+    filled_bytes = FILLED_SHARE * limit[0]
+    if limit[1] == PROCESS:
+        return filled_bytes, worker_count
+    others = 0.0
+    if "import" not in meta:  # whose roles have limits of their own
+        others = sum(
+            one.last for one in resources if one.name == "rss_bytes" and one.role != entry.role
+        )
+    return (filled_bytes - others) / worker_count, worker_count
+
+
+def _together_count(meta: Mapping[str, Any], role: str) -> int:
+    """Return how many processes of a role were there at once in one pass, at the most; at least 1.
+
+    One that was replaced has ended before its successor begins.
+    """
+    changes: dict[str, list[tuple[float, int]]] = {}
+    for row in meta.get("processes") or ():
+        if (row.get("role") or "main") == role:
+            ended = row.get("ended_seconds")
+            changes.setdefault(row.get("pass", ""), []).extend(
+                [
+                    (float(row.get("started_seconds") or 0.0), 1),
+                    (math.inf if ended is None else float(ended), -1),
+                ]
+            )
+    return max(
+        (max(accumulate(step for _, step in sorted(group))) for group in changes.values()),
+        default=1,
+    )
 
 
 def server_of(meta: Mapping[str, Any]) -> str:
@@ -77,9 +125,17 @@ def server_of(meta: Mapping[str, Any]) -> str:
 
 
 def _of_server(
-    server: str, entry: ResourceVerdict, units: int | None, most_bytes: float, why: str
+    server: str,
+    entry: ResourceVerdict,
+    units: int | None,
+    why: str,
+    of_one: tuple[float, str],
+    most_bytes: float,
 ) -> Iterator[StopGap]:
-    """Yield the settings of one server; of none that is known, those of the system."""
+    """Yield the settings of one server; of none that is known, those of the system.
+
+    of_one: how many bytes one worker may fill, and what that is called; most_bytes: all together.
+    """
     # What a parent holds, its children inherit: replacing them gives nothing back.
     caution = ""
     if server in ("gunicorn", "celery") and entry.role == "main":
@@ -93,8 +149,8 @@ def _of_server(
     if server == "celery":
         if units:
             yield StopGap(server, f"worker_max_tasks_per_child = {units}", why, caution)
-        setting = f"worker_max_memory_per_child = {int(most_bytes // 1024)}"
-        yield StopGap(server, setting, "in KiB of resident memory", caution)
+        setting = f"worker_max_memory_per_child = {int(of_one[0] // 1024)}"
+        yield StopGap(server, setting, of_one[1], caution)
     yield StopGap(
         "systemd",
         f"MemoryHigh={int(most_bytes // (1 << 20))}M with Restart=on-failure",

@@ -37,8 +37,10 @@ class Decider:
         from leaklab.verdict.sequential import decide
 
         budget = BUDGET_MARKS if self._unit == "iteration" else self._budget_seconds
+        data = open_run(self._path)
+        data.meta["state"] = "recording"  # its recorder asks: it did not break off
         decision = decide(
-            open_run(self._path),
+            data,
             self._looks,
             budget=budget,
             unit=self._unit,

@@ -21,6 +21,7 @@ from leaklab.analysis.series import processes_of, untraced_pass
 from leaklab.present.formatting import amount, rate_text, span_text
 from leaklab.verdict.evidence import MINIMUM_POINTS
 from leaklab.verdict.growth import estimate
+from leaklab.verdict.idle_end import unless_idle
 from leaklab.verdict.resources import (
     BOUNDED,
     INCONCLUSIVE,
@@ -53,11 +54,20 @@ def judge_long(series: pd.DataFrame) -> ResourceVerdict:
     """
     name, like = series.attrs["name"], series.attrs.get("like")
     if like is None:
-        return _of_days(explained(judge_resource(series), series), series)
+        entry = _unless_idle(judge_resource(series), series)
+        return _of_days(explained(entry, series), series)
     alike = series.copy(deep=False)
     alike.attrs.update(name=like)
     entry = replace(judge_resource(alike), name=name, decides=False)
     return _of_days(explained(entry, series), series)
+
+
+def _unless_idle(entry: ResourceVerdict, series: pd.DataFrame) -> ResourceVerdict:
+    worked = series.attrs.get("worked")
+    if worked is None:
+        return entry
+    x, y = (series[key].to_numpy() for key in ("x", "value"))
+    return unless_idle(entry, x, y, worked, lambda: judge_resource(series.iloc[:worked]))
 
 
 def judge_foreign(series: pd.DataFrame) -> ResourceVerdict:

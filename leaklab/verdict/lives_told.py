@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leaklab.analysis.series import HEAP, processes_of, untraced_pass
 from leaklab.present.formatting import amount, span_text
@@ -25,6 +25,8 @@ from leaklab.verdict.resources import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from leaklab.store import RunData
@@ -91,18 +93,26 @@ def clear_growth(
 
 
 def _was_stopped(series: pd.DataFrame, data: RunData) -> bool:
-    """Whether somebody, or a limit, stopped the pass of a series while its processes went on."""
+    """Whether the pass of a series was stopped by somebody, or a limit, or broke off with its
+    recorder, while its processes went on."""
     pass_, role = series.attrs["pass"], series.attrs["role"]
-    by = [row.get("stopped_by") for row in data.meta.get("passes") or () if row["pass"] == pass_]
-    if not any(one and one not in SEEN_OUT for one in by):
+    rows = [row for row in data.meta.get("passes") or () if row["pass"] == pass_]
+    ends = [row.get("ended_seconds") for row in processes_of(data, role, pass_).values()]
+    if data.meta.get("state") == "incomplete" and not any(map(_is_over, rows)):
+        return None in ends
+    if not any((by := row.get("stopped_by")) and by not in SEEN_OUT for row in rows):
         return False
     stops = [
         float(event["time_seconds"])
         for event in data.meta.get("events") or ()
         if event.get("kind") == "stop" and event.get("pass") == pass_
     ]
-    ends = [row.get("ended_seconds") for row in processes_of(data, role, pass_).values()]
     return any(end is None or end >= min(stops, default=0.0) for end in ends)
+
+
+def _is_over(row: Mapping[str, Any]) -> bool:
+    """Whether a recorder closed this pass: how long it took is the last that it writes of it."""
+    return row.get("duration_seconds") is not None
 
 
 def _start_was_seen(data: RunData) -> bool:

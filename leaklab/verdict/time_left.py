@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from leaklab.verdict.judge import Verdict
 
 MACHINE = "memory of the machine"
+# The one limit that every process meets for itself.
+PROCESS = "RLIMIT_AS"
 # So full, a figure is told of whether it grows or not.
 NEAR_SHARE = 0.9
 
@@ -106,7 +108,7 @@ def smallest_limit(meta: dict[str, Any], role: str = "main") -> tuple[float, str
     known = [
         (limits.get("memory_bytes"), "--limit-memory"),
         (own or limits.get("cgroup_memory_bytes"), "limit of the control group"),
-        (limits.get("address_space_bytes"), "RLIMIT_AS"),
+        (limits.get("address_space_bytes"), PROCESS),
         (platform.get("memory_bytes"), MACHINE),
     ]
     found = [(float(value), name) for value, name in known if value]

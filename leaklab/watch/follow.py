@@ -12,7 +12,15 @@ import numpy as np
 import psutil
 
 from leaklab.errors import LeaklabError
-from leaklab.watch.matching import command_of, matching, matching_now, own_pids, short_command
+from leaklab.watch.matching import (
+    command_of,
+    is_helper,
+    is_own,
+    matching,
+    matching_now,
+    own_pids,
+    short_command,
+)
 from leaklab.watch.series import EvenSeries
 
 if TYPE_CHECKING:
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
 RESOURCES = ("rss_bytes", "fd_count", "socket_count", "thread_count", "child_count")
 # A life is judged again once it has grown by this share: a verdict costs milliseconds, a look less.
 _JUDGE_AGAIN = 0.1
+CPU_SECONDS = "cpu_seconds"
 _FEWEST_POINTS = 10
 
 
@@ -49,6 +58,7 @@ class Life:
     age_seconds: float = 0.0
     ended: bool = False
     series: dict[str, EvenSeries] = field(default_factory=dict)
+    work: EvenSeries = field(default_factory=lambda: EvenSeries(0.0))
     verdicts: dict[str, ResourceVerdict] = field(default_factory=dict)
     judged_span_seconds: float = 0.0
 
@@ -103,6 +113,7 @@ class Follower:
             if life is None:
                 continue
             life.age_seconds = self._clock() - life.seen_at
+            life.work.add(life.age_seconds, figures.pop(CPU_SECONDS))
             for name, value in figures.items():
                 series = life.series.setdefault(name, EvenSeries(self._step_seconds))
                 series.add(life.age_seconds, value)
@@ -117,7 +128,7 @@ class Follower:
         where workers are replaced, none lives long enough to tell.
         """
         from leaklab.analysis.long_series import joined_by_age
-        from leaklab.verdict.sequential import judge_followed
+        from leaklab.verdict.at_work import judge_at_work
 
         begun = time.thread_time()
         for life in self.lives.values():
@@ -126,10 +137,12 @@ class Follower:
                 continue
             for name in life.series:
                 lives = self._alike(life, name)
-                seconds, values = lives[-1] if len(lives) == 1 else joined_by_age(lives)
+                alone = len(lives) == 1
+                seconds, values = lives[-1] if alone else joined_by_age(lives)
+                cpu = np.interp(seconds, life.work.seconds, life.work.values) if alone else None
                 if len(seconds) >= _FEWEST_POINTS:
                     life.judged_span_seconds = span
-                    life.verdicts[name] = judge_followed(seconds, values, resource=name)
+                    life.verdicts[name] = judge_at_work(name, seconds, values, cpu)
         self.spent_seconds += time.thread_time() - begun
 
     def _alike(self, life: Life, name: str) -> list[tuple[Floats, Floats]]:
@@ -212,13 +225,15 @@ class Follower:
             started = process.create_time()
         except psutil.Error:
             return None
-        if slot in self.restart_counts:
-            self.restart_counts[slot] += 1
+        command, before = command_of(process), self._commands.get(slot)
+        self._commands[slot] = command
+        # Another program in a slot that was free is no restart of the one that was there.
         self.restart_counts.setdefault(slot, 0)
+        self.restart_counts[slot] += command == before
         age = max(time.time() - started, 0.0)
-        command = self._commands[slot] = command_of(process)
         born, program = self._clock() - age, short_command(process)
-        life = Life(slot, process, started, self._number, born, command, program)
+        work = EvenSeries(self._step_seconds)
+        life = Life(slot, process, started, self._number, born, command, program, work=work)
         self._number += 1
         self.lives[slot] = life
         return life
@@ -248,13 +263,13 @@ def _runs(process: psutil.Process) -> bool:
 def _below(
     head: psutil.Process, heads: list[psutil.Process], ours: set[int]
 ) -> list[psutil.Process]:
-    """The processes below one, oldest first, without the watcher and what it was started by."""
+    """The workers below one, oldest first, without the watcher and what it was started by."""
     try:
         below = head.children(recursive=True)
     except psutil.Error:
         return []
     below = [one for one in below if one.pid not in ours and one not in heads and _runs(one)]
-    return sorted(below, key=_start)
+    return sorted((one for one in below if not is_helper(one)), key=_start)
 
 
 def _figures(process: psutil.Process) -> dict[str, float]:
@@ -263,7 +278,8 @@ def _figures(process: psutil.Process) -> dict[str, float]:
             found = {
                 "rss_bytes": float(process.memory_info().rss),
                 "thread_count": float(process.num_threads()),
-                "child_count": float(len(process.children())),
+                "child_count": float(sum(not is_own(one) for one in process.children())),
+                CPU_SECONDS: sum(process.cpu_times()[:2]),
             }
             try:
                 found["fd_count"] = float(process.num_fds())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import PurePath
 
 import psutil
@@ -69,12 +70,29 @@ def watch_arguments(words: Sequence[str]) -> Sequence[str]:
     return []
 
 
+def is_own(process: psutil.Process) -> bool:
+    """Whether a process is one of leaklab's own that work beside a service, as a door's do."""
+    words = _words(process)
+    return any(pair[0] == "-m" and pair[1].startswith("leaklab.") for pair in pairwise(words))
+
+
+def is_helper(process: psutil.Process) -> bool:
+    """Whether a process below a service is none of its workers: leaklab's, or what frees the
+    semaphores that multiprocessing leaves."""
+    tracker = "from multiprocessing.resource_tracker import"
+    return is_own(process) or any(word.startswith(tracker) for word in _words(process))
+
+
+def _words(process: psutil.Process) -> Sequence[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return ()
+
+
 def command_of(process: psutil.Process) -> str:
     """Return the command line without its numbers, which differ between workers that are alike."""
-    try:
-        return re.sub(r"\d+", "0", " ".join(process.cmdline()))
-    except psutil.Error:
-        return ""
+    return re.sub(r"\d+", "0", " ".join(_words(process)))
 
 
 def short_command(process: psutil.Process) -> str:

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError
+from leaklab.resources import CPU
 from leaklab.store import RunWriter
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ class Recorder:
             if new:  # or seen again after it was taken for ended
                 self._alive[life.number] = life
                 self._rows[life.number] = _row(life, self._begun)
-            for name, value in figures.items():
-                series = life.series[name]
+            for name, value in (figures | _cpu(life)).items():
+                series = life.series.get(name, life.work)
                 if self._kept.get((life.number, name)) == series.seconds[-1]:
                     continue
                 self._kept[life.number, name] = series.seconds[-1]
@@ -86,6 +87,15 @@ class Recorder:
         """Close the run and return its path."""
         self.writer.close(state)
         return self.writer.path
+
+
+def _cpu(life: Life) -> dict[str, float]:
+    """The use of the processor between the last two points of its series, once there are two: by
+    it the run is judged without an end in which nothing was asked for."""
+    seconds, used = life.work.seconds[-2:], life.work.values[-2:]
+    if len(seconds) < 2:
+        return {}
+    return {CPU: 100 * (used[1] - used[0]) / (seconds[1] - seconds[0])}
 
 
 def _row(life: Life, begun: float) -> dict[str, Any]:

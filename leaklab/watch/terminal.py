@@ -11,7 +11,7 @@ import psutil
 
 from leaklab.errors import LeaklabError
 from leaklab.present.terminal import quantity, safe
-from leaklab.watch.matching import own_pids
+from leaklab.watch.matching import is_own, own_pids
 
 HEADING = (
     f"{'time':>8}  {'resident':>10}  {'change':>10}  {'fds':>6}  {'threads':>7}  {'children':>8}"
@@ -71,7 +71,11 @@ def lines(
 def _look(process: psutil.Process, time_seconds: float) -> Figures | None:
     try:
         ours = own_pids()
-        children = [one for one in process.children(recursive=True) if one.pid not in ours]
+        children = [
+            one
+            for one in process.children(recursive=True)
+            if one.pid not in ours and not is_own(one)
+        ]
     except psutil.Error:
         return None
     rss = fds = threads = 0

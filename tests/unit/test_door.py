@@ -22,7 +22,7 @@ from leaklab.door.analysis import status
 from leaklab.door.gate import Gate
 from leaklab.door.keeper import Keeper
 from leaklab.door.keeper import _figures as figures_now
-from leaklab.errors import LeaklabError, UsageError
+from leaklab.errors import LeaklabError
 from leaklab.probe import graph
 
 TOKEN = "0123456789abcdef"
@@ -64,9 +64,19 @@ def test_who_is_let_in() -> None:
     assert not near.admits({"x-forwarded-for": "10.1.2.3"}, "127.0.0.1")
 
 
-def test_a_token_that_can_be_guessed_is_refused() -> None:
-    with pytest.raises(UsageError, match="a token that could be guessed: 6 characters"):
-        gate("secret")
+@pytest.mark.parametrize("token", ["secret", ""])
+def test_a_token_that_can_be_guessed_leaves_the_door_shut_and_the_service_up(
+    token: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Workers that cannot be imported are started anew for ever."""
+    shut = gate(token, loopback=True)
+    shut.begin()
+    assert not shut.is_open
+    assert not shut.is_mine("/leaklab")
+    assert not shut.admits({"authorization": f"Bearer {token}"}, "127.0.0.1")
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert f"stays shut: a token that could be guessed: {len(token)} characters; give" in said[0]
 
 
 def test_the_folder_is_private(tmp_path: Path) -> None:

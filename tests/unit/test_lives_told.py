@@ -76,6 +76,26 @@ def test_what_was_stopped_soon_after_its_start_is_not_bounded(
         assert "but the target went on when its recording was stopped; record " in entry.reason
 
 
+@pytest.mark.parametrize(
+    ("passes", "ended_seconds", "verdict"),
+    [
+        ([], None, INCONCLUSIVE),
+        ([], 5.9, BOUNDED),
+        ([{"pass": "measure", "duration_seconds": None}], None, INCONCLUSIVE),
+        ([{"pass": "measure", "duration_seconds": 6.0}], 5.9, BOUNDED),
+    ],
+    ids=["broke off", "had ended before", "watched", "the next pass broke off"],
+)
+def test_a_recording_that_broke_off_with_its_recorder_is_as_one_that_was_stopped(
+    passes: list[dict[str, Any]], ended_seconds: float | None, verdict: str
+) -> None:
+    data = of_time(RESTS, 6.0, passes=passes, state="incomplete")
+    data.meta["processes"][0]["ended_seconds"] = ended_seconds
+    entry = judge(data).resources[0]
+    assert entry.verdict == verdict, entry.reason
+    assert verdict == BOUNDED or "went on when its recording was stopped" in entry.reason
+
+
 def test_a_heap_of_seconds_is_judged_by_the_pass_that_was_stopped() -> None:
     def judged(pass_: str) -> str:
         passes = [

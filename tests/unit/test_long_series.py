@@ -11,9 +11,9 @@ import pytest
 
 import leaklab as ll
 from leaklab.analysis.falls import falls_of
+from leaklab.analysis.idle import busy_count
 from leaklab.analysis.long_series import (
     DAY_SECONDS,
-    busy_count,
     joined_by_age,
     lone_series,
     long_series,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from leaklab.findings.stop_gap import stop_gaps
 from leaklab.verdict.judge_series import judge_series
@@ -53,3 +54,41 @@ def test_by_second_no_number_of_requests_is_made_up() -> None:
     entry = replace(LEAKING, unit="second", role="worker")
     meta = {"command": {"argv": ["gunicorn"]}}
     assert [gap.server for gap in stop_gaps(meta, [entry], (512 * MIB, "limit"))] == ["systemd"]
+
+
+def of_workers(server: str, count: int, limit_name: str = "memory of the machine") -> list[str]:
+    """Settings where ``count`` workers grow together beside a parent of 60 MiB."""
+    together = replace(
+        LEAKING, role="worker", first=count * LEAKING.first, last=count * LEAKING.last
+    )
+    parent = replace(LEAKING, role="main", verdict="bounded", first=60 * MIB, last=60 * MIB)
+    row = {"pass": "measure", "role": "worker", "started_seconds": 1.0, "ended_seconds": 5.0}
+    replaced = {**row, "started_seconds": 5.0, "ended_seconds": None}
+    rows = [{"pass": "measure", "role": "main"}, *[row] * count, *[replaced] * count]
+    # A second pass has workers of its own, which were not there at the same time.
+    rows += [{**row, "pass": "explain"} for row in rows]
+    meta = {"command": {"argv": [server]}, "processes": rows}
+    return [str(gap) for gap in stop_gaps(meta, [together, parent], (1024 * MIB, limit_name))]
+
+
+def number_after(text: str, setting: str) -> int:
+    return int(text.partition(setting)[2].replace("=", " ").replace(",", " ").split()[0])
+
+
+def test_all_workers_together_stay_below_the_limit() -> None:
+    """The setting counts for each worker, the limit for all of them and their parent."""
+    for count in (1, 4):
+        first = of_workers("uvicorn", count)[0]
+        requests = number_after(first, "--limit-max-requests")
+        last = 60 * MIB + count * (LEAKING.first + requests * LEAKING.rate_high)
+        assert 0.75 * 1024 * MIB < last <= 0.8 * 1024 * MIB
+    assert "190 MiB for each of 4 workers, less 100 MiB at the start" in first
+    celery = of_workers("celery", 4)[1]
+    most = number_after(celery, "worker_max_memory_per_child") * 1024
+    assert 60 * MIB + 4 * most == pytest.approx(0.8 * 1024 * MIB)
+    assert "of resident memory for each of 4 workers" in celery
+
+
+def test_a_limit_of_each_process_is_not_shared() -> None:
+    celery = of_workers("celery", 4, "RLIMIT_AS")[1]
+    assert number_after(celery, "worker_max_memory_per_child") == 838_860

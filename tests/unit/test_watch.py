@@ -137,6 +137,26 @@ def grown(rate: float, seconds: int = 1000) -> EvenSeries:
     return series
 
 
+def test_a_rest_without_work_does_not_make_a_life_bounded(
+    parent: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    follower = Follower([parent.pid], step_seconds=1.0)
+    recorder = Recorder(str(tmp_path), "service", "a service")
+    recorder.look(follower.look())
+    life = follower.lives["main"]
+    life.series["fd_count"], life.work = EvenSeries(1.0), EvenSeries(1.0)
+    for second in range(300):
+        worked = min(second, 20)
+        life.series["fd_count"].add(float(second), 20.0 + 12 * worked)
+        life.work.add(float(second), 0.06 * worked + 0.01 * (second // 7))
+    follower.judge()
+    entry = life.verdicts["fd_count"]
+    assert (entry.verdict, entry.rate_high > 1) == ("inconclusive", True), entry.reason
+    recorder.look([(life, {"fd_count": 260.0})])
+    rows = open_run(recorder.close()).samples_of("gauge:cpu_percent")
+    assert rows["value"].tolist() == pytest.approx([0.0])
+
+
 KILLED = (
     "import os, signal, sys\n"
     "from leaklab.watch.follow import Follower\n"

@@ -12,9 +12,9 @@ import pytest
 
 from leaklab.results.run import Run
 from leaklab.store import open_run
-from leaklab.watch import terminal
+from leaklab.watch import follow, terminal
 from leaklab.watch.follow import Follower
-from leaklab.watch.matching import matching, own_pids, watch_arguments
+from leaklab.watch.matching import is_helper, is_own, matching, own_pids, watch_arguments
 from leaklab.watch.record import Recorder
 from leaklab.watch.series import EvenSeries
 
@@ -137,6 +137,31 @@ def test_lives_of_another_command_are_not_joined(start: Start, tmp_path: Path) -
     assert len(follower._alike(life, "rss_bytes")) == 1
     follower.ended[0].command = life.command
     assert len(follower._alike(life, "rss_bytes")) == 2
+
+
+def test_leaklabs_own_helpers_and_a_tracker_are_no_workers(start: Start) -> None:
+    helper = start("-m", "leaklab.door.analysis", "1")
+    tracker = start("-c", "from multiprocessing.resource_tracker import main;main(4)")
+    worker = start("--workers", "2")
+    found = [psutil.Process(one.pid) for one in (helper, tracker, worker)]
+    assert [is_helper(one) for one in found] == [True, True, False]
+    assert [is_own(one) for one in found] == [True, False, False]
+    below = {one.pid for one in follow._below(psutil.Process(), [], set())}
+    assert below & {one.pid for one in found} == {worker.pid}
+    assert follow._figures(psutil.Process())["child_count"] == len(psutil.Process().children()) - 1
+
+
+def test_another_command_in_a_slot_is_no_restart(start: Start, tmp_path: Path) -> None:
+    service = start("first", "0")
+    follower = Follower(pattern=f"{tmp_path}/service.py")
+    follower.look()
+    killed(service)
+    for words, count in ((["first", "1"], 1), (["first", "2"], 2), (["other"], 2)):
+        service = start(*words)
+        follower.look()
+        assert follower.restart_counts == {"main": count}
+        killed(service)
+        follower.look()
 
 
 def grown(seconds: int = 1000) -> EvenSeries:
