@@ -22,7 +22,8 @@ class Resource:
     figure of the user's own, "file" the size of a watched file. title: as figures call it. noun:
     what a count counts, one and several. material: growth over a whole run, in the resource's own
     unit, below which it does not matter or is not told from its own unrest; None where the resource
-    is stored and shown but not judged. source: where it is measured.
+    is stored and shown but not judged. source: where it is measured. grain: the step in which it
+    moves; less has not shown.
     """
 
     name: str
@@ -31,18 +32,30 @@ class Resource:
     source: str
     material: float | None = None
     noun: tuple[str, str] = ("", "")
+    grain: float = 1.0
 
 
+# The kernel gives memory by pages; an interpreter counts its small blocks.
+PAGE_BYTES, BLOCK_BYTES = 4096.0, 64.0
 # What the process's own allocators count as in use (leaklab.analysis.in_use).
 IN_USE = "in_use_bytes"
 # In the order in which they are reported. A megabyte of resident memory comes and goes; an open
 # file does not.
 TABLE = (
-    Resource("rss_bytes", "level", "resident set size", "kernel", float(1 << 20)),
+    Resource("rss_bytes", "level", "resident set size", "kernel", float(1 << 20), grain=PAGE_BYTES),
     Resource("heap_bytes", "level", "live heap", "tracer", float(16 << 10)),
-    Resource(IN_USE, "level", "memory in use by allocators", "allocator", float(1 << 20)),
-    Resource("uss_bytes", "level", "unique set size", "kernel"),
-    Resource("rss_peak_bytes", "level", "peak resident set size per mark", "kernel"),
+    Resource(
+        IN_USE,
+        "level",
+        "memory in use by allocators",
+        "allocator",
+        float(1 << 20),
+        grain=BLOCK_BYTES,
+    ),
+    Resource("uss_bytes", "level", "unique set size", "kernel", grain=PAGE_BYTES),
+    Resource(
+        "rss_peak_bytes", "level", "peak resident set size per mark", "kernel", grain=PAGE_BYTES
+    ),
     Resource("fd_count", "count", "open file descriptors", "kernel", 3.0, ("fd", "fds")),
     Resource("socket_count", "count", "sockets", "kernel", 3.0, ("socket", "sockets")),
     Resource("thread_count", "count", "threads", "kernel", 3.0, ("thread", "threads")),
@@ -112,12 +125,25 @@ def material_of(name: str, figures: Iterable[float]) -> float:
     (3.0, 0.06)
     """
     least = material(name)
-    if name == CPU or (find(name) or _BY_NAME["gauge"]).kind != "gauge":
-        return least
     known = [abs(figure) for figure in figures if math.isfinite(figure)]
-    if all(figure.is_integer() for figure in known):
+    if name == CPU or _is_whole(name, known):
         return least
     return min(least, LEVEL_SHARE * sum(known) / len(known))
+
+
+def grain_of(name: str, figures: Iterable[float]) -> float:
+    """Return the step in which a resource with these figures moves; 0 for a gauge with fractions.
+
+    >>> grain_of("rss_bytes", [8192.0]), grain_of("fd_count", [3.0]), grain_of("gauge:used", [0.5])
+    (4096.0, 1.0, 0.0)
+    """
+    return (find(name) or _BY_NAME["gauge"]).grain if _is_whole(name, figures) else 0.0
+
+
+def _is_whole(name: str, figures: Iterable[float]) -> bool:
+    """Whether it is no gauge, or one that counts."""
+    gauge = (find(name) or _BY_NAME["gauge"]).kind == "gauge"
+    return not gauge or all(float(figure).is_integer() for figure in figures)
 
 
 def is_bytes(name: str) -> bool:

@@ -104,27 +104,42 @@ class HeapTimeline:
 
 
 # A run's tables never change, and its study, its tree and its resident set ask for the same heap.
-_TIMELINES: WeakKeyDictionary[RunData, dict[str, HeapTimeline | None]] = WeakKeyDictionary()
+_TIMELINES: WeakKeyDictionary[RunData, dict[tuple[str, int | None], HeapTimeline | None]] = (
+    WeakKeyDictionary()
+)
 
 
-def heap_timeline(data: RunData, *, role: str = "main") -> HeapTimeline | None:
+def heap_timeline(
+    data: RunData, *, role: str = "main", process: int | None = None
+) -> HeapTimeline | None:
     """The heap of one role in the explain pass, or None where it was not recorded.
 
+    process: of this one alone; where its heap was not traced, of the one that did the most work.
     Snapshots at marks are used where there are enough of them, exact ones before inexact ones,
     else those after a collection by time, else all.
     """
     known = _TIMELINES.setdefault(data, {})
-    if role not in known:
-        known[role] = _timeline(data, role)
-    return known[role]
+    key = role, process
+    if key not in known:
+        known[key] = _timeline(data, role, process)
+    return known[key]
 
 
-def _timeline(data: RunData, role: str) -> HeapTimeline | None:
+def _members(data: RunData, role: str, process: int | None) -> dict[int, dict[str, Any]]:
+    members = processes_of(data, role, "explain")
+    if process is None:
+        # One life of several: what the others held is no part of it.
+        return longest_life(members)
+    traced = set(data.snapshots["process"]) & set(members)
+    most = sorted(traced, key=lambda n: members[n].get("mark_count") or 0)[-1:]
+    return {n: members[n] for n in ([process] if process in traced else most)}
+
+
+def _timeline(data: RunData, role: str, alone: int | None) -> HeapTimeline | None:
     snapshots = data.snapshots
     if not len(snapshots):
         return None
-    # One life of several: what the others held is no part of it.
-    members = longest_life(processes_of(data, role, "explain"))
+    members = _members(data, role, alone)
     snapshots = snapshots[snapshots["process"].isin(list(members))]
     snapshots = snapshots[within_work(snapshots, members)]
     if not len(snapshots):

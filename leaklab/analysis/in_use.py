@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from leaklab.resources import BLOCK_BYTES
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 MALLOC, BLOCKS = "malloc_used_bytes", "allocated_blocks_count"
 # CPython's small blocks are of 16 to 512 bytes; most are of 32 to 96.
-BLOCK_BYTES, LARGEST_BLOCK_BYTES = 64.0, 512.0
+LARGEST_BLOCK_BYTES = 512.0
 _TOGETHER = ["pass", "process", "mark", "time_seconds"]
 
 

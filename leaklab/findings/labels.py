@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +12,8 @@ import pandas as pd
 
 from leaklab.analysis.label_points import LabelPoints, label_points
 from leaklab.analysis.long_series import long_series
-from leaklab.resources import is_memory, material
-from leaklab.verdict.label_rates import LabelRates, label_rates, part_rates
+from leaklab.resources import IN_USE, grain_of, is_memory, material
+from leaklab.verdict.label_rates import CONFIDENCE, LabelRates, label_rates, part_rates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +33,8 @@ SLOW, GOES_ON = 0.5, 2 / 3
 # bounded.
 HIDDEN_SHARE = 0.2
 _ERRORS, _ONE_SIDED_ERRORS = 2.0, 1.645
+# Where so many steps are expected by chance, one at least has come as often as intervals cover.
+_STEPS_UNSEEN = -math.log(1 - CONFIDENCE)
 # A label that is called leaking is one of several: all of them together may be wrong so often.
 FALSE_ALARM_SHARE = 0.001
 
@@ -47,13 +51,22 @@ def labels(data: RunData, verdict: Verdict) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     if len(data.labels):
-        for entry in verdict.resources:
-            if is_memory(entry.name) or entry.verdict != BOUNDED:
-                rows += _of_resource(data, entry)
+        told = [one for one in verdict.resources if is_memory(one.name) or one.verdict != BOUNDED]
+        in_use: dict[Any, float] = {}
+        for entry in sorted(told, key=lambda one: one.name != IN_USE):
+            found = _of_resource(data, entry, in_use)
+            if entry.name == IN_USE:
+                in_use |= {(row["role"], row["label"]): row["rate_high"] for row in found}
+            rows += found
+        order = [(one.name, one.role) for one in told]
+        rows.sort(key=lambda row: order.index((row["resource"], row["role"])))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _of_resource(data: RunData, entry: ResourceVerdict) -> list[dict[str, Any]]:
+def _of_resource(
+    data: RunData, entry: ResourceVerdict, in_use: dict[Any, float]
+) -> list[dict[str, Any]]:
+    """The rows of a resource; ``in_use``: what may stay in use, by role and label, at most."""
     points = _after_warm_up(data, entry)
     if points is None:
         return []
@@ -63,9 +76,10 @@ def _of_resource(data: RunData, entry: ResourceVerdict) -> list[dict[str, Any]]:
     slowing, goes_on = _slower(first, second), _goes_on(first, second)
     # What is over must not count for what goes on.
     points = late if slowing.any() else points
-    rates = label_rates(points)
-    slowing &= rates.low > 0
     calls = points.calls
+    rates = label_rates(points)
+    rates = replace(rates, high=np.maximum(rates.high, _unseen(entry, points, in_use)))
+    slowing &= rates.low > 0
     total = max(float(np.nansum(rates.rate * calls)), material(entry.name))
     rows = []
     for at in np.flatnonzero(calls > 0).tolist():
@@ -86,6 +100,19 @@ def _of_resource(data: RunData, entry: ResourceVerdict) -> list[dict[str, Any]]:
             }
         )
     return sorted(rows, key=lambda row: -np.nan_to_num(row["growth"]))
+
+
+def _unseen(
+    entry: ResourceVerdict, points: LabelPoints, in_use: dict[Any, float]
+) -> NDArray[np.float64]:
+    """What each label may leave per call without its having shown: a series that stands still has
+    no error, but moves in steps, and resident memory not at all where there is room inside."""
+    steps = _STEPS_UNSEEN * grain_of(entry.name, points.value.tolist())
+    unseen: NDArray[np.float64] = steps / np.maximum(points.calls, 1.0)
+    if entry.name == "rss_bytes":
+        room = [in_use.get((entry.role, label), 0.0) for label in points.labels]
+        unseen = np.fmax(unseen, room)
+    return unseen
 
 
 def _after_warm_up(data: RunData, entry: ResourceVerdict) -> LabelPoints | None:

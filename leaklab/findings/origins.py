@@ -6,6 +6,7 @@ the target's own code that made what is there more and more of.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,7 +81,8 @@ def origins(data: RunData, *, role: str | None = None, limit: int = 20) -> pd.Da
 
 def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
     looks = data.origins
-    looks = looks[looks["process"].isin(list(processes_of(data, role, "explain")))]
+    members = processes_of(data, role, "explain")
+    looks = looks[looks["process"].isin(list(members))]
     if not len(looks):
         return []
     ids = np.unique(looks["stack_id"].dropna().to_numpy(np.int64))
@@ -95,11 +97,12 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
         else -1,
     )
     rows = []
+    work = _work(looks, members)
     for resource, entries in looks.groupby("resource", sort=False):
         found = [
             row
             for _, mine in entries.groupby(["kind", "site"], sort=False)
-            if (row := _row(looks, mine, sites)) is not None
+            if (row := _row(work, mine, sites)) is not None
         ]
         whole = sum(row["growth_count"] for row in found)
         found.sort(key=lambda row: (-row["growth_count"], str(row["file"]), row["line"] or 0))
@@ -116,22 +119,63 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _row(looks: pd.DataFrame, mine: pd.DataFrame, sites: Sites) -> dict[str, Any] | None:
-    """One kind of thing made at one site; None where there are not ever more of it."""
-    growth, span, unit, last = 0.0, 0.0, "second", 0.0
-    for process, entries in mine.groupby("process"):
-        x, unit = _positions(looks[looks["process"] == process])
-        counts = entries.groupby("time_seconds")["count"].sum().reindex(x.index, fill_value=0)
-        values = counts.to_numpy(float)
+@dataclass(frozen=True)
+class _Work:
+    """What the processes of a role did after warm-up, whether or not anything grew in them.
+
+    span: units of work of all of them together, or the seconds in which any was looked at.
+    times_of: the times of each one's looks; begin_of: the look that ends its warm-up.
+    """
+
+    span: float
+    unit: str
+    times_of: dict[Any, pd.Index[Any]]
+    begin_of: dict[Any, int]
+
+
+def _work(looks: pd.DataFrame, members: dict[int, dict[str, Any]]) -> _Work:
+    """What the members did that were looked at often enough, or had nothing to look at."""
+    marks, times_of, begin_of = [], {}, {}
+    windows: list[tuple[float, float]] = []
+    for process, entries in looks.groupby("process"):
+        x, unit = _positions(entries)
         begin = int(np.searchsorted(x.to_numpy(), _WARM_UP_SHARE * x.iloc[-1]))
-        if len(values) < _FEWEST_LOOKS or begin >= len(values) - 1:
+        if len(x) < _FEWEST_LOOKS or begin >= len(x) - 1:
             continue
+        times_of[process], begin_of[process] = x.index, begin
+        windows.append((float(x.index[begin]), float(x.index[-1])))
+        if unit == "iteration":
+            marks.append(float(x.iloc[-1] - x.iloc[begin]))
+    # Each process counts its own marks; one that gives none, as a server's parent, does no unit.
+    unseen = set(members) - set(looks["process"])
+    others = sum(members[number].get("mark_count") or 0 for number in unseen)
+    span = sum(marks) + (1 - _WARM_UP_SHARE) * others if marks else _covered(windows)
+    return _Work(span, "iteration" if marks else "second", times_of, begin_of)
+
+
+def _covered(windows: list[tuple[float, float]]) -> float:
+    """How long at least one of the windows lasted."""
+    covered, reached = 0.0, -np.inf
+    for begin, end in sorted(windows):
+        covered += max(end - max(begin, reached), 0.0)
+        reached = max(end, reached)
+    return covered
+
+
+def _row(work: _Work, mine: pd.DataFrame, sites: Sites) -> dict[str, Any] | None:
+    """One kind of thing made at one site; None where there are not ever more of it."""
+    growth, last, steadily = 0.0, 0.0, False
+    for process, entries in mine.groupby("process"):
+        if process not in work.begin_of:
+            continue
+        times, begin = work.times_of[process], work.begin_of[process]
+        counts = entries.groupby("time_seconds")["count"].sum().reindex(times, fill_value=0)
+        values = counts.to_numpy(float)
         middle = (begin + len(values)) // 2
         last += values[-1]
-        if values[-1] > values[middle] > values[begin]:
-            growth += values[-1] - values[begin]
-            span = max(span, float(x.iloc[-1] - x.iloc[begin]))
-    if growth <= 0 or span <= 0:
+        growth += values[-1] - values[begin]
+        steadily |= bool(values[-1] > values[middle] > values[begin])
+    if not steadily or growth <= 0 or work.span <= 0:
         return None
     # Calls that open the same file are told apart after the first look: most of them tell.
     newest = mine[mine["time_seconds"] == mine["time_seconds"].iloc[-1]]
@@ -150,8 +194,8 @@ def _row(looks: pd.DataFrame, mine: pd.DataFrame, sites: Sites) -> dict[str, Any
         "stack": [describe(sites, int(row)) for row in sites.rows(code)] if code >= 0 else [],
         "count": int(last),
         "growth_count": int(growth),
-        "rate": growth / span,
-        "unit": unit,
+        "rate": growth / work.span,
+        "unit": work.unit,
         "subject": (newest["subject"] or None) if isinstance(newest["subject"], str) else None,
         "confidence": CONFIDENCE.get(how or ""),
         "fingerprint": site_fingerprint(sites, code, int(newest["site"])) if code >= 0 else None,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from leaklab.analysis.heap import heap_timeline
 from leaklab.analysis.series import processes_of
 from leaklab.analysis.work import within_work
 from leaklab.findings.retention_sites import GroupGrowth, Part, match_sites
@@ -96,7 +97,7 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
     table, window, unit = growth
     span = window[1] - window[0]
     rows = [_row(table, group, span, unit) for group in _groups(table)]
-    if _imports_may_show(data, role, window, unit):
+    if _imports_may_show(data, role, table, window, unit):
         rows = [row for row in rows if row["type"] != "module"]
     least = max([MATERIAL_BYTES, *(row["growth_bytes"] * _WEAK_SHARE for row in rows)])
     rows = [
@@ -104,7 +105,11 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
     ]
     rows.sort(key=lambda row: (row["_weak"], -row["growth_bytes"]))
     rows = rows[:limit]
-    found = match_sites(data, [row["_growth"] for row in rows], window, role=role)
+    if not rows:
+        return []
+    process = int(table["process"].iloc[0])
+    grown = [row["_growth"] for row in rows]
+    found = match_sites(data, grown, window, role=role, process=process)
     for row, match in zip(rows, found, strict=True):
         row["role"] = role
         row["suspect_ranks"] = list(match.ranks)
@@ -113,9 +118,12 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _imports_may_show(data: RunData, role: str, window: tuple[float, float], unit: str) -> bool:
+def _imports_may_show(
+    data: RunData, role: str, table: pd.DataFrame, window: tuple[float, float], unit: str
+) -> bool:
     """Whether the first graph was taken before warm-up had ended, for want of another one."""
-    return window[0] < _warm_up_end(data, role, unit, "explain")
+    process = int(table["process"].iloc[0])
+    return window[0] < _warm_up_end(data, role, unit, "explain", process)
 
 
 def holders_of_type(data: RunData, type_name: str, *, limit: int = 20) -> pd.DataFrame:
@@ -251,7 +259,7 @@ def dumps_after_warm_up(
             order = np.argsort(position, kind="stable")
             position, numbers = position[order], numbers[order]
             unit = "iteration" if by_mark else "second"
-            begin = _warm_up_end(data, role, unit, pass_)
+            begin = _warm_up_end(data, role, unit, pass_, process)
             warm = position >= max(begin, BEGINNING_SHARE * position[-1])
             if warm.sum() < 2:
                 warm[-2:] = True
@@ -265,15 +273,21 @@ def dumps_after_warm_up(
     return None
 
 
-def _warm_up_end(data: RunData, role: str, unit: str, pass_: str) -> float:
-    """Where the verdict sees the end of warm-up, in marks or seconds; 0 where it cannot be told."""
+def _warm_up_end(data: RunData, role: str, unit: str, pass_: str, process: int) -> float:
+    """Where the verdict sees the end of warm-up, in marks of the process or seconds; 0 where it
+    cannot be told."""
     study = study_heap(data, role=role)
     # Seconds of another pass are not those of the heap's.
     if study is None or study.timeline.unit != unit:
         return 0.0
     if unit == "second" and pass_ != "explain":  # noqa: S105
         return 0.0
-    return float(study.timeline.x[study.baseline])
+    own = heap_timeline(data, role=role, process=process)
+    if own is None or own.unit != unit:
+        return float(study.timeline.x[study.baseline])
+    # What the whole role had done by then is more than one of several processes has.
+    ended = study.timeline.time_seconds[study.baseline]
+    return float(own.x[min(int(np.searchsorted(own.time_seconds, ended)), own.column_count - 1)])
 
 
 def _steady(values: np.ndarray) -> np.ndarray:

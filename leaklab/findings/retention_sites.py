@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leaklab.verdict.evidence import STOPPED
-from leaklab.verdict.heap_study import HeapStudy, SiteGrowth, study_heap
+from leaklab.findings.site_growth import Site, sites_between
 from leaklab.verdict.suspects import FREE_LIST_SIZES
 
 if TYPE_CHECKING:
@@ -29,11 +28,7 @@ if TYPE_CHECKING:
 # Two rates agree when they differ by at most this share: list and dict tables grow in steps.
 _CLOSE = 0.05
 _NEAR = 0.15
-# As many as the table of suspects has rows: a rank says which.
-_MOST_SITES = 20
-# Of a site, the lines that gain most; of a group, the path nodes and types that do, and those of
-# them that are looked for in pairs.
-_MOST_LINES = 64
+# Of a group, the path nodes and types that gain most, and those of them looked for in pairs.
 _MOST_PARTS = 64
 _MOST_PAIRED = 8
 # Shares: of a group, for a site to count at all and as the maker of some of its objects; of the
@@ -72,26 +67,6 @@ class Match:
     evidence: str | None
 
 
-@dataclass(frozen=True)
-class Line:
-    """What one line below a site gains: bytes and allocations per unit, and bytes in all."""
-
-    rate: float
-    count: float
-    gain: float
-
-
-@dataclass(frozen=True)
-class Site:
-    """A suspect: its rank, bytes per unit, and its lines. ``keeps_growing``: false where it is no
-    leak by itself, for being small, known or flat; what it made may be kept all the same."""
-
-    rank: int
-    rate: float
-    keeps_growing: bool = True
-    lines: tuple[Line, ...] = ()
-
-
 NOTHING = Match((), None, None)
 # What a line and the objects of a path node both gained: the nodes, bytes per unit, and the line as
 # (rank, number).
@@ -101,13 +76,21 @@ _Wanted = list[tuple[Part, frozenset[int]]]
 
 
 def match_sites(
-    data: RunData, groups: list[GroupGrowth], window: tuple[float, float], *, role: str = "main"
+    data: RunData,
+    groups: list[GroupGrowth],
+    window: tuple[float, float],
+    *,
+    process: int,
+    role: str = "main",
 ) -> list[Match]:
     """Return for each leak group the suspects whose growth it explains.
 
-    ``window``: the marks (or seconds) of the dumps between which the groups have grown.
+    ``window``: the marks (or seconds) of the dumps between which the groups have grown, those of
+    ``process``: another one of the role is elsewhere in its work.
     """
-    return match_growth(groups, _sites(data, window, role), window[1] - window[0])
+    return match_growth(
+        groups, sites_between(data, window, role=role, process=process), window[1] - window[0]
+    )
 
 
 def match_growth(groups: list[GroupGrowth], sites: list[Site], span: float) -> list[Match]:
@@ -115,10 +98,11 @@ def match_growth(groups: list[GroupGrowth], sites: list[Site], span: float) -> l
 
     Sites that fill a group are that group's alone. Of any other site each line counts once.
     """
+    homes = [_belonging(group, sites, span) for group in groups]
     left = sites
     found = []
-    for group in groups:
-        match = _match(group, left, groups, span)
+    for at in range(len(groups)):
+        match = _match(at, left, groups, homes)
         found.append(match)
         left = [site for site in left if site.rank not in match.ranks]
     spent: dict[tuple[int, int], float] = {}
@@ -137,61 +121,22 @@ def match_growth(groups: list[GroupGrowth], sites: list[Site], span: float) -> l
     return found
 
 
-def _sites(data: RunData, window: tuple[float, float], role: str) -> list[Site]:
-    """Return the suspects that gained between the very dumps, and what each of their lines did."""
-    if not len(data.snapshots):
-        return []
-    study = study_heap(data, role=role)
-    if study is None:
-        return []
-    x = study.timeline.x
-    start, end = (min(int(np.searchsorted(x, place)), len(x) - 1) for place in window)
-    if end <= start:
-        return []
-    entries = study.growing[:_MOST_SITES]
-    sites = []
-    for rank, (entry, lines) in enumerate(
-        zip(entries, _lines(study, entries, start, end), strict=True), start=1
-    ):
-        rate = float(entry.live[end] - entry.live[start]) / float(x[end] - x[start])
-        if rate > 0:
-            sites.append(Site(rank, rate, entry.evidence.verdict != STOPPED, lines))
-    return sites
-
-
-def _lines(
-    study: HeapStudy, entries: tuple[SiteGrowth, ...], start: int, end: int
-) -> list[tuple[Line, ...]]:
-    """Return for each site what its lines gained: the innermost frames, whoever called them."""
-    timeline, sites = study.timeline, study.sites
-    span = float(timeline.x[end] - timeline.x[start])
-    gain = timeline.live(end) - timeline.live(start)
-    count = timeline.live(end, count=True) - timeline.live(start, count=True)
-    bare = np.diff(sites.offsets) == 0
-    innermost = np.where(bare, -1, np.append(sites.flat, -1)[sites.offsets[:-1]])
-    found = []
-    for entry in entries:
-        mine = np.flatnonzero((sites.of_stack == entry.site) & (study.known == entry.known))
-        frames, of_stack = np.unique(innermost[mine], return_inverse=True)
-        gains = np.bincount(of_stack, weights=gain[mine], minlength=len(frames))
-        counts = np.bincount(of_stack, weights=count[mine], minlength=len(frames))
-        largest = np.argsort(-gains, kind="stable")[:_MOST_LINES]
-        found.append(
-            tuple(
-                Line(float(gains[at]) / span, float(counts[at]) / span, float(gains[at]))
-                for at in largest[gains[largest] > 0].tolist()
-            )
-        )
-    return found
-
-
-def _match(group: GroupGrowth, sites: list[Site], groups: list[GroupGrowth], span: float) -> Match:
-    """Match a group with the sites that gain together what it does."""
+def _belonging(group: GroupGrowth, sites: list[Site], span: float) -> set[int]:
     wanted = _wanted(group)
     blocks = _blocks(group)
-    belongs = {site.rank for site in sites if _belongs(site, wanted, blocks, span)}
+    return {site.rank for site in sites if _belongs(site, wanted, blocks, span)}
+
+
+def _match(at: int, sites: list[Site], groups: list[GroupGrowth], homes: list[set[int]]) -> Match:
+    """Match a group with the sites that gain together what it does.
+
+    ``homes``: for each group the sites whose objects it keeps. What another one keeps fills no gap.
+    """
+    group, belongs, rest = groups[at], homes[at], groups[:at] + groups[at + 1 :]
+    elsewhere = set().union(*homes) - belongs
+    sites = [site for site in sites if site.rank not in elsewhere]
     alike = [site for site in sites if _agree(site.rate, group.rate, _CLOSE)]
-    holders = sum(_agree(other.rate, group.rate, _CLOSE) for other in groups) - 1
+    holders = sum(_agree(other.rate, group.rate, _CLOSE) for other in rest)
     others = [(holders, "holder"), (len(alike) - 1, "site")]
     rivals = [
         f"{count} other {name}{'s' if count > 1 else ''}" for count, name in others if count > 0
@@ -204,11 +149,22 @@ def _match(group: GroupGrowth, sites: list[Site], groups: list[GroupGrowth], spa
         if filling and _agree(_sum(filling), group.rate, _CLOSE):
             leaks = filling[0].keeps_growing or filling[0].rank in belongs
             sure = "high" if len(filling) == 1 and leaks and not rivals else "medium"
+            apart = len(filling) == 1 and not rivals
+            sure = "low" if not apart and _may_be_elsewhere(filling, belongs, rest) else sure
             return _said(filling, sure, group, "they gain the same" + alone)
     if growing and _agree(_sum(growing), group.rate, _NEAR):
-        sure = "low" if rivals else "medium"
+        sure = "low" if rivals or _may_be_elsewhere(growing, belongs, rest) else "medium"
         return _said(growing, sure, group, "they gain about it" + alone)
     return NOTHING
+
+
+def _may_be_elsewhere(filling: list[Site], belongs: set[int], others: list[GroupGrowth]) -> bool:
+    """Whether totals alone give a site to a group, and another one has room for it too."""
+    return any(
+        site.rank not in belongs and site.rate <= other.rate * (1 + _CLOSE)
+        for site in filling
+        for other in others
+    )
 
 
 def _filling(rate: float, sites: list[Site], chosen: list[Site] | None = None) -> list[Site]:

@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from leaklab.analysis.in_use import BLOCK_BYTES, MALLOC
+from leaklab.analysis.in_use import MALLOC
 from leaklab.present.formatting import amount
 from leaklab.probe.figures import malloc_figures
-from leaklab.resources import IN_USE, material
+from leaklab.resources import BLOCK_BYTES, IN_USE, material
 
 _SHOWN_TYPES = 3
 _SHOWN_NAMES = 4

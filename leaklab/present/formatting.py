@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from leaklab.resources import is_bytes, noun
@@ -223,5 +224,5 @@ def _figure(value: float) -> str:
 
 
 def three_digits(value: float) -> str:
-    """A figure to three digits, or whole: "0.125", "12.3", "1,235"; no thousands as 1e+03."""
-    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
+    """A figure to three digits, or whole: "0.125", "12.3", "1,235"; nothing as 1e+03 or 1e-05."""
+    return f"{Decimal(f'{value:.3g}'):f}" if abs(value) < 999.5 else f"{value:,.0f}"

@@ -19,7 +19,7 @@ from leaklab.recorder.probes.server import ProbeServer
 from leaklab.recorder.processes.child import reap
 from leaklab.recorder.processes.samples import Samples
 from leaklab.recorder.processes.table import ProcessTable
-from leaklab.recorder.processes.tracked import Tracked
+from leaklab.recorder.processes.tracked import MAIN, Tracked
 from leaklab.recorder.procfs import ProcessGoneError, working_folder
 from leaklab.recorder.stdin import Stdin
 from leaklab.recorder.target import RunningTarget, StartedTarget
@@ -204,13 +204,14 @@ class PassState:
     def _tell(self, kind: str, text: str | None = None) -> None:
         if self._progress is None:
             return
+        expected = self._options.expected_mark_count  # of the main role
         self._progress(
             {
                 "kind": kind,
                 "pass": self._name,
                 "run": self._writer.path,
-                "mark": max((tracked.mark_count for tracked in self._table.all), default=0),
-                "expected_mark_count": self._options.expected_mark_count,
+                "mark": self._table.mark_count(None if expected is None else MAIN),
+                "expected_mark_count": expected,
                 "time_seconds": self._now(),
                 "rss_bytes": sum(tracked.rss_bytes for tracked in self._table.alive()) or None,
                 "live_bytes": self._handlers.live_bytes,

@@ -56,8 +56,9 @@ def record_run(
 
     ``progress`` is called a few times a second with a dict: kind ("started", "figures", "note",
     "warning", "ended"), run (its folder), pass, next_pass (the planned one, "" in the last; it may
-    turn out to be of no use), mark, expected_mark_count (as in the options), time_seconds,
-    rss_bytes, live_bytes (None where unmeasured), text. A warning has run, pass and text alone.
+    turn out to be of no use), mark (units of work of all processes), expected_mark_count (as in
+    the options; mark is then of the main role), time_seconds, rss_bytes, live_bytes (None where
+    unmeasured), text. A warning has run, pass and text alone.
 
     ``decider`` makes what looks at the stored run now and then and says when it is decided
     (`leaklab.verdict.deciding.Decider`); options that stop or trace by the verdict need it.

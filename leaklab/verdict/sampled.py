@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leaklab.analysis.in_use import BLOCK_BYTES, BLOCKS, LARGEST_BLOCK_BYTES, MALLOC
+from leaklab.analysis.in_use import BLOCKS, LARGEST_BLOCK_BYTES, MALLOC
 from leaklab.analysis.series import processes_of, resource_series
+from leaklab.resources import BLOCK_BYTES
 from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
 from leaklab.verdict.growth import T_QUANTILES, Growth, estimate
 from leaklab.verdict.heap_material import SITE_MATERIAL_BYTES, material_bytes

@@ -1,8 +1,11 @@
 """Growing sites held against leak groups, object by object where whole ones do not agree."""
 
+import pandas as pd
 import pytest
+import synthetic as s
 
-from leaklab.findings.retention_sites import GroupGrowth, Line, Part, Site, match_growth
+from leaklab.findings.retention_sites import GroupGrowth, Part, match_growth
+from leaklab.findings.site_growth import Line, Site, sites_between
 
 SPAN = 30.0
 # Ten dicts with a key each go into a dict an iteration: 64 bytes a dict, 120 its table, 56 a key;
@@ -35,6 +38,42 @@ def test_memory_from_a_free_list_shows_both_who_allocated_it_and_who_filled_the_
     assert match.ranks == (1, 2, 3)
     assert match.confidence == "medium"
     assert "allocated 1,700 + 566 + 423, held 2,724" in match.evidence
+
+
+def two_workers():
+    """The same line in two processes of a role, three times as much of it in the second."""
+    runs = [s.run(sites={"keep": s.leak(100, rate)}) for rate in (1000, 3000)]
+    tables = {
+        name: pd.concat([runs[0].table(name), runs[1].table(name).assign(process=2)])
+        for name in ("snapshots", "heap")
+    }
+    meta = {**runs[0].meta, "processes": [*runs[0].meta["processes"]]}
+    meta["processes"].append({**meta["processes"][-1], "process": 2})
+    same = {name: runs[0].table(name) for name in ("stacks", "frames")}
+    return s.RunData.from_tables(meta, **tables, **same)
+
+
+@pytest.mark.parametrize(("process", "rate"), [(1, 1000), (2, 3000)])
+def test_a_graph_is_held_against_the_heap_of_its_own_process(process, rate):
+    [site] = sites_between(two_workers(), (40.0, 100.0), role="main", process=process)
+    assert site.rate == pytest.approx(rate)
+
+
+def test_what_another_holder_keeps_fills_no_gap():
+    # By totals alone the larger holder would take the site whose objects the smaller one keeps.
+    sessions = pages(1000, ("dict", 600), ("list", 380), ("str", 20))
+    watchers = pages(400, ("Watcher", 390), ("method", 10))
+    sites = [one_line(1, 600, 1), one_line(2, 390, 1)]
+    found = match_growth([sessions, watchers], sites, SPAN)
+    assert [match.ranks for match in found] == [(1,), (2,)]
+
+
+def test_totals_alone_are_a_guess_where_another_holder_has_room_for_the_same():
+    one, other = pages(1000, ("dict", 1000)), pages(900, ("Watcher", 900))
+    sites = [one_line(1, 700, 0.1), one_line(2, 310, 0.1)]
+    assert match_growth([one], sites, SPAN)[0].confidence == "medium"
+    match = match_growth([one, other], sites, SPAN)[0]
+    assert (match.ranks, match.confidence) == ((1, 2), "low")
 
 
 def test_what_was_allocated_elsewhere_does_not_hide_who_made_the_rest():

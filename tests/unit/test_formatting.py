@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leaklab.present.formatting import interval_text, rate_text, span_text
+from leaklab.present.formatting import amount, interval_text, rate_text, span_text
 
 DAY = 86_400.0
 
@@ -32,3 +32,9 @@ def test_rates_of_long_runs_are_by_the_hour_and_day() -> None:
     assert rate_text("rss_bytes", per_second, "iteration", 9 * DAY) == "144 B per iteration"
     text = interval_text("rss_bytes", per_second, 2 * per_second, "second", 9 * DAY)
     assert text == "11.9 MiB to 23.8 MiB"
+
+
+def test_no_figure_has_an_exponent() -> None:
+    assert amount("gauge:ratio", 1.29e-7) == "0.000000129"
+    assert amount("rss_bytes", 1e-5) == "0.00001 B"
+    assert amount("gauge:queue", 12_345.6) == "12,346"

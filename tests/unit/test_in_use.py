@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import synthetic as s
 
-from leaklab.analysis.in_use import BLOCK_BYTES
 from leaklab.analysis.series import resource_series
 from leaklab.report import drawings
-from leaklab.resources import IN_USE, title
+from leaklab.resources import BLOCK_BYTES, IN_USE, title
 from leaklab.results.run import Run
 from leaklab.store import RunData
 from leaklab.verdict.judge import judge

@@ -213,6 +213,20 @@ def test_the_leaking_route_is_named_and_the_others_are_bounded() -> None:
     assert (entry["label"], entry["resource"]) == ("GET /export", "rss_bytes")
 
 
+def test_a_series_that_stands_still_excludes_no_less_than_a_step_and_what_finds_room() -> None:
+    data = served(600, each=0.0)
+    still = data.samples.assign(value=5e7)
+    used = data.samples.assign(name="malloc_used_bytes")
+    used["value"] += 900.0 * data.labels["label"].eq(LABELS[0]).cumsum()
+    alone = Run(s.RunData.from_tables(data.meta, samples=still, labels=data.labels)).labels()
+    assert (alone["rate_high"] * alone["calls"] >= 4096).all()
+    both = pd.concat([still, used])
+    table = Run(s.RunData.from_tables(data.meta, samples=both, labels=data.labels)).labels()
+    highs = table.pivot(index="label", columns="resource", values="rate_high")
+    assert (highs["rss_bytes"] >= highs["in_use_bytes"]).all()
+    assert highs.loc[LABELS[0], "rss_bytes"] >= 900
+
+
 def test_a_cache_that_fills_beside_a_leak_is_not_called_one() -> None:
     # Each key is asked for once on the average: what is still missing comes ever more slowly.
     called = [

@@ -96,6 +96,15 @@ def test_a_fork_of_a_fork_is_of_the_same_kind() -> None:
     assert (child.role, fork_role(child)) == ("fork of main", "fork of main")
 
 
+def test_progress_counts_what_all_processes_have_done() -> None:
+    table = ProcessTable(0, 0.1, 0.1)
+    _followed(table, MAIN, 0.0)
+    _followed(table, "worker", 0.1, mark_count=70, ended_seconds=5.0)
+    _followed(table, "worker", 0.1, mark_count=50)
+    assert (table.mark_count(), table.mark_count(MAIN)) == (120, 0)
+    assert table.kept()["mark_count"] == 120
+
+
 @pytest.mark.parametrize(
     ("launcher_marks", "daemon_marks", "now", "roles"),
     [

@@ -48,6 +48,10 @@ class ProcessTable:
         """The process that was started (after an exec, what it became)."""
         return next(p for p in reversed(self.all) if p.role == MAIN)
 
+    def mark_count(self, role: str | None = None) -> int:
+        """Units of work that the processes have done together, of all roles or of one."""
+        return sum(tracked.mark_count for tracked in self.all if role in (None, tracked.role))
+
     def give_heap_number(self, tracked: Tracked) -> None:
         """Let the heap of a process belong to a pass of its own."""
         if tracked.heap_process is None:
@@ -67,7 +71,7 @@ class ProcessTable:
     def kept(self) -> dict[str, int]:
         """Say how much of what happened was kept: ever less of it, the longer a run is."""
         return {
-            "mark_count": sum(tracked.mark_count for tracked in self.all),
+            "mark_count": self.mark_count(),
             "measured_mark_count": sum(tracked.measured_mark_count for tracked in self.all),
             "snapshot_count": sum(tracked.snapshot_count for tracked in self.all),
         }
