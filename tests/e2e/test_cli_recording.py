@@ -126,6 +126,7 @@ def test_interrupted_run_is_closed_and_printed(tmp_path: Path) -> None:
         process.kill()
         process.wait()
     assert "Traceback" not in err
+    assert "leaklab: interrupted; the run holds what was measured until then\n" in err
     run = open_run(out.strip())
     assert run.meta["state"] == "interrupted"
     assert process.returncode == 0  # Ctrl-C is how the recording of a server ends
