@@ -16,9 +16,10 @@ load_jsonschema()
 
 GOLDEN = Path(__file__).parent / "golden"
 
-# Started in the background of a script, everything here would ignore SIGINT, and so would the
-# targets that are to be interrupted.
+# Started in the background of a script, everything here would ignore SIGINT (and below nohup also
+# SIGHUP), and so would the targets that are to be interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

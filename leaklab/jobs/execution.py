@@ -5,6 +5,7 @@ A notebook that fails, or whose kernel dies, comes back as far as it got, with t
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -56,6 +57,10 @@ def execute(
                 # about the interrupt that every shutdown of a kernel begins with.
                 extra_arguments=["--IPKernelApp.log_level=50"],
             )
+        except KeyboardInterrupt:
+            # What it cuts off is asked by nobody what became of it, and asyncio would tell of that.
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+            raise
         except papermill.PapermillExecutionError as failure:
             error = f"{failure.ename}: {failure.evalue}"
         except RuntimeError as failure:  # nbclient: the kernel died, or a cell ran out of time

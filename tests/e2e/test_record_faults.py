@@ -292,7 +292,7 @@ EATER = """
 """
 
 
-# The copy that is walked has the same command line: it must be done before the end.
+# The copy that is walked has the same command line, and nobody else has: it must be done first.
 COPIES = """
 import glob, time
 
@@ -315,7 +315,8 @@ def test_the_kernel_runs_out_of_memory(
     tmp_path: Path, small_group: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recorded.script(tmp_path, COPIES + textwrap.dedent(EATER) + "    wait_for_copies()\n")
-    words = ["record", "--passes", "graph", "--graph-at", "60%", "--store", "store", "target.py"]
+    words = ["record", "--passes", "graph", "--graph-at", "60%", "--store", "store"]
+    words += ["target.py", f"of-{os.getpid()}"]
     program = f"input()\nfrom leaklab.cli import main\nmain({words})"
     recorder = subprocess.Popen(
         [sys.executable, "-c", program], cwd=tmp_path, stdin=subprocess.PIPE, text=True
