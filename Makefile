@@ -18,8 +18,8 @@ INSTALL = PATH="$$PATH:$(CURDIR)/$(BIN)"; if command -v uv >/dev/null; \
   then install="uv pip install --quiet --compile-bytecode --python $(BIN)/python"; \
   else install="$(BIN)/python -m pip install --quiet --disable-pip-version-check"; fi; $$install
 JOBS ?= 2
-# More than there are cores: a test that records waits now for its target, now for the recorder.
-TEST_JOBS ?= 3
+# With more than there are cores, what a test records comes late where it must not.
+TEST_JOBS ?= 2
 # Every test that starts an interpreter would compile leaklab anew.
 unexport PYTHONDONTWRITEBYTECODE
 
