@@ -54,13 +54,12 @@ def own_stacks(data: RunData) -> Integers:
 
 def own_bytes(data: RunData) -> pd.Series:
     """Return what the kernel itself holds at each snapshot of ``data.snapshots``, in bytes."""
-    snapshots = data.snapshots
-    own = own_stacks(data)
-    heap = data.heap
-    rows = heap[heap["stack_id"].isin(own)] if len(own) else heap.iloc[:0]
+    snapshots, own = data.snapshots, own_stacks(data)
     total = pd.Series(0.0, index=snapshots.index)
-    if not len(rows):
-        return total
+    if not len(own):
+        return total  # of most runs, whose heap may be millions of rows
+    rows = data.heap
+    rows = rows[rows["stack_id"].isin(own)]
     rows = rows.sort_values("snapshot", kind="stable")
     before = rows.groupby(["process", "stack_id"])["live_bytes"].shift(fill_value=0)
     changes = rows.assign(change=rows["live_bytes"] - before)
