@@ -8,6 +8,7 @@ and the dense matrix of all stacks and snapshots (which may not fit) is never bu
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -86,11 +87,39 @@ class HeapTimeline:
         return np.cumsum(sums)
 
     def live(self, column: int, *, count: bool = False) -> Floats:
-        """Live bytes (or allocations) of each stack at a column."""
-        weights = self.count_change if count else self.bytes_change
-        until = self.column <= column
-        sums = np.bincount(self.code[until], weights=weights[until], minlength=len(self.stack_ids))
-        return sums.astype(np.float64, copy=False)
+        """Live bytes (or allocations) of each stack at a column; not to be written to."""
+        key = column, count
+        if key not in self._live:
+            weights = self.count_change if count else self.bytes_change
+            until = self.column <= column
+            sums = np.bincount(
+                self.code[until], weights=weights[until], minlength=len(self.stack_ids)
+            )
+            self._live[key] = sums.astype(np.float64, copy=False)
+        return self._live[key]
+
+    def each(self, stacks: Integers) -> Floats:
+        """Live bytes of a few stacks (their codes) by stack and column."""
+        order, begins = self._by_stack
+        parts = [order[begins[code] : begins[code + 1]] for code in stacks.tolist()]
+        entries = np.concatenate(parts) if parts else order[:0]
+        row = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        sums = np.bincount(
+            row * self.column_count + self.column[entries],
+            weights=self.bytes_change[entries],
+            minlength=len(parts) * self.column_count,
+        )
+        return np.cumsum(sums.reshape(len(parts), self.column_count), axis=1)
+
+    @cached_property
+    def _live(self) -> dict[tuple[int, bool], Floats]:
+        return {}
+
+    @cached_property
+    def _by_stack(self) -> tuple[Integers, Integers]:
+        """The changes in the order of their stacks, and where those of each begin."""
+        order = np.argsort(self.code, kind="stable")
+        return order, np.searchsorted(self.code[order], np.arange(len(self.stack_ids) + 1))
 
     def grouped(self, group: Integers, group_count: int, *, count: bool = False) -> Floats:
         """Live bytes by group and column; ``group`` maps stack codes, negative leaves one out."""

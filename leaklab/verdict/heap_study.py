@@ -274,9 +274,7 @@ def _without_passing(
     size = len(stacks) * timeline.column_count
     if entry.gain < SITE_MATERIAL_BYTES or len(stacks) < 2 or size > MOST_CELLS:
         return entry
-    number = np.full(len(timeline.stack_ids), -1, np.int64)
-    number[stacks] = np.arange(len(stacks))
-    live = timeline.grouped(number, len(stacks))
+    live = timeline.each(stacks)
     moves = np.diff(live, axis=1)
     taken, lost = moves.clip(min=0).sum(axis=1), -moves.clip(max=0).sum(axis=1)
     stays = lost <= CLEAN_SHARE * taken

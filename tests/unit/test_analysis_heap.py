@@ -21,6 +21,8 @@ def test_sums_are_those_of_the_sites() -> None:
     for column in (0, COUNT // 2, COUNT - 1):
         assert np.array_equal(timeline.live(column), dense[:, column])
     assert np.array_equal(timeline.grouped(np.array([0, -1]), 1)[0], dense[0])
+    assert np.array_equal(timeline.each(np.array([1, 0])), dense[::-1])
+    assert timeline.each(np.array([], np.int64)).shape == (0, COUNT)
     assert timeline.live(COUNT - 1, count=True)[0] == dense[0, -1] // 100
 
 
