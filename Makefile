@@ -17,9 +17,8 @@ BENCH_STAMP := .venv/leaklab-bench.stamp
 INSTALL = PATH="$$PATH:$(CURDIR)/$(BIN)"; if command -v uv >/dev/null; \
   then install="uv pip install --quiet --compile-bytecode --python $(BIN)/python"; \
   else install="$(BIN)/python -m pip install --quiet --disable-pip-version-check"; fi; $$install
-JOBS ?= 2
 # With more than there are cores, what a test records comes late where it must not.
-TEST_JOBS ?= 2
+JOBS ?= 2
 # Every test that starts an interpreter would compile leaklab anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -65,7 +64,7 @@ lab: $(STAMP) ## JupyterLab on the notebooks
 # Files in the order of their folders: the long ones come first, so that no worker ends on one alone.
 test: $(TEST_STAMP) ## all tests, with lint and types
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 lint: $(TEST_STAMP) ## ruff and mypy
 	$(BIN)/ruff check .

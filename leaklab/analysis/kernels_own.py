@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
-from leaklab.analysis.sites import LOOPS, cell_runners, flat_frames
+from leaklab.analysis.sites import LOOPS, cell_runners, flat_frames, innermost, loop_frames
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,18 +80,13 @@ def _are_own(stacks: pd.DataFrame, frames: pd.DataFrame, ids: Integers) -> Flags
     function = frames["function"].astype(str)
     in_kernel = (file.str.startswith(_KERNEL) & ~function.isin(_AROUND_THREADS)).to_numpy()
     messages = in_kernel | file.str.startswith(_MESSAGES).to_numpy()
-    calls = np.zeros(len(frames), bool)
-    loops = np.zeros(len(frames), bool)
-    for number, (end, name) in enumerate(LOOPS):
-        found = (file.str.endswith(end) & function.eq(name)).to_numpy()
-        loops |= found
-        calls |= found & (number == 0)
+    calls = loop_frames(frames, LOOPS[:1])
     starts_thread = (file.eq("stdlib/threading.py") & function.eq("_bootstrap")).to_numpy()
-    runner = _first(cell_runners(frames)[flat], owner, offsets)
-    user = _first(frames["origin"].eq("target").to_numpy()[flat], owner, offsets)
+    runner = innermost(cell_runners(frames)[flat], offsets)
+    user = innermost(frames["origin"].eq("target").to_numpy()[flat], offsets)
     user = np.where(user < runner, user, offsets[1:])
     has_user, has_runner = user < offsets[1:], runner < offsets[1:]
-    loop = _first(loops[flat], owner, offsets)
+    loop = innermost(loop_frames(frames, LOOPS)[flat], offsets)
     outer = flat[np.maximum(offsets[1:] - 1, 0)] if len(flat) else np.empty(0, np.int64)
     in_thread = starts_thread[outer] if len(flat) else np.zeros(len(ids), bool)
     in_thread &= np.diff(offsets) > 0
@@ -107,11 +102,3 @@ def _are_own(stacks: pd.DataFrame, frames: pd.DataFrame, ids: Integers) -> Flags
     sends = any_of(file.eq(_OUTPUT).to_numpy(), user)
     own: Flags = np.where(has_user, sends, without_user & (np.diff(offsets) > 0))
     return own
-
-
-def _first(hit: Flags, owner: Integers, offsets: Integers) -> Integers:
-    """Return the innermost place of each stack where ``hit``, the stack's end without."""
-    first = offsets[1:].copy()
-    hits = np.flatnonzero(hit)
-    np.minimum.at(first, owner[hits], hits)
-    return first

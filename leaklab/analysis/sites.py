@@ -16,6 +16,8 @@ import pandas as pd
 from leaklab.present.formatting import CELL_PREFIX
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Integers = NDArray[np.int64]
@@ -83,7 +85,7 @@ def group_sites(
     owner = np.repeat(np.arange(len(stack_ids)), np.diff(offsets))
     line = _same_line(frames)
     users = np.isin(origin, user_origins) & ~inner
-    called_by_loop = _called_by_loop(owner, flat, len(stack_ids), users, line, frames)
+    called_by_loop = _called_by_loop(offsets, flat, users, line, frames)
     chosen = np.full(len(stack_ids), -1, np.int64)
     everything = tuple(dict.fromkeys(origin))
     anywhere = np.ones(len(flat), bool)
@@ -104,9 +106,8 @@ def group_sites(
 
 
 def _called_by_loop(
-    owner: Integers,
+    offsets: Integers,
     flat: Integers,
-    count: int,
     users: NDArray[np.bool_],
     line: Integers,
     frames: pd.DataFrame,
@@ -117,25 +118,35 @@ def _called_by_loop(
     other lines of the user's run in it. A line that runs a loop for a library alone asked for what
     that allocates.
     """
-    file = frames["file"].astype(str).str.replace("\\", "/")
-    runs = np.zeros(len(frames), bool)
-    for end, function in LOOPS:
-        runs |= (file.str.endswith(end) & frames["function"].eq(function)).to_numpy()
+    runs = loop_frames(frames, LOOPS)
     if not runs.any() or not len(flat):
         return np.zeros(len(flat), bool)
-    innermost = np.full(count, -1, np.int64)
-    at_loop = np.flatnonzero(runs[flat])
-    owners, first = np.unique(owner[at_loop], return_index=True)
-    innermost[owners] = at_loop[first]
+    owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     place = np.arange(len(flat))
-    outside = np.flatnonzero(users[flat] & (place > innermost[owner]) & (innermost[owner] >= 0))
-    starter = np.full(count, -1, np.int64)
-    owners, first = np.unique(owner[outside], return_index=True)
-    starter[owners] = line[flat[outside[first]]]
-    inside = place < innermost[owner]
+    loop = innermost(runs[flat], offsets)
+    inside = (place < loop[owner]) & (loop < offsets[1:])[owner]
+    outside = innermost(users[flat] & (place > loop[owner]), offsets)
+    starter = np.where(outside < offsets[1:], line[np.append(flat, -1)[outside]], -1)
     with_users = np.unique(owner[inside & users[flat]])
     hosts = np.setdiff1d(starter[with_users], [-1])
     return inside & np.isin(starter[owner], hosts) & ~np.isin(owner, with_users)
+
+
+def loop_frames(frames: pd.DataFrame, calls: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
+    """Which frames are of some calls that run a loop, of `LOOPS`."""
+    file = frames["file"].astype(str).str.replace("\\", "/")
+    runs = np.zeros(len(frames), bool)
+    for end, function in calls:
+        runs |= (file.str.endswith(end) & frames["function"].eq(function)).to_numpy(bool)
+    return runs
+
+
+def innermost(hit: NDArray[np.bool_], offsets: Integers) -> Integers:
+    """Return the innermost place of each stack where ``hit``, the stack's end without one."""
+    first = offsets[1:].copy()
+    hits = np.flatnonzero(hit)
+    np.minimum.at(first, np.searchsorted(offsets, hits, side="right") - 1, hits)
+    return first
 
 
 def _from_the_cell(

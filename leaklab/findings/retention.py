@@ -97,7 +97,8 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
     table, window, unit = growth
     span = window[1] - window[0]
     rows = [_row(table, group, span, unit) for group in _groups(table)]
-    if _imports_may_show(data, role, table, window, unit):
+    process = int(table["process"].iloc[0])
+    if _imports_may_show(data, role, process, window, unit):
         rows = [row for row in rows if row["type"] != "module"]
     least = max([MATERIAL_BYTES, *(row["growth_bytes"] * _WEAK_SHARE for row in rows)])
     rows = [
@@ -107,7 +108,6 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
     rows = rows[:limit]
     if not rows:
         return []
-    process = int(table["process"].iloc[0])
     grown = [row["_growth"] for row in rows]
     found = match_sites(data, grown, window, role=role, process=process)
     for row, match in zip(rows, found, strict=True):
@@ -119,10 +119,9 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
 
 
 def _imports_may_show(
-    data: RunData, role: str, table: pd.DataFrame, window: tuple[float, float], unit: str
+    data: RunData, role: str, process: int, window: tuple[float, float], unit: str
 ) -> bool:
     """Whether the first graph was taken before warm-up had ended, for want of another one."""
-    process = int(table["process"].iloc[0])
     return window[0] < _warm_up_end(data, role, unit, "explain", process)
 
 
