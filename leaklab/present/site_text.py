@@ -53,7 +53,7 @@ def suspect_lines(run: ShownRun) -> Iterator[str]:
         return
     heap = run.verdict().resource("heap_bytes", str(suspects["role"].iloc[0]))
     leaks = _by_group(suspects.to_dict("records"))[:SHOWN_SUSPECT_COUNT]
-    paths = run.retention().to_dict("records")
+    paths = holders_worth_showing(run).to_dict("records")
     yield ""
     if heap is not None and heap.verdict != "leak":
         yield "  candidates: where what grew is allocated; whether it goes on is not decided"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from leaklab.errors import LeaklabError
-from leaklab.present.formatting import worth_showing
+from leaklab.present.formatting import holders_worth_showing, worth_showing
 from leaklab.pytest_plugin.child import Amount, Child, ChildResult, reproduction
 from leaklab.pytest_plugin.children import judged_children
 from leaklab.pytest_plugin.inside.leaklab_inside import is_test_case
@@ -337,9 +337,9 @@ def sites_of(run: Run) -> tuple[Site, ...]:
 
 def holders_of(run: Run) -> tuple[str, ...]:
     """Return the paths that hold what grows in a run with object graphs, most first."""
-    held = [path for paths in run.suspects().get("retained_by", []) for path in paths]
-    held += [str(path) for path in run.retention().get("path", [])]
-    return tuple(dict.fromkeys(held))[:MOST_SITES]
+    paths = holders_worth_showing(run).to_dict("records")
+    paths.sort(key=lambda path: not len(path["suspect_ranks"]))  # of the lines that are named first
+    return tuple(dict.fromkeys(str(path["path"]) for path in paths))[:MOST_SITES]
 
 
 def _require(item: pytest.Item, result: ChildResult) -> None:

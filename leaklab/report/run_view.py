@@ -146,15 +146,10 @@ def _origins(run: RunLike) -> list[dict[str, Any]]:
 
 def _holders(run: RunLike, row: dict[str, Any]) -> list[str]:
     """What keeps a suspect alive; what is only possible is called so."""
-    paths = table_rows(run.retention())
-    doubtful = {
-        str(path["path"])
-        for path in paths
-        if path["confidence"] == "low" and path["role"] == row["role"]
-    }
     return [
-        f"perhaps {path}" if path in doubtful else str(path)
-        for path in row.get("retained_by") or ()
+        ("perhaps " if path["confidence"] == "low" else "") + str(path["path"])
+        for path in table_rows(holders_worth_showing(run))
+        if path["role"] == row["role"] and row["rank"] in path["suspect_ranks"]
     ]
 
 

@@ -11,7 +11,7 @@ from leaklab.findings.origins import DESCRIPTORS
 from leaklab.plots.protocol import RunLike
 from leaklab.present import choices, units
 from leaklab.present.bundle import site_text
-from leaklab.present.formatting import rate_text
+from leaklab.present.formatting import holders_worth_showing, rate_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +77,7 @@ def _made(rows: pd.DataFrame) -> str:
 
 
 def _kept(run: Named, rows: pd.DataFrame) -> Iterator[str]:
-    paths = run.retention()
+    paths = holders_worth_showing(run)
     ranks = {int(rank) for rank in rows["rank"].head(1)} if "retained_by" in rows else set()
     mine = [
         path

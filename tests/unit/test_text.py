@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pandas as pd
 import synthetic
 
 from leaklab.present.formatting import amount, worth_showing
 from leaklab.present.site_text import path_text
 from leaklab.present.terminal import quantity
 from leaklab.present.text import run_text
+from leaklab.report.run_view import run_view
 from leaklab.results.as_json import plain
 from leaklab.results.run import Run
+from leaklab.results.summary import summary
 
 
 def leaking_run() -> Run:
@@ -122,6 +125,21 @@ def test_suspects_are_counted_as_they_are_shown() -> None:
     assert list(run.suspects()["function"])[-1] == "late"
     assert list(worth_showing(run)["number"]) == [1]
     assert "  1. late  app.py" in run_text(run)
+
+
+def test_a_suspect_names_no_holder_that_keeps_next_to_nothing_of_what_leaks() -> None:
+    """What the list of holders leaves out is not said below the lines either."""
+    run = leaking_run()
+    path = {"type": "dict", "holder_type": "list", "count": 9, "growth_count": 9,
+            "unit": "iteration", "retained_bytes": 900, "growth_bytes": 900, "role": "main",
+            "suspect_ranks": [1], "confidence": "medium"}  # fmt: skip
+    rates = {"app.ROOMS": 990.0, "app.SETTINGS": 2.0}
+    vars(run)["_retention"] = pd.DataFrame(
+        [path | {"path": name, "accumulation_point": name, "rate": rates[name]} for name in rates]
+    )
+    text, html = run_text(run), "".join(run_view(run, figures=False)["suspects"][0]["retained_by"])
+    for shown in (text, html, summary(run)):
+        assert "app.ROOMS" in shown and "app.SETTINGS" not in shown
 
 
 def bounded_run() -> Run:
