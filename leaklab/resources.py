@@ -125,8 +125,10 @@ def material_of(name: str, figures: Iterable[float]) -> float:
     (3.0, 0.06)
     """
     least = material(name)
+    if name == CPU or not _is_gauge(name):
+        return least
     known = [abs(figure) for figure in figures if math.isfinite(figure)]
-    if name == CPU or _is_whole(name, known):
+    if _are_whole(known):
         return least
     return min(least, LEVEL_SHARE * sum(known) / len(known))
 
@@ -137,13 +139,18 @@ def grain_of(name: str, figures: Iterable[float]) -> float:
     >>> grain_of("rss_bytes", [8192.0]), grain_of("fd_count", [3.0]), grain_of("gauge:used", [0.5])
     (4096.0, 1.0, 0.0)
     """
-    return (find(name) or _BY_NAME["gauge"]).grain if _is_whole(name, figures) else 0.0
+    if _is_gauge(name) and not _are_whole(figures):
+        return 0.0
+    return (find(name) or _BY_NAME["gauge"]).grain
 
 
-def _is_whole(name: str, figures: Iterable[float]) -> bool:
-    """Whether it is no gauge, or one that counts."""
-    gauge = (find(name) or _BY_NAME["gauge"]).kind == "gauge"
-    return not gauge or all(float(figure).is_integer() for figure in figures)
+def _is_gauge(name: str) -> bool:
+    return (find(name) or _BY_NAME["gauge"]).kind == "gauge"
+
+
+def _are_whole(figures: Iterable[float]) -> bool:
+    """Whether these figures count."""
+    return all(float(figure).is_integer() for figure in figures)
 
 
 def is_bytes(name: str) -> bool:

@@ -51,8 +51,6 @@ LATE = [Shape("late", begin) for begin in (0.15, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)]
 # One pace since each fall: the place of the falls is in the series alone.
 TOOTH, TOOTH_PRIOR = Shape("teeth", 0.0), 0.05
 
-BOUNDED, GROWING = 0, 1
-
 
 def column(shape: Shape, u: Floats) -> Floats:
     """The shape at places u of the run."""
@@ -105,7 +103,7 @@ def in_use(models: Sequence[Models], u: Floats) -> Floats:
     smooth, at = _settled_shares(len(u))
     step = np.where(at > 0, u[at], 0.0)
     rows = []
-    for _, columns, _, _ in models:
+    for _, columns, _ in models:
         if not columns.shape[1]:
             rows.append(np.zeros((len(columns), 2)))
             continue
@@ -119,7 +117,7 @@ def in_use(models: Sequence[Models], u: Floats) -> Floats:
 @lru_cache(maxsize=64)
 def _settled_shares(count: int) -> tuple[Floats, NDArray[np.int64]]:
     """Of all shapes: when the smooth ones have settled, and at which point steps stand, else 0."""
-    shapes, _ = table(count)
+    shapes = table(count).shapes
     smooth = np.array([min(_settled(shape), 1.0) for shape in shapes])
     return smooth, np.array([int(shape.at) * (shape.kind == "step") for shape in shapes])
 
@@ -141,66 +139,74 @@ def _settled(shape: Shape) -> float:
 
 
 class Models(NamedTuple):
-    """Models with as many shapes each: log priors, shapes (rows of the table's), end slope of the
-    last shape, and to which hypothesis each belongs."""
+    """Models with as many shapes each: log priors, shapes (rows of the table's) and the end slope
+    of the last shape."""
 
     log_prior: Floats
     columns: NDArray[np.int64]
     slope: Floats
-    of: NDArray[np.int64]
 
 
-Row = tuple[float, tuple[Shape, ...], int]
+class Table(NamedTuple):
+    """All shapes, and the models made of them: bounded and growing ones of 0, 1, 2 and 3 shapes."""
+
+    shapes: tuple[Shape, ...]
+    bounded: tuple[Models, ...]
+    growing: tuple[Models, ...]
+
+
+Row = tuple[float, tuple[Shape, ...]]
 
 
 @lru_cache(maxsize=64)
-def table(count: int) -> tuple[tuple[Shape, ...], tuple[Models, ...]]:
-    """All shapes of a series of ``count`` points, and all models of 0, 1, 2 and 3 of them."""
+def table(count: int) -> Table:
+    """The table of a series of ``count`` points."""
     steps = [Shape("step", float(at)) for at in range(1, count)]
     shapes = (SLOW, *SMOOTH, *SINES, *COSINES, LINE, *BENT, *LATE, *steps)
-    rows: list[Row] = []
+    bounded: list[Row] = []
+    growing: list[Row] = []
     for share, members in _bounded(steps):
         for parts in members:
-            rows.append((share / len(members), parts, BOUNDED))
-            rows.append((LINE_SHARE * share / len(members), (*parts, LINE), GROWING))
+            bounded.append((share / len(members), parts))
+            growing.append((LINE_SHARE * share / len(members), (*parts, LINE)))
     beside: list[tuple[Shape, ...]] = [(), *((step,) for step in steps[:: max(count // 6, 1)])]
     beside += [(shape,) for shape in EXPS[1:4]]
     for share, group in ((POWER_SHARE, BENT), (LATE_SHARE, LATE)):
-        rows += [
-            (share / len(group) / len(beside), (*parts, shape), GROWING)
+        growing += [
+            (share / len(group) / len(beside), (*parts, shape))
             for shape in group
             for parts in beside
         ]
-    return shapes, _by_size(rows, shapes)
+    return Table(shapes, _by_size(bounded, shapes, 0.0), _by_size(growing, shapes))
 
 
-@lru_cache(maxsize=64)
-def teeth_table(count: int) -> tuple[Models, ...]:
-    """The models of a series of ``count`` points that falls now and then, as `table` has them; the
-    teeth are one more shape, after all others."""
+@lru_cache(maxsize=1)
+def teeth_table() -> Table:
+    """The table of a series that falls now and then; of its shapes the teeth are the last."""
+    shapes = (*EXPS, LINE, *BENT, *LATE, TOOTH)
     prior = TOOTH_PRIOR / (1 + len(EXPS))
-    rows: list[Row] = []
-    for parts in ((TOOTH,), *((TOOTH, shape) for shape in EXPS)):
-        rows.append((prior, parts, BOUNDED))
-        rows.append((LINE_SHARE * prior, (*parts, LINE), GROWING))
+    bounded: list[Row] = [(prior, parts) for parts in ((TOOTH,), *((TOOTH, s) for s in EXPS))]
+    growing: list[Row] = [(LINE_SHARE * prior, (*parts, LINE)) for _, parts in bounded]
     for share, group in ((POWER_SHARE, BENT), (LATE_SHARE, LATE)):
-        rows += [(share * TOOTH_PRIOR / len(group), (TOOTH, shape), GROWING) for shape in group]
-    return _by_size(rows, (*table(count)[0], TOOTH))
+        growing += [(share * TOOTH_PRIOR / len(group), (TOOTH, shape)) for shape in group]
+    return Table(shapes, _by_size(bounded, shapes, 0.0), _by_size(growing, shapes))
 
 
-def _by_size(rows: list[Row], shapes: Sequence[Shape]) -> tuple[Models, ...]:
+def _by_size(
+    rows: list[Row], shapes: Sequence[Shape], slope: float | None = None
+) -> tuple[Models, ...]:
+    """The models of these rows; ``slope``: that of all of them."""
     place = {shape: at for at, shape in enumerate(shapes)}
     models = []
     for size in range(4):
         some = [row for row in rows if len(row[1]) == size]
-        columns = [[place[part] for part in parts] for _, parts, _ in some]
-        slopes = [end_slope(parts[-1]) if of == GROWING else 0.0 for _, parts, of in some]
+        columns = [[place[part] for part in parts] for _, parts in some]
+        slopes = [end_slope(parts[-1]) if slope is None else slope for _, parts in some]
         models.append(
             Models(
-                np.log([prior for prior, *_ in some]),
+                np.log([prior for prior, _ in some]),
                 np.array(columns, np.int64).reshape(len(some), size),
                 np.array(slopes, np.float64),
-                np.array([of for *_, of in some], np.int64),
             )
         )
     return tuple(models)

@@ -10,16 +10,15 @@ once and shared between the series of one grid, such as the sites of a heap.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from leaklab.verdict.models import (
-    BOUNDED,
-    GROWING,
     LINE,
     TOOTH,
     TOOTH_PRIOR,
@@ -78,13 +77,78 @@ class Posterior:
     noise: float
 
 
+class Hypothesis:
+    """Bounded or growing: all models of a table, in one row of arrays, at the places of a grid.
+
+    base: log priors by memory. Of each model (memories × models): its log prior with what its
+    coefficients cost, the end slope of its last shape, its degrees of freedom; and ``spread``: of
+    the error of the growth at its end, the square in units of the model's squared error.
+    """
+
+    def __init__(self, gram: Floats, base: Floats, models: Sequence[Models], count: int) -> None:
+        self.models = [one for one in models if one.columns.shape[1] + 3 <= count]
+        self._factors = [_factors(gram, one.columns) for one in self.models]
+        cost = np.log(count) / 2
+        self._log_prior = base[:, None] + np.concatenate(
+            [one.log_prior - cost * one.columns.shape[1] for one in self.models]
+        )
+        self._free, self._memory_count = count - 1, len(base)
+
+    @cached_property
+    def size(self) -> NDArray[np.int64]:
+        """How many shapes each model has."""
+        sizes = [np.full(len(one.columns), one.columns.shape[1]) for one in self.models]
+        return np.concatenate(sizes)
+
+    @cached_property
+    def degrees(self) -> Floats:
+        """Degrees of freedom beside all shapes."""
+        return np.tile((self._free - self.size).astype(np.float64), self._memory_count)
+
+    @cached_property
+    def slope(self) -> Floats:
+        """Growth per run at its end, of a coefficient of one of the last shape."""
+        return np.tile(np.concatenate([one.slope for one in self.models]), self._memory_count)
+
+    @cached_property
+    def spread(self) -> Floats:
+        """Squared error of the growth at the end, in units of the squared error of the model."""
+        last = [
+            factors[-1][-1] if factors else np.zeros((self._memory_count, len(models.columns)))
+            for factors, models in zip(self._factors, self.models, strict=True)
+        ]
+        spread: Floats = (np.concatenate(last, axis=1).ravel() * self.slope) ** 2 / self.degrees
+        return spread
+
+    def fit(self, seen: _Seen) -> _Fitted:
+        """What a series says of each model."""
+        explained, last = [], []
+        for models, factors in zip(self.models, self._factors, strict=True):
+            products = [seen.b.take(column, axis=1) for column in models.columns.T]
+            along = [_sum_of(row, products) for row in factors]
+            if not along:
+                along = [np.zeros((self._memory_count, len(models.columns)))]
+            explained.append(_sum_of(along, along))
+            last.append(along[-1] * factors[-1][-1] if factors else along[0])
+        rest = np.maximum(seen.square[:, None] - np.concatenate(explained, axis=1), 0) + seen.least
+        log_p = self._log_prior - seen.free / 2 * np.log(rest)
+        return _Fitted(log_p, np.concatenate(last, axis=1), rest)
+
+    def shapes_of(self, model: int) -> list[int]:
+        """The shapes of a model, as rows of its table's."""
+        size = int(self.size[model])
+        first = int(np.searchsorted(self.size, size))
+        (mine,) = (one for one in self.models if one.columns.shape[1] == size)
+        return [int(at) for at in mine.columns[model - first]]
+
+
 class Grid:
-    """What depends on the places u alone: whitened shapes and inverse matrices of all models."""
+    """What depends on the places u alone: whitened shapes, and the hypotheses about them."""
 
     def __init__(self, u: Floats) -> None:
         count = len(u)
         self.u = u
-        self.shapes, sizes = table(count)
+        self.shapes, bounded, growing = table(count)
         self.place = {shape: at for at, shape in enumerate(self.shapes)}
         plain = shapes_at(u, self.shapes)
         gap = np.abs(u[:, None] - u[None])
@@ -102,37 +166,19 @@ class Grid:
         self.whiten, self.whitened = np.stack(whiten), np.stack(whitened)
         self.base = np.array(base)
         self.gram = _products(self.whitened)
-        self.models, self.inverses, self.log_prior = [], [], []
-        for size, models in enumerate(sizes):
-            if size + 3 > count:
-                continue
-            self.models.append(models)
-            self.inverses.append(_inverses(self.gram, models.columns))
-            self.log_prior.append(self.prior(models))
-        self.of = np.concatenate([models.of for models in self.models])
-        self.slope = np.concatenate([models.slope for models in self.models])
-        self.size = np.repeat(range(len(self.models)), [len(models.of) for models in self.models])
-        self.bounded, self.growing = (np.flatnonzero(self.of == of) for of in (BOUNDED, GROWING))
-        self.in_use = in_use(self.models, u)
-
-    def prior(self, models: Models) -> Floats:
-        """Log priors (memories, models), with what their coefficients cost."""
-        penalty = models.log_prior - models.columns.shape[1] / 2 * np.log(len(self.u))
-        found: Floats = penalty[None] + self.base[:, None]
-        return found
-
-    def _parts(self, model: int) -> tuple[Shape, ...]:
-        """The shapes of a model."""
-        size = int(self.size[model])
-        first = int(np.searchsorted(self.size, size))
-        return tuple(self.shapes[at] for at in self.models[size].columns[model - first])
+        self.bounded, self.growing = (
+            Hypothesis(self.gram, self.base, models, count) for models in (bounded, growing)
+        )
+        self.settled, self.silent = in_use(self.bounded.models, u).T.copy()
+        self.beside_teeth = np.array([self.place[shape] for shape in teeth_table().shapes[:-1]])
 
     def named(self, model: int) -> tuple[Shape, ...]:
-        """The shapes of a model, their steps by the place in the run: between two looks."""
+        """The shapes of a bounded model, their steps by the place in the run: between two looks."""
         middle = (self.u[1:] + self.u[:-1]) / 2
+        shapes = (self.shapes[at] for at in self.bounded.shapes_of(model))
         return tuple(
             Shape("step", float(middle[int(shape.at) - 1])) if shape.kind == "step" else shape
-            for shape in self._parts(model)
+            for shape in shapes
         )
 
 
@@ -157,32 +203,32 @@ def _products(whitened: Floats) -> Floats:
     return np.concatenate([np.swapaxes(whitened, 1, 2) @ part for part in parts], axis=2)
 
 
-def _inverses(gram: Floats, columns: NDArray[np.int64]) -> list[list[Floats]]:
-    """Entries (memories, models) of the inverses of all models' matrices, by row and column."""
-    size = columns.shape[1]
-    g = [[gram[:, columns[:, i], columns[:, j]] for j in range(size)] for i in range(size)]
-    for i in range(size):
-        g[i][i] = g[i][i] * (1 + RIDGE) + RIDGE**2
-    if size == 0:
-        return []
-    if size == 1:
-        return [[1 / g[0][0]]]
-    if size > 3:
-        whole = np.linalg.inv(np.stack([np.stack(row, axis=-1) for row in g], axis=-2))
-        return [[whole[..., i, j] for j in range(size)] for i in range(size)]
-    if size == 2:
-        det = g[0][0] * g[1][1] - g[0][1] ** 2
-        off = -g[0][1] / det
-        return [[g[1][1] / det, off], [off, g[0][0] / det]]
-    (a, b, c), (_, d, e), (_, _, f) = g
-    first, second, third = d * f - e * e, c * e - b * f, b * e - c * d
-    det = a * first + b * second + c * third
-    ab, ac, bc = second / det, third / det, (b * c - a * e) / det
-    return [
-        [first / det, ab, ac],
-        [ab, (a * f - c * c) / det, bc],
-        [ac, bc, (a * d - b * b) / det],
-    ]
+def _sum_of(ones: Sequence[Floats], others: Sequence[Floats]) -> Floats:
+    """The sum of the products of pairs."""
+    total = ones[0] * others[0]
+    for one, other in zip(ones[1:], others[1:], strict=False):
+        total += one * other
+    return total
+
+
+def _factors(gram: Floats, columns: NDArray[np.int64]) -> list[list[Floats]]:
+    """How the shapes of models make orthonormal ones (Gram and Schmidt): row k holds the factors,
+    arrays (memories, models), of the first k + 1 shapes in the one that shape k adds."""
+    rows: list[list[Floats]] = []
+    for at, column in enumerate(columns.T):
+        # In the order of memory of all other arrays: others would take twice as long.
+        products = [np.ascontiguousarray(gram[:, column, other]) for other in columns.T[: at + 1]]
+        along = [_sum_of(row, products) for row in rows]
+        left = products[at] * (1 + RIDGE) + RIDGE**2
+        for part in along:
+            left = left - part * part
+        size = np.sqrt(left)
+        factors = [
+            -_sum_of(along[other:], [row[other] for row in rows[other:]]) / size
+            for other in range(at)
+        ]
+        rows.append([*factors, 1 / size])
+    return rows
 
 
 def posterior(u: Floats, z: Floats) -> Posterior:
@@ -198,14 +244,7 @@ def posterior(u: Floats, z: Floats) -> Posterior:
         least=free * (RESOLUTION**2 + (DISCREPANCY * float(np.ptp(z))) ** 2),
         free=free,
     )
-    found = [
-        _fitted(seen, models.columns, inverse, log_prior)
-        for models, inverse, log_prior in zip(
-            here.models, here.inverses, here.log_prior, strict=True
-        )
-    ]
-    rows = _Rows(here, *(np.concatenate(parts, axis=1) for parts in zip(*found, strict=True)))
-    return _combined(here, rows, _Teeth(here, z, seen), free)
+    return _combined(here, seen, _Teeth(here, z, seen))
 
 
 class _Seen(NamedTuple):
@@ -220,23 +259,12 @@ class _Seen(NamedTuple):
     free: int
 
 
-def _fitted(
-    seen: _Seen, columns: NDArray[np.int64], inverse: list[list[Floats]], log_prior: Floats
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Log evidence, coefficient of the last shape, its variance and the squared error of models of
-    these shapes, as `_Rows` has them."""
-    size = columns.shape[1]
-    parts = [seen.b[:, columns[:, i]] for i in range(size)]
-    last = np.zeros((len(MEMORIES), len(columns)))
-    explained = np.zeros_like(last)
-    for i in range(size):
-        last = inverse[i][0] * parts[0]
-        for j in range(1, size):
-            last += inverse[i][j] * parts[j]
-        explained += last * parts[i]
-    rest = np.maximum(seen.square[:, None] - explained, 0) + seen.least
-    log_p = log_prior - seen.free / 2 * np.log(rest)
-    return log_p, last, inverse[-1][-1] if size else last, rest
+class _Fitted(NamedTuple):
+    """Arrays (memories, models): log evidence, coefficient of the last shape, squared error."""
+
+    log_p: Floats
+    coefficient: Floats
+    rest: Floats
 
 
 def fall_places(z: Floats) -> NDArray[np.int64]:
@@ -244,58 +272,40 @@ def fall_places(z: Floats) -> NDArray[np.int64]:
     return np.flatnonzero(np.diff(z) < -FALL * max(float(np.ptp(z)), 1e-9)) + 1
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """Arrays (memories, models): log evidence, coefficient of the last shape, its variance in
-    units of the noise's, squared error."""
-
-    grid: Grid
-    log_p: Floats
-    coefficient: Floats
-    variance: Floats
-    rest: Floats
-
-
 class _Teeth:
     """Models of the teeth of this series: of one pace since each fall, beside other shapes.
 
-    bounded: log evidences. growing: arrays of log evidence (without the share that matters),
-    coefficient, standard error, end slope, degrees of freedom, squared error.
+    bounded: log evidences. growing: what the growing ones say (:func:`_weighing`), if any.
     """
 
     def __init__(self, here: Grid, z: Floats, seen: _Seen) -> None:
         self.bounded: Floats = np.empty(0)
-        self.growing: tuple[Floats, ...] = ()
+        self.growing: list[tuple[Hypothesis, _Fitted]] = []
         count, falls = len(z), fall_places(z)
         if not 1 <= len(falls) <= count // 3:
             return
         begins = np.concatenate([[0.0], here.u[falls]])
         since = here.u - begins[np.searchsorted(falls, np.arange(count), side="right")]
         tooth = here.whiten @ since
-        gram = _with_one_more(here.gram, np.einsum("mnk,mn->mk", here.whitened, tooth), tooth)
-        seen = seen._replace(b=np.column_stack([seen.b, np.einsum("mn,mn->m", tooth, seen.v)]))
-        tables = list(teeth_table(count))
+        others = here.beside_teeth
+        gram = _with_one_more(
+            here.gram[:, others[:, None], others],
+            np.einsum("mnk,mn->mk", here.whitened[:, :, others], tooth),
+            tooth,
+        )
+        mine = np.column_stack([seen.b[:, others], np.einsum("mn,mn->m", tooth, seen.v)])
+        _, bounded, growing = teeth_table()
+        fitted = [Hypothesis(gram, here.base, bounded, count).fit(seen._replace(b=mine)).log_p]
         if len(falls) <= OWN_TEETH:
-            tables.append(_own_heights(here, falls))
-        bounded, growing = [], []
-        for models in tables:
-            size = models.columns.shape[1]
-            if size + 3 > count:
-                continue
-            inverse = _inverses(gram, models.columns)
-            found = _fitted(seen, models.columns, inverse, here.prior(models))
-            bounded.append(found[0][:, models.of == BOUNDED].ravel())
-            log_p, coefficient, variance, rest = (a[:, models.of == GROWING].ravel() for a in found)
-            slope = np.tile(models.slope[models.of == GROWING], len(MEMORIES))
-            degrees = np.full(len(slope), seen.free - size, np.float64)
-            error = np.sqrt(variance * rest / degrees)
-            growing.append((log_p, coefficient, error, slope, degrees, rest))
-        self.bounded = np.concatenate(bounded)
-        self.growing = tuple(np.concatenate(parts) for parts in zip(*growing, strict=True))
+            own = Hypothesis(here.gram, here.base, [_own_heights(here, falls)], count)
+            fitted += [own.fit(seen).log_p] if own.models else []
+        self.bounded = np.concatenate([log_p.ravel() for log_p in fitted])
+        hypothesis = Hypothesis(gram, here.base, growing, count)
+        self.growing = [(hypothesis, hypothesis.fit(seen._replace(b=mine)))]
 
 
 def _with_one_more(gram: Floats, beside: Floats, one: Floats) -> Floats:
-    """The products of all shapes, and of one more with them and with itself."""
+    """The products of shapes, and of one more with them and with itself."""
     column = np.concatenate([beside, np.einsum("mn,mn->m", one, one)[:, None]], axis=1)[..., None]
     row = np.swapaxes(column, 1, 2)[..., :-1]
     return np.concatenate([np.concatenate([gram, row], axis=1), column], axis=2)
@@ -304,49 +314,54 @@ def _with_one_more(gram: Floats, beside: Floats, one: Floats) -> Floats:
 def _own_heights(here: Grid, falls: NDArray[np.int64]) -> Models:
     """The model of a line and a step at each fall: teeth of one pace, of own heights."""
     steps = [here.place[Shape("step", float(at))] for at in falls]
-    columns = np.array([[here.place[LINE], *steps]])
-    return Models(np.log([TOOTH_PRIOR]), columns, np.zeros(1), np.array([BOUNDED]))
+    return Models(np.log([TOOTH_PRIOR]), np.array([[here.place[LINE], *steps]]), np.zeros(1))
 
 
-def _combined(here: Grid, rows: _Rows, teeth: _Teeth, free: int) -> Posterior:
-    bounded = rows.log_p[:, here.bounded]
-    sum_bounded = _log_sum(np.append(bounded.ravel(), teeth.bounded))
-    # Of thousands of models a handful weighs anything.
-    weighing = np.flatnonzero(bounded > sum_bounded - NEGLIGIBLE)
-    of_memory, model = np.divmod(weighing, bounded.shape[1])
-    weight = np.exp(bounded.ravel()[weighing] - sum_bounded)
-    memory = float(weight @ np.array(list(MEMORIES))[of_memory])
-    settled, silent = here.in_use[here.bounded[model]].T
+def _combined(here: Grid, seen: _Seen, teeth: _Teeth) -> Posterior:
+    bounded = here.bounded.fit(seen)
+    sum_bounded = _log_sum(np.append(bounded.log_p, teeth.bounded))
+    weight = np.exp(bounded.log_p - sum_bounded)
+    by_model = weight.sum(axis=0)
     # The last shape is the last step, if any: one that falls is no growth that may go on.
-    rises = rows.coefficient[of_memory, here.bounded[model]] > 0.0
-    smooth, silence = float(weight @ settled), float(weight @ (silent * rises))
-    by_model = np.bincount(model, weight, minlength=1)
-    best = here.named(int(here.bounded[int(np.argmax(by_model))]))
+    rising = np.einsum("mk,mk->k", weight, bounded.coefficient > 0)
+    best = here.named(int(np.argmax(by_model)))
     if np.exp(teeth.bounded - sum_bounded).sum() > 0.5:
         best = (TOOTH,)
-    log_p, mean, error, slope, degrees, rest = _growing(here, rows, teeth, free)
-    log_p = (
-        log_p
-        + np.log(2)
-        + _log_student(degrees, (mean * slope - 1.0) / np.maximum(error * slope, 1e-9))
-    )
+    found = [(here.growing, here.growing.fit(seen)), *teeth.growing]
+    least = max(float(fitted.log_p.max()) for _, fitted in found) - NEGLIGIBLE
+    arrays = (_weighing(hypothesis, fitted, least) for hypothesis, fitted in found)
+    log_p, rise, growths, spreads, rest = map(np.concatenate, zip(*arrays, strict=True))
     sum_growing = _log_sum(log_p)
-    weight = np.exp(log_p - sum_growing)
-    growth = float(weight @ (mean * slope))
-    spread = float(np.sqrt(weight @ ((error * slope) ** 2 + (mean * slope - growth) ** 2)))
-    margin = float(stdtrit(max(free - 2, 2), 0.975)) * spread
+    weights = np.exp(log_p - sum_growing)
+    growth = float(weights @ growths)
+    spread = float(np.sqrt(weights @ (spreads**2 + (growths - growth) ** 2)))
+    margin = float(stdtrit(max(seen.free - 2, 2), 0.975)) * spread
     return Posterior(
         log_odds=sum_growing - sum_bounded,
         growth=growth,
         low=growth - margin,
         high=growth + margin,
-        rise=float(weight @ mean),
-        smooth=smooth,
-        silence=silence,
-        memory=memory,
+        rise=float(weights @ rise),
+        smooth=float(by_model @ here.settled),
+        silence=float(rising @ here.silent),
+        memory=float(weight.sum(axis=1) @ list(MEMORIES)),
         shapes=best,
-        noise=float(np.sqrt(weight @ rest / free)),
+        noise=float(np.sqrt(weights @ rest / seen.free)),
     )
+
+
+def _weighing(hypothesis: Hypothesis, fitted: _Fitted, least: float) -> tuple[Floats, ...]:
+    """Log evidence that they grow by what matters, coefficient, growth over one more run with its
+    standard error, and squared error of the models whose evidence is above ``least``."""
+    near = np.flatnonzero(fitted.log_p > least)
+    degrees, rise, rest = (
+        values.take(near) for values in (hypothesis.degrees, fitted.coefficient, fitted.rest)
+    )
+    growth = rise * hypothesis.slope.take(near)
+    error = np.sqrt(hypothesis.spread.take(near) * rest)
+    log_p = fitted.log_p.take(near) + np.log(2)
+    log_p += _log_student(degrees, (growth - 1.0) / np.maximum(error, 1e-9))
+    return log_p, rise, growth, error, rest
 
 
 def _log_sum(logs: Floats) -> float:
@@ -357,43 +372,23 @@ def _log_sum(logs: Floats) -> float:
 
 def _log_student(degrees: Floats, t: Floats) -> Floats:
     """The logarithm of Student's distribution function, but no less than that of STUDENT_LEAST."""
-    most = int(degrees.max())
-    table = np.stack([_student_table(k) for k in range(most, int(degrees.min()) - 1, -1)])
-    place = np.clip((t + STUDENT_END) / STUDENT_STEP, 0, table.shape[1] - 1.001)
-    at = place.astype(np.int64)
-    row = (most - degrees).astype(np.int64)
-    before, after = table[row, at], table[row, at + 1]
-    found: Floats = before + (place - at) * (after - before)
+    if not len(t):
+        return t
+    least = int(degrees.min())
+    table = _student_table(least, int(degrees.max()))
+    width = table.shape[1]
+    place = np.clip((t + STUDENT_END) / STUDENT_STEP, 0, width - 1.001)
+    before = place.astype(np.int64)
+    at = before + (degrees - least).astype(np.int64) * width
+    lower = table.take(at)
+    found: Floats = lower + (place - before) * (table.take(at + 1) - lower)
     return found
 
 
 @lru_cache(maxsize=64)
-def _student_table(degrees: int) -> Floats:
+def _student_table(least: int, most: int) -> Floats:
+    """Rows for so many degrees of freedom."""
     places = np.arange(-STUDENT_END, STUDENT_END + STUDENT_STEP, STUDENT_STEP)
+    degrees = np.arange(least, most + 1)[:, None]
     table: Floats = np.log(np.maximum(stdtr(degrees, places), STUDENT_LEAST))
     return table
-
-
-def _growing(here: Grid, rows: _Rows, teeth: _Teeth, free: int) -> tuple[Floats, ...]:
-    """Log evidence, coefficient, its error, end slope, degrees of freedom and squared error of
-    the growing models that weigh anything."""
-    log_p = rows.log_p[:, here.growing]
-    memory, model = np.divmod(
-        np.flatnonzero(log_p > log_p.max() - NEGLIGIBLE), max(log_p.shape[1], 1)
-    )
-    model = here.growing[model]
-    degrees = (free - here.size[model]).astype(np.float64)
-    rest = rows.rest[memory, model]
-    error = np.sqrt(rows.variance[memory, model] * rest / degrees)
-    slope = here.slope[model]
-    found = (
-        rows.log_p[memory, model],
-        rows.coefficient[memory, model],
-        error,
-        slope,
-        degrees,
-        rest,
-    )
-    if not teeth.growing:
-        return found
-    return tuple(np.append(one, other) for one, other in zip(found, teeth.growing, strict=True))
