@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 # Parts of the run that are looked at, most first: wider ones hold whole teeth.
 PARTS = (40, 20, 12)
 HALF_PARTS = 20
-FEWEST_POINTS, FEWEST_OF_HALF = 10, 5
+FEWEST_POINTS = 10
+# Places in the run, or its half, at which every hypothesis has models: figures that came in two
+# bursts are left with fewer.
+FEWEST_PLACES = 5
 # The odds of the whole run count up to so much more than those of its last half.
 HALF_MORE = 3.0
 # What is looked at of each part, in the order of :func:`summaries`, in words.
@@ -62,13 +65,19 @@ class Odds:
         return max(self.whole.growth + spread * float(ndtri(1 - probability / grows)), 0.0)
 
 
-def odds_of(x: Floats, y: Floats, material: float, *, least: float = -np.inf) -> Odds:
-    """The odds that y (at least `FEWEST_POINTS` figures) over x grows by more than ``material``.
+def odds_of(x: Floats, y: Floats, material: float, *, least: float = -np.inf) -> Odds | None:
+    """The odds that y (at least `FEWEST_POINTS` figures) over x grows by more than ``material``;
+    None where hardly any part of the run was looked at.
 
     least: odds up to which it does not matter what they are; then the last half is not looked at.
     """
     summed = steadiest(x, y)
-    return _odds(x, y, material, summed, summed.kind, least)
+    return None if summed is None else _odds(x, y, material, summed, summed.kind, least)
+
+
+def widest_gap(x: Floats) -> float:
+    """Return the share of the run that was not looked at in one piece."""
+    return float(np.diff(x).max() / (x[-1] - x[0]))
 
 
 def _odds(x: Floats, y: Floats, material: float, summed: Summed, kind: int, least: float) -> Odds:
@@ -77,32 +86,35 @@ def _odds(x: Floats, y: Floats, material: float, summed: Summed, kind: int, leas
     whole = posterior(summed.u, z)
     begin = max(int(np.searchsorted(x, (x[0] + x[-1]) / 2)) - 1, 0)
     half = 0.0
-    if whole.log_odds > least and len(x) - begin >= FEWEST_OF_HALF:
+    if whole.log_odds > least:
         late_u, late = summaries(x[begin:], y[begin:], min(summed.parts, HALF_PARTS))
-        half = posterior(late_u, late[kind] / (material / 2)).log_odds
+        if len(late_u) >= FEWEST_PLACES:
+            half = posterior(late_u, late[kind] / (material / 2)).log_odds
     return Odds(
         log_odds=min(whole.log_odds + min(half, 0.0), half + HALF_MORE),
         whole=whole,
         teeth=len(fall_places(z)),
-        widest_gap=float(np.diff(x).max() / (x[-1] - x[0])),
+        widest_gap=widest_gap(x),
         level=float(np.median(z)),
         summed=summed,
     )
 
 
-def steadiest(x: Floats, y: Floats) -> Summed:
-    """The parts of the run in which a summary has the smallest second differences."""
+def steadiest(x: Floats, y: Floats) -> Summed | None:
+    """The parts of the run in which a summary has the smallest second differences, if there are
+    parts enough with figures."""
     best: tuple[float, Summed] | None = None
     for parts in PARTS:
         if best is not None and len(x) <= 1.2 * parts:
             continue
         u, rows = summaries(x, y, parts)
+        if len(u) < FEWEST_PLACES:
+            continue
         rough = np.abs(np.diff(rows, 2, axis=1)).mean(axis=1) / np.sqrt(parts)
         kind = int(np.argmin(rough))
         if best is None or rough[kind] < best[0]:
             best = float(rough[kind]), Summed(u, rows, kind, parts)
-    assert best is not None
-    return best[1]
+    return None if best is None else best[1]
 
 
 def beside(odds: Odds, x: Floats, y: Floats, material: float) -> tuple[str, Odds] | None:

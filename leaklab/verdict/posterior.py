@@ -296,9 +296,9 @@ class _Teeth:
         mine = np.column_stack([seen.b[:, others], np.einsum("mn,mn->m", tooth, seen.v)])
         _, bounded, growing = teeth_table()
         fitted = [Hypothesis(gram, here.base, bounded, count).fit(seen._replace(b=mine)).log_p]
-        if len(falls) <= OWN_TEETH:
-            own = Hypothesis(here.gram, here.base, [_own_heights(here, falls)], count)
-            fitted += [own.fit(seen).log_p] if own.models else []
+        own = _own_heights(here, falls)
+        if len(falls) <= OWN_TEETH and own.columns.shape[1] + 3 <= count:
+            fitted.append(Hypothesis(here.gram, here.base, [own], count).fit(seen).log_p)
         self.bounded = np.concatenate([log_p.ravel() for log_p in fitted])
         hypothesis = Hypothesis(gram, here.base, growing, count)
         self.growing = [(hypothesis, hypothesis.fit(seen._replace(b=mine)))]

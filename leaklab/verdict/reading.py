@@ -28,7 +28,7 @@ from leaklab.verdict.evidence import (
 )
 from leaklab.verdict.growth import Growth
 from leaklab.verdict.models import TOOTH
-from leaklab.verdict.odds import Odds, beside, odds_of
+from leaklab.verdict.odds import Odds, beside, odds_of, widest_gap
 from leaklab.verdict.posterior import Posterior
 
 
@@ -90,6 +90,8 @@ def read(
     # Below these odds nothing depends on what they are.
     least = 0.0 if more else limits.bounded
     odds = odds_of(growth.whole_x, growth.whole_y, material, least=least)
+    if odds is None:
+        return growth, Evidence(UNDECIDED, "blind", growth.run_span * widest_gap(growth.whole_x))
     evidence = decide(odds, goes_on, growth.run_span, more=more, limits=limits)
     evidence = replace(evidence, shape=shape_text(odds))
     whole = odds.whole
@@ -126,7 +128,7 @@ def _creeping(
         return growth, early
     goes_on = course(growth, limits.rise * moved / 2)
     odds = odds_of(growth.whole_x, growth.whole_y, moved / 2, least=limits.leak_rising)
-    if decide(odds, goes_on, growth.run_span, limits=limits).verdict != GROWS:
+    if odds is None or decide(odds, goes_on, growth.run_span, limits=limits).verdict != GROWS:
         return growth, early
     return _measured(growth, odds.whole, moved / 2), Evidence(
         UNDECIDED, "creeping", growth.run_span

@@ -50,6 +50,19 @@ def test_what_cannot_be_a_series_is_said_so(x: list, y: list, text: str) -> None
         ll.judge_series(x, y)
 
 
+@pytest.mark.parametrize("gap_hours", [16, 48, 24 * 60])
+@pytest.mark.parametrize("after", [3, 200, 397])
+@pytest.mark.parametrize("rate", [0.0, 20.0, 2000.0])
+@pytest.mark.parametrize("unit", ["second", "iteration"])
+def test_of_two_bursts_far_apart_nothing_is_claimed(
+    gap_hours: int, after: int, rate: float, unit: str
+) -> None:
+    x = np.arange(400.0) * 30
+    y = 2e8 + rate * x + np.random.default_rng(1).normal(0, 3e5, len(x))
+    x[after:] += 3600 * gap_hours
+    assert ll.judge_series(x, y, unit=unit).verdict == "inconclusive"
+
+
 def test_an_unknown_unit_is_said_so() -> None:
     with pytest.raises(ll.UsageError, match="unknown unit"):
         ll.judge_series([1, 2], [1, 2], unit="parsec")
