@@ -50,8 +50,9 @@ STEP_LOSS = 0.05
 class Growth:
     """Growth of one series after its baseline.
 
-    rate, rate_low, rate_high: per unit of x (95 % interval); NaN with fewer than 4 points.
-    statistic: rate by its standard error. baseline_x: where warm-up ended. first, last: the value
+    rate, rate_low, rate_high: per unit of x, at the end (95 % interval); NaN with fewer than 4
+    points. mean_rate: since the baseline; what keeps its pace has one rate. statistic: rate by its
+    standard error. baseline_x: where warm-up ended. first, last: the value
     at the baseline and at the end. start_x, end_x: of the whole series. point_count: of the whole
     series. whole_x, whole_y: all points; x, y: those after the baseline, nowhere denser than in
     most of the run; floor_x, floor_y: their floors.
@@ -60,6 +61,7 @@ class Growth:
     rate: float
     rate_low: float
     rate_high: float
+    mean_rate: float
     statistic: float
     unit: str
     baseline_x: float
@@ -97,8 +99,17 @@ class Growth:
 
     @property
     def total(self) -> float:
-        """Growth after the baseline by the fitted rate."""
-        return self.rate * self.span
+        """Growth after the baseline."""
+        return self.mean_rate * self.span
+
+    @property
+    def acceleration(self) -> float:
+        """By how much the rate rises per unit of x, twice over; 0 where it keeps its pace or slows.
+
+        Of y = a + b x + c x² it is c: the mean rate is that of the middle.
+        """
+        rises = self.mean_rate < self.rate_low
+        return (self.rate - self.mean_rate) / self.span if rises else 0.0
 
 
 def estimate(
@@ -132,6 +143,7 @@ def estimate(
         rate=rate,
         rate_low=rate - margin,
         rate_high=rate + margin,
+        mean_rate=rate,
         statistic=_ratio(rate, error),
         unit=unit,
         baseline_x=float(after_x[0]) if len(x) else nan,

@@ -14,14 +14,16 @@ import pandas as pd
 
 from leaklab.analysis.long_series import long_series
 from leaklab.analysis.series import HEAP, resource_names, resource_series, roles, untraced_pass
-from leaklab.present.formatting import interval_text, place_text, rate_text, span_text
+from leaklab.present.formatting import interval_text, place_text, rate_text
 from leaklab.resources import IN_USE, importance, material
 from leaklab.verdict import failures
 from leaklab.verdict.evidence import GROWS, UNDECIDED, Evidence
 from leaklab.verdict.growth import estimate
+from leaklab.verdict.heap_material import material_bytes, settled_bytes
 from leaklab.verdict.heap_study import HeapStudy, study_heap
 from leaklab.verdict.imported import deciding, judge_long, with_cautions
 from leaklab.verdict.lives_told import by_life, clear_growth
+from leaklab.verdict.reading import EXACT, read
 from leaklab.verdict.resident import beside_in_use, reconcile
 from leaklab.verdict.resources import (
     BOUNDED,
@@ -30,6 +32,7 @@ from leaklab.verdict.resources import (
     ResourceVerdict,
     counts,
     gravest,
+    grown_text,
     verdict_of,
     why_text,
 )
@@ -176,17 +179,18 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
         if whole.statistic >= CLEAR_STATISTIC and whole.rate > growth.rate:
             # Churn does not blur the total: it has the small sites that leak too.
             growth = whole
+        matters = material_bytes(growth, settled_bytes(timeline))
+        at_end, _ = read(growth, material=matters, one_of_many=True, limits=EXACT)
+        if at_end.rate != growth.rate:  # a pace that changes: its sites have that of the end
+            growth = at_end
         # A stack without a frame of Python, such as a thread's own, is named for want of a line.
         frame = study.sites.frame
         first = next((entry for entry in leaking if frame[entry.site] >= 0), leaking[0])
         place = describe(study.sites, int(frame[first.site]))
         more = len(leaking) - 1
         others = f" and {more} more site{'s' if more > 1 else ''}" if more else ""
-        why = (
-            f"grew by {rate_text(HEAP, growth.rate, unit, growth.span)} over "
-            f"{span_text(growth.span, unit)} after warm-up, allocated by {place_text(place)}"
-            f"{others}, and did not slow down"
-        )
+        grown = grown_text(HEAP, growth, " after warm-up", interval=False)
+        why = f"{grown}, allocated by {place_text(place)}{others}, and did not slow down"
         return _with_curve(verdict_of(HEAP, study.role, growth, first.evidence, why), study)
     growth, evidence = study.total, study.total_evidence
     why = why_text(HEAP, growth, evidence)

@@ -44,11 +44,15 @@ class Reach:
     wait_x: float
 
 
-def reach(x: Floats, y: Floats, rate: float) -> Reach | None:
-    """Return how far y comes above a trend of ``rate`` per x; None for too few figures."""
+def reach(x: Floats, y: Floats, rate: float, acceleration: float = 0.0) -> Reach | None:
+    """Return how far y comes above a trend that ends at ``rate`` per x; None for too few figures.
+
+    ``acceleration``: half of what that rate gains per x.
+    """
     if len(x) <= FEWEST_PEAKS or not rate > 0:
         return None
-    above = y - rate * (x - x[-1])
+    since_end = x - x[-1]
+    above = y - rate * since_end - acceleration * since_end**2
     trend = float(np.median(above))
     above = above - trend
     highest = np.sort(above)[::-1]

@@ -52,7 +52,8 @@ class ResourceVerdict:
     more_x: how many more marks or seconds would decide it, 0 where it is decided; advice: how they
     are to be had. decides: whether it counts for the run; gauges do not (one may count requests),
     nor do helper processes that were seen only shortly. material: growth over the run that matters.
-    life: how much of x the longest of several lives has lasted; None for one.
+    life: how much of x the longest of several lives has lasted; None for one. acceleration: of
+    growth that becomes faster, half of what its rate gains per unit of x; else 0.
     """
 
     name: str
@@ -77,6 +78,7 @@ class ResourceVerdict:
     span: float = 0.0
     material: float = float("nan")
     life: float | None = None
+    acceleration: float = 0.0
 
     @property
     def title(self) -> str:
@@ -171,7 +173,10 @@ def verdict_of(
         span=growth.span,
         material=material_of(name, growth.whole_y),
         peak=_peak(growth),
-        reach=reach(growth.x, growth.y, growth.rate) if evidence.verdict == GROWS else None,
+        reach=reach(growth.x, growth.y, growth.rate, growth.acceleration)
+        if evidence.verdict == GROWS
+        else None,
+        acceleration=growth.acceleration,
     )
 
 
@@ -179,6 +184,23 @@ def _peak(growth: Growth) -> float:
     """The highest figure of the last quarter of the run; NaN without any."""
     late = growth.whole_x >= growth.end_x - growth.run_span / 4
     return float(growth.whole_y[late].max()) if late.any() else float("nan")
+
+
+def grown_text(name: str, growth: Growth, after: str = "", *, interval: bool = True) -> str:
+    """What it grew by and over what, and what its pace has come to where that rises.
+
+    ``after``: what follows the span; ``interval``: whether to say the 95 % interval.
+    """
+    mean, rate = (
+        rate_text(name, value, growth.unit, growth.span)
+        for value in (growth.mean_rate, growth.rate)
+    )
+    low, high = growth.rate_low, growth.rate_high
+    sure = f" (95 %: {interval_text(name, low, high, growth.unit, growth.span)})" * interval
+    over = f"over {span_text(growth.span, growth.unit)}{after}"
+    if growth.acceleration:
+        return f"grew by {mean} {over}, faster and faster, lately by {rate}{sure}"
+    return f"grew by {rate}{sure} {over}"
 
 
 def why_text(name: str, growth: Growth, evidence: Evidence) -> str:
@@ -193,16 +215,15 @@ def why_text(name: str, growth: Growth, evidence: Evidence) -> str:
         "few": f"has only {growth.point_count} figures",
         "uncovered": f"was looked at up to {span_text(growth.end_x, growth.unit)} only, while the "
         f"work went on: {more} are missing",
-        "steady": f"grew by {rate} (95 %: {interval}) over {span} after warm-up, in each of "
-        f"{WINDOW_COUNT} parts, and did not slow down",
+        "steady": f"{grown_text(name, growth, ' after warm-up')}, in each of {WINDOW_COUNT} parts, "
+        "and did not slow down",
         "slowing": f"grew by {rate} over {span} but slows down, by less in each of {WINDOW_COUNT} "
         "parts",
         "flat": f"changed by {change} over {span} after warm-up and shows no trend",
         "small": f"changed by {change} over {span}, too little to matter",
         "creeping": f"grew by {rate} (95 %: {interval}) over {span}, too little yet to tell from "
         "what comes and goes by itself",
-        "odds": f"grew by {rate} (95 %: {interval}) over {span}, told by no bounded shape, and did "
-        "not slow down",
+        "odds": f"{grown_text(name, growth)}, told by no bounded shape, and did not slow down",
         "weak": f"changed by {change} over {span} after warm-up, and growth of up to {excluded} "
         "would not have shown",
         "doubtful": f"grew by {rate} (95 %: {interval}) over {span}, or {evidence.shape} explains "

@@ -164,6 +164,7 @@ def time_left(entry: ResourceVerdict, limit: float, limit_name: str) -> TimeLeft
     Counted from where the trend stands and how far above it the figure comes: that is where a
     process dies, however low it falls in between. Where that is not known, from the peak of the
     last quarter of the run. None where the resource does not leak. Zero where it is already there.
+    Growth that has become faster is expected to go on so, and at the latest to keep its pace.
     """
     if entry.verdict != LEAK or not entry.rate > 0:
         return None
@@ -178,11 +179,18 @@ def time_left(entry: ResourceVerdict, limit: float, limit_name: str) -> TimeLeft
     return TimeLeft(
         name=entry.name,
         unit=entry.unit,
-        left=usual / entry.rate,
-        left_low=first / max(entry.rate_high, entry.rate),
+        left=_until(usual, entry.rate, entry.acceleration),
+        left_low=_until(first, max(entry.rate_high, entry.rate), entry.acceleration),
         left_high=last / slow + seen.wait_x if slow > 0 else math.inf,
         limit=limit,
         limit_name=limit_name,
         role=entry.role,
         life=entry.life,
     )
+
+
+def _until(rise: float, rate: float, acceleration: float) -> float:
+    """After how much of x a figure has risen by so much."""
+    if not acceleration > 0:
+        return rise / rate
+    return 2 * rise / (rate + math.sqrt(rate**2 + 4 * acceleration * rise))

@@ -66,6 +66,23 @@ def test_time_left_is_counted_to_the_peaks() -> None:
     assert without.left == pytest.approx(401, rel=0.02)
 
 
+def test_growth_that_becomes_faster_meets_its_limit_sooner() -> None:
+    """Each of so many log handlers keeps what is logged: the bytes grow as the square."""
+
+    def held(mark: float) -> float:
+        return 13e6 + 130.0 * mark**2
+
+    said = ll.judge_series(X, held(X), unit="iteration")
+    assert said.rate == pytest.approx(2 * 130.0 * COUNT, rel=0.1)
+    assert said.reason.startswith("grew by 37.")
+    assert "faster and faster, lately by 7" in said.reason
+    left = time_left(said, held(20.0 * COUNT), "limit")
+    assert left.left == pytest.approx(19 * COUNT, rel=0.05)
+    assert left.left_low < 19 * COUNT < left.left_high
+    steady = ll.judge_series(X, 50e6 + 50_000.0 * X, unit="iteration")
+    assert steady.acceleration == 0.0
+
+
 def test_the_process_that_comes_to_the_limit_first_is_told() -> None:
     slow = ll.judge_series(X, 50e6 + 50_000.0 * X, unit="iteration")
     entries = (

@@ -34,6 +34,14 @@ def test_a_leak_is_named_with_its_line_and_rate() -> None:
     assert verdict.suspects.iloc[0]["share"] == pytest.approx(1.0)
 
 
+def test_the_pace_of_a_heap_that_grows_faster_and_faster_is_that_of_its_line() -> None:
+    verdict = judge(s.run(sites={"log": 60.0 * np.arange(COUNT) ** 2, "keep": s.leak(COUNT, 100)}))
+    heap, site = verdict.resource("heap_bytes"), verdict.suspects.iloc[0]
+    assert "faster and faster, lately by" in heap.reason
+    assert heap.rate == pytest.approx(120 * COUNT, rel=0.1)
+    assert heap.rate == pytest.approx(site["rate"], rel=0.1)
+
+
 def test_a_kilobyte_leak_under_half_a_megabyte_of_churn() -> None:
     churn = 500_000 * np.random.default_rng(1).random(COUNT)
     verdict = judge(s.run(sites={"keep": s.leak(COUNT, 1000, start=1000), "work": churn}))
