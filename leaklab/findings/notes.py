@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leaklab.analysis.interpreters import of_run
+from leaklab.analysis.series import HEAP
 from leaklab.findings.stop_gap import stop_gaps
 from leaklab.present.choices import growing_role
 from leaklab.verdict.native import native_growth, told_apart
-from leaklab.verdict.time_left import smallest_limit
+from leaklab.verdict.resources import LEAK
+from leaklab.verdict.time_left import duration_text, smallest_limit
 
 if TYPE_CHECKING:
     from leaklab.store import RunData
     from leaklab.verdict.resources import ResourceVerdict
+
+# A traced pass that takes so many times as long as the untraced one is worth a word.
+NOTABLY_SLOWER = 1.25
 
 
 def notes_of(data: RunData, resources: Sequence[ResourceVerdict], *, held: bool) -> list[str]:
@@ -24,9 +29,33 @@ def notes_of(data: RunData, resources: Sequence[ResourceVerdict], *, held: bool)
     native = None if held else _native(data)
     return [
         *of_run(meta),
-        *([native] if native else []),
+        *filter(None, (native, _slower(meta, resources))),
         *(f"until it is mended, {gap}" for gap in gaps),
     ]
+
+
+def _slower(meta: dict[str, Any], resources: Sequence[ResourceVerdict]) -> str | None:
+    """Why a heap that leaks by the second grows more slowly than what was measured untraced; None
+    where it doesn't, or where neither pass shows how long the work takes."""
+    by_second = any(
+        one.name == HEAP and one.verdict == LEAK and one.unit == "second" for one in resources
+    )
+    passes = {row.get("pass"): row for row in meta.get("passes") or ()}
+    measured, traced = passes.get("measure"), passes.get("explain")
+    if not by_second or measured is None or traced is None:
+        return None
+    if any(row.get("stopped_by") not in (None, "drive") for row in (measured, traced)):
+        return None
+    untraced_seconds, seconds = (
+        float(row.get("duration_seconds") or 0.0) for row in (measured, traced)
+    )
+    if not 0 < NOTABLY_SLOWER * untraced_seconds < seconds:
+        return None
+    return (
+        f"the explain pass took {duration_text(seconds)} for what the measure pass did in "
+        f"{duration_text(untraced_seconds)}: figures per second of the heap, its lines and its "
+        "holders are lower by as much"
+    )
 
 
 def _native(data: RunData) -> str | None:

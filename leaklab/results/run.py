@@ -284,9 +284,9 @@ class Run:
     def notes(self) -> list[str]:
         """Return what to know beside the verdict, one sentence each; empty for most runs.
 
-        Interpreters that grow by themselves, native memory that nothing was seen to hold, and
-        settings that keep a leaking service below its limit until it is mended
-        (`leaklab.findings.stop_gap`).
+        Interpreters that grow by themselves, native memory that nothing was seen to hold, by how
+        much the tracer slowed down what is told by the second, and settings that keep a leaking
+        service below its limit until it is mended (`leaklab.findings.stop_gap`).
 
         >>> run.notes()
         """

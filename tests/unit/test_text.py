@@ -17,6 +17,8 @@ from leaklab.results.as_json import plain
 from leaklab.results.run import Run
 from leaklab.results.summary import summary
 
+STOPPED = {"stopped_by": "duration"}
+
 
 def leaking_run() -> Run:
     return Run(
@@ -140,6 +142,21 @@ def test_a_suspect_names_no_holder_that_keeps_next_to_nothing_of_what_leaks() ->
     text, html = run_text(run), "".join(run_view(run, figures=False)["suspects"][0]["retained_by"])
     for shown in (text, html, summary(run)):
         assert "app.ROOMS" in shown and "app.SETTINGS" not in shown
+
+
+def test_figures_by_the_second_of_a_slower_pass_are_told_as_such() -> None:
+    """Without marks the heap grows by what the tracer lets the work do in a second."""
+    leaking = {"rss": synthetic.leak(200, 20_000), "sites": {"keep": synthetic.leak(200, 10_000)}}
+    passes = [
+        {"pass": "measure", "duration_seconds": 9.76},
+        {"pass": "explain", "duration_seconds": 18.5},
+    ]
+    slower = "note: the explain pass took 18.5 s for what the measure pass did in 9.76 s"
+    for marks, first, told in ((False, {}, True), (True, {}, False), (False, STOPPED, False)):
+        meta = {"passes": [passes[0] | first, passes[1]]}
+        run = Run(synthetic.run(marks=marks, meta=meta, **leaking))
+        assert run.verdict().verdict == "leak"
+        assert (slower in run_text(run)) is told
 
 
 def bounded_run() -> Run:
