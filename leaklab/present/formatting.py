@@ -60,14 +60,15 @@ def holders_worth_showing(run: Suspected) -> pd.DataFrame:
     """Return the retention paths to show: none that keeps next to nothing of what leaks.
 
     Beside a heap that leaks, holders of a constant few objects that were made late look as if they
-    grew. Without a leaking heap all are returned.
+    grew, and so they do in a bounded run, beside what has filled up. Without a verdict on the heap
+    all are returned.
     """
-    paths = run.retention()
-    leaking = [
-        entry
-        for entry in run.verdict().resources
-        if entry.name == "heap_bytes" and entry.verdict == "leak"
-    ]
+    paths, verdict = run.retention(), run.verdict()
+    heaps = [entry for entry in verdict.resources if entry.name == "heap_bytes"]
+    if verdict.verdict == "bounded":
+        bounded = {entry.role for entry in heaps}
+        return paths[[role not in bounded for role in paths["role"]]] if len(paths) else paths
+    leaking = [entry for entry in heaps if entry.verdict == "leak"]
     if not leaking or not len(paths):
         return paths
     least = {entry.role: LEAST_SHOWN_SHARE * entry.rate for entry in leaking}
@@ -77,6 +78,8 @@ def holders_worth_showing(run: Suspected) -> pd.DataFrame:
 
 def why_no_holder(run: Suspected) -> str:
     """Return in words why no retention path of a run is shown."""
+    if len(run.retention()) and run.verdict().verdict == "bounded":
+        return "what is held has stopped growing"
     if len(run.retention()):
         return "no holder of what leaks was seen; memory that only C code holds has no path"
     dumps, meta = run.data.graph_dumps, run.data.meta

@@ -204,6 +204,8 @@ def retention_lines(run: ShownRun) -> Iterator[str]:
     paths = holders_worth_showing(run).head(SHOWN_PATH_COUNT).to_dict("records")
     if not paths:
         dumps = run.data.graph_dumps
+        if run.verdict().verdict == "bounded":
+            return
         if len(run.retention()) or (len(dumps) and not (dumps["state"] == "complete").any()):
             yield ""
             yield f"  retained by: {why_no_holder(run)}"

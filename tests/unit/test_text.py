@@ -144,6 +144,20 @@ def test_a_suspect_names_no_holder_that_keeps_next_to_nothing_of_what_leaks() ->
         assert "app.ROOMS" in shown and "app.SETTINGS" not in shown
 
 
+def test_of_a_bounded_run_no_holder_is_shown() -> None:
+    run = Run(synthetic.run(sites={"fill": synthetic.bounded(200, 2e6, full_at=40)}))
+    assert run.verdict().verdict == "bounded"
+    full = {"path": "re._cache", "accumulation_point": "re._cache", "type": "str", "count": 512,
+            "holder_type": "dict", "growth_count": 12, "retained_bytes": 90_000, "rate": 80.0,
+            "unit": "iteration", "role": "main", "suspect_ranks": [],
+            "confidence": None}  # fmt: skip
+    vars(run)["_retention"] = pd.DataFrame([full])
+    assert "re._cache" not in run_text(run) and "retained by" not in run_text(run)
+    shown = run_view(run, figures=False)
+    assert shown["retention"] == []
+    assert shown["no_retention"] == "No retention path: what is held has stopped growing."
+
+
 def test_figures_by_the_second_of_a_slower_pass_are_told_as_such() -> None:
     """Without marks the heap grows by what the tracer lets the work do in a second."""
     leaking = {"rss": synthetic.leak(200, 20_000), "sites": {"keep": synthetic.leak(200, 10_000)}}
