@@ -26,6 +26,7 @@ FLOORS = (
         "probe",
         "late_grammars",
         "end_signals",
+        "whole_file",
     ),
     ("present", "store", "object_graph"),
     ("analysis",),
