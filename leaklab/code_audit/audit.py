@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leaklab.arguments import check_list
 from leaklab.code_audit.baseline import mark_known, read_baseline
 from leaklab.code_audit.find import find
 from leaklab.code_audit.kept import keep_audit
@@ -41,6 +42,8 @@ def audit(
     """
     if run is not None and command is not None:
         raise UsageError("both a run and a command to record; give one of them")
+    if command is not None:
+        check_list("command", command)
     paths = [path] if isinstance(path, str | os.PathLike) else list(path)
     if not paths:
         raise UsageError("nothing to audit; name a file or folder")
