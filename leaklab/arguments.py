@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -42,23 +43,26 @@ def check_list(name: str, given: Any) -> None:
         raise UsageError(f"{name} is no list: {_shown(given)}; give a list of texts")
 
 
-def check_number(name: str, given: Any) -> None:
-    """Raise UsageError unless ``given`` is a number; a size or duration is told as one."""
+def check_number(name: str, given: Any, unit: str = "") -> None:
+    """Raise UsageError unless ``given`` is a number; a size or duration is told as one.
+
+    ``unit``: "bytes" or "second", where the name does not end in it.
+    """
     if isinstance(given, Real):
         return
-    read = size_bytes if "bytes" in name else duration_seconds
-    try:
-        meant = f": {name}={read(given):.15g}" if isinstance(given, str) else ""
-    except UsageError:
-        meant = ""
+    meant = ""
+    for its_unit, read in (("bytes", size_bytes), ("second", duration_seconds)):
+        if isinstance(given, str) and its_unit in f"{name} {unit}":
+            with contextlib.suppress(UsageError):
+                meant = f": {name}={read(given):.15g}"
     raise UsageError(f"{name} is no number: {_shown(given)}; give a number{meant}")
 
 
-def check_limit(name: str, given: Any) -> None:
+def check_limit(name: str, given: Any, unit: str = "") -> None:
     """Raise UsageError unless ``given`` is None or a number above 0."""
     if given is None:
         return
-    check_number(name, given)
+    check_number(name, given, unit)
     if not given > 0:
         raise UsageError(f"{name} out of range: {given}; allowed: above 0")
 

@@ -13,7 +13,7 @@ from leaklab.whole_file import write_named
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-OTHER_FOLDER = "name another folder with --output"
+OTHER_FOLDER = "name another folder with --output (pytest: --leaks-report)"
 
 
 @functools.cache

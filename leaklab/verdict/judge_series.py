@@ -52,7 +52,7 @@ def judge_series(
     if unit not in UNITS:
         raise UsageError(f"unknown unit: {unit}; allowed: {', '.join(UNITS)}")
     check_name(resource)
-    check_limit("horizon", horizon)
+    check_limit("horizon", horizon, unit)
     x_values, y_values = _arrays(x, y, unit)
     if unit != "iteration" and len(x_values):
         # As figures of a file are: what comes with the time of day is no growth.

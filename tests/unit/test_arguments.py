@@ -54,6 +54,8 @@ def test_a_plot_of_one_run_says_that_it_was_given_several(plot):
     (partial(ll.audit, ".", command="x.py"), "command is a text: 'x.py'; give a list"),
     (partial(ll.judge_series, range(9), range(9), horizon="30d"),
      "horizon is no number: '30d'; give a number: horizon=2592000"),
+    (partial(ll.judge_series, range(9), range(9), unit="iteration", horizon="30d"),
+     "horizon is no number: '30d'; give a number"),
     (partial(ll.from_series, LEAK, limit_bytes="2GiB"),
      "limit_bytes is no number: '2GiB'; give a number: limit_bytes=2147483648"),
     (partial(ll.from_series, LEAK, limit_bytes=-5), "limit_bytes out of range: -5; allowed: above"),
