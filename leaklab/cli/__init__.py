@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LeaklabError as error:
         return _complain(error, 1)
     except BrokenPipeError:
-        # Whoever read our output has gone (`leaklab show … | head`); nothing is left to say.
+        # Where stdout is not the stream that was taken over, which goes on without a reader.
         output.give_up(sys.stdout)
         return 1
     except KeyboardInterrupt as interrupt:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from leaklab.cli import recording
-from leaklab.errors import LeaklabError, UsageError
+from leaklab.errors import UsageError
+from leaklab.whole_file import write_named
 
 CONFIRMED, NEW = "confirmed", "new"
 FAILING = (CONFIRMED, NEW)
@@ -78,7 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
             **(_to_record(arguments, progress) if arguments.command else {}),
         )
     if arguments.sarif:
-        _write(Path(arguments.sarif), json.dumps(found.to_sarif(), indent=1) + "\n")
+        text = json.dumps(found.to_sarif(), indent=1) + "\n"
+        write_named(arguments.sarif, text, "the SARIF log", "name another file with --sarif")
     if arguments.write_baseline:
         write_baseline(Path(arguments.write_baseline), found.candidates)
     print(json.dumps(found.to_json(), indent=1) if arguments.json else found)
@@ -118,13 +120,6 @@ def _to_record(arguments: argparse.Namespace, progress: Any) -> dict[str, Any]:
         "progress": progress or _silent,
         **recording.recording_options(arguments),
     }
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise LeaklabError(f"cannot write: {path}; {error.strerror}") from None
 
 
 def _silent(event: dict[str, Any]) -> None:

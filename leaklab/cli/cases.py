@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,9 @@ from leaklab.cli import recording
 if TYPE_CHECKING:
     from leaklab.catalogue.model import Case
     from leaklab.catalogue.parameters import Parameter
+
+# A column of fewer characters says nothing; between two there are so many.
+_NARROWEST, _BETWEEN = 12, 2
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +60,7 @@ def _listing(cases: list[Case], latest: dict[tuple[str, str], str]) -> str:
     from leaklab.present.resource_text import table
     from leaklab.present.terminal import safe
 
-    rows = [("case", "document", "claim", "variants and their last verdict", "title")]
+    rows = [("case", "title", "claim", "variants and their last verdict", "document")]
     for one in cases:
         documents = ", ".join(
             dict.fromkeys(f"{claim.document} {claim.section}" for claim in one.claims)
@@ -67,8 +72,25 @@ def _listing(cases: list[Case], latest: dict[tuple[str, str], str]) -> str:
         if len(documents) > 40:
             documents = documents[:39] + "…"
         verdicts = ", ".join(dict.fromkeys(claim.verdict for claim in one.claims))
-        rows.append((one.id, documents, verdicts, shown or "claims only", safe(one.title)))
-    return "\n".join(table(rows, indent=""))
+        rows.append((one.id, safe(one.title), verdicts, shown or "claims only", documents))
+    # Without a terminal there is no width to keep to: whoever reads a pipe wants all of it.
+    return "\n".join(table(_fitted(rows, shutil.get_terminal_size((0, 0)).columns), indent=""))
+
+
+def _fitted(rows: Sequence[tuple[str, ...]], room: int) -> Sequence[tuple[str, ...]]:
+    """The first column and what else there is room for, cut; all of it where room is 0."""
+    if not room:
+        return rows
+    first, *others = zip(*rows, strict=True)
+    columns = [first]
+    room -= max(map(len, first)) + _BETWEEN
+    for column in others:
+        if room < _NARROWEST:
+            break
+        cut = tuple(text if len(text) <= room else f"{text[: room - 1]}…" for text in column)
+        columns.append(cut)
+        room -= max(map(len, cut)) + _BETWEEN
+    return list(zip(*columns, strict=True))
 
 
 def _in_full(one: Case, latest: dict[tuple[str, str], str]) -> str:

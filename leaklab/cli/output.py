@@ -1,4 +1,8 @@
-"""stdout of the command line: no traceback over a character it has not, nor over a full disk."""
+"""stdout of the command line: no traceback over a character it has not, nor over a full disk.
+
+Whoever reads it may have had enough (``leaklab show … | head``): the work goes on, and the exit
+status says what came of it, which a gate rests on.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +30,14 @@ class Output(io.TextIOWrapper):
     """
 
     failed: OSError | None = None
+    # Whether nobody reads it any more: the rest goes nowhere.
+    is_unread = False
 
     def write(self, text: str, /) -> int:
         """Write text."""
         with self._named():
-            return super().write(text)
+            super().write(text)
+        return len(text)
 
     def flush(self) -> None:
         """Write what was held back."""
@@ -41,9 +48,9 @@ class Output(io.TextIOWrapper):
     def _named(self) -> Iterator[None]:
         try:
             yield
-        except BrokenPipeError as error:  # whoever read it has had enough, which is no failure
-            self.failed = error
-            raise
+        except BrokenPipeError:
+            self.is_unread = True
+            give_up(self)
         except OSError as error:
             said = f"cannot write the output: {error.strerror or error}"
             self.failed = OutputError(said)
@@ -79,6 +86,11 @@ def flush() -> None:
         sys.stdout.flush()
         if failed := getattr(sys.stdout, "failed", None):
             raise failed
+
+
+def is_unread() -> bool:
+    """Whether who read the output has gone: a command without an end of its own ends then."""
+    return getattr(sys.stdout, "is_unread", False)
 
 
 def give_up(stream: TextIO) -> None:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 
+from leaklab.cli import output
 from leaklab.errors import UsageError
 from leaklab.quantities import duration_seconds, process_id
 
@@ -65,6 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
             as_json=arguments.json,
         ):
             print(line, flush=True)
+            if output.is_unread():
+                break
     except KeyboardInterrupt:
         pass
     return 0

@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leaklab.arguments import check_list
 from leaklab.code_audit.baseline import mark_known, read_baseline
 from leaklab.code_audit.find import find
 from leaklab.code_audit.kept import keep_audit
 from leaklab.code_audit.model import Findings
 from leaklab.code_audit.result import Audit
-from leaklab.errors import UsageError
+from leaklab.errors import LeaklabError, UsageError
 
 if TYPE_CHECKING:
     from leaklab.results.run import Run
@@ -34,17 +35,20 @@ def audit(
     Nothing of the source is imported. ``run`` is a run or its path; ``command`` records one, with
     the containers that the candidates name read at its marks (``options`` as of `ll.record`).
     Without either every candidate is "open". ``baseline`` is a file of known candidates.
-    Raises UsageError for a path that does not exist, LeaklabError for a run of another program or
-    an older source.
+    Raises UsageError for a path that does not exist, LeaklabError where none of the files can be
+    read, and for a run of another program or an older source.
 
     >>> ll.audit("serve.py").table()
     """
     if run is not None and command is not None:
         raise UsageError("both a run and a command to record; give one of them")
+    if command is not None:
+        check_list("command", command)
     paths = [path] if isinstance(path, str | os.PathLike) else list(path)
     if not paths:
         raise UsageError("nothing to audit; name a file or folder")
     findings = find(paths)
+    _check_read(findings)
     if command is not None:
         run = record_watched(findings, command, **options)
     elif options:
@@ -56,6 +60,17 @@ def audit(
         known = read_baseline(Path(baseline))
         result = replace(result, candidates=mark_known(result.candidates, known), compared=True)
     return result
+
+
+def _check_read(findings: Findings) -> None:
+    """Raise LeaklabError where source was found and all of it was unreadable: it is not clean."""
+    failed = [note for note in findings.notes if note.failed]
+    if failed and not findings.file_count:
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        raise LeaklabError(
+            f"no file could be audited: {failed[0].file}: {failed[0].text}{more}; "
+            "mend it or name others"
+        )
 
 
 def joined(result: Audit, findings: Findings, run: Run | PathLike) -> Audit:

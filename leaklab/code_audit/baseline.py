@@ -9,6 +9,7 @@ from pathlib import Path
 
 from leaklab.code_audit.model import Candidate
 from leaklab.errors import LeaklabError
+from leaklab.whole_file import write_named
 
 SCHEMA_VERSION = 1
 
@@ -38,10 +39,7 @@ def write_baseline(path: Path, candidates: Iterable[Candidate]) -> None:
         for each in candidates
     ]
     text = json.dumps({"schema_version": SCHEMA_VERSION, "candidates": rows}, indent=1)
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise LeaklabError(f"cannot write the baseline: {path}; {error.strerror}") from None
+    write_named(path, text + "\n", "the baseline", "name another file")
 
 
 def mark_known(candidates: Iterable[Candidate], known: frozenset[str]) -> tuple[Candidate, ...]:

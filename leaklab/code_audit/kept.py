@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from leaklab.whole_file import replace_whole
+
 FILE = "audit.json"
 
 
@@ -21,7 +23,7 @@ def keep_audit(path: str | None, values: Mapping[str, Any]) -> None:
     ranked = sorted(values["candidates"], key=lambda row: order.index(row["state"]))
     try:
         text = json.dumps({**values, "candidates": ranked}, indent=1)
-        Path(path, FILE).write_text(text + "\n", encoding="utf-8")
+        replace_whole(Path(path, FILE), text + "\n")
     except OSError:
         return
 

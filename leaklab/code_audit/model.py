@@ -153,6 +153,8 @@ class Note:
 
     text: str
     file: str | None = None
+    # Whether the file was to be read and could not be.
+    failed: bool = False
 
 
 @dataclass(frozen=True)

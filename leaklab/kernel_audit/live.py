@@ -17,7 +17,7 @@ from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from leaklab.errors import LeaklabError
+from leaklab.errors import LeaklabError, UsageError
 from leaklab.kernel_audit.caches import is_users
 from leaklab.kernel_audit.cells import Cells, current_shell
 from leaklab.kernel_audit.groups import JUPYTER, Group
@@ -90,6 +90,8 @@ def let_go(key: str) -> None:
 
     Raises LeaklabError for what is not there (any more) and what only ends by itself.
     """
+    if not isinstance(key, str):
+        raise UsageError(f"no key: a {type(key).__name__}; ll.kernel() says what things are called")
     for one in _merged(_live(current_shell())):
         if one.key == key and one.stops:
             for stop in one.stops:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leaklab.analysis.series import resource_series
-from leaklab.errors import UsageError
+from leaklab.arguments import as_run
 from leaklab.plots import style
 from leaklab.present import choices, units
 from leaklab.present.formatting import interval_text
@@ -163,12 +163,10 @@ def _after_warm_up(ax: Axes, drawn: Sequence[Drawn], unit: str, begin: float) ->
 def as_runs(runs: RunLike | Iterable[RunLike | None]) -> Sequence[RunLike]:
     """One run, a list of runs or a dict of runs by variant, as a list; None is no run."""
     given: Any = runs
-    if hasattr(given, "data"):
-        return [given]
-    if isinstance(given, str):
-        raise UsageError(f"a name, no run: {given}; open it first: ll.open({given!r})")
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        return [as_run(given)]
     several = given.values() if isinstance(given, Mapping) else given
-    return [run for run in several if run is not None]
+    return [as_run(run) for run in several if run is not None]
 
 
 def name_of(run: RunLike) -> str:

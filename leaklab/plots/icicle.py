@@ -10,6 +10,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.patches import Patch, Rectangle
 
+from leaklab.arguments import as_run
 from leaklab.errors import UsageError
 from leaklab.plots import style
 from leaklab.plots.icicle_layout import (
@@ -79,7 +80,8 @@ def tree_nodes(run_or_tree: Any, metric: str | None = None) -> Any:
         if nodes is None:
             raise UsageError(f"unknown metric of the tree: {metric}; the run has no object graph")
         return nodes
-    tree = run_or_tree.tree() if hasattr(run_or_tree, "tree") else run_or_tree
+    is_tree = hasattr(run_or_tree, "nodes")
+    tree = run_or_tree if is_tree else as_run(run_or_tree).tree()
     return without_import_machinery(tree.nodes)
 
 

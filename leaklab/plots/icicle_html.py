@@ -37,6 +37,7 @@ from leaklab.plots.icicle_layout import (
 from leaklab.plots.retained_tree import RETAINED_METRICS, retained_nodes
 from leaklab.plots.tree_packing import clean_name, pack
 from leaklab.present import units
+from leaklab.whole_file import write_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -117,9 +118,7 @@ class HtmlFigure:
 
     def save(self, path: str | Path) -> Path:
         """Write the page as a file of its own and return its path."""
-        target = Path(path)
-        target.write_text(self.document, encoding="utf-8")
-        return target
+        return write_named(path, self.document, "the page", "name another file")
 
 
 def allocation_tree_html(

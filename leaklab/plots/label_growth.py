@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from leaklab.arguments import as_run
 from leaklab.errors import UsageError
 from leaklab.plots import style
 from leaklab.present import units
@@ -54,7 +55,7 @@ def labels(run: RunLike, resource: str | None = None, ax: Axes | None = None) ->
 
 def shown_rows(run: RunLike, resource: str | None = None) -> pd.DataFrame:
     """Return the rows that `labels` draws: of one resource and role, those that grow most."""
-    table = run.labels()
+    table: pd.DataFrame = as_run(run).labels()
     known = list(dict.fromkeys(table["resource"]))
     if resource is not None and resource not in known:
         allowed = ", ".join(known) or "none: no unit of work was labelled"

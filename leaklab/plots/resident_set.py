@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from leaklab.arguments import as_run
 from leaklab.findings.rss import PARTS, REST
 from leaklab.plots import style
 from leaklab.plots.growth_curve import axis_label
@@ -24,7 +25,7 @@ def resident_set(run: RunLike, ax: Axes | None = None, role: str | None = None) 
     parts that were not measured are in the rest. Where the parts exceed the resident set (memory
     that was never touched) they are cut to it, so that the upper edge is what the system counts.
     """
-    frame = run.resident(role)
+    frame = as_run(run).resident(role)
     ax = ax or style.axes()
     style.dress(ax)
     if not len(frame):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leaklab.analysis.series import resource_names, resource_series
+from leaklab.arguments import check_list
 from leaklab.plots import style
 from leaklab.plots.growth_curve import as_runs, axis_label, common_unit, name_of, points
 from leaklab.present import units
@@ -38,6 +39,7 @@ def curves(
     looked at. Returns the axes that hold the panels (``ax.child_axes``); raises UsageError for a
     resource that there is not.
     """
+    check_list("names", names or ())
     for name in names or ():
         check_name(name)
     shown = as_runs(runs)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.patches import FancyBboxPatch
 
+from leaklab.arguments import as_run
 from leaklab.plots import style
 from leaklab.present import units
 from leaklab.present.formatting import holders_worth_showing, why_no_holder
@@ -33,7 +34,7 @@ def height_inches(row_count: int) -> float:
 def retention(run: RunLike, ax: Axes | None = None, limit: int = 8) -> Axes:
     """Draw the first retention paths: the steps from root to object as boxes, the accumulation
     point (where ever more objects hang) in orange, and on the right what grew there."""
-    table = holders_worth_showing(run).head(limit)
+    table = holders_worth_showing(as_run(run)).head(limit)
     ax = ax or style.axes(WIDTH_INCHES, height_inches(len(table)))
     if not len(table):
         return style.nothing(ax, f"no retention path: {why_no_holder(run)}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from leaklab.arguments import as_run
 from leaklab.plots import style
 from leaklab.plots.icicle_layout import place
 from leaklab.present import units
@@ -24,7 +25,7 @@ _CURVE_LEFT, _CURVE_WIDTH, _TEXT_LEFT = 0.60, 0.17, 0.79
 def suspects(run: RunLike, ax: Axes | None = None, limit: int = 8) -> Axes:
     """Draw the first suspects, a row each: name and place, share of all growth as a bar, live
     bytes over the run as a sparkline, growth and rate as text."""
-    table = worth_showing(run).head(limit)
+    table = worth_showing(as_run(run)).head(limit)
     height = ROW_INCHES * max(1, len(table)) + 0.25
     ax = ax or style.axes(9.0, height)
     if not len(table):

@@ -51,7 +51,7 @@ def run_text(run: ShownRun) -> str:
     if left is not None:
         lines.append(f"  {safe(left)}")
     lines += [f"  note: {safe(note)}" for note in run.notes()]
-    lines += _kept_free_lines(run)
+    lines += [f"  {line}" for line in kept_free_lines(run)]
     lines += label_lines(run)
     lines += origin_lines(run)
     lines += suspect_lines(run)
@@ -101,7 +101,7 @@ def _circumstances(run: ShownRun) -> Iterable[str]:
         for what in (ending_text(entry), kept_text(entry)):
             if what:
                 yield f"{safe(entry.get('pass'))} pass: {what}"
-    yield from _given_back_lines(run)
+    yield from given_back_lines(run)
     # What the user asked for (phases of a drive, a stop) is said already, or is no news.
     events = [event for event in meta["events"] if event.get("kind") not in ("phase", "stop")]
     # Each pass says the same again; once is enough.
@@ -117,7 +117,7 @@ def _circumstances(run: ShownRun) -> Iterable[str]:
         yield f"and {hidden} more events (--json lists them)"
 
 
-def _given_back_lines(run: ShownRun) -> Iterable[str]:
+def given_back_lines(run: ShownRun) -> Iterable[str]:
     """What was given back at the end: what leaks is then, too, and is said apart."""
     given = run.given_back()
     leaking = {r.name for r in run.verdict().resources if r.verdict == "leak" and r.role == "main"}
@@ -132,12 +132,12 @@ def _given_back_lines(run: ShownRun) -> Iterable[str]:
             yield f"{words}: {amounts}; judged is the work before that"
 
 
-def _kept_free_lines(run: ShownRun) -> Iterable[str]:
+def kept_free_lines(run: ShownRun) -> Iterable[str]:
     """What allocators keep free, where it is much: not a leak, and how to get it back."""
     reserved = run.reserved()
     if reserved is not None:
         yield (
-            f"  heap_bytes: {quantity(reserved[0], 'heap_bytes')} of it is address space that was "
+            f"heap_bytes: {quantity(reserved[0], 'heap_bytes')} of it is address space that was "
             "reserved and is hardly used: resident memory is "
             f"{quantity(reserved[1], 'rss_bytes')}"
         )
@@ -145,12 +145,12 @@ def _kept_free_lines(run: ShownRun) -> Iterable[str]:
         resident = run.verdict().resource("rss_bytes", row["role"])
         if resident is not None and row["bytes"] > KEPT_FREE_SHARE * resident.last:
             yield (
-                f"  {safe(named(row['part'], row['role']))}: "
+                f"{safe(named(row['part'], row['role']))}: "
                 f"{quantity(row['bytes'], 'rss_bytes')} of resident memory; {safe(row['way_back'])}"
             )
     for row in run.tried().to_dict("records"):
         yield (
-            f"  tried {row['way']}: {safe(named('resident memory', row['role']))} ends at "
+            f"tried {row['way']}: {safe(named('resident memory', row['role']))} ends at "
             f"{quantity(row['rss_bytes'], 'rss_bytes')} instead of "
             f"{quantity(row['usual_bytes'], 'rss_bytes')} ({row['verdict']}, was "
             f"{row['usual_verdict']})"

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from leaklab.pytest_plugin.settings import COUNTED
+from leaklab.whole_file import replace_whole
 
 FILE_NAME = "leaks.toml"
 FIELDS = ("fingerprint", "test", "what", "reason", "since")
@@ -117,14 +118,15 @@ class KnownLeaks:
         entries = list(entries)
         if not entries:
             return
-        with self.path.open("a", encoding="utf-8") as file:
-            for entry in entries:
-                # A JSON string is a basic string of TOML.
-                lines = [f"{name} = {json.dumps(getattr(entry, name))}" for name in FIELDS]
-                rates = entry.most_per_call.items()
-                most = ", ".join(f"{name} = {rate:.4g}" for name, rate in rates)
-                lines += [f"{MOST} = {{ {most} }}"] if most else []
-                file.write("\n".join(["[[leak]]", *lines, "", ""]))
+        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        for entry in entries:
+            # A JSON string is a basic string of TOML.
+            lines = [f"{name} = {json.dumps(getattr(entry, name))}" for name in FIELDS]
+            rates = entry.most_per_call.items()
+            most = ", ".join(f"{name} = {rate:.4g}" for name, rate in rates)
+            lines += [f"{MOST} = {{ {most} }}"] if most else []
+            text += "\n".join(["[[leak]]", *lines, "", ""])
+        replace_whole(self.path, text)  # half an entry would fail the next session
 
 
 def read(path: Path) -> list[KnownLeak]:

@@ -20,6 +20,7 @@ from leaklab.pytest_plugin.texts import (
     limits_text,
     made_place,
 )
+from leaklab.whole_file import replace_whole
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -78,7 +79,7 @@ class Summary:
 
     def _write_sarif(self, path: Path) -> None:
         log = sarif(self._found, self._config.invocation_params.dir)
-        path.write_text(json.dumps(log, indent=1), encoding="utf-8")
+        replace_whole(path, json.dumps(log, indent=1))
 
     def _write_step(self, path: Path) -> None:
         with path.open("a", encoding="utf-8") as file:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from leaklab.arguments import check_fields, check_limit
 from leaklab.errors import UsageError
 from leaklab.recorder.watching import check_watches
 from leaklab.store.location import is_local
@@ -146,6 +147,7 @@ class RecordOptions:
     case: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.pid is None and not self.command:
             raise UsageError("nothing to record: no command; give a script, -m module or program")
         if self.pid is not None and self.command:
@@ -163,7 +165,7 @@ class RecordOptions:
             "expected_mark_count",
             "graph_limit_seconds",
         ):
-            _check_positive(name, getattr(self, name))
+            check_limit(name, getattr(self, name))
         for name in ("mark_share", "collect_share", "snapshot_share"):
             value = getattr(self, name)
             if not 0 < value <= 1:
@@ -292,8 +294,3 @@ def check_mark_source(source: str) -> None:
             f"unknown mark source: {source}; allowed: http, task, call:MODULE:FUNCTION, "
             "line:REGULAR EXPRESSION"
         )
-
-
-def _check_positive(name: str, value: float | None) -> None:
-    if value is not None and not value > 0:
-        raise UsageError(f"{name} out of range: {value}; allowed: above 0")

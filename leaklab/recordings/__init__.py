@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from leaklab.arguments import as_path, as_run, check_limit, check_list
 from leaklab.errors import RecordingInterruptedError, UsageError
 from leaklab.recorder.keywords import RecordKeywords
 from leaklab.recordings.locating import find_recording, is_evidence, locate
@@ -98,27 +99,30 @@ def _settings(
     from leaklab.recorder.options import RecordOptions
     from leaklab.store import default_store
 
-    argv = [os.fspath(target)] if isinstance(target, str | os.PathLike) else list(target)
-    argv += [str(argument) for argument in args]
+    if isinstance(target, str | os.PathLike):
+        target = [os.fspath(target)]
+    check_list("target", target)
+    check_list("args", args)
+    argv = [str(word) for word in (*target, *args)]
     options = {key: value for key, value in options.items() if value is not None}
     unknown = sorted(set(options) - set(RecordOptions.__dataclass_fields__))
     if unknown:
         allowed = ", ".join(sorted(RecordOptions.__dataclass_fields__))
         raise UsageError(f"unknown option: {unknown[0]}; allowed: {allowed}")
     identity = {key: value for key, value in options.items() if key not in _NO_IDENTITY}
-    folder = Path(options.get("cwd") or Path.cwd())
     # Whoever has named the passes wants them, whatever becomes of the first.
     options.setdefault("after_failure", "passes" in options)
-    code = recorded_from(argv, options.get("python"), folder) if argv else None
     settings = RecordOptions(
         command=argv,
         name=name,
         variant=variant,
         store=str(store or default_store()),
-        fingerprint=fingerprint(argv, code, folder, identity) if code else None,
-        recorded_from=code,
         **options,
     )
+    folder = Path(settings.cwd or Path.cwd())
+    if code := recorded_from(argv, settings.python, folder) if argv else None:
+        identified = fingerprint(argv, code, folder, identity)
+        settings = replace(settings, fingerprint=identified, recorded_from=code)
     return settings, name or (resolve(argv, settings.python, settings.cwd).name if argv else "")
 
 
@@ -143,7 +147,7 @@ def open(path: str | os.PathLike[str]) -> Run:  # noqa: A001 (ll.open is its nam
     from leaklab.results.run import Run
     from leaklab.store import open_run
 
-    return Run(open_run(locate(os.fspath(path))))
+    return Run(open_run(locate(as_path(path, "a run"))))
 
 
 def read(
@@ -207,6 +211,7 @@ def from_series(
     from leaklab.importers.series import from_series as data_of
     from leaklab.results.run import Run
 
+    check_limit("limit_bytes", limit_bytes)
     return Run(data_of(series, unit=unit, name=name, limit_bytes=limit_bytes))
 
 
@@ -255,9 +260,11 @@ def _read_file(
     from leaklab.results.run import Run
     from leaklab.store.location import local_path
 
+    check_list("values", options.get("values") or ())
+    check_limit("limit_bytes", limit_bytes)
     options["values"] = tuple(options.get("values") or ())
     data = read_file(
-        Path(local_path(os.fspath(path))),
+        Path(local_path(as_path(path, "a file"))),
         Options(**options),
         form=format,
         name=name,
@@ -296,7 +303,9 @@ def pair(
     Files have no name of a workload: naming two of them says that they are of one. ``how``: as in
     :func:`read`, for files.
     """
-    given = [os.fspath(x) if isinstance(x, str | os.PathLike) else x for x in (before, after)]
+    given = [
+        os.fspath(x) if isinstance(x, str | os.PathLike) else as_run(x) for x in (before, after)
+    ]
     names = [x for x in given if isinstance(x, str)]
     for_files = any(is_evidence(x) for x in names)
     runs = [

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
-import os
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaklab.version import __version__
+from leaklab.whole_file import write_named
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+OTHER_FOLDER = "name another folder with --output (pytest: --leaks-report)"
 
 
 @functools.cache
@@ -63,12 +65,4 @@ def render(template: str, title: str, **values: Any) -> str:
 
 def write_page(path: str | Path, html: str) -> Path:
     """Write a page in one step, so that a reader never meets half a page; return its path."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        temporary.write_text(html, encoding="utf-8")
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return target
+    return write_named(path, html, "the page", OTHER_FOLDER)

@@ -17,13 +17,14 @@ from leaklab.present.formatting import (
 )
 from leaklab.present.label_text import labels_text, together
 from leaklab.present.shown_resources import shown_resources
+from leaklab.present.text import given_back_lines, kept_free_lines
 from leaklab.present.untraced import untraced_text
 from leaklab.report import drawings
 from leaklab.report.audit_view import audit_view
 from leaklab.resources import is_memory
 
 if TYPE_CHECKING:
-    from leaklab.plots.protocol import RunLike
+    from leaklab.results.run import Run
 
 _SUSPECT_COUNT = 10
 _GROWTH_FIGURES = 4
@@ -32,7 +33,7 @@ _STACK_LIMIT = 30
 _OUTPUT_LIMIT = 20_000
 
 
-def run_view(run: RunLike, *, figures: bool = True) -> dict[str, Any]:
+def run_view(run: Run, *, figures: bool = True) -> dict[str, Any]:
     """The values of one run: verdict, resources, suspects, retention, facts; and its figures."""
     verdict, meta = run.verdict(), run.meta
     shown, others = shown_resources(verdict.resources, meta)
@@ -50,7 +51,7 @@ def run_view(run: RunLike, *, figures: bool = True) -> dict[str, Any]:
         "verdict": verdict.verdict,
         "reason": verdict.reason,
         "command": shlex.join(map(str, (meta.get("command") or {}).get("argv") or ())),
-        "notes": [*_notes(meta), *map(_sentence, run.notes())],
+        "notes": [*_notes(meta), *map(_sentence, _told(run))],
         "resources": [_resource(entry) for entry in shown],
         "other_resources": others,
         "labels": label_rows(run),
@@ -67,7 +68,7 @@ def run_view(run: RunLike, *, figures: bool = True) -> dict[str, Any]:
     return values | _figures(run, values) if figures else values
 
 
-def _figures(run: RunLike, values: dict[str, Any]) -> dict[str, Any]:
+def _figures(run: Run, values: dict[str, Any]) -> dict[str, Any]:
     resources = run.verdict().resources
     drawn = [(r.name, r.role) for r in resources if is_memory(r.name) and r.role == "main"]
     drawn += [(r.name, r.role) for r in resources if r.verdict == "leak" and r.role != "main"]
@@ -98,13 +99,13 @@ def _resource(entry: Any) -> dict[str, str]:
     }
 
 
-def _suspect(run: RunLike, row: dict[str, Any]) -> dict[str, Any]:
+def _suspect(run: Run, row: dict[str, Any]) -> dict[str, Any]:
     return {
         "function": row["function"],
         "place": _place(row),
         "rate": units.rate_text("heap_bytes", row["rate"], row.get("unit") or "iteration"),
         "share": units.share_text(row["share"]),
-        "known": _text(row.get("known")),
+        "known": ". ".join(filter(None, (_text(row.get("known")), _text(row.get("note"))))),
         "retained_by": _holders(run, row)[:3],
         "source": _text(row.get("source")),
         "stack": [
@@ -114,7 +115,7 @@ def _suspect(run: RunLike, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def label_rows(run: RunLike) -> list[dict[str, str]]:
+def label_rows(run: Run) -> list[dict[str, str]]:
     """Growth by label; what is not told of several, for one reason, is one row."""
     groups: list[Any] = []
     for mine in together(table_rows(run.labels())):
@@ -136,7 +137,7 @@ def label_rows(run: RunLike) -> list[dict[str, str]]:
     ]
 
 
-def _origins(run: RunLike) -> list[dict[str, Any]]:
+def _origins(run: Run) -> list[dict[str, Any]]:
     """The lines that made what is counted and leaks."""
     leaking = {(r.name, r.role) for r in run.verdict().resources if r.verdict == "leak"}
     leaking |= {("fd_count", role) for name, role in leaking if name == "socket_count"}
@@ -144,7 +145,7 @@ def _origins(run: RunLike) -> list[dict[str, Any]]:
     return [_origin(row) for row in rows if (row["resource"], row["role"]) in leaking]
 
 
-def _holders(run: RunLike, row: dict[str, Any]) -> list[str]:
+def _holders(run: Run, row: dict[str, Any]) -> list[str]:
     """What keeps a suspect alive; what is only possible is called so."""
     return [
         ("perhaps " if path["confidence"] == "low" else "") + str(path["path"])
@@ -191,7 +192,7 @@ def _path(row: dict[str, Any], lines: dict[Any, str]) -> dict[str, Any]:
     }
 
 
-def _why_no_suspects(run: RunLike) -> str:
+def _why_no_suspects(run: Run) -> str:
     if not len(run.data.snapshots):
         return "The heap was not traced in this run, so no line can be named."
     return "No allocation site kept growing after warm-up: the live heap is bounded."
@@ -213,9 +214,19 @@ def _notes(meta: dict[str, Any]) -> Iterable[str]:
             yield f"In the {entry.get('pass')} pass the target ended with {how}{status}."
 
 
+def _told(run: Run) -> Iterable[str]:
+    """What the terminal says of a run beside its table of resources."""
+    if left := run.limit_text():
+        yield left
+    yield from run.notes()
+    yield from given_back_lines(run)
+    yield from kept_free_lines(run)
+
+
 def _sentence(note: str) -> str:
-    """A note as a sentence of its own."""
-    return f"{note[:1].upper()}{note[1:]}."
+    """A note as a sentence of its own; the name of a resource stays as it is."""
+    is_name = "_" in note.partition(" ")[0]
+    return f"{note}." if is_name else f"{note[:1].upper()}{note[1:]}."
 
 
 def _facts(meta: dict[str, Any]) -> Iterable[tuple[str, str]]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from leaklab.analysis.given_series import figures, figures_at_once, places
 from leaklab.analysis.long_series import lone_series
+from leaklab.arguments import check_limit
 from leaklab.errors import UsageError
 from leaklab.present.formatting import span_text
 from leaklab.resources import check_name
@@ -51,6 +52,7 @@ def judge_series(
     if unit not in UNITS:
         raise UsageError(f"unknown unit: {unit}; allowed: {', '.join(UNITS)}")
     check_name(resource)
+    check_limit("horizon", horizon, unit)
     x_values, y_values = _arrays(x, y, unit)
     if unit != "iteration" and len(x_values):
         # As figures of a file are: what comes with the time of day is no growth.
@@ -59,8 +61,6 @@ def judge_series(
         verdict = judge_figures(x_values, y_values, name=resource, unit=unit)
     if horizon is None or not len(x_values):
         return verdict
-    if not horizon > 0:
-        raise UsageError(f"horizon out of range: {horizon}; allowed: above 0, in units of x")
     span, words = float(np.ptp(x_values)), span_text(horizon, unit)
     return over(verdict, horizon, span, words, level=verdict.last_floor)
 

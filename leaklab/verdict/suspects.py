@@ -151,14 +151,20 @@ def _row(study: HeapStudy, entry: SiteGrowth) -> dict[str, Any]:
 
 
 def _note(study: HeapStudy, entry: SiteGrowth) -> str | None:
-    recycled = free_list_note(entry)
-    if study.window_count is None:
-        return recycled
-    sampled = (
-        f"sampled: estimated from {study.window_count} windows of tracing; what is freed outside "
-        "of them is not seen"
-    )
-    return sampled if recycled is None else f"{sampled}; {recycled}"
+    notes = [
+        study.window_count is not None
+        and f"sampled: estimated from {study.window_count} windows of tracing; what is freed "
+        "outside of them is not seen",
+        int(study.sites.frame[entry.site]) < 0 and NO_FRAME_NOTE,
+        free_list_note(entry),
+    ]
+    return "; ".join(note for note in notes if note) or None
+
+
+NO_FRAME_NOTE = (
+    "no Python code was running in that thread: a library's own thread took it, or the interpreter "
+    "itself"
+)
 
 
 # Sizes of objects that CPython keeps in free lists, with their collector header (3.9-3.14).

@@ -256,6 +256,15 @@ def test_case_and_run_pages_fit_laptop_and_phone(look, pages, width, scheme):
         assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
 
 
+@pytest.mark.parametrize(("width", "is_whole"), [(1300, True), (1000, False)])
+def test_a_wide_table_has_the_margin_before_it_is_cut(look, pages, width, is_whole):
+    page = look(pages[1], width=width).page
+    table = page.locator(".scroll").first
+    table.locator("table").evaluate("table => table.style.minWidth = '66rem'")
+    assert table.evaluate("box => box.scrollWidth <= box.clientWidth") == is_whole
+    assert fits(page)
+
+
 def test_figures_take_the_pages_ink_in_the_dark(look, pages):
     looked = look(pages[1], scheme="dark")
     colour = looked.page.evaluate(
@@ -304,6 +313,8 @@ def test_page_prints_to_pdf_with_still_figures(look, pages):
     # What stands between a heading and its figure would let them part.
     assert looked.page.locator("h2#tree + p + div").bounding_box() is None
     assert not looked.page.locator("iframe").is_visible()
+    # What is folded away on the screen, the code of the second suspect, is on paper.
+    assert looked.page.locator("details ol").last.bounding_box()["height"] > 0
     pdf = report.to_pdf(page)
     assert pdf == page.with_suffix(".pdf")
     assert pdf.read_bytes().startswith(b"%PDF")

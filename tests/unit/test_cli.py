@@ -203,17 +203,6 @@ def test_escape_sequences_do_not_reach_the_terminal() -> None:
     assert text.safe("grün → 漢字") == "grün → 漢字"
 
 
-def test_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
-    done = subprocess.run(
-        f"'{sys.executable}' -m leaklab cases | true",
-        shell=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.stderr == ""
-
-
 def test_show_opens_the_newest_run_by_name(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

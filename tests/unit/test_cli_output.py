@@ -43,8 +43,36 @@ def test_with_no_room_for_the_error_the_exit_status_still_tells() -> None:
     assert ran(f"leaklab frobnicate 2>{FULL}").returncode == 2
 
 
-def test_whoever_has_read_enough_of_little_output_sees_no_error_either() -> None:
-    assert ran("leaklab --version | true").stderr == b""
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("cases", 0),
+        ("--version", 0),
+        ("cases frobnicate", 2),
+        ("audit here.py --fail-on new --baseline none.json", 3),
+        # Without an end of its own: it ends because nobody reads it.
+        (f"watch {os.getpid()} --interval 0.1", 0),
+    ],
+)
+def test_where_nobody_reads_the_output_the_exit_status_still_tells(
+    tmp_path: Path, command: str, status: int
+) -> None:
+    (tmp_path / "here.py").write_text("PAGES = {}\ndef page(number):\n    PAGES[number] = 1\n")
+    (tmp_path / "none.json").write_text('{"candidates": []}')
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "leaklab", *command.split()],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        timeout=60,
+        check=False,
+    )
+    os.close(writer)
+    assert done.returncode == status, done.stderr
+    assert (b"leaklab: " in done.stderr) == (status == 2)
+    assert b"Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("variables", [{"PYTHONIOENCODING": "latin-1"}, ASCII])

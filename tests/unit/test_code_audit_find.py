@@ -40,6 +40,21 @@ def test_files_that_cannot_be_read_as_python_are_noted(tmp_path):
     assert [each.rule for each in found.candidates] == ["LL001"]
 
 
+def test_where_nothing_can_be_read_nothing_is_said_to_be_clean(tmp_path, capsys):
+    broken, table = tmp_path / "broken.py", tmp_path / "figures.csv"
+    broken.write_text("def (")
+    table.write_text("second, rss\n1, 2\n")  # which is an expression of Python
+    assert main(["audit", str(tmp_path), "--write-baseline", str(tmp_path / "known")]) == 1
+    assert "no file could be audited: " in capsys.readouterr().err
+    assert not (tmp_path / "known").exists()
+    assert main(["audit", str(table)]) == 2
+    assert "no Python source: " in capsys.readouterr().err
+    script = tmp_path / "serve"
+    script.write_text(LEAK)
+    assert main(["audit", str(script), str(broken)]) == 0
+    assert "in 1 file" in capsys.readouterr().out
+
+
 def test_links_in_a_circle_end_and_each_file_counts_once(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "leak.py").write_text(LEAK)

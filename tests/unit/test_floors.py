@@ -18,6 +18,7 @@ PACKAGE = Path(leaklab.__file__).parent
 # From the ground up. Adding a room: give it a floor here; what it may import follows.
 FLOORS = (
     (
+        "arguments",
         "errors",
         "version",
         "scratch",
@@ -26,6 +27,7 @@ FLOORS = (
         "probe",
         "late_grammars",
         "end_signals",
+        "whole_file",
     ),
     ("present", "store", "object_graph"),
     ("analysis",),

@@ -92,10 +92,17 @@ def test_what_the_command_line_refuses(
 def test_the_catalogue(
     golden: Golden,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
     assert main(["cases", "--store", str(tmp_path)]) == 0
     golden("cases", capsys.readouterr().out.rstrip())
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(["cases", "--store", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) == 60
+    assert lines[0].split() == ["case", "title"]
     assert main(["cases", CASE, "--store", str(tmp_path)]) == 0
     golden("case", capsys.readouterr().out.rstrip())
 

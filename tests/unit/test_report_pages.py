@@ -11,7 +11,7 @@ from pages import assert_self_contained, unpacked
 
 from leaklab import report
 from leaklab.catalogue.model import catalogue
-from leaklab.present import units
+from leaklab.present import text, units
 from leaklab.report import run_view
 from leaklab.report.confidential import without_secrets
 from leaklab.results.run import Run
@@ -73,11 +73,27 @@ def test_a_leak_group_says_what_keeps_it_every_line_that_made_it_and_how_fast_it
     assert (unmatched["allocated_at"], unmatched["confidence"]) == ([], "")
 
 
-def test_run_page_says_what_to_know_beside_the_verdict(tmp_path):
-    run = recorded()
-    (native,) = run.notes()
+def test_run_page_says_what_to_know_beside_the_verdict(tmp_path, monkeypatch):
+    given = [{"name": "rss_bytes", "value": 3e6, "after": 1e6}]
+    monkeypatch.setattr(Run, "given_back", lambda run: given)
+    run = recorded(limits={"memory_bytes": 2**30})
+    *_, native = run.notes()
     page = unescape(report.render_run(run, tmp_path / "run.html").read_text())
     assert f"{native[:1].upper()}{native[1:]}." in page
+    assert f">{run.limit_text()}.<" in page
+    (back,) = text.given_back_lines(run)
+    assert f"{back[:1].upper()}{back[1:]}." in page
+
+
+def test_a_suspect_without_a_frame_is_explained(tmp_path):
+    data = recorded().data
+    tables = {name: data.table(name) for name in ("samples", "snapshots", "heap", "frames")}
+    stacks = data.stacks.assign(frame_ids=[[] for _ in range(len(data.stacks))])
+    run = Run(make.RunData.from_tables(data.meta, stacks=stacks, **tables))
+    note = run.suspects()["note"].iloc[0]
+    assert note.startswith("no Python code was running in that thread")
+    page = unescape(report.render_run(run, tmp_path / "run.html").read_text())
+    assert f"<p>{note}</p>" in page
 
 
 def test_what_is_bounded_has_its_bound_for_a_pace():
