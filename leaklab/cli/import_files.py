@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from leaklab.cli import reading, recording
-from leaklab.errors import LeaklabError, UsageError
+from leaklab.errors import LeaklabError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -81,13 +81,4 @@ def _imported(names: list[str], arguments: argparse.Namespace) -> int:
                 print(json.dumps(opened.to_json(), indent=indent), flush=True)
                 continue
         print(folder, flush=True)
-    if errors:
-        return _failed(errors)
-    return 3 if found else 0
-
-
-def _failed(errors: list[LeaklabError]) -> int:
-    """Say at the end which files have no run, once each reason."""
-    for text in dict.fromkeys(map(str, errors)):
-        recording.note(text)
-    return 2 if all(isinstance(error, UsageError) for error in errors) else 1
+    return recording.status_of(errors) or (3 if found else 0)

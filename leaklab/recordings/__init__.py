@@ -318,8 +318,9 @@ def runs(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """Return a table over all runs of a store: one row per run, resource and verdict.
 
     Columns: run, name, variant, created, state, run_verdict, resource, verdict, rate, rate_low,
-    rate_high, unit, role, path. Verdicts are kept beside each run (``verdict.json``) once they were
-    worked out, and worked out here where they are missing; one that cannot be read is warned of.
+    rate_high, unit, role, path, error. Verdicts are kept beside each run (``verdict.json``) once
+    they were worked out, and worked out here where they are missing. A run that cannot be read or
+    judged is one row with the reason as ``error``, and warned of.
 
     >>> ll.runs().query("resource == 'rss_bytes'")[["name", "variant", "rate"]]
     """
