@@ -143,6 +143,11 @@ def read(path: Path, options: Options, name: str | None = None) -> Reading:
     if source.cut_line_count:
         lines = "line" if source.cut_line_count == 1 else "lines"
         reading.notes.append(f"{source.cut_line_count:,} {lines} with zeros in them left out")
+    if source.has_cut_end:
+        reading.notes.append(
+            "last line left out: it has no end and is shorter than those before, as if its writer "
+            "was killed"
+        )
     if source.zipped:
         reading.title += " (gzip)"
     return reading
