@@ -192,3 +192,17 @@ def is_numeric(column: pd.Series[Any]) -> bool:
             good += bool(pd.notna(cell(value)[0]))
     # One that is no figure among many is said, not passed over.
     return good > len(some) / 2
+
+
+def unread_memory(frame: pd.DataFrame, group: str | None) -> list[str]:
+    """Return what to say of columns that are memory by their name, but hold no figures."""
+    said = []
+    for name in frame.columns:
+        memory = known.resource_of(name) == "rss_bytes" or known.is_primary(name)
+        if memory and name != group and not is_numeric(frame[name]):
+            cells = frame[name].dropna()
+            what = (
+                f"its cells are no figures: {str(cells.iloc[0])[:40]!r}" if len(cells) else "empty"
+            )
+            said.append(f"column {name} is known, but {what}")
+    return said
