@@ -148,8 +148,8 @@ def _processes(
                 f"{len(frame):,} rows; sort them by it, or name another column with --time COL"
             )
     found = _members(seconds, chosen, group, group_name, life)
-    if count := at_once(found, chosen.judged):
-        group, group_name = told_apart(frame, places, group_name, count, options, path)
+    if several := at_once(found, chosen.judged):
+        group, group_name = told_apart(frame, places, group_name, several, options, path)
         found = _members(seconds, chosen, group, group_name, life)
     return found, group_name, life_name
 
