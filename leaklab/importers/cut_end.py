@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from typing import BinaryIO
 
 # So much of the end of a text tells what its lines are like.
@@ -36,11 +37,14 @@ def _fields(line: bytes) -> list[bytes]:
 
 
 class FirstBytes(io.RawIOBase):
-    """So many of the first bytes that are left in a file."""
+    """So many of the first bytes that are left in a file; ``told`` is called with how many were."""
 
-    def __init__(self, file: BinaryIO, count: int) -> None:
+    def __init__(
+        self, file: BinaryIO, count: int, told: Callable[[int, int], None] | None = None
+    ) -> None:
         self._file = file
-        self._left = count
+        self._left = self._count = count
+        self._told = told
 
     def readable(self) -> bool:
         """Yes."""
@@ -51,4 +55,6 @@ class FirstBytes(io.RawIOBase):
         found = self._file.read(min(len(buffer), self._left))
         self._left -= len(found)
         buffer[: len(found)] = found
+        if self._told is not None:
+            self._told(self._count - self._left, self._count)
         return len(found)

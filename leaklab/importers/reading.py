@@ -7,7 +7,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+# Is told a file's name, how many of its bytes were read, and how many there are.
+Progress = Callable[[str, int, int], None]
 HEAD_BYTES = 1 << 16
 _GZIP = b"\x1f\x8b"
 # Characters that no text has, beyond a few that got in by mistake.
@@ -60,8 +62,9 @@ class Source:
     out, as its writer had not come to its end.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, progress: Progress | None = None) -> None:
         self.path = path
+        self._progress = progress
         self.zipped = self.wide = False
         self.separator: str | None = None
         self.cut_line_count = 0
@@ -109,10 +112,13 @@ class Source:
             if has_zeros:
                 text, self.cut_line_count = _without_zeros(file.read())
                 file, size_bytes, tail = io.BytesIO(text), len(text), text[-TAIL_BYTES:]
-            if cut := of_lines and cut_bytes(tail):
-                self.has_cut_end = True
-                file = io.BufferedReader(FirstBytes(file, size_bytes - cut), _PART_BYTES)
-            yield file
+            cut = cut_bytes(tail) if of_lines else 0
+            self.has_cut_end = cut > 0
+            yield io.BufferedReader(FirstBytes(file, size_bytes - cut, self._told), _PART_BYTES)
+
+    def _told(self, done_bytes: int, size_bytes: int) -> None:
+        if self._progress is not None:
+            self._progress(self.path.name, done_bytes, size_bytes)
 
     @cached_property
     def _looked_through(self) -> tuple[bool, int, bytes]:

@@ -213,9 +213,9 @@ def from_series(
 def open_or_read(text: str, store: str | None = None, **how: Any) -> Run:
     """Return the run that ``text`` means, or what a file of this name tells, kept nowhere.
 
-    ``how``: as in :func:`read`, for a file. What was understood of it goes to stderr in one line.
-    Of a stored run only ``limit_bytes`` says anything: it is then the limit, whatever others the
-    run knows. Raises UsageError for the rest.
+    ``how``: as in :func:`read`, for a file; ``progress`` is told how far that is. What was
+    understood of it goes to stderr in one line. Of a stored run only ``limit_bytes`` says anything:
+    it is then the limit, whatever others the run knows. Raises UsageError for the rest.
     """
     from leaklab.results.run import Run
     from leaklab.store import open_run
@@ -248,6 +248,7 @@ def _read_file(
     limit_bytes: float | None = None,
     name: str | None = None,
     variant: str | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
     **options: Any,
 ) -> Run:
     from leaklab.importers.files import read_file
@@ -264,6 +265,7 @@ def _read_file(
         variant=variant,
         limit_bytes=limit_bytes,
         say=say,
+        progress=progress,
     )
     return Run(data)
 
