@@ -29,6 +29,8 @@ _MANY_SHARE = 0.1
 _LEAST_ROWS = 3
 # Figures that come again from place to place move by less than this share of what is between them.
 _APART_SHARE = 0.5
+# By so much a clock is put back at the end of summer time; on Lord Howe Island by half an hour.
+_PUT_BACK_SECONDS = (3600.0, 1800.0)
 
 
 @dataclass(frozen=True)
@@ -70,25 +72,64 @@ def epoch_scale(numbers: Floats) -> float | None:
     return next((scale for least, scale in _EPOCHS if middle >= least), None)
 
 
-def figures_at_once(x: Floats, y: Floats) -> int:
-    """Return how many courses a series holds at once, 0 where it is one.
+def clock_put_back(seconds: Floats) -> tuple[Floats, float]:
+    """Return times that go on where their clock was put back, and by how much.
+
+    That is so at the end of summer time, and where they step back once, in the order in which they
+    were written, to so long before the next look. Other times are returned as they are, with 0.
+
+    >>> clock_put_back(np.array([0.0, 1200.0, 2400.0, 3600.0, 1200.0, 2400.0, 3600.0, 4800.0]))
+    (array([   0., 1200., 2400., 3600., 4800., 6000., 7200., 8400.]), 3600.0)
+    """
+    rows = np.flatnonzero(np.isfinite(seconds))
+    steps = np.diff(seconds[rows])
+    back = np.flatnonzero(steps < 0)
+    if len(back) != 1 or not (steps > 0).any():
+        return seconds, 0.0
+    usual = float(np.median(steps[steps > 0]))
+    put_back = usual - float(steps[back[0]])
+    for by in _PUT_BACK_SECONDS:
+        if abs(put_back - by) <= usual / 2:
+            gone_on = seconds.copy()
+            gone_on[rows[back[0] + 1] :] += by
+            return gone_on, by
+    return seconds, 0.0
+
+
+@dataclass(frozen=True)
+class AtOnce:
+    """Several courses in one series: how many figures there are at how many of its places."""
+
+    figures: int
+    several: int
+    places: int
+
+    def where(self, place: str, places: str) -> str:
+        """Return at which places they are, in words."""
+        if self.several == self.places:
+            return f"each {place}"
+        return f"{self.several:,} of {self.places:,} {places}"
+
+
+def figures_at_once(x: Floats, y: Floats) -> AtOnce | None:
+    """Return how many courses a series holds at once, None where it is one.
 
     A clock of whole seconds says one time for several looks at one process, and what moves between
     these moves as much from one time to the next. Two processes are further apart than that.
 
     >>> figures_at_once(np.repeat(np.arange(9.0), 2), np.tile([200.0, 300.0], 9))
-    2
+    AtOnce(figures=2, several=9, places=9)
     >>> figures_at_once(np.repeat(np.arange(9.0), 2), np.arange(18.0))
-    0
     """
     order = np.lexsort((y, x))
     y = y[order]
     _, begins, counts = np.unique(x[order], return_index=True, return_counts=True)
-    if not len(counts) or (counts > 1).mean() < _MANY_SHARE:
-        return 0
+    several = int((counts > 1).sum())
+    if not several or several < _MANY_SHARE * len(counts):
+        return None
     alike = np.flatnonzero((counts[:-1] > 1) & (counts[:-1] == counts[1:]))
     if len(alike) < _LEAST_ROWS:
-        return 0
+        return None
     between, onwards = [], []
     for count in np.unique(counts[alike]).tolist():
         rows = begins[alike[counts[alike] == count]][:, None] + np.arange(count)
@@ -96,7 +137,9 @@ def figures_at_once(x: Floats, y: Floats) -> int:
         onwards.append(np.abs(y[rows + count] - y[rows]).mean(axis=1))
     apart = float(np.median(np.concatenate(between)))
     moved = float(np.median(np.concatenate(onwards)))
-    return int(np.median(counts[alike])) if moved < _APART_SHARE * apart else 0
+    if moved >= _APART_SHARE * apart:
+        return None
+    return AtOnce(int(np.median(counts[alike])), several, len(counts))
 
 
 def figures(given: Any, what: str) -> Floats:

@@ -33,24 +33,29 @@ def run(arguments: argparse.Namespace) -> int:
     from leaklab.catalogue.model import case, catalogue
 
     chosen = [case(arguments.case)] if arguments.case else list(catalogue().values())
+    latest, errors = _last_verdicts(arguments.store)
     if arguments.json:
-        latest = _last_verdicts(arguments.store)
         print(json.dumps([_document(one, latest) for one in chosen], indent=1))
     elif arguments.case:
-        print(_in_full(chosen[0], _last_verdicts(arguments.store)))
+        print(_in_full(chosen[0], latest))
     else:
-        print(_listing(chosen, _last_verdicts(arguments.store)))
-    return 0
+        print(_listing(chosen, latest))
+    for error in errors:
+        recording.note(error)
+    return 1 if errors else 0
 
 
-def _last_verdicts(store: str | None) -> dict[tuple[str, str], str]:
-    """The newest run's verdict by case and variant; empty where nothing was recorded yet."""
+def _last_verdicts(store: str | None) -> tuple[dict[tuple[str, str], str], list[str]]:
+    """The newest run's verdict by case and variant, and why others have none.
+
+    Both are empty where nothing was recorded yet.
+    """
     from leaklab.store import default_store
     from leaklab.store.location import is_local
 
     where = store or default_store()
     if is_local(where) and not Path(where).is_dir():
-        return {}
+        return {}, []
     from leaklab.results.overview import last_verdicts
 
     return last_verdicts(where)

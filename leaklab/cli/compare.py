@@ -6,6 +6,7 @@ import argparse
 import json
 
 from leaklab.cli import reading, recording
+from leaklab.cli.progress import ReadProgress
 from leaklab.errors import UsageError
 
 OUTCOMES = ("fixed", "improved", "unchanged", "worse", "inconclusive")
@@ -39,7 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
     from leaklab.results.as_json import plain
 
     with reading.with_piped([arguments.before, arguments.after]) as (before, after):
-        runs = pair(before, after, arguments.store, **reading.reading_options(arguments))
+        how = reading.reading_options(arguments)
+        with ReadProgress() as progress:
+            runs = pair(before, after, arguments.store, progress=progress, **how)
     comparison = compare(*runs)
     if arguments.json:
         document = {

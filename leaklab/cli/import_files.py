@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from leaklab.cli import reading, recording
-from leaklab.errors import LeaklabError, UsageError
+from leaklab.cli.progress import ReadProgress
+from leaklab.errors import LeaklabError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,11 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     A file that was imported before, with the same options, has its run already.
     """
-    with reading.with_piped(arguments.files) as names:
-        return _imported(names, arguments)
+    with reading.with_piped(arguments.files) as names, ReadProgress() as progress:
+        return _imported(names, arguments, progress)
 
 
-def _imported(names: list[str], arguments: argparse.Namespace) -> int:
+def _imported(names: list[str], arguments: argparse.Namespace, progress: ReadProgress) -> int:
     from leaklab.importers.files import import_files
     from leaklab.importers.reading import Options
     from leaklab.recordings import open as open_run
@@ -65,6 +66,7 @@ def _imported(names: list[str], arguments: argparse.Namespace) -> int:
         store=store,
         find=partial(find_recording, store),
         say=recording.note,
+        progress=progress,
     )
     # Several documents in one stream are told apart by lines.
     indent = 1 if len(arguments.files) == 1 else None
@@ -81,13 +83,4 @@ def _imported(names: list[str], arguments: argparse.Namespace) -> int:
                 print(json.dumps(opened.to_json(), indent=indent), flush=True)
                 continue
         print(folder, flush=True)
-    if errors:
-        return _failed(errors)
-    return 3 if found else 0
-
-
-def _failed(errors: list[LeaklabError]) -> int:
-    """Say at the end which files have no run, once each reason."""
-    for text in dict.fromkeys(map(str, errors)):
-        recording.note(text)
-    return 2 if all(isinstance(error, UsageError) for error in errors) else 1
+    return recording.status_of(errors) or (3 if found else 0)

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 # Who only wants the result of a short run reads nothing else; a log of a long one stays short.
 FIRST_LINE_SECONDS = 5.0
+FIRST_READ_SECONDS = 1.0
 LINE_SECONDS = 5.0
 LINE_SHARE = 0.1
 # The kind of an event that is shown at once and stays on the screen.
@@ -47,6 +48,57 @@ def shown_progress() -> Iterator[Progress]:
             status.update(Text(_line(event, with_text=True)[: console.width - 4]))
 
         yield progress
+
+
+class ReadProgress:
+    """Says on a terminal how far a file is read, where that takes long; elsewhere nothing.
+
+    A context, at whose end what it has shown is gone; so it is when a file is read.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._due_seconds = clock() + FIRST_READ_SECONDS
+        self._shown: Any = None
+        self._spinner: Any = None
+
+    def __enter__(self) -> ReadProgress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop()
+
+    def __call__(self, name: str, done_bytes: int, size_bytes: int) -> None:
+        """Take how far a file is read."""
+        if done_bytes >= size_bytes:
+            self._stop()
+        elif self._clock() >= self._due_seconds and sys.stderr.isatty():
+            self._show(name, done_bytes, size_bytes)
+
+    def _show(self, name: str, done_bytes: int, size_bytes: int) -> None:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.spinner import Spinner
+        from rich.text import Text
+
+        from leaklab.present.terminal import quantity, safe
+
+        done, size = (quantity(count, "rss_bytes") for count in (done_bytes, size_bytes))
+        text = f"reading {safe(name)}: {done} of {size}"
+        if self._shown is None:
+            self._spinner = Spinner("dots")
+            # What goes to stdout, such as the folder of a run, is none of this.
+            console = Console(stderr=True)
+            self._shown = Live(
+                self._spinner, console=console, transient=True, redirect_stdout=False
+            )
+            self._shown.start()
+        self._spinner.update(text=Text(text))
+
+    def _stop(self) -> None:
+        if self._shown is not None:
+            self._shown.stop()
+            self._shown = None
 
 
 class LineProgress:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from leaklab.errors import UsageError
+from leaklab.errors import LeaklabError, UsageError
 from leaklab.quantities import (
     assignment,
     count,
@@ -307,3 +307,12 @@ def note(text: str) -> None:
     from leaklab.present.terminal import safe
 
     print(f"leaklab: {safe(text)}", file=sys.stderr)
+
+
+def status_of(errors: list[LeaklabError]) -> int:
+    """Say at the end what of several things failed, once each reason; returns the exit status."""
+    for text in dict.fromkeys(map(str, errors)):
+        note(text)
+    if not errors:
+        return 0
+    return 2 if all(isinstance(error, UsageError) for error in errors) else 1

@@ -41,20 +41,28 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write a page for each run or case, print the paths."""
+    """Write a page for each run or case, print the paths; of a run without a verdict say why."""
     from leaklab.catalogue.model import catalogue
+    from leaklab.recordings.locating import locate
 
     folder = output_folder(arguments)
     has_index = any(text in catalogue() for text in arguments.what)
+    errors: list[LeaklabError] = []
     for text in arguments.what:
-        if text in catalogue():
-            page = case_page(text, newest_runs(text, arguments.store), folder, arguments)
-        else:
-            page = run_page(_open(text, arguments.store), folder, arguments, is_listed=has_index)
+        try:
+            if text in catalogue():
+                runs = newest_runs(text, arguments.store, errors)
+                page = case_page(text, runs, folder, arguments)
+            else:
+                run = _judged(locate(text, arguments.store))
+                page = run_page(run, folder, arguments, is_listed=has_index)
+        except LeaklabError as error:
+            errors.append(error)
+            continue
         print(page)
     if has_index:
         write_index(folder)
-    return 0
+    return recording.status_of(errors)
 
 
 def output_folder(arguments: argparse.Namespace) -> Path:
@@ -66,24 +74,35 @@ def output_folder(arguments: argparse.Namespace) -> Path:
     return Path(arguments.output or reports_folder(arguments.store))
 
 
-def _open(text: str, store: str | None) -> Run:
-    from leaklab.recordings.locating import locate
+def _judged(path: str) -> Run:
+    """The run in a folder. Raises LeaklabError where it cannot be judged, too."""
+    from leaklab.results.overview import error_text
     from leaklab.results.run import Run
     from leaklab.store import open_run
 
-    return Run(open_run(locate(text, store)))
+    run = Run(open_run(path))
+    try:
+        run.verdict()
+    except Exception as error:  # whatever its figures are: it must not hide the others
+        raise LeaklabError(error_text(error, path)) from error
+    return run
 
 
-def newest_runs(case_id: str, store: str | None) -> dict[str, Run]:
-    """Return the newest run of each recorded variant of a case."""
+def newest_runs(case_id: str, store: str | None, errors: list[LeaklabError]) -> dict[str, Run]:
+    """Return the newest run of each recorded variant; why one is left out goes to ``errors``."""
     from leaklab.catalogue.model import case
+    from leaklab.recordings.locating import locate
 
     runs = {}
     for variant in case(case_id).variants:
         try:
-            runs[variant] = _open(f"{case_id}/{variant}", store)
+            path = locate(f"{case_id}/{variant}", store)
         except LeaklabError:
             continue  # not recorded: the page says so
+        try:
+            runs[variant] = _judged(path)
+        except LeaklabError as error:
+            errors.append(error)
     return runs
 
 

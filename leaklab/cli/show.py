@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 
 from leaklab.cli import reading, recording
+from leaklab.cli.progress import ReadProgress
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
     from leaklab.results.as_json import plain
 
     with reading.with_piped([arguments.run]) as (name,):
-        opened = open_or_read(name, arguments.store, **reading.reading_options(arguments))
+        how = reading.reading_options(arguments)
+        with ReadProgress() as progress:
+            opened = open_or_read(name, arguments.store, progress=progress, **how)
     if arguments.horizon:
         opened = replace(opened, horizon_seconds=arguments.horizon)
     if arguments.object:

@@ -144,6 +144,7 @@ def _members_of(
     if all(row.time for row in rows):
         times = times_of("time", pd.Series([row.time for row in rows]))
         seconds, started = times.seconds, times.started
+        notes += times.said
     else:
         notes.append("no times beside the figures: counted by printing, so rates are per printing")
         seconds = np.full(count, np.nan)

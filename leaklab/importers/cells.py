@@ -78,13 +78,15 @@ def _by_mark(texts: Sequence[Any], mark: str) -> list[Any]:
 
 def _may_be_thousands(texts: Sequence[Any]) -> bool:
     """Whether all points in cells may be thousands marks, and there is one: "950", "1.072"."""
-    filled = [text for text in texts if not (text is None or text != text)]
-    figures = _figures(filled)
-    return (
-        any("." in figure for figure in figures)
-        and len(figures) == len(filled)
-        and all(_BY_MARK[","].fullmatch(figure) for figure in figures)
-    )
+    has_point = False
+    for text in texts:
+        if text is None or text != text:
+            continue
+        match = _FIGURE.fullmatch(text) if isinstance(text, str) else None
+        if match is None or not _BY_MARK[","].fullmatch(match[1]):
+            return False
+        has_point = has_point or "." in match[1]
+    return has_point
 
 
 def figured(part: pd.DataFrame) -> pd.DataFrame:
@@ -96,6 +98,9 @@ def figured(part: pd.DataFrame) -> pd.DataFrame:
         column = part.iloc[:, place]
         if column.dtype.kind in "iufbM" or _may_be_thousands(column.tolist()):
             continue
+        first = column[column.notna()].iloc[:1]
+        if pd.to_numeric(first, errors="coerce").isna().any():
+            continue  # a column of dates takes its time to fail at each
         numbers = pd.to_numeric(column, errors="coerce")
         if numbers.notna().sum() == column.notna().sum():
             part.isetitem(place, numbers.to_numpy())
@@ -192,3 +197,17 @@ def is_numeric(column: pd.Series[Any]) -> bool:
             good += bool(pd.notna(cell(value)[0]))
     # One that is no figure among many is said, not passed over.
     return good > len(some) / 2
+
+
+def unread_memory(frame: pd.DataFrame, group: str | None) -> list[str]:
+    """Return what to say of columns that are memory by their name, but hold no figures."""
+    said = []
+    for name in frame.columns:
+        memory = known.resource_of(name) == "rss_bytes" or known.is_primary(name)
+        if memory and name != group and not is_numeric(frame[name]):
+            cells = frame[name].dropna()
+            what = (
+                f"its cells are no figures: {str(cells.iloc[0])[:40]!r}" if len(cells) else "empty"
+            )
+            said.append(f"column {name} is known, but {what}")
+    return said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 
 from leaklab.errors import UsageError
 from leaklab.importers.units import unit_in_name, words_of
@@ -35,7 +36,7 @@ RESOURCES = {
     "child_count": ("children",),
 }
 # A figure that is another one than what the process has now.
-_NOT_NOW = frozenset(
+NOT_NOW = frozenset(
     (
         "max", "maxrss", "peak", "limit", "soft", "hard", "avg", "mean", "delta", "diff", "hwm",
         "percent", "pct", "%", "system", "available", "free", "id", "ident",
@@ -58,7 +59,7 @@ _WHOLE_WORDS = frozenset(
         "working", "wset", "memory", "mem", "ram",
     )
 )  # fmt: skip
-_PART_WORDS = frozenset(
+PART_WORDS = frozenset(
     ("swap", "cache", "shr", "shared", "external", "buffers", "heap", "jvm", "gpu", "cuda")
 )
 CPU_WORDS = frozenset(("cpu", "pcpu"))
@@ -83,12 +84,17 @@ def check_judged(resource: str, *others: str) -> None:
 def resource_of(column: str) -> str | None:
     """Return the resource of leaklab that a column holds, None where it is something else."""
     words = words_of(column)
-    if _NOT_NOW & set(words):
+    if NOT_NOW & set(words):
         return None
     for resource, names in RESOURCES.items():
         if any(word in names for word in words):
             return resource
     return None
+
+
+def is_node(columns: Iterable[str]) -> bool:
+    """Return whether a table has the columns of Node's memory."""
+    return set(columns) >= NODE_COLUMNS
 
 
 def is_memory(column: str) -> bool:
@@ -100,7 +106,7 @@ def is_memory(column: str) -> bool:
 def is_primary(column: str) -> bool:
     """Return whether growth of this memory is worth a verdict, where there is nothing better."""
     words = set(words_of(column))
-    return is_memory(column) and bool(words & PRIMARY_WORDS) and not words & _NOT_NOW
+    return is_memory(column) and bool(words & PRIMARY_WORDS) and not words & NOT_NOW
 
 
 def least(resource: str) -> float:
@@ -110,7 +116,7 @@ def least(resource: str) -> float:
     if resource in RESOURCES:
         return 0.0
     words = set(words_of(resource))
-    whole = words & _WHOLE_WORDS and not words & (_PART_WORDS | _NOT_NOW)
+    whole = words & _WHOLE_WORDS and not words & (PART_WORDS | NOT_NOW)
     return 1.0 if whole and resource.endswith("_bytes") else -math.inf
 
 

@@ -120,7 +120,7 @@ def frame_of(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with source.open_text() as file:
+            with source.open_text(of_lines=True) as file:
                 parts = pd.read_csv(file, header=None if plain else 0, **options)
                 rows = (_without_headings(part, again) for part in parts)
                 frame, step = thinned(map(figured, rows), time_name, group=group)

@@ -32,7 +32,11 @@ def _split(line: str, count: int) -> list[str]:
 
 def read(source: Source, options: Options) -> Reading:
     """Read memory and CPU of each container, and the limit that is said of it last."""
-    rows = _json_rows(source.text) if b'"MemUsage"' in source.head else _table_rows(source.text)
+    rows = (
+        _json_rows(source.text)
+        if b'"MemUsage"' in source.head
+        else _table_rows(source.text_of_lines)
+    )
     if not rows:
         raise LeaklabError(f"docker stats without containers: {source.path}; record longer")
     columns = {"memory": (DOCKER.resource, 1), "cpu": ("gauge:cpu_percent", 1)}

@@ -66,7 +66,7 @@ def _matched(line: str) -> re.Match[str] | None:
 
 def read(source: Source, options: Options) -> Reading:
     """Read the figures of each metric by the times beside them, or those of the scrapes."""
-    rows, said = _rows(source.text)
+    rows, said = _rows(source.text_of_lines)
     if not rows:
         raise refuse(source.path, "text of /metrics without figures", "scrape it again")
     seconds, dated = _seconds(rows, said, source.path)

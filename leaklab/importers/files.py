@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.importers import memray_capture, tracemalloc_dumps
-from leaklab.importers.reading import Options, Source
+from leaklab.importers.reading import Options, Progress, Source
 from leaklab.importers.registry import MEMRAY, NAMES, check, read
 from leaklab.importers.run import in_memory, run_meta, stored
 from leaklab.recorder.captures.capture import children_of
@@ -85,8 +85,9 @@ def import_file(path: Path, options: Options, **how: Any) -> str:
 
     ``how``: form, name, variant, limit_bytes, as the user gave them; store, to which the run goes;
     find (name, variant, fingerprint), which returns a run that is there already or None; say, which
-    is told in one line what was understood. Raises UsageError for a file that is not read, naming
-    what it is and what to do; LeaklabError for one that is damaged.
+    is told in one line what was understood; progress, which is told how far the reading is. Raises
+    UsageError for a file that is not read, naming what it is and what to do; LeaklabError for one
+    that is damaged.
     """
     name, variant, say = how["name"], how["variant"], how["say"]
     if is_capture := _is_capture(path, how["form"]):
@@ -101,7 +102,7 @@ def import_file(path: Path, options: Options, **how: Any) -> str:
             return memray_capture.stored(
                 plain, how["store"], name, variant, how["limit_bytes"], say, fingerprint
             )
-    reading = read(path, options, how["form"])
+    reading = read(path, options, how["form"], how.get("progress"))
     say(f"{path.name}: {reading.title}, {reading.understood}")
     meta = run_meta(reading, own_name, variant, how["limit_bytes"], given=bool(name))
     return stored(reading, {**meta, "fingerprint": fingerprint}, how["store"])
@@ -137,13 +138,14 @@ def read_file(
     variant: str | None = None,
     limit_bytes: float | None = None,
     say: Say | None = None,
+    progress: Progress | None = None,
 ) -> RunData:
     """Turn a file into a run in memory; see :func:`import_file`."""
     say = say or (lambda _: None)
     if _is_capture(path, form):
         with _unpacked(path) as plain, tempfile.TemporaryDirectory(prefix="leaklab-") as folder:
             return memray_capture.in_memory(plain, folder, name, variant, limit_bytes, say)
-    reading = read(path, options, form)
+    reading = read(path, options, form, progress)
     say(f"{path.name}: {reading.title}, {reading.understood}")
     meta = run_meta(reading, name or stem(path), variant, limit_bytes, given=bool(name))
     return in_memory(reading, meta)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leaklab.analysis.given_series import figures_at_once
+from leaklab.analysis.given_series import AtOnce, figures_at_once
 from leaklab.errors import UsageError
 from leaklab.importers import columns as known
 from leaklab.importers.cells import figures_of, is_numeric
@@ -27,8 +27,8 @@ _LEAST_GROWTH_ROWS = 3
 _TELLING_SHARE = 0.9
 
 
-def at_once(members: Iterable[Member], judged: Sequence[str]) -> int:
-    """Return how many figures at each time the processes have that seem to be several in one.
+def at_once(members: Iterable[Member], judged: Sequence[str]) -> AtOnce | None:
+    """Return where the processes have several figures at one time, as if they were several in one.
 
     Other gauges than those ``judged`` may count anything, such as the number of a process.
     """
@@ -38,16 +38,16 @@ def at_once(members: Iterable[Member], judged: Sequence[str]) -> int:
             continue
         timed = part.marks is None or bool(np.isfinite(part.seconds).all())
         places = part.seconds if timed or part.marks is None else part.marks
-        if count := figures_at_once(places, part.values):
-            return count
-    return 0
+        if found := figures_at_once(places, part.values):
+            return found
+    return None
 
 
 def told_apart(
     frame: pd.DataFrame,
     places: Floats,
     grouped_by: str,
-    count: int,
+    found: AtOnce,
     options: Options,
     path: Path,
 ) -> tuple[NDArray[Any], str]:
@@ -68,7 +68,10 @@ def told_apart(
     else:
         way_out = "no column tells them apart: add one with the pid, or save each to its own file"
     by = f" of each {grouped_by}" if grouped_by else ""
-    raise UsageError(f"{count} figures{by} at each time: {path}; several processes? {way_out}")
+    where = found.where("time", "times")
+    raise UsageError(
+        f"{found.figures} figures{by} at {where}: {path}; several processes? {way_out}"
+    )
 
 
 def _tells(column: pd.Series[Any], places: Floats) -> bool:

@@ -33,7 +33,7 @@ def _is_row(row: dict[str, str]) -> bool:
 
 def read(source: Source, options: Options) -> Reading:
     """Read memory and CPU of each pod, or of each container of it (``--containers``)."""
-    rows = blocks.rows_of(source.text, _is_heading, blocks.words, _is_row)
+    rows = blocks.rows_of(source.text_of_lines, _is_heading, blocks.words, _is_row)
     if not rows:
         raise LeaklabError(f"kubectl top without pods: {source.path}; were there any?")
     rows = [replace(row, cells=_cells(row.cells)) for row in rows]

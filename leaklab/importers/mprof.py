@@ -48,7 +48,7 @@ def recognise(source: Source) -> bool:
 
 def read(source: Source, options: Options) -> Reading:
     """Read the runs in a file; those of the last command are judged, joined by age."""
-    runs = [run for run in _parsed(source.text) if len(run.memory) >= _LEAST_ROWS]
+    runs = [run for run in _parsed(source.text_of_lines) if len(run.memory) >= _LEAST_ROWS]
     if not runs:
         raise LeaklabError(f"mprof file without figures: {source.path}; run `mprof run` longer")
     same = [run for run in runs if run.command == runs[-1].command]

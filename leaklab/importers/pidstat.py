@@ -76,7 +76,7 @@ def read(source: Source, options: Options) -> Reading:
 
     Pids of one command are its processes.
     """
-    rows = [row for row in _rows(source.text) if "RSS" in row.cells]
+    rows = [row for row in _rows(source.text_of_lines) if "RSS" in row.cells]
     if not rows:
         raise LeaklabError(f"pidstat without rows: {source.path}; record longer")
     there = {name for row in rows for name in row.cells}

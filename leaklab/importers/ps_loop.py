@@ -41,7 +41,7 @@ def _is_row(row: dict[str, str]) -> bool:
 
 def read(source: Source, options: Options) -> Reading:
     """Read resident memory of each command; pids of one command are its processes."""
-    rows = blocks.rows_of(source.text, _is_heading, blocks.words, _is_row)
+    rows = blocks.rows_of(source.text_of_lines, _is_heading, blocks.words, _is_row)
     if not rows:
         raise LeaklabError(f"ps without rows: {source.path}; was the pid still there?")
     first = rows[0].cells

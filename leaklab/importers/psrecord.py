@@ -29,7 +29,7 @@ def recognise(source: Source) -> bool:
 def read(source: Source, options: Options) -> Reading:
     """Read resident memory and CPU; runs appended to one file are lives of the process."""
     rows: list[NDArray[np.float64]] = []
-    for line in source.text.splitlines():
+    for line in source.text_of_lines.splitlines():
         if not line.startswith("#"):
             try:
                 figures = np.array(line.split(), np.float64)

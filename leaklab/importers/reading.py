@@ -7,7 +7,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.importers.cut_end import TAIL_BYTES, FirstBytes, cut_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+# Is told a file's name, how many of its bytes were read, and how many there are.
+Progress = Callable[[str, int, int], None]
 HEAD_BYTES = 1 << 16
 _GZIP = b"\x1f\x8b"
 # Characters that no text has, beyond a few that got in by mistake.
@@ -55,14 +58,17 @@ class Source:
 
     A first line ``sep=;`` is none of the content; ``separator`` is what it says, else None. Nor are
     the zeros in a text whose file was cut while it was written (logrotate's copytruncate).
-    cut_line_count: lines of the text that were lost with that.
+    cut_line_count: lines of the text that were lost with that. has_cut_end: a last line was left
+    out, as its writer had not come to its end.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, progress: Progress | None = None) -> None:
         self.path = path
+        self._progress = progress
         self.zipped = self.wide = False
         self.separator: str | None = None
         self.cut_line_count = 0
+        self.has_cut_end = False
         self._skipped_bytes = 0
         with path.open("rb") as file:
             self.zipped = file.read(2) == _GZIP
@@ -99,21 +105,31 @@ class Source:
             yield whole
 
     @contextmanager
-    def open_text(self) -> Iterator[BinaryIO]:
-        """Open the content of a text, without the zeros in it."""
+    def open_text(self, *, of_lines: bool) -> Iterator[BinaryIO]:
+        """Open the content of a text without the zeros in it; ``of_lines``: or a last one cut."""
+        has_zeros, size_bytes, tail = self._looked_through
         with self.open() as file:
-            if not self._has_zeros:
-                yield file
-                return
-            text, self.cut_line_count = _without_zeros(file.read())
-            yield io.BytesIO(text)
+            if has_zeros:
+                text, self.cut_line_count = _without_zeros(file.read())
+                file, size_bytes, tail = io.BytesIO(text), len(text), text[-TAIL_BYTES:]
+            cut = cut_bytes(tail) if of_lines else 0
+            self.has_cut_end = cut > 0
+            yield io.BufferedReader(FirstBytes(file, size_bytes - cut, self._told), _PART_BYTES)
+
+    def _told(self, done_bytes: int, size_bytes: int) -> None:
+        if self._progress is not None:
+            self._progress(self.path.name, done_bytes, size_bytes)
 
     @cached_property
-    def _has_zeros(self) -> bool:
-        if self.is_binary:
-            return False
+    def _looked_through(self) -> tuple[bool, int, bytes]:
+        """Whether there are zeros in a text, its size, and its end."""
+        has_zeros, size_bytes, tail = False, 0, b""
         with self.open() as file:
-            return any(b"\0" in part for part in iter(lambda: file.read(_PART_BYTES), b""))
+            for part in iter(lambda: file.read(_PART_BYTES), b""):
+                has_zeros = has_zeros or b"\0" in part
+                size_bytes += len(part)
+                tail = (tail + part)[-TAIL_BYTES:]
+        return has_zeros and not self.is_binary, size_bytes, tail
 
     @contextmanager
     def _unpacked(self) -> Iterator[BinaryIO]:
@@ -127,8 +143,16 @@ class Source:
     @cached_property
     def text(self) -> str:
         """The whole content as text."""
+        return self._text(of_lines=False)
+
+    @cached_property
+    def text_of_lines(self) -> str:
+        """The content as text, without a last line that was cut while it was written."""
+        return self._text(of_lines=True)
+
+    def _text(self, *, of_lines: bool) -> str:
         try:
-            with self.open_text() as file:
+            with self.open_text(of_lines=of_lines) as file:
                 return file.read().decode(self.encoding, "replace")
         except (OSError, EOFError, zlib.error) as error:
             raise LeaklabError(f"cannot be read: {self.path}; {error}; copy it again") from None

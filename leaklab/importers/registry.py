@@ -11,7 +11,7 @@ from typing import Any
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.importers.foreign import name_of
 from leaklab.importers.members import leave_out_unread
-from leaklab.importers.reading import Options, Reading, Source, refuse
+from leaklab.importers.reading import Options, Progress, Reading, Source, refuse
 
 # By the name that --format takes. Each module has recognise(source) and read(source, options);
 # those that are sure of what they see come before those that guess.
@@ -130,10 +130,12 @@ def _check_taken(name: str, options: Options, path: Path) -> None:
             raise UsageError(f"--{option} says nothing of {name}: {path}; {allowed}")
 
 
-def read(path: Path, options: Options, name: str | None = None) -> Reading:
+def read(
+    path: Path, options: Options, name: str | None = None, progress: Progress | None = None
+) -> Reading:
     """Read one file of figures; the Reading says what was understood."""
     check(path)
-    source = Source(path)
+    source = Source(path, progress)
     if not source.head:
         raise refuse(path, "an empty file", "nothing was written to it; record again")
     module = find(source, name if name or not options.line else "lines")
@@ -143,6 +145,11 @@ def read(path: Path, options: Options, name: str | None = None) -> Reading:
     if source.cut_line_count:
         lines = "line" if source.cut_line_count == 1 else "lines"
         reading.notes.append(f"{source.cut_line_count:,} {lines} with zeros in them left out")
+    if source.has_cut_end:
+        reading.notes.append(
+            "last line left out: it has no end and is shorter than those before, as if its writer "
+            "was killed"
+        )
     if source.zipped:
         reading.title += " (gzip)"
     return reading

@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leaklab.analysis.given_series import Places, figures, figures_at_once, places
+from leaklab.analysis.given_series import (
+    Places,
+    clock_put_back,
+    figures,
+    figures_at_once,
+    places,
+)
 from leaklab.errors import UsageError
 from leaklab.importers.columns import check_judged
 from leaklab.importers.reading import Member, Reading, Series
 from leaklab.importers.run import in_memory, run_meta
+from leaklab.importers.times import put_back_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,13 +44,16 @@ def from_series(
     if not hasattr(series, "items"):
         raise UsageError(f"no series by resource: {type(series).__name__}; {_BY_RESOURCE}")
     given = {}
+    notes: dict[str, None] = {}
     for resource, part in series.items():
         check_judged(resource)
         x, y = _halves(resource, part)
-        given[resource] = (
-            places(x, f"x of {resource}", unit),
-            figures(y, f"the values of {resource}"),
-        )
+        at, values = places(x, f"x of {resource}", unit), figures(y, f"the values of {resource}")
+        if at.is_epoch and at.values.ndim == 1:
+            gone_on, put_back_seconds = clock_put_back(at.values)
+            at = replace(at, values=gone_on)
+            notes |= {put_back_text(put_back_seconds): None} if put_back_seconds else {}
+        given[resource] = (at, values)
     started = _started(given)
     found = list(_cleaned(given, started or 0.0))
     if not any(len(part.values) for part in found):
@@ -56,6 +66,7 @@ def from_series(
         ", ".join(series),
         [Member("main", tuple(found))],
         started,
+        notes=list(notes),
         judged=judged,
         timed=unit == "second",
     )
@@ -95,9 +106,9 @@ def _cleaned(given: Mapping[str, tuple[Places, Floats]], zero: float) -> Iterato
                 f"{values.shape}; give two sequences of one length"
             )
         kept = np.isfinite(at.values) & np.isfinite(values)
-        if count := figures_at_once(at.values[kept], values[kept]):
+        if at_once := figures_at_once(at.values[kept], values[kept]):
             raise UsageError(
-                f"{count} figures of {resource} at each x, far apart: of several processes? make a "
-                "run of each"
+                f"{at_once.figures} figures of {resource} at {at_once.where('x', 'x')}, far apart: "
+                "of several processes? make a run of each"
             )
         yield Series(resource, at.values[kept] - zero, values[kept])

@@ -34,9 +34,9 @@ def _is_row(row: dict[str, str]) -> bool:
 
 def read(source: Source, options: Options) -> Reading:
     """Read memory of each command; pids of one command are its processes."""
-    headings = (line.split() for line in source.text.splitlines())
+    headings = (line.split() for line in source.text_of_lines.splitlines())
     place = next((words.index(_COMMAND) for words in headings if _is_heading(words)), 0)
-    rows = blocks.rows_of(source.text, _is_heading, partial(_split, place), _is_row)
+    rows = blocks.rows_of(source.text_of_lines, _is_heading, partial(_split, place), _is_row)
     if not rows:
         raise LeaklabError(f"smem without rows: {source.path}; run it as the processes' owner")
     return blocks.reading_of(

@@ -14,7 +14,13 @@ import numpy as np
 
 from leaklab.errors import UsageError
 from leaklab.importers import columns as known
-from leaklab.importers.cells import figures_of, frame_with_points, is_numeric, scale_of_cells
+from leaklab.importers.cells import (
+    figures_of,
+    frame_with_points,
+    is_numeric,
+    scale_of_cells,
+    unread_memory,
+)
 from leaklab.importers.counters import without_counters, work_of
 from leaklab.importers.grouping import at_once, group_of, life_of, told_apart
 from leaklab.importers.members import lives_of_clock, members, newest_first
@@ -22,6 +28,7 @@ from leaklab.importers.metrics import METRICS, Metric, judged
 from leaklab.importers.reading import Member, Options, Reading, check_asked
 from leaklab.importers.times import Times, times_of
 from leaklab.importers.units import unit_in_name, unit_name, unit_option, words_of
+from leaklab.importers.wide import MAIN, members_of
 from leaklab.resources import CPU
 
 if TYPE_CHECKING:
@@ -40,7 +47,8 @@ _LEAST_GROWTH_ROWS = 3
 class _Chosen:
     """Values by resource, what was understood of each column, and what was left out.
 
-    listed: columns by resource on which no verdict rests. counters: columns that only grow.
+    listed: columns by resource on which no verdict rests. counters: columns that only grow. apart:
+    values by resource of each process that has columns of its own; ``values`` has one of these too.
     """
 
     values: dict[str, Floats] = field(default_factory=dict)
@@ -52,6 +60,7 @@ class _Chosen:
     metrics: dict[str, Metric] = field(default_factory=dict)
     listed: dict[str, str] = field(default_factory=dict)
     counters: list[str] = field(default_factory=list)
+    apart: dict[str, dict[str, Floats]] = field(default_factory=dict)
 
 
 def read_table(
@@ -75,10 +84,8 @@ def read_table(
         frame, times, turned = _in_order(frame, time_name)
     chosen = _choose(frame, options, path, {time_name, mark_name})
     if chosen.marks is None and mark_name:
-        chosen.marks, chosen.marks_name = (
-            figures_of(frame[mark_name], mark_name, path)[0],
-            mark_name,
-        )
+        chosen.marks = figures_of(frame[mark_name], mark_name, path)[0]
+        chosen.marks_name = mark_name
     if time_name is None and chosen.marks is None:
         raise UsageError(
             f"no column of times or iterations: {path}; name one with --time COL of "
@@ -94,6 +101,7 @@ def read_table(
     turn = ", newest first" if turned else ""
     parts = [f"{len(frame):,} rows by {axis}{turn}", *times.said, *chosen.understood, *decimals]
     parts += [f"one process for each {group_name} ({len(found)})"] if group_name else []
+    parts += [f"one process for each heading ({len(chosen.apart)})"] if chosen.apart else []
     parts += [f"restarts by {life_name}"] if life_name else []
     return Reading(
         title=title,
@@ -102,7 +110,7 @@ def read_table(
         started=times.started,
         notes=chosen.notes,
         judged=tuple(chosen.judged),
-        siblings=bool(group_name),
+        siblings=bool(group_name or chosen.apart),
         restarts_told=bool(life_name),
         work=work_of(chosen.counters),
         cautions={m.resource: m.caution for m in chosen.metrics.values() if m.caution},
@@ -140,8 +148,8 @@ def _processes(
                 f"{len(frame):,} rows; sort them by it, or name another column with --time COL"
             )
     found = _members(seconds, chosen, group, group_name, life)
-    if count := at_once(found, chosen.judged):
-        group, group_name = told_apart(frame, places, group_name, count, options, path)
+    if several := at_once(found, chosen.judged):
+        group, group_name = told_apart(frame, places, group_name, several, options, path)
         found = _members(seconds, chosen, group, group_name, life)
     return found, group_name, life_name
 
@@ -157,7 +165,15 @@ def _members(
     label = known.gauge_name(group_name, False)
     if group is not None and label not in chosen.judged:
         chosen.values.pop(label, None)
-    return members(seconds, chosen.values, group=group, life=life, marks=chosen.marks)
+    found: list[Member] = []
+    taken = {resource for of_one in chosen.apart.values() for resource in of_one}
+    shared = {name: column for name, column in chosen.values.items() if name not in taken}
+    for name in dict.fromkeys((MAIN, *chosen.apart)):
+        values = {**(shared if name == MAIN else {}), **chosen.apart.get(name, {})}
+        for one in members(seconds, values, group=group, life=life, marks=chosen.marks):
+            role = " ".join(dict.fromkeys(part for part in (one.role, name) if part != MAIN))
+            found.append(replace(one, role=role or MAIN))
+    return found
 
 
 def _in_order(frame: pd.DataFrame, time_name: str) -> tuple[pd.DataFrame, Times, bool]:
@@ -199,7 +215,8 @@ def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | N
         for name in frame.columns
         if name not in axes and name != options.group and is_numeric(frame[name])
     ]
-    node = set(frame.columns) >= known.NODE_COLUMNS
+    node = known.is_node(frame.columns)
+    names = _take_apart(frame, names, options, path, chosen)
     for name in names:
         metric = METRICS.get(name.split("{")[0])
         if metric is not None and metric.resource not in chosen.values:
@@ -216,7 +233,7 @@ def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | N
     names = [name for name in names if name in own or not known.is_time(name)]
     rest = [name for name in names if name not in own and not known.is_counter(name)]
     chosen.counters = [name for name in names if name not in own and known.is_counter(name)]
-    unread = _unread(frame, options.group)
+    unread = unread_memory(frame, options.group)
     if "rss_bytes" not in chosen.values:
         chosen.notes += unread
     primary = [] if chosen.values else [name for name in rest if known.is_primary(name)][:1]
@@ -247,6 +264,25 @@ def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | N
     return chosen
 
 
+def _take_apart(
+    frame: pd.DataFrame, names: list[str], options: Options, path: Path, chosen: _Chosen
+) -> list[str]:
+    """Take the columns that are one figure of several processes; returns the others."""
+    wide = members_of(names)
+    for resource, columns in wide.items():
+        said = len(chosen.understood) + 1
+        for label, name in columns.items():
+            metric = METRICS.get(name.split("{")[0])
+            _take(frame, name, resource, options, path, chosen, 1 if metric else None)
+            chosen.apart.setdefault(label, {})[resource] = chosen.values[resource]
+            chosen.metrics |= {name: metric} if metric else {}
+        del chosen.understood[said:]
+        if metric is None and resource not in known.RESOURCES:
+            chosen.judged.append(resource)
+    taken = {name for columns in wide.values() for name in columns.values()}
+    return [name for name in names if name not in taken]
+
+
 def _say_beside(chosen: _Chosen, counting: list[str]) -> None:
     """Say which columns are listed beside those that are judged, and which are not even that."""
     if chosen.counters:
@@ -262,20 +298,6 @@ def _say_beside(chosen: _Chosen, counting: list[str]) -> None:
         more = len(beside) - SHOWN_GAUGE_COUNT
         others = f" and {more} more" if more > 0 else ""
         chosen.notes.append(f"listed, too: {', '.join(beside[:SHOWN_GAUGE_COUNT])}{others}")
-
-
-def _unread(frame: pd.DataFrame, group: str | None) -> list[str]:
-    """What to say of columns that are memory by their name, but hold no figures."""
-    said = []
-    for name in frame.columns:
-        memory = known.resource_of(name) == "rss_bytes" or known.is_primary(name)
-        if memory and name != group and not is_numeric(frame[name]):
-            cells = frame[name].dropna()
-            what = (
-                f"its cells are no figures: {str(cells.iloc[0])[:40]!r}" if len(cells) else "empty"
-            )
-            said.append(f"column {name} is known, but {what}")
-    return said
 
 
 def _nothing_known(path: Path, names: list[str], counters: list[str], frame: pd.DataFrame) -> str:
@@ -334,7 +356,9 @@ def _gauge(
     """Take a column under its own name; one of memory needs a unit where it is the one judged."""
     if known.is_memory(name):
         given = options if must or unit_in_name(name) is None else Options()
-        figures, found = _bytes(frame, name, given, path, 1 if _is_node(frame) else None)
+        figures, found = _bytes(
+            frame, name, given, path, 1 if known.is_node(frame.columns) else None
+        )
         if found is None and must:
             raise _no_unit(frame, name, path)
         resource = _unused(known.gauge_name(name, found is not None), chosen)
@@ -354,10 +378,6 @@ def _unused(resource: str, chosen: _Chosen) -> str:
     """The name, with a number where another column has it: "queue size" beside "queue_size"."""
     names = (resource, *(f"{resource}_{number}" for number in range(2, len(chosen.values) + 3)))
     return next(name for name in names if name not in chosen.values)
-
-
-def _is_node(frame: pd.DataFrame) -> bool:
-    return set(frame.columns) >= known.NODE_COLUMNS
 
 
 def _no_unit(frame: pd.DataFrame, name: str, path: Path) -> UsageError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leaklab.analysis.given_series import epoch_scale
+from leaklab.analysis.given_series import clock_put_back, epoch_scale
 from leaklab.errors import UsageError
 from leaklab.importers.units import words_of
 
@@ -33,17 +33,27 @@ class Times:
     """Seconds since the first row (NaN for an empty cell), and the epoch of that, where known.
 
     order: what a date's figures were taken as, "day first" or "month first"; "" where its form
-    leaves no choice.
+    leaves no choice. put_back_seconds: by so much the clock was put back on the way, and the rest
+    is that much later than it says.
     """
 
     seconds: Floats
     started: float | None
     order: str = ""
+    put_back_seconds: float = 0.0
 
     @property
     def said(self) -> list[str]:
         """What to say of how they were read."""
-        return [f"dates {self.order}"] if self.order else []
+        said = [f"dates {self.order}"] if self.order else []
+        if self.put_back_seconds:
+            said.append(put_back_text(self.put_back_seconds))
+        return said
+
+
+def put_back_text(seconds: float) -> str:
+    """Return what to say of a clock that was put back by so much between two looks."""
+    return f"the clock was put back by {seconds / 60:.0f} minutes on the way"
 
 
 def times_of(name: str, column: pd.Series[Any]) -> Times:
@@ -134,8 +144,9 @@ def _from_zero(seconds: Floats) -> Floats:
 
 
 def _since(epoch: Floats) -> Times:
+    epoch, put_back = clock_put_back(epoch)
     first = float(np.nanmin(epoch))
-    return Times(epoch - first, first)
+    return Times(epoch - first, first, put_back_seconds=put_back)
 
 
 def times_of_day(texts: list[Any]) -> Floats:

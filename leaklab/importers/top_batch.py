@@ -23,7 +23,7 @@ def _is_heading(words: list[str]) -> bool:
 def read(source: Source, options: Options) -> Reading:
     """Read resident memory and CPU of each command; pids of one command are its processes."""
     rows = blocks.rows_of(
-        source.text, _is_heading, blocks.words, lambda row: row["PID"].isdecimal()
+        source.text_of_lines, _is_heading, blocks.words, lambda row: row["PID"].isdecimal()
     )
     if not rows:
         raise LeaklabError(f"top without rows of processes: {source.path}; record longer")

@@ -44,8 +44,12 @@ def words_of(name: str) -> list[str]:
     >>> words_of("rssMiB"), words_of("VmRSS_kB"), words_of("workBatch"), words_of("%CPU")
     (['rss', 'mib'], ['vm', 'rss', 'kb'], ['work', 'batch'], ['%', 'cpu'])
     """
-    spaced = _WORD_BEGINS.sub(" ", name)
-    return re.findall(r"[a-z0-9]+|%", spaced.lower())
+    return re.findall(r"[a-z0-9]+|%", spaced(name).lower())
+
+
+def spaced(name: str) -> str:
+    """Return a name with a space where a word begins in the midst of letters."""
+    return _WORD_BEGINS.sub(" ", name)
 
 
 def unit_in_name(name: str) -> int | None:

@@ -218,9 +218,9 @@ def from_series(
 def open_or_read(text: str, store: str | None = None, **how: Any) -> Run:
     """Return the run that ``text`` means, or what a file of this name tells, kept nowhere.
 
-    ``how``: as in :func:`read`, for a file. What was understood of it goes to stderr in one line.
-    Of a stored run only ``limit_bytes`` says anything: it is then the limit, whatever others the
-    run knows. Raises UsageError for the rest.
+    ``how``: as in :func:`read`, for a file; ``progress`` is told how far that is. What was
+    understood of it goes to stderr in one line. Of a stored run only ``limit_bytes`` says anything:
+    it is then the limit, whatever others the run knows. Raises UsageError for the rest.
     """
     from leaklab.results.run import Run
     from leaklab.store import open_run
@@ -253,6 +253,7 @@ def _read_file(
     limit_bytes: float | None = None,
     name: str | None = None,
     variant: str | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
     **options: Any,
 ) -> Run:
     from leaklab.importers.files import read_file
@@ -271,6 +272,7 @@ def _read_file(
         variant=variant,
         limit_bytes=limit_bytes,
         say=say,
+        progress=progress,
     )
     return Run(data)
 
@@ -327,8 +329,9 @@ def runs(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """Return a table over all runs of a store: one row per run, resource and verdict.
 
     Columns: run, name, variant, created, state, run_verdict, resource, verdict, rate, rate_low,
-    rate_high, unit, role, path. Verdicts are kept beside each run (``verdict.json``) once they were
-    worked out, and worked out here where they are missing; one that cannot be read is warned of.
+    rate_high, unit, role, path, error. Verdicts are kept beside each run (``verdict.json``) once
+    they were worked out, and worked out here where they are missing. A run that cannot be read or
+    judged is one row with the reason as ``error``, and warned of.
 
     >>> ll.runs().query("resource == 'rss_bytes'")[["name", "variant", "rate"]]
     """

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _KEPT, _SUSPECTS = "verdict.json", "suspects.json"
 COLUMNS = (
     "run", "name", "variant", "created", "state", "run_verdict", "resource", "role", "verdict",
-    "rate", "rate_low", "rate_high", "unit", "first", "last", "path",
+    "rate", "rate_low", "rate_high", "unit", "first", "last", "path", "error",
 )  # fmt: skip
 
 OF_RUN = ("run", "name", "variant", "created", "state")
@@ -41,9 +41,7 @@ def runs_table(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """See :func:`leaklab.recordings.runs`."""
     import pandas as pd
 
-    left_out: list[str] = []
-    rows = list(_rows(_each_run(store, _KEPT, _resources, left_out)))
-    _tell(left_out)
+    rows = list(_rows(_told(_each_run(store, _KEPT, _resources))))
     if not rows:
         return pd.DataFrame(columns=list(COLUMNS))
     frame = pd.DataFrame(rows)[list(COLUMNS)]
@@ -64,18 +62,16 @@ def _rows(summaries: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
                 "run_verdict": summary.get("verdict"),
                 "resource": entry.get("name"),
                 "path": summary.get("path"),
+                "error": summary.get("error"),
             }
 
 
 def _each_run(
-    store: str | os.PathLike[str] | None,
-    kept: str,
-    work: Callable[[Run], dict[str, Any]],
-    left_out: list[str] | None = None,
+    store: str | os.PathLike[str] | None, kept: str, work: Callable[[Run], dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
     """Yield what ``work`` says of each run of a store; it is kept beside the run under a name.
 
-    Why a run cannot be read is added to ``left_out``: it must not hide the others.
+    Of a run that cannot be read or judged that is why: it must not hide the others.
     """
     from leaklab.store import default_store
     from leaklab.store.location import below, filesystem, run_folders
@@ -86,29 +82,53 @@ def _each_run(
     for folder in run_folders(fs, root, 3):
         path = below(store, folder[len(root) :].lstrip("/"))
         try:
-            yield _summary(fs, folder, path, kept, work)
-        except LeaklabError as error:
-            if left_out is not None:
-                left_out.append(str(error))
+            summary = _summary(fs, folder, path, kept, work)
+        except Exception as error:  # whatever the figures of one run are
+            summary = _failed(path, error)
+        yield summary
 
 
-def _tell(left_out: list[str]) -> None:
-    if left_out:
-        more = f"; and {len(left_out) - 1} more" if left_out[1:] else ""
-        warnings.warn(f"left out, cannot be read: {left_out[0]}{more}", stacklevel=4)
+def _failed(path: str, error: Exception) -> dict[str, Any]:
+    """What is known of a run without a verdict, and why it has none."""
+    from leaklab.store import open_run
+
+    meta: dict[str, Any] = {}
+    with contextlib.suppress(Exception):
+        meta = open_run(path).meta
+    known = {name: meta.get(name) for name in OF_RUN}
+    run = meta.get("run_id") or Path(path).name
+    summary = {**known, "run": run, "path": path, "error": error_text(error, path)}
+    return {**summary, "resources": [{}], "suspects": []}
+
+
+def error_text(error: Exception, path: str | None) -> str:
+    """Return in one line why a run at a path has no verdict."""
+    if isinstance(error, LeaklabError):
+        return str(error)
+    said = " ".join(str(error).split())
+    return f"run that cannot be judged: {path}; {type(error).__name__}: {said}"
+
+
+def _told(summaries: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The same summaries; then a warning of those without a verdict."""
+    errors = []
+    for summary in summaries:
+        errors += [summary["error"]] if "error" in summary else []
+        yield summary
+    if errors:
+        more = f"; and {len(errors) - 1} more" if errors[1:] else ""
+        warnings.warn(f"without a verdict: {errors[0]}{more}", stacklevel=4)
 
 
 def suspects_table(store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """See :func:`leaklab.recordings.suspects`."""
     import pandas as pd
 
-    left_out: list[str] = []
     rows = [
         {**{name: summary.get(name) for name in OF_RUN}, **suspect, "path": summary["path"]}
-        for summary in _each_run(store, _SUSPECTS, _suspects, left_out)
+        for summary in _told(_each_run(store, _SUSPECTS, _suspects))
         for suspect in summary["suspects"]
     ]
-    _tell(left_out)
     frame = pd.DataFrame(rows, columns=[*OF_RUN, *OF_SUSPECT, "path"])
     figures = ["rate", "rate_low", "rate_high", "share"]
     frame[figures] = frame[figures].astype(float)
@@ -179,14 +199,12 @@ def _summary(
     return _keep(Run(open_run(path)), kept, work)
 
 
-def last_verdicts(store: str | os.PathLike[str]) -> dict[tuple[str, str], str]:
-    """Return the verdict of the newest complete run by (name, variant)."""
-    found = sorted(
-        (
-            summary
-            for summary in _each_run(store, _KEPT, _resources)
-            if summary["state"] == "complete"
-        ),
-        key=lambda summary: str(summary["created"]),
-    )
-    return {(str(s["name"]), str(s["variant"])): str(s["verdict"]) for s in found}
+def last_verdicts(
+    store: str | os.PathLike[str],
+) -> tuple[dict[tuple[str, str], str], list[str]]:
+    """Return the newest complete run's verdict by (name, variant), and why others have none."""
+    summaries = list(_each_run(store, _KEPT, _resources))
+    judged = (s for s in summaries if "error" not in s and s["state"] == "complete")
+    found = sorted(judged, key=lambda summary: str(summary["created"]))
+    latest = {(str(s["name"]), str(s["variant"])): str(s["verdict"]) for s in found}
+    return latest, [summary["error"] for summary in summaries if "error" in summary]

@@ -84,8 +84,9 @@ def _arrays(x: ArrayLike, y: ArrayLike, unit: str) -> tuple[Any, Any]:
             f"x decreases: {x_values[place]:g} is followed by {x_values[place + 1]:g}; "
             "sort both arrays by x"
         )
-    if count := figures_at_once(x_values, y_values):
+    if at_once := figures_at_once(x_values, y_values):
         raise UsageError(
-            f"{count} figures at each x, far apart: of several processes? judge each on its own"
+            f"{at_once.figures} figures at {at_once.where('x', 'x')}, far apart: of several "
+            "processes? judge each on its own"
         )
     return x_values, y_values

@@ -95,6 +95,51 @@ def test_figures_of_several_processes_are_no_series() -> None:
         ll.from_series({"rss_bytes": (x, y)})
 
 
+def wall_clock(count: int, *, put_back: int = 60, places: int = 1) -> list[pd.Timestamp]:
+    """Minutes of a night in which a clock is put back at 3:00; so many rows of each."""
+    first = pd.Timestamp("2025-10-26 01:00")
+    minutes = [number - put_back * (number >= 120) for number in range(count)]
+    return [first + pd.Timedelta(minutes=minute) for minute in minutes for _ in range(places)]
+
+
+@pytest.mark.parametrize("put_back", [60, 30])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_hour_that_comes_twice_is_one_of_a_clock_put_back(
+    tmp_path: Path, processes: int, put_back: int
+) -> None:
+    times = wall_clock(340, put_back=put_back, places=processes)
+    rows = [
+        f"{time},{100 + number // processes},pod-{number % processes}"
+        for number, time in enumerate(times)
+    ]
+    path = tmp_path / "night.csv"
+    path.write_text("\n".join(["time,rss_mib,pod", *rows]) + "\n")
+    run = ll.read(path)
+    for entry in run.verdict().resources:
+        assert entry.verdict == "leak"
+        assert entry.rate == pytest.approx(MIB / 60, rel=0.01)
+    text = run.meta["events"][0]["text"]
+    assert f"the clock was put back by {put_back} minutes on the way" in text
+
+
+def test_a_series_over_an_hour_that_comes_twice_is_told_of() -> None:
+    series = pd.Series([(100.0 + number) * MIB for number in range(340)], wall_clock(340))
+    run = ll.from_series({"rss_bytes": series})
+    entry = run.verdict().resource("rss_bytes")
+    assert entry is not None
+    assert entry.rate == pytest.approx(MIB / 60, rel=0.01)
+    assert "the clock was put back by 60 minutes" in run.meta["events"][1]["text"]
+
+
+def test_how_many_times_have_several_figures_is_said(tmp_path: Path) -> None:
+    rows = [f"{1764547200 + 60 * number},{100 + number}" for number in range(200)]
+    rows += [f"{1764547200 + 60 * number},{900 + number}" for number in range(50, 110)]
+    path = tmp_path / "figures.csv"
+    path.write_text("\n".join(["time,rss_mib", *sorted(rows)]) + "\n")
+    with pytest.raises(UsageError, match="2 figures at 60 of 200 times: "):
+        ll.read(path)
+
+
 @pytest.mark.parametrize("kind", ["a walk", "noise", "rows written twice"])
 def test_several_looks_a_second_are_one_process(kind: str) -> None:
     rng = np.random.default_rng(1)

@@ -13,6 +13,7 @@ import pytest
 import leaklab as ll
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.importers.thinned import thinned
+from leaklab.importers.wide import members_of
 
 EVIDENCE = Path(__file__).parents[1] / "evidence"
 MIB = 1 << 20
@@ -359,3 +360,57 @@ def test_headings_of_files_that_were_appended_are_left_out(tmp_path: Path, separ
     run = ll.read(written(tmp_path, day + later + day.replace("T10:", "T12:")))
     assert len(run.data.samples) == 120
     assert any("2 rows that repeat the heading" in event["text"] for event in run.meta["events"])
+
+
+WIDE = {
+    "by words": ("web-1 rss (MiB)", "web-2 rss (MiB)", ("rss_bytes", "web-2")),
+    "within words": ("web1RssMiB", "web2RssMiB", ("rss_bytes", "web2")),
+    "one of no name": ("rss_mib", "rss_mib_worker", ("rss_bytes", "worker")),
+    "plain memory": ("web memory (MiB)", "jobs memory (MiB)", ("gauge:memory_bytes", "jobs")),
+    "labels": (
+        'process_resident_memory_bytes{instance="a:1"}',
+        'process_resident_memory_bytes{instance="b:1"}',
+        ("rss_bytes", "b:1"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_columns_of_several_processes_are_judged_as_their_rows_would_be(
+    tmp_path: Path, name: str
+) -> None:
+    first, second, wanted = WIDE[name]
+    scale = MIB if "bytes" in first else 1
+    flat = [scale * (100 + number % 2) for number in range(80)]
+    columns = {
+        "timestamp": [1.7e9 + 60 * n for n in range(80)],
+        first: flat,
+        second: [scale * figure for figure in growing(80)],
+        "queue": [number % 5 for number in range(80)],
+    }
+    verdict = ll.read(written(tmp_path, table(columns))).verdict()
+    leaks = {(one.name, one.role) for one in verdict.resources if one.verdict == "leak"}
+    assert (verdict.verdict, leaks) == ("leak", {wanted})
+    roles = {one.role for one in verdict.resources if one.name == "gauge:queue"}
+    assert roles == {"main"}
+
+
+def test_one_of_several_columns_may_be_asked_for(tmp_path: Path) -> None:
+    columns = {"t": range(80), "web-1 rss (MiB)": [100] * 80, "web-2 rss (MiB)": growing(80)}
+    verdict = ll.read(written(tmp_path, table(columns)), values=["web-1 rss (MiB)"]).verdict()
+    assert {(one.name, one.role) for one in verdict.resources} == {("rss_bytes", "main")}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("rss_mb", "rss_kb"),
+        ("rss_mb", "rss_mb_total"),
+        ("rss_mb", "rss_anon_mb"),
+        ("rss_mb", "rss_p95_mb"),
+        ("memory_mb", "gpu_memory_mb"),
+        ("threads active", "threads idle"),
+    ],
+)
+def test_parts_and_sums_of_one_process_are_no_processes(names: tuple[str, str]) -> None:
+    assert members_of(names) == {}

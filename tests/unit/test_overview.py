@@ -9,6 +9,7 @@ import pytest
 import synthetic
 
 import leaklab as ll
+from leaklab.cli import main
 from leaklab.errors import LeaklabError
 from leaklab.recordings.locating import locate
 from leaklab.results import overview
@@ -38,7 +39,7 @@ def test_one_row_per_run_and_resource(tmp_path: Path) -> None:
     (damaged / "run.json").write_text("{")
     linked = tmp_path / "thing" / "linked"
     linked.symlink_to(Path(write(tmp_path / "elsewhere", leaking, "linked")).parent)
-    with pytest.warns(UserWarning, match="left out, cannot be read: damaged run: .*/damaged/x"):
+    with pytest.warns(UserWarning, match="without a verdict: damaged run: .*/damaged/x"):
         table = ll.runs(tmp_path)
     rss = table[table["resource"] == "rss_bytes"].set_index("variant")
     assert rss.loc["before", "verdict"] == "leak"
@@ -46,8 +47,40 @@ def test_one_row_per_run_and_resource(tmp_path: Path) -> None:
     assert rss.loc["after", "verdict"] == "bounded"
     assert rss.loc["linked", "verdict"] == "leak"
     assert set(table["run_verdict"]) >= {"leak", "bounded"}
-    assert "damaged" not in set(table["variant"])
-    assert overview.last_verdicts(tmp_path)["thing", "before"] == "leak"
+    unread = table[table["error"].notna()].iloc[0]
+    assert unread["run"] == "x" and unread["error"].startswith("damaged run: ")
+    latest, errors = overview.last_verdicts(tmp_path)
+    assert latest["thing", "before"] == "leak"
+    assert errors == [unread["error"]]
+
+
+def test_a_run_that_cannot_be_judged_does_not_hide_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, synthetic.run(rss=synthetic.leak(200, 20_000)), "before")
+    odd = write(tmp_path, synthetic.run(rss=synthetic.leak(200, 0)), "odd")
+    judge = Run.verdict
+
+    def verdict(run: Run) -> object:
+        if run.meta["variant"] == "odd":
+            raise FloatingPointError("no infs\nhere")
+        return judge(run)
+
+    monkeypatch.setattr(Run, "verdict", verdict)
+    said = f"run that cannot be judged: {odd}; FloatingPointError: no infs here"
+    with pytest.warns(UserWarning, match="without a verdict: run that cannot be judged"):
+        table = ll.runs(tmp_path)
+    assert table.set_index("variant")["error"].dropna().to_dict() == {"odd": said}
+    assert "leak" in set(table["run_verdict"])
+    with pytest.warns(UserWarning, match="without a verdict"):
+        ll.scoreboard(store=str(tmp_path))
+    assert main(["cases", "--store", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"leaklab: {said}\n"
+    pages = tmp_path / "pages"
+    names = ["thing/odd", "thing/before"]
+    assert main(["report", *names, "--store", str(tmp_path), "--output", str(pages)]) == 1
+    assert capsys.readouterr().err == f"leaklab: {said}\n"
+    assert [page.name.split("-")[1] for page in pages.iterdir()] == ["before"]
 
 
 def test_one_row_per_run_and_suspect(tmp_path: Path) -> None:

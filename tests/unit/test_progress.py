@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import io
+import sys
+from pathlib import Path
 
-from leaklab.cli.progress import LineProgress
+import pytest
+
+from leaklab.cli.progress import LineProgress, ReadProgress
+from leaklab.recordings import open_or_read
 
 
 def lines(seconds: int, *events: dict[str, object]) -> list[str]:
@@ -58,3 +63,31 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
     progress({"pass": "measure"})
     now[0] = 1000.0
     progress({"pass": "measure"})
+
+
+def test_a_file_that_takes_long_is_told_of_on_a_terminal_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "figures.csv"
+    rows = [f"{1764547200 + 60 * number},{209715200 + number}" for number in range(100_000)]
+    path.write_text("\n".join(["time,rss_bytes", *rows]) + "\n")
+    monkeypatch.setenv("TERM", "xterm")
+    seconds = iter(range(1000))
+    for is_terminal in (False, True):
+        stream = io.StringIO()
+        stream.isatty = lambda is_terminal=is_terminal: is_terminal  # type: ignore[method-assign]
+        monkeypatch.setattr(sys, "stderr", stream)
+        with ReadProgress(lambda: float(next(seconds))) as progress:
+            open_or_read(str(path), progress=progress)
+        assert ("reading figures.csv: 2 MiB of 2 MiB" in stream.getvalue()) == is_terminal
+        assert "leaklab: figures.csv: CSV, 100,000 rows by time" in stream.getvalue()
+
+
+def test_what_is_read_at_once_is_not_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    stream.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", stream)
+    with ReadProgress(lambda: 5.0) as progress:
+        progress("figures.csv", 100, 200)
+        progress("figures.csv", 200, 200)
+    assert stream.getvalue() == ""
