@@ -102,3 +102,24 @@ def test_what_an_exit_function_has_as_default_is_named_by_the_module_it_belongs_
     graph = ObjectGraph(replace(graph.dump, roots=roots))
     assert [graph.roots[number].kind for number in graph.root[:2]] == ["atexit", "module"]
     assert graph.parent[2] == 1
+
+
+def test_a_word_in_a_c_structure_holds_only_what_nobody_else_accounts_for():
+    # From object 1, which the collector tracks: to what a module holds (2), to what is held by
+    # somebody unknown (3, which holds 4), and to a cycle that holds itself (5 and 6).
+    edges = [(0, 1), (0, 2), (3, 4), (5, 6), (6, 5), (1, 2), (1, 3), (1, 5)]
+    graph = graph_of(7, edges, [0])
+    dump = replace(
+        graph.dump,
+        label=np.array([0] * 5 + [3] * 3, dtype="i4"),
+        texts=[*graph.dump.texts, "native field of io.Buffer"],
+        reference_count=np.ones(7, dtype="i8"),
+    )
+    graph = ObjectGraph(dump)
+    assert graph.parent[[2, 3, 4]].tolist() == [0, 1, 3]
+    assert {root.node: root.kind for root in graph.roots} == {0: "module", 5: "cycle"}
+    retained = retained_bytes(graph, immediate_dominators(graph))
+    assert retained[1] == 2 + 4 + 5
+    # What the collector does not track cannot tell what it holds: all of it is believed.
+    untracked = np.where(np.arange(7) == 1, -1, 1)
+    assert ObjectGraph(replace(dump, reference_count=untracked)).parent[5] == 1
