@@ -12,6 +12,7 @@ from interpreters import REPOSITORY, interpreter
 from leaklab.object_graph.dominators import immediate_dominators, retained_bytes
 from leaklab.object_graph.file import read_dump
 from leaklab.object_graph.graph import HeapDump, ObjectGraph, Root
+from leaklab.object_graph.paths import path_texts, path_tree
 from leaklab.recorder.graph import wait_dump
 
 SCENE = Path(REPOSITORY) / "tests" / "targets" / "graph_sizes.py"
@@ -123,3 +124,23 @@ def test_a_word_in_a_c_structure_holds_only_what_nobody_else_accounts_for():
     # What the collector does not track cannot tell what it holds: all of it is believed.
     untracked = np.where(np.arange(7) == 1, -1, 1)
     assert ObjectGraph(replace(dump, reference_count=untracked)).parent[5] == 1
+
+
+@pytest.mark.parametrize(("count", "path"), [(40, "m0 → thing value → thing C7"), (41, None)])
+def test_classes_that_a_call_makes_are_one_path_however_they_are_called(count, path):
+    # A dict of so many classes, each with an attribute of its own.
+    edges = [(0, 1 + place) for place in range(count)]
+    edges += [(1 + place, 1 + count + place) for place in range(count)]
+    dump = graph_of(2 * count + 1, edges, [0]).dump
+    texts = [*dump.texts, ".fields", *(f"C{place}" for place in range(count))]
+    name = np.full(2 * count + 1, -1, dtype="i4")
+    name[1 : count + 1] = 4 + np.arange(count)
+    label = np.repeat(np.array([2, 3], dtype="i4"), count)
+    tree = path_tree(ObjectGraph(replace(dump, texts=texts, name=name, label=label)))
+    shown = path_texts(tree, np.arange(len(tree.parent)))
+    paths = {text.path: int(tree.count[node]) for node, text in shown.items()}
+    if path is not None:
+        assert paths[path] == paths[f"{path}.fields"] == 1
+    else:
+        above = "m0 → thing value → thing"
+        assert paths == {"m0": 1, above: count, f"{above}.fields": count}
