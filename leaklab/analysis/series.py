@@ -305,6 +305,21 @@ def _shutdown_begins(values: Floats, whole: float) -> int:
     return kept
 
 
+def went_down_seconds(data: RunData, name: str, role: str, pass_: str) -> float:
+    """When a resource's work was over, going by its own figures; infinity where they say nothing.
+
+    Seconds of the run. At marks nobody needs to ask: what comes after the last one is not judged.
+    """
+    points, unit, members = chosen_points(data, name, pass_, role)
+    if not len(points) or unit != "second":
+        return float("inf")
+    time_seconds = as_floats(points["time_seconds"])
+    values = as_floats(points["value"])
+    total = summed(points["process"].to_numpy(), time_seconds, values, members)
+    kept = work_end(total, ends=seen_to_end(data))
+    return float(time_seconds[kept]) if kept < len(total) else float("inf")
+
+
 def as_floats(column: pd.Series[Any]) -> Floats:
     """The column as floats, with NaN for null."""
     return column.to_numpy(dtype=np.float64, na_value=np.nan)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from leaklab.analysis.series import as_floats, processes_of
+from leaklab.analysis.series import as_floats, processes_of, went_down_seconds
 from leaklab.analysis.sites import Sites, group_sites, site_fingerprint
+from leaklab.analysis.work import within_work
 from leaklab.verdict.suspects import describe
 
 if TYPE_CHECKING:
@@ -58,9 +59,9 @@ def origins(data: RunData, *, role: str | None = None, limit: int = 20) -> pd.Da
     task_count), kind (file, socket, pipe, thread, ...), how (``made`` by this line; ``alike``: by
     this line or another one that opens a file of that name; ``runs``: what a thread runs or where a
     task waits, as who made it is not known), function, file, line, stack (list of {function, file,
-    line}, most recent call first; null fields where nothing is known), count (at the last look),
-    growth_count (since warm-up), rate (per unit), unit ("iteration" or "second"), share (of what
-    the resource gained, 0 to 1), subject (path, ends of a socket or name of one of them),
+    line}, most recent call first; null fields where nothing is known), count (at the last look of
+    its work), growth_count (since warm-up), rate (per unit), unit ("iteration" or "second"), share
+    (of what the resource gained, 0 to 1), subject (path, ends of a socket or name of one of them),
     confidence (high, medium, low; null without a line), fingerprint, role.
 
     Of all roles, or of one. Empty where the heap was not recorded: only that pass looks at it.
@@ -83,6 +84,7 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
     looks = data.origins
     members = processes_of(data, role, "explain")
     looks = looks[looks["process"].isin(list(members))]
+    looks = looks[within_work(looks, members)]
     if not len(looks):
         return []
     ids = np.unique(looks["stack_id"].dropna().to_numpy(np.int64))
@@ -97,11 +99,14 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
         else -1,
     )
     rows = []
-    work = _work(looks, members)
-    for resource, entries in looks.groupby("resource", sort=False):
+    for resource in looks["resource"].unique():
+        # Once the target goes down, as its series is cut off there, a line has nothing left.
+        ended_seconds = went_down_seconds(data, str(resource), role, "explain")
+        seen = looks[looks["time_seconds"] < ended_seconds]
+        work = _work(seen, members)
         found = [
             row
-            for _, mine in entries.groupby(["kind", "site"], sort=False)
+            for _, mine in seen[seen["resource"] == resource].groupby(["kind", "site"], sort=False)
             if (row := _row(work, mine, sites)) is not None
         ]
         whole = sum(row["growth_count"] for row in found)

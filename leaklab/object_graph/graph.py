@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,7 @@ class ObjectGraph:
     """
 
     def __init__(self, dump: HeapDump) -> None:
+        dump, self._doubtful = _without_doubtful(dump)
         self.dump = dump
         count = len(dump.address)
         self.count = count
@@ -125,6 +126,9 @@ class ObjectGraph:
         if len(dicts):
             self._levels.append(dicts)
             frontier = self._merged(frontier, modules, dicts)
+        self._spread(frontier)
+
+    def _spread(self, frontier: np.ndarray) -> None:
         while len(frontier):
             frontier = self._follow(frontier)
             if len(frontier):
@@ -179,14 +183,13 @@ class ObjectGraph:
     def _search_unreached(self) -> None:
         """Give a root to what no root reaches: native code holds it, or a cycle holds itself."""
         self._search(self._class_roots())
+        self._search_doubtful()
         known = self.dump.reference_count >= 0
         left = np.flatnonzero(~self._reached & known)
         if not len(left):
             return
-        within = ~self._reached[self.dump.source]
-        referrers = np.bincount(self.dump.target[within], minlength=self.count)
-        excess = self.dump.reference_count[left] - referrers[left]
-        held = left[excess > 0]
+        referrers = self._unreached_referrers()
+        held = left[self.dump.reference_count[left] > referrers[left]]
         # An object without any known referrer first: what hangs below it has its path through it.
         held = held[np.argsort(referrers[held] > 0, kind="stable")]
         for group in (held[referrers[held] == 0], held[referrers[held] > 0]):
@@ -197,11 +200,36 @@ class ObjectGraph:
             if not self._reached[node]:
                 self._search([Root("cycle", self._type(node), node, "")])
 
+    def _unreached_referrers(self) -> np.ndarray:
+        """Return how often each object is held by one that no root has reached."""
+        within = ~self._reached[self.dump.source]
+        return np.bincount(self.dump.target[within], minlength=self.count)
+
+    def _search_doubtful(self) -> None:
+        """Believe a word that may be a reference where its object has one that nobody tells of."""
+        source, target, label = self._doubtful
+        missing = self.dump.reference_count[target] > self._unreached_referrers()[target]
+        taken = np.flatnonzero(missing & ~self._reached[target])
+        if not len(taken):
+            return
+        taken = taken[np.argsort(source[taken], kind="stable")]
+        source, target, label = source[taken], target[taken], label[taken]
+        self.targets = np.insert(self.targets, self.offsets[source + 1], target)
+        self.labels = np.insert(self.labels, self.offsets[source + 1], label)
+        added = np.bincount(source, minlength=self.count)
+        self.offsets = self.offsets + np.concatenate([[0], np.cumsum(added)])
+        self.dump = replace(
+            self.dump,
+            source=np.append(self.dump.source, source),
+            target=np.append(self.dump.target, target),
+            label=np.append(self.dump.label, label),
+        )
+        self._spread(np.unique(source[self._reached[source]]))
+
     def _field_roots(self) -> list[Root]:
         """What hangs on a field the collector does not know: no cycle through it is ever freed."""
         texts = self.dump.texts
-        labels = [number for number, text in enumerate(texts) if text.startswith(_NATIVE_FIELD)]
-        edges = np.flatnonzero(np.isin(self.dump.label, labels) & ~self._reached[self.dump.target])
+        edges = np.flatnonzero(_native_fields(self.dump) & ~self._reached[self.dump.target])
         return [
             Root("native", f"{self._type(node)} in a {texts[label]}", node, "")
             for node, label in zip(
@@ -225,6 +253,29 @@ class ObjectGraph:
 
 
 _MODULES = ("module", "leaklab")
+_Edges = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _native_fields(dump: HeapDump) -> np.ndarray:
+    texts = dump.texts
+    labels = [number for number, text in enumerate(texts) if text.startswith(_NATIVE_FIELD)]
+    fields: np.ndarray = np.isin(dump.label, labels)
+    return fields
+
+
+def _without_doubtful(dump: HeapDump) -> tuple[HeapDump, _Edges]:
+    """Return the dump without the words in C structures that may be no references, and those.
+
+    What the collector tracks tells it what it holds; a further word may be an address it borrows.
+    """
+    doubtful = _native_fields(dump)
+    doubtful &= dump.reference_count[dump.source] >= 0
+    edges = dump.source, dump.target, dump.label
+    source, target, label = (each[doubtful] for each in edges)
+    if len(source):
+        kept = [each[~doubtful] for each in edges]
+        dump = replace(dump, source=kept[0], target=kept[1], label=kept[2])
+    return dump, (source, target, label)
 
 
 def _rank(root: Root) -> int:

@@ -185,6 +185,15 @@ def root_text(root: Root) -> str:
     return " ".join(filter(None, (root.kind, root.name)))
 
 
+def _among_many(groups: np.ndarray, names: np.ndarray) -> np.ndarray:
+    """Return which names (from 0 on) are among more than MOST_FIELDS different ones of a group."""
+    count = int(names.max(initial=0)) + 1
+    group = pd.factorize(groups)[0].astype("i8")
+    different = np.bincount(np.unique(group * count + names) // count)
+    many: np.ndarray = different[group] > MOST_FIELDS
+    return many
+
+
 class _Builder:
     def __init__(
         self,
@@ -206,6 +215,9 @@ class _Builder:
         self._step = (edge_label.astype("i8") + 1) * self._kinds
         self._step += dump.type.astype("i8") * self._names + (dump.name + 1)
         self._generic = self._generic_labels()
+        self._containers = [
+            number for number, text in enumerate(self._texts) if text in _CONTAINERS
+        ]
         self.node_of = np.full(graph.count, -1, dtype="i4")
         # Path nodes by parent and step; the element after the last is what no path node has above.
         self._parents = np.full(graph.count + 1, _NOTHING, dtype="i8")
@@ -259,22 +271,33 @@ class _Builder:
         above = np.where(self._edge_label[parents] == self._dict, self._parents[above], above)
         if len(level) > 1:
             self._merge_fields(level, above)
+            self._merge_names(level, above)
         place, steps = pd.factorize(self._step[level])
         inverse, keys = pd.factorize(above * len(steps) + place)
         self.node_of[level] = self._folded(keys // len(steps), steps[keys % len(steps)])[inverse]
 
     def _merge_fields(self, level: np.ndarray, above: np.ndarray) -> None:
+        """Merge what has a label of its own each, among very many below one path node."""
         labels = self._edge_label[level]
         generic = self._generic[labels + 1]
         fields = np.flatnonzero(generic != labels)
-        if len(fields) <= MOST_FIELDS:
-            return
-        rest = self._step[level[fields]] % self._kinds
-        pairs = np.unique(np.stack([above[fields], labels[fields]]), axis=1)
-        parents, counts = np.unique(pairs[0], return_counts=True)
-        many = np.isin(above[fields], parents[counts > MOST_FIELDS])
-        merged = level[fields[many]]
-        self._step[merged] = (generic[fields[many]] + 1) * self._kinds + rest[many]
+        if len(fields) > MOST_FIELDS:
+            merged = fields[_among_many(above[fields], labels[fields])]
+            self._step[level[merged]] += (generic - labels)[merged] * self._kinds
+
+    def _merge_names(self, level: np.ndarray, above: np.ndarray) -> None:
+        """The same for what has a name of its own each, as classes that are made in a call."""
+        names = self._step[level] % self._names
+        held = np.flatnonzero(names)
+        if len(held) > MOST_FIELDS:
+            held = held[np.isin(self._step[level[held]] // self._kinds - 1, self._containers)]
+        if len(held) > MOST_FIELDS:
+            names = names[held]
+            unnamed = self._step[level[held]] - names
+            # Under one path node only what differs by nothing but its name.
+            place, steps = pd.factorize(unnamed)
+            many = _among_many(above[held] * len(steps) + place, names)
+            self._step[level[held[many]]] = unnamed[many]
 
     def _root(self, step: RootStep) -> int:
         number = self._root_steps.setdefault(step, self._count)
@@ -345,23 +368,30 @@ def path_texts(tree: PathTree, nodes: np.ndarray) -> dict[int, PathText]:
             shown[node] = PathText(kind, text, type_name, text)
         else:
             text = dump.texts[step // kinds - 1]
-            shown[node] = step_further(tree.graph, shown[int(tree.parent[node])], text, one)
+            named = step % (len(dump.texts) + 1) > 0  # not so where those of many names are merged
+            above = shown[int(tree.parent[node])]
+            shown[node] = step_further(tree.graph, above, text, one, named=named)
     return shown
 
 
-def step_further(graph: ObjectGraph, above: PathText, step: str, one: int) -> PathText:
-    """Return the path that goes on from ``above`` over an edge labelled ``step`` to an object."""
+def step_further(
+    graph: ObjectGraph, above: PathText, step: str, one: int, *, named: bool = True
+) -> PathText:
+    """Return the path that goes on from ``above`` over an edge labelled ``step`` to an object.
+
+    ``named``: that is called by its own name where it has one.
+    """
     dump = graph.dump
     kind = dump.type_names[int(dump.type[one])]
-    name = int(dump.name[one])
-    named = f"{kind} {dump.texts[name]}".rstrip() if name >= 0 else kind
+    name = int(dump.name[one]) if named else -1
+    called = f"{kind} {dump.texts[name]}".rstrip() if name >= 0 else kind
     path = above.path
     if step.startswith((".", "[")):
         path += step
     elif step in _CONTAINERS:
-        path += f" → {above.type.rpartition('.')[2]} {step} → {named}"
+        path += f" → {above.type.rpartition('.')[2]} {step} → {called}"
     elif not step:
-        path += f" → {named}"
+        path += f" → {called}"
     elif step not in _SILENT:
         path += f" → {step}"
     return PathText(above.kind, step, kind, path)

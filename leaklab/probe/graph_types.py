@@ -15,6 +15,7 @@ flags_of = _TYPE["__flags__"].__get__
 name_of = _TYPE["__qualname__"].__get__
 module_of = _TYPE["__module__"].__get__
 basic_size_of = _TYPE["__basicsize__"].__get__
+weak_place = _TYPE["__weakrefoffset__"].__get__
 _mro = _TYPE["__mro__"].__get__
 _proxy = _TYPE["__dict__"].__get__
 

@@ -18,8 +18,8 @@ The file: ``LLGRAPH1``, then chunks of a four-letter tag, a length (8 bytes) and
 
 Numbers are in the machine's byte order. Labels say what an edge means: ``.name`` an attribute,
 ``[name]`` a value under a short textual key, ``value``, ``key``, ``item``, ``local x``,
-``closure x``, ``default x``, ``contextvar x``, ``__dict__``, ``native field of T``. What is no node
-is no target.
+``closure x``, ``default x``, ``contextvar x``, ``__dict__``, ``native field of T`` (of what the
+collector tracks: a word in it, which may be no reference). What is no node is no target.
 """
 
 import gc
@@ -171,6 +171,8 @@ class _Walk(Names):
             self._nodes(facts, part, sizes, counts and counts[start : start + _SLICE])
             if counts and facts.way in ("instance", "general", "sequence"):
                 self._write_bounds(facts, part)
+            if counts and facts.way == "general":
+                self._walk_atom(facts, part, sizes)
         self._tell_texts()
 
     # Nodes

@@ -12,6 +12,7 @@ from interpreters import REPOSITORY, interpreter
 from leaklab.object_graph.file import read_dump
 from leaklab.object_graph.graph import ObjectGraph
 from leaklab.object_graph.paths import path_texts, path_tree
+from leaklab.object_graph.tables import dump_tables
 from leaklab.recorder.graph import wait_dump
 
 SCENE = REPOSITORY / "tests" / "targets" / "graph_holders.py"
@@ -57,6 +58,44 @@ def test_every_holder_is_named(paths):
     assert set(paths) == set(PATHS)
     wrong = {name: paths[name] for name, end in PATHS.items() if not str(paths[name]).endswith(end)}
     assert not wrong
+
+
+TEXTS = """
+import io, json, sys, types
+package = types.ModuleType("_leaklab_probe")
+package.__path__ = [sys.argv[1] + "/leaklab/probe"]
+sys.modules["_leaklab_probe"] = package
+from _leaklab_probe import graph
+class Report(io.StringIO):
+    pass
+KEPT = [io.StringIO(), Report()]
+for one in KEPT:
+    for number in range(500):
+        one.write("line %d of a text that is long enough to be told" % number)
+del one
+print(json.dumps(graph.dump_by_fork(sys.argv[2])))
+"""
+
+
+@pytest.mark.parametrize("version", VERSIONS[:3])  # from 3.12 on it is one block of memory
+def test_text_that_was_written_is_held_by_its_stream(version, tmp_path):
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"no CPython {version} on this machine")
+    dump = tmp_path / "graph.dump"
+    done = subprocess.run(
+        [python, "-c", TEXTS, str(REPOSITORY), str(dump)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    wait_dump(dump, json.loads(done.stdout)["pid"], 30)
+    table = dump_tables(read_dump(dump))["paths"]
+    retained = table[table["tree"] == "path"].set_index("path")["retained_bytes"]
+    for name in ("_io.StringIO", "__main__.Report"):
+        assert retained[f"__main__.KEPT → list item → {name}"] > 500 * 80
 
 
 def test_without_a_copy_the_holders_are_found_as_well(tmp_path):

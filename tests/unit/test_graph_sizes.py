@@ -12,6 +12,7 @@ from interpreters import REPOSITORY, interpreter
 from leaklab.object_graph.dominators import immediate_dominators, retained_bytes
 from leaklab.object_graph.file import read_dump
 from leaklab.object_graph.graph import HeapDump, ObjectGraph, Root
+from leaklab.object_graph.paths import path_texts, path_tree
 from leaklab.recorder.graph import wait_dump
 
 SCENE = Path(REPOSITORY) / "tests" / "targets" / "graph_sizes.py"
@@ -102,3 +103,44 @@ def test_what_an_exit_function_has_as_default_is_named_by_the_module_it_belongs_
     graph = ObjectGraph(replace(graph.dump, roots=roots))
     assert [graph.roots[number].kind for number in graph.root[:2]] == ["atexit", "module"]
     assert graph.parent[2] == 1
+
+
+def test_a_word_in_a_c_structure_holds_only_what_nobody_else_accounts_for():
+    # From object 1, which the collector tracks: to what a module holds (2), to what is held by
+    # somebody unknown (3, which holds 4), and to a cycle that holds itself (5 and 6).
+    edges = [(0, 1), (0, 2), (3, 4), (5, 6), (6, 5), (1, 2), (1, 3), (1, 5)]
+    graph = graph_of(7, edges, [0])
+    dump = replace(
+        graph.dump,
+        label=np.array([0] * 5 + [3] * 3, dtype="i4"),
+        texts=[*graph.dump.texts, "native field of io.Buffer"],
+        reference_count=np.ones(7, dtype="i8"),
+    )
+    graph = ObjectGraph(dump)
+    assert graph.parent[[2, 3, 4]].tolist() == [0, 1, 3]
+    assert {root.node: root.kind for root in graph.roots} == {0: "module", 5: "cycle"}
+    retained = retained_bytes(graph, immediate_dominators(graph))
+    assert retained[1] == 2 + 4 + 5
+    # What the collector does not track cannot tell what it holds: all of it is believed.
+    untracked = np.where(np.arange(7) == 1, -1, 1)
+    assert ObjectGraph(replace(dump, reference_count=untracked)).parent[5] == 1
+
+
+@pytest.mark.parametrize(("count", "path"), [(40, "m0 → thing value → thing C7"), (41, None)])
+def test_classes_that_a_call_makes_are_one_path_however_they_are_called(count, path):
+    # A dict of so many classes, each with an attribute of its own.
+    edges = [(0, 1 + place) for place in range(count)]
+    edges += [(1 + place, 1 + count + place) for place in range(count)]
+    dump = graph_of(2 * count + 1, edges, [0]).dump
+    texts = [*dump.texts, ".fields", *(f"C{place}" for place in range(count))]
+    name = np.full(2 * count + 1, -1, dtype="i4")
+    name[1 : count + 1] = 4 + np.arange(count)
+    label = np.repeat(np.array([2, 3], dtype="i4"), count)
+    tree = path_tree(ObjectGraph(replace(dump, texts=texts, name=name, label=label)))
+    shown = path_texts(tree, np.arange(len(tree.parent)))
+    paths = {text.path: int(tree.count[node]) for node, text in shown.items()}
+    if path is not None:
+        assert paths[path] == paths[f"{path}.fields"] == 1
+    else:
+        above = "m0 → thing value → thing"
+        assert paths == {"m0": 1, above: count, f"{above}.fields": count}

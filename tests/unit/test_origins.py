@@ -65,3 +65,20 @@ def test_by_seconds_processes_share_their_time() -> None:
     assert rate(first, looks(2, GROWS, marks=False)) == (pytest.approx(4.0), "second")
     later = looks(2, GROWS, marks=False, begin=20.0)
     assert rate(first, later)[0] == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("kind", ["file", "thread", "task"])
+def test_what_the_end_of_the_program_gives_back_was_made_all_the_same(kind: str) -> None:
+    # The loop cancels its tasks, a finally closes what is open: the last looks find nothing.
+    counts = [*GROWS[:9], 0, 0]
+    end = looks(1, counts, marks=False).assign(kind=kind)
+    other = looks(1, STANDS, marks=False).assign(kind="pipe")
+    resource = {"file": "fd_count", "thread": "thread_count", "task": "task_count"}[kind]
+    samples = end[["pass", "process", "time_seconds", "mark"]]
+    samples = samples.assign(name=resource, value=[count + 3.0 for count in counts])
+    entry = {"process": 1, "pass": "explain", "role": "main"}
+    meta = {"name": "service", "processes": [entry], "passes": [{"pass": "explain"}]}
+    seen = pd.concat([end[end["count"] > 0], other])
+    data = s.RunData.from_tables(meta, origins=seen, samples=samples.assign(quiescent=False))
+    [row] = origins(data).to_dict("records")
+    assert (row["resource"], row["count"], row["rate"]) == (resource, 21, pytest.approx(2.0))
