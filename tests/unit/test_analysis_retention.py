@@ -95,6 +95,15 @@ def test_holders_are_compared_by_where_objects_pile_up(tmp_path):
     assert "to 0 B" not in comparison_text(found)
 
 
+def test_a_few_objects_that_wait_for_the_collector_are_no_worse():
+    """Of a heap that holds nothing else any more; many of them are."""
+    still = [(*node[:5], 0, node[6]) for node in NODES]
+    for size, outcomes in ((100, set()), (1_000, {"worse"})):
+        waiting = [*still[:-1], (*NODES[-1][:6], size)]
+        before, after = (run_of(synthetic.run(), nodes=nodes) for nodes in (still, waiting))
+        assert set(compare(before, after).holders["outcome"]) == outcomes
+
+
 def test_a_holder_that_gains_without_piling_up_is_told_by_what_it_gained():
     """A cache that is cut back now and then: less than before, not nothing."""
     held = {10: 0, 40: 1_000, 70: 9_000, 100: 7_000}
