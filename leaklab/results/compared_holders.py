@@ -29,7 +29,8 @@ def compared_holders(
     sides = [_Holders(data, there) for data, there in zip((before, after), roles, strict=True)]
     rows = []
     for (role, point), grown in (sides[1].grown | sides[0].grown).items():
-        both = of_both(*(side.of_run(role, point) for side in sides), role)
+        old, new = (side.of_run(role, point) for side in sides)
+        both = of_both(old, new, role)
         # So little makes no heap worse: a few objects that wait for the collector, say.
         later = sides[1].grown.get((role, point), {"growth_bytes": 0})
         if both["outcome"] == WORSE and later["growth_bytes"] < material(HEAP):
