@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from leaklab.resources import BLOCK_BYTES
+from leaklab.resources import BLOCK_BYTES, IN_USE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,17 +17,22 @@ if TYPE_CHECKING:
 
 MALLOC, BLOCKS = "malloc_used_bytes", "allocated_blocks_count"
 # CPython's small blocks are of 16 to 512 bytes; most are of 32 to 96.
-LARGEST_BLOCK_BYTES = 512.0
+SMALLEST_BLOCK_BYTES, LARGEST_BLOCK_BYTES = 16.0, 512.0
+# The same with every small block as small, and as large, as they come.
+AT_LEAST, AT_MOST = (f"{IN_USE}:{size:.0f}" for size in (SMALLEST_BLOCK_BYTES, LARGEST_BLOCK_BYTES))
 _TOGETHER = ["pass", "process", "mark", "time_seconds"]
 
 
-def in_use_points(data: RunData) -> pd.DataFrame:
-    """Return samples of the bytes in use, small blocks at their usual size; those of blocks alone
-    where malloc could not be asked."""
+def in_use_points(data: RunData, name: str = IN_USE) -> pd.DataFrame:
+    """Return samples of the bytes in use; those of blocks alone where malloc could not be asked.
+
+    name: `IN_USE`, small blocks at their usual size, or `AT_LEAST` or `AT_MOST`.
+    """
+    size = float(name.partition(":")[2] or BLOCK_BYTES)
     large, small = data.samples_of(MALLOC), data.samples_of(BLOCKS)
     if not len(large):
-        return small.assign(value=BLOCK_BYTES * small["value"])
+        return small.assign(value=size * small["value"])
     counted = small[[*_TOGETHER, "value"]].drop_duplicates(_TOGETHER)
     both = large.merge(counted, on=_TOGETHER, how="left", suffixes=("", "_blocks"))
-    value = both["value"] + BLOCK_BYTES * both["value_blocks"].fillna(0.0)
+    value = both["value"] + size * both["value_blocks"].fillna(0.0)
     return both.assign(value=value)[list(large)]

@@ -154,7 +154,8 @@ def _telling_pass(data: RunData, name: str, role: str) -> str:
 
 def samples_of(data: RunData, name: str) -> pd.DataFrame:
     """Return the samples of one resource, also of one that is a sum of two."""
-    return in_use_points(data) if name == resources.IN_USE else data.samples_of(name)
+    summed = name.partition(":")[0] == resources.IN_USE
+    return in_use_points(data, name) if summed else data.samples_of(name)
 
 
 def chosen_points(

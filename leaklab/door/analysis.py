@@ -232,6 +232,9 @@ def _holders(paths: Any, before: dict[str, Any] | None) -> list[dict[str, Any]]:
     """
     own = paths[(paths["tree"] == "path") & (paths["kind"] != "leaklab")]
     own = own[~own["path"].str.startswith(f"thread {THREAD_NAME}")]
+    # Nodes that cannot be told apart, such as below classes that each request makes, are one.
+    together = {"path": "first", "type": "first", "count": "sum", "retained_bytes": "sum"}
+    own = own.groupby("fingerprint", sort=False, as_index=False).agg(together)
     rows = []
     for row in own.to_dict("records"):
         was = None if before is None else before.get(str(row["fingerprint"]), (0, 0))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from leaklab.analysis.in_use import AT_LEAST, AT_MOST
 from leaklab.analysis.label_points import LabelPoints, label_points
 from leaklab.analysis.long_series import long_series
 from leaklab.resources import IN_USE, grain_of, is_memory, material
@@ -67,7 +68,7 @@ def _of_resource(
     data: RunData, entry: ResourceVerdict, in_use: dict[Any, float]
 ) -> list[dict[str, Any]]:
     """The rows of a resource; ``in_use``: what may stay in use, by role and label, at most."""
-    points = _after_warm_up(data, entry)
+    points = _after_warm_up(data, entry, entry.name)
     if points is None:
         return []
     middle = points.middle_age
@@ -75,9 +76,16 @@ def _of_resource(
     first, second = part_rates(early, of=points), part_rates(late, of=points)
     slowing, goes_on = _slower(first, second), _goes_on(first, second)
     # What is over must not count for what goes on.
-    points = late if slowing.any() else points
+    begin = middle if slowing.any() else -np.inf
+    points = points.where(points.age >= begin)
     calls = points.calls
     rates = label_rates(points)
+    for name in (AT_LEAST, AT_MOST) if entry.name == IN_USE else ():
+        # The interval holds what growth is whatever the sizes of small blocks are.
+        if (sized := _after_warm_up(data, entry, name)) is not None:
+            other = label_rates(sized.where(sized.age >= begin))
+            low, high = np.fmin(rates.low, other.low), np.fmax(rates.high, other.high)
+            rates = replace(rates, low=low, high=high)
     rates = replace(rates, high=np.maximum(rates.high, _unseen(entry, points, in_use)))
     slowing &= rates.low > 0
     total = max(float(np.nansum(rates.rate * calls)), material(entry.name))
@@ -115,13 +123,16 @@ def _unseen(
     return unseen
 
 
-def _after_warm_up(data: RunData, entry: ResourceVerdict) -> LabelPoints | None:
-    """Return what is judged of a resource; of replaced workers what is after each one's warm-up."""
-    series = long_series(data, entry.name, role=entry.role)
+def _after_warm_up(data: RunData, entry: ResourceVerdict, name: str) -> LabelPoints | None:
+    """Return what is judged of a resource; of replaced workers what is after each one's warm-up.
+
+    name: that of the resource, or of what is in use by another size of small blocks.
+    """
+    series = long_series(data, name, role=entry.role)
     by_age = bool(series.attrs["without"]) and series.attrs["unit"] == "iteration"
     judged = series[series["x"] >= entry.baseline_x]["time_seconds"]
     begin = -np.inf if by_age or not len(judged) else float(judged.iloc[0])
-    points = label_points(data, entry.name, role=entry.role, after_seconds=begin)
+    points = label_points(data, name, role=entry.role, after_seconds=begin)
     if points is not None and by_age:
         points = points.where(points.age >= entry.baseline_x)
     return points if points is not None and len(points.value) else None

@@ -162,9 +162,11 @@ def growth_by_path(
 ) -> tuple[pd.DataFrame, tuple[float, float], str] | None:
     """Return the path nodes of the last dump with their growth, from where to where, and in what.
 
-    Columns as the table ``paths`` of the last dump, plus growth_count, growth_shallow_bytes,
-    growth_bytes (retained), steady_count and steady_size (never fell from dump to dump), may_be_old
-    (was too small to be told in the first dump, or not there). None with fewer than two dumps.
+    Those that share a fingerprint, such as what hangs on classes that each call makes anew, are
+    one with the figures of all. Columns as the table ``paths`` of the last dump, plus growth_count,
+    growth_shallow_bytes, growth_bytes (retained), steady_count and steady_size (never fell from
+    dump to dump), may_be_old (was too small to be told in the first dump, or not there). None with
+    fewer than two dumps.
     """
     chosen = dumps_after_warm_up(data, role)
     if chosen is None:
@@ -172,9 +174,10 @@ def growth_by_path(
     process, numbers, window, unit = chosen
     paths = data.paths
     paths = paths[(paths["process"] == process) & (paths["tree"] == "path")]
-    last = paths[paths["dump"] == numbers[-1]].reset_index(drop=True)
-    figures = _by_dump(paths, last["fingerprint"], numbers)
-    table = last.copy()
+    table = _distinct(paths[paths["dump"] == numbers[-1]])
+    figures = _by_dump(paths, table["fingerprint"], numbers)
+    for column, by_dump in figures.items():
+        table[column] = by_dump[:, -1].astype(np.int64)
     first = _first_dump(table, figures["count"])
     every = np.arange(len(table))
     for name, column in (
@@ -212,11 +215,22 @@ def _first_dump(table: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
     return np.where(in_module, first, 0)
 
 
+def _distinct(nodes: pd.DataFrame) -> pd.DataFrame:
+    """The first path node of each fingerprint, below the first one of its parent's.
+
+    Each with the sum of all would be counted as often as there are of them.
+    """
+    codes, distinct = pd.factorize(nodes["fingerprint"].astype(object))
+    place = pd.Series(codes, index=nodes["node"].to_numpy(dtype=np.int64))
+    first = nodes[~nodes["fingerprint"].duplicated().to_numpy()].reset_index(drop=True)
+    parent = place.reindex(first["parent"].to_numpy(dtype=np.int64), fill_value=-1)
+    return first.assign(node=np.arange(len(distinct)), parent=parent.to_numpy())
+
+
 def _by_dump(
     paths: pd.DataFrame, fingerprints: pd.Series[Any], numbers: list[int]
 ) -> dict[str, np.ndarray]:
     """Count and sizes of the path nodes: one array a figure, a row a node, a column a dump."""
-    # Different nodes may share a fingerprint: each has the sum of all of them.
     codes, distinct = pd.factorize(paths["fingerprint"].astype(object))
     column = pd.Index(numbers).get_indexer(pd.Index(paths["dump"]))
     used = column >= 0

@@ -216,7 +216,9 @@ def _changed_lines(
 
 def site_rate(row: Mapping[Any, Any], which: str, by_unit: bool) -> str:
     """Return the rate of a site in one of the two runs, ``by_unit`` with its unit."""
-    return per(quantity(row[f"{which}_rate"], "heap_bytes"), row[f"{which}_unit"], by_unit)
+    most = row[f"{which}_most"]
+    rate = quantity(most or row[f"{which}_rate"], "heap_bytes")
+    return per(f"at most {rate}" if most else rate, row[f"{which}_unit"], by_unit)
 
 
 def _side(row: Mapping[Any, Any], which: str) -> str:

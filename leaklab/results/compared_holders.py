@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from leaklab.analysis.series import HEAP
 from leaklab.findings.retention import MATERIAL_BYTES, growth_by_path, retention
+from leaklab.resources import material
 from leaklab.results.compared_sites import OF_BOTH, OfRun, of_both
-from leaklab.results.outcomes import NOT_MEASURED, NOT_THERE
+from leaklab.results.outcomes import NOT_MEASURED, NOT_THERE, WORSE
 
 if TYPE_CHECKING:
     from leaklab.store import RunData
@@ -28,14 +30,13 @@ def compared_holders(
     rows = []
     for (role, point), grown in (sides[1].grown | sides[0].grown).items():
         old, new = (side.of_run(role, point) for side in sides)
-        rows.append(
-            {
-                "accumulation_point": point,
-                "holder_type": grown["holder_type"],
-                "type": grown["type"],
-                **of_both(old, new, role),
-            }
-        )
+        both = of_both(old, new, role)
+        # So little makes no heap worse: a few objects that wait for the collector, say.
+        later = sides[1].grown.get((role, point), {"growth_bytes": 0})
+        if both["outcome"] == WORSE and later["growth_bytes"] < material(HEAP):
+            continue
+        named = {"accumulation_point": point, "holder_type": grown["holder_type"]}
+        rows.append({**named, "type": grown["type"], **both})
     rows.sort(key=lambda row: -max(row["before_rate"], row["after_rate"]))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -53,11 +54,11 @@ class _Holders:
         """What the run says of a holder: of one in which nothing piles up, what it gained."""
         row = self.grown.get((role, point))
         if row is not None:
-            return float(row["rate"]), "", str(row["unit"])
+            return OfRun(float(row["rate"]), "", str(row["unit"]))
         if role not in self._paths:
             self._paths[role] = growth_by_path(self._data, role=role)
         if self._paths[role] is None:
-            return float("nan"), NOT_MEASURED if role in self._there else NOT_THERE, None
+            return OfRun(float("nan"), NOT_MEASURED if role in self._there else NOT_THERE)
         table, (begin, end), unit = self._paths[role]
         gained = float(table.loc[table["path"] == point, "growth_bytes"].sum())
-        return gained / (end - begin) if gained >= MATERIAL_BYTES else 0.0, "", unit
+        return OfRun(gained / (end - begin) if gained >= MATERIAL_BYTES else 0.0, "", unit)

@@ -131,11 +131,7 @@ def _told_apart(before: ResourceVerdict, after: ResourceVerdict) -> tuple[str, s
     """Outcome and reason where one run leaks, the other is undecided, and their rates are far
     apart; None where they are not, or the undecided rate may be that of other work."""
     undecided, leaking = (before, after) if after.verdict == LEAK else (after, before)
-    # What is not to be decided by more of the same, a load that failed say, has no rate to compare.
-    if leaking.verdict != LEAK or not (undecided.more_x > 0 and undecided.advice):
-        return None
-    least = HELPER_SECONDS if undecided.unit == "second" else 0.0
-    if undecided.span < max(least, MINIMUM_SHARE * leaking.span):
+    if leaking.verdict != LEAK or not has_rate(undecided, leaking):
         return None
     if _clearly_less(after, before) and leaking is before:
         less = 100 * (1 - max(after.rate_high, 0.0) / before.rate_low)
@@ -147,6 +143,18 @@ def _told_apart(before: ResourceVerdict, after: ResourceVerdict) -> tuple[str, s
         which = "it leaked before" if leaking is after else "that goes on"
         return WORSE, f"it grows faster; whether {which} is not decided: it {undecided.reason}"
     return None
+
+
+def has_rate(undecided: ResourceVerdict, leaking: ResourceVerdict) -> bool:
+    """Whether an undecided resource has a rate to hold against one that leaks in the other run.
+
+    What is not to be decided by more of the same, a load that failed say, has none.
+    """
+    least = HELPER_SECONDS if undecided.unit == "second" else 0.0
+    seen = undecided.span >= max(least, MINIMUM_SHARE * leaking.span)
+    return (
+        seen and undecided.unit == leaking.unit and undecided.more_x > 0 and undecided.advice != ""
+    )
 
 
 def _clearly_less(less: ResourceVerdict, more: ResourceVerdict) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
 from leaklab.analysis.series import HEAP
+from leaklab.results.compared_resources import has_rate
 from leaklab.results.outcomes import (
     FIXED,
     IMPROVED,
@@ -19,17 +20,29 @@ from leaklab.results.outcomes import (
     UNCHANGED,
     WORSE,
 )
-from leaklab.verdict.evidence import GROWS, UNDECIDED
+from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED
+from leaklab.verdict.heap_study import EXCLUDED_SHARE
 from leaklab.verdict.resources import INCONCLUSIVE, LEAK
 
 if TYPE_CHECKING:
-    from leaklab.verdict.judge import Verdict
+    from leaklab.verdict.judge import ResourceVerdict, Verdict
 
 # What is said of a site or holder of both runs.
-OF_BOTH = ("before_rate", "after_rate", "outcome", "role", "before_unit", "after_unit")
+OF_BOTH = (
+    "before_rate", "after_rate", "outcome", "role", "before_unit", "after_unit", "before_most",
+    "after_most",
+)  # fmt: skip
 COLUMNS = ("fingerprint", "function", "file", "line", *OF_BOTH)
-# A rate, or why there is none; and what it is counted by.
-OfRun = tuple[float, str, str | None]
+
+
+class OfRun(NamedTuple):
+    """What one run says of a site or holder: its rate, or why there is none; what that is counted
+    by; and the most that it may be where none was seen and the run does not decide on the rest."""
+
+    rate: float
+    why: str = ""
+    unit: str | None = None
+    most: float = 0.0
 
 
 def compared_sites(
@@ -48,8 +61,15 @@ def compared_sites(
             _side(verdict, there, *site)
             for verdict, there in zip((before, after), roles, strict=True)
         )
-        if not (old[0] > 0 or new[0] > 0):
+        if not (old.rate > 0 or new.rate > 0):
             continue
+        old, new = (
+            _unless_excluded(mine, verdict, site, other.rate, leaking)
+            for mine, verdict, other, leaking in (
+                (old, before, new, after.resource(HEAP, site[0])),
+                (new, after, old, before.resource(HEAP, site[0])),
+            )
+        )
         rows.append(
             {
                 "fingerprint": place.fingerprint,
@@ -67,33 +87,54 @@ def _side(verdict: Verdict, there: Collection[str], role: str, fingerprint: str)
     nothing = float("nan")
     heap = verdict.resource(HEAP, role)
     if heap is None:
-        return nothing, NOT_MEASURED if role in there else NOT_THERE, None
+        return OfRun(nothing, NOT_MEASURED if role in there else NOT_THERE)
     if heap.verdict == INCONCLUSIVE:
-        return nothing, NOT_DECIDED, heap.unit
+        return OfRun(nothing, NOT_DECIDED, heap.unit)
     found = verdict.suspects
     of_role = found[found["role"] == role]
     mine = of_role[of_role["fingerprint"] == fingerprint]
     leaking = mine[mine["evidence"] == GROWS]
     if len(leaking):
-        return float(leaking["rate"].sum()), "", str(leaking["unit"].iloc[0])
+        return OfRun(float(leaking["rate"].sum()), "", str(leaking["unit"].iloc[0]))
     if heap.verdict == LEAK and (mine["evidence"] == UNDECIDED).any():
-        return nothing, NOT_DECIDED, heap.unit
+        return OfRun(nothing, NOT_DECIDED, heap.unit)
     if heap.verdict == LEAK and not len(of_role):
         # Sites are told of the role whose heap grows most: of this one they are not known.
-        return nothing, NOT_MEASURED, heap.unit
-    return 0.0, "", heap.unit
+        return OfRun(nothing, NOT_MEASURED, heap.unit)
+    return OfRun(0.0, "", heap.unit)
+
+
+def _unless_excluded(
+    mine: OfRun,
+    verdict: Verdict,
+    site: tuple[str, str],
+    rate: float,
+    leaking: ResourceVerdict | None,
+) -> OfRun:
+    """What a run says of a site that grows by ``rate`` in the other one, whose heap is ``leaking``:
+    none of it where it is no suspect of the run, and its heap, which is not decided, cannot grow by
+    as much."""
+    role, fingerprint = site
+    heap, found = verdict.resource(HEAP, role), verdict.suspects
+    if mine.why != NOT_DECIDED or heap is None or leaking is None:
+        return mine
+    if not (has_rate(heap, leaking) and heap.excluded < EXCLUDED_SHARE * rate):
+        return mine
+    of_site = found[(found["role"] == role) & (found["fingerprint"] == fingerprint)]
+    if (of_site["evidence"] != STOPPED).any():
+        return mine
+    return OfRun(0.0, "", heap.unit, heap.excluded)
 
 
 def of_both(old: OfRun, new: OfRun, role: str) -> dict[str, Any]:
     """Return the columns `OF_BOTH` of a site or holder of ``role``, from what each run says."""
-    (before_rate, _, before_unit), (after_rate, _, after_unit) = old, new
-    values = before_rate, after_rate, _outcome(old, new), role, before_unit, after_unit
-    return dict(zip(OF_BOTH, values, strict=True))
+    told = (old.rate, new.rate, _outcome(old, new), role, old.unit, new.unit, old.most, new.most)
+    return dict(zip(OF_BOTH, told, strict=True))
 
 
 def _outcome(old: OfRun, new: OfRun) -> str:
-    before, why_not_before, before_unit = old
-    after, why_not_after, after_unit = new
+    before, why_not_before, before_unit, _ = old
+    after, why_not_after, after_unit, _ = new
     if why_not_before == NOT_THERE:
         return WORSE
     if why_not_before or why_not_after:

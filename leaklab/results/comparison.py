@@ -36,12 +36,12 @@ class Comparison:
     the rate was seen over); what one run has not measured has the verdict "not measured" there,
     what was not there (a process, say) "not there", and no rate.
     sites: fingerprint, function, file, line, before_rate, after_rate, outcome, role, before_unit,
-    after_unit (rates in bytes per unit; 0 where the site does not keep growing, NaN where the heap
-    was not measured or not decided, or there was no such process). holders: accumulation_point,
-    holder_type, type, before_rate, after_rate, outcome, role, before_unit, after_unit, of what
-    objects pile up in; empty where neither run has two object graphs. runs: name, state and
-    passes of both, in one line. circumstances: the same as data, and the verdict of each, by
-    "before" and "after".
+    after_unit, before_most, after_most (rates in bytes per unit; 0 where the site does not keep
+    growing, by more than the most where that is not 0: the heap was not decided, but excludes more;
+    NaN where it was not measured or does not exclude it, or there was no such process). holders:
+    accumulation_point, holder_type, type, and the same columns from before_rate on, of what objects
+    pile up in; empty where neither run has two object graphs. runs: name, state and passes of both,
+    in one line. circumstances: the same as data, and the verdict of each, by "before" and "after".
     """
 
     outcome: str
@@ -146,14 +146,14 @@ def _deciding(resources: pd.DataFrame) -> pd.DataFrame:
 
 def _settled(row: _Row, rows: list[_Row]) -> bool:
     """Whether a row is undecided resident memory of a process whose heap, which is exact, leaked,
-    is decided in both runs, and explains what leak of resident memory there was: it proves a fix.
-    Memory that is taken behind the tracer's back it does not."""
+    is decided in both runs or clearly grows less in one, and explains what leak of resident memory
+    there was: it tells of a fix. Of memory that is taken behind the tracer's back it does not."""
     if row["name"] != "rss_bytes" or INCONCLUSIVE not in _verdicts(row):
         return False
     heaps = [one for one in rows if one["name"] == HEAP and one["role"] == row["role"]]
     return any(
         LEAK in _verdicts(heap)
-        and all(one in (LEAK, BOUNDED) for one in _verdicts(heap))
+        and (heap["outcome"] == IMPROVED or all(one in (LEAK, BOUNDED) for one in _verdicts(heap)))
         and all(
             row[f"{side}_verdict"] != LEAK
             or (

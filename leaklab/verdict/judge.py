@@ -22,6 +22,7 @@ from leaklab.verdict.growth import estimate
 from leaklab.verdict.heap_material import material_bytes, settled_bytes
 from leaklab.verdict.heap_study import HeapStudy, study_heap
 from leaklab.verdict.imported import deciding, judge_long, with_cautions
+from leaklab.verdict.in_use import judge_in_use
 from leaklab.verdict.lives_told import by_life, clear_growth
 from leaklab.verdict.reading import EXACT, read
 from leaklab.verdict.resident import beside_in_use, reconcile
@@ -110,7 +111,7 @@ def judge(data: RunData) -> Verdict:
                 continue
             if name == IN_USE and (role in studies or not _told_by_allocators(series, data)):
                 continue
-            entry = judge_long(series)
+            entry = judge_in_use(series, data) if name == IN_USE else judge_long(series)
             if name == "rss_bytes" and role in exact:
                 entry = reconcile(entry, series, heaps[role], studies[role], data)
             entry = by_life(clear_growth(entry, heaps.get(role), series, data), series, data)

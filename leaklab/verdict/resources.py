@@ -232,6 +232,8 @@ def why_text(name: str, growth: Growth, evidence: Evidence) -> str:
         "to see whether more comes",
         "hidden": f"stands still as a whole, but its {evidence.shape} grew by {rate} (95 %: "
         f"{interval}) over {span}",
+        "sizes": f"grew by {interval} (95 %) over {span}, by how large its small blocks are: it is "
+        "open whether that matters",
         "blind": f"was not looked at over {more}, too much of the run to tell; record it again",
     }
     said = texts[evidence.code]

@@ -8,12 +8,13 @@ use, and the blocks of the interpreter's own allocator.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leaklab.analysis.in_use import BLOCKS, LARGEST_BLOCK_BYTES, MALLOC
+from leaklab.analysis.in_use import BLOCKS, LARGEST_BLOCK_BYTES, MALLOC, SMALLEST_BLOCK_BYTES
 from leaklab.analysis.series import processes_of, resource_series
 from leaklab.resources import BLOCK_BYTES
 from leaklab.verdict.evidence import GROWS, MINIMUM_POINTS, STOPPED, UNDECIDED, Evidence
@@ -43,13 +44,12 @@ def window_count(data: RunData, role: str) -> int | None:
 class Counted:
     """What the counters of a process say of its heap.
 
-    growth, evidence: of the bytes in use, small blocks at their usual size. most_rate: bytes per
-    unit that it grew by at most, each small block as large as they come.
+    growth, evidence: of the bytes in use, small blocks at their usual size; the interval holds what
+    growth is whatever their sizes are.
     """
 
     growth: Growth
     evidence: Evidence
-    most_rate: float
 
 
 def counted(data: RunData, role: str) -> Counted | None:
@@ -67,8 +67,18 @@ def counted(data: RunData, role: str) -> Counted | None:
     growth = estimate(x, total, unit="iteration")
     material = material_bytes(growth, float(total[len(total) // 2 :].min()))
     read_growth, evidence = read(growth, material=material, limits=EXACT)
-    most = estimate(x, large + LARGEST_BLOCK_BYTES * small, unit="iteration")
-    return Counted(read_growth, evidence, most.rate_high)
+    others = [
+        estimate(x, large + size * small, unit="iteration")
+        for size in (SMALLEST_BLOCK_BYTES, LARGEST_BLOCK_BYTES)
+    ]
+    return Counted(widened(read_growth, others), evidence)
+
+
+def widened(growth: Growth, others: Iterable[Growth]) -> Growth:
+    """Growth with an interval that holds those of the others."""
+    every = [growth, *others]
+    low, high = min(one.rate_low for one in every), max(one.rate_high for one in every)
+    return replace(growth, rate_low=low, rate_high=high)
 
 
 def by_windows(
@@ -89,7 +99,9 @@ def by_windows(
     margin = T_QUANTILES[min(max(count - 1, 2), max(T_QUANTILES))] * error
     sure = rate - margin > 0 and live[-1] - live[0] >= SITE_MATERIAL_BYTES
     verdict, code = UNDECIDED, "few"
-    if whole is not None and (whole.evidence.verdict == STOPPED or rate - margin > whole.most_rate):
+    if whole is not None and (
+        whole.evidence.verdict == STOPPED or rate - margin > whole.growth.rate_high
+    ):
         verdict, code = STOPPED, "flat"
     elif whole is not None and whole.evidence.verdict == GROWS and sure:
         verdict, code = GROWS, "odds"

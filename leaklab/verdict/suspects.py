@@ -51,9 +51,9 @@ def suspects(
 
     Columns: rank (from 1), function, file, line, stack (list of {function, file, line}, most
     recent call first), live_bytes (at the last snapshot), growth_bytes (since the baseline), rate
-    with rate_low and rate_high (bytes per unit), unit, share (of what leaking sites gained,
-    each after its warm-up; NaN for one that does not leak beside others that do; where none leaks,
-    of what all growing ones gained), evidence (grows, stopped, undecided), fingerprint,
+    with rate_low and rate_high (bytes per unit), unit, share (of the rates of leaking sites
+    together; NaN for one that does not leak beside others that do; where none leaks, of what all
+    growing ones gained), evidence (grows, stopped, undecided), fingerprint,
     known (why the growth is expected, or None), note (what to be careful about, or None), role,
     retained_by (filled by the retention analysis), group (of sites that belong to one leak: the
     rank of the first and the call they share, {rank, function, file, line}; None for a site that
@@ -71,13 +71,15 @@ def suspects_table(data: RunData, study: HeapStudy | None, *, limit: int = 20) -
     leaking = study.leaking
     # What is only reserved is no growth of the heap, unless ever more of it is.
     counted = leaking or [entry for entry in study.growing if entry.site not in reserved]
-    whole = sum(entry.gain for entry in counted if entry.gain > 0)
-    shared = {id(entry) for entry in counted}
+    # Each leaking site has a warm-up of its own, after which it gains; what they are ranked by, and
+    # what goes on, is their rates.
+    parts = {id(entry): entry.growth.rate if leaking else entry.gain for entry in counted}
+    whole = sum(part for part in parts.values() if part > 0)
     shown = study.growing[:limit]
     rows = []
     for entry in shown:
         row = _row(study, entry)
-        row["share"] = entry.gain / whole if whole and id(entry) in shared else float("nan")
+        row["share"] = parts.get(id(entry), float("nan")) / whole if whole else float("nan")
         if entry.site in reserved:
             row["note"] = (
                 f"{amount('heap_bytes', reserved[entry.site])} of it is address space that was "
@@ -88,7 +90,7 @@ def suspects_table(data: RunData, study: HeapStudy | None, *, limit: int = 20) -
     frame["rank"] = np.arange(1, len(frame) + 1)
     frame["role"] = study.role
     # Where nothing leaks, what grows a little has nothing in common.
-    among = [entry for entry in shown if leaking and id(entry) in shared]
+    among = [entry for entry in shown if leaking and id(entry) in parts]
     frame["group"] = pd.Series(_grouped(study, among, len(shown)), dtype=object)
     return frame
 

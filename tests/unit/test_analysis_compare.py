@@ -349,6 +349,34 @@ def test_a_site_is_not_fixed_where_the_heap_is_not_decided() -> None:
         assert plain(site)[f"{side}_rate"] is None
 
 
+def test_a_site_that_an_undecided_heap_excludes_is_fixed() -> None:
+    """It is no suspect any more, and what the whole heap may grow by at most is far less."""
+
+    def with_heap(high: float, **more: Any) -> Comparison:
+        sides = leaking(20_000), healthy()
+        after = told(sides[1], heap_bytes=undecided(-40, high, excluded=high, **more))
+        return compare(*sides, (judge(sides[0]), after))
+
+    found = with_heap(300)
+    (site,) = found.sites.to_dict("records")
+    assert (site["outcome"], site["after_rate"], site["after_most"]) == ("fixed", 0.0, 300)
+    assert "19.5 KiB to at most 300 B" in comparison_text(found)
+    assert "at most 300 B" in comparison_bundle(found)["text/html"]
+    # More may be left of it, nobody saw enough, or more of the same would not decide.
+    for doubtful in (with_heap(15_000), with_heap(300, span=3.0), with_heap(300, more_x=0.0)):
+        assert set(doubtful.sites["outcome"]) == {"not decided"}
+
+
+def test_resident_memory_that_does_not_show_a_leak_yet_does_not_hide_what_is_better() -> None:
+    """The heap leaked, and what it may still grow by is a small part of that."""
+    before, after = leaking(20_000), healthy()
+    first = told(before, rss_bytes=undecided(-90_000, 90_000))
+    second = told(after, heap_bytes=undecided(-40, 300, excluded=300))
+    found = compare(before, after, (first, second))
+    assert found.outcome == "improved", found.reason
+    assert "heap_bytes: better; not decided: rss_bytes, heap_bytes" in found.reason
+
+
 def test_a_site_of_a_role_is_not_fixed_by_another_role() -> None:
     """Sites are known of the heap that grows most only."""
     child = {"grow": s.leak(COUNT, 90_000)}

@@ -95,6 +95,15 @@ def test_holders_are_compared_by_where_objects_pile_up(tmp_path):
     assert "to 0 B" not in comparison_text(found)
 
 
+def test_a_few_objects_that_wait_for_the_collector_are_no_worse():
+    """Of a heap that holds nothing else any more; many of them are."""
+    still = [(*node[:5], 0, node[6]) for node in NODES]
+    for size, outcomes in ((100, set()), (1_000, {"worse"})):
+        waiting = [*still[:-1], (*NODES[-1][:6], size)]
+        before, after = (run_of(synthetic.run(), nodes=nodes) for nodes in (still, waiting))
+        assert set(compare(before, after).holders["outcome"]) == outcomes
+
+
 def test_a_holder_that_gains_without_piling_up_is_told_by_what_it_gained():
     """A cache that is cut back now and then: less than before, not nothing."""
     held = {10: 0, 40: 1_000, 70: 9_000, 100: 7_000}
@@ -119,6 +128,23 @@ def test_the_group_is_told_once_with_its_accumulation_point():
     assert row["growth_bytes"] == 120 * 1060
     assert row["rate"] == pytest.approx(2 * 1060)
     assert row["suspect_rank"] is None or pd.isna(row["suspect_rank"])
+
+
+def test_objects_of_classes_that_each_call_makes_are_counted_once():
+    """Their path nodes cannot be told apart: a node of its own for each, all of one fingerprint."""
+    pile = ("app.HANDLERS → list item → tuple", 0, "module", "tuple", 10, 1, 60)
+    kept = ("app.HANDLERS → list item → tuple → app.Handler", 1, "module", "app.Handler")
+    rows = ("app.HANDLERS → list item → tuple → app.Handler.rows", "module", "list")
+    nodes = [("app.HANDLERS", -1, "module", "list", 1, 0, 0), pile]
+    for call in range(30):
+        # Each is there from one mark on, with a list that is filled.
+        nodes.append((*kept, lambda dump, call=call: call < 10 * (dump + 1) - 5, 0, 50))
+        nodes.append((rows[0], len(nodes) - 1, *rows[1:], nodes[-1][4], 0, 400))
+    (row,) = retention(run_of(synthetic.run(), nodes=nodes)).to_dict("records")
+    # From mark 40 to 100: 60 tuples, and 15 of the objects with their lists.
+    assert (row["growth_count"], row["growth_bytes"]) == (60, 60 * 60 + 15 * (50 + 400))
+    shown = holders_of_type(run_of(synthetic.run(), nodes=nodes), "app.Handler")
+    assert shown[["count", "growth_count"]].to_numpy().tolist() == [[30, 15]]
 
 
 def test_the_beginning_of_a_run_is_not_shown_as_its_end():

@@ -375,15 +375,17 @@ def test_what_was_not_there_at_the_look_before_has_grown_from_nothing() -> None:
 
     paths = pd.DataFrame(
         {
-            "tree": ["path", "path", "dominator"],
-            "kind": ["module", "module", "module"],
-            "fingerprint": ["a", "b", "a"],
-            "path": ["app.OLD", "app.NEW", "app.OLD"],
-            "type": ["list", "list", "list"],
-            "count": [1, 1, 1],
-            "retained_bytes": [500, 7000, 500],
+            "tree": ["path", "path", "path", "dominator"],
+            "kind": "module",
+            "fingerprint": ["a", "b", "a", "a"],
+            "path": ["app.OLD", "app.NEW", "app.OLD", "app.OLD"],
+            "type": "list",
+            "count": 1,
+            # Two of them cannot be told apart: they are one.
+            "retained_bytes": [300, 7000, 200, 500],
         }
     )
     growth = {row["path"]: row["growth_bytes"] for row in _holders(paths, {"a": [1, 400]})}
     assert growth == {"app.OLD": 100, "app.NEW": 7000}
+    assert len(_holders(paths, None)) == 2
     assert {row["growth_bytes"] for row in _holders(paths, None)} == {None}

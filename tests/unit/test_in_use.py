@@ -52,6 +52,41 @@ def test_where_resident_memory_shows_it_that_leads() -> None:
     assert verdict.reason.endswith("; in_use_bytes grows too")
 
 
+@pytest.mark.parametrize(
+    ("count", "blocks", "verdict"),
+    [
+        (150, 2, "bounded"),
+        (150, 12, "bounded"),
+        (400, 12, "inconclusive"),
+        (800, 12, "inconclusive"),
+    ],
+)
+def test_the_interval_holds_what_small_blocks_are_whatever_their_sizes(
+    count: int, blocks: int, verdict: str
+) -> None:
+    still = s.steady(count)
+    entry = judge(
+        s.run(
+            rss=still,
+            malloc_used_bytes=2e6 + still,
+            allocated_blocks_count=40_000 + s.leak(count, blocks),
+        )
+    ).resource(IN_USE)
+    assert entry is not None
+    assert entry.rate_low <= 16 * blocks
+    assert min(entry.rate_high, entry.excluded) >= 512 * blocks
+    assert entry.verdict == verdict, entry.why
+
+
+def test_blocks_that_matter_at_the_usual_size_and_not_at_the_smallest_decide_nothing() -> None:
+    blocks = s.leak(COUNT, 2.5 * MIB / COUNT / BLOCK_BYTES)
+    entry = judge(run(STILL, blocks)).resource(IN_USE)
+    assert entry is not None
+    assert entry.verdict == "inconclusive", entry.why
+    assert "by how large its small blocks are" in entry.reason
+    assert "record 149 iterations more" in entry.reason
+
+
 HEALTHY = {
     "still after a warm-up": s.warm_up(COUNT, 8e6, half_life=8),
     "teeth": s.sawtooth(COUNT, 3e6, period=12),

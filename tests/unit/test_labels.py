@@ -227,6 +227,18 @@ def test_a_series_that_stands_still_excludes_no_less_than_a_step_and_what_finds_
     assert highs.loc[LABELS[0], "rss_bytes"] >= 900
 
 
+def test_what_a_route_keeps_in_small_blocks_is_told_for_any_size_of_them() -> None:
+    data = served(600, each=0.0)
+    counted = data.samples.assign(name="malloc_used_bytes", value=5e7)
+    blocks = data.samples.assign(name="allocated_blocks_count")
+    blocks["value"] = 40_000.0 + 100 * data.labels["label"].eq(LABELS[0]).cumsum()
+    both = pd.concat([data.samples.assign(value=5e7), counted, blocks])
+    table = Run(s.RunData.from_tables(data.meta, samples=both, labels=data.labels)).labels()
+    row = table[table["resource"] == "in_use_bytes"].set_index("label").loc[LABELS[0]]
+    assert row["rate_low"] <= 100 * 16
+    assert row["rate_high"] >= 100 * 512
+
+
 def test_a_cache_that_fills_beside_a_leak_is_not_called_one() -> None:
     # Each key is asked for once on the average: what is still missing comes ever more slowly.
     called = [

@@ -58,6 +58,7 @@ def test_shares_are_of_what_leaks_and_ranks_follow_the_rates() -> None:
     leaking = table[table["evidence"] == "grows"]
     assert leaking["rate"].is_monotonic_decreasing and leaking["rank"].iloc[0] == 1
     assert abs(leaking["share"].sum() - 1) < 1e-9
+    assert (leaking["share"] / leaking["rate"]).round(12).nunique() == 1
     assert table[table["evidence"] != "grows"]["share"].isna().all()
 
 

@@ -54,11 +54,16 @@ def test_what_is_replaced_within_half_a_window_does_not_grow() -> None:
         assert grown.live_bytes == 10_000 * number
 
 
-def sampled(seen: s.Series, counted: s.Series, **more: s.Series) -> Verdict:
+BLOCKS = s.steady(200, 5e4)
+
+
+def sampled(
+    seen: s.Series, counted: s.Series, blocks: s.Series = BLOCKS, **more: s.Series
+) -> Verdict:
     data = s.run(
         sites={"keep": seen, **more},
         malloc_used_bytes=5e6 + counted,
-        allocated_blocks_count=s.steady(200, 5e4),
+        allocated_blocks_count=blocks,
     )
     windows = [{"end_mark": number} for number in range(len(seen))]
     for entry in data.meta["processes"]:
@@ -82,6 +87,13 @@ def test_growth_is_told_by_the_counters_and_its_line_by_the_windows() -> None:
     assert str(row["note"]).startswith("sampled: estimated from 10 windows")
     assert row["rate"] == pytest.approx(SEEN[-1] / 9)
     assert 0 < row["rate_low"] < row["rate"] < row["rate_high"]
+
+
+def test_growth_in_small_blocks_is_told_for_any_size_of_them() -> None:
+    verdict = sampled(SEEN, s.steady(200, 0.0), BLOCKS + s.leak(200, 100))
+    heap = verdict.resource("heap_bytes")
+    assert heap is not None and heap.verdict == "leak", verdict.reason
+    assert heap.rate_low <= 100 * 16 and heap.rate_high >= 100 * 512
 
 
 def test_a_full_cache_looks_like_growth_to_the_windows_only() -> None:
