@@ -10,6 +10,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from leaklab.analysis.lives import START_SECONDS
 from leaklab.analysis.series import HEAP, processes_of, untraced_pass
 from leaklab.present.formatting import amount, span_text
 from leaklab.resources import is_memory
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 LAUNCHER = "launcher"
 # A helper process must be seen for this long after its start.
 HELPER_SECONDS = 10.0
-# What has ended sooner has hardly started.
-START_SECONDS = 1.0
 # Who stops a recording by these has seen what there was to see.
 SEEN_OUT = ("drive", "decided")
 
