@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from leaklab.analysis.lives import START_SECONDS
 from leaklab.analysis.series import HEAP, processes_of, untraced_pass
 from leaklab.present.formatting import amount, span_text
-from leaklab.resources import is_memory
+from leaklab.resources import find, is_memory
 from leaklab.verdict.evidence import MINIMUM_POINTS
 from leaklab.verdict.resources import (
     BOUNDED,
@@ -26,7 +26,7 @@ from leaklab.verdict.resources import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 LAUNCHER = "launcher"
 # A helper process must be seen for this long after its start.
 HELPER_SECONDS = 10.0
+# What the reason of a helper ends with that decides nothing.
+LISTED = "listed, not judged"
 # Who stops a recording by these has seen what there was to see.
 SEEN_OUT = ("drive", "decided")
 
@@ -67,6 +69,31 @@ def by_life(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> Reso
     if not math.isfinite(ended_seconds) or entry.advice != RECORD:
         return entry
     return replace(entry, advice=LET_RUN if entry.role == "main" else HAS_ENDED)
+
+
+def listed_alike(resources: Sequence[ResourceVerdict]) -> list[ResourceVerdict]:
+    """Return the verdicts with all of a helper listed where some of it was seen too shortly.
+
+    What costs little is looked at more often; the process was there for as short a time. Growth
+    that was seen is told all the same.
+    """
+    listed = {
+        entry.role: entry.why
+        for entry in resources
+        if entry.role != "main" and _by_kernel(entry) and entry.why.endswith(LISTED)
+    }
+    return [
+        replace(entry, verdict=INCONCLUSIVE, why=listed[entry.role], more_x=0.0, decides=False)
+        if entry.role in listed and _by_kernel(entry) and entry.verdict != LEAK
+        else entry
+        for entry in resources
+    ]
+
+
+def _by_kernel(entry: ResourceVerdict) -> bool:
+    """Whether figures by time are the kernel's, which tells all of them of every process."""
+    resource = find(entry.name)
+    return entry.unit == "second" and resource is not None and resource.source == "kernel"
 
 
 def clear_growth(
@@ -131,7 +158,7 @@ def _of_helper(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> R
     """
     if count := _short_count(data, entry.role):
         seconds = span_text(HELPER_SECONDS, "second")
-        why = f"was {count:,} processes, none there for {seconds}: listed, not judged"
+        why = f"was {count:,} processes, none there for {seconds}: {LISTED}"
         return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=0.0, decides=False)
     marked = any(one.get("mark_count") for one in data.meta.get("processes", ()))
     end_x = float(series["x"].iloc[-1])
@@ -143,7 +170,7 @@ def _of_helper(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> R
     seen = _ended_seconds(data, entry.role)
     seen_text = span_text(seen if math.isfinite(seen) else end_x, "second")
     what = "before the target went on" if entry.role == LAUNCHER else "in a child process"
-    why = f"was seen for {seen_text} {what}: listed, not judged"
+    why = f"was seen for {seen_text} {what}: {LISTED}"
     return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=0.0, decides=False)
 
 
