@@ -156,8 +156,12 @@ def _of_helper(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> R
     growth, so it is judged once it was seen for long enough after that. So is the launcher of what
     went on in the background. Of many that follow one another none keeps for long what it holds.
     """
-    if count := _short_count(data, entry.role):
-        seconds = span_text(HELPER_SECONDS, "second")
+    count, longest = _short_count(data, entry.role), HELPER_SECONDS
+    if not count and entry.verdict != LEAK:
+        # A few that hardly start: together they are a sawtooth, which looks bounded.
+        count, longest = _hardly_started_count(data, entry.role), START_SECONDS
+    if count > 1:
+        seconds = span_text(longest, "second")
         why = f"was {count:,} processes, none there for {seconds}: {LISTED}"
         return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=0.0, decides=False)
     marked = any(one.get("mark_count") for one in data.meta.get("processes", ()))
@@ -202,3 +206,11 @@ def _short_count(data: RunData, role: str) -> int:
     ]
     is_short = len(lives) < len(counts) and max(lives, default=0.0) < HELPER_SECONDS
     return sum(counts) if is_short else 0
+
+
+def _hardly_started_count(data: RunData, role: str) -> int:
+    """How many processes a role had, where all of them have ended and none lived for a start."""
+    rows = processes_of(data, role, untraced_pass(data)).values()
+    ends = [(row.get("started_seconds") or 0.0, row.get("ended_seconds")) for row in rows]
+    over = [end is not None and end - begin < START_SECONDS for begin, end in ends]
+    return len(over) if all(over) else 0

@@ -75,6 +75,14 @@ def test_a_worker_that_fills_the_same_in_each_life_is_bounded() -> None:
     assert "by age over 3 lives" in resident.reason
 
 
+def test_what_hardly_starts_each_time_is_listed() -> None:
+    data = one_after_another(s.leak(8, 200_000), count=3)
+    resident = judge(data).resource("rss_bytes", "python worker.py")
+    assert resident is not None
+    assert resident.reason == "was 3 processes, none there for 1 second: listed, not judged"
+    assert not resident.decides
+
+
 def row(begin: float, end: float | None, **more: Any) -> dict[str, Any]:
     return {"mark_count": 0, "started_seconds": begin, "ended_seconds": end, **more}
 
