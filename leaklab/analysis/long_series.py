@@ -66,8 +66,8 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
     series = resource_series(data, name, role=role)
     without: list[str] = []
     course, now, unseen, missing, falls, worked = 0.0, math.nan, 0.0, 0.0, None, None
-    lives = lives_by_marks(data, name, role) if series.attrs["unit"] == "iteration" else []
-    if len(lives) > 1:
+    lives = recorded_lives(data, name, role, series.attrs["unit"])
+    if len(lives) > 1 and series.attrs["unit"] == "iteration":
         attrs = dict(series.attrs)
         series = _frame(*joined_by_age(lives))
         series.attrs.update(attrs)
@@ -75,7 +75,7 @@ def long_series(data: RunData, name: str, *, role: str = "main") -> pd.DataFrame
         without.append(f"by age over {len(lives)} lives")
     elif series.attrs["unit"] == "second" and len(series) >= _LEAST_FIGURES:
         x, y = (series[key].to_numpy(np.float64) for key in ("x", "value"))
-        lives = successive_lives(data, name, role)
+        lives = lives or successive_lives(data, name, role)
         if len(lives) > 1:
             x, y = joined_by_age(lives)
             now = float(lives[-1][1][-1])
@@ -167,7 +167,7 @@ def successive_lives(data: RunData, name: str, role: str) -> list[tuple[Floats, 
     Only of figures from outside, where restarts were seen; empty where processes of the role ran
     beside each other, which are summed instead.
     """
-    if "import" not in data.meta and data.meta.get("command", {}).get("kind") != "watched":
+    if not _from_outside(data):
         return []
     members = processes_of(data, role, untraced_pass(data))
     samples = data.samples_of(name)
@@ -186,23 +186,35 @@ def successive_lives(data: RunData, name: str, role: str) -> list[tuple[Floats, 
     return lives
 
 
-def lives_by_marks(data: RunData, name: str, role: str) -> list[tuple[Floats, Floats]]:
-    """Return (marks, values) of each life of a role whose workers were replaced, in their order."""
-    if name == HEAP:
-        return []  # told by the longest life alone
+def recorded_lives(data: RunData, name: str, role: str, unit: str) -> list[tuple[Floats, Floats]]:
+    """Return (marks or seconds, values) of each life of a role whose workers were replaced, in
+    their order; by time of a recording only, see :func:`successive_lives`."""
+    if name == HEAP or (unit == "second" and _from_outside(data)):
+        return []  # the heap is told by the longest life alone
     pass_ = untraced_pass(data)
     numbers = replaced_lives(processes_of(data, role, pass_))
     if not numbers:
         return []  # of most runs; the figures are chosen for those that have some
-    points, unit, _ = chosen_points(data, name, pass_, role)
-    numbers = numbers if unit == "iteration" else []
+    points, chosen_unit, _ = chosen_points(data, name, pass_, role)
+    if chosen_unit != unit:
+        return []
     lives = []
     for number in numbers:
         rows = points[points["process"] == number]
-        if len(rows) >= _LEAST_FIGURES:
-            x, y = (rows[key].to_numpy(np.float64) for key in ("mark", "value"))
+        x, y = (
+            rows[key].to_numpy(np.float64)
+            for key in ("mark" if unit == "iteration" else "time_seconds", "value")
+        )
+        if unit == "second":
+            end = work_end(y, ends=True)
+            x, y = x[:end], y[:end]
+        if len(x) >= _LEAST_FIGURES:
             lives.append((x, y))
     return lives
+
+
+def _from_outside(data: RunData) -> bool:
+    return "import" in data.meta or data.meta.get("command", {}).get("kind") == "watched"
 
 
 def joined_by_age(lives: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:

@@ -10,11 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+from leaklab.analysis.heap import heap_timeline
 from leaklab.findings.retention import dumps_after_warm_up
 from leaklab.present.formatting import rate_text
 from leaklab.verdict.evidence import GROWS
+from leaklab.verdict.heap_study import study_heap
 from leaklab.verdict.judge import INCONCLUSIVE, LEAK, ResourceVerdict, Verdict, reconsidered
 from leaklab.verdict.suspects import suspects
 
@@ -102,7 +105,7 @@ def _inside(
     held = [(group, _container(group, containers)) for group in groups]
     inside = [(group, one) for group, one in held if one is not None]
     if not inside:
-        return None
+        return _gained_inside(data, heap)
     rate = sum(float(group["rate"]) for group, _ in inside)
     elsewhere = {rank for group, one in held if one is None for rank in group["suspect_ranks"]}
     # A line that is only possible may as well have made what is kept elsewhere.
@@ -112,9 +115,69 @@ def _inside(
     leaking = leaking[leaking["evidence"] == GROWS]
     left = leaking[~leaking["rank"].isin(ranks)]["rate"].sum()
     if rate < MOSTLY * heap.rate and left > _LEFT_SHARE * leaking["rate"].sum():
+        return _gained_inside(data, heap)
+    return _still_fills(heap, [one for _, one in inside])
+
+
+def _gained_inside(data: RunData, heap: ResourceVerdict) -> ResourceVerdict | None:
+    """The heap's verdict where containers that fill have gained most of what the heap gained.
+
+    Entries that are small beside what comes and goes in an interpreter are no leak group of their
+    own. The last dump counts also where the main program is through by then: what a container has
+    come to hold there has not gone with the variables of a function.
+    """
+    chosen, study = dumps_after_warm_up(data, heap.role), study_heap(data, role=heap.role)
+    if chosen is None or study is None or study.window_count is not None:
         return None
-    first = inside[0][1]
-    more = max(float(one["more_x"]) for _, one in inside)
+    process = chosen[0]
+    timeline = heap_timeline(data, role=heap.role, process=process)
+    dumps = data.graph_dumps
+    dumps = dumps[dumps["process"].eq(process) & dumps["state"].eq("complete")]
+    if timeline is None or timeline.unit != heap.unit or len(dumps) < 2:
+        return None
+    dumps = dumps.sort_values("time_seconds", kind="stable")
+    seconds, numbers = dumps["time_seconds"].to_numpy(float), dumps["dump"].to_numpy()
+    x = np.interp(seconds, timeline.time_seconds, timeline.x)
+    first = min(int(np.searchsorted(x, heap.baseline_x)), len(x) - 2)
+    ends = seconds[[first, -1]]
+    span = float(x[-1] - x[first])
+    gained = float(np.diff(np.interp(ends, timeline.time_seconds, timeline.total()))[0])
+    containers = _outermost(data, process, (int(numbers[first]), int(numbers[-1])))
+    inside = float(containers["gained_bytes"].sum())
+    if not (span > 0 and gained > 0 and inside >= MOSTLY * max(gained, heap.rate * span)):
+        return None
+    pace = (containers["held_count"] - containers["held_count_before"]) / span
+    more = (containers["bound_count"] - containers["held_count"]) / pace
+    told = containers.assign(more_x=more).sort_values("gained_bytes", ascending=False)
+    # What holds next to nothing of it may fill for as long as it likes.
+    told = told[told["gained_bytes"] >= _LEFT_SHARE * inside]
+    return _still_fills(heap, told.to_dict("records"))
+
+
+def _outermost(data: RunData, process: int, numbers: tuple[int, int]) -> pd.DataFrame:
+    """The containers of a process that fill from one dump to the other and lie in no other such,
+    with gained_bytes, what each keeps alive more: see `filled_between`."""
+    bounds = data.bounds[data.bounds["process"] == process]
+    both = filled_between(*(bounds[bounds["dump"] == number] for number in numbers))
+    both = both.sort_values("held_count", ascending=False, kind="stable").drop_duplicates("path")
+    paths = data.paths
+    paths = paths[(paths["process"] == process) & (paths["tree"] == "path")]
+    before, after = (
+        paths[paths["dump"] == number].groupby("path")["retained_bytes"].sum() for number in numbers
+    )
+    # One that was not there before is new with all that it holds.
+    gained = (after - before).reindex(both["path"]).fillna(0.0).to_numpy(float).clip(min=0.0)
+    above = tuple(f"{path}{mark}" for path in both["path"] for mark in (".", "[", " → "))
+    is_outer = np.array([not path.startswith(above) for path in both["path"]], bool)
+    outermost: pd.DataFrame = both.assign(gained_bytes=gained)[is_outer]
+    return outermost
+
+
+def _still_fills(heap: ResourceVerdict, inside: Sequence[Mapping[Any, Any]]) -> ResourceVerdict:
+    """The heap's verdict where what grows is inside containers that are not full, the first most
+    telling."""
+    first = inside[0]
+    more = max(float(one["more_x"]) for one in inside)
     name = f"{first['path']}.{first['attribute']}".rstrip(".")
     why = (
         f"grew by {rate_text('heap_bytes', heap.rate, heap.unit)} inside {name} ({first['type']}), "

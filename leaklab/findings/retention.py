@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from leaklab.analysis.heap import heap_timeline
+from leaklab.analysis.lives import longest_life
 from leaklab.analysis.series import processes_of
 from leaklab.analysis.work import within_work
 from leaklab.findings.retention_sites import GroupGrowth, Part, match_sites
@@ -258,7 +259,9 @@ def dumps_after_warm_up(
     complete = dumps[dumps["state"] == "complete"]
     members = {entry["process"]: entry for entry in data.meta["processes"]}
     for pass_ in _PASSES:
-        for process in processes_of(data, role, pass_):
+        members_of_role = processes_of(data, role, pass_)
+        # Of several lives rather that one by which the heap is judged.
+        for process in {**longest_life(members_of_role), **members_of_role}:
             mine = complete[(complete["process"] == process) & (complete["pass"] == pass_)]
             if len(mine) < 2:
                 continue

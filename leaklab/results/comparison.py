@@ -97,13 +97,28 @@ def refuse_incomparable(before: dict[str, Any], after: dict[str, Any]) -> None:
         one, other = found(before), found(after)
         if key in _PERHAPS_UNKNOWN and None in (one, other):
             continue
-        if key == "name" and (_named_by_file(before) or _named_by_file(after)):
+        if key == "name" and (
+            _named_by_file(before) or _named_by_file(after) or _same_command(before, after)
+        ):
             continue
         if one != other:
-            raise LeaklabError(
-                f"the runs may not be compared: {key} differs: {one} and {other}; "
-                "record both with the same workload, parameters and interpreter"
+            advice = (
+                "record both with one --name, and --variant before and --variant after"
+                if key == "name"
+                else "record both with the same workload, parameters and interpreter"
             )
+            raise LeaklabError(
+                f"the runs may not be compared: {key} differs: {one} and {other}; {advice}"
+            )
+
+
+def _same_command(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Whether two runs are recordings of one command line, whatever they were called."""
+    one, other = (
+        [(meta.get("command") or {}).get(key) for key in ("argv", "kind")] + [meta.get("case")]
+        for meta in (before, after)
+    )
+    return bool(one[0]) and one == other
 
 
 def _named_by_file(meta: dict[str, Any]) -> bool:

@@ -23,7 +23,7 @@ from leaklab.verdict.heap_material import material_bytes, settled_bytes
 from leaklab.verdict.heap_study import HeapStudy, study_heap
 from leaklab.verdict.imported import deciding, judge_long, with_cautions
 from leaklab.verdict.in_use import judge_in_use
-from leaklab.verdict.lives_told import by_life, clear_growth
+from leaklab.verdict.lives_told import by_life, clear_growth, listed_alike
 from leaklab.verdict.reading import EXACT, read
 from leaklab.verdict.resident import beside_in_use, reconcile
 from leaklab.verdict.resources import (
@@ -121,7 +121,7 @@ def judge(data: RunData) -> Verdict:
                 entry = _of_traced(entry, data)
             resources.append(deciding(data.meta, entry, series))
     resources = with_cautions(data, beside_in_use(resources))
-    resources = unless_unheard(resources, data)
+    resources = unless_unheard(listed_alike(resources), data)
     worst = max(
         told, key=lambda r: (told[r].decides, told[r].verdict == LEAK, told[r].rate), default=""
     )

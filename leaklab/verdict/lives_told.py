@@ -10,9 +10,10 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from leaklab.analysis.lives import START_SECONDS
 from leaklab.analysis.series import HEAP, processes_of, untraced_pass
 from leaklab.present.formatting import amount, span_text
-from leaklab.resources import is_memory
+from leaklab.resources import find, is_memory
 from leaklab.verdict.evidence import MINIMUM_POINTS
 from leaklab.verdict.resources import (
     BOUNDED,
@@ -25,7 +26,7 @@ from leaklab.verdict.resources import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 LAUNCHER = "launcher"
 # A helper process must be seen for this long after its start.
 HELPER_SECONDS = 10.0
-# What has ended sooner has hardly started.
-START_SECONDS = 1.0
+# What the reason of a helper ends with that decides nothing.
+LISTED = "listed, not judged"
 # Who stops a recording by these has seen what there was to see.
 SEEN_OUT = ("drive", "decided")
 
@@ -68,6 +69,31 @@ def by_life(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> Reso
     if not math.isfinite(ended_seconds) or entry.advice != RECORD:
         return entry
     return replace(entry, advice=LET_RUN if entry.role == "main" else HAS_ENDED)
+
+
+def listed_alike(resources: Sequence[ResourceVerdict]) -> list[ResourceVerdict]:
+    """Return the verdicts with all of a helper listed where some of it was seen too shortly.
+
+    What costs little is looked at more often; the process was there for as short a time. Growth
+    that was seen is told all the same.
+    """
+    listed = {
+        entry.role: entry.why
+        for entry in resources
+        if entry.role != "main" and _by_kernel(entry) and entry.why.endswith(LISTED)
+    }
+    return [
+        replace(entry, verdict=INCONCLUSIVE, why=listed[entry.role], more_x=0.0, decides=False)
+        if entry.role in listed and _by_kernel(entry) and entry.verdict != LEAK
+        else entry
+        for entry in resources
+    ]
+
+
+def _by_kernel(entry: ResourceVerdict) -> bool:
+    """Whether figures by time are the kernel's, which tells all of them of every process."""
+    resource = find(entry.name)
+    return entry.unit == "second" and resource is not None and resource.source == "kernel"
 
 
 def clear_growth(
@@ -130,9 +156,13 @@ def _of_helper(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> R
     growth, so it is judged once it was seen for long enough after that. So is the launcher of what
     went on in the background. Of many that follow one another none keeps for long what it holds.
     """
-    if count := _short_count(data, entry.role):
-        seconds = span_text(HELPER_SECONDS, "second")
-        why = f"was {count:,} processes, none there for {seconds}: listed, not judged"
+    count, longest = _short_count(data, entry.role), HELPER_SECONDS
+    if not count and entry.verdict != LEAK:
+        # A few that hardly start: together they are a sawtooth, which looks bounded.
+        count, longest = _hardly_started_count(data, entry.role), START_SECONDS
+    if count > 1:
+        seconds = span_text(longest, "second")
+        why = f"was {count:,} processes, none there for {seconds}: {LISTED}"
         return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=0.0, decides=False)
     marked = any(one.get("mark_count") for one in data.meta.get("processes", ()))
     end_x = float(series["x"].iloc[-1])
@@ -144,7 +174,7 @@ def _of_helper(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> R
     seen = _ended_seconds(data, entry.role)
     seen_text = span_text(seen if math.isfinite(seen) else end_x, "second")
     what = "before the target went on" if entry.role == LAUNCHER else "in a child process"
-    why = f"was seen for {seen_text} {what}: listed, not judged"
+    why = f"was seen for {seen_text} {what}: {LISTED}"
     return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=0.0, decides=False)
 
 
@@ -176,3 +206,11 @@ def _short_count(data: RunData, role: str) -> int:
     ]
     is_short = len(lives) < len(counts) and max(lives, default=0.0) < HELPER_SECONDS
     return sum(counts) if is_short else 0
+
+
+def _hardly_started_count(data: RunData, role: str) -> int:
+    """How many processes a role had, where all of them have ended and none lived for a start."""
+    rows = processes_of(data, role, untraced_pass(data)).values()
+    ends = [(row.get("started_seconds") or 0.0, row.get("ended_seconds")) for row in rows]
+    over = [end is not None and end - begin < START_SECONDS for begin, end in ends]
+    return len(over) if all(over) else 0

@@ -185,7 +185,8 @@ def _longer(open_share: float) -> float:
 
 
 def shape_text(odds: Odds) -> str:
-    """The bounded shape that explains a curve best: "levels off", "a step at 60 % of the run"."""
+    """The bounded shape that explains a curve best: "a curve that levels off",
+    "a step at 60 % of the run"."""
     shapes = odds.whole.shapes
     if TOOTH in shapes:
         return f"{odds.teeth + 1} teeth"
@@ -193,11 +194,11 @@ def shape_text(odds: Odds) -> str:
     words = []
     for shape in shapes:
         if shape.kind in ("exp", "hyperbola"):
-            words.append("levels off")
+            words.append("a curve that levels off")
         elif shape.kind == "ramp":
-            words.append(f"fills until {100 * shape.at:.0f} % of the run")
+            words.append(f"a filling until {100 * shape.at:.0f} % of the run")
         elif shape.kind == "sigmoid":
-            words.append(f"rises around {100 * shape.at:.0f} % of the run")
+            words.append(f"a rise around {100 * shape.at:.0f} % of the run")
         elif shape.kind == "sine":
             words.append(f"a cycle, {shape.at:.3g} times in the run")
     if steps:

@@ -30,7 +30,7 @@ VERDICT_OF = {GROWS: LEAK, STOPPED: BOUNDED, UNDECIDED: INCONCLUSIVE}
 RECORD = "record {more} more"
 LET_RUN = "let it run for {more} more"
 FOLLOW = "follow for {more} more"
-HAS_ENDED = "it has ended"
+HAS_ENDED = "its process has ended"
 NO_ADVICE = ""
 # What was not looked at cannot be made up for by a longer recording.
 _MISSED = ("uncovered", "blind")
@@ -226,10 +226,10 @@ def why_text(name: str, growth: Growth, evidence: Evidence) -> str:
         "odds": f"{grown_text(name, growth)}, told by no bounded shape, and did not slow down",
         "weak": f"changed by {change} over {span} after warm-up, and growth of up to {excluded} "
         "would not have shown",
-        "doubtful": f"grew by {rate} (95 %: {interval}) over {span}, or {evidence.shape} explains "
-        "it",
-        "unsettled": f"changed by {change} over {span}, which {evidence.shape} explains, too late "
-        "to see whether more comes",
+        "doubtful": f"grew by {rate} (95 %: {interval}) over {span}, but {evidence.shape} "
+        "would explain it too",
+        "unsettled": f"changed by {change} over {span}, which {evidence.shape} would explain, too "
+        "late to see whether more comes",
         "hidden": f"stands still as a whole, but its {evidence.shape} grew by {rate} (95 %: "
         f"{interval}) over {span}",
         "sizes": f"grew by {interval} (95 %) over {span}, by how large its small blocks are: it is "

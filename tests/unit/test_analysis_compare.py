@@ -77,6 +77,21 @@ def test_incomparable_runs_are_refused(change: dict[str, object], named: str) ->
         compare(leaking(1_000), s.run(sites={"keep": s.leak(COUNT, 1)}, meta=change))
 
 
+def test_one_command_under_two_names_is_compared() -> None:
+    command = {"kind": "script", "argv": ["serve.py", "500"]}
+    before, after, other = (
+        s.run(sites={"keep": s.leak(COUNT, 1_000)}, meta={"name": name, "command": each})
+        for name, each in (
+            ("first", command),
+            ("second", command),
+            ("third", {**command, "argv": ["serve.py", "900"]}),
+        )
+    )
+    assert compare(before, after).outcome == "unchanged"
+    with pytest.raises(LeaklabError, match="name differs: first and third; record both with one"):
+        compare(before, other)
+
+
 def test_what_one_run_has_not_measured_is_not_called_fixed() -> None:
     whole = leaking(20_000)
     without = s.run(rss=s.noise(COUNT, 40_000))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import synthetic as s
@@ -12,7 +15,7 @@ from leaklab.verdict.evidence import GROWS, RISES, SLOWS, STOPPED, UNDECIDED, Ev
 from leaklab.verdict.growth import estimate
 from leaklab.verdict.models import Shape
 from leaklab.verdict.posterior import posterior
-from leaklab.verdict.reading import read
+from leaklab.verdict.reading import read, shape_text
 from leaklab.verdict.shapes import MATERIAL
 
 COUNT = 200
@@ -171,7 +174,13 @@ def test_a_filling_cache_that_the_run_does_not_see_full_is_not_called_bounded() 
         evidence = weigh(s.warm_up(100, 1e6, half_life=half_life), 16_384)
         assert (evidence.verdict, evidence.code) == (UNDECIDED, "slowing")
         assert evidence.more_x >= 25
-        assert evidence.shape == "levels off"
+        assert evidence.shape == "a curve that levels off"
+
+
+@pytest.mark.parametrize("kind", ["exp", "hyperbola", "ramp", "sigmoid", "sine", "step", "line"])
+def test_a_shape_is_told_as_a_thing_that_a_sentence_can_name(kind: str) -> None:
+    odds: Any = SimpleNamespace(whole=SimpleNamespace(shapes=[Shape(kind, 0.4)]))
+    assert shape_text(odds).startswith("a ")
 
 
 def test_too_few_points_decide_nothing_and_say_how_many_are_missing() -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
+import pytest
 import synthetic as s
 
+from leaklab.findings.filling import settled
+from leaklab.findings.retention import retention
 from leaklab.results.run import Run
+from leaklab.verdict.judge import judge
 
 COUNT = 200
 DUMPS = (60, 130, 200)
@@ -70,6 +74,24 @@ def test_what_is_full_or_does_not_fill_explains_nothing() -> None:
 
 def test_a_leak_beside_it_is_still_a_leak() -> None:
     assert run(DUMPS, 1_000, other=20_000).verdict().verdict == "leak"
+
+
+@pytest.mark.parametrize(
+    ("other", "bound", "verdict"),
+    [(0, 1_000, "inconclusive"), (0, 200, "leak"), (20_000, 1_000, "leak")],
+)
+def test_a_container_is_known_also_where_its_entries_are_no_group_of_their_own(
+    other: int, bound: int, verdict: str
+) -> None:
+    """What comes and goes in frames between two dumps hides many small entries."""
+    data = run(DUMPS, bound, other=other).data
+    nothing = retention(data).iloc[:0]
+    found = settled(data, judge(data), nothing).resource("heap_bytes")
+    assert found is not None
+    assert found.verdict == verdict, found.reason
+    if verdict == "inconclusive":
+        assert "inside app.cache.data (Cache), which holds 200 of 1,000 at most" in found.reason
+        assert found.more_x == pytest.approx(800)
 
 
 def test_without_graphs_nothing_changes() -> None:

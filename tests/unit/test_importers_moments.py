@@ -150,7 +150,7 @@ def test_without_a_clock_all_at_marks_are_chosen() -> None:
 @pytest.mark.parametrize(
     ("code", "shape"),
     [
-        ("few", ""), ("slowing", ""), ("weak", ""), ("doubtful", "levels off"),
+        ("few", ""), ("slowing", ""), ("weak", ""), ("doubtful", "a curve that levels off"),
         ("unsettled", "one step"), ("hidden", "floor"), ("blind", ""), ("uncovered", ""),
     ],
 )  # fmt: skip

@@ -237,3 +237,24 @@ def test_the_same_reason_is_told_once_for_all_resources_of_a_role() -> None:
         "  rss_bytes, fd_count (helper 1): was seen for 1 second in a child process: listed, "
         "not judged"
     ]
+
+
+@pytest.mark.parametrize("grows", [False, True])
+def test_all_figures_of_a_helper_are_listed_where_some_are_too_few(grows: bool) -> None:
+    """The seldom ones decide nothing, and the process was seen as shortly by the others."""
+    row = {"process": 0, "pass": "measure", "role": "sleep", "mark_count": 0}
+    told = {"processes": [{**row, "started_seconds": 0.0, "ended_seconds": 1.5}]}
+    fd_count = 3 + 2.0 * np.arange(15) if grows else np.full(15, 3.0)
+    often = s.run(
+        rss=s.steady(15), fd_count=fd_count, marks=False, seconds_per_point=0.1, meta=told
+    )
+    seldom = s.run(child_count=np.zeros(7), marks=False, seconds_per_point=0.2)
+    data = s.RunData.from_tables(
+        often.meta, samples=pd.concat([often.samples, seldom.samples], ignore_index=True)
+    )
+    found = {entry.name: entry for entry in judge(data).resources}
+    why = "was seen for 1.5 seconds in a child process: listed, not judged"
+    assert {found["rss_bytes"].reason, found["child_count"].reason} == {why}
+    assert (found["fd_count"].verdict == LEAK) == grows
+    assert (found["fd_count"].reason == why) == (not grows)
+    assert not found["rss_bytes"].decides

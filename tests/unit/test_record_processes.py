@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from leaklab.probe import channel, marks
 from leaklab.recorder import output
 from leaklab.recorder.output import OutputFile
 from leaklab.recorder.processes.roles import command_role, fork_role
+from leaklab.recorder.processes.samples import Samples
 from leaklab.recorder.processes.table import ProcessTable
 from leaklab.recorder.processes.tracked import MAIN, Tracked
 
@@ -137,3 +140,44 @@ def test_an_orphan_with_a_known_command_line_is_one_more_of_its_kind() -> None:
         _followed(processes, "fork of sh", 0.0, argv=["cat", "-u"])
         processes.adopt_orphans(0.1, os.getsid(0), "no channel", ())
         assert (processes.all[-1].pid, processes.all[-1].role) == (orphan.pid, "fork of sh")
+
+
+@pytest.mark.parametrize(
+    ("before", "age_seconds", "after", "kept"),
+    [
+        ("short-lived", 0.1, "cat", False),
+        ("short-lived", 5.0, "cat", False),
+        ("fork of main", 0.1, "cat", False),
+        ("fork of main", 5.0, "fork of main", True),
+    ],
+)
+def test_what_a_child_had_before_its_exec_is_its_parents(
+    before: str, age_seconds: float, after: str, kept: bool
+) -> None:
+    processes = ProcessTable(0, 0.1, 0.1)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(["cat", "-u"], stdin=pipe, stdout=pipe) as child:
+        assert child.stdin is not None and child.stdout is not None
+        child.stdin.write(b"it runs\n")
+        child.stdin.flush()
+        child.stdout.readline()
+        tracked = processes.add(child.pid, 0.0, None, before)
+        assert tracked is not None
+        tracked.argv = ["python", "app.py"]
+        tracked.young_samples = [(0.05, False, {"rss_bytes": 2e7})]
+        assert not list(processes.discover(age_seconds))
+    assert tracked.role == after
+    assert bool(tracked.young_samples) == kept
+
+
+def test_what_was_only_seen_before_its_exec_has_no_figures() -> None:
+    table = ProcessTable(0, 0.1, 0.1)
+    writer: Any = SimpleNamespace(append=lambda name, rows: stored.extend(rows["value"]))
+    stored: list[float] = []
+    samples = Samples(writer, "measure", (), None)
+    for role in ("short-lived", "cat"):
+        child = _followed(table, role, 0.0, ended_seconds=0.1)
+        child.young_samples = [(0.05, False, {"rss_bytes": 2e7})]
+        samples.ended(child, table.fold(child))
+    samples.flush()
+    assert stored == [2e7]

@@ -11,10 +11,10 @@ from typing import Any
 
 from leaklab.recorder.channel import Connection, Listener
 from leaklab.recorder.probes.handlers import ProbeHandlers
-from leaklab.recorder.processes.roles import SHORT_LIVED, command_role, fork_role
+from leaklab.recorder.processes.roles import command_role, fork_role
 from leaklab.recorder.processes.samples import Samples
 from leaklab.recorder.processes.table import ProcessTable
-from leaklab.recorder.processes.tracked import MAIN, Tracked
+from leaklab.recorder.processes.tracked import MAIN, SHORT_LIVED, Tracked
 from leaklab.recorder.procfs import ProcessGoneError, command_line, stack_start
 
 # Nobody waits for an answer to these.

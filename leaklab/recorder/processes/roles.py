@@ -6,13 +6,10 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from leaklab.recorder.processes.tracked import MAIN, Tracked
+from leaklab.recorder.processes.tracked import FORK, MAIN, SHORT_LIVED, Tracked
 
 # What the main process was called that has started another one in the background, and ended.
 LAUNCHER = "launcher"
-FORK = "fork of "
-# What a process is called that was seen between its fork and its exec, and never again.
-SHORT_LIVED = "short-lived"
 
 
 def fork_role(parent: Tracked | None) -> str:

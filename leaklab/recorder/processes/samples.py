@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from leaklab.recorder.processes.tracked import MAIN, SHORT_SECONDS, Tracked
+from leaklab.recorder.processes.tracked import MAIN, SHORT_LIVED, SHORT_SECONDS, Tracked
 from leaklab.store import RunWriter
 from leaklab.store.schema import TABLES
 
@@ -162,8 +162,11 @@ class Samples:
     def ended(self, tracked: Tracked, one_of: Tracked | None = None) -> None:
         """Store what is left of a process; of one of many short ones its highest figures only.
 
-        So the series of a command that is called again and again has one point a call.
+        So the series of a command that is called again and again has one point a call. What was
+        seen between fork and exec alone has no figures of its own.
         """
+        if tracked.role == SHORT_LIVED:
+            tracked.forget_fork()
         if one_of is None:
             self._store_young(tracked)
             return

@@ -8,8 +8,8 @@ from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 from leaklab.recorder.processes.looks import Looks
-from leaklab.recorder.processes.roles import LAUNCHER, SHORT_LIVED, role_of
-from leaklab.recorder.processes.tracked import MAIN, SHORT_SECONDS, Tracked
+from leaklab.recorder.processes.roles import LAUNCHER, role_of
+from leaklab.recorder.processes.tracked import MAIN, SHORT_LIVED, SHORT_SECONDS, Tracked
 from leaklab.recorder.procfs import (
     ProcessFiles,
     ProcessGoneError,
@@ -189,11 +189,11 @@ class ProcessTable:
         todo = self.alive()
         while todo:
             parent = todo.pop()
-            if parent.role == SHORT_LIVED or (parent.role == MAIN and parent.python is None):
+            if parent.role == MAIN and parent.python is None:
                 # A launcher becomes another program, which may never say so itself.
                 parent.argv = command_line(parent.pid) or parent.argv
-            if parent.role == SHORT_LIVED:
-                parent.role = role_of(parent.argv, self._number.get(parent.parent))
+            elif parent.may_become_another(now):
+                self._look_again(parent)
             for pid in parent.files.child_pids() or ():
                 # The recorder itself may be a child of the process it was asked to watch.
                 if pid not in self._alive and pid != os.getpid():
@@ -201,6 +201,16 @@ class ProcessTable:
                     if tracked is not None:
                         todo.append(tracked)
                         yield tracked
+
+    def _look_again(self, tracked: Tracked) -> None:
+        """Call a child by what it runs, once it has left its parent's program by its exec."""
+        argv = command_line(tracked.pid) or tracked.argv
+        if argv != tracked.argv:
+            tracked.argv = argv
+            tracked.forget_fork()
+            tracked.role = role_of(argv, self._number.get(tracked.parent))
+        elif tracked.role == SHORT_LIVED:
+            tracked.role = role_of(argv, self._number.get(tracked.parent))
 
     def adopt_orphans(
         self, now: float, main_pid: int, channel_path: str, walkers: Container[int]

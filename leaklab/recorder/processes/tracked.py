@@ -14,6 +14,9 @@ from leaklab.recorder.processes.looks import Looks
 from leaklab.recorder.procfs import ProcessFiles
 
 MAIN = "main"
+FORK = "fork of "
+# What a process is called that was seen between its fork and its exec, and never again.
+SHORT_LIVED = "short-lived"
 # Whatever ends sooner can hardly leak: where many of a kind do, none of them is traced at once,
 # and they are one row (see `ProcessTable.fold`).
 SHORT_SECONDS = 1.0
@@ -137,6 +140,18 @@ class Tracked:
         if self.role == MAIN or self.ended_seconds is None or self.mark_count or self.traced:
             return False
         return self.ended_seconds - self.started_seconds < SHORT_SECONDS
+
+    def may_become_another(self, now: float) -> bool:
+        """Whether it may be between its fork and its exec: nobody hears it, and it is young."""
+        if self.role == SHORT_LIVED:
+            return True
+        young = now - self.started_seconds < SHORT_SECONDS
+        return young and self.connection is None and self.role.startswith(FORK)
+
+    def forget_fork(self) -> None:
+        """Forget what was seen of it before its exec: that was its parent's memory and files."""
+        self.young_samples = None
+        self.counts = RisingCounts()
 
     def row(self, pass_name: str, process: int | None = None) -> dict[str, Any]:
         """Return the entry of run.json."""
