@@ -19,11 +19,11 @@ class Resource:
     """What is known of a resource beforehand.
 
     kind: "level" goes up and down with what is held, "count" counts things exactly, "gauge" is a
-    figure of the user's own, "file" the size of a watched file. title: as figures call it. noun:
-    what a count counts, one and several. material: growth over a whole run, in the resource's own
-    unit, below which it does not matter or is not told from its own unrest; None where the resource
-    is stored and shown but not judged. source: where it is measured. grain: the step in which it
-    moves; less has not shown.
+    figure of the user's own, "file" the size of a watched file or folder. title: as figures call
+    it. noun: what a count counts, one and several. material: growth over a whole run, in the
+    resource's own unit, below which it does not matter or is not told from its own unrest; None
+    where the resource is stored and shown but not judged. source: where it is measured. grain: the
+    step in which it moves; less has not shown.
     """
 
     name: str

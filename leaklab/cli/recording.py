@@ -55,7 +55,7 @@ def _add_what(what: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         metavar="PATH",
-        help="also record the size of this file (repeatable)",
+        help="also record the size of this file, or of all files below this folder (repeatable)",
     )
     what.add_argument("--native", action="store_true", help="native stacks too (slower)")
     what.add_argument(

@@ -53,7 +53,8 @@ class RecordOptions:
     limit_disk_bytes:
         The target is stopped when the run takes more than this on disk.
     watch_files:
-        Files whose sizes are recorded, relative to the working folder.
+        Files whose sizes are recorded, and folders with all files below them, relative to the
+        working folder.
     watch_containers:
         Containers to read at marks, each ``GAUGE<tab>FILE<tab>PATH``: the length of what PATH
         names in the module of FILE becomes the gauge.
