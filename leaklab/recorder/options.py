@@ -14,6 +14,8 @@ from leaklab.store.location import is_local
 
 PASSES = ("measure", "explain", "graph", "trim", "mmap")
 GRAPH_PASSES = ("explain", "graph")
+#: the kind of the event in run.json where graphs were asked for and cannot be had
+NO_GRAPHS = "no object graphs"
 GRAPHS = ("fork", "here", "never")
 COLLECT = ("auto", "always", "never")
 MINIMUM_INTERVAL_SECONDS = 0.001

@@ -20,6 +20,8 @@ class PassResult:
     rows: list[dict[str, Any]]
     processes: list[dict[str, Any]]
     why_no_heap: str | None
+    #: whether a Python process has spoken to the recorder
+    heard: bool
     #: by role, the most marks one of its processes has told
     reported_mark_counts: dict[str, int]
     #: by role, how many processes have ended within a second
@@ -86,6 +88,7 @@ class PassReport(PassState):
             rows=rows,
             processes=self._table.rows(self._name),
             why_no_heap=self._why_no_heap(),
+            heard=any(tracked.python for tracked in self._table.all),
             reported_mark_counts=told,
             short_counts=dict(self._table.short_counts),
             was_driven=self._drive is not None and self._drive.has_begun,
@@ -110,7 +113,7 @@ class PassReport(PassState):
         """Say why there will be no heap to trace in a pass with the same command."""
         heard = [tracked for tracked in self._table.all if tracked.python]
         if not heard:
-            unheard = "no Python process was seen; the series of the measure pass are all there is"
+            unheard = "no Python process was seen; its series are all there is"
             return self._why_unheard() or unheard
         if not any(tracked.memray for tracked in heard):
             return f"memray is not installed for the target; {how_to_add(heard[0])}"

@@ -122,7 +122,8 @@ def judge(data: RunData) -> Verdict:
         told, key=lambda r: (told[r].decides, told[r].verdict == LEAK, told[r].rate), default=""
     )
     resources = failures.undecided_by(resources, data)
-    found, why = _of_run(tuple(resources), bool(studies) or "import" in data.meta)
+    complete = bool(studies) or "import" in data.meta or failures.no_python(data)
+    found, why = _of_run(tuple(resources), complete)
     verdict, why = failures.of_run(found, why, data)
     return Verdict(verdict, why, tuple(resources), suspects_table(data, studies.get(worst)))
 
@@ -256,7 +257,7 @@ def _of_run(resources: tuple[ResourceVerdict, ...], complete: bool) -> tuple[str
         names = ", ".join(dict.fromkeys(entry.name for entry in resources))
         return INCONCLUSIVE, f"nothing that decides was measured: {names}; add resident memory"
     if not deciding:
-        return INCONCLUSIVE, "nothing was measured; record the run again"
+        return INCONCLUSIVE, failures.NOTHING_MEASURED
     if verdict == INCONCLUSIVE:
         undecided = next(entry for entry in deciding if entry.verdict == INCONCLUSIVE)
         return INCONCLUSIVE, f"{undecided.title} {undecided.reason}"
