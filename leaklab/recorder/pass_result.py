@@ -54,6 +54,7 @@ class PassReport(PassState):
     def _result(self, started: str, duration_seconds: float) -> PassResult:
         self._samples.flush()
         self._target.follow(limit_size=1 << 40)
+        self._tell_unseen_heap()
         if self._table.overflow_count:
             self._event("overflow", f"{self._table.overflow_count} processes not followed", None)
         outcome = self._target.outcome()
@@ -94,6 +95,19 @@ class PassReport(PassState):
             was_driven=self._drive is not None and self._drive.has_begun,
             hung_up=self._hung_up(),
         )
+
+    def _tell_unseen_heap(self) -> None:
+        """Say that a heap was traced in vain: the first look comes after a second, or at the end of
+        a process that says that it ends."""
+        traced = [tracked for tracked in self._table.all if tracked.traced and not tracked.windows]
+        if not traced or any(tracked.snapshot_count for tracked in traced):
+            return
+        lasted = max((one.ended_seconds or self._now()) - one.started_seconds for one in traced)
+        text = (
+            f"the heap was traced and never looked at: the target was gone after {lasted:.3g} "
+            "seconds without a word; let it run longer"
+        )
+        self._event("heap unseen", text, None)
 
     def _hung_up(self) -> bool:
         """Say whether what has connected of its own accord is gone without a word of its end."""

@@ -30,6 +30,7 @@ from leaklab.verdict.resources import (
     ResourceVerdict,
     counts,
     gravest,
+    judge_resource,
     verdict_of,
     why_text,
 )
@@ -99,7 +100,7 @@ def judge(data: RunData) -> Verdict:
         if name == HEAP:
             for role, entry in heaps.items():
                 told[role] = by_life(entry, resource_series(data, HEAP, role=role), data)
-            resources += told.values()
+            resources += told.values() or _looked_at_once(data)
             continue
         for role in roles(data):
             series = long_series(data, name, role=role)
@@ -122,7 +123,8 @@ def judge(data: RunData) -> Verdict:
         told, key=lambda r: (told[r].decides, told[r].verdict == LEAK, told[r].rate), default=""
     )
     resources = failures.undecided_by(resources, data)
-    complete = bool(studies) or "import" in data.meta or failures.no_python(data)
+    traced = len(data.snapshots) > 0 or failures.no_python(data)
+    complete = bool(studies) or "import" in data.meta or traced
     found, why = _of_run(tuple(resources), complete)
     verdict, why = failures.of_run(found, why, data)
     return Verdict(verdict, why, tuple(resources), suspects_table(data, studies.get(worst)))
@@ -132,6 +134,17 @@ def reconsidered(verdict: Verdict, resources: tuple[ResourceVerdict, ...]) -> Ve
     """Return the verdict on a run whose resources, its heap among them, were judged anew."""
     found, why = _of_run(resources, complete=True)
     return replace(verdict, verdict=found, reason=why, resources=resources)
+
+
+def _looked_at_once(data: RunData) -> list[ResourceVerdict]:
+    """The heaps of a run none of which was looked at twice: how much there was, no growth."""
+    found = [resource_series(data, HEAP, role=role) for role in roles(data, "explain")]
+    why = "was looked at once only: listed, not judged"
+    return [
+        replace(judge_resource(series), why=why, more_x=0.0, decides=False)
+        for series in found
+        if len(series) == 1
+    ]
 
 
 def _never_there(name: str, series: pd.DataFrame) -> bool:
