@@ -52,6 +52,10 @@ class PassReport(PassState):
     """Says what a pass has come to."""
 
     def _result(self, started: str, duration_seconds: float) -> PassResult:
+        main = self._table.main
+        if main.work_ended_seconds is not None:
+            # What multiprocessing's resource tracker has removed meanwhile was given back.
+            self._samples.segments_left(main, self._now())
         self._samples.flush()
         self._target.follow(limit_size=1 << 40)
         self._tell_unseen_heap()

@@ -1,4 +1,4 @@
-"""Sizes of watched files and folders."""
+"""Sizes of watched files and folders, and shared memory that was left behind."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from leaklab.recorder.processes import watched_files
+from leaklab.recorder.processes.shared_segments import SharedSegments
 from leaklab.recorder.processes.watched_files import WatchedFiles, folder_size
 
 
@@ -46,3 +47,21 @@ def test_a_folder_that_takes_too_long_is_said_once_and_left_out(
     for now in (0.0, 1000.0):
         assert watched.sizes(now) == {f"file_bytes:{tmp_path}": None}
     assert len(told) == 1 and told[0].startswith(f"{tmp_path} holds more files than")
+
+
+def test_segments_are_counted_until_whoever_unlinks_them(tmp_path: Path) -> None:
+    segments = SharedSegments(tmp_path)
+    (tmp_path / "of_others").write_bytes(b"x")
+    assert segments.count(0.0) is None, "nothing was made"
+    for name in ("psm_1", "psm_2"):
+        (tmp_path / name).write_bytes(b"x")
+        segments.made(f"/{name}")
+    segments.made("/unlinked_at_once")
+    segments.made("/../of_nobody")
+    segments.made("")
+    assert segments.count(1000.0) == 2
+    assert segments.count(1000.0) is None, "a look has to pay off first"
+    (tmp_path / "psm_1").rename(tmp_path / "kept_from_getting_the_number_again")
+    (tmp_path / "psm_1").write_bytes(b"somebody else's")
+    (tmp_path / "psm_2").unlink()
+    assert segments.count(2000.0) == 0

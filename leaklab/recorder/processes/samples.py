@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from leaklab.recorder.processes.shared_segments import SharedSegments
 from leaklab.recorder.processes.tracked import MAIN, SHORT_SECONDS, Tracked
 from leaklab.recorder.processes.watched_files import WatchedFiles
 from leaklab.store import RunWriter
@@ -30,6 +31,8 @@ class Samples:
     ) -> None:
         self._writer = writer
         self._pass = pass_name
+        #: shared memory that the target has made and not unlinked
+        self.segments = SharedSegments()
         self._watched = WatchedFiles(watch_files, cwd, self._not_watched)
         self._slow_due: dict[int, float] = {}
         self._rows: dict[str, list[Any]] = {name: [] for name in TABLES["samples"].names}
@@ -45,6 +48,8 @@ class Samples:
         if main:
             # What walks may cost is kept for marks, where there are any: they are judged by these.
             values.update(self._watched.sizes(now, folders=not tracked.mark_count))
+            if not tracked.mark_count:
+                values["shm_count"] = self.segments.count(now)
         self._append(tracked, now, None, False, values)
 
     def at_mark(
@@ -70,12 +75,18 @@ class Samples:
             self._add_slow(tracked, values, now)
         values.update(figures)
         values.update(self._watched.sizes(now))
+        if tracked.role == MAIN:  # they are the whole target's, whoever has made them
+            values["shm_count"] = self.segments.count(now)
         self._append(tracked, now, mark, quiescent, values)
         tracked.measured_mark_count += mark is not None
 
     def told(self, tracked: Tracked, now: float, values: Mapping[str, float]) -> None:
         """Store figures the process sent without waiting."""
         self._append(tracked, now, None, False, values)
+
+    def segments_left(self, tracked: Tracked, now: float) -> None:
+        """Store how much shared memory there is after the end of a process."""
+        self._append(tracked, now, None, False, {"shm_count": self.segments.count_left()})
 
     def labelled(self, tracked: Tracked, now: float, mark: int | None, counts: object) -> None:
         """Store how many units of work have ended by label since the process said so last."""
