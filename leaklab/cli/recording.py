@@ -55,7 +55,7 @@ def _add_what(what: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         metavar="PATH",
-        help="also record the size of this file (repeatable)",
+        help="also record the size of this file, or of all files below this folder (repeatable)",
     )
     what.add_argument("--native", action="store_true", help="native stacks too (slower)")
     what.add_argument(
@@ -274,10 +274,15 @@ def fail_on(text: str, more: tuple[str, ...] = ()) -> tuple[str, ...]:
 
 
 def failure(meta: dict[str, Any]) -> str | None:
-    """Say how the target, or what drives it, failed of itself; None if neither did."""
+    """Say how the target, or what drives it, failed of itself, or that what was asked for cannot be
+    had; None if neither is so."""
+    from leaklab.recorder.options import NO_GRAPHS
+
     for event in meta["events"]:
         if event.get("kind") == "drive":
             return f"{event.get('text')} (in the {event.get('pass')} pass)"
+        if event.get("kind") == NO_GRAPHS:
+            return f"{NO_GRAPHS}: {event.get('text')}"
     for entry in meta["passes"]:
         if entry.get("stopped_by"):
             continue

@@ -43,8 +43,13 @@ COLUMNS = (
     "fingerprint",
     "role",
 )
-# What is neither a thread nor a process nor a task is a descriptor.
-RESOURCE_OF_KIND = {"thread": "thread_count", "child": "child_count", "task": "task_count"}
+# What is none of these is a descriptor.
+RESOURCE_OF_KIND = {
+    "thread": "thread_count",
+    "child": "child_count",
+    "task": "task_count",
+    "segment": "shm_count",
+}
 DESCRIPTORS = "fd_count"
 CONFIDENCE = {"made": "high", "runs": "medium", "alike": "low"}
 # Looks before this share of the work show warm-up.
@@ -56,13 +61,13 @@ def origins(data: RunData, *, role: str | None = None, limit: int = 20) -> pd.Da
     """Return the lines that made what grows in number, by resource, fastest growth first.
 
     Columns: rank (from 1, within the resource), resource (fd_count, thread_count, child_count,
-    task_count), kind (file, socket, pipe, thread, ...), how (``made`` by this line; ``alike``: by
-    this line or another one that opens a file of that name; ``runs``: what a thread runs or where a
-    task waits, as who made it is not known), function, file, line, stack (list of {function, file,
-    line}, most recent call first; null fields where nothing is known), count (at the last look of
-    its work), growth_count (since warm-up), rate (per unit), unit ("iteration" or "second"), share
-    (of what the resource gained, 0 to 1), subject (path, ends of a socket or name of one of them),
-    confidence (high, medium, low; null without a line), fingerprint, role.
+    task_count, shm_count), kind (file, socket, pipe, thread, ...), how (``made`` by this line;
+    ``alike``: by this line or another one that opens a file of that name; ``runs``: what a thread
+    runs or where a task waits, as who made it is not known), function, file, line, stack (list of
+    {function, file, line}, most recent call first; null fields where nothing is known), count (at
+    the last look of its work), growth_count (since warm-up), rate (per unit), unit ("iteration" or
+    "second"), share (of what the resource gained, 0 to 1), subject (path, ends of a socket or name
+    of one of them), confidence (high, medium, low; null without a line), fingerprint, role.
 
     Of all roles, or of one. Empty where the heap was not recorded: only that pass looks at it.
 

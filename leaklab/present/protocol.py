@@ -116,6 +116,9 @@ class ShownRun(Suspected, Protocol):
     def labels(self) -> pd.DataFrame:
         """Return growth per unit of work by its label."""
 
+    def heap(self, by: str = "line", *, limit: int | None = None) -> pd.DataFrame:
+        """Return the live heap by line over its snapshots, the largest at the end first."""
+
     def given_back(self) -> list[dict[str, Any]]:
         """Return what was given back after the work: name, value, after."""
 

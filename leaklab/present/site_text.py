@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from leaklab.present.formatting import (
     holders_worth_showing,
     line_text,
+    span_text,
     why_no_holder,
     worth_showing,
 )
@@ -24,6 +25,7 @@ SHOWN_CALLER_COUNT = 3
 SHOWN_HOLDER_COUNT = 3
 SHOWN_PATH_COUNT = 5
 SHOWN_ORIGIN_COUNT = 5
+SHOWN_LIVE_COUNT = 5
 # Of a long path so many steps at its beginning and at its end.
 SHOWN_END_COUNT = 3
 _ARROW = " → "
@@ -61,6 +63,22 @@ def suspect_lines(run: ShownRun) -> Iterator[str]:
         yield "  suspects: where what stays is allocated"
     for number, parts in enumerate(leaks, start=1):
         yield from _leak_lines(number, parts, paths)
+
+
+def one_look_lines(run: ShownRun) -> Iterator[str]:
+    """Yield the lines that had asked for most, where the heap was looked at once: no rate is known,
+    and how much each held is all the more worth knowing of a target that failed so soon."""
+    if len(run.suspects()) or not len(run.data.snapshots):
+        return
+    heap = run.heap(by="line", limit=SHOWN_LIVE_COUNT)
+    if heap["x"].nunique() != 1:
+        return
+    after = span_text(float(heap["time_seconds"].iloc[0]), "second")
+    yield ""
+    yield f"  live heap: looked at once, after {after}, so how it grows is not known"
+    for number, row in enumerate(heap.to_dict("records"), start=1):
+        if row["live_bytes"] > 0:
+            yield f"  {number}. {place_text(row)}  {quantity(row['live_bytes'], 'heap_bytes')} live"
 
 
 def _by_group(rows: Sequence[Row]) -> list[list[Row]]:
@@ -204,11 +222,15 @@ def retention_lines(run: ShownRun) -> Iterator[str]:
     paths = holders_worth_showing(run).head(SHOWN_PATH_COUNT).to_dict("records")
     if not paths:
         dumps = run.data.graph_dumps
+        complete = len(dumps) and (dumps["state"] == "complete").any()
         if run.verdict().verdict == "bounded":
             return
-        if len(run.retention()) or (len(dumps) and not (dumps["state"] == "complete").any()):
+        if len(run.retention()) or (len(dumps) and not complete):
             yield ""
             yield f"  retained by: {why_no_holder(run)}"
+        elif complete and _has_failed(run):
+            yield ""
+            yield f"  what held most when it failed: leaklab post-mortem {safe(run.path or 'RUN')}"
         return
     yield ""
     yield "  retained by: what keeps it alive"
@@ -222,6 +244,14 @@ def retention_lines(run: ShownRun) -> Iterator[str]:
             f"{quantity(row['retained_bytes'], 'heap_bytes')} retained{per}"
         )
         yield f"     as {path_text(row['path'])}"
+
+
+def _has_failed(run: ShownRun) -> bool:
+    """Whether a pass came to an end that nobody asked for."""
+    return any(
+        (entry.get("signal") or entry.get("exit_status")) and not entry.get("stopped_by")
+        for entry in run.meta["passes"]
+    )
 
 
 def _is_number(value: Any) -> bool:

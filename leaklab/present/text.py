@@ -23,6 +23,7 @@ from leaklab.present.resource_text import per, resource_lines, table
 from leaklab.present.site_text import (
     holder_text,
     objects_text,
+    one_look_lines,
     origin_lines,
     place_text,
     retention_lines,
@@ -55,6 +56,7 @@ def run_text(run: ShownRun) -> str:
     lines += label_lines(run)
     lines += origin_lines(run)
     lines += suspect_lines(run)
+    lines += one_look_lines(run)
     lines += retention_lines(run)
     lines += _next_lines(run)
     return "\n".join(lines)

@@ -47,9 +47,10 @@ def connect():
     if session.open("start"):
         marks.attach(session)
         os.register_at_fork(after_in_child=session.after_fork)
-        from .work_end import watch
+        from . import segments, work_end
 
-        watch(session.end)
+        segments.watch()
+        work_end.watch(session.end)
 
 
 def finish():

@@ -66,17 +66,17 @@ def install(names):
     for name in names:
         if name == "http":
             for module, function, attribute in HTTP:
-                change = _wrapper_of(function, *_outermost(attribute))
+                change = wrapper_of(function, *_outermost(attribute))
                 watched.setdefault(module, []).append(change)
             for module, function, note in FRAMEWORKS:
                 watched.setdefault(module, []).append(
-                    _wrapper_of(function, _nothing, _safely(note))
+                    wrapper_of(function, before_nothing, safely(note))
                 )
         elif name == "task":
             watched.setdefault("celery.signals", []).append(_follow_celery)
         else:
             module, _, function = name.partition(":")
-            change = _wrapper_of(function, *_outermost(None, labelled=False))
+            change = wrapper_of(function, *_outermost(None, labelled=False))
             watched.setdefault(module, []).append(change)
             of_main.append((module, function, change))
     after_import(watched)
@@ -125,7 +125,7 @@ def _change_after(loader, changes):
         loader.exec_module = exec_module
 
 
-def _wrapper_of(path, enter, leave):
+def wrapper_of(path, enter, leave):
     """Return a function that wraps what ``path`` names in a module; ``leave`` gets the arguments.
 
     Of coroutines, many run in turns in one thread; their ``of_coroutine`` are called instead, where
@@ -167,11 +167,13 @@ _depths: dict = {}
 _coroutine_count = 0
 
 
-def _nothing():
+def before_nothing():
     """Do nothing before a call."""
 
 
-def _safely(note):
+def safely(note):
+    """Return ``note`` for after a call, such that the call goes on whatever becomes of it."""
+
     def leave(args):
         try:
             note(args)

@@ -6,7 +6,7 @@ from _socket import socket as _plain_socket
 
 from .figures import pending_tasks
 from .makers import TaskMakers, ThreadMakers
-from .origins import UNKNOWN, Notes, OriginHook, identity_of, is_own
+from .origins import MOST_NOTES, UNKNOWN, Notes, OriginHook, identity_of, is_own
 from .task_names import coroutine_name, is_own_code, own_name, steps_of
 
 # What fits into one message to the recorder; the rest follows in others.
@@ -40,6 +40,7 @@ class OriginLooks:
         self._hook.take()
         self._sockets, self._threads, self._raw_threads = {}, {}, {}
         self._children, self._pids = {}, {}
+        self._segments = {}
         self._frame_numbers, self._told_stacks, self._untold = {}, set(), []
 
     def stop(self):
@@ -62,6 +63,7 @@ class OriginLooks:
             *self._running_threads(notes),
             *self._living_children(notes),
             *self._waiting_tasks(),
+            *self._left_segments(notes),
         ):
             key = (kind, stack, how if stack != UNKNOWN else None)
             rows[key] = (rows.get(key, (0,))[0] + 1, subject)
@@ -205,6 +207,12 @@ class OriginLooks:
         self._children, self._pids = kept, found
         return [("child", stack, how, "") for stack, how in found.values()]
 
+    def _left_segments(self, notes):
+        """Return which call made each segment of shared memory that was not unlinked."""
+        known = [*self._segments.items(), *notes.segments.items()]
+        self._segments = {path: stack for path, stack in known[-MOST_NOTES:] if _is_there(path)}
+        return [("segment", stack, "made", path) for path, stack in self._segments.items()]
+
     # Tasks
 
     def _waiting_tasks(self):
@@ -286,6 +294,14 @@ def _links():
         except (OSError, ValueError):  # the one this list was read from
             continue
     return found
+
+
+def _is_there(path):
+    try:
+        os.stat(path)
+    except OSError:
+        return False
+    return True
 
 
 def _kind(link):

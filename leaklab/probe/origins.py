@@ -16,6 +16,8 @@ from _weakref import ref
 
 _close = os.close
 
+# Where Linux shows POSIX shared memory by its name.
+SEGMENTS_FOLDER = "/dev/shm/"  # noqa: S108
 MOST_STACKS = 4096
 MOST_FRAMES = 24
 # Between two looks; what is more is forgotten, the oldest first.
@@ -71,6 +73,7 @@ class Notes:
     ``threads``, ``children``: address → (weak reference, stack). ``raw_threads``: address of the
     code that a thread runs → (code, stack). ``forks``: stacks in order. ``numbers``: descriptor
     that a call was about to get → (name as in ``opened``, or None for a pipe; stack).
+    ``segments``: path of shared memory → stack.
     """
 
     def __init__(self):
@@ -81,6 +84,7 @@ class Notes:
         self.children = {}
         self.forks = []
         self.numbers = {}
+        self.segments = {}
 
 
 class OriginHook:
@@ -104,6 +108,7 @@ class OriginHook:
         self._handlers = {
             "open": self._opened,
             "sqlite3.connect": self._opened,
+            "os.truncate": self._segment,
             "socket.__new__": self._socket,
             "_thread.start_new_thread": self._thread,
             "_thread.start_joinable_thread": self._thread,
@@ -141,6 +146,21 @@ class OriginHook:
             _limit(opened)
             if name in self.doubtful and self.spare is not None:
                 self.notes.numbers[self._next_number()] = (name, stack)
+
+    def _segment(self, arguments, frame):
+        """Note a segment of shared memory: the call that sizes it is the first to be heard of."""
+        if dict.get(frame.f_globals, "__name__") != "multiprocessing.shared_memory":
+            return
+        # The standard library's own function: what its variables hold may be looked at.
+        name = frame.f_locals.get("name")
+        if type(name) is not str:
+            return
+        path = SEGMENTS_FOLDER + name.lstrip("/")
+        self._opened((path,), frame)
+        stack = self.stacks.of_call(frame)
+        if stack is not None:
+            self.notes.segments[path] = stack
+            _limit(self.notes.segments)
 
     def _socket(self, arguments, frame):
         self._note(self.notes.sockets, arguments[0], self.stacks.of_call(frame))

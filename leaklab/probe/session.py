@@ -203,6 +203,13 @@ class Session(Orders):
             except ChannelError:
                 self._recover()
 
+    def segment(self, name):
+        """Say that a segment of shared memory was made: who did it may be gone the next moment."""
+        try:
+            self._channel.send({"kind": "segment", "name": name})
+        except ChannelError:
+            self._recover()
+
     def work_ended(self, why=None):
         """Say, once, that the exit begins: the main program is through, or was asked to end."""
         if self._marks._session is not self or self._work_ended:

@@ -15,6 +15,8 @@ from leaklab.store.location import is_local
 
 PASSES = ("measure", "explain", "graph", "trim", "mmap")
 GRAPH_PASSES = ("explain", "graph")
+#: the kind of the event in run.json where graphs were asked for and cannot be had
+NO_GRAPHS = "no object graphs"
 GRAPHS = ("fork", "here", "never")
 COLLECT = ("auto", "always", "never")
 MINIMUM_INTERVAL_SECONDS = 0.001
@@ -54,7 +56,8 @@ class RecordOptions:
     limit_disk_bytes:
         The target is stopped when the run takes more than this on disk.
     watch_files:
-        Files whose sizes are recorded, relative to the working folder.
+        Files whose sizes are recorded, and folders with all files below them, relative to the
+        working folder.
     watch_containers:
         Containers to read at marks, each ``GAUGE<tab>FILE<tab>PATH``: the length of what PATH
         names in the module of FILE becomes the gauge.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from leaklab.recorder.drive import READY_SECONDS
+from leaklab.recorder.options import NO_GRAPHS
 from leaklab.recorder.pass_state import PassState
 from leaklab.recorder.processes.child import reap
 from leaklab.recorder.procfs import session_of
@@ -124,7 +125,7 @@ class PassEnd(PassState):
         """Say whether a process that runs on its own has ended or was let go."""
         why = target.why_not_attached()
         if why is not None:
-            self._handlers.note_untraced(self._table.main, why)
+            self._not_attached(why)
         connected = any(tracked.connection for tracked in self._table.alive())
         if target.has_ended():
             return True
@@ -133,6 +134,17 @@ class PassEnd(PassState):
         # Who has connected of their own accord ends the recording by hanging up.
         by_itself = self._options.channel is not None and self._server.was_used
         return by_itself and not connected
+
+    def _not_attached(self, why: str) -> None:
+        """Say at once what there will not be, for want of the probe: the recording may be long."""
+        main = self._table.main
+        if "explain" in self._options.passes:
+            self._handlers.note_untraced(main, why)
+        else:
+            why += "; no traced window either" if self._wants_window else ""
+            self._event(NO_GRAPHS, why, main)
+            main.note = f"{NO_GRAPHS}: {why}"
+        self._warn(f"{main.note}; series alone are recorded, leaklab doctor says how to attach")
 
     def _end_leftovers(self) -> None:
         alive = self._table.alive()

@@ -20,6 +20,8 @@ class PassResult:
     rows: list[dict[str, Any]]
     processes: list[dict[str, Any]]
     why_no_heap: str | None
+    #: whether a Python process has spoken to the recorder
+    heard: bool
     #: by role, the most marks one of its processes has told
     reported_mark_counts: dict[str, int]
     #: by role, how many processes have ended within a second
@@ -50,8 +52,13 @@ class PassReport(PassState):
     """Says what a pass has come to."""
 
     def _result(self, started: str, duration_seconds: float) -> PassResult:
+        main = self._table.main
+        if main.work_ended_seconds is not None:
+            # What multiprocessing's resource tracker has removed meanwhile was given back.
+            self._samples.segments_left(main, self._now())
         self._samples.flush()
         self._target.follow(limit_size=1 << 40)
+        self._tell_unseen_heap()
         if self._table.overflow_count:
             self._event("overflow", f"{self._table.overflow_count} processes not followed", None)
         outcome = self._target.outcome()
@@ -86,11 +93,25 @@ class PassReport(PassState):
             rows=rows,
             processes=self._table.rows(self._name),
             why_no_heap=self._why_no_heap(),
+            heard=any(tracked.python for tracked in self._table.all),
             reported_mark_counts=told,
             short_counts=dict(self._table.short_counts),
             was_driven=self._drive is not None and self._drive.has_begun,
             hung_up=self._hung_up(),
         )
+
+    def _tell_unseen_heap(self) -> None:
+        """Say that a heap was traced in vain: the first look comes after a second, or at the end of
+        a process that says that it ends."""
+        traced = [tracked for tracked in self._table.all if tracked.traced and not tracked.windows]
+        if not traced or any(tracked.snapshot_count for tracked in traced):
+            return
+        lasted = max((one.ended_seconds or self._now()) - one.started_seconds for one in traced)
+        text = (
+            f"the heap was traced and never looked at: the target was gone after {lasted:.3g} "
+            "seconds without a word; let it run longer"
+        )
+        self._event("heap unseen", text, None)
 
     def _hung_up(self) -> bool:
         """Say whether what has connected of its own accord is gone without a word of its end."""
@@ -110,7 +131,7 @@ class PassReport(PassState):
         """Say why there will be no heap to trace in a pass with the same command."""
         heard = [tracked for tracked in self._table.all if tracked.python]
         if not heard:
-            unheard = "no Python process was seen; the series of the measure pass are all there is"
+            unheard = "no Python process was seen; its series are all there is"
             return self._why_unheard() or unheard
         if not any(tracked.memray for tracked in heard):
             return f"memray is not installed for the target; {how_to_add(heard[0])}"

@@ -201,6 +201,12 @@ class PassState:
         )
         self._tell("note", text)
 
+    def _warn(self, text: str) -> None:
+        """Tell the user at once, not only who reads the run."""
+        if self._progress is not None:
+            told = {"kind": "warning", "pass": self._name, "run": self._writer.path, "text": text}
+            self._progress(told)
+
     def _tell(self, kind: str, text: str | None = None) -> None:
         if self._progress is None:
             return

@@ -10,7 +10,7 @@ from leaklab.recorder.intervals import FIRST_INTERVAL_SECONDS
 from leaklab.recorder.pass_end import PROGRESS_SECONDS, PassEnd
 from leaklab.recorder.pass_result import PassReport, PassResult
 from leaklab.recorder.processes.child import Subreaper
-from leaklab.recorder.processes.tracked import MAIN
+from leaklab.recorder.processes.tracked import MAIN, Tracked
 from leaklab.recorder.procfs import ProcessGoneError
 
 FLUSH_SECONDS = 1.0
@@ -112,10 +112,14 @@ class PassRecorder(PassEnd, PassReport):
             if decision is None:
                 return
             why = f"{decision.verdict}: {decision.reason}"
-            if self._wants_window and decision.verdict == "leak":
+            if self._wants_window and decision.verdict == "leak" and self._traceable():
                 self._open_window(now, why)
             elif self._options.until_decided:
                 self._stop("decided", why)
+
+    def _traceable(self) -> list[Tracked]:
+        """Return the processes whose tracer can be asked to begin."""
+        return [one for one in self._table.alive() if one.memray and one.connection is not None]
 
     def _open_window(self, now: float, why: str) -> None:
         """Have every process traced for a while, from its next mark or tick on."""
@@ -123,10 +127,9 @@ class PassRecorder(PassEnd, PassReport):
         self._window_end_seconds = now + seconds
         self._why_window = why
         self._event("window", f"tracing for {seconds:g} seconds: {why}", None)
-        for tracked in self._table.alive():
-            if tracked.memray and tracked.connection is not None:
-                self._table.give_heap_number(tracked)
-                tracked.window_seconds = seconds
+        for tracked in self._traceable():
+            self._table.give_heap_number(tracked)
+            tracked.window_seconds = seconds
 
     def _pause(self, now: float) -> float:
         """Return how long to wait for messages: waking up is the dearest part of a sample."""

@@ -19,7 +19,7 @@ from leaklab.recorder.command import Command, resolve, running
 from leaklab.recorder.drive import drive_command
 from leaklab.recorder.heap.stacks import StackTable
 from leaklab.recorder.interruption import Interruption
-from leaklab.recorder.options import RecordOptions
+from leaklab.recorder.options import GRAPH_PASSES, NO_GRAPHS, RecordOptions
 from leaklab.recorder.pass_result import PassResult
 from leaklab.recorder.pass_state import Decider
 from leaklab.recorder.passes import PassRecorder
@@ -114,8 +114,9 @@ def _run_passes(
         for name in options.passes_run:
             why_not = _why_not(name, results, options)
             if why_not is not None:
-                # No progress of it: who hears of a pass takes it for begun.
                 writer.event("skipped", why_not, time_seconds=None, **{"pass": name})
+                # Told of the pass before: who hears of this one takes it for begun.
+                _warn(why_not, results[-1].rows[0]["pass"], writer, progress)
                 continue
             if stdin.is_lost:
                 text = "no room for a copy of the input: this pass has none"
@@ -142,6 +143,7 @@ def _run_passes(
             result = recorder.run()
             results.append(result)
             _tell_unseen_marks(name, results, options, writer, progress)
+            _tell_unheard(name, results, options, writer, progress)
             writer.update(
                 passes=[*writer.meta["passes"], *result.rows],
                 processes=[*before, *result.processes],
@@ -179,8 +181,29 @@ def _tell_unseen_marks(
         return
     text = unseen_text(options.mark_on, was_driven=results[-1].was_driven)
     writer.event(UNSEEN, text, time_seconds=None, **{"pass": name})
+    _warn(f"{UNSEEN}: {text}", name, writer, progress)
+
+
+def _tell_unheard(
+    name: str,
+    results: list[PassResult],
+    options: RecordOptions,
+    writer: RunWriter,
+    progress: Progress | None,
+) -> None:
+    """Say where a pass was to look into the target and no Python was seen in it."""
+    result = results[-1]
+    if result.heard or options.pid is not None or name not in GRAPH_PASSES:
+        return
+    if name == "explain":
+        _warn(f"heap not traced: {result.why_no_heap}", name, writer, progress)
+        return
+    writer.event(NO_GRAPHS, result.why_no_heap or "", time_seconds=None, **{"pass": name})
+
+
+def _warn(text: str, name: str, writer: RunWriter, progress: Progress | None) -> None:
     if progress is not None:
-        progress({"kind": "warning", "pass": name, "run": writer.path, "text": f"{UNSEEN}: {text}"})
+        progress({"kind": "warning", "pass": name, "run": writer.path, "text": text})
 
 
 def _expected_mark_counts(results: list[PassResult], options: RecordOptions) -> dict[str, int]:

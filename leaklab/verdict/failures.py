@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from leaklab.store import RunData
 
 LOAD_FAILED = "the load failed"
+NOTHING_MEASURED = "nothing was measured"
 NOT_AT_WORK = "did not grow, but most of the time the target did nothing"
 # A target without marks that failed sooner had imported, and done no work yet.
 IMPORT_SECONDS = 2.0
@@ -211,7 +212,29 @@ def of_run(verdict: str, reason: str, data: RunData) -> tuple[str, str]:
     if load is not None:
         return INCONCLUSIVE, f"{LOAD_FAILED}: {load}"
     failed = target_failure(data) or idleness(data) if verdict == INCONCLUSIVE else None
+    if failed is None and reason == NOTHING_MEASURED:
+        return verdict, f"{reason}{_how_to_measure(data)}"
     return (verdict, reason) if failed is None else (verdict, failed)
+
+
+def _how_to_measure(data: RunData) -> str:
+    """What to do about a run without figures: the same once more only where a pass was cut off."""
+    durations = [entry.get("duration_seconds") for entry in data.meta.get("passes") or ()]
+    known = [float(seconds) for seconds in durations if seconds]
+    if not known:
+        return "; record the run again"
+    lasted = span_text(max(known), "second")
+    return f": the target ended after {lasted}, before it was looked at; let it run longer"
+
+
+def no_python(data: RunData) -> bool:
+    """Whether the explain pass was skipped because there is no Python in the target to trace."""
+    meta = data.meta
+    skipped = any(
+        event.get("kind") == "skipped" and event.get("pass") == "explain"
+        for event in meta.get("events") or ()
+    )
+    return skipped and not any(entry.get("python") for entry in meta.get("processes") or ())
 
 
 def _has_marked(data: RunData) -> bool:

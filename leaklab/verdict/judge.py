@@ -34,6 +34,7 @@ from leaklab.verdict.resources import (
     counts,
     gravest,
     grown_text,
+    judge_resource,
     verdict_of,
     why_text,
 )
@@ -103,7 +104,7 @@ def judge(data: RunData) -> Verdict:
         if name == HEAP:
             for role, entry in heaps.items():
                 told[role] = by_life(entry, resource_series(data, HEAP, role=role), data)
-            resources += told.values()
+            resources += told.values() or _looked_at_once(data)
             continue
         for role in roles(data):
             series = long_series(data, name, role=role)
@@ -126,7 +127,9 @@ def judge(data: RunData) -> Verdict:
         told, key=lambda r: (told[r].decides, told[r].verdict == LEAK, told[r].rate), default=""
     )
     resources = failures.undecided_by(resources, data)
-    found, why = _of_run(tuple(resources), bool(studies) or "import" in data.meta)
+    traced = len(data.snapshots) > 0 or failures.no_python(data)
+    complete = bool(studies) or "import" in data.meta or traced
+    found, why = _of_run(tuple(resources), complete)
     verdict, why = failures.of_run(found, why, data)
     return Verdict(verdict, why, tuple(resources), suspects_table(data, studies.get(worst)))
 
@@ -135,6 +138,17 @@ def reconsidered(verdict: Verdict, resources: tuple[ResourceVerdict, ...]) -> Ve
     """Return the verdict on a run whose resources, its heap among them, were judged anew."""
     found, why = _of_run(resources, complete=True)
     return replace(verdict, verdict=found, reason=why, resources=resources)
+
+
+def _looked_at_once(data: RunData) -> list[ResourceVerdict]:
+    """The heaps of a run none of which was looked at twice: how much there was, no growth."""
+    found = [resource_series(data, HEAP, role=role) for role in roles(data, "explain")]
+    why = "was looked at once only: listed, not judged"
+    return [
+        replace(judge_resource(series), why=why, more_x=0.0, decides=False)
+        for series in found
+        if len(series) == 1
+    ]
 
 
 def _never_there(name: str, series: pd.DataFrame) -> bool:
@@ -261,7 +275,7 @@ def _of_run(resources: tuple[ResourceVerdict, ...], complete: bool) -> tuple[str
         names = ", ".join(dict.fromkeys(entry.name for entry in resources))
         return INCONCLUSIVE, f"nothing that decides was measured: {names}; add resident memory"
     if not deciding:
-        return INCONCLUSIVE, "nothing was measured; record the run again"
+        return INCONCLUSIVE, failures.NOTHING_MEASURED
     if verdict == INCONCLUSIVE:
         undecided = next(entry for entry in deciding if entry.verdict == INCONCLUSIVE)
         return INCONCLUSIVE, f"{undecided.title} {undecided.reason}"

@@ -28,7 +28,7 @@ for number in range(120):
 
 
 # Said of a recording that takes long, as any does on a busy machine.
-PROGRESS = re.compile(r"^leaklab: (measure|explain) pass, .*\n", re.MULTILINE)
+PROGRESS = re.compile(r"^leaklab: (measure|explain|graph) pass, .*\n", re.MULTILINE)
 
 
 def leaklab(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -81,6 +81,52 @@ def test_a_target_that_never_ends_is_stopped_in_time(tmp_path: Path) -> None:
     assert (status, error) == (0, "")
     assert run.meta["passes"][0]["stopped_by"] == "duration"
     assert run.meta["passes"][0]["duration_seconds"] < 10
+
+
+@pytest.mark.parametrize(
+    ("passes", "status", "said"),
+    [
+        ("measure,explain", 0, ["explain pass skipped: no Python process was seen"]),
+        ("explain", 0, ["heap not traced: no Python process was seen"]),
+        ("graph", 1, ["no object graphs: no Python process was seen"]),
+        ("measure", 0, []),
+    ],
+)
+def test_a_target_without_python_is_said_when_it_is_recorded(
+    tmp_path: Path, passes: str, status: int, said: list[str]
+) -> None:
+    command = ("record", "--store", "runs", "--passes", passes, "--", "sleep", "0.3")
+    done = leaklab(tmp_path, *command)
+    assert done.returncode == status
+    lines = done.stderr.splitlines()
+    assert len(lines) == len(said)
+    assert all(line.startswith(f"leaklab: {text}") for line, text in zip(lines, said, strict=True))
+
+
+@pytest.mark.skipif(hasattr(sys, "remote_exec"), reason="attaching needs no debugger here")
+@pytest.mark.parametrize(
+    ("passes", "status", "what"),
+    [("graph", 1, "no object graphs"), ("measure,explain", 0, "heap not traced")],
+)
+def test_what_cannot_be_attached_to_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passes: str, status: int, what: str
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # no debugger
+    words = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with subprocess.Popen(words) as process:
+        try:
+            how = ("--pid", str(process.pid), "--passes", passes, "--duration", "2s")
+            done = leaklab(tmp_path, "record", "--store", "runs", *how)
+            assert process.poll() is None
+        finally:
+            process.kill()
+    assert done.returncode == status
+    first, *rest = done.stderr.splitlines()
+    assert first.startswith(f"leaklab: {what}: cannot attach: no debugger to attach with: ")
+    assert first.endswith("series alone are recorded, leaklab doctor says how to attach")
+    assert len(rest) == status
+    data = open_run(done.stdout.strip())
+    assert ("heap not traced" in str(data.meta)) == (what == "heap not traced")
 
 
 def test_output_and_input_of_the_target(tmp_path: Path) -> None:

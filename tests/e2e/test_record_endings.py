@@ -36,6 +36,15 @@ def test_the_time_of_a_pass_begins_with_its_first_mark(tmp_path: Path) -> None:
     assert all(process["mark_count"] > 1 for process in data.meta["processes"])
 
 
+def test_a_heap_that_was_traced_and_never_looked_at_is_said(tmp_path: Path) -> None:
+    data = recorded.record(tmp_path, "import os\nos.kill(os.getpid(), 9)", passes=("explain",))
+    assert not len(data.snapshots)
+    texts = [event["text"] for event in data.meta["events"] if event["kind"] == "heap unseen"]
+    assert len(texts) == 1
+    assert texts[0].startswith("the heap was traced and never looked at: the target was gone after")
+    assert texts[0].endswith("let it run longer")
+
+
 FAILS = {
     "before its work": "raise SystemExit(3)",
     "marked": "from leaklab import mark; mark(); raise SystemExit(3)",

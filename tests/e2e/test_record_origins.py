@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,48 @@ def test_a_confidential_page_shows_neither_paths_nor_peers(run: Run) -> None:
     assert list(found["function"]) == ["keep_file", "connect"]
     assert found["subject"].isna().all() and found["source"].isna().all()
     assert "127.0.0.1" not in str(redacted) and "target.py" not in str(redacted)
+
+
+SEGMENTS = """
+    import os, sys
+    from multiprocessing import resource_tracker
+    from multiprocessing.shared_memory import SharedMemory
+    from leaklab import mark
+
+    resource_tracker.ensure_running()
+
+    def put():
+        segment = SharedMemory(create=True, size=1000)
+        segment.close()
+        if "unlinked" in sys.argv:
+            segment.unlink()
+
+    for _ in range(40):
+        if "forked" in sys.argv and os.fork() == 0:
+            put()
+            os._exit(0)
+        elif "forked" in sys.argv:
+            os.wait()
+        else:
+            put()
+        mark()
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "verdict"), [("", "leak"), ("forked", "leak"), ("unlinked", "bounded")]
+)
+def test_shared_memory_that_is_not_unlinked_counts(tmp_path: Path, how: str, verdict: str) -> None:
+    passes = ("measure", "explain") if how == "" else ("measure",)
+    run = Run(record(tmp_path, SEGMENTS, how, passes=passes))
+    found = run.verdict().resource("shm_count")
+    assert found is not None and found.verdict == verdict == run.verdict().verdict
+    if verdict == "bounded":
+        assert found.last == 0
+        return
+    assert found.rate == pytest.approx(1, rel=0.01)
+    # The tracker of multiprocessing has removed them once the target had ended.
+    assert re.search(r"released only when it ended, as every leak is: shm_count (3.|40)", str(run))
+    if how == "":
+        origins = run.origins().set_index("resource").loc["shm_count"]
+        assert (origins["function"], origins["kind"], origins["how"]) == ("put", "segment", "made")

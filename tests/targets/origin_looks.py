@@ -14,6 +14,8 @@ import tempfile
 import threading
 import types
 import weakref
+from multiprocessing import resource_tracker
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 sys.path.insert(0, sys.argv[1])
@@ -21,6 +23,7 @@ sys.path.insert(0, sys.argv[1])
 from leaklab.probe.origin_looks import OriginLooks
 
 kept = []
+segments = []
 spare = socket.socket()
 folder = Path(tempfile.mkdtemp())
 shared = folder / "shared.txt"
@@ -38,6 +41,24 @@ def use_shared():
 
 def keep_single():
     kept.append(os.open(str(single), os.O_CREAT | os.O_WRONLY))
+
+
+def leave_segment():
+    segment = SharedMemory(create=True, size=8)
+    segments.append(segment)
+    segment.close()
+
+
+def keep_segment():
+    segment = SharedMemory(create=True, size=8)
+    kept.append(segment)
+    segments.append(segment)
+
+
+def use_segment():
+    segment = SharedMemory(create=True, size=8)
+    segment.close()
+    segment.unlink()
 
 
 def connect(server):
@@ -90,7 +111,9 @@ def look(looks):
 
 
 def main():
+    resource_tracker.ensure_running()
     looks = OriginLooks()
+    look(looks)
     frames, stacks = [], {}
     event = threading.Event()
     server = socket.create_server(("127.0.0.1", 0))
@@ -100,6 +123,9 @@ def main():
         use_shared()
         keep_single()
         connect(server)
+        leave_segment()
+        keep_segment()
+        use_segment()
         start_thread(event)
         start_child()
         fork_child(ends)
@@ -150,6 +176,8 @@ def main():
     for one in kept:
         if isinstance(one, subprocess.Popen):
             one.communicate(b"\n")
+    for one in segments:
+        one.unlink()
     print(json.dumps(told))
 
 

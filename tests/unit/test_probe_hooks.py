@@ -8,6 +8,7 @@ import runpy
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -150,3 +151,37 @@ def test_functions_of_the_main_program(
         sys.settrace(None)
     assert len(counted) == count
     assert left["traced"] is False
+
+
+def test_segments_of_shared_memory_are_told_once_when_they_are_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those that are only opened are somebody else's; the module is changed on its import."""
+    from leaklab.probe import segments
+
+    told: list[str] = []
+    monkeypatch.setattr(marks, "_session", SimpleNamespace(segment=told.append))
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    monkeypatch.delitem(sys.modules, segments.MODULE, raising=False)
+    segments.watch()
+    segments.watch()
+    shared_memory = importlib.import_module(segments.MODULE)
+    segments.watch()
+    made = shared_memory.SharedMemory(create=True, size=8)
+    try:
+        shared_memory.SharedMemory(name=made.name).close()
+        with pytest.raises(FileExistsError):
+            shared_memory.SharedMemory(made.name, True, 8)
+    finally:
+        made.close()
+        made.unlink()
+    assert told == [f"/{made.name}"]
+    monkeypatch.setattr(segments, "TOLD_AT_ONCE", 1)
+    # Of many, those that are there when the next is made.
+    many = [shared_memory.SharedMemory(create=True, size=8) for _ in range(2)]
+    for one in many:
+        one.close()
+        one.unlink()
+    shared_memory.SharedMemory(create=True, size=8).unlink()
+    assert told == [f"/{made.name}", f"/{many[0].name}"]
+    assert segments._Awaited not in sys.meta_path

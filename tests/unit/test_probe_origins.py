@@ -34,6 +34,10 @@ def test_everything_that_stays_is_told_with_the_call_that_made_it(version):
     assert told["file keep_shared"] == [("made", 3)]
     assert told["file use_shared"] == [("alike", 1)]
     assert told["file keep_single"] == [("made", 4)]
+    assert told["segment leave_segment"] == [("made", 4)]
+    assert told["segment keep_segment"] == [("made", 4)]
+    assert told["file keep_segment"] == [("made", 8)]  # each open, and mapped from a copy
+    assert not any(what.endswith("use_segment") for what in told)
     assert told["socket connect"] == [("made", 4)]
     assert told["pipe start_child"] == [("made", 4)]
     assert told["child start_child"] == [("made", 4)]

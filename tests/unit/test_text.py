@@ -16,6 +16,7 @@ from leaklab.report.run_view import run_view
 from leaklab.results.as_json import plain
 from leaklab.results.run import Run
 from leaklab.results.summary import summary
+from leaklab.store import RunData
 
 STOPPED = {"stopped_by": "duration"}
 
@@ -175,6 +176,32 @@ def test_figures_by_the_second_of_a_slower_pass_are_told_as_such() -> None:
 
 def bounded_run() -> Run:
     return Run(synthetic.run(rss=50e6 + synthetic.noise(200, 400_000)))
+
+
+def test_a_heap_that_was_looked_at_once_is_listed_without_a_rate() -> None:
+    once = {name: synthetic.steady(1, size) for name, size in (("keep", 5e8), ("few", 1e6))}
+    run = Run(synthetic.run(rss=synthetic.steady(40, 1e6), sites=once, marks=False))
+    text = run_text(run)
+    assert "the explain pass would" not in text
+    heap = run.verdict().resource("heap_bytes")
+    assert heap is not None and not heap.decides and heap.last == 501e6
+    assert "  heap_bytes: was looked at once only: listed, not judged\n" in text
+    assert (
+        "\n  live heap: looked at once, after 0.01 seconds, so how it grows is not known\n"
+        "  1. keep  app.py:10  477 MiB live\n"
+        "  2. few  app.py:11  977 KiB live"
+    ) in text
+
+
+def test_what_a_target_that_failed_held_is_pointed_to() -> None:
+    meta = dict(synthetic.run().meta)
+    dumps = pd.DataFrame({"pass": ["explain"], "process": [1], "dump": [0], "state": ["complete"]})
+    told = []
+    for status in (0, 1):
+        meta["passes"] = [{"pass": "explain", "exit_status": status, "duration_seconds": 1.0}]
+        told.append(run_text(Run(RunData.from_tables(meta, graph_dumps=dumps))))
+    assert "post-mortem" not in told[0]
+    assert told[1].endswith("\n\n  what held most when it failed: leaklab post-mortem RUN")
 
 
 def test_what_is_bounded_states_its_bound_and_how_much_more_by_the_horizon() -> None:

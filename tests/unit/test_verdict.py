@@ -163,6 +163,22 @@ def test_an_empty_run_is_inconclusive() -> None:
     )
 
 
+def test_a_target_too_short_to_be_looked_at_is_not_to_be_recorded_the_same_way_again() -> None:
+    data = s.run()
+    data.meta["passes"] = [{"pass": "measure", "duration_seconds": 0.004}]
+    assert judge(data).reason == (
+        "nothing was measured: the target ended after 0.004 seconds, before it was looked at; let "
+        "it run longer"
+    )
+
+
+def test_the_explain_pass_is_advised_only_where_there_is_python_to_trace() -> None:
+    data = s.run(rss_bytes=s.steady(100, 1e8))
+    assert "the explain pass would judge" in judge(data).reason
+    data.meta["events"] = [{"kind": "skipped", "pass": "explain", "text": "no Python"}]
+    assert "explain" not in judge(data).reason
+
+
 def test_snapshots_that_end_early_do_not_judge_the_rest() -> None:
     data = s.run(sites={"keep": s.bounded(100, 1e6, full_at=100)})
     data.meta["processes"][1]["mark_count"] = 300

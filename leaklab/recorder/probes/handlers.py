@@ -113,6 +113,8 @@ class ProbeHandlers(TracedHeaps):
         """Take in a message that wants no answer; a handler may wait for another one meanwhile."""
         if message["kind"] == "gauges":
             self._samples.told(tracked, self._clock(), _gauges(tracked, message))
+        elif message["kind"] == "segment":
+            self._samples.segments.made(str(message.get("name")))
         elif message["kind"] == "lines":
             note_lines(self._writer, message, self._working_folder)
         elif message["kind"] == "let go":

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from leaklab.recorder.processes.shared_segments import SharedSegments
 from leaklab.recorder.processes.tracked import MAIN, SHORT_LIVED, SHORT_SECONDS, Tracked
+from leaklab.recorder.processes.watched_files import WatchedFiles
 from leaklab.store import RunWriter
 from leaklab.store.schema import TABLES
 
@@ -30,7 +31,9 @@ class Samples:
     ) -> None:
         self._writer = writer
         self._pass = pass_name
-        self._watched = {name: Path(cwd or "", name) for name in watch_files}
+        #: shared memory that the target has made and not unlinked
+        self.segments = SharedSegments()
+        self._watched = WatchedFiles(watch_files, cwd, self._not_watched)
         self._slow_due: dict[int, float] = {}
         self._rows: dict[str, list[Any]] = {name: [] for name in TABLES["samples"].names}
 
@@ -43,7 +46,10 @@ class Samples:
             # The peak belongs to marks, where it is reset.
             values.pop("rss_peak_bytes", None)
         if main:
-            values.update(self._file_sizes())
+            # What walks may cost is kept for marks, where there are any: they are judged by these.
+            values.update(self._watched.sizes(now, folders=not tracked.mark_count))
+            if not tracked.mark_count:
+                values["shm_count"] = self.segments.count(now)
         self._append(tracked, now, None, False, values)
 
     def at_mark(
@@ -68,13 +74,19 @@ class Samples:
         if now >= self._slow_due.get(tracked.process, 0.0):
             self._add_slow(tracked, values, now)
         values.update(figures)
-        values.update(self._file_sizes())
+        values.update(self._watched.sizes(now))
+        if tracked.role == MAIN:  # they are the whole target's, whoever has made them
+            values["shm_count"] = self.segments.count(now)
         self._append(tracked, now, mark, quiescent, values)
         tracked.measured_mark_count += mark is not None
 
     def told(self, tracked: Tracked, now: float, values: Mapping[str, float]) -> None:
         """Store figures the process sent without waiting."""
         self._append(tracked, now, None, False, values)
+
+    def segments_left(self, tracked: Tracked, now: float) -> None:
+        """Store how much shared memory there is after the end of a process."""
+        self._append(tracked, now, None, False, {"shm_count": self.segments.count_left()})
 
     def labelled(self, tracked: Tracked, now: float, mark: int | None, counts: object) -> None:
         """Store how many units of work have ended by label since the process said so last."""
@@ -96,6 +108,9 @@ class Samples:
                     "count": list(found.values()),
                 },
             )
+
+    def _not_watched(self, text: str) -> None:
+        self._writer.event("watch-file", text, time_seconds=None, **{"pass": self._pass})
 
     def _basic(self, tracked: Tracked) -> dict[str, float | None]:
         values = tracked.files.basic()
@@ -126,15 +141,6 @@ class Samples:
         age_seconds = now - tracked.started_seconds
         pause = max(min(SLOW_SECONDS, 0.1 + age_seconds / 20), cost_seconds / SLOW_SHARE)
         self._slow_due[tracked.process] = now + max(pause, age_seconds / 2000)
-
-    def _file_sizes(self) -> dict[str, float | None]:
-        sizes: dict[str, float | None] = {}
-        for name, path in self._watched.items():
-            try:
-                sizes[f"file_bytes:{name}"] = path.stat().st_size
-            except OSError:
-                sizes[f"file_bytes:{name}"] = None
-        return sizes
 
     def _append(
         self,

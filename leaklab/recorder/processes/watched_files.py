@@ -1,0 +1,82 @@
+"""Sizes of watched files, and of folders with all that lies in them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+# A walk through a folder takes at most so long: a process that has come to a mark waits for it.
+LONGEST_WALK_SECONDS = 1.0
+# Walks together cost at most this share of the recorder's time.
+WALK_SHARE = 0.01
+
+
+class WatchedFiles:
+    """Sizes by the name each was given; ``tell`` is called once with what cannot be measured."""
+
+    def __init__(self, names: Sequence[str], cwd: str | None, tell: Callable[[str], None]) -> None:
+        self._paths = {name: Path(cwd or "", name) for name in names}
+        self._tell = tell
+        self._due_seconds: dict[str, float] = {}
+
+    def sizes(self, now: float, *, folders: bool = True) -> dict[str, float | None]:
+        """Return what there is to store at ``now``; folders by the files below, links excepted.
+
+        A folder has None while its last walk has not paid off, and without ``folders``.
+        """
+        sizes: dict[str, float | None] = {}
+        for name, path in self._paths.items():
+            try:
+                status = path.stat()
+                size: int | None = status.st_size
+                if stat.S_ISDIR(status.st_mode):
+                    size = self._folder_size(name, path, now) if folders else None
+            except OSError:
+                size = None
+            sizes[f"file_bytes:{name}"] = size
+        return sizes
+
+    def _folder_size(self, name: str, path: Path, now: float) -> int | None:
+        if now < self._due_seconds.get(name, 0.0):
+            return None
+        begun = time.perf_counter()
+        size = folder_size(path, begun + LONGEST_WALK_SECONDS)
+        self._due_seconds[name] = now + (time.perf_counter() - begun) / WALK_SHARE
+        if size is None:
+            self._due_seconds[name] = float("inf")
+            self._tell(
+                f"{name} holds more files than can be looked at in {LONGEST_WALK_SECONDS:g} s, so "
+                "its size is not recorded any more; watch a folder in it"
+            )
+        return size
+
+
+def folder_size(path: Path, until_seconds: float) -> int | None:
+    """Return the bytes of the regular files below a folder; None if there was no time for all.
+
+    Raises OSError for a folder that cannot be read; one below it that cannot is left out.
+    """
+    size, folders = 0, [os.fspath(path)]
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = os.scandir(folder)
+        except OSError:
+            if folder == os.fspath(path):
+                raise
+            continue
+        with entries:
+            for entry in entries:
+                if time.perf_counter() > until_seconds:
+                    return None
+                # What is removed meanwhile has no size.
+                with contextlib.suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        size += entry.stat(follow_symlinks=False).st_size
+    return size
