@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     from leaklab.recordings.locating import locate
     from leaklab.results.run import Run
     from leaklab.store import open_run
-    from leaklab.verdict.time_left import smallest_limit
+    from leaklab.verdict.limits import smallest_limit
 
     opened = Run(open_run(locate(arguments.run, arguments.store)))
     held = holders_of_type(opened.data, "", limit=HOLDER_COUNT)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from leaklab.analysis.interpreters import of_run
 from leaklab.findings.stop_gap import stop_gaps
 from leaklab.present.choices import growing_role
+from leaklab.verdict.limits import smallest_limit
 from leaklab.verdict.native import native_growth, told_apart
-from leaklab.verdict.time_left import smallest_limit
 
 if TYPE_CHECKING:
     from leaklab.store import RunData
