@@ -26,6 +26,7 @@ FLOORS = (
         "probe",
         "late_grammars",
         "end_signals",
+        "last_words",
     ),
     ("present", "store", "object_graph"),
     ("analysis",),
