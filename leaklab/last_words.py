@@ -19,7 +19,7 @@ def last_words(stderr: str | None) -> str:
     What is said later, when everything is torn down (that a client was not closed, say), is not why
     the program ended.
 
-    >>> last_words("Traceback (most recent call last):\\n  File …\\nOSError: no\\nlate: <client>\\n")
+    >>> last_words("Traceback (most recent call last):\\n  File …\\nOSError: no\\nlate: closed")
     'OSError: no'
     """
     lines = str(stderr or "").strip().splitlines()
