@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from leaklab.last_words import last_words
+from leaklab.recorder import output
 
 LATE = "import atexit, sys; atexit.register(lambda: print('connector: <late>', file=sys.stderr))\n"
 IGNORED = """
@@ -16,6 +19,8 @@ class Late:
         raise ValueError("in a finalizer")
 keep = Late()
 """
+RAISED = "asked\nTraceback (most recent call last):\n  File x\nOSError: why\n"
+LATE_LINE = "Unclosed connector: <late>"
 GROUP = """
 import asyncio
 async def work():
@@ -54,3 +59,21 @@ def test_what_was_raised_is_said_and_not_what_came_later(program: str, said: str
 def test_a_traceback_without_its_end_leaves_the_last_line() -> None:
     assert last_words("Traceback (most recent call last):\n  File 'x'\n    call()") == "call()"
     assert last_words(None) == ""
+
+
+@pytest.mark.parametrize(("later_seconds", "is_kept"), [(0.5, True), (60.0, False)])
+def test_a_long_teardown_does_not_bury_what_was_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later_seconds: float, is_kept: bool
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("leaklab.recorder.output.time.monotonic", lambda: now[0])
+    written = output.OutputFile(tmp_path / "stderr")
+    try:
+        for text in (RAISED, "Unclosed connector: <late>\n" * 2000):
+            os.write(written.descriptor, text.encode())
+            written.follow()
+            now[0] += later_seconds
+        assert last_words(written.tail) == ("OSError: why" if is_kept else LATE_LINE)
+        assert len(written.tail) <= 3 * output.TAIL_SIZE
+    finally:
+        written.close()
