@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     from leaklab.store import open_run
 
     opened = Run(open_run(locate(arguments.run, arguments.store)))
-    graph = last_graph(opened.data, HOLDER_COUNT)
+    graph = last_graph(opened.data, opened.verdict().resources, HOLDER_COUNT)
     left = None if len(graph.held) else left_dump(opened.path)
     if left is not None:
         graph = LastGraph(outermost(left, HOLDER_COUNT))

@@ -12,7 +12,7 @@ import pandas as pd
 from leaklab.analysis.series import as_floats, processes_of, roles, summed, untraced_pass
 from leaklab.resources import noun
 from leaklab.verdict.limits import DESCRIPTORS, OF_EACH, met_by_all, smallest_limit
-from leaklab.verdict.resources import title
+from leaklab.verdict.resources import LEAK, ResourceVerdict, title
 from leaklab.verdict.time_left import NEAR_SHARE
 
 if TYPE_CHECKING:
@@ -100,11 +100,16 @@ def near_limits(data: RunData) -> list[str]:
     ]
 
 
-def last_graph(data: RunData, limit: int) -> LastGraph:
+def last_graph(data: RunData, resources: Sequence[ResourceVerdict], limit: int) -> LastGraph:
     """Return the last whole object graph of the role whose resident memory has grown most.
 
-    Of those that have one.
+    Of those that have one; what leaks counts before what a start takes.
     """
+    leaked = {
+        one.role: one.last - one.first
+        for one in resources
+        if one.name == "rss_bytes" and one.verdict == LEAK
+    }
     dumps = data.graph_dumps
     dumps = dumps[dumps["state"] == "complete"] if len(dumps) else dumps
     if not len(dumps):
@@ -112,7 +117,7 @@ def last_graph(data: RunData, limit: int) -> LastGraph:
     entries = {int(entry["process"]): entry for entry in data.meta.get("processes") or ()}
     role_of = {number: str(entry.get("role") or "main") for number, entry in entries.items()}
     with_graph = dict.fromkeys(role_of.get(int(number), "main") for number in dumps["process"])
-    chosen = max(with_graph, key=lambda role: _growth(data, role))
+    chosen = max(with_graph, key=lambda role: (leaked.get(role, 0.0), _growth(data, role)))
     mine = dumps[[role_of.get(int(number), "main") == chosen for number in dumps["process"]]]
     mine = mine[mine["pass"] == mine["pass"].iloc[-1]]
     last = mine.sort_values("time_seconds", kind="stable").iloc[-1]

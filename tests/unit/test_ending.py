@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from leaklab.findings.retention import holders_of_type
 from leaklab.present.post_mortem import post_mortem_text
 from leaklab.results.run import Run
 from leaklab.store import RunData
+from leaklab.verdict.judge import judge
 
 MIB = 1 << 20
 SECONDS = np.arange(40) / 4
@@ -99,8 +101,13 @@ def test_memory_is_that_of_all_processes_where_the_limit_counts_them_all(service
 
 
 def test_the_graph_is_of_the_role_that_has_grown(service: RunData) -> None:
-    found = last_graph(service, 10)
+    found = last_graph(service, judge(service).resources, 10)
     assert found.whose == "worker, pid 101"
+    # What leaks counts before what has grown otherwise, such as a start.
+    resting = judge(service).resource("rss_bytes", "main")
+    assert resting is not None
+    leaking = replace(resting, verdict="leak", first=0.0)
+    assert last_graph(service, [leaking], 10).whose == "main, pid 100"
     text = post_mortem_text(Run(service), resident(service), near_limits(service), found)
     assert "what held most at the last object graph, of worker, pid 101" in text
     assert "resident memory of all processes in the last 9.75 seconds" in text
