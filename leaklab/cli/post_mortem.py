@@ -17,20 +17,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print how the run ended, what its memory did before, and what held what."""
-    from leaklab.analysis.series import resource_series
-    from leaklab.findings.retention import holders_of_type
+    from leaklab.findings.ending import LastGraph, last_graph, near_limits, outermost, resident
     from leaklab.present.post_mortem import HOLDER_COUNT, post_mortem_text
     from leaklab.recorder.left_dumps import left_dump
     from leaklab.recordings.locating import locate
     from leaklab.results.run import Run
     from leaklab.store import open_run
-    from leaklab.verdict.time_left import smallest_limit
 
     opened = Run(open_run(locate(arguments.run, arguments.store)))
-    held = holders_of_type(opened.data, "", limit=HOLDER_COUNT)
-    if not len(held):
-        left = left_dump(opened.path)
-        held = held if left is None else left
-    resident = resource_series(opened.data, "rss_bytes")
-    print(post_mortem_text(opened, resident, smallest_limit(opened.meta), held))
+    graph = last_graph(opened.data, opened.verdict().resources, HOLDER_COUNT)
+    left = None if len(graph.held) else left_dump(opened.path)
+    if left is not None:
+        graph = LastGraph(outermost(left, HOLDER_COUNT))
+    print(post_mortem_text(opened, resident(opened.data), near_limits(opened.data), graph))
     return 0

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.last_words import last_words
 from leaklab.quantities import (
     assignment,
     count,
@@ -299,10 +300,8 @@ def failure(meta: dict[str, Any]) -> str | None:
 def _last_words(entry: dict[str, Any]) -> str:
     """What a target that failed has said last, on either of its outputs: a test runner tells on
     stdout which tests failed."""
-    ends = [
-        (words, str(entry.get(f"{name}_tail") or "").strip().rpartition("\n")[2].strip())
-        for name, words in (("stderr", "its last words"), ("stdout", "on stdout"))
-    ]
+    on_stdout = str(entry.get("stdout_tail") or "").strip().rpartition("\n")[2].strip()
+    ends = (("its last words", last_words(entry.get("stderr_tail"))), ("on stdout", on_stdout))
     said = "".join(f"; {words}: {last}" for words, last in ends if last)
     return f"{said} (--echo passes on all it says)" if said else ""
 

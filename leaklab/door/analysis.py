@@ -80,6 +80,7 @@ def _worker(left: dict[str, Any], graph: dict[str, Any]) -> dict[str, Any]:
     requests = (left.get("work") or {}).get("request_count", {}).get("values")
     return {
         "worker": left.get("pid"),
+        "uptime_seconds": age,
         "age_seconds": age,
         "verdict": gravest(row["verdict"] for row in deciding or resources),
         "resources": resources,

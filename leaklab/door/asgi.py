@@ -19,8 +19,10 @@ class LeakDoor(Doorway):
     Shut without a token of at least 16 characters and without ``loopback=True``: then it only hands
     requests on, and says why where a token was too short. ``GET /leaklab`` answers with verdicts on
     every worker, ``POST /leaklab/graph?worker=PID`` takes a look at what one holds, ``GET`` of the
-    same has the answer. Nobody waits: what was last said comes with its age, and 202 says that
-    nothing was yet.
+    same has the answer. Nobody waits: what was last said comes with its age
+    (``judged_seconds_ago``), ``renewing`` says that it is being judged anew, and 202 that nothing
+    was said yet. ``uptime_seconds`` of a worker counts from when its figures began; ``age_seconds``
+    is the same under its former name.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,9 +52,8 @@ class LeakDoor(Doorway):
                 "type": "http.response.start",
                 "status": answer.status,
                 "headers": [
-                    (b"content-type", b"application/json"),
-                    (b"cache-control", b"no-store"),
-                    (b"content-length", str(len(answer.body)).encode()),
+                    (name.lower().encode("ascii"), value.encode("ascii"))
+                    for name, value in answer.headers
                 ],
             }
         )

@@ -6,7 +6,9 @@ import hmac
 import json
 import os
 import sys
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -17,19 +19,38 @@ from leaklab.errors import LeaklabError
 
 TOKEN_VARIABLE = "LEAKLAB_DOOR_TOKEN"  # noqa: S105 - the name of a variable, not a token
 SHORTEST_TOKEN = 16
+# By what follows the door's path; HEAD is a GET without its body.
+_METHODS = {"": ("GET", "HEAD"), "graph": ("GET", "HEAD", "POST")}
 _LOOPBACK = ("127.", "::1", "::ffff:127.")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Status and JSON body of one answer."""
+    """Status and JSON of one answer; allow: methods there are; head: its headers alone are sent."""
 
     status: int
     content: dict[str, Any]
+    allow: tuple[str, ...] = ()
+    head: bool = False
 
     @property
     def body(self) -> bytes:
-        """The content as JSON, in ASCII."""
+        """What is sent below the headers."""
+        return b"" if self.head else self._json
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """Of the JSON, also where it is not sent."""
+        allow = [("Allow", ", ".join(self.allow))] if self.allow else []
+        return [
+            ("Content-Type", "application/json"),
+            ("Cache-Control", "no-store"),
+            ("Content-Length", str(len(self._json))),
+            *allow,
+        ]
+
+    @property
+    def _json(self) -> bytes:
         return json.dumps(self.content).encode("ascii")
 
 
@@ -109,30 +130,37 @@ class Gate:
         self, method: str, path: str, query: str, headers: dict[str, str], client: str
     ) -> Answer:
         """Answer a request below ``path``: status of all workers, or a look at one's graph."""
+        if method == "HEAD":
+            return replace(self.answer("GET", path, query, headers, client), head=True)
         if not self.admits(headers, client):
             return Answer(401, {"error": "no token; bring Authorization: Bearer TOKEN"})
         rest = path[len(self.path) :].strip("/")
         own = keeper(self._folder, self._figure_seconds)
         # How a machine is laid out is for who has the token alone.
         where = {"folder": str(own.folder)} if self.brings_token(headers) else {}
+        known = f"GET {self.path}, POST and GET {self.path}/graph?worker=PID"
+        if rest not in _METHODS:
+            return Answer(404, {"error": f"nothing there; known: {known}"})
+        if method not in _METHODS[rest]:
+            return Answer(
+                405, {"error": f"not done here: {method}; known: {known}"}, _METHODS[rest]
+            )
         try:
-            if rest == "" and method == "GET":
+            if rest == "":
                 said = self._status(own)
                 return Answer(said.status, {**said.content, **where})
-            if rest == "graph" and method in ("GET", "POST"):
-                return self._graph(own, method, query)
+            return self._graph(own, method, query)
         except OSError as error:
             status = 507 if error.errno in store.FULL else 503
             return Answer(status, {"error": store.no_room(error, *where.values())})
-        known = f"GET {self.path}, POST and GET {self.path}/graph?worker=PID"
-        return Answer(404, {"error": f"nothing there; known: {known}"})
 
     def _status(self, own: Keeper) -> Answer:
-        said, age, problem = own.status()
+        said, age, problem, renewing = own.status()
         who = {"answered_by": os.getpid()}
         wrong = {"error": problem} if problem else {}
         if said:
-            return Answer(200, {**who, **said, "judged_seconds_ago": age, **wrong})
+            when = {"judged_seconds_ago": age, "renewing": renewing}
+            return Answer(200, {**who, **said, **when, **wrong})
         none = {"verdict": "inconclusive", "workers": []}
         if wrong:
             return Answer(503, {**who, **none, **wrong})
@@ -149,10 +177,21 @@ class Gate:
         result = store.left_file(own.folder, "graph", pid)
         if method == "GET":
             found = store.read(result)
-            return Answer(200 if found else 404, found or {"error": "no look was taken; POST here"})
+            if not found:
+                return Answer(404, {"error": "no look was taken; POST here"})
+            return Answer(200, found | {"filling": _told(found.get("filling", ()))})
         if not store.begin_look(own.folder, pid):
             return Answer(409, {"error": "another look is under way; one at a time"})
         return Answer(202, {"worker": pid, "state": "asked", "within_seconds": WALK_SECONDS})
+
+
+def _told(filling: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What fills, with the time that is left: the clock that it is full by is the machine's own."""
+    return [
+        {name: value for name, value in row.items() if name != "full_at"}
+        | {"seconds_left": max(float(row["full_at"]) - time.monotonic(), 0.0)}
+        for row in filling
+    ]
 
 
 class Doorway:

@@ -156,16 +156,19 @@ class Keeper:
                 due = time.monotonic() + self._figure_seconds
                 self.figures()
 
-    def status(self) -> tuple[dict[str, Any], float, str]:
-        """Return what was last said of all workers, its age in seconds, and what went wrong since.
+    def status(self) -> tuple[dict[str, Any], float, str, bool]:
+        """Return what was last said of all workers, its age in seconds, what went wrong since, and
+        whether it is being judged anew.
 
         Nobody is waited for: what is too old is judged anew meanwhile.
         """
         found, age = last(self.folder)
         failed_at, problem = self._problem
-        if min(age, time.monotonic() - failed_at) >= JUDGED_SECONDS:
+        is_old = min(age, time.monotonic() - failed_at) >= JUDGED_SECONDS
+        if is_old:
             self._woken.set()
-        return found, age, problem if time.monotonic() - failed_at < age else ""
+        wrong = problem if time.monotonic() - failed_at < age else ""
+        return found, age, wrong, is_old
 
     def _judge(self, asked: bool) -> None:
         """See to the analysis that is under way; begin one where that was asked for."""

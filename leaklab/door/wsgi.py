@@ -34,12 +34,5 @@ class LeakDoor(Doorway):
             str(environ.get("REMOTE_ADDR", "")),
         )
         status = HTTPStatus(answer.status)
-        start_response(
-            f"{status.value} {status.phrase}",
-            [
-                ("Content-Type", "application/json"),
-                ("Cache-Control", "no-store"),
-                ("Content-Length", str(len(answer.body))),
-            ],
-        )
+        start_response(f"{status.value} {status.phrase}", answer.headers)
         return [answer.body]

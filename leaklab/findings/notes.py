@@ -9,9 +9,10 @@ from leaklab.analysis.interpreters import of_run
 from leaklab.analysis.series import HEAP
 from leaklab.findings.stop_gap import stop_gaps
 from leaklab.present.choices import growing_role
+from leaklab.verdict.limits import smallest_limit
 from leaklab.verdict.native import native_growth, told_apart
 from leaklab.verdict.resources import LEAK
-from leaklab.verdict.time_left import duration_text, smallest_limit
+from leaklab.verdict.time_left import duration_text
 
 if TYPE_CHECKING:
     from leaklab.store import RunData

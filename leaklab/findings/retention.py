@@ -151,7 +151,8 @@ def holders_of_type(data: RunData, type_name: str, *, limit: int = 20) -> pd.Dat
         table, window, unit = growth
         table["rate"] = table["growth_bytes"] / (window[1] - window[0])
         table["unit"] = unit
-    mine = table[table["type"].astype(str).str.contains(type_name, regex=False)]
+    mine = table[table["kind"] != "leaklab"]
+    mine = mine[mine["type"].astype(str).str.contains(type_name, regex=False)]
     mine = mine.sort_values("retained_bytes", ascending=False, kind="stable").head(limit)
     mine = mine.assign(holder=mine["path"].astype(str).str.partition(" → ")[0])
     columns = ["path", "type", "holder", "count", "growth_count", "retained_bytes"]

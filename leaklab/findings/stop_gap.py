@@ -8,12 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import amount
-from leaklab.verdict.time_left import MACHINE, PROCESS
+from leaklab.verdict.limits import (
+    MACHINE,
+    OF_EACH,
+    descriptor_limit,
+    held_by_others,
+    together_count,
+)
 
 if TYPE_CHECKING:
     from leaklab.verdict.resources import ResourceVerdict
@@ -39,83 +44,83 @@ class StopGap:
         return f"{self.server}: {self.setting} ({self.arithmetic}){rest}"
 
 
+@dataclass(frozen=True)
+class _Room:
+    """What one process of a role may fill of a limit, and how long that lasts.
+
+    units: of work, None where the rate is by second. filled: 80 % of the limit.
+    """
+
+    entry: ResourceVerdict
+    share: float
+    units: int | None
+    why: str
+    filled: float
+    each: str
+
+
 def stop_gaps(
     meta: Mapping[str, Any],
     resources: Sequence[ResourceVerdict],
     limit: tuple[float, str] | None,
 ) -> list[StopGap]:
-    """Return the settings that hold resident memory below ``limit`` (bytes, its name).
+    """Return the settings that hold resident memory below ``limit`` (bytes, its name), and
+    descriptors below theirs.
 
-    meta: run.json, whose command tells the server. Nothing without a leak of resident memory that
-    has a rate, or without a limit. Rates by unit of work give numbers of requests or tasks, taken
-    at the upper bound of the interval; rates by second give sizes alone. A server counts for each
-    of its workers, while a role's figures are those of all its workers together, and the limit is
-    met by them and all other roles: each worker gets its part of what the others leave.
+    meta: run.json, whose command tells the server, and the limit on descriptors. Nothing without a
+    leak of either that has a rate, or without a limit. Rates by unit of work give numbers of
+    requests or tasks, taken at the upper bound of the interval, the smaller of the two; rates by
+    second give sizes alone. A server counts for each of its workers, while a role's figures are
+    those of all its workers together, and a limit on memory is met by them and all other roles:
+    each worker gets its part of what the others leave.
     """
     server = server_of(meta)
-    if limit is not None and limit[1] == MACHINE and not server:
-        return []  # a script that fills the machine's own memory needs mending, not settings
-    leaking = [e for e in resources if e.name == "rss_bytes" and e.verdict == "leak"]
-    if not leaking or limit is None:
-        return []
-    entry = max(leaking, key=lambda e: e.rate_high)
+    memory = None
+    # A script that fills the machine's own memory needs mending, not settings.
+    if limit is not None and (limit[1] != MACHINE or server):
+        memory = _room(meta, resources, "rss_bytes", limit)
+    descriptors = _room(meta, resources, "fd_count", None)
+    counted = [room for room in (memory, descriptors) if room is not None and room.units]
+    first = min(counted, key=lambda room: room.units or 0, default=None)
+    gaps = [] if first is None else list(_by_count(server, first))
+    # Where descriptors run out first, a bound on memory comes too late.
+    if memory is not None and (first is None or first is memory):
+        gaps += _by_size(server, memory)
+    return gaps
+
+
+def _room(
+    meta: Mapping[str, Any],
+    resources: Sequence[ResourceVerdict],
+    name: str,
+    limit: tuple[float, str] | None,
+) -> _Room | None:
+    """Return the room that the fastest growth of a resource has below its limit, None without."""
+    leaking = [one for one in resources if one.name == name and one.verdict == "leak"]
+    if not leaking:
+        return None
+    entry = max(leaking, key=lambda one: one.rate_high)
+    limit = limit or descriptor_limit(meta, entry.role)
+    if limit is None:
+        return None
     fastest = entry.rate_high if math.isfinite(entry.rate_high) else entry.rate
-    share, worker_count = _share_of_each(meta, resources, entry, limit)
+    worker_count = together_count(meta, entry.role)
+    filled = share = FILLED_SHARE * limit[0]
+    if limit[1] not in OF_EACH:
+        share = (filled - held_by_others(meta, resources, entry, limit[1])) / worker_count
     start = entry.first / worker_count
     room = share - start
     if fastest <= 0 or room <= 0:
-        return []
+        return None
     units = math.floor(room / fastest) if entry.unit == "iteration" else None
-    filled_bytes = FILLED_SHARE * limit[0]
     each = f" for each of {worker_count} workers" if worker_count > 1 else ""
-    part = f", {amount('rss_bytes', share)}{each or ' beside the others'}," * (share < filled_bytes)
+    part = f", {amount(name, share)}{each or ' beside the others'}," * (share < filled)
     why = (
-        f"{FILLED_SHARE:.0%} of {amount('rss_bytes', limit[0])} ({limit[1]}){part} less "
-        f"{amount('rss_bytes', start)} at the start, at {amount('rss_bytes', fastest)} per "
+        f"{FILLED_SHARE:.0%} of {amount(name, limit[0])} ({limit[1]}){part} less "
+        f"{amount(name, start)} at the start, at {amount(name, fastest)} per "
         f"{'unit of work' if units is not None else 'second'}"
     )
-    sizes = (share, f"in KiB of resident memory{each}")
-    return list(_of_server(server, entry, units, why, sizes, filled_bytes))
-
-
-def _share_of_each(
-    meta: Mapping[str, Any],
-    resources: Sequence[ResourceVerdict],
-    entry: ResourceVerdict,
-    limit: tuple[float, str],
-) -> tuple[float, int]:
-    """Return how many bytes one process of the role may fill, and how many of them there are."""
-    worker_count = _together_count(meta, entry.role)
-    filled_bytes = FILLED_SHARE * limit[0]
-    if limit[1] == PROCESS:
-        return filled_bytes, worker_count
-    others = 0.0
-    if "import" not in meta:  # whose roles have limits of their own
-        others = sum(
-            one.last for one in resources if one.name == "rss_bytes" and one.role != entry.role
-        )
-    return (filled_bytes - others) / worker_count, worker_count
-
-
-def _together_count(meta: Mapping[str, Any], role: str) -> int:
-    """Return how many processes of a role were there at once in one pass, at the most; at least 1.
-
-    One that was replaced has ended before its successor begins.
-    """
-    changes: dict[str, list[tuple[float, int]]] = {}
-    for row in meta.get("processes") or ():
-        if (row.get("role") or "main") == role:
-            ended = row.get("ended_seconds")
-            changes.setdefault(row.get("pass", ""), []).extend(
-                [
-                    (float(row.get("started_seconds") or 0.0), 1),
-                    (math.inf if ended is None else float(ended), -1),
-                ]
-            )
-    return max(
-        (max(accumulate(step for _, step in sorted(group))) for group in changes.values()),
-        default=1,
-    )
+    return _Room(entry, share, units, why, filled, each)
 
 
 def server_of(meta: Mapping[str, Any]) -> str:
@@ -124,35 +129,36 @@ def server_of(meta: Mapping[str, Any]) -> str:
     return next((name for name in ("gunicorn", "uvicorn", "celery") if name in words), "")
 
 
-def _of_server(
-    server: str,
-    entry: ResourceVerdict,
-    units: int | None,
-    why: str,
-    of_one: tuple[float, str],
-    most_bytes: float,
-) -> Iterator[StopGap]:
-    """Yield the settings of one server; of none that is known, those of the system.
-
-    of_one: how many bytes one worker may fill, and what that is called; most_bytes: all together.
-    """
-    # What a parent holds, its children inherit: replacing them gives nothing back.
-    caution = ""
+def _caution(server: str, entry: ResourceVerdict) -> str:
+    """What a parent holds, its children inherit: replacing them gives nothing back."""
     if server in ("gunicorn", "celery") and entry.role == "main":
-        caution = "no help: the parent grows, and its children begin with what it has"
-    if server == "gunicorn" and units:
+        return "no help: the parent grows, and its children begin with what it has"
+    return ""
+
+
+def _by_count(server: str, room: _Room) -> Iterator[StopGap]:
+    """Yield the setting of a server that replaces a worker after so many units of work."""
+    units = room.units or 0
+    caution = _caution(server, room.entry)
+    if server == "gunicorn":
         jitter = max(int(JITTER_SHARE * units), 1)
         value = f"max_requests = {units - jitter}, max_requests_jitter = {jitter}"
-        yield StopGap(server, value, why, caution)
-    if server == "uvicorn" and units:
-        yield StopGap(server, f"--limit-max-requests {units}", why, "needs something to restart it")
+        yield StopGap(server, value, room.why, caution)
+    if server == "uvicorn":
+        setting = f"--limit-max-requests {units}"
+        yield StopGap(server, setting, room.why, "needs something to restart it")
     if server == "celery":
-        if units:
-            yield StopGap(server, f"worker_max_tasks_per_child = {units}", why, caution)
-        setting = f"worker_max_memory_per_child = {int(of_one[0] // 1024)}"
-        yield StopGap(server, setting, of_one[1], caution)
+        yield StopGap(server, f"worker_max_tasks_per_child = {units}", room.why, caution)
+
+
+def _by_size(server: str, room: _Room) -> Iterator[StopGap]:
+    """Yield the settings that bound memory: of one process, and of all together."""
+    if server == "celery":
+        setting = f"worker_max_memory_per_child = {int(room.share // 1024)}"
+        why = f"in KiB of resident memory{room.each}"
+        yield StopGap(server, setting, why, _caution(server, room.entry))
     yield StopGap(
         "systemd",
-        f"MemoryHigh={int(most_bytes // (1 << 20))}M with Restart=on-failure",
+        f"MemoryHigh={int(room.filled // (1 << 20))}M with Restart=on-failure",
         "slows the service down before the kernel kills it",
     )

@@ -30,6 +30,7 @@ from leaklab.jupyter.in_kernel import (
 )
 from leaklab.jupyter.iterations import mark_count
 from leaklab.jupyter.kernel_lines import COMMANDS, KernelLines
+from leaklab.last_words import last_words
 from leaklab.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -267,7 +268,7 @@ def _ends(run: Run) -> Iterator[str]:
         if event.get("kind") == "cell":
             yield f"{event['text'][:1].upper()}{event['text'][1:]}."
     for entry in run.meta["passes"]:
-        last = str(entry.get("stderr_tail") or "").strip().rpartition("\n")[2]
+        last = last_words(entry.get("stderr_tail"))
         if entry.get("exit_status") and last:
             child = (
                 "; a cell with --child shares no variables" if last.startswith("NameError") else ""

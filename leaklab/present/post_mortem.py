@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
+from leaklab.last_words import last_words
 from leaklab.present.formatting import span_text
 from leaklab.present.terminal import ending_text, quantity, safe
 
@@ -17,35 +18,59 @@ LAST_SECONDS = 3600.0
 HOLDER_COUNT = 10
 
 
-def post_mortem_text(
-    run: ShownRun,
-    resident: pd.DataFrame,
-    limit: tuple[float, str] | None,
-    held: pd.DataFrame,
-) -> str:
-    """Return what ``leaklab post-mortem`` prints.
+class ShownResident(Protocol):
+    """What is shown of resident memory up to the end (leaklab.findings.ending.Resident)."""
 
-    resident: columns time_seconds and value (bytes), resident memory of the main role. limit: the
-    smallest memory limit in bytes and its name. held: columns path, type, count and retained_bytes,
-    what held most at the last object graph.
-    """
+    @property
+    def title(self) -> str:
+        """Whose."""
+
+    @property
+    def figures(self) -> pd.DataFrame:
+        """Columns time_seconds and value (bytes)."""
+
+    @property
+    def limit(self) -> tuple[float, str] | None:
+        """What it counts against, in bytes and by name."""
+
+
+class ShownGraph(Protocol):
+    """What is shown of the last object graph (leaklab.findings.ending.LastGraph)."""
+
+    @property
+    def held(self) -> pd.DataFrame:
+        """Columns path, type, count and retained_bytes."""
+
+    @property
+    def whose(self) -> str:
+        """Of which process, or ""."""
+
+
+def post_mortem_text(
+    run: ShownRun, resident: Sequence[ShownResident], near: Sequence[str], graph: ShownGraph
+) -> str:
+    """Return what ``leaklab post-mortem`` prints; ``near``: which other limits were."""
     verdict = run.verdict()
     lines = [f"{safe(run.label)}: {_state(run.meta)}"]
     lines += [f"  {line}" for line in _endings(run.meta)]
-    lines += [f"  {line}" for line in _memory(resident, limit)]
+    lines += [f"  {line}" for each in resident for line in _memory(each)]
+    if not resident:
+        lines.append("  resident memory was not measured")
+    lines += [f"  {safe(line)}" for line in near]
     lines += ["", f"  verdict: {verdict.verdict}; {safe(verdict.reason)}"]
     left = run.limit_text()
     if left is not None:
         lines.append(f"  {safe(left)}")
     lines.append("")
-    if not len(held):
+    if not len(graph.held):
         lines.append("  no object graph was taken; record with --graph-at 90% to have the last one")
         return "\n".join(lines)
-    lines.append("  what held most at the last object graph")
+    whose = f", of {safe(graph.whose)}" if graph.whose else ""
+    lines.append(f"  what held most at the last object graph{whose}")
     lines += [
         f"  {safe(row['path'])} ({safe(row['type'])}): {quantity(row['count'])}, "
         f"{quantity(row['retained_bytes'], 'rss_bytes')} retained"
-        for row in held.head(HOLDER_COUNT).to_dict("records")
+        for row in graph.held.to_dict("records")
     ]
     return "\n".join(lines)
 
@@ -60,23 +85,24 @@ def _endings(meta: dict[str, Any]) -> Iterator[str]:
     for entry in meta.get("passes", ()):
         seen = entry.get("exit_status") is not None
         usual = "the target ended with exit status 0" if seen else "how it ended was not seen"
-        yield f"{safe(entry.get('pass'))} pass: {ending_text(entry) or usual}"
+        ending = ending_text(entry)
+        failed = (entry.get("exit_status") or entry.get("signal")) and not entry.get("stopped_by")
+        said = last_words(entry.get("stderr_tail")) if failed else ""
+        words = f"; its last words: {safe(said)}" if said else ""
+        yield f"{safe(entry.get('pass'))} pass: {ending or usual}{words}"
 
 
-def _memory(resident: pd.DataFrame, limit: tuple[float, str] | None) -> Iterator[str]:
-    known = resident.dropna(subset=["value"]) if len(resident) else resident
-    if not len(known):
-        yield "resident memory was not measured"
-        return
+def _memory(resident: ShownResident) -> Iterator[str]:
+    known = resident.figures
     end = float(known["time_seconds"].iloc[-1])
     last = known[known["time_seconds"] >= end - LAST_SECONDS]
     first, final = (float(last["value"].iloc[place]) for place in (0, -1))
     peak = float(last["value"].max())
     span = span_text(end - float(last["time_seconds"].iloc[0]), "second")
     yield (
-        f"resident memory in the last {span}: {quantity(first, 'rss_bytes')} to "
+        f"{safe(resident.title)} in the last {span}: {quantity(first, 'rss_bytes')} to "
         f"{quantity(final, 'rss_bytes')}, at most {quantity(peak, 'rss_bytes')}"
     )
-    if limit is not None:
-        share = peak / limit[0]
-        yield f"that is {share:.0%} of {quantity(limit[0], 'rss_bytes')} ({safe(limit[1])})"
+    if resident.limit is not None:
+        limit, name = resident.limit
+        yield f"that is {peak / limit:.0%} of {quantity(limit, 'rss_bytes')} ({safe(name)})"

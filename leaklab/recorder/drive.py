@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from leaklab.errors import LeaklabError, UsageError
+from leaklab.last_words import last_words
 from leaklab.recorder.idleness import QUIET_SHARE, activity
 from leaklab.recorder.ports import ServicePort
 
@@ -151,8 +152,8 @@ class Drive:
         assert self._process is not None
         assert self._process.stderr is not None
         os.set_blocking(self._process.stderr.fileno(), False)
-        text = (self._process.stderr.read() or b"").decode("utf-8", "replace").strip()
-        return text.splitlines()[-1][:300] if text else "it said nothing"
+        text = (self._process.stderr.read() or b"").decode("utf-8", "replace")
+        return last_words(text)[:300] or "it said nothing"
 
     def _tell_port(self) -> None:
         chosen, others = self._port.chosen, self._port.others

@@ -97,19 +97,11 @@ class GraphDumps:
     ``folder`` takes the files (tens of bytes per object); they are removed as they are read.
     ``limit_seconds`` bounds one walk. Which dumps a growth needs is known only at the end (one
     after warm-up, one between, the last), unless an earlier pass tells; so there are more of them
-    at first, ever further apart, and most are dropped unread. ``at_bytes``: resident memory from
-    which a process is looked at once more, because it is near its limit.
+    at first, ever further apart, and most are dropped unread.
     """
 
-    def __init__(
-        self,
-        pass_name: str,
-        folder: str | Path,
-        limit_seconds: float,
-        at_bytes: float | None = None,
-    ) -> None:
+    def __init__(self, pass_name: str, folder: str | Path, limit_seconds: float) -> None:
         self.limit_seconds = limit_seconds
-        self._at_bytes = at_bytes
         self._near_limit: set[int] = set()
         self._pass = pass_name
         self._production = pass_name == "graph"
@@ -129,6 +121,7 @@ class GraphDumps:
         expected_mark_count: int | None = None,
         *,
         at_end: bool = False,
+        near_limit: bool = False,
     ) -> bool:
         """Say whether a process should be dumped ``now`` seconds into the pass.
 
@@ -137,7 +130,6 @@ class GraphDumps:
         whatever it costs, once, where the last one at a mark has become older than they should.
         A copy that is walked grows to about the size of the process, ``rss_bytes``.
         """
-        near_limit = self._at_bytes is not None and rss_bytes >= self._at_bytes
         if near_limit and process not in self._near_limit:
             # It may be killed at any moment: once, whatever it costs.
             self._near_limit.add(process)

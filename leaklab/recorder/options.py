@@ -51,8 +51,9 @@ class RecordOptions:
     limit_memory_bytes:
         The target is stopped when its processes together hold more than this.
     graph_at_share:
-        An object graph is taken once more when a process holds this share of its smallest limit
-        (``limit_memory_bytes``, control group, RLIMIT_AS, the machine's memory).
+        An object graph of those that hold most is taken once more when all processes together hold
+        this share of the smallest limit (``limit_memory_bytes``, control group, the machine's
+        memory), or one of them that of its RLIMIT_AS.
     limit_disk_bytes:
         The target is stopped when the run takes more than this on disk.
     watch_files:

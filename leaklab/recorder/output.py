@@ -9,11 +9,16 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 TAIL_SIZE = 16_384
 READ_SIZE = 1 << 18
+# What a program says of its end may be followed by much that is said in tearing it down, such as a
+# warning for each of a thousand connections; what was written longer before is another matter.
+_TRACEBACK = b"Traceback (most recent call last):"
+TEARDOWN_SECONDS = 2.0
 # Output that was read is given back to the file system in pieces of this size.
 PUNCH_SIZE = 16 << 20
 _KEEP_SIZE_AND_PUNCH_HOLE = 0x01 | 0x02
@@ -34,6 +39,8 @@ class OutputFile:
         self._read_size = 0
         self._punched_size = 0
         self._tail = b""
+        self._traceback = b""
+        self._traceback_seconds = self._written_seconds = 0.0
         self._partial = b""
         self._patterns = tuple(patterns)
         self._echo = echo
@@ -48,7 +55,7 @@ class OutputFile:
                 break
             limit_size -= len(block)
             self._read_size += len(block)
-            self._tail = (self._tail + block)[-TAIL_SIZE:]
+            self._keep(block)
             matches += self._count_matches(block)
             if self._echo is not None:
                 self._echo(block)
@@ -62,14 +69,34 @@ class OutputFile:
 
     @property
     def tail(self) -> str:
-        """The last part of what the target wrote."""
-        return self._tail.decode("utf-8", "replace")
+        """The last part of what the target wrote, after the last traceback if that was just before.
+
+        It was where it came as the target was torn down.
+        """
+        tail = self._tail
+        just_before = self._written_seconds - self._traceback_seconds <= TEARDOWN_SECONDS
+        if self._traceback and just_before and _TRACEBACK not in tail:
+            tail = self._traceback + b"\n" + tail
+        return tail.decode("utf-8", "replace")
 
     def close(self) -> None:
         """Read the rest and remove the file: its tail is in the run."""
         self.follow(limit_size=1 << 40)
         os.close(self.descriptor)
         self._path.unlink(missing_ok=True)
+
+    def _keep(self, block: bytes) -> None:
+        """Keep the end of what was written, and the beginning of the last traceback in it."""
+        text, known_size = self._tail + block, len(self._tail)
+        self._tail = text[-TAIL_SIZE:]
+        self._written_seconds = time.monotonic()
+        place = text.rfind(_TRACEBACK)
+        if place >= 0:
+            # The line before says whether it is of something that was ignored.
+            begin = text.rfind(b"\n", 0, max(text.rfind(b"\n", 0, place), 0)) + 1
+            self._traceback = text[begin : place + TAIL_SIZE]
+            if place + len(_TRACEBACK) > known_size:
+                self._traceback_seconds = self._written_seconds
 
     def _count_matches(self, block: bytes) -> int:
         lines = (self._partial + block).split(b"\n")

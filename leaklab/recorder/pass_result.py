@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from leaklab.last_words import last_words
 from leaklab.recorder.launchers import option_without_probe
 from leaklab.recorder.pass_state import PassState
 from leaklab.recorder.probes.tracing import how_to_add
@@ -40,8 +41,7 @@ class PassResult:
         """
         row = self.rows[0]
         status = row["exit_status"] or 0
-        said = str(row["stderr_tail"] or "").strip().splitlines()[-1:]
-        wanted_memory = any("MemoryError" in line for line in said)
+        wanted_memory = "MemoryError" in last_words(row["stderr_tail"])
         marked = any(process["mark_count"] for process in self.processes)
         worked = marked or self.was_driven or wanted_memory
         failed = 0 < status <= LARGEST_OWN_STATUS and row["stopped_by"] is None

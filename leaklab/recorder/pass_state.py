@@ -112,7 +112,7 @@ class PassState:
             socket_folder,
             expected_mark_counts,
             ticks,
-            many_short=self._table.many_short,
+            table=self._table,
         )
         channel = Path(options.channel) if options.channel else socket_folder / f"{name}.sock"
         self._server = ProbeServer(

@@ -296,20 +296,19 @@ class Run:
         return notes_of(self.data, self.verdict().resources, held=held)
 
     def time_left(self) -> TimeLeft | None:
-        """When resident memory reaches the smallest limit at its rate; None if it does not leak.
+        """When memory or descriptors reach the first limit at their rate; None if neither leaks.
 
-        The limits looked at are those of the run: ``--limit-memory``, control group, RLIMIT_AS and
-        the machine's memory.
+        The limits are those of the run: ``--limit-memory``, control group, RLIMIT_AS, the machine's
+        memory; for descriptors RLIMIT_NOFILE.
 
         >>> str(run.time_left())
         """
-        from leaklab.verdict.time_left import limited, time_left
+        from leaklab.verdict.time_left import soonest
 
-        found = limited(self.verdict(), self.meta)
-        return time_left(*found) if found else None
+        return soonest(self.verdict(), self.meta)
 
     def limit_text(self) -> str | None:
-        """Return when resident memory reaches the smallest limit, or that it has; None for neither.
+        """Return when the first limit is reached, or that it nearly or really was, else None.
 
         >>> run.limit_text()
         """

@@ -6,6 +6,7 @@ import signal
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from leaklab.last_words import last_words
 from leaklab.present.formatting import span_text
 from leaklab.resources import is_bytes
 from leaklab.verdict.lives_told import HELPER_SECONDS
@@ -127,13 +128,12 @@ def _failures(data: RunData) -> Iterator[Failure]:
         # What was stopped (by a limit, say) was ended by the recorder.
         if how is not None and not entry.get("stopped_by"):
             pass_ = str(entry.get("pass"))
-            lines = str(entry.get("stderr_tail") or "").strip().splitlines()
             yield Failure(
                 pass_=pass_,
                 how=how,
                 duration_seconds=float(entry.get("duration_seconds") or 0.0),
                 mark_count=mark_count(data.meta, pass_) or 0,
-                said=lines[-1].strip()[:QUOTED_LENGTH] if lines else "",
+                said=last_words(entry.get("stderr_tail"))[:QUOTED_LENGTH],
             )
 
 

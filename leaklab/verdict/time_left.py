@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,13 @@ import numpy as np
 from leaklab.analysis.series import resource_series
 from leaklab.present.formatting import amount, span_text
 from leaklab.resources import is_bytes
+from leaklab.verdict.limits import (
+    descriptor_limit,
+    held_by_others,
+    met_by_all,
+    smallest_limit,
+    stopped_at_limit,
+)
 from leaklab.verdict.reach import Reach
 from leaklab.verdict.resources import LEAK, ResourceVerdict, title
 
@@ -18,9 +26,6 @@ if TYPE_CHECKING:
     from leaklab.store import RunData
     from leaklab.verdict.judge import Verdict
 
-MACHINE = "memory of the machine"
-# The one limit that every process meets for itself.
-PROCESS = "RLIMIT_AS"
 # So full, a figure is told of whether it grows or not.
 NEAR_SHARE = 0.9
 
@@ -32,7 +37,7 @@ class TimeLeft:
     left, left_low, left_high: units ("iteration" or "second") from the end of the run, with a
     95 % interval (left_high is infinite when the rate may be zero). limit: in the resource's unit.
     role: whose resource it is. life: how long the longest of several lives has lasted; None for
-    one.
+    one. held_by_others: how much of the limit other roles have filled.
     """
 
     name: str
@@ -44,6 +49,7 @@ class TimeLeft:
     limit_name: str
     role: str = "main"
     life: float | None = None
+    held_by_others: float = 0.0
 
     def __str__(self) -> str:
         """Return one sentence."""
@@ -51,6 +57,9 @@ class TimeLeft:
             return reached_text(self.name, self.limit, self.limit_name, self.role)
         low, high = (self._words(value) for value in (self.left_low, self.left_high))
         limit = f"{amount(self.name, self.limit)} ({self.limit_name})"
+        if self.held_by_others:
+            rest = amount(self.name, self.limit - self.held_by_others)
+            limit = f"{rest}, what the other roles leave of {limit},"
         verb = "would reach" if self.is_replaced_before else "reaches"
         said = (
             f"{title(self.name, self.role)} {verb} {limit} after "
@@ -92,79 +101,90 @@ def duration_text(seconds: float) -> str:
     return f"{seconds:.3g} s"
 
 
-def smallest_limit(meta: dict[str, Any], role: str = "main") -> tuple[float, str] | None:
-    """The memory limit that processes of a role meet first, and its name; None for none known.
+def limited(
+    verdict: Verdict, meta: dict[str, Any]
+) -> tuple[ResourceVerdict, float, str, float] | None:
+    """Return the resource that comes to its limit first, or is closest to it; None for none known.
 
-    Looks at ``limits`` (memory_bytes, cgroup_memory_bytes, address_space_bytes), at what an
-    imported file says of the role's own, and at ``platform.memory_bytes``. What was asked of a
-    file, or of a stored run when it is opened (``limit_asked_bytes``), is the answer to "what if":
-    it stands in for all that is known.
+    Resident memory and descriptors. With its limit, the limit's name, and how much of it other
+    roles have filled.
     """
-    limits, platform, told = (meta.get(key) or {} for key in ("limits", "platform", "import"))
-    asked_bytes = meta.get("limit_asked_bytes") or ("import" in meta and limits.get("memory_bytes"))
-    if asked_bytes:
-        return float(asked_bytes), "--limit"
-    own = (told.get("role_limits") or {}).get(role)
-    known = [
-        (limits.get("memory_bytes"), "--limit-memory"),
-        (own or limits.get("cgroup_memory_bytes"), "limit of the control group"),
-        (limits.get("address_space_bytes"), PROCESS),
-        (platform.get("memory_bytes"), MACHINE),
-    ]
-    found = [(float(value), name) for value, name in known if value]
-    return min(found) if found else None
 
-
-def limited(verdict: Verdict, meta: dict[str, Any]) -> tuple[ResourceVerdict, float, str] | None:
-    """Return the verdict on resident memory, and its smallest limit by name; None without one.
-
-    Of several processes it is the one that comes to its limit first, or is closest to it.
-    """
-    # What an imported run rests on, where it is memory under a name of its own.
-    judged = (meta.get("import") or {}).get("judged") or ()
-    names = ("rss_bytes", *filter(is_bytes, judged))
-    measured = [one for name in names for one in verdict.resources if one.name == name]
-    found = [
-        (one, *limit)
-        for one in measured
-        if one.name == measured[0].name and (limit := smallest_limit(meta, one.role)) is not None
-    ]
-
-    def comes_first(known: tuple[ResourceVerdict, float, str]) -> tuple[bool, float, float]:
+    def comes_first(known: tuple[ResourceVerdict, float, str, float]) -> tuple[bool, float, float]:
         left = time_left(*known)
-        one, limit, _ = known
-        full = float(np.fmax(one.peak, one.last)) / limit
+        one, limit, _, others = known
+        full = (float(np.fmax(one.peak, one.last)) + others) / limit
         if left is None:
             return True, math.inf, -full
         return left.is_replaced_before, left.left, -full
 
-    return min(found, key=comes_first, default=None)
+    return min(_with_limits(verdict, meta), key=comes_first, default=None)
+
+
+def _with_limits(
+    verdict: Verdict, meta: dict[str, Any]
+) -> Iterator[tuple[ResourceVerdict, float, str, float]]:
+    # What an imported run rests on, where it is memory under a name of its own.
+    judged = (meta.get("import") or {}).get("judged") or ()
+    names = ("rss_bytes", *filter(is_bytes, judged))
+    measured = [one for name in names for one in verdict.resources if one.name == name]
+    for one in measured:
+        limit = smallest_limit(meta, one.role)
+        if one.name == measured[0].name and limit is not None:
+            others = held_by_others(meta, verdict.resources, one, limit[1])
+            yield one, *met_by_all(meta, one.role, limit), others
+    for one in verdict.resources:
+        limit = descriptor_limit(meta, one.role) if one.name == "fd_count" else None
+        # What a limit has ended already does not live to meet another.
+        if limit is not None and stopped_at_limit(meta) is None:
+            yield one, *met_by_all(meta, one.role, limit), 0.0
+
+
+def soonest(verdict: Verdict, meta: dict[str, Any]) -> TimeLeft | None:
+    """When the first limit is reached at the measured rate; None where what has one does not leak.
+
+    At once, where the recorder has stopped the target at it.
+    """
+    found = limited(verdict, meta)
+    left = time_left(*found) if found else None
+    if left is None or stopped_at_limit(meta) is None:
+        return left
+    return replace(left, left=0.0, left_low=0.0, left_high=0.0)
 
 
 def limit_text(verdict: Verdict, data: RunData) -> str | None:
     """Return when the limit is reached, or that it nearly or really was; None for neither."""
+    stopped = stopped_at_limit(data.meta)
+    if stopped is not None:
+        pass_, limit_bytes = stopped
+        size = amount("rss_bytes", limit_bytes)
+        return f"resident memory has reached {size} (--limit-memory): that ended the {pass_} pass"
+    left = soonest(verdict, data.meta)
+    if left is not None:
+        return str(left)
     found = limited(verdict, data.meta)
     if found is None:
         return None
-    left = time_left(*found)
-    if left is not None:
-        return str(left)
-    entry, limit, limit_name = found
+    entry, limit, limit_name, others = found
     highest = float(resource_series(data, entry.name, role=entry.role)["value"].max())
-    if not highest >= NEAR_SHARE * limit:
+    if not highest + others >= NEAR_SHARE * limit:
         return None
-    verb = "has already reached" if highest >= limit else "comes near"
+    verb = "has already reached" if highest + others >= limit else "comes near"
     said = reached_text(entry.name, limit, limit_name, entry.role, verb=verb)
-    return f"{said}: its highest was {amount(entry.name, highest)}"
+    beside = f", beside {amount(entry.name, others)} of the other roles" if others else ""
+    return f"{said}: its highest was {amount(entry.name, highest)}{beside}"
 
 
-def time_left(entry: ResourceVerdict, limit: float, limit_name: str) -> TimeLeft | None:
+def time_left(
+    entry: ResourceVerdict, limit: float, limit_name: str, others: float = 0.0
+) -> TimeLeft | None:
     """When a leaking resource reaches ``limit`` if it goes on at its rate.
 
     Counted from where the trend stands and how far above it the figure comes: that is where a
     process dies, however low it falls in between. Where that is not known, from the peak of the
-    last quarter of the run. None where the resource does not leak. Zero where it is already there.
-    Growth that has become faster is expected to go on so, and at the latest to keep its pace.
+    last quarter of the run. ``others``: what other roles have filled of it. None where the resource
+    does not leak. Zero where it is already there. Growth that has become faster is expected to go
+    on so, and at the latest to keep its pace.
     """
     if entry.verdict != LEAK or not entry.rate > 0:
         return None
@@ -173,7 +193,8 @@ def time_left(entry: ResourceVerdict, limit: float, limit_name: str) -> TimeLeft
         peak = entry.last if math.isnan(entry.peak) else max(entry.peak, entry.last)
         seen = Reach(peak, 0.0, 0.0, 0.0, 0.0)
     first, usual, last = (
-        max(limit - seen.trend - above, 0.0) for above in (seen.high, seen.middle, seen.low)
+        max(limit - others - seen.trend - above, 0.0)
+        for above in (seen.high, seen.middle, seen.low)
     )
     slow = max(entry.rate_low, 0.0)
     return TimeLeft(
@@ -186,6 +207,7 @@ def time_left(entry: ResourceVerdict, limit: float, limit_name: str) -> TimeLeft
         limit_name=limit_name,
         role=entry.role,
         life=entry.life,
+        held_by_others=others,
     )
 
 

@@ -22,8 +22,9 @@ from leaklab.findings.rss import (
 from leaklab.report import drawings
 from leaklab.results.run import Run
 from leaklab.store import RunData
+from leaklab.verdict.limits import smallest_limit
 from leaklab.verdict.resources import ResourceVerdict
-from leaklab.verdict.time_left import smallest_limit, time_left
+from leaklab.verdict.time_left import time_left
 
 COUNT = 50
 MIB = 2**20

@@ -259,3 +259,72 @@ def test_what_takes_hardly_any_growth_is_not_told() -> None:
     )
     rows = [{"path": "big", "growth_bytes": 9_000_000}, {"path": "small", "growth_bytes": 700}]
     assert [row["path"] for row in _filling(rows, before, kept)] == ["big"]
+
+
+def test_an_old_verdict_says_that_it_is_being_renewed(
+    gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = until(gate, 200).content
+    assert fresh["renewing"] is False
+    assert fresh["workers"][0]["uptime_seconds"] == fresh["workers"][0]["age_seconds"]
+    file = judging.status_file(tmp_path / "door")
+    analyse_by("exec sleep 60", tmp_path, monkeypatch)
+    store.write(file, store.read(file) | {"judged_at": time.monotonic() - 100})
+    old = get(gate).content
+    assert old["renewing"] is True
+    assert old["judged_seconds_ago"] >= 100
+
+
+def test_what_fills_is_told_with_the_time_that_is_left(gate: Gate, tmp_path: Path) -> None:
+    get(gate)
+    cache = {"path": "app.CACHE", "share": 0.9, "full_at": time.monotonic() + 100}
+    file = store.left_file(tmp_path / "door", "graph", os.getpid())
+    store.write(file, {"state": "complete", "filling": [cache]})
+    answer = gate.answer("GET", "/leaklab/graph", "", BROUGHT, "")
+    (told,) = answer.content["filling"]
+    assert "full_at" not in told
+    assert 0 < told["seconds_left"] <= 100
+
+
+def asked(kind: str, method: str, path: str, folder: Path) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of a request to a door of one kind."""
+    told: list[Any] = []
+    token = {"token": TOKEN, "folder": str(folder)}
+    if kind == "wsgi":
+        environ = {"PATH_INFO": path, "REQUEST_METHOD": method}
+        environ["HTTP_AUTHORIZATION"] = BROUGHT["authorization"]
+        door = LeakDoor(lambda *_: [], **token)
+        body = b"".join(door(environ, lambda *answer: told.extend(answer)))
+        return int(told[0].split()[0]), dict(told[1]), body
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    headers = [(name.encode(), value.encode()) for name, value in BROUGHT.items()]
+    scope = {"type": "http", "path": path, "method": method, "headers": headers}
+    door: Any = AsgiDoor(None, **token)
+    asyncio.run(door(scope, None, send))
+    found = {name.decode().title(): value.decode() for name, value in told[0]["headers"]}
+    return told[0]["status"], found, told[1]["body"]
+
+
+@pytest.mark.parametrize("kind", ["asgi", "wsgi"])
+def test_methods(kind: str, tmp_path: Path) -> None:
+    try:
+        status, headers, body = asked(kind, "HEAD", "/leaklab", tmp_path)
+        assert status in (200, 202)
+        assert int(headers["Content-Length"]) > 0
+        assert body == b""
+        for method, path, allowed in (
+            ("PUT", "/leaklab", "GET, HEAD"),
+            ("POST", "/leaklab", "GET, HEAD"),
+            ("DELETE", "/leaklab/graph", "GET, HEAD, POST"),
+        ):
+            status, headers, body = asked(kind, method, path, tmp_path)
+            assert (status, headers["Allow"]) == (405, allowed)
+            assert len(body) == int(headers["Content-Length"])
+        # A look is taken by a POST alone.
+        assert asked(kind, "HEAD", "/leaklab/graph", tmp_path)[0] == 404
+        assert asked(kind, "PUT", "/leaklab/nothing", tmp_path)[0] == 404
+    finally:
+        close()

@@ -28,6 +28,7 @@ FLOORS = (
         "late_grammars",
         "end_signals",
         "whole_file",
+        "last_words",
     ),
     ("present", "store", "object_graph"),
     ("analysis",),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -48,3 +51,19 @@ def test_in_a_container_the_own_group_is_the_root(root: Path) -> None:
 def test_without_groups_there_is_no_limit(root: Path) -> None:
     assert control_group.limit_bytes() is None
     assert control_group.oom_kill_count() == 0
+
+
+def test_processes_come_to_a_limit_together() -> None:
+    """None of them by itself: the last graph is of a worker, whose kind holds most."""
+    processes: list[Any] = [
+        SimpleNamespace(role=role, rss_bytes=size)
+        for role, size in (("main", 50), ("worker", 30), ("worker", 40))
+    ]
+    main, worker, _ = processes
+    for together, near in ((120.0, True), (121.0, False)):
+        assert control_group.is_near_limit((together, math.inf), worker, processes) is near
+        assert not control_group.is_near_limit((together, math.inf), main, processes)
+    # A limit that each meets for itself.
+    assert control_group.is_near_limit((math.inf, 45.0), main, processes)
+    assert not control_group.is_near_limit((math.inf, 45.0), worker, processes)
+    assert not control_group.is_near_limit(None, worker, processes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -65,6 +66,18 @@ def test_figures_of_this_process() -> None:
         while files.cpu_seconds() == spent:
             sum(range(10_000))
     finally:
+        files.close()
+
+
+def test_the_limit_on_descriptors_is_that_which_the_process_has_now() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = procfs.ProcessFiles(os.getpid())
+    try:
+        assert files.descriptor_limit() == soft
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft - 1, hard))
+        assert files.descriptor_limit() == soft - 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         files.close()
 
 

@@ -92,3 +92,23 @@ def test_all_workers_together_stay_below_the_limit() -> None:
 def test_a_limit_of_each_process_is_not_shared() -> None:
     celery = of_workers("celery", 4, "RLIMIT_AS")[1]
     assert number_after(celery, "worker_max_memory_per_child") == 838_860
+
+
+def test_descriptors_bound_the_number_of_requests_too() -> None:
+    """Where they run out before memory does, a bound on memory would come too late."""
+    held = judge_series(range(200), 10.0 + np.arange(200), resource="fd_count", unit="iteration")
+    meta = {
+        "command": {"argv": ["celery"]},
+        "processes": [{"pass": "measure", "role": "main", "descriptor_limit": 500}],
+    }
+    limit = (4096 * MIB, "limit of the control group")
+    both = stop_gaps(meta, [LEAKING, held], limit)
+    tasks = number_after(str(both[0]), "worker_max_tasks_per_child")
+    assert 350 < 10 + tasks * held.rate_high <= 400
+    assert "80% of 500 fds (RLIMIT_NOFILE) less 10 fds at the start" in str(both[0])
+    assert len(both) == 1
+    assert [str(gap) for gap in stop_gaps(meta, [held], None)] == [str(both[0])]
+    # Memory first: then its settings, all of them.
+    meta["processes"][0]["descriptor_limit"] = 10**6
+    first = stop_gaps(meta, [LEAKING, held], limit)
+    assert [str(gap) for gap in first] == [str(gap) for gap in stop_gaps(meta, [LEAKING], limit)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import synthetic
 
@@ -227,3 +228,12 @@ def test_what_is_bounded_above_its_limit_is_said() -> None:
     assert "rss_bytes has already reached 38.1 MiB (--limit-memory): its highest" in run_text(run)
     run.meta["limits"] = {"memory_bytes": 200e6}
     assert "has already reached" not in run_text(run)
+
+
+def test_what_is_given_back_at_the_end_is_the_leak_only_where_it_is_as_much() -> None:
+    """A server that leaks files closes its own sockets at its exit: that was no leak."""
+    for kept_open, words in ((190, "given back when it ended"), (5, "released only when it ended")):
+        data = synthetic.run(fd_count=np.append(synthetic.leak(200, 1), kept_open))
+        data.meta["processes"][0]["work_ended_seconds"] = 2.0
+        line = next(line for line in run_text(Run(data)).splitlines() if "when it ended" in line)
+        assert line.strip().startswith(words)

@@ -15,7 +15,8 @@ import leaklab as ll
 from leaklab import cli
 from leaklab.verdict.judge import Verdict
 from leaklab.verdict.reach import reach
-from leaklab.verdict.time_left import limited, time_left
+from leaklab.verdict.resources import ResourceVerdict
+from leaklab.verdict.time_left import limit_text, limited, soonest, time_left
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import time_left as bench
@@ -93,6 +94,71 @@ def test_the_process_that_comes_to_the_limit_first_is_told() -> None:
     found = limited(Verdict("leak", "", entries, pd.DataFrame()), {"limits": {"memory_bytes": 1e9}})
     assert found is not None
     assert str(time_left(*found)).startswith("rss_bytes of worker 2 reaches")
+
+
+MEMORY = ll.judge_series(X, 50e6 + 50_000.0 * X, unit="iteration")
+DESCRIPTORS = ll.judge_series(X, 4.0 + X, resource="fd_count", unit="iteration")
+
+
+def row(role: str, **fields: object) -> dict[str, object]:
+    return {"pass": "measure", "role": role, **fields}
+
+
+def verdict_of(*entries: ResourceVerdict) -> Verdict:
+    return Verdict("leak", "", entries, pd.DataFrame())
+
+
+def test_descriptors_may_run_out_before_memory_does() -> None:
+    meta = {
+        "platform": {"memory_bytes": 24e9},
+        "processes": [row("main", descriptor_limit=400)],
+    }
+    left = soonest(verdict_of(MEMORY, DESCRIPTORS), meta)
+    assert str(left).startswith("fd_count reaches 400 fds (RLIMIT_NOFILE) after 98 iterations")
+    # The other way round, and in a run of before it was recorded, it is memory.
+    for limit in (10**6, None):
+        meta["processes"] = [row("main", descriptor_limit=limit)]
+        assert soonest(verdict_of(MEMORY, DESCRIPTORS), meta).name == "rss_bytes"
+
+
+def test_each_process_has_descriptors_of_its_own() -> None:
+    meta = {"processes": [row("worker", descriptor_limit=400)] * 4}
+    left = soonest(verdict_of(replace(DESCRIPTORS, role="worker")), meta)
+    assert (left.limit, left.limit_name) == (1600.0, "RLIMIT_NOFILE of 4 processes")
+
+
+def test_what_other_roles_hold_is_taken_off_a_limit_that_all_meet() -> None:
+    resting = ll.judge_series(X, np.full(COUNT, 30e6), unit="iteration")
+    rows = [
+        row("worker", ended_seconds=9.0),
+        row("main", ended_seconds=10.0),
+        row("starter", ended_seconds=1.0),  # was gone early
+    ]
+    entries = [replace(one, role=role) for one, role in (
+        (MEMORY, "worker"), (resting, "main"), (resting, "starter")
+    )]  # fmt: skip
+    meta = {"limits": {"memory_bytes": 100e6}, "processes": rows}
+    left = soonest(verdict_of(*entries), meta)
+    alone = time_left(entries[0], 70e6, "--limit-memory")
+    assert left.held_by_others == 30e6
+    assert left.left == pytest.approx(alone.left)
+    assert "reaches 66.8 MiB, what the other roles leave of 95.4 MiB (--limit-memory)," in str(left)
+    # A limit that each process meets for itself leaves it all.
+    own = {"limits": {"address_space_bytes": 100e6}, "processes": rows}
+    assert soonest(verdict_of(*entries), own).held_by_others == 0.0
+
+
+def test_a_limit_that_has_ended_the_run_is_not_still_to_come() -> None:
+    data = s.run(rss=s.leak(COUNT, 50_000))
+    data.meta["limits"] = {"memory_bytes": 170 << 20}
+    data.meta["passes"] = [{"pass": "measure", "stopped_by": "limit-memory"}]
+    verdict = verdict_of(MEMORY, DESCRIPTORS)
+    said = "resident memory has reached 170 MiB (--limit-memory): that ended the measure pass"
+    assert limit_text(verdict, data) == said
+    assert soonest(verdict, data.meta).left == 0.0
+    # What is asked of it later is another question.
+    data.meta["limit_asked_bytes"] = 400 << 20
+    assert "reaches 400 MiB (--limit) after" in limit_text(verdict, data)
 
 
 def test_the_interval_holds_the_moment() -> None:

@@ -22,9 +22,10 @@ from leaklab.recorder.probes.tracing import (
     TracedHeaps,
     how_to_add,
 )
-from leaklab.recorder.processes.limits import graph_at_bytes
+from leaklab.recorder.processes.limits import graph_at_bytes, is_near_limit
 from leaklab.recorder.processes.looks import IDLE_SNAPSHOT_SECONDS
 from leaklab.recorder.processes.samples import Samples
+from leaklab.recorder.processes.table import ProcessTable
 from leaklab.recorder.processes.tracked import SHORT_SECONDS, Tracked
 from leaklab.recorder.watching import note_lines, watch_file
 from leaklab.store import RunWriter
@@ -50,7 +51,8 @@ class ProbeHandlers(TracedHeaps):
         graph_folder: Path,
         expected_mark_counts: Mapping[str, int],
         ticks: bool = False,
-        many_short: Callable[[str], bool] = lambda role: False,
+        *,
+        table: ProcessTable,
     ) -> None:
         super().__init__(
             options,
@@ -68,18 +70,14 @@ class ProbeHandlers(TracedHeaps):
         #: the object graphs of this pass; None where it takes none
         self.graphs: GraphDumps | None = None
         self._ticks = ticks
-        self._many_short = many_short
+        self._table = table
+        self._graph_at_bytes = graph_at_bytes(options)
         self._copied: set[int] = set()
         self._dumped: dict[str, Tracked] = {}
         if options.takes_graphs(pass_name):
             # Whoever kills a target at its limit may kill the recorder beside it: see left_dumps.
             kept = capture_folder if options.graph_at_share is not None else None
-            self.graphs = GraphDumps(
-                pass_name,
-                kept or graph_folder,
-                options.graph_limit_seconds,
-                graph_at_bytes(options),
-            )
+            self.graphs = GraphDumps(pass_name, kept or graph_folder, options.graph_limit_seconds)
         self._watch_file = watch_file(graph_folder, options.watch_containers, options.watch_lines)
         self._origins: OriginLog | None = None
         if self.traces:
@@ -131,7 +129,7 @@ class ProbeHandlers(TracedHeaps):
             self.note_untraced(tracked, f"memray is not installed; {how_to_add(tracked)}")
         if self._origins is not None:
             self._origins.begin(tracked)
-        short = self._many_short(tracked.role)
+        short = self._table.many_short(tracked.role)
         share = self._options.trace_share
         if trace and share is not None:
             tracked.windows = tracked.windows or Windows(share, self._clock())
@@ -236,7 +234,10 @@ class ProbeHandlers(TracedHeaps):
             return
         number = self._graph_number(tracked)
         expected = self._expected_mark_counts.get(tracked.role)
-        if not graphs.due(number, mark, now, tracked.rss_bytes, expected, at_end=at_end):
+        near = is_near_limit(self._graph_at_bytes, tracked, self._table.alive())
+        if not graphs.due(
+            number, mark, now, tracked.rss_bytes, expected, at_end=at_end, near_limit=near
+        ):
             return
         path = graphs.path()
         self._copied.add(tracked.process)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import resource
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from leaklab.recorder.options import RecordOptions
+    from leaklab.recorder.processes.tracked import Tracked
 
 _ROOT = Path("/sys/fs/cgroup")
 _OWN = Path("/proc/self/cgroup")
@@ -30,21 +33,39 @@ def address_space_bytes() -> int | None:
     return None if soft == resource.RLIM_INFINITY else soft
 
 
-def graph_at_bytes(options: RecordOptions) -> float | None:
+def graph_at_bytes(options: RecordOptions) -> tuple[float, float] | None:
     """Return the resident memory at which a last object graph is due; None where none is asked for.
 
-    A share of the smallest limit there is: the one given, the control group's, RLIMIT_AS, the
-    machine's memory.
+    A share of the smallest limit there is: for all processes together the one given, the control
+    group's, the machine's memory; and for each of them RLIMIT_AS, infinite without one.
     """
     if options.graph_at_share is None:
         return None
     known = [
         options.limit_memory_bytes,
         limit_bytes(),
-        address_space_bytes(),
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
     ]
-    return options.graph_at_share * min(float(limit) for limit in known if limit)
+    together = min(float(limit) for limit in known if limit)
+    each = float(address_space_bytes() or math.inf)
+    return options.graph_at_share * together, options.graph_at_share * each
+
+
+def is_near_limit(
+    at_bytes: tuple[float, float] | None, process: Tracked, alive: Iterable[Tracked]
+) -> bool:
+    """Say whether a last graph of a process is due: of all together, it is of the role with most.
+
+    at_bytes: as :func:`graph_at_bytes` tells.
+    """
+    if at_bytes is None:
+        return False
+    together, each = at_bytes
+    held: Counter[str] = Counter()
+    for one in alive:
+        held[one.role] += one.rss_bytes
+    has_most = held[process.role] == max(held.values(), default=0)
+    return process.rss_bytes >= each or (has_most and held.total() >= together)
 
 
 def oom_kill_count() -> int:

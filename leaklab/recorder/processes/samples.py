@@ -132,6 +132,8 @@ class Samples:
         begun = time.perf_counter()
         values["cpu_seconds"] = tracked.files.cpu_seconds()
         values["uss_bytes"] = tracked.files.uss_bytes()
+        # Again and again: a shell sets it before it becomes the target, which may raise it.
+        tracked.descriptor_limit = tracked.files.descriptor_limit() or tracked.descriptor_limit
         if "socket_count" not in values:
             values["socket_count"] = self._socket_count(tracked)
         if "child_count" not in values:

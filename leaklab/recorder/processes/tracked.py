@@ -58,6 +58,8 @@ class Tracked:
     memray: bool = False
     note: str | None = None
     exiting: bool = False
+    #: how many descriptors it may have; None where that was not told
+    descriptor_limit: int | None = None
     mark_count: int = 0
     reported_mark_count: int = 0
     measured_mark_count: int = 0
@@ -175,6 +177,7 @@ class Tracked:
             "sampling": self.windows and self.windows.row(),
             "looks": self.looks.row(),
             "rising": self.counts.rising,
+            "descriptor_limit": self.descriptor_limit,
             "note": self.note,
             "process_count": self.process_count,
         }

@@ -1,0 +1,35 @@
+"""What a program that has failed said of it: the one line of its stderr to quote."""
+
+from __future__ import annotations
+
+import re
+
+# Also of a group of exceptions, which are drawn as a tree.
+_BEGINNING = re.compile(
+    r"(?P<edge>[ |+]*)(?:Exception Group )?Traceback \(most recent call last\):"
+)
+_RAISED = re.compile(r"[^\W\d][\w.<>]*(?::|$)")
+# What a finalizer raises at the very end is not what the program ended by.
+_IGNORED = "Exception ignored"
+
+
+def last_words(stderr: str | None) -> str:
+    """Return what the last traceback says was raised; without one the last line; "" for nothing.
+
+    What is said later, when everything is torn down (that a client was not closed, say), is not why
+    the program ended.
+
+    >>> last_words("Traceback (most recent call last):\\n  File …\\nOSError: no\\nlate: closed")
+    'OSError: no'
+    """
+    lines = str(stderr or "").strip().splitlines()
+    for place in range(len(lines) - 1, -1, -1):
+        begun = _BEGINNING.match(lines[place])
+        if begun is None or (place and lines[place - 1].startswith(_IGNORED)):
+            continue
+        edge = len(begun["edge"])
+        raised = (line[edge:].rstrip() for line in lines[place + 1 :])
+        found = next(filter(_RAISED.match, raised), None)
+        if found is not None:
+            return found
+    return lines[-1].strip() if lines else ""

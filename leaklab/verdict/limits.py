@@ -1,0 +1,127 @@
+"""Which limits the processes of a run live under, and how much of them others have filled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from leaklab.verdict.resources import ResourceVerdict
+
+MACHINE = "memory of the machine"
+ADDRESS_SPACE, DESCRIPTORS = "RLIMIT_AS", "RLIMIT_NOFILE"
+# The limits that every process meets for itself; the others are met by all together.
+OF_EACH = (ADDRESS_SPACE, DESCRIPTORS)
+
+
+def smallest_limit(meta: Mapping[str, Any], role: str = "main") -> tuple[float, str] | None:
+    """The memory limit that processes of a role meet first, and its name; None for none known.
+
+    Looks at ``limits`` (memory_bytes, cgroup_memory_bytes, address_space_bytes), at what an
+    imported file says of the role's own, and at ``platform.memory_bytes``. What was asked of a
+    file, or of a stored run when it is opened (``limit_asked_bytes``), is the answer to "what if":
+    it stands in for all that is known.
+    """
+    limits, platform, told = (meta.get(key) or {} for key in ("limits", "platform", "import"))
+    asked_bytes = meta.get("limit_asked_bytes") or ("import" in meta and limits.get("memory_bytes"))
+    if asked_bytes:
+        return float(asked_bytes), "--limit"
+    own = (told.get("role_limits") or {}).get(role)
+    known = [
+        (limits.get("memory_bytes"), "--limit-memory"),
+        (own or limits.get("cgroup_memory_bytes"), "limit of the control group"),
+        (limits.get("address_space_bytes"), ADDRESS_SPACE),
+        (platform.get("memory_bytes"), MACHINE),
+    ]
+    found = [(float(value), name) for value, name in known if value]
+    return min(found) if found else None
+
+
+def descriptor_limit(meta: Mapping[str, Any], role: str = "main") -> tuple[float, str] | None:
+    """The most descriptors that a process of a role may have, and that limit's name.
+
+    None where it was not recorded. Of several processes the smallest counts.
+    """
+    found = [
+        float(row["descriptor_limit"])
+        for row in meta.get("processes") or ()
+        if (row.get("role") or "main") == role and row.get("descriptor_limit")
+    ]
+    return (min(found), DESCRIPTORS) if found else None
+
+
+def met_by_all(meta: Mapping[str, Any], role: str, limit: tuple[float, str]) -> tuple[float, str]:
+    """Return a limit as the figures of a role meet it, which are of all its processes together."""
+    count = together_count(meta, role) if limit[1] in OF_EACH else 1
+    name = f"{limit[1]} of {count} processes" if count > 1 else limit[1]
+    return count * limit[0], name
+
+
+def together_count(meta: Mapping[str, Any], role: str) -> int:
+    """Return how many processes of a role were there at once in one pass, at the most; at least 1.
+
+    One that was replaced has ended before its successor begins.
+    """
+    changes: dict[str, list[tuple[float, int]]] = {}
+    for row in meta.get("processes") or ():
+        if (row.get("role") or "main") == role:
+            begun = float(row.get("started_seconds") or 0.0)
+            changes.setdefault(row.get("pass", ""), []).extend([(begun, 1), (_ended(row), -1)])
+    return max(
+        (max(accumulate(step for _, step in sorted(group))) for group in changes.values()),
+        default=1,
+    )
+
+
+def held_by_others(
+    meta: Mapping[str, Any],
+    resources: Sequence[ResourceVerdict],
+    entry: ResourceVerdict,
+    limit_name: str,
+) -> float:
+    """Return how much of a limit on memory was filled by the other roles at the end of a run.
+
+    Nothing of a limit that each process meets for itself, and nothing where roles have limits of
+    their own, as in an import. A role that was gone before half of the grown one's time is not
+    there to be counted.
+    """
+    if limit_name in OF_EACH or "import" in meta:
+        return 0.0
+    half = _gone_seconds(meta, entry.role) / 2
+    return sum(
+        one.last
+        for one in resources
+        if one.name == entry.name
+        and one.role != entry.role
+        and math.isfinite(one.last)
+        and _gone_seconds(meta, one.role) >= half
+    )
+
+
+def _gone_seconds(meta: Mapping[str, Any], role: str) -> float:
+    """When the last process of a role had ended, in the pass where that was latest."""
+    rows = [row for row in meta.get("processes") or () if (row.get("role") or "main") == role]
+    return max(map(_ended, rows), default=math.inf)
+
+
+def _ended(row: Mapping[str, Any]) -> float:
+    ended = row.get("ended_seconds")
+    return math.inf if ended is None else float(ended)
+
+
+def stopped_at_limit(meta: Mapping[str, Any]) -> tuple[str, float] | None:
+    """Return the pass that was stopped by ``--limit-memory``, and that limit in bytes.
+
+    None where none was, or where another limit is asked about.
+    """
+    limit_bytes = (meta.get("limits") or {}).get("memory_bytes")
+    if not limit_bytes or meta.get("limit_asked_bytes"):
+        return None
+    stopped = [
+        str(entry.get("pass"))
+        for entry in meta.get("passes") or ()
+        if entry.get("stopped_by") == "limit-memory"
+    ]
+    return (stopped[0], float(limit_bytes)) if stopped else None

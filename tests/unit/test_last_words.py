@@ -1,0 +1,79 @@
+"""The line of an output that says why a program ended."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from leaklab.last_words import last_words
+from leaklab.recorder import output
+
+LATE = "import atexit, sys; atexit.register(lambda: print('connector: <late>', file=sys.stderr))\n"
+IGNORED = """
+class Late:
+    def __del__(self):
+        raise ValueError("in a finalizer")
+keep = Late()
+"""
+RAISED = "asked\nTraceback (most recent call last):\n  File x\nOSError: why\n"
+LATE_LINE = "Unclosed connector: <late>"
+GROUP = """
+import asyncio
+async def work():
+    raise ValueError("of a task")
+async def main():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(work())
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("raise OSError(24, 'Too many open files')", "OSError: [Errno 24] Too many open files"),
+        (LATE + "open('/nowhere')", "FileNotFoundError: [Errno 2] No such file or directory: "),
+        (IGNORED + "raise KeyError('why')", "KeyError: 'why'"),
+        ("try:\n    1/0\nexcept Exception as e:\n    raise LookupError('a\\nb: c') from e",
+         "LookupError: a"),
+        (GROUP, "ValueError: of a task"),
+        ("def f():\n    class Own(Exception): pass\n    raise Own\nf()", "f.<locals>.Own"),
+        ("raise SystemExit('no such setting')", "no such setting"),
+        ("", ""),
+    ],
+    ids=["raised", "torn down", "finalizer", "chained", "group", "no message", "exit", "nothing"],
+)  # fmt: skip
+def test_what_was_raised_is_said_and_not_what_came_later(program: str, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    found = last_words(done.stderr)
+    assert found.startswith(said)
+    assert bool(found) == bool(said)
+
+
+def test_a_traceback_without_its_end_leaves_the_last_line() -> None:
+    assert last_words("Traceback (most recent call last):\n  File 'x'\n    call()") == "call()"
+    assert last_words(None) == ""
+
+
+@pytest.mark.parametrize(("later_seconds", "is_kept"), [(0.5, True), (60.0, False)])
+def test_a_long_teardown_does_not_bury_what_was_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later_seconds: float, is_kept: bool
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("leaklab.recorder.output.time.monotonic", lambda: now[0])
+    written = output.OutputFile(tmp_path / "stderr")
+    try:
+        for text in (RAISED, "Unclosed connector: <late>\n" * 2000):
+            os.write(written.descriptor, text.encode())
+            written.follow()
+            now[0] += later_seconds
+        assert last_words(written.tail) == ("OSError: why" if is_kept else LATE_LINE)
+        assert len(written.tail) <= 3 * output.TAIL_SIZE
+    finally:
+        written.close()
