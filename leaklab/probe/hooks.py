@@ -66,17 +66,17 @@ def install(names):
     for name in names:
         if name == "http":
             for module, function, attribute in HTTP:
-                change = wrapper_of(function, *_outermost(attribute))
+                change = _wrapper_of(function, *_outermost(attribute))
                 watched.setdefault(module, []).append(change)
             for module, function, note in FRAMEWORKS:
                 watched.setdefault(module, []).append(
-                    wrapper_of(function, before_nothing, safely(note))
+                    _wrapper_of(function, _nothing, _safely(note))
                 )
         elif name == "task":
             watched.setdefault("celery.signals", []).append(_follow_celery)
         else:
             module, _, function = name.partition(":")
-            change = wrapper_of(function, *_outermost(None, labelled=False))
+            change = _wrapper_of(function, *_outermost(None, labelled=False))
             watched.setdefault(module, []).append(change)
             of_main.append((module, function, change))
     after_import(watched)
@@ -125,7 +125,7 @@ def _change_after(loader, changes):
         loader.exec_module = exec_module
 
 
-def wrapper_of(path, enter, leave):
+def _wrapper_of(path, enter, leave):
     """Return a function that wraps what ``path`` names in a module; ``leave`` gets the arguments.
 
     Of coroutines, many run in turns in one thread; their ``of_coroutine`` are called instead, where
@@ -167,13 +167,11 @@ _depths: dict = {}
 _coroutine_count = 0
 
 
-def before_nothing():
+def _nothing():
     """Do nothing before a call."""
 
 
-def safely(note):
-    """Return ``note`` for after a call, such that the call goes on whatever becomes of it."""
-
+def _safely(note):
     def leave(args):
         try:
             note(args)

@@ -31,9 +31,7 @@ def watch():
     if module is None:
         if _Awaited not in sys.meta_path:
             sys.meta_path.insert(0, _Awaited)
-    elif hasattr(module, "SharedMemory") and not hasattr(
-        module.SharedMemory.__init__, "__wrapped__"
-    ):
+    elif hasattr(module, "SharedMemory"):
         _follow(module)
 
 
@@ -52,14 +50,31 @@ class _Awaited:
 
 
 def _follow(module):
-    from .hooks import before_nothing, safely, wrapper_of
+    kind = module.SharedMemory
+    if not isinstance(vars(kind).get("_buf"), _Buffer):
+        kind._buf = _Buffer()
 
-    wrapper_of("SharedMemory.__init__", before_nothing, safely(_made))(module)
+
+class _Buffer:
+    """Stands for the ``_buf`` of a segment, which its constructor sets last.
+
+    A constructor in its place would be one more frame in what it raises.
+    """
+
+    def __get__(self, segment, kind=None):
+        return None if segment is None else vars(segment).get("_buf")
+
+    def __set__(self, segment, value):
+        vars(segment)["_buf"] = value
+        if value is not None:
+            try:
+                _made(segment)
+            except Exception:  # what the target does goes on
+                pass
 
 
-def _made(args):
+def _made(segment):
     """Tell of a segment that a constructor has made, not of one that it has opened."""
-    segment = args[0]
     session = marks._session
     name = segment._name
     # Without a name it could not be made.

@@ -170,8 +170,11 @@ def test_segments_of_shared_memory_are_told_once_when_they_are_made(
     made = shared_memory.SharedMemory(create=True, size=8)
     try:
         shared_memory.SharedMemory(name=made.name).close()
-        with pytest.raises(FileExistsError):
+        with pytest.raises(FileExistsError) as raised:
             shared_memory.SharedMemory(made.name, True, 8)
+        # What the target prints of it is what it would print.
+        assert {entry.path.name for entry in raised.traceback[1:]} == {"shared_memory.py"}
+        assert bytes(made.buf[:2]) == b"\0\0"
     finally:
         made.close()
         made.unlink()
