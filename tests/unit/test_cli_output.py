@@ -51,7 +51,7 @@ def test_with_no_room_for_the_error_the_exit_status_still_tells() -> None:
         ("cases frobnicate", 2),
         ("audit here.py --fail-on new --baseline none.json", 3),
         # Without an end of its own: it ends because nobody reads it.
-        (f"watch {os.getpid()} --interval 0.1", 0),
+        pytest.param(f"watch {os.getpid()} --interval 0.1", 0, id="watch"),
     ],
 )
 def test_where_nobody_reads_the_output_the_exit_status_still_tells(

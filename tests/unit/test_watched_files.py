@@ -8,11 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from leaklab.recorder.processes import watched_files
+from leaklab.recorder.processes import paid_looks, watched_files
 from leaklab.recorder.processes.shared_segments import SharedSegments
 from leaklab.recorder.processes.watched_files import WatchedFiles, folder_size
 
 
+@pytest.fixture
+def nothing_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look must pay off from the first on."""
+    monkeypatch.setattr(paid_looks, "FREE_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("nothing_free")
 def test_a_folder_is_as_large_as_the_files_below_it(tmp_path: Path) -> None:
     outside, folder = tmp_path / "outside", tmp_path / "spool"
     outside.write_bytes(b"x" * 5000)
@@ -49,6 +56,13 @@ def test_a_folder_that_takes_too_long_is_said_once_and_left_out(
     assert len(told) == 1 and told[0].startswith(f"{tmp_path} holds more files than")
 
 
+def test_a_short_run_has_looks_enough(tmp_path: Path) -> None:
+    """Forty marks in a moment are forty figures."""
+    watched = WatchedFiles([str(tmp_path)], None, print)
+    assert None not in [watched.sizes(0.001 * k)[f"file_bytes:{tmp_path}"] for k in range(40)]
+
+
+@pytest.mark.usefixtures("nothing_free")
 def test_segments_are_counted_until_whoever_unlinks_them(tmp_path: Path) -> None:
     segments = SharedSegments(tmp_path)
     (tmp_path / "of_others").write_bytes(b"x")
@@ -59,9 +73,9 @@ def test_segments_are_counted_until_whoever_unlinks_them(tmp_path: Path) -> None
     segments.made("/unlinked_at_once")
     segments.made("/../of_nobody")
     segments.made("")
-    assert segments.count(1000.0) == 2
-    assert segments.count(1000.0) is None, "a look has to pay off first"
+    assert segments.count(0.0) == 2
+    assert segments.count(0.0) is None, "a look has to pay off first"
     (tmp_path / "psm_1").rename(tmp_path / "kept_from_getting_the_number_again")
     (tmp_path / "psm_1").write_bytes(b"somebody else's")
     (tmp_path / "psm_2").unlink()
-    assert segments.count(2000.0) == 0
+    assert segments.count(1000.0) == 0

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
+from leaklab.recorder.processes.paid_looks import PaidLooks
+
 FOLDER = Path("/dev/shm")  # noqa: S108
-# Looking at them all costs at most this share of the recorder's time.
-LOOK_SHARE = 0.01
 
 
 class SharedSegments:
@@ -17,7 +16,7 @@ class SharedSegments:
         self._folder = folder
         self._inodes: dict[str, int] = {}
         self._any = False
-        self._due_seconds = 0.0
+        self._looks = PaidLooks()
 
     def made(self, name: str) -> None:
         """Note one that a process of the target has just made."""
@@ -28,13 +27,12 @@ class SharedSegments:
             self._inodes[name] = inode
 
     def count(self, now: float) -> int | None:
-        """Return how many are there; None before the first, and while looking has not paid off."""
-        if now < self._due_seconds:
+        """Return how many are there at ``now`` (seconds of the pass); None before the first, and
+        while looking has not paid off."""
+        if not self._looks.due(now):
             return None
-        begun = time.perf_counter()
-        found = self.count_left()
-        self._due_seconds = now + (time.perf_counter() - begun) / LOOK_SHARE
-        return found
+        with self._looks.look():
+            return self.count_left()
 
     def count_left(self) -> int | None:
         """Return :meth:`count`, whatever it costs."""

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from leaklab.recorder.processes.paid_looks import PaidLooks
+
 # A walk through a folder takes at most so long: a process that has come to a mark waits for it.
 LONGEST_WALK_SECONDS = 1.0
-# Walks together cost at most this share of the recorder's time.
-WALK_SHARE = 0.01
 
 
 class WatchedFiles:
@@ -21,7 +21,8 @@ class WatchedFiles:
     def __init__(self, names: Sequence[str], cwd: str | None, tell: Callable[[str], None]) -> None:
         self._paths = {name: Path(cwd or "", name) for name in names}
         self._tell = tell
-        self._due_seconds: dict[str, float] = {}
+        self._walks = {name: PaidLooks() for name in names}
+        self._given_up: set[str] = set()
 
     def sizes(self, now: float, *, folders: bool = True) -> dict[str, float | None]:
         """Return what there is to store at ``now``; folders by the files below, links excepted.
@@ -41,13 +42,13 @@ class WatchedFiles:
         return sizes
 
     def _folder_size(self, name: str, path: Path, now: float) -> int | None:
-        if now < self._due_seconds.get(name, 0.0):
+        walks = self._walks[name]
+        if name in self._given_up or not walks.due(now):
             return None
-        begun = time.perf_counter()
-        size = folder_size(path, begun + LONGEST_WALK_SECONDS)
-        self._due_seconds[name] = now + (time.perf_counter() - begun) / WALK_SHARE
+        with walks.look():
+            size = folder_size(path, time.perf_counter() + LONGEST_WALK_SECONDS)
         if size is None:
-            self._due_seconds[name] = float("inf")
+            self._given_up.add(name)
             self._tell(
                 f"{name} holds more files than can be looked at in {LONGEST_WALK_SECONDS:g} s, so "
                 "its size is not recorded any more; watch a folder in it"
