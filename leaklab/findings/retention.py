@@ -58,10 +58,7 @@ _PASSES = ("explain", "graph", "measure")
 
 @dataclass
 class _Group:
-    """What grows below one accumulation point: rows of the table of path nodes.
-
-    ``tops``: the members that do not hang below another member.
-    """
+    """Path nodes that grow below one accumulation point; ``tops``: those below no other member."""
 
     holder: int
     members: list[int] = field(default_factory=list)
@@ -73,11 +70,12 @@ def retention(data: RunData, *, role: str | None = None, limit: int = 20) -> pd.
 
     Columns: path (of the objects that pile up), type (theirs), holder (the name in the source that
     their path begins with), accumulation_point (path of what they pile up in) and holder_type (its
-    type), count and retained_bytes (at the last dump), growth_count and growth_bytes (since the
-    first dump after warm-up), rate (bytes per unit), unit ("iteration" or "second"), fingerprint
-    (the same leak in another run has the same one), suspect_rank and suspect_ranks (rows of
-    ``suspects`` of the same role that allocate it; null and empty where none matches), confidence
-    ("high", "medium", "low" or null), evidence (why, in words), role.
+    type), count and retained_bytes (at the last dump; the bytes of the whole group and of what it
+    piles up in), growth_count and growth_bytes (since the first dump after warm-up), rate (bytes
+    per unit), unit ("iteration" or "second"), fingerprint (the same leak in another run has the
+    same one), suspect_rank and suspect_ranks (rows of ``suspects`` of the same role that allocate
+    it; null and empty where none matches), confidence ("high", "medium", "low" or null), evidence
+    (why, in words), role.
 
     Of all roles, or of one: each through its first process with two complete dumps. Empty where
     there is none.
@@ -358,12 +356,10 @@ def _groups(table: pd.DataFrame) -> Iterable[_Group]:
 
 def _row(table: pd.DataFrame, group: _Group, span: float, unit: str) -> dict[str, Any]:
     members, tops = set(group.members), group.tops
-    gains = table["growth_bytes"].to_numpy()
+    gains, shallow = (table[f"growth_{name}bytes"].to_numpy() for name in ("", "shallow_"))
     main = max(tops, key=lambda node: gains[node])
-    shallow = table["growth_shallow_bytes"].to_numpy()
-    retained = sum(max(0.0, float(gains[node])) for node in tops)
-    own = float(shallow[group.holder]) if group.holder not in members else 0.0
-    growth = max(retained + max(0.0, own), float(shallow[sorted(members)].sum()))
+    growth = _kept_bytes(gains, shallow, group)
+    kept = _kept_bytes(table["retained_bytes"], table["shallow_bytes"], group)
     counts = table["growth_count"].to_numpy()
     # What another module held as well may have been there all along, and be told once it does not.
     doubtful_count = int(table["may_be_old"].iloc[tops].sum())
@@ -382,7 +378,7 @@ def _row(table: pd.DataFrame, group: _Group, span: float, unit: str) -> dict[str
         "holder_type": str(table["type"].iloc[group.holder]),
         "count": int(table["count"].iloc[main]),
         "growth_count": int(counts[main]),
-        "retained_bytes": int(table["retained_bytes"].iloc[main]),
+        "retained_bytes": int(kept),
         "growth_bytes": int(growth),
         "rate": growth / span,
         "unit": unit,
@@ -393,3 +389,11 @@ def _row(table: pd.DataFrame, group: _Group, span: float, unit: str) -> dict[str
         "_weak": kind in ("native", "cycle", "class")
         or (counts[main] > 0 and counts[main] / span < _LEAST_PER_UNIT and unit == "iteration"),
     }
+
+
+def _kept_bytes(retained: Any, shallow: Any, group: _Group) -> float:
+    """What a group keeps, or has gained, by that of each node: what its objects share included."""
+    retained, shallow = np.asarray(retained, np.float64), np.asarray(shallow, np.float64)
+    tops = float(retained[group.tops].clip(min=0.0).sum())
+    own = 0.0 if group.holder in group.members else max(0.0, float(shallow[group.holder]))
+    return max(tops + own, float(shallow[group.members].sum()))
