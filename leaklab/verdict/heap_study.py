@@ -10,13 +10,14 @@ import numpy as np
 
 from leaklab.analysis.heap import HeapTimeline, heap_timeline
 from leaklab.analysis.lives import longest_life
-from leaklab.analysis.series import processes_of
+from leaklab.analysis.series import processes_of, resource_series
 from leaklab.analysis.sites import USER_ORIGINS, Sites, group_sites
 from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED, Evidence, given_back
 from leaklab.verdict.growth import BIN_COUNT, Growth, estimate, floors, last_regime
 from leaklab.verdict.heap_material import SITE_MATERIAL_BYTES, material_bytes, settled_bytes
 from leaklab.verdict.known import known_growers, known_of_stacks
 from leaklab.verdict.reading import EXACT, read
+from leaklab.verdict.resources import LEAK, judge_resource
 from leaklab.verdict.sampled import Counted, by_windows, counted, window_count
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class HeapStudy:
     after warm-up (95 %), where it stands still; else infinite. missing_x: marks of the work's end
     that no snapshot covers, where they are too many to judge; else 0.
     window_count: of the windows it was traced in, None where it was traced all the time; counters:
-    what the process itself counted then, None without.
+    what the process itself counted then, None without. of_threads: whether threads pile up, so that
+    what is allocated without a frame is theirs; it comes after the lines that start them.
     """
 
     role: str
@@ -87,6 +89,7 @@ class HeapStudy:
     missing_x: float
     window_count: int | None = None
     counters: Counted | None = None
+    of_threads: bool = False
 
     @property
     def leaking(self) -> tuple[SiteGrowth, ...]:
@@ -162,7 +165,8 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
     counters = None if windows is None else counted(data, role)
     if windows is not None:
         growing = [_by_windows(one, timeline.x, counters) for one in growing]
-    growing.sort(key=_telling)
+    of_threads = _pile_up(data, role, [one for one in growing if sites.frame[one.site] < 0])
+    growing.sort(key=lambda one: _telling(one, last=of_threads and sites.frame[one.site] < 0))
     for one in growing:
         if one.known >= 0 and not one.leaks:
             total = total - one.live
@@ -183,7 +187,16 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
         missing_x=_missing(data, role, timeline) if windows is None else 0.0,
         window_count=windows,
         counters=counters,
+        of_threads=of_threads,
     )
+
+
+def _pile_up(data: RunData, role: str, frameless: list[SiteGrowth]) -> bool:
+    """Whether sites without a frame leak, and ever more threads are there."""
+    if not any(one.leaks for one in frameless):
+        return False
+    threads = resource_series(data, "thread_count", role=role)
+    return len(threads) > 0 and judge_resource(threads).verdict == LEAK
 
 
 def _lines_known(data: RunData, role: str) -> bool:
@@ -282,7 +295,8 @@ def _without_passing(
     return replace(entry, growth=growth, evidence=evidence) if evidence.verdict == GROWS else entry
 
 
-def _telling(entry: SiteGrowth) -> tuple[int, float]:
-    """Leaking sites first, by rate; then undecided ones, then the rest, by growth."""
+def _telling(entry: SiteGrowth, *, last: bool) -> tuple[int, bool, float]:
+    """Leaking sites first, by rate; then undecided ones, then the rest, by growth. ``last``: of its
+    kind."""
     order = 0 if entry.leaks else 2 if entry.evidence.verdict == STOPPED else 1
-    return (order, -entry.growth.rate if order == 0 else -entry.gain)
+    return (order, last, -entry.growth.rate if order == 0 else -entry.gain)

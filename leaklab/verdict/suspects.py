@@ -157,12 +157,14 @@ def _note(study: HeapStudy, entry: SiteGrowth) -> str | None:
         study.window_count is not None
         and f"sampled: estimated from {study.window_count} windows of tracing; what is freed "
         "outside of them is not seen",
-        int(study.sites.frame[entry.site]) < 0 and NO_FRAME_NOTE,
+        int(study.sites.frame[entry.site]) < 0
+        and (THREADS_NOTE if study.of_threads else NO_FRAME_NOTE),
         free_list_note(entry),
     ]
     return "; ".join(note for note in notes if note) or None
 
 
+THREADS_NOTE = "what each thread takes for itself before it runs any code; threads pile up"
 NO_FRAME_NOTE = (
     "no Python code was running in that thread: a library's own thread took it, or the interpreter "
     "itself"

@@ -195,6 +195,19 @@ def test_a_stack_without_frames_has_no_place(golden: Golden) -> None:
     golden("show-no-frame", text)
 
 
+def test_what_threads_take_comes_after_the_lines_that_start_them() -> None:
+    sites = {"own": s.leak(COUNT, 9_000), "start": s.leak(COUNT, 2_000)}
+    for threads in (s.steady(COUNT, 4), s.leak(COUNT, 1)):
+        data = s.run(sites=sites, thread_count=threads)
+        frames = [[] if number == 0 else ids for number, ids in enumerate(data.stacks["frame_ids"])]
+        run = with_tables(data, stacks=data.stacks.assign(frame_ids=frames))
+        found = run.suspects()
+        pile_up = run.verdict().resource("thread_count").verdict == "leak"
+        assert list(found["function"] == "start") == [pile_up, not pile_up]
+        note = str(found["note"].iloc[int(pile_up)])
+        assert ("each thread takes for itself" in note) == pile_up
+
+
 def test_comparisons(golden: Golden) -> None:
     leaking = s.run(
         rss=s.leak(COUNT, 20_000),
