@@ -104,12 +104,20 @@ class Growth:
 
     @property
     def acceleration(self) -> float:
-        """By how much the rate rises per unit of x, twice over; 0 where it keeps its pace or slows.
+        """Half of what the rate gains per unit of x: c of y = a + b x + c x². 0 where it keeps its
+        pace, or was slower for a while only: then its halves hardly differ.
 
-        Of y = a + b x + c x² it is c: the mean rate is that of the middle.
+        The mean rate is that of the middle.
         """
-        rises = self.mean_rate < self.rate_low
-        return (self.rate - self.mean_rate) / self.span if rises else 0.0
+        faster = self.rate - self.mean_rate
+        if not self.mean_rate < self.rate_low:
+            return 0.0
+        half = len(self.floor_x) // 2
+        early, late = (
+            theil_sen(self.floor_x[part], self.floor_y[part])
+            for part in (slice(half), slice(half, None))
+        )
+        return faster / self.span if late - early > faster / 2 else 0.0
 
 
 def estimate(

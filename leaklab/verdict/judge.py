@@ -196,7 +196,7 @@ def judge_heap(study: HeapStudy) -> ResourceVerdict:
             growth = whole
         matters = material_bytes(growth, settled_bytes(timeline))
         at_end, _ = read(growth, material=matters, one_of_many=True, limits=EXACT)
-        if at_end.rate != growth.rate:  # a pace that changes: its sites have that of the end
+        if at_end.acceleration:  # its sites have the rate of the end
             growth = at_end
         # A stack without a frame of Python, such as a thread's own, is named for want of a line.
         frame = study.sites.frame

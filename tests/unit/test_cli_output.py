@@ -17,8 +17,12 @@ FULL = "/dev/full"
 ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 
 
+# A width, where the tests run on a terminal, is none of a pipe.
+NOT_PASSED_ON = ("COLUMNS", "PYTHONUNBUFFERED", "PYTHONUTF8")
+
+
 def ran(shell: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
-    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONUNBUFFERED", "PYTHONUTF8")}
+    kept = {k: v for k, v in os.environ.items() if k not in NOT_PASSED_ON}
     return subprocess.run(
         ["sh", "-c", shell.replace("leaklab", f"{sys.executable} -m leaklab")],
         capture_output=True,

@@ -51,7 +51,7 @@ class Held:
         return self.table.assign(role="main")
 
     def verdict(self):
-        return SimpleNamespace(resources=[])
+        return SimpleNamespace(verdict="inconclusive", resources=[])
 
 
 def test_retention_path_shows_root_object_and_where_it_piles_up():
@@ -110,7 +110,7 @@ def test_a_holder_of_next_to_nothing_is_not_drawn_beside_a_leak():
     held = Held(("logging._handlers", "_handlers", "dict", 8, 900.0))
     held.table = held.table.assign(rate=4.5)
     leak = SimpleNamespace(name="heap_bytes", verdict="leak", role="main", rate=250_000.0)
-    held.verdict = lambda: SimpleNamespace(resources=[leak])
+    held.verdict = lambda: SimpleNamespace(verdict="leak", resources=[leak])
     (text,) = texts(plots.retention(held, style.detached_axes()))
     assert "no holder of what leaks was seen" in text
 
