@@ -181,5 +181,5 @@ def _judged(
             return LEAK, "grows with each call"
         return INCONCLUSIVE, "grew, but whether it goes on is not decided; record more calls"
     if high * calls > max(HIDDEN_SHARE * total, material(entry.name)):
-        return INCONCLUSIVE, "none seen, but much growth would not have shown"
+        return INCONCLUSIVE, "none seen, but what may be hidden would matter"
     return BOUNDED, "none seen" if not low > 0 else "too little to matter"

@@ -323,8 +323,9 @@ def _groups(table: pd.DataFrame) -> Iterable[_Group]:
     own = (table["kind"] == "leaklab").to_numpy()
     counts = table["growth_count"].to_numpy()
     more = (counts > 0) & table["steady_count"].to_numpy(dtype=bool) & ~own
-    # The program itself is not what multiplies, even where a graph is from before it began.
-    more &= (table["path"] != "__main__").to_numpy()
+    # Neither the program itself multiplies nor a call that was under way at one of the graphs.
+    one_call = table["type"].eq("frame") & table["count"].eq(1)
+    more &= ~(table["path"].eq("__main__") | one_call).to_numpy(bool)
     larger = table["growth_shallow_bytes"].to_numpy() >= MATERIAL_BYTES
     larger &= (counts == 0) & table["steady_size"].to_numpy(dtype=bool) & ~own
     # Garbage that waits for the collector is one leak, whatever its cycles are made of.

@@ -16,6 +16,10 @@ from .task_names import coroutine_name, own_name
 # What runs a recorded cell in its kernel, and what that has the cell run by.
 _CELLS = "leaklab.jupyter"
 _SHELLS = ("IPython", "ipykernel")
+# CPython 3.9 does not tell; there these run the code of others.
+_STANDARD = getattr(
+    sys, "stdlib_module_names", ("threading", "multiprocessing", "concurrent", "asyncio", "runpy")
+)
 _THREAD_DICT = threading.Thread.__dict__["__dict__"].__get__
 
 
@@ -60,9 +64,21 @@ def running_frames():
             else:
                 chain.append((module, frame))
             frame = frame.f_back
-        for _, frame in chain:
+        for frame in _in_order(chain):
             frames += (name, frame)
     return frames, own
+
+
+def _in_order(chain):
+    """Return the frames of (module, frame), innermost first, in the order in which they hold.
+
+    What a caller hands on is the caller's: by who happens to be at work with it, it would hang
+    elsewhere in each graph. The standard library, which starts and runs the target's own code,
+    comes last, and what is nearest to that code first.
+    """
+    own = [frame for module, frame in chain if module.partition(".")[0] not in _STANDARD]
+    others = [frame for module, frame in chain if module.partition(".")[0] in _STANDARD]
+    return own[::-1] + others
 
 
 def find_roots(objects, frames, copy):

@@ -96,4 +96,24 @@ def test_what_runs_a_cell_is_no_holder_of_it(is_cell: bool) -> None:
         for name, frame in zip(frames[::2], frames[1::2], strict=True)
         if name == threading.current_thread().name and frame.f_code.co_name == "call"
     ]
-    assert here == (["cell"] if is_cell else ["cell", modules[2], "other", modules[0]])
+    # Callers first: what they hand on is theirs.
+    assert here == (["cell"] if is_cell else [modules[0], "other", modules[2], "cell"])
+
+
+def test_the_standard_library_holds_last_what_the_target_hands_on() -> None:
+    """A thread's own object is a local of all that starts it: it is told by who runs it."""
+
+    class Worker(threading.Thread):
+        def run(self) -> None:
+            self.seen = running_frames()[0]
+
+    worker = Worker(name="seen")
+    worker.start()
+    worker.join()
+    mine = [
+        frame.f_code.co_name
+        for name, frame in zip(worker.seen[::2], worker.seen[1::2], strict=True)
+        if name == "seen"
+    ]
+    assert mine[0] == "run"
+    assert mine[-2:] == ["_bootstrap_inner", "_bootstrap"]

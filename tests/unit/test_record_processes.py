@@ -28,6 +28,7 @@ from leaklab.recorder.processes.tracked import MAIN, Tracked
         (["python", "-u", "-m", "celery", "worker"], "python -m celery worker"),
         (["/usr/bin/node", "server.js"], "node"),
         (["worker-17"], "worker-N"),
+        (["python", "p03_worker.py", "7"], "python p03_worker.py"),
         (
             ["python", "-c", "from multiprocessing.spawn import spawn_main; spawn_main(7)"],
             "multiprocessing spawn",

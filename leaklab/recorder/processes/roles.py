@@ -22,8 +22,12 @@ def fork_role(parent: Tracked | None) -> str:
 
 
 def command_role(argv: Sequence[str]) -> str:
-    """Return what a command line is called: the same for all workers of one kind."""
-    return re.sub(r"\d+", "N", program_of(argv))[:80]
+    """Return what a command line is called: the same for all workers of one kind.
+
+    Workers are counted in what they call themselves; a file has the name it has.
+    """
+    words = program_of(argv).split(" ")
+    return " ".join(w if w.endswith(".py") else re.sub(r"\d+", "N", w) for w in words)[:80]
 
 
 def program_of(argv: Sequence[str]) -> str:
