@@ -1,6 +1,7 @@
 """Which call made what is open, running or waiting, as the probe tells it on each CPython."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ SCENE = REPOSITORY / "tests" / "targets" / "origin_looks.py"
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.11", "3.12", "3.13", "3.14"])
-def test_everything_that_stays_is_told_with_the_call_that_made_it(version):
+def test_everything_that_stays_is_told_with_the_call_that_made_it(version, tmp_path):
     python = interpreter(version)
     if python is None:
         pytest.skip(f"no CPython {version} on this machine")
@@ -25,6 +26,7 @@ def test_everything_that_stays_is_told_with_the_call_that_made_it(version):
         text=True,
         timeout=60,
         check=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     told = {
         what: [(how, count) for how, count, _ in found]
