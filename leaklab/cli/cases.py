@@ -74,9 +74,8 @@ def _listing(cases: list[Case], latest: dict[tuple[str, str], str]) -> str:
             f"{name}: {latest[one.id, name]}" if (one.id, name) in latest else name
             for name in one.variants
         )
-        if len(documents) > 40:
-            documents = documents[:39] + "…"
         verdicts = ", ".join(dict.fromkeys(claim.verdict for claim in one.claims))
+        documents = _cut(documents, 40)
         rows.append((one.id, safe(one.title), verdicts, shown or "claims only", documents))
     # Without a terminal there is no width to keep to: whoever reads a pipe wants all of it.
     return "\n".join(table(_fitted(rows, shutil.get_terminal_size((0, 0)).columns), indent=""))
@@ -92,10 +91,13 @@ def _fitted(rows: Sequence[tuple[str, ...]], room: int) -> Sequence[tuple[str, .
     for column in others:
         if room < _NARROWEST:
             break
-        cut = tuple(text if len(text) <= room else f"{text[: room - 1]}…" for text in column)
-        columns.append(cut)
-        room -= max(map(len, cut)) + _BETWEEN
+        columns.append(tuple(_cut(text, room) for text in column))
+        room -= max(map(len, columns[-1])) + _BETWEEN
     return list(zip(*columns, strict=True))
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else f"{text[: room - 1]}…"
 
 
 def _in_full(one: Case, latest: dict[tuple[str, str], str]) -> str:

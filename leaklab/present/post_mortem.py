@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from leaklab.last_words import last_words
 from leaklab.present.formatting import span_text
-from leaklab.present.terminal import ending_text, quantity, safe
+from leaklab.present.terminal import ending_text, has_failed, quantity, safe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,8 +86,7 @@ def _endings(meta: dict[str, Any]) -> Iterator[str]:
         seen = entry.get("exit_status") is not None
         usual = "the target ended with exit status 0" if seen else "how it ended was not seen"
         ending = ending_text(entry)
-        failed = (entry.get("exit_status") or entry.get("signal")) and not entry.get("stopped_by")
-        said = last_words(entry.get("stderr_tail")) if failed else ""
+        said = last_words(entry.get("stderr_tail")) if has_failed(entry) else ""
         words = f"; its last words: {safe(said)}" if said else ""
         yield f"{safe(entry.get('pass'))} pass: {ending or usual}{words}"
 

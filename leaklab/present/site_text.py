@@ -13,7 +13,7 @@ from leaklab.present.formatting import (
     why_no_holder,
     worth_showing,
 )
-from leaklab.present.terminal import quantity, safe
+from leaklab.present.terminal import has_failed, quantity, safe
 from leaklab.resources import noun
 
 if TYPE_CHECKING:
@@ -221,14 +221,14 @@ def retention_lines(run: ShownRun) -> Iterator[str]:
     """Yield what keeps alive what grows: holder, how many more, how large, and the path to them."""
     paths = holders_worth_showing(run).head(SHOWN_PATH_COUNT).to_dict("records")
     if not paths:
-        dumps = run.data.graph_dumps
-        complete = len(dumps) and (dumps["state"] == "complete").any()
         if run.verdict().verdict == "bounded":
             return
+        dumps = run.data.graph_dumps
+        complete = len(dumps) and (dumps["state"] == "complete").any()
         if len(run.retention()) or (len(dumps) and not complete):
             yield ""
             yield f"  retained by: {why_no_holder(run)}"
-        elif complete and _has_failed(run):
+        elif complete and any(map(has_failed, run.meta["passes"])):
             yield ""
             yield f"  what held most when it failed: leaklab post-mortem {safe(run.path or 'RUN')}"
         return
@@ -244,14 +244,6 @@ def retention_lines(run: ShownRun) -> Iterator[str]:
             f"{quantity(row['retained_bytes'], 'heap_bytes')} retained{per}"
         )
         yield f"     as {path_text(row['path'])}"
-
-
-def _has_failed(run: ShownRun) -> bool:
-    """Whether a pass came to an end that nobody asked for."""
-    return any(
-        (entry.get("signal") or entry.get("exit_status")) and not entry.get("stopped_by")
-        for entry in run.meta["passes"]
-    )
 
 
 def _is_number(value: Any) -> bool:

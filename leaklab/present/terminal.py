@@ -34,6 +34,11 @@ def quantity(value: float | None, resource: str = "") -> str:
     return f"{value:,.0f}" if value == round(value) else three_digits(value)
 
 
+def has_failed(entry: Mapping[str, Any]) -> bool:
+    """Return whether a pass of ``meta["passes"]`` came to an end that nobody asked for."""
+    return bool(entry.get("signal") or entry.get("exit_status")) and not entry.get("stopped_by")
+
+
 def ending_text(entry: Mapping[str, Any]) -> str:
     """Return what was out of the ordinary in how a pass of ``meta["passes"]`` ended, or ""."""
     if entry.get("out_of_memory"):

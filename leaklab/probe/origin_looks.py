@@ -210,7 +210,9 @@ class OriginLooks:
     def _left_segments(self, notes):
         """Return which call made each segment of shared memory that was not unlinked."""
         known = [*self._segments.items(), *notes.segments.items()]
-        self._segments = {path: stack for path, stack in known[-MOST_NOTES:] if _is_there(path)}
+        self._segments = {
+            path: stack for path, stack in known[-MOST_NOTES:] if os.path.exists(path)
+        }
         return [("segment", stack, "made", path) for path, stack in self._segments.items()]
 
     # Tasks
@@ -294,14 +296,6 @@ def _links():
         except (OSError, ValueError):  # the one this list was read from
             continue
     return found
-
-
-def _is_there(path):
-    try:
-        os.stat(path)
-    except OSError:
-        return False
-    return True
 
 
 def _kind(link):

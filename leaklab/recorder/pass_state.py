@@ -26,6 +26,13 @@ from leaklab.recorder.target import RunningTarget, StartedTarget
 from leaklab.store import RunWriter
 
 DISCOVER_SECONDS = 0.1
+Progress = Callable[[dict[str, Any]], None]
+
+
+def warn(text: str, pass_name: str, writer: RunWriter, progress: Progress | None) -> None:
+    """Tell the user at once, not only who reads the run."""
+    if progress is not None:
+        progress({"kind": "warning", "pass": pass_name, "run": writer.path, "text": text})
 
 
 class Decision(Protocol):
@@ -76,7 +83,7 @@ class PassState:
         output_folder: Path,
         stacks: StackTable,
         stdin: Stdin,
-        progress: Callable[[dict[str, Any]], None] | None,
+        progress: Progress | None,
         interruption: Interruption,
         *,
         expected_mark_counts: Mapping[str, int],
@@ -202,10 +209,7 @@ class PassState:
         self._tell("note", text)
 
     def _warn(self, text: str) -> None:
-        """Tell the user at once, not only who reads the run."""
-        if self._progress is not None:
-            told = {"kind": "warning", "pass": self._name, "run": self._writer.path, "text": text}
-            self._progress(told)
+        warn(text, self._name, self._writer, self._progress)
 
     def _tell(self, kind: str, text: str | None = None) -> None:
         if self._progress is None:

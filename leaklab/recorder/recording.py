@@ -6,7 +6,7 @@ import contextlib
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -21,7 +21,7 @@ from leaklab.recorder.heap.stacks import StackTable
 from leaklab.recorder.interruption import Interruption
 from leaklab.recorder.options import GRAPH_PASSES, NO_GRAPHS, RecordOptions
 from leaklab.recorder.pass_result import PassResult
-from leaklab.recorder.pass_state import Decider
+from leaklab.recorder.pass_state import Decider, Progress, warn
 from leaklab.recorder.passes import PassRecorder
 from leaklab.recorder.processes import limits as control_group
 from leaklab.recorder.processes.tracked import MAIN
@@ -32,7 +32,6 @@ from leaklab.recorder.watching import watched_meta
 from leaklab.scratch import Scratch
 from leaklab.store import RunWriter, default_store
 
-Progress = Callable[[dict[str, Any]], None]
 DeciderFactory = Callable[[str, float | None], Decider]
 
 # Of the environment only what changes how memory is used; never anything that may be a secret.
@@ -116,7 +115,7 @@ def _run_passes(
             if why_not is not None:
                 writer.event("skipped", why_not, time_seconds=None, **{"pass": name})
                 # Told of the pass before: who hears of this one takes it for begun.
-                _warn(why_not, results[-1].rows[0]["pass"], writer, progress)
+                warn(why_not, results[-1].rows[0]["pass"], writer, progress)
                 continue
             if stdin.is_lost:
                 text = "no room for a copy of the input: this pass has none"
@@ -142,8 +141,9 @@ def _run_passes(
             )
             result = recorder.run()
             results.append(result)
-            _tell_unseen_marks(name, results, options, writer, progress)
-            _tell_unheard(name, results, options, writer, progress)
+            unseen = _unseen_marks(name, results, options, writer)
+            for text in (*unseen, *_unheard(name, result, options, writer)):
+                warn(text, name, writer, progress)
             writer.update(
                 passes=[*writer.meta["passes"], *result.rows],
                 processes=[*before, *result.processes],
@@ -168,42 +168,28 @@ def _why_not(name: str, results: list[PassResult], options: RecordOptions) -> st
     return f"explain pass skipped: {results[0].why_no_heap}"
 
 
-def _tell_unseen_marks(
-    name: str,
-    results: list[PassResult],
-    options: RecordOptions,
-    writer: RunWriter,
-    progress: Progress | None,
-) -> None:
-    """Warn after the first pass where what was to end a unit of work was not seen."""
+def _unseen_marks(
+    name: str, results: list[PassResult], options: RecordOptions, writer: RunWriter
+) -> Iterator[str]:
+    """Yield, after the first pass, that what was to end a unit of work was not seen."""
     marked = any(process["mark_count"] for process in results[-1].processes)
     if len(results) > 1 or marked or not options.mark_on:
         return
     text = unseen_text(options.mark_on, was_driven=results[-1].was_driven)
     writer.event(UNSEEN, text, time_seconds=None, **{"pass": name})
-    _warn(f"{UNSEEN}: {text}", name, writer, progress)
+    yield f"{UNSEEN}: {text}"
 
 
-def _tell_unheard(
-    name: str,
-    results: list[PassResult],
-    options: RecordOptions,
-    writer: RunWriter,
-    progress: Progress | None,
-) -> None:
-    """Say where a pass was to look into the target and no Python was seen in it."""
-    result = results[-1]
+def _unheard(
+    name: str, result: PassResult, options: RecordOptions, writer: RunWriter
+) -> Iterator[str]:
+    """Yield that a pass was to look into the target and no Python was seen in it."""
     if result.heard or options.pid is not None or name not in GRAPH_PASSES:
         return
     if name == "explain":
-        _warn(f"heap not traced: {result.why_no_heap}", name, writer, progress)
+        yield f"heap not traced: {result.why_no_heap}"
         return
     writer.event(NO_GRAPHS, result.why_no_heap or "", time_seconds=None, **{"pass": name})
-
-
-def _warn(text: str, name: str, writer: RunWriter, progress: Progress | None) -> None:
-    if progress is not None:
-        progress({"kind": "warning", "pass": name, "run": writer.path, "text": text})
 
 
 def _expected_mark_counts(results: list[PassResult], options: RecordOptions) -> dict[str, int]:

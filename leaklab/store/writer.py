@@ -21,6 +21,7 @@ from leaklab.errors import LeaklabError
 from leaklab.store.location import NO_VARIANT, filesystem, is_local, new_run_id, safe_name
 from leaklab.store.schema import SCHEMA_VERSION, TABLES
 from leaklab.store.upload import Upload, hand_in_abandoned
+from leaklab.whole_file import replace_whole
 
 FLUSH_ROW_COUNT = 8192
 ROW_GROUP_ROW_COUNT = 1 << 20
@@ -160,13 +161,9 @@ class RunWriter:
 
     def _write_meta(self) -> None:
         text = json.dumps(self.meta, indent=1, default=str, allow_nan=False)
-        target = self._folder / "run.json"
-        temporary = self._folder / "run.json.new"
         try:
-            temporary.write_text(text + "\n", encoding="utf-8")
-            temporary.replace(target)
+            replace_whole(self._folder / "run.json", text + "\n")
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise _store_error(self._folder, error) from None
         self._meta_dirty = False
 

@@ -16,6 +16,7 @@ Steps, each for a reason given in the notebook ``80-how-verdicts-work``:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,7 +103,7 @@ class Growth:
         """Growth after the baseline."""
         return self.mean_rate * self.span
 
-    @property
+    @cached_property
     def acceleration(self) -> float:
         """Half of what the rate gains per unit of x: c of y = a + b x + c x². 0 where it keeps its
         pace, or was slower for a while only: then its halves hardly differ.

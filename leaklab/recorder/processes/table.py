@@ -208,9 +208,9 @@ class ProcessTable:
         if argv != tracked.argv:
             tracked.argv = argv
             tracked.forget_fork()
-            tracked.role = role_of(argv, self._number.get(tracked.parent))
-        elif tracked.role == SHORT_LIVED:
-            tracked.role = role_of(argv, self._number.get(tracked.parent))
+        elif tracked.role != SHORT_LIVED:
+            return
+        tracked.role = role_of(argv, self._number.get(tracked.parent))
 
     def adopt_orphans(
         self, now: float, main_pid: int, channel_path: str, walkers: Container[int]
