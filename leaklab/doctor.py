@@ -282,13 +282,13 @@ def _interpreters() -> list[Finding]:
         except (OSError, subprocess.SubprocessError, ValueError):
             continue
         old = tuple(map(int, version.split(".")[:2])) < (3, 9)
-        passes = "no probe: measure pass" if old else "measure pass"
+        passes = "no probe: measure pass only" if old else "measure and graph pass"
         explained = has_memray == "True" and not old
         found.append(
             Finding(
                 f"python {version}",
                 explained,
-                f"{path}: " + ("both passes" if explained else f"{passes} only, no memray there"),
+                f"{path}: " + ("both passes" if explained else f"{passes}, no memray there"),
                 "" if old else f"{path} -m pip install memray",
             )
         )

@@ -92,6 +92,8 @@ def record_run(
     return writer.path
 
 
+# What takes the place of the explain pass where there is no memray: holders, if no lines.
+_UNTRACED = "graph"
 # What a pass adds to the environment of the target.
 _PASS_ENVIRONMENT = {"mmap": {"MALLOC_MMAP_THRESHOLD_": "65536"}}
 
@@ -116,7 +118,9 @@ def _run_passes(
                 writer.event("skipped", why_not, time_seconds=None, **{"pass": name})
                 # Told of the pass before: who hears of this one takes it for begun.
                 warn(why_not, results[-1].rows[0]["pass"], writer, progress)
-                continue
+                if not _is_replaced(name, results, options):
+                    continue
+                name = _UNTRACED
             if stdin.is_lost:
                 text = "no room for a copy of the input: this pass has none"
                 writer.event("stdin", text, time_seconds=None, **{"pass": name})
@@ -165,7 +169,17 @@ def _why_not(name: str, results: list[PassResult], options: RecordOptions) -> st
         )
     if name != "explain" or results[0].why_no_heap is None:
         return None
-    return f"explain pass skipped: {results[0].why_no_heap}"
+    why_not = f"explain pass skipped: {results[0].why_no_heap}"
+    if _is_replaced(name, results, options):
+        why_not += f"; a {_UNTRACED} pass takes its place, which names holders but no lines"
+    return why_not
+
+
+def _is_replaced(name: str, results: list[PassResult], options: RecordOptions) -> bool:
+    """Say whether object graphs are to be had where the heap cannot be traced."""
+    failed = results[-1].failed_status and not options.after_failure
+    wanted = options.takes_graphs(_UNTRACED) and _UNTRACED not in options.passes_run
+    return name == "explain" and not failed and results[0].heard and wanted
 
 
 def _unseen_marks(

@@ -1,5 +1,7 @@
 """Object graphs in real recordings: beside the tracer, without it, and in forked workers."""
 
+import venv
+
 import pytest
 
 from leaklab.errors import UsageError
@@ -212,6 +214,24 @@ def test_without_tracing_holder_and_type_are_named(tmp_path):
     assert (row["holder"], row["type"]) == ("__main__.PAGES", "__main__.Page")
     assert row["suspect_rank"] is None
     assert row["suspect_ranks"] == []
+
+
+@pytest.mark.parametrize("graphs", ["fork", "never"])
+def test_where_there_is_no_memray_a_graph_pass_takes_its_place(tmp_path, graphs):
+    bare = tmp_path / "bare"
+    venv.EnvBuilder(symlinks=True).create(bare)
+    options = {"python": str(bare / "bin/python"), "graphs": graphs}
+    run = record(tmp_path, CACHE, "60", passes=("measure", "explain"), **options)
+    passes = [one["pass"] for one in run.meta["passes"]]
+    (skipped,) = [one["text"] for one in run.meta["events"] if one["kind"] == "skipped"]
+    assert f"{bare}/bin/python -m pip install memray" in skipped
+    if graphs == "never":
+        assert passes == ["measure"]
+        assert "takes its place" not in skipped
+    else:
+        assert passes == ["measure", "graph"]
+        assert "a graph pass takes its place, which names holders but no lines" in skipped
+        assert run.retention()["holder"].iloc[0] == "__main__.PAGES"
 
 
 def test_without_fork_the_target_waits(tmp_path):
