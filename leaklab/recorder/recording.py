@@ -23,7 +23,7 @@ from leaklab.recorder.options import GRAPH_PASSES, NO_GRAPHS, RecordOptions
 from leaklab.recorder.pass_result import PassResult
 from leaklab.recorder.pass_state import Decider, Progress, warn
 from leaklab.recorder.passes import PassRecorder
-from leaklab.recorder.processes import limits as control_group
+from leaklab.recorder.processes.limits import limits_of
 from leaklab.recorder.processes.tracked import MAIN
 from leaklab.recorder.sources import store_sources
 from leaklab.recorder.stdin import Stdin
@@ -215,6 +215,7 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             versions[name] = None
+    own = limits_of(os.getpid() if options.pid is None else options.pid)
     return {
         "command": {
             "argv": list(options.command or command.argv),
@@ -261,8 +262,9 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
             "duration_seconds": options.duration_seconds,
             "memory_bytes": options.limit_memory_bytes,
             "disk_bytes": options.limit_disk_bytes,
-            "cgroup_memory_bytes": control_group.limit_bytes(),
-            "address_space_bytes": control_group.address_space_bytes(),
+            # Of each process there is its own as well: see processes.
+            "cgroup_memory_bytes": own.get("group_memory_bytes"),
+            "address_space_bytes": own.get("address_space_bytes"),
         },
         "case": dict(options.case) if options.case else None,
         "watched": watched_meta(options.watch_containers, options.watch_lines, options.cwd),

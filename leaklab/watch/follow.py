@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import chain, count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
 
 from leaklab.errors import LeaklabError
+from leaklab.recorder.processes.limits import limits_of
 from leaklab.watch.matching import (
     command_of,
     is_helper,
@@ -45,7 +46,7 @@ class Life:
     follow one another are compared by age. They go on by the monotonic clock from what they were
     when it was first seen. age_seconds: as of the last look that saw it; ended: one after
     that did not. verdicts by resource, as of the last judgement. command: `command_of`;
-    program: `short_command`.
+    program: `short_command`; limits: `limits_of`, as of the last look.
     """
 
     slot: str
@@ -61,6 +62,7 @@ class Life:
     work: EvenSeries = field(default_factory=lambda: EvenSeries(0.0))
     verdicts: dict[str, ResourceVerdict] = field(default_factory=dict)
     judged_span_seconds: float = 0.0
+    limits: dict[str, Any] = field(default_factory=dict)
 
 
 class Follower:
@@ -113,6 +115,7 @@ class Follower:
             if life is None:
                 continue
             life.age_seconds = self._clock() - life.seen_at
+            life.limits = limits_of(process.pid) or life.limits
             life.work.add(life.age_seconds, figures.pop(CPU_SECONDS))
             for name, value in figures.items():
                 series = life.series.setdefault(name, EvenSeries(self._step_seconds))
@@ -275,8 +278,11 @@ def _below(
 def _figures(process: psutil.Process) -> dict[str, float]:
     try:
         with process.oneshot():
+            resident = process.memory_info().rss
+            if not resident:
+                return {}  # nothing is in the middle of an exec or of an exit: no figure of it
             found = {
-                "rss_bytes": float(process.memory_info().rss),
+                "rss_bytes": float(resident),
                 "thread_count": float(process.num_threads()),
                 "child_count": float(sum(not is_own(one) for one in process.children())),
                 CPU_SECONDS: sum(process.cpu_times()[:2]),

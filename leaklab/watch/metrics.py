@@ -129,7 +129,7 @@ def seconds_to_limit_low(life: Life) -> float | None:
     from leaklab.verdict.time_left import time_left
 
     entry = life.verdicts.get("rss_bytes")
-    limit = control_group.memory(life.process.pid).get("limit")
+    limit = life.limits.get("group_memory_bytes")
     if entry is None or limit is None:
         return None
     left = time_left(entry, limit, "limit of the control group")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from leaklab.recorder.processes.limits import limits_of
 from leaklab.recorder.processes.shared_segments import SharedSegments
 from leaklab.recorder.processes.tracked import MAIN, SHORT_LIVED, SHORT_SECONDS, Tracked
 from leaklab.recorder.processes.watched_files import WatchedFiles
@@ -132,8 +133,8 @@ class Samples:
         begun = time.perf_counter()
         values["cpu_seconds"] = tracked.files.cpu_seconds()
         values["uss_bytes"] = tracked.files.uss_bytes()
-        # Again and again: a shell sets it before it becomes the target, which may raise it.
-        tracked.descriptor_limit = tracked.files.descriptor_limit() or tracked.descriptor_limit
+        # Again and again: a shell sets them before it becomes the target, which may raise them.
+        tracked.limits = limits_of(tracked.pid) or tracked.limits
         if "socket_count" not in values:
             values["socket_count"] = self._socket_count(tracked)
         if "child_count" not in values:
