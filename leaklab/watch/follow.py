@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
@@ -68,7 +68,7 @@ class Life:
 class Follower:
     """The processes named, and all below them, looked at when asked.
 
-    pids: process ids; pattern: a part of a command line, looked for anew at each look, so that a
+    pids: process ids; patterns: parts of command lines, looked for anew at each look, so that a
     service that is restarted is found again. A slot is ``main`` (the process named; ``main-0``,
     ``main-1`` … of several) or the number of a worker. A process keeps its slot while it lives; a
     new one takes the lowest that is free, so that it follows the one that was restarted. Raises
@@ -78,13 +78,13 @@ class Follower:
     def __init__(
         self,
         pids: Iterable[int] = (),
-        pattern: str | None = None,
+        patterns: Sequence[str] = (),
         *,
         step_seconds: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._named = [_named(pid) for pid in pids]
-        self._pattern = pattern
+        self._patterns = patterns
         self._step_seconds = step_seconds
         self._clock = clock
         self._number = 0
@@ -95,8 +95,7 @@ class Follower:
         self.ended: list[Life] = []
         self.spent_seconds = 0.0
         self.begun = time.monotonic()
-        if pattern is not None:
-            matching_now(pattern)
+        matching_now(patterns)
 
     def look(self) -> list[tuple[Life, dict[str, float]]]:
         """Take a figure of every process; returns the lives that were seen and their figures.
@@ -196,7 +195,7 @@ class Follower:
         return {slot: process for process, slot in slots.items()}
 
     def _heads(self) -> list[psutil.Process]:
-        matched = matching(self._pattern) if self._pattern is not None else []
+        matched = matching(self._patterns) if self._patterns else []
         heads = dict.fromkeys([*self._named, *matched])
         return sorted((head for head in heads if _runs(head)), key=_start)
 

@@ -261,7 +261,7 @@ def test_bad_requests_are_one_line() -> None:
     with pytest.raises(LeaklabError, match="no such process: 4194000"):
         Follower([4_194_000])
     with pytest.raises(LeaklabError, match="no process with this in its command line"):
-        Follower(pattern="no process has this in its command line")
+        Follower(patterns=["no process has this in its command line"])
 
 
 def test_one_process_is_followed_by_its_command_line_and_of_several_one_is_asked_for(
