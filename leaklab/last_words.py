@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 
 # Also of a group of exceptions, which are drawn as a tree.
@@ -11,6 +12,22 @@ _BEGINNING = re.compile(
 _RAISED = re.compile(r"[^\W\d][\w.<>]*(?::|$)")
 # What a finalizer raises at the very end is not what the program ended by.
 _IGNORED = "Exception ignored"
+# How Python says that there was no more of what a leak takes: memory, threads, descriptors,
+# processes, room on a disk. By the error's number, since its text is in the user's language.
+_WANTS = ("MemoryError", "can't start new thread")
+_WANTED_NUMBERS = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOSPC)
+
+
+def ran_out(stderr: str | None) -> bool:
+    """Whether a program ended because there was no more of something that may leak.
+
+    >>> ran_out("RuntimeError: can't start new thread"), ran_out("OSError: [Errno 2] No such file")
+    (True, False)
+    """
+    said = last_words(stderr)
+    return any(want in said for want in _WANTS) or any(
+        f"[Errno {number}]" in said for number in _WANTED_NUMBERS
+    )
 
 
 def last_words(stderr: str | None) -> str:
