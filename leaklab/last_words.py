@@ -12,6 +12,8 @@ _BEGINNING = re.compile(
 _RAISED = re.compile(r"[^\W\d][\w.<>]*(?::|$)")
 # What a finalizer raises at the very end is not what the program ended by.
 _IGNORED = "Exception ignored"
+# A warning is followed by the source line that gave it, which says nothing.
+_WARNED = re.compile(r".+:\d+: (?P<text>\w*Warning: .+)")
 # How Python says that there was no more of what a leak takes: memory, threads, descriptors,
 # processes, room on a disk. By the error's number, since its text is in the user's language.
 _WANTS = ("MemoryError", "can't start new thread")
@@ -49,4 +51,5 @@ def last_words(stderr: str | None) -> str:
         found = next(filter(_RAISED.match, raised), None)
         if found is not None:
             return found
-    return lines[-1].strip() if lines else ""
+    warned = _WARNED.match(lines[-2]) if len(lines) > 1 and lines[-1].startswith("  ") else None
+    return warned["text"] if warned else lines[-1].strip() if lines else ""

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from leaklab.analysis.series import as_floats, processes_of, roles, summed, untraced_pass
+from leaklab.present.formatting import amount
 from leaklab.resources import noun
 from leaklab.verdict.limits import (
     DESCRIPTORS,
-    count_limit,
     met_by_all,
     met_together,
+    own_limit,
     smallest_limit,
 )
 from leaklab.verdict.resources import LEAK, ResourceVerdict, title
@@ -91,25 +93,29 @@ def _figures(data: RunData, of: list[str], name: str = "rss_bytes") -> pd.DataFr
 
 def near_limits(data: RunData) -> list[str]:
     """Return a line for each limit but that on memory which was nearly reached, and by whom."""
-    return [*_near_descriptors(data), *_near_threads(data)]
+    together = (_near_together(data, name) for name in ("thread_count", "shm_bytes"))
+    return [*_near_descriptors(data), *chain(*together)]
 
 
-def _near_threads(data: RunData) -> list[str]:
-    """Return a line for each group of roles that had nearly all the threads they may together."""
-    left = dict.fromkeys(roles(data))
+def _near_together(data: RunData, name: str) -> list[str]:
+    """Return a line for each group of roles that had nearly all of what they may together."""
+    left = dict.fromkeys(role for role in roles(data) if len(_figures(data, [role], name)))
     found = []
     while left:
         first = next(iter(left))
-        limit = count_limit(data.meta, "thread_count", first)
-        name = limit[1] if limit else ""
-        others = [role for role in left if limit and met_together(data.meta, first, role, name)]
+        limit = own_limit(data.meta, name, first)
+        limit_name = limit[1] if limit else ""
+        others = [
+            role for role in left if limit and met_together(data.meta, first, role, limit_name)
+        ]
         members = others or [first]
         left = {role: None for role in left if role not in members}
-        figures = _figures(data, members, "thread_count") if limit else pd.DataFrame()
+        figures = _figures(data, members, name) if limit else pd.DataFrame()
         most = float(figures["value"].max()) if len(figures) else 0.0
         if limit and most >= NEAR_SHARE * limit[0]:
-            who = title("thread_count", first) if len(members) == 1 else "thread_count of all"
-            found.append(f"{who} came to {most:,.0f} of {limit[0]:,.0f} threads ({name})")
+            who = title(name, first) if len(members) == 1 else f"{name} of all"
+            full = amount(name, most).removesuffix(f" {noun(name, most)}")
+            found.append(f"{who} came to {full} of {amount(name, limit[0])} ({limit_name})")
     return found
 
 

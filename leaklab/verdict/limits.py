@@ -15,6 +15,13 @@ GROUP, GROUP_THREADS = "limit of the control group", "pids.max"
 ADDRESS_SPACE, DESCRIPTORS = "RLIMIT_AS", "RLIMIT_NOFILE"
 # The limits that every process meets for itself; the others are met by all together.
 OF_EACH = (ADDRESS_SPACE, DESCRIPTORS)
+# What run.json has the limit of a resource by, and that limit's name; "" where it says it itself.
+_FIELDS = {
+    "fd_count": ("descriptor_limit", DESCRIPTORS),
+    "thread_count": ("thread_limit", ""),
+    "child_count": ("thread_limit", ""),
+    "shm_bytes": ("shared_memory_bytes", "size of /dev/shm"),
+}
 # What run.json tells a limit of a control group by: another figure is another group.
 _OF_GROUP = {GROUP: "group_memory_bytes", GROUP_THREADS: "thread_limit"}
 
@@ -50,27 +57,19 @@ def smallest_limit(meta: Mapping[str, Any], role: str = "main") -> tuple[float, 
     return min(found) if found else None
 
 
-def count_limit(meta: Mapping[str, Any], name: str, role: str = "main") -> tuple[float, str] | None:
-    """The most of a counted resource that the processes of a role may have, and that limit's name.
+def own_limit(meta: Mapping[str, Any], name: str, role: str = "main") -> tuple[float, str] | None:
+    """The most of a resource other than memory that the processes of a role may have, and its name.
 
-    Descriptors are those of each process; threads, and children, each of which has at least one,
-    count together. None where it was not recorded, or there is none. The smallest counts.
+    Descriptors are those of each process; threads, children, each of which has at least one, and
+    shared memory count together. None where it was not recorded, or there is none. The smallest
+    counts.
     """
-    rows = [row for row in meta.get("processes") or () if (row.get("role") or "main") == role]
-    if name == "fd_count":
-        found = [
-            (float(row["descriptor_limit"]), DESCRIPTORS)
-            for row in rows
-            if row.get("descriptor_limit")
-        ]
-    elif name in ("thread_count", "child_count"):
-        found = [
-            (float(row["thread_limit"]), str(row["thread_limit_name"]))
-            for row in rows
-            if row.get("thread_limit")
-        ]
-    else:
-        found = []
+    field, limit_name = _FIELDS.get(name, ("", ""))
+    found = [
+        (float(row[field]), limit_name or str(row["thread_limit_name"]))
+        for row in meta.get("processes") or ()
+        if (row.get("role") or "main") == role and row.get(field)
+    ]
     return min(found, default=None)
 
 

@@ -116,6 +116,12 @@ def test_threads_that_nearly_ran_out_are_told_of_all_who_share_the_limit(service
         row |= {"thread_limit": 100, "thread_limit_name": "pids.max", "descriptor_limit": None}
     service = RunData.from_tables(service.meta, samples=pd.concat(several, ignore_index=True))
     assert near_limits(service) == ["thread_count of all came to 90 of 100 threads (pids.max)"]
+    # Shared memory is everybody's, and told of once.
+    shared = samples(0, "shm_bytes", np.linspace(0, 39, 40) * MIB)
+    filled = RunData.from_tables(service.meta, samples=shared)
+    for row in service.meta["processes"]:
+        row["shared_memory_bytes"] = 40 * MIB
+    assert near_limits(filled) == ["shm_bytes came to 39 MiB of 40 MiB (size of /dev/shm)"]
     service.meta["processes"][0]["thread_limit"] = 31
     assert near_limits(service) == ["thread_count came to 30 of 31 threads (pids.max)"]
 

@@ -80,6 +80,11 @@ def test_a_long_teardown_does_not_bury_what_was_raised(
         written.close()
 
 
+def test_a_warning_is_quoted_by_its_text_not_by_the_line_that_gave_it() -> None:
+    text = "/x/tracker.py:254: UserWarning: 41 leaked objects\n  warnings.warn('%d leaked'\n"
+    assert last_words(text) == "UserWarning: 41 leaked objects"
+
+
 @pytest.mark.parametrize(
     ("said", "ran"),
     [

@@ -140,6 +140,15 @@ def test_threads_run_out_for_all_processes_together() -> None:
     assert str(soonest(verdict_of(children), meta)).startswith("child_count reaches 600 children")
 
 
+def test_shared_memory_fills_what_there_is_for_it() -> None:
+    """A container's has 64 MiB where nobody says otherwise, and the write after them is a kill."""
+    filling = ll.judge_series(X, 1e6 * X, resource="shm_bytes", unit="iteration")
+    meta = {"processes": [row("main", shared_memory_bytes=640 << 20)]}
+    left = soonest(verdict_of(MEMORY, filling), meta)
+    assert str(left).startswith("shm_bytes reaches 640 MiB (size of /dev/shm) after ")
+    assert left.left == pytest.approx((640 << 20) / 1e6 - COUNT, rel=0.02)
+
+
 def test_a_process_meets_the_limits_of_its_own_group_not_of_its_recorders() -> None:
     """A service that is attached to or watched lives in a unit or container of its own."""
     meta = {

@@ -32,7 +32,8 @@ def limits_of(pid: int) -> dict[str, Any]:
 
     descriptor_limit, address_space_bytes (soft, which it may change itself), group_memory_bytes
     (the smallest of its control group and those above), thread_limit and thread_limit_name: how
-    many threads it and whoever shares that limit may have. None for no limit.
+    many threads it and whoever shares that limit may have, shared_memory_bytes: what its /dev/shm
+    holds. None for no limit.
     """
     own = _own_limits(pid)
     if not own:
@@ -45,6 +46,7 @@ def limits_of(pid: int) -> dict[str, Any]:
         "group_memory_bytes": limit_bytes(pid),
         "thread_limit": None if name is None else threads[name],
         "thread_limit_name": name,
+        "shared_memory_bytes": _shared_memory_bytes(pid),
     }
 
 
@@ -54,6 +56,15 @@ def limit_bytes(pid: int) -> int | None:
     # Version 1 says "no limit" with a number beyond any machine's memory.
     limits = [int(text) for text in texts if text.isdigit() and int(text) < 1 << 60]
     return min(limits, default=None)
+
+
+def _shared_memory_bytes(pid: int) -> int | None:
+    """Return the size of what a process has for shared memory, in a container its own."""
+    try:
+        status = os.statvfs(_PROC / str(pid) / "root/dev/shm")
+    except OSError:
+        return None
+    return status.f_blocks * status.f_frsize or None
 
 
 def _own_limits(pid: int) -> dict[str, int | None]:

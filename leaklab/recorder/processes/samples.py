@@ -50,7 +50,7 @@ class Samples:
             # What walks may cost is kept for marks, where there are any: they are judged by these.
             values.update(self._watched.sizes(now, folders=not tracked.mark_count))
             if not tracked.mark_count:
-                values["shm_count"] = self.segments.count(now)
+                values.update(self.segments.figures(now))
         self._append(tracked, now, None, False, values)
 
     def at_mark(
@@ -77,7 +77,7 @@ class Samples:
         values.update(figures)
         values.update(self._watched.sizes(now))
         if tracked.role == MAIN:  # they are the whole target's, whoever has made them
-            values["shm_count"] = self.segments.count(now)
+            values.update(self.segments.figures(now))
         self._append(tracked, now, mark, quiescent, values)
         tracked.measured_mark_count += mark is not None
 
@@ -87,7 +87,7 @@ class Samples:
 
     def segments_left(self, tracked: Tracked, now: float) -> None:
         """Store how much shared memory there is after the end of a process."""
-        self._append(tracked, now, None, False, {"shm_count": self.segments.count_left()})
+        self._append(tracked, now, None, False, self.segments.figures_left())
 
     def labelled(self, tracked: Tracked, now: float, mark: int | None, counts: object) -> None:
         """Store how many units of work have ended by label since the process said so last."""
