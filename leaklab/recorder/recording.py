@@ -215,7 +215,6 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             versions[name] = None
-    own = limits_of(os.getpid() if options.pid is None else options.pid)
     return {
         "command": {
             "argv": list(options.command or command.argv),
@@ -258,16 +257,21 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
             for name in _RECORDED_VARIABLES
             if (value := {**os.environ, **(options.env or {})}.get(name)) is not None
         },
-        "limits": {
-            "duration_seconds": options.duration_seconds,
-            "memory_bytes": options.limit_memory_bytes,
-            "disk_bytes": options.limit_disk_bytes,
-            # Of each process there is its own as well: see processes.
-            "cgroup_memory_bytes": own.get("group_memory_bytes"),
-            "address_space_bytes": own.get("address_space_bytes"),
-        },
+        "limits": _limits(options),
         "case": dict(options.case) if options.case else None,
         "watched": watched_meta(options.watch_containers, options.watch_lines, options.cwd),
+    }
+
+
+def _limits(options: RecordOptions) -> dict[str, float | None]:
+    """Return what is known before the target's processes are seen, each of which has its own."""
+    own = limits_of(os.getpid() if options.pid is None else options.pid)
+    return {
+        "duration_seconds": options.duration_seconds,
+        "memory_bytes": options.limit_memory_bytes,
+        "disk_bytes": options.limit_disk_bytes,
+        "cgroup_memory_bytes": own.get("group_memory_bytes"),
+        "address_space_bytes": own.get("address_space_bytes"),
     }
 
 
