@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 
+# Loaded before the first look: between two it would be seconds in which nobody looks.
+from leaklab.analysis.long_series import joined_by_age
 from leaklab.errors import LeaklabError
 from leaklab.recorder.processes.limits import limits_of
+from leaklab.verdict.at_work import judge_at_work
 from leaklab.watch.matching import (
     command_of,
     is_helper,
@@ -129,9 +132,6 @@ class Follower:
         One that is younger than those before it in its slot is judged together with them, by age:
         where workers are replaced, none lives long enough to tell.
         """
-        from leaklab.analysis.long_series import joined_by_age
-        from leaklab.verdict.at_work import judge_at_work
-
         begun = time.thread_time()
         for life in self.lives.values():
             span = max((one.span_seconds for one in life.series.values()), default=0.0)

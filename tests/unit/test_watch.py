@@ -21,7 +21,7 @@ import leaklab as ll
 from leaklab.cli import main
 from leaklab.errors import LeaklabError
 from leaklab.store import open_run
-from leaklab.watch import control_group
+from leaklab.watch import control_group, follow
 from leaklab.watch.follow import Follower
 from leaklab.watch.metrics import Collector, seconds_to_limit_low
 from leaklab.watch.record import Recorder
@@ -158,6 +158,11 @@ def test_a_rest_without_work_does_not_make_a_life_bounded(
     recorder.look([(life, {"fd_count": 260.0})])
     rows = open_run(recorder.close()).samples_of("gauge:cpu_percent")
     assert rows["value"].tolist() == pytest.approx([0.0])
+
+
+def test_no_look_waits_for_what_judges_to_be_loaded() -> None:
+    """It takes longer than some looks are apart; what was not looked at cannot be told."""
+    assert {"judge_at_work", "joined_by_age"} <= vars(follow).keys()
 
 
 def test_the_limits_of_what_is_followed_are_stored(
