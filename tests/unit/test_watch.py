@@ -187,6 +187,11 @@ def test_the_limits_of_what_is_followed_are_stored(
         np.arange(100.0), 1e6 * np.arange(100.0), unit="second"
     )
     assert seconds_to_limit_low(life) == pytest.approx(5.0, abs=2.0)
+    # The first of them: its descriptors are used up sooner.
+    life.verdicts["fd_count"] = ll.judge_series(
+        np.arange(100.0), 27.0 + np.arange(100.0), resource="fd_count", unit="second"
+    )
+    assert seconds_to_limit_low(life) == pytest.approx(2.0, abs=1.0)
 
 
 def test_what_is_in_the_middle_of_its_end_has_no_figures(
