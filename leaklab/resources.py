@@ -19,11 +19,11 @@ class Resource:
     """What is known of a resource beforehand.
 
     kind: "level" goes up and down with what is held, "count" counts things exactly, "gauge" is a
-    figure of the user's own, "file" the size of a watched file or folder. title: as figures call
-    it. noun: what a count counts, one and several. material: growth over a whole run, in the
-    resource's own unit, below which it does not matter or is not told from its own unrest; None
-    where the resource is stored and shown but not judged. source: where it is measured. grain: the
-    step in which it moves; less has not shown.
+    figure of the user's own, "file" the size of files, watched or in shared memory. title: as
+    figures call it. noun: what a count counts, one and several. material: growth over a whole run,
+    in the resource's own unit, below which it does not matter or is not told from its own unrest;
+    None where the resource is stored and shown but not judged. source: where it is measured. grain:
+    the step in which it moves; less has not shown.
     """
 
     name: str
@@ -69,6 +69,8 @@ TABLE = (
         3.0,
         ("segment", "segments"),
     ),
+    # Where it is full, the next write ends the process.
+    Resource("shm_bytes", "file", "shared memory", "kernel", float(1 << 20), grain=PAGE_BYTES),
 )
 # Families, one member a file or a figure of the user's: ``file_bytes:PATH``, ``gauge:NAME``.
 FAMILIES = (
@@ -83,7 +85,7 @@ LEVEL_SHARE = 0.1
 # What a run is shown by: exact counts tell more than memory, the exact heap more than resident.
 _BY_IMPORTANCE = (
     "file_bytes", "fd_count", "thread_count", "child_count", "socket_count", "task_count",
-    "shm_count",
+    "shm_count", "shm_bytes",
     "heap_bytes", "rss_bytes", IN_USE,
 )  # fmt: skip
 

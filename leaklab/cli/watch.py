@@ -27,8 +27,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--command",
         metavar="PATTERN",
-        dest="pattern",
-        help="follow what has this in its command line: one process, or any number with --metrics",
+        dest="patterns",
+        action="append",
+        default=[],
+        help="follow what has this in its command line: one process, or any number with "
+        "--metrics; may be given again",
     )
     parser.add_argument(
         "--interval",
@@ -51,13 +54,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print or serve the figures of the processes until they end, the time is over, or Ctrl-C."""
-    if not arguments.pid and arguments.pattern is None:
+    if not arguments.pid and not arguments.patterns:
         raise UsageError("nothing to follow; give a PID, or --command PATTERN")
     if arguments.metrics is not None:
         return _serve(arguments)
     from leaklab.watch.terminal import lines
 
-    pid = _only_process(arguments.pid, arguments.pattern)
+    pid = _only_process(arguments.pid, arguments.patterns)
     try:
         for line in lines(
             pid,
@@ -73,12 +76,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _only_process(pids: list[int], pattern: str | None) -> int:
+def _only_process(pids: list[int], patterns: list[str]) -> int:
     """Return the one process that is named; raises LeaklabError where there is not one."""
-    if pattern is not None:
+    if patterns:
         from leaklab.watch.matching import matching_now
 
-        pids = sorted({*pids, *(process.pid for process in matching_now(pattern))})
+        pids = sorted({*pids, *(process.pid for process in matching_now(patterns))})
     if len(pids) > 1:
         them = ", ".join(map(str, pids[:8])) + (", ..." if len(pids) > 8 else "")
         raise UsageError(
@@ -97,9 +100,9 @@ def _serve(arguments: argparse.Namespace) -> int:
 
     host, port = _address(arguments.metrics)
     step = arguments.interval or 5.0
-    follower = Follower(arguments.pid, arguments.pattern, step_seconds=step)
+    follower = Follower(arguments.pid, arguments.patterns, step_seconds=step)
     server, port = serve(follower, host, port)
-    what = arguments.pattern or " ".join(map(str, arguments.pid))
+    what = " ".join([*arguments.patterns, *map(str, arguments.pid)])
     recorder = Recorder(arguments.store or default_store(), arguments.name or "watch", what)
     print(f"leaklab: metrics at http://{host}:{port}/metrics", file=sys.stderr, flush=True)
     state = "complete"
@@ -118,7 +121,7 @@ def _serve(arguments: argparse.Namespace) -> int:
                 over = arguments.duration is not None
                 if over and time.monotonic() - begun >= arguments.duration:
                     break
-                if not follower.lives and arguments.pattern is None:
+                if not follower.lives and not arguments.patterns:
                     break  # what was named has ended; a pattern may come back
                 # From one plan, so that a slow look does not push all later ones back.
                 due = max(due + step, time.monotonic())

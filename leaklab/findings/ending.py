@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from leaklab.analysis.series import as_floats, processes_of, roles, summed, untraced_pass
+from leaklab.present.formatting import amount
 from leaklab.resources import noun
-from leaklab.verdict.limits import DESCRIPTORS, OF_EACH, met_by_all, smallest_limit
+from leaklab.verdict.limits import (
+    DESCRIPTORS,
+    met_by_all,
+    met_together,
+    own_limit,
+    smallest_limit,
+)
 from leaklab.verdict.resources import LEAK, ResourceVerdict, title
 from leaklab.verdict.time_left import NEAR_SHARE
 
@@ -49,8 +57,11 @@ def resident(data: RunData) -> list[Resident]:
     """
     by_role = {role: _figures(data, [role]) for role in roles(data)}
     by_role = {role: figures for role, figures in by_role.items() if len(figures)}
-    shared = smallest_limit(data.meta)
-    if len(by_role) > 1 and "import" not in data.meta and (shared or ("", ""))[1] not in OF_EACH:
+    first = next(iter(by_role), "main")
+    shared = smallest_limit(data.meta, first)
+    name = shared[1] if shared else ""
+    together = all(met_together(data.meta, first, role, name) for role in by_role)
+    if len(by_role) > 1 and "import" not in data.meta and together:
         whole = Resident("resident memory of all processes", _figures(data, list(by_role)), shared)
         return [whole, *(Resident(f"of it {role}", each) for role, each in by_role.items())]
     found = []
@@ -61,13 +72,13 @@ def resident(data: RunData) -> list[Resident]:
     return found
 
 
-def _figures(data: RunData, of: list[str]) -> pd.DataFrame:
-    """Resident memory of all processes of these roles, up to their very end."""
+def _figures(data: RunData, of: list[str], name: str = "rss_bytes") -> pd.DataFrame:
+    """Resident memory of all processes of these roles, up to their very end; or another figure."""
     pass_ = untraced_pass(data)
     members = {
         number: entry for role in of for number, entry in processes_of(data, role, pass_).items()
     }
-    points = data.samples_of("rss_bytes") if len(data.samples) else pd.DataFrame()
+    points = data.samples_of(name) if len(data.samples) else pd.DataFrame()
     if not len(points):
         return points
     keep = points["pass"].eq(pass_) & points["process"].isin(list(members))
@@ -81,6 +92,34 @@ def _figures(data: RunData, of: list[str]) -> pd.DataFrame:
 
 
 def near_limits(data: RunData) -> list[str]:
+    """Return a line for each limit but that on memory which was nearly reached, and by whom."""
+    together = (_near_together(data, name) for name in ("thread_count", "shm_bytes"))
+    return [*_near_descriptors(data), *chain(*together)]
+
+
+def _near_together(data: RunData, name: str) -> list[str]:
+    """Return a line for each group of roles that had nearly all of what they may together."""
+    left = dict.fromkeys(role for role in roles(data) if len(_figures(data, [role], name)))
+    found = []
+    while left:
+        first = next(iter(left))
+        limit = own_limit(data.meta, name, first)
+        limit_name = limit[1] if limit else ""
+        others = [
+            role for role in left if limit and met_together(data.meta, first, role, limit_name)
+        ]
+        members = others or [first]
+        left = {role: None for role in left if role not in members}
+        figures = _figures(data, members, name) if limit else pd.DataFrame()
+        most = float(figures["value"].max()) if len(figures) else 0.0
+        if limit and most >= NEAR_SHARE * limit[0]:
+            who = title(name, first) if len(members) == 1 else f"{name} of all"
+            full = amount(name, most).removesuffix(f" {noun(name, most)}")
+            found.append(f"{who} came to {full} of {amount(name, limit[0])} ({limit_name})")
+    return found
+
+
+def _near_descriptors(data: RunData) -> list[str]:
     """Return a line for each role one of whose processes had nearly all the descriptors it may."""
     points = data.samples_of("fd_count") if len(data.samples) else pd.DataFrame()
     highest: dict[Any, float] = {}

@@ -15,8 +15,8 @@ from leaklab.present.formatting import amount
 from leaklab.verdict.limits import (
     MACHINE,
     OF_EACH,
-    descriptor_limit,
     held_by_others,
+    own_limit,
     together_count,
 )
 
@@ -100,7 +100,7 @@ def _room(
     if not leaking:
         return None
     entry = max(leaking, key=lambda one: one.rate_high)
-    limit = limit or descriptor_limit(meta, entry.role)
+    limit = limit or own_limit(meta, name, entry.role)
     if limit is None:
         return None
     fastest = entry.rate_high if math.isfinite(entry.rate_high) else entry.rate

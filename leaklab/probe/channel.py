@@ -39,6 +39,8 @@ class Channel:
         self._socket = None
         self._identity = None
         self._number = 0
+        # Kept: a target that has come to the end of its memory has no room for a new one.
+        self._buffer = bytearray(REPLY_SIZE)
 
     def connect(self):
         """Connect anew; raises ChannelError."""
@@ -93,12 +95,12 @@ class Channel:
         self.send(message)
         while True:
             try:
-                reply = self._socket.recv(REPLY_SIZE)
+                size = self._socket.recv_into(self._buffer)
             except OSError as error:
                 raise ChannelError(str(error)) from None
-            if not reply:
+            if not size:
                 raise ChannelError("the recorder is gone")
-            fields = reply.decode().split("\t")
+            fields = self._buffer[:size].decode().split("\t")
             # A signal handler that raised in here may have left an older answer unread.
             if fields[0] == number:
                 return fields[1:]

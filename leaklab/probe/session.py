@@ -229,7 +229,10 @@ class Session(Orders):
         if self._marks._session is self:
             with self._lock:
                 self._owner = get_ident()
-                self._tell("exit")
+                try:
+                    self._tell("exit")
+                except MemoryError:
+                    pass  # what the target has died of: it needs no second traceback of ours
                 self._marks.attach(None)
             self._end_ticks()
         self.release()

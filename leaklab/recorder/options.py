@@ -197,6 +197,10 @@ class RecordOptions:
             raise UsageError(f"a port without a drive: {self.drive_port}; add --drive COMMAND")
         if self.graph_at_share is not None and not 0 < self.graph_at_share <= 1:
             raise UsageError(f"graph at a share out of range: {self.graph_at_share}; up to 100%")
+        if self.graph_at_share is not None and not any(map(self.takes_graphs, self.passes)):
+            raise UsageError(
+                f"a last graph without object graphs: passes {', '.join(self.passes)}; add graph"
+            )
         if self.cwd is not None and not Path(self.cwd).is_dir():
             raise UsageError(f"no such working folder: {self.cwd}; name one that exists")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from leaklab.last_words import last_words
+from leaklab.last_words import ran_out
 from leaklab.recorder.launchers import option_without_probe
 from leaklab.recorder.pass_state import PassState
 from leaklab.recorder.probes.tracing import how_to_add
@@ -36,14 +36,13 @@ class PassResult:
     def failed_status(self) -> int | None:
         """Exit status of a target that failed of itself before any work was seen, else None.
 
-        Marks and a load are work, and want of memory is what is looked for: there another pass
-        tells more. So it may of what was killed.
+        Marks and a load are work, and want of memory, threads or descriptors is what is looked for:
+        there another pass tells more. So it may of what was killed.
         """
         row = self.rows[0]
         status = row["exit_status"] or 0
-        wanted_memory = "MemoryError" in last_words(row["stderr_tail"])
         marked = any(process["mark_count"] for process in self.processes)
-        worked = marked or self.was_driven or wanted_memory
+        worked = marked or self.was_driven or ran_out(row["stderr_tail"])
         failed = 0 < status <= LARGEST_OWN_STATUS and row["stopped_by"] is None
         return status if failed and not worked else None
 

@@ -7,7 +7,6 @@ import os
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _RESET_PEAK = b"5"
-_DESCRIPTOR_LIMIT = b"Max open files"
 _STATUS_SIZES = {
     b"VmHWM": "rss_peak_bytes",
     b"RssAnon": "rss_anon_bytes",
@@ -114,16 +113,6 @@ class ProcessFiles:
         except OSError:
             return None
         return count
-
-    def descriptor_limit(self) -> int | None:
-        """Return its soft RLIMIT_NOFILE, which it may change itself; None for none, or unread."""
-        try:
-            with open(f"{self._folder}/limits", "rb") as file:
-                line = next((line for line in file if line.startswith(_DESCRIPTOR_LIMIT)), b"")
-        except OSError:
-            return None
-        soft = line.removeprefix(_DESCRIPTOR_LIMIT).split()[:1]
-        return int(soft[0]) if soft and soft[0].isdigit() else None
 
     def child_pids(self) -> list[int] | None:
         """Return the processes this one started; None where the kernel does not tell."""

@@ -23,7 +23,7 @@ from leaklab.recorder.options import GRAPH_PASSES, NO_GRAPHS, RecordOptions
 from leaklab.recorder.pass_result import PassResult
 from leaklab.recorder.pass_state import Decider, Progress, warn
 from leaklab.recorder.passes import PassRecorder
-from leaklab.recorder.processes import limits as control_group
+from leaklab.recorder.processes.limits import limits_of
 from leaklab.recorder.processes.tracked import MAIN
 from leaklab.recorder.sources import store_sources
 from leaklab.recorder.stdin import Stdin
@@ -271,15 +271,21 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
             for name in _RECORDED_VARIABLES
             if (value := {**os.environ, **(options.env or {})}.get(name)) is not None
         },
-        "limits": {
-            "duration_seconds": options.duration_seconds,
-            "memory_bytes": options.limit_memory_bytes,
-            "disk_bytes": options.limit_disk_bytes,
-            "cgroup_memory_bytes": control_group.limit_bytes(),
-            "address_space_bytes": control_group.address_space_bytes(),
-        },
+        "limits": _limits(options),
         "case": dict(options.case) if options.case else None,
         "watched": watched_meta(options.watch_containers, options.watch_lines, options.cwd),
+    }
+
+
+def _limits(options: RecordOptions) -> dict[str, float | None]:
+    """Return what is known before the target's processes are seen, each of which has its own."""
+    own = limits_of(os.getpid() if options.pid is None else options.pid)
+    return {
+        "duration_seconds": options.duration_seconds,
+        "memory_bytes": options.limit_memory_bytes,
+        "disk_bytes": options.limit_disk_bytes,
+        "cgroup_memory_bytes": own.get("group_memory_bytes"),
+        "address_space_bytes": own.get("address_space_bytes"),
     }
 
 

@@ -16,7 +16,7 @@ from leaklab.recorder.command import Command, search_path
 from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.output import OutputFile
 from leaklab.recorder.processes.child import Child
-from leaklab.recorder.processes.limits import oom_kill_count
+from leaklab.recorder.processes.limits import OomKills
 from leaklab.recorder.procfs import ProcessFiles, ProcessGoneError
 from leaklab.recorder.stdin import Stdin
 
@@ -51,10 +51,11 @@ class StartedTarget:
             for stream in ("stdout", "stderr")
         ]
         self._child: Child | None = None
+        self._kills = OomKills()
 
     def start(self) -> int:
         """Start the command and return its pid; raises LeaklabError when that fails."""
-        self._oom_kill_count = oom_kill_count()
+        self._kills.see(os.getpid())
         with self._stdin.for_pass() as stdin:
             self._child = Child(
                 self._command.argv,
@@ -82,6 +83,7 @@ class StartedTarget:
 
     def follow(self, limit_size: int | None = None) -> int:
         """Read what the target wrote; returns how many lines count as marks."""
+        self._kills.see(self.child.pid)
         if limit_size is None:
             return sum(output.follow() for output in self._outputs)
         return sum(output.follow(limit_size) for output in self._outputs)
@@ -111,7 +113,7 @@ class StartedTarget:
         return {
             "exit_status": status if status is not None and status >= 0 else None,
             "signal": signal.Signals(-status).name if status is not None and status < 0 else None,
-            "out_of_memory": status == -signal.SIGKILL and oom_kill_count() > self._oom_kill_count,
+            "out_of_memory": status == -signal.SIGKILL and self._kills.count > 0,
         }
 
     @property

@@ -11,16 +11,27 @@ if TYPE_CHECKING:
     from leaklab.verdict.resources import ResourceVerdict
 
 MACHINE = "memory of the machine"
+GROUP, GROUP_THREADS = "limit of the control group", "pids.max"
 ADDRESS_SPACE, DESCRIPTORS = "RLIMIT_AS", "RLIMIT_NOFILE"
 # The limits that every process meets for itself; the others are met by all together.
 OF_EACH = (ADDRESS_SPACE, DESCRIPTORS)
+# What run.json has the limit of a resource by, and that limit's name; "" where it says it itself.
+_FIELDS = {
+    "fd_count": ("descriptor_limit", DESCRIPTORS),
+    "thread_count": ("thread_limit", ""),
+    "child_count": ("thread_limit", ""),
+    "shm_bytes": ("shared_memory_bytes", "size of /dev/shm"),
+}
+# What run.json tells a limit of a control group by: another figure is another group.
+_OF_GROUP = {GROUP: "group_memory_bytes", GROUP_THREADS: "thread_limit"}
 
 
 def smallest_limit(meta: Mapping[str, Any], role: str = "main") -> tuple[float, str] | None:
     """The memory limit that processes of a role meet first, and its name; None for none known.
 
-    Looks at ``limits`` (memory_bytes, cgroup_memory_bytes, address_space_bytes), at what an
-    imported file says of the role's own, and at ``platform.memory_bytes``. What was asked of a
+    Looks at ``limits`` (memory_bytes, cgroup_memory_bytes, address_space_bytes), at what is known
+    of the role's own processes, which stands in for the last two, at what an imported file says
+    of the role's own, and at ``platform.memory_bytes``. What was asked of a
     file, or of a stored run when it is opened (``limit_asked_bytes``), is the answer to "what if":
     it stands in for all that is known.
     """
@@ -28,28 +39,50 @@ def smallest_limit(meta: Mapping[str, Any], role: str = "main") -> tuple[float, 
     asked_bytes = meta.get("limit_asked_bytes") or ("import" in meta and limits.get("memory_bytes"))
     if asked_bytes:
         return float(asked_bytes), "--limit"
-    own = (told.get("role_limits") or {}).get(role)
+    in_file = (told.get("role_limits") or {}).get(role)
+    group, address_space = (
+        _of_processes(meta, role, own, limits.get(run_wide))
+        for own, run_wide in (
+            ("group_memory_bytes", "cgroup_memory_bytes"),
+            ("address_space_bytes", "address_space_bytes"),
+        )
+    )
     known = [
         (limits.get("memory_bytes"), "--limit-memory"),
-        (own or limits.get("cgroup_memory_bytes"), "limit of the control group"),
-        (limits.get("address_space_bytes"), ADDRESS_SPACE),
+        (in_file or group, GROUP),
+        (address_space, ADDRESS_SPACE),
         (platform.get("memory_bytes"), MACHINE),
     ]
     found = [(float(value), name) for value, name in known if value]
     return min(found) if found else None
 
 
-def descriptor_limit(meta: Mapping[str, Any], role: str = "main") -> tuple[float, str] | None:
-    """The most descriptors that a process of a role may have, and that limit's name.
+def own_limit(meta: Mapping[str, Any], name: str, role: str = "main") -> tuple[float, str] | None:
+    """The most of a resource other than memory that the processes of a role may have, and its name.
 
-    None where it was not recorded. Of several processes the smallest counts.
+    Descriptors are those of each process; threads, children, each of which has at least one, and
+    shared memory count together. None where it was not recorded, or there is none. The smallest
+    counts.
     """
+    field, limit_name = _FIELDS.get(name, ("", ""))
     found = [
-        float(row["descriptor_limit"])
+        (float(row[field]), limit_name or str(row["thread_limit_name"]))
         for row in meta.get("processes") or ()
-        if (row.get("role") or "main") == role and row.get("descriptor_limit")
+        if (row.get("role") or "main") == role and row.get(field)
     ]
-    return (min(found), DESCRIPTORS) if found else None
+    return min(found, default=None)
+
+
+def _of_processes(
+    meta: Mapping[str, Any], role: str, field: str, run_wide: float | None
+) -> float | None:
+    """Return the smallest limit of a role's processes; that of the whole run where none is told."""
+    told = [
+        row[field]
+        for row in meta.get("processes") or ()
+        if (row.get("role") or "main") == role and field in row
+    ]
+    return min(filter(None, told), default=None) if told else run_wide
 
 
 def met_by_all(meta: Mapping[str, Any], role: str, limit: tuple[float, str]) -> tuple[float, str]:
@@ -81,11 +114,11 @@ def held_by_others(
     entry: ResourceVerdict,
     limit_name: str,
 ) -> float:
-    """Return how much of a limit on memory was filled by the other roles at the end of a run.
+    """Return how much of a limit was filled by the other roles at the end of a run.
 
     Nothing of a limit that each process meets for itself, and nothing where roles have limits of
-    their own, as in an import. A role that was gone before half of the grown one's time is not
-    there to be counted.
+    their own, as in an import or in control groups that differ. A role that was gone before half of
+    the grown one's time is not there to be counted.
     """
     if limit_name in OF_EACH or "import" in meta:
         return 0.0
@@ -95,9 +128,21 @@ def held_by_others(
         for one in resources
         if one.name == entry.name
         and one.role != entry.role
+        and met_together(meta, entry.role, one.role, limit_name)
         and math.isfinite(one.last)
         and _gone_seconds(meta, one.role) >= half
     )
+
+
+def met_together(meta: Mapping[str, Any], role: str, other: str, limit_name: str) -> bool:
+    """Whether what a second role holds counts towards a limit that the first one meets."""
+    if limit_name in OF_EACH:
+        return False
+    field = _OF_GROUP.get(limit_name)
+    if field is None:
+        return True
+    mine, its = (_of_processes(meta, each, field, None) for each in (role, other))
+    return mine == its
 
 
 def _gone_seconds(meta: Mapping[str, Any], role: str) -> float:

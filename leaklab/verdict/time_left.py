@@ -13,9 +13,9 @@ from leaklab.analysis.series import resource_series
 from leaklab.present.formatting import amount, span_text
 from leaklab.resources import is_bytes
 from leaklab.verdict.limits import (
-    descriptor_limit,
     held_by_others,
     met_by_all,
+    own_limit,
     smallest_limit,
     stopped_at_limit,
 )
@@ -106,8 +106,8 @@ def limited(
 ) -> tuple[ResourceVerdict, float, str, float] | None:
     """Return the resource that comes to its limit first, or is closest to it; None for none known.
 
-    Resident memory and descriptors. With its limit, the limit's name, and how much of it other
-    roles have filled.
+    Resident memory, descriptors, threads, children, shared memory. With its limit, the limit's
+    name, and how much of it other roles have filled.
     """
 
     def comes_first(known: tuple[ResourceVerdict, float, str, float]) -> tuple[bool, float, float]:
@@ -134,10 +134,11 @@ def _with_limits(
             others = held_by_others(meta, verdict.resources, one, limit[1])
             yield one, *met_by_all(meta, one.role, limit), others
     for one in verdict.resources:
-        limit = descriptor_limit(meta, one.role) if one.name == "fd_count" else None
+        limit = own_limit(meta, one.name, one.role)
         # What a limit has ended already does not live to meet another.
         if limit is not None and stopped_at_limit(meta) is None:
-            yield one, *met_by_all(meta, one.role, limit), 0.0
+            others = held_by_others(meta, verdict.resources, one, limit[1])
+            yield one, *met_by_all(meta, one.role, limit), others
 
 
 def soonest(verdict: Verdict, meta: dict[str, Any]) -> TimeLeft | None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
 
+# Loaded before the first look: between two it would be seconds in which nobody looks.
+from leaklab.analysis.long_series import joined_by_age
 from leaklab.errors import LeaklabError
+from leaklab.recorder.processes.limits import limits_of
+from leaklab.verdict.at_work import judge_at_work
 from leaklab.watch.matching import (
     command_of,
     is_helper,
@@ -45,7 +49,7 @@ class Life:
     follow one another are compared by age. They go on by the monotonic clock from what they were
     when it was first seen. age_seconds: as of the last look that saw it; ended: one after
     that did not. verdicts by resource, as of the last judgement. command: `command_of`;
-    program: `short_command`.
+    program: `short_command`; limits: `limits_of`, as of the last look.
     """
 
     slot: str
@@ -61,12 +65,13 @@ class Life:
     work: EvenSeries = field(default_factory=lambda: EvenSeries(0.0))
     verdicts: dict[str, ResourceVerdict] = field(default_factory=dict)
     judged_span_seconds: float = 0.0
+    limits: dict[str, Any] = field(default_factory=dict)
 
 
 class Follower:
     """The processes named, and all below them, looked at when asked.
 
-    pids: process ids; pattern: a part of a command line, looked for anew at each look, so that a
+    pids: process ids; patterns: parts of command lines, looked for anew at each look, so that a
     service that is restarted is found again. A slot is ``main`` (the process named; ``main-0``,
     ``main-1`` … of several) or the number of a worker. A process keeps its slot while it lives; a
     new one takes the lowest that is free, so that it follows the one that was restarted. Raises
@@ -76,13 +81,13 @@ class Follower:
     def __init__(
         self,
         pids: Iterable[int] = (),
-        pattern: str | None = None,
+        patterns: Sequence[str] = (),
         *,
         step_seconds: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._named = [_named(pid) for pid in pids]
-        self._pattern = pattern
+        self._patterns = patterns
         self._step_seconds = step_seconds
         self._clock = clock
         self._number = 0
@@ -93,8 +98,7 @@ class Follower:
         self.ended: list[Life] = []
         self.spent_seconds = 0.0
         self.begun = time.monotonic()
-        if pattern is not None:
-            matching_now(pattern)
+        matching_now(patterns)
 
     def look(self) -> list[tuple[Life, dict[str, float]]]:
         """Take a figure of every process; returns the lives that were seen and their figures.
@@ -113,6 +117,7 @@ class Follower:
             if life is None:
                 continue
             life.age_seconds = self._clock() - life.seen_at
+            life.limits = limits_of(process.pid) or life.limits
             life.work.add(life.age_seconds, figures.pop(CPU_SECONDS))
             for name, value in figures.items():
                 series = life.series.setdefault(name, EvenSeries(self._step_seconds))
@@ -127,9 +132,6 @@ class Follower:
         One that is younger than those before it in its slot is judged together with them, by age:
         where workers are replaced, none lives long enough to tell.
         """
-        from leaklab.analysis.long_series import joined_by_age
-        from leaklab.verdict.at_work import judge_at_work
-
         begun = time.thread_time()
         for life in self.lives.values():
             span = max((one.span_seconds for one in life.series.values()), default=0.0)
@@ -193,7 +195,7 @@ class Follower:
         return {slot: process for process, slot in slots.items()}
 
     def _heads(self) -> list[psutil.Process]:
-        matched = matching(self._pattern) if self._pattern is not None else []
+        matched = matching(self._patterns) if self._patterns else []
         heads = dict.fromkeys([*self._named, *matched])
         return sorted((head for head in heads if _runs(head)), key=_start)
 
@@ -275,8 +277,11 @@ def _below(
 def _figures(process: psutil.Process) -> dict[str, float]:
     try:
         with process.oneshot():
+            resident = process.memory_info().rss
+            if not resident:
+                return {}  # nothing is in the middle of an exec or of an exit: no figure of it
             found = {
-                "rss_bytes": float(process.memory_info().rss),
+                "rss_bytes": float(resident),
                 "thread_count": float(process.num_threads()),
                 "child_count": float(sum(not is_own(one) for one in process.children())),
                 CPU_SECONDS: sum(process.cpu_times()[:2]),

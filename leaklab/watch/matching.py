@@ -14,19 +14,19 @@ from leaklab.errors import LeaklabError
 from leaklab.recorder.processes.roles import program_of
 
 
-def matching_now(pattern: str) -> list[psutil.Process]:
-    """Return what `matching` does; raises LeaklabError where there is none."""
-    found = matching(pattern)
-    if not found:
-        raise LeaklabError(
-            f"no process with this in its command line: {pattern}; see `ps -ef` "
-            "(what started this watch is left out: give its PID)"
-        )
-    return found
+def matching_now(patterns: Sequence[str]) -> list[psutil.Process]:
+    """Return what `matching` does; raises LeaklabError where there is none of one of them."""
+    for pattern in patterns:
+        if not matching([pattern]):
+            raise LeaklabError(
+                f"no process with this in its command line: {pattern}; see `ps -ef` "
+                "(what started this watch is left out: give its PID)"
+            )
+    return matching(patterns)
 
 
-def matching(pattern: str) -> list[psutil.Process]:
-    """Return the processes with ``pattern`` in their command line, without those below such."""
+def matching(patterns: Sequence[str]) -> list[psutil.Process]:
+    """Return the processes with a pattern in their command line, without those below such."""
     table = list(psutil.process_iter(["cmdline", "ppid"]))
     parents = {process.pid: process.info["ppid"] for process in table}
     commands = {process: process.info["cmdline"] or () for process in table}
@@ -36,10 +36,9 @@ def matching(pattern: str) -> list[psutil.Process]:
     found = {
         process.pid: process
         for process, words in commands.items()
-        if pattern
-        and pattern in (text := " ".join(words))
-        and process.pid not in ours
-        and not any(watch in text for watch in watches)
+        if process.pid not in ours
+        and any(pattern and pattern in " ".join(words) for pattern in patterns)
+        and not any(watch in " ".join(words) for watch in watches)
     }
     return [one for pid, one in found.items() if found.keys().isdisjoint(_above(pid, parents))]
 

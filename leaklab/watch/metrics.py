@@ -53,7 +53,7 @@ class Collector:
         )
         left = GaugeMetricFamily(
             "leaklab_seconds_to_limit_low",
-            "Seconds until the memory limit is met, at the upper bound of growth.",
+            "Seconds until the first limit is met, at the upper bound of growth.",
             labels=["worker"],
         )
         restarts = CounterMetricFamily(
@@ -122,18 +122,22 @@ def _add_life(life: Life, figures: Any, peaks: Any, growths: dict[str, Any], ver
 
 
 def seconds_to_limit_low(life: Life) -> float | None:
-    """Return the seconds until a leaking life meets its memory limit, at its fastest; else None.
+    """Return the seconds until a leaking life meets the first of its limits, at its fastest.
 
-    Counted from the peak, where processes die; 0.0 where it is there already.
+    None where what leaks has no limit. Counted from the peak, where processes die; 0.0 where it is
+    there already.
     """
+    from leaklab.verdict.limits import own_limit, smallest_limit
     from leaklab.verdict.time_left import time_left
 
-    entry = life.verdicts.get("rss_bytes")
-    limit = control_group.memory(life.process.pid).get("limit")
-    if entry is None or limit is None:
-        return None
-    left = time_left(entry, limit, "limit of the control group")
-    return None if left is None else left.left_low
+    meta = {"processes": [life.limits]}
+    found = []
+    for name, entry in list(life.verdicts.items()):
+        limit = smallest_limit(meta) if name == "rss_bytes" else own_limit(meta, name)
+        left = time_left(entry, *limit) if limit else None
+        if left is not None:
+            found.append(left.left_low)
+    return min(found, default=None)
 
 
 def serve(follower: Follower, host: str, port: int) -> tuple[Any, int]:

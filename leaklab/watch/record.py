@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from leaklab.errors import LeaklabError
 from leaklab.resources import CPU
 from leaklab.store import RunWriter
@@ -34,6 +36,7 @@ class Recorder:
             {
                 "name_given": True,  # or "watch", which tells nothing either
                 "command": {"argv": [command], "kind": "watched"},
+                "platform": {"memory_bytes": psutil.virtual_memory().total},
                 "passes": [row],
                 "options": {"passes": [_PASS]},
             },
@@ -54,17 +57,17 @@ class Recorder:
             if new:  # or seen again after it was taken for ended
                 self._alive[life.number] = life
                 self._rows[life.number] = _row(life, self._begun)
+            row = self._rows[life.number]
+            changed |= any(row.get(name) != value for name, value in life.limits.items())
+            row.update(life.limits)
             for name, value in (figures | _cpu(life)).items():
                 series = life.series.get(name, life.work)
                 if self._kept.get((life.number, name)) == series.seconds[-1]:
                     continue
                 self._kept[life.number, name] = series.seconds[-1]
-                row = (
-                    _PASS,
-                    life.number,
-                    max(life.started + series.seconds[-1] - self._begun, 0.0),
-                )
-                for column, cell in zip(columns, (*row, False, name, value), strict=True):
+                seconds = max(life.started + series.seconds[-1] - self._begun, 0.0)
+                cells = (_PASS, life.number, seconds, False, name, value)
+                for column, cell in zip(columns, cells, strict=True):
                     columns[column].append(cell)
         for number, life in list(self._alive.items()):
             if life.ended:

@@ -100,6 +100,32 @@ def test_memory_is_that_of_all_processes_where_the_limit_counts_them_all(service
     ]
 
 
+def test_roles_in_groups_of_their_own_have_limits_of_their_own(service: RunData) -> None:
+    service.meta["limits"] = {}
+    for row in service.meta["processes"]:
+        row["group_memory_bytes"] = (100 if row["role"] == "main" else 200) * MIB
+    assert [(part.title, part.limit) for part in resident(service)] == [
+        ("resident memory", (100 * MIB, "limit of the control group")),
+        ("resident memory of worker", (200 * MIB, "limit of the control group")),
+    ]
+
+
+def test_threads_that_nearly_ran_out_are_told_of_all_who_share_the_limit(service: RunData) -> None:
+    several = [samples(n, "thread_count", np.full(40, 30)) for n in range(3)]
+    for row in service.meta["processes"]:
+        row |= {"thread_limit": 100, "thread_limit_name": "pids.max", "descriptor_limit": None}
+    service = RunData.from_tables(service.meta, samples=pd.concat(several, ignore_index=True))
+    assert near_limits(service) == ["thread_count of all came to 90 of 100 threads (pids.max)"]
+    # Shared memory is everybody's, and told of once.
+    shared = samples(0, "shm_bytes", np.linspace(0, 39, 40) * MIB)
+    filled = RunData.from_tables(service.meta, samples=shared)
+    for row in service.meta["processes"]:
+        row["shared_memory_bytes"] = 40 * MIB
+    assert near_limits(filled) == ["shm_bytes came to 39 MiB of 40 MiB (size of /dev/shm)"]
+    service.meta["processes"][0]["thread_limit"] = 31
+    assert near_limits(service) == ["thread_count came to 30 of 31 threads (pids.max)"]
+
+
 def test_the_graph_is_of_the_role_that_has_grown(service: RunData) -> None:
     found = last_graph(service, judge(service).resources, 10)
     assert found.whose == "worker, pid 101"

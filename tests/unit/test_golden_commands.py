@@ -37,6 +37,7 @@ record --passes explain,guess -- x.py
 record --passes measure,measure -- x.py
 record --mark-on line:( -- x.py
 record --graph-at 120% -- x.py
+record --graph-at 90% --passes measure -- x.py
 record --drive-port 80 -- x.py
 record --interval 1ns -- x.py
 record --traced-window 5s -- x.py

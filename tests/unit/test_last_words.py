@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from leaklab.last_words import last_words
+from leaklab.last_words import last_words, ran_out
 from leaklab.recorder import output
+from leaklab.recorder.pass_result import PassResult
 
 LATE = "import atexit, sys; atexit.register(lambda: print('connector: <late>', file=sys.stderr))\n"
 IGNORED = """
@@ -77,3 +78,31 @@ def test_a_long_teardown_does_not_bury_what_was_raised(
         assert len(written.tail) <= 3 * output.TAIL_SIZE
     finally:
         written.close()
+
+
+def test_a_warning_is_quoted_by_its_text_not_by_the_line_that_gave_it() -> None:
+    text = "/x/tracker.py:254: UserWarning: 41 leaked objects\n  warnings.warn('%d leaked'\n"
+    assert last_words(text) == "UserWarning: 41 leaked objects"
+
+
+@pytest.mark.parametrize(
+    ("said", "ran"),
+    [
+        ("MemoryError", True),
+        ("RuntimeError: can't start new thread", True),
+        ("OSError: [Errno 24] Zu viele offene Dateien: 'x'", True),
+        ("BlockingIOError: [Errno 11] Resource temporarily unavailable", True),
+        ("OSError: [Errno 28] No space left on device", True),
+        ("OSError: [Errno 98] Address already in use", False),
+        ("RuntimeError: no such job", False),
+    ],
+)
+def test_the_end_of_what_leaks_take_is_what_another_pass_tells_more_of(
+    said: str, ran: bool
+) -> None:
+    """Not a failure at the start, after which the explain pass would be recorded for nothing."""
+    text = f"Traceback (most recent call last):\n  File …\n{said}\n"
+    assert ran_out(text) == ran
+    row = {"exit_status": 1, "stopped_by": None, "stderr_tail": text}
+    result = PassResult([row], [{"mark_count": 0}], None, True, {}, {})
+    assert result.failed_status == (None if ran else 1)

@@ -15,6 +15,7 @@ import pytest
 from leaklab.errors import LeaklabError
 from leaklab.recorder import procfs
 from leaklab.recorder.processes.child import Child
+from leaklab.recorder.processes.limits import limits_of
 
 # Says that it is ready, and then does what it is told.
 READY = "import os, signal, sys, time\n{setup}\nprint('ready', flush=True)\ntime.sleep(60)"
@@ -71,14 +72,12 @@ def test_figures_of_this_process() -> None:
 
 def test_the_limit_on_descriptors_is_that_which_the_process_has_now() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = procfs.ProcessFiles(os.getpid())
     try:
-        assert files.descriptor_limit() == soft
+        assert limits_of(os.getpid())["descriptor_limit"] == soft
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft - 1, hard))
-        assert files.descriptor_limit() == soft - 1
+        assert limits_of(os.getpid())["descriptor_limit"] == soft - 1
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        files.close()
 
 
 def test_a_process_that_is_gone_is_said_to_be() -> None:

@@ -121,6 +121,50 @@ def test_descriptors_may_run_out_before_memory_does() -> None:
         assert soonest(verdict_of(MEMORY, DESCRIPTORS), meta).name == "rss_bytes"
 
 
+THREADS = ll.judge_series(X, 1.0 + X, resource="thread_count", unit="iteration")
+
+
+def test_threads_run_out_for_all_processes_together() -> None:
+    limit = {"thread_limit": 600, "thread_limit_name": "pids.max"}
+    meta = {"processes": [row("main", **limit), row("worker", **limit)]}
+    resting = ll.judge_series(X, np.full(COUNT, 100.0), resource="thread_count", unit="iteration")
+    left = soonest(verdict_of(THREADS, replace(resting, role="worker")), meta)
+    assert (left.limit, left.limit_name, left.held_by_others) == (600.0, "pids.max", 100.0)
+    assert str(left).startswith("thread_count reaches 500 threads, what the other roles leave of")
+    # Another control group has a limit of its own, of which this one takes nothing.
+    meta["processes"][1] = row("worker", **(limit | {"thread_limit": 900}))
+    left = soonest(verdict_of(THREADS, replace(resting, role="worker")), meta)
+    assert str(left).startswith("thread_count reaches 600 threads (pids.max) after 301 iterations")
+    # A child that nobody has asked for its end keeps its place.
+    children = ll.judge_series(X, 1.0 + X, resource="child_count", unit="iteration")
+    assert str(soonest(verdict_of(children), meta)).startswith("child_count reaches 600 children")
+
+
+def test_shared_memory_fills_what_there_is_for_it() -> None:
+    """A container's has 64 MiB where nobody says otherwise, and the write after them is a kill."""
+    filling = ll.judge_series(X, 1e6 * X, resource="shm_bytes", unit="iteration")
+    meta = {"processes": [row("main", shared_memory_bytes=640 << 20)]}
+    left = soonest(verdict_of(MEMORY, filling), meta)
+    assert str(left).startswith("shm_bytes reaches 640 MiB (size of /dev/shm) after ")
+    assert left.left == pytest.approx((640 << 20) / 1e6 - COUNT, rel=0.02)
+
+
+def test_a_process_meets_the_limits_of_its_own_group_not_of_its_recorders() -> None:
+    """A service that is attached to or watched lives in a unit or container of its own."""
+    meta = {
+        "limits": {"cgroup_memory_bytes": 100e9, "address_space_bytes": 200e6},
+        "platform": {"memory_bytes": 24e9},
+        "processes": [row("main", group_memory_bytes=100_000_000, address_space_bytes=None)],
+    }
+    left = soonest(verdict_of(MEMORY), meta)
+    assert (left.limit, left.limit_name) == (100e6, "limit of the control group")
+    meta["processes"] = [row("main", group_memory_bytes=None, address_space_bytes=None)]
+    assert soonest(verdict_of(MEMORY), meta).limit_name == "memory of the machine"
+    # In a run of before it was recorded that of the recorder is all that is known.
+    meta["processes"] = [row("main")]
+    assert soonest(verdict_of(MEMORY), meta).limit_name == "RLIMIT_AS"
+
+
 def test_each_process_has_descriptors_of_its_own() -> None:
     meta = {"processes": [row("worker", descriptor_limit=400)] * 4}
     left = soonest(verdict_of(replace(DESCRIPTORS, role="worker")), meta)

@@ -10,17 +10,20 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+import leaklab as ll
 from leaklab.cli import main
 from leaklab.errors import LeaklabError
 from leaklab.store import open_run
-from leaklab.watch import control_group
+from leaklab.watch import control_group, follow
 from leaklab.watch.follow import Follower
-from leaklab.watch.metrics import Collector
+from leaklab.watch.metrics import Collector, seconds_to_limit_low
 from leaklab.watch.record import Recorder
 from leaklab.watch.series import EvenSeries
 
@@ -157,6 +160,52 @@ def test_a_rest_without_work_does_not_make_a_life_bounded(
     assert rows["value"].tolist() == pytest.approx([0.0])
 
 
+def test_no_look_waits_for_what_judges_to_be_loaded() -> None:
+    """It takes longer than some looks are apart; what was not looked at cannot be told."""
+    assert {"judge_at_work", "joined_by_age"} <= vars(follow).keys()
+
+
+def test_the_limits_of_what_is_followed_are_stored(
+    parent: subprocess.Popen[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without them nobody is told when a service that is watched meets one."""
+    known = {"group_memory_bytes": 100 << 20, "descriptor_limit": 64}
+    monkeypatch.setattr("leaklab.watch.follow.limits_of", lambda pid: known)
+    follower = Follower([parent.pid], step_seconds=1.0)
+    recorder = Recorder(str(tmp_path), "service", "a service")
+    recorder.look(follower.look())
+    known = known | {"descriptor_limit": 128}  # it may raise it itself
+    recorder.look(follower.look())
+    known = {}  # it ends
+    recorder.look(follower.look())
+    meta = open_run(recorder.close()).meta
+    row = next(row for row in meta["processes"] if row["role"] == "main")
+    assert (row["group_memory_bytes"], row["descriptor_limit"]) == (100 << 20, 128)
+    assert meta["platform"]["memory_bytes"] > 0
+    life = follower.lives["main"]
+    life.verdicts["rss_bytes"] = ll.judge_series(
+        np.arange(100.0), 1e6 * np.arange(100.0), unit="second"
+    )
+    assert seconds_to_limit_low(life) == pytest.approx(5.0, abs=2.0)
+    # The first of them: its descriptors are used up sooner.
+    life.verdicts["fd_count"] = ll.judge_series(
+        np.arange(100.0), 27.0 + np.arange(100.0), resource="fd_count", unit="second"
+    )
+    assert seconds_to_limit_low(life) == pytest.approx(2.0, abs=1.0)
+
+
+def test_what_is_in_the_middle_of_its_end_has_no_figures(
+    parent: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is resident then, and its descriptors are closed: no figure of what it used."""
+    follower = Follower([parent.pid], step_seconds=1.0)
+    assert follower.look()
+    nothing = SimpleNamespace(rss=0)
+    monkeypatch.setattr(type(psutil.Process()._proc), "memory_info", lambda process: nothing)
+    assert follower.look() == []
+    assert "main" in follower.lives
+
+
 KILLED = (
     "import os, signal, sys\n"
     "from leaklab.watch.follow import Follower\n"
@@ -222,7 +271,7 @@ def test_bad_requests_are_one_line() -> None:
     with pytest.raises(LeaklabError, match="no such process: 4194000"):
         Follower([4_194_000])
     with pytest.raises(LeaklabError, match="no process with this in its command line"):
-        Follower(pattern="no process has this in its command line")
+        Follower(patterns=["no process has this in its command line"])
 
 
 def test_one_process_is_followed_by_its_command_line_and_of_several_one_is_asked_for(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from leaklab.cli import watch
+from leaklab.errors import LeaklabError, UsageError
 from leaklab.results.run import Run
 from leaklab.store import open_run
 from leaklab.watch import follow
@@ -61,7 +64,7 @@ def test_a_restarted_head_takes_its_own_label_and_the_other_keeps_its(
     start: Start, tmp_path: Path, looked_between: bool
 ) -> None:
     leaky, healthy = start("leak"), start("ok")
-    follower = Follower(pattern=f"{tmp_path}/service.py")
+    follower = Follower(patterns=[f"{tmp_path}/service.py"])
     assert pids(follower) == {"main-0": leaky.pid, "main-1": healthy.pid}
     killed(leaky)
     if looked_between:
@@ -71,11 +74,31 @@ def test_a_restarted_head_takes_its_own_label_and_the_other_keeps_its(
     assert follower.restart_counts == {"main-0": 1, "main-1": 0}
 
 
+def test_several_patterns_are_followed_at_once(start: Start, tmp_path: Path) -> None:
+    """None stands in for the one before it."""
+    web, jobs = start("web"), start("jobs")
+    patterns = [f"{tmp_path}/service.py {word}" for word in ("web", "jobs")]
+    assert pids(Follower(patterns=patterns)) == {"main-0": web.pid, "main-1": jobs.pid}
+    given = [word for pattern in patterns for word in ("--command", pattern)]
+    with pytest.raises(UsageError, match=f"2 processes are named.*: {web.pid}, {jobs.pid};"):
+        run_watch(given)
+    killed(jobs)
+    with pytest.raises(LeaklabError, match=f"no process with .*: {patterns[1]};"):
+        run_watch(given)
+
+
+def run_watch(words: list[str]) -> int:
+    parser = argparse.ArgumentParser()
+    parser.description = ""
+    watch.configure(parser)
+    return watch.run(parser.parse_args(words))
+
+
 def test_heads_that_are_restarted_at_once_take_the_label_of_their_own_command(
     start: Start, tmp_path: Path
 ) -> None:
     first = start("leak"), start("ok")
-    follower = Follower(pattern=f"{tmp_path}/service.py")
+    follower = Follower(patterns=[f"{tmp_path}/service.py"])
     follower.look()
     for process in first:
         killed(process)
@@ -87,7 +110,7 @@ def test_a_head_that_was_alone_keeps_its_label_when_another_comes(
     start: Start, tmp_path: Path
 ) -> None:
     old = start()
-    follower = Follower(pattern=f"{tmp_path}/service.py")
+    follower = Follower(patterns=[f"{tmp_path}/service.py"])
     assert pids(follower) == {"main": old.pid}
     new = start()
     assert pids(follower) == {"main": old.pid, "main-1": new.pid}
@@ -110,7 +133,7 @@ def test_a_process_lost_sight_of_goes_on_as_the_same_life(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start()
-    follower = Follower(pattern=f"{tmp_path}/service.py", step_seconds=0.0)
+    follower = Follower(patterns=[f"{tmp_path}/service.py"], step_seconds=0.0)
     recorder = Recorder(str(tmp_path / "runs"), "service", "a service")
     recorder.look(follower.look())
     with monkeypatch.context() as hidden:
@@ -126,7 +149,7 @@ def test_a_process_lost_sight_of_goes_on_as_the_same_life(
 
 def test_lives_of_another_command_are_not_joined(start: Start, tmp_path: Path) -> None:
     leaky = start("leak")
-    follower = Follower(pattern=f"{tmp_path}/service.py")
+    follower = Follower(patterns=[f"{tmp_path}/service.py"])
     follower.look()
     follower.lives["main"].series["rss_bytes"] = grown()
     killed(leaky)
@@ -154,7 +177,7 @@ def test_leaklabs_own_helpers_and_a_tracker_are_no_workers(start: Start) -> None
 
 def test_another_command_in_a_slot_is_no_restart(start: Start, tmp_path: Path) -> None:
     service = start("first", "0")
-    follower = Follower(pattern=f"{tmp_path}/service.py")
+    follower = Follower(patterns=[f"{tmp_path}/service.py"])
     follower.look()
     killed(service)
     for words, count in ((["first", "1"], 1), (["first", "2"], 2), (["other"], 2)):
@@ -174,7 +197,7 @@ def grown(seconds: int = 1000) -> EvenSeries:
 
 def test_a_stored_run_tells_heads_apart_and_counts_no_dead(start: Start, tmp_path: Path) -> None:
     leaky, _ = start("leak"), start("ok")
-    follower = Follower(pattern=f"{tmp_path}/service.py", step_seconds=0.0)
+    follower = Follower(patterns=[f"{tmp_path}/service.py"], step_seconds=0.0)
     recorder = Recorder(str(tmp_path / "runs"), "service", "a service")
     for look in range(6):
         if look == 3:
@@ -204,16 +227,16 @@ def test_watchers_and_what_starts_them_are_left_out(start: Start, tmp_path: Path
     pattern = f"{tmp_path}/service.py"
     watcher = start("watch", "--command", pattern, program=tmp_path / "leaklab")
     start(f"ll watch --command {pattern}")  # as a shell or `timeout` would start it
-    assert [process.pid for process in matching(pattern)] == [service.pid]
-    assert watcher.pid not in {process.pid for process in matching(str(tmp_path))}
+    assert [process.pid for process in matching([pattern])] == [service.pid]
+    assert watcher.pid not in {process.pid for process in matching([str(tmp_path)])}
 
 
 def test_a_service_whose_path_reads_like_ours_is_found(start: Start, tmp_path: Path) -> None:
     service = start(program=tmp_path / "leaklab-x" / "watchdog.py")
-    assert [process.pid for process in matching("leaklab-x/watchdog.py")] == [service.pid]
+    assert [process.pid for process in matching(["leaklab-x/watchdog.py"])] == [service.pid]
 
 
-ASKED = "import sys; from leaklab.watch.matching import matching; print(matching(sys.argv[1]))"
+ASKED = "import sys; from leaklab.watch.matching import matching; print(matching(sys.argv[1:]))"
 STARTER = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
 
 

@@ -66,16 +66,18 @@ def test_a_short_run_has_looks_enough(tmp_path: Path) -> None:
 def test_segments_are_counted_until_whoever_unlinks_them(tmp_path: Path) -> None:
     segments = SharedSegments(tmp_path)
     (tmp_path / "of_others").write_bytes(b"x")
-    assert segments.count(0.0) is None, "nothing was made"
+    assert segments.figures(0.0) == {}, "nothing was made"
     for name in ("psm_1", "psm_2"):
         (tmp_path / name).write_bytes(b"x")
         segments.made(f"/{name}")
     segments.made("/unlinked_at_once")
     segments.made("/../of_nobody")
     segments.made("")
-    assert segments.count(0.0) is None, "a look has to pay off first"
-    assert segments.count(1000.0) == 2
+    assert segments.figures(0.0) == {}, "a look has to pay off first"
+    size = 512 * sum((tmp_path / name).stat().st_blocks for name in ("psm_1", "psm_2"))
+    assert segments.figures(1000.0) == {"shm_count": 2, "shm_bytes": size}
+    assert size > 0
     (tmp_path / "psm_1").rename(tmp_path / "kept_from_getting_the_number_again")
     (tmp_path / "psm_1").write_bytes(b"somebody else's")
     (tmp_path / "psm_2").unlink()
-    assert segments.count(1000.0) == 0
+    assert segments.figures(1000.0) == {"shm_count": 0, "shm_bytes": 0}

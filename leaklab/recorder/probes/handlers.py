@@ -71,7 +71,6 @@ class ProbeHandlers(TracedHeaps):
         self.graphs: GraphDumps | None = None
         self._ticks = ticks
         self._table = table
-        self._graph_at_bytes = graph_at_bytes(options)
         self._copied: set[int] = set()
         self._dumped: dict[str, Tracked] = {}
         if options.takes_graphs(pass_name):
@@ -234,7 +233,8 @@ class ProbeHandlers(TracedHeaps):
             return
         number = self._graph_number(tracked)
         expected = self._expected_mark_counts.get(tracked.role)
-        near = is_near_limit(self._graph_at_bytes, tracked, self._table.alive())
+        at_bytes = graph_at_bytes(self._options, tracked.limits)
+        near = is_near_limit(at_bytes, tracked, self._table.alive())
         if not graphs.due(
             number, mark, now, tracked.rss_bytes, expected, at_end=at_end, near_limit=near
         ):

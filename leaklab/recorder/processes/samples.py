@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from leaklab.recorder.processes.limits import limits_of
 from leaklab.recorder.processes.shared_segments import SharedSegments
 from leaklab.recorder.processes.tracked import MAIN, SHORT_LIVED, SHORT_SECONDS, Tracked
 from leaklab.recorder.processes.watched_files import WatchedFiles
@@ -49,7 +50,7 @@ class Samples:
             # What walks may cost is kept for marks, where there are any: they are judged by these.
             values.update(self._watched.sizes(now, folders=not tracked.mark_count))
             if not tracked.mark_count:
-                values["shm_count"] = self.segments.count(now)
+                values.update(self.segments.figures(now))
         self._append(tracked, now, None, False, values)
 
     def at_mark(
@@ -76,7 +77,7 @@ class Samples:
         values.update(figures)
         values.update(self._watched.sizes(now))
         if tracked.role == MAIN:  # they are the whole target's, whoever has made them
-            values["shm_count"] = self.segments.count(now)
+            values.update(self.segments.figures(now))
         self._append(tracked, now, mark, quiescent, values)
         tracked.measured_mark_count += mark is not None
 
@@ -86,7 +87,7 @@ class Samples:
 
     def segments_left(self, tracked: Tracked, now: float) -> None:
         """Store how much shared memory there is after the end of a process."""
-        self._append(tracked, now, None, False, {"shm_count": self.segments.count_left()})
+        self._append(tracked, now, None, False, self.segments.figures_left())
 
     def labelled(self, tracked: Tracked, now: float, mark: int | None, counts: object) -> None:
         """Store how many units of work have ended by label since the process said so last."""
@@ -132,8 +133,8 @@ class Samples:
         begun = time.perf_counter()
         values["cpu_seconds"] = tracked.files.cpu_seconds()
         values["uss_bytes"] = tracked.files.uss_bytes()
-        # Again and again: a shell sets it before it becomes the target, which may raise it.
-        tracked.descriptor_limit = tracked.files.descriptor_limit() or tracked.descriptor_limit
+        # Again and again: a shell sets them before it becomes the target, which may raise them.
+        tracked.limits = limits_of(tracked.pid) or tracked.limits
         if "socket_count" not in values:
             values["socket_count"] = self._socket_count(tracked)
         if "child_count" not in values:

@@ -1,12 +1,15 @@
-"""How many of the segments of shared memory that a target has made are still there."""
+"""Which of the segments of shared memory that a target has made are still there, and their size."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from leaklab.recorder.processes.paid_looks import PaidLooks
 
 FOLDER = Path("/dev/shm")  # noqa: S108
+# In which a file's memory is counted, whatever its file system uses.
+_BLOCK_SIZE = 512
 
 
 class SharedSegments:
@@ -21,30 +24,36 @@ class SharedSegments:
     def made(self, name: str) -> None:
         """Note one that a process of the target has just made."""
         name = name.removeprefix("/")
-        inode = self._inode(name)
+        status = self._status(name)
         self._any = True
-        if inode is not None:
-            self._inodes[name] = inode
+        if status is not None:
+            self._inodes[name] = status.st_ino
 
-    def count(self, now: float) -> int | None:
-        """Return how many are there at ``now`` (seconds of the pass); None before the first, and
-        while looking has not paid off."""
+    def figures(self, now: float) -> dict[str, float]:
+        """Return how many are there at ``now`` (seconds of the pass), and the memory they take.
+
+        Nothing before the first, and while looking has not paid off.
+        """
         if not self._looks.due(now):
-            return None
+            return {}
         with self._looks.look():
-            return self.count_left()
+            return self.figures_left()
 
-    def count_left(self) -> int | None:
-        """Return :meth:`count`, whatever it costs."""
+    def figures_left(self) -> dict[str, float]:
+        """Return :meth:`figures`, whatever it costs."""
+        size = 0
         for name, inode in [*self._inodes.items()]:
-            if self._inode(name) != inode:
+            status = self._status(name)
+            if status is None or status.st_ino != inode:
                 del self._inodes[name]
-        return len(self._inodes) if self._any else None
+            else:
+                size += status.st_blocks * _BLOCK_SIZE
+        return {"shm_count": len(self._inodes), "shm_bytes": size} if self._any else {}
 
-    def _inode(self, name: str) -> int | None:
+    def _status(self, name: str) -> os.stat_result | None:
         if not name or "/" in name:  # what a target says is no path of ours
             return None
         try:
-            return (self._folder / name).lstat().st_ino
+            return (self._folder / name).lstat()
         except (OSError, ValueError):
             return None

@@ -58,8 +58,8 @@ class Tracked:
     memray: bool = False
     note: str | None = None
     exiting: bool = False
-    #: how many descriptors it may have; None where that was not told
-    descriptor_limit: int | None = None
+    #: what it may have, as `limits.limits_of` tells; empty where that was not told
+    limits: dict[str, Any] = field(default_factory=dict)
     mark_count: int = 0
     reported_mark_count: int = 0
     measured_mark_count: int = 0
@@ -177,7 +177,7 @@ class Tracked:
             "sampling": self.windows and self.windows.row(),
             "looks": self.looks.row(),
             "rising": self.counts.rising,
-            "descriptor_limit": self.descriptor_limit,
+            **self.limits,
             "note": self.note,
             "process_count": self.process_count,
         }
