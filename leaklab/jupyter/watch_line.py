@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ class Watch:
         self.seconds = 0.0
         self._malloc = malloc_figures()
         shell.events.register("post_run_cell", self._after)
+        _show_an_error_to_nobody(shell)
         self._note(self._counted())
 
     def close(self) -> None:
@@ -99,6 +101,20 @@ class Watch:
             for name, value in list(self._shell.user_ns.items())
             if not name.startswith("_") and self._bound.get(name) != id(value)
         ]
+
+
+def _show_an_error_to_nobody(shell: Any) -> None:
+    """Have IPython load what it shows errors with: else the first cell that fails has added it."""
+    formatter = getattr(shell, "InteractiveTB", None)
+    if formatter is None:
+        return
+    shown_last = getattr(formatter, "tb", None)
+    with suppress(Exception):  # it may be anybody's
+        try:
+            raise LookupError
+        except LookupError as error:
+            formatter.structured_traceback(type(error), error, error.__traceback__)
+    formatter.tb = shown_last
 
 
 def _are_set_aside() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import re
 import weakref
@@ -126,3 +127,28 @@ def test_the_watch_asked_for_again_goes_on_and_ends_with_the_extension() -> None
     shell.run_line_magic("unload_ext", "leaklab")
     assert shell.find_line_magic("leaklab") is None
     assert shell.input_transformers_cleanup == cleanup
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_the_first_error_loads_is_no_cells(
+    shell: Any, capsys: pytest.CaptureFixture[str], fails: bool
+) -> None:
+    class Formatter:
+        tb: Any = "the last one"
+        loaded: list[list[int]] | None = None
+
+        def structured_traceback(self, kind: Any, error: Any, trace: Any) -> list[str]:
+            self.tb = trace
+            self.loaded = self.loaded or [[number] for number in range(2_000)]
+            if fails:
+                raise RuntimeError("a formatter of the user's own")
+            return []
+
+    shell.InteractiveTB = formatter = Formatter()
+    watch = Watch(shell)
+    assert formatter.tb == "the last one"
+    with contextlib.suppress(RuntimeError):
+        formatter.structured_traceback(ValueError, ValueError(), None)
+    shell.events.called(None)
+    assert "objects" not in capsys.readouterr().out
+    watch.close()
