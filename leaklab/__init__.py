@@ -73,6 +73,7 @@ _HOMES = {
     "runs": "leaklab.recordings",
     "scoreboard": "leaklab.jupyter.scoreboard",
     "suspects": "leaklab.recordings",
+    "unload_ipython_extension": "leaklab.jupyter.extension",
     "why_alive": "leaklab.holders",
 }
 

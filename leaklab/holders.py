@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -70,6 +71,15 @@ def why_alive(one: Any, *, limit: int = 10, picture: str = "own") -> WhyAlive:
     if picture not in PICTURES:
         raise UsageError(f"no such picture: {picture}; allowed: {', '.join(PICTURES)}")
     svg = objgraph_svg(one) if picture == "objgraph" else ""
+    try:
+        return _answer(one, limit, svg)
+    except BaseException as problem:
+        # The graph of the whole process would stay with what is kept of the last error.
+        traceback.clear_frames(problem.__traceback__)
+        raise
+
+
+def _answer(one: Any, limit: int, svg: str) -> WhyAlive:
     from leaklab.object_graph.dominators import immediate_dominators, retained_bytes
     from leaklab.object_graph.graph import ObjectGraph
     from leaklab.object_graph.holders import held_by_native, holders_of, node_at

@@ -28,6 +28,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "(default: beside the store)",
     )
     parser.add_argument(
+        "--kernel",
+        metavar="NAME",
+        help="kernel to run it in (default: the one it names, python3 where it names none)",
+    )
+    parser.add_argument(
         "--resume", action="store_true", help="keep what an equal job has already done"
     )
     parser.add_argument(
@@ -60,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         given,
         output_dir=arguments.output or str(reports_folder(arguments.store)),
         store=arguments.store,
+        kernel=arguments.kernel,
         resume=arguments.resume,
         cell_timeout_seconds=arguments.timeout,
         progress=recording.note,

@@ -25,12 +25,16 @@ Progress = Callable[[str], None]
 def execute(
     path: str,
     values: dict[str, Any],
+    kernel: tuple[str, str],
     *,
     store: str | None,
     timeout: float | None,
     progress: Progress | None,
 ) -> tuple[Any, str | None]:
-    """The executed notebook and, when it failed, the error in one line."""
+    """The executed notebook and, when it failed, the error in one line.
+
+    ``kernel``: name and language.
+    """
     load_jsonschema()
     import nbformat
     import papermill
@@ -48,6 +52,8 @@ def execute(
                 plain,
                 target,
                 parameters=values,
+                kernel_name=kernel[0],
+                language=kernel[1],
                 progress_bar=False,
                 cwd=Path(path).parent if Path(path).exists() else None,
                 execution_timeout=timeout,

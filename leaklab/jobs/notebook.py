@@ -25,6 +25,7 @@ from leaklab.jobs import earlier
 from leaklab.jobs import parameters as cell
 from leaklab.jobs.case_limits import check_cases
 from leaklab.jobs.execution import Progress, execute
+from leaklab.jobs.kernels import kernel_of
 from leaklab.jobs.tasks import sources_digest
 from leaklab.recorder.fingerprint import is_unchanged
 from leaklab.results.run import VERDICT_MIME
@@ -114,6 +115,7 @@ def run_notebook(
     *,
     output_dir: str | Path = "data/reports",
     store: str | None = None,
+    kernel: str | None = None,
     resume: bool = False,
     cell_timeout_seconds: float | None = None,
     progress: Progress | None = None,
@@ -121,7 +123,7 @@ def run_notebook(
     """Execute the notebook at `path` with `parameters`, render it, write verdict.json.
 
     `path` may be the name of one of leaklab's own. `parameters` may be text (from a command line)
-    or values. `store` is where its recordings go.
+    or values. `store` is where its recordings go. `kernel` runs it instead of the one it names.
     `resume` keeps what an earlier job with the same notebook, parameters and leaklab has left,
     while the code that its runs were recorded from, and files that parameters name, are the same.
     `progress` gets what the notebook writes to stderr, and its progress, line by line. What an
@@ -129,8 +131,9 @@ def run_notebook(
     parameters is said on top of the page and in verdict.json (``changed``, with ``since``).
 
     Raises UsageError before anything starts when a parameter is unknown or not allowed, also by a
-    case that the notebook records, and LeaklabError when the notebook is unreadable or the output
-    cannot be written. A notebook whose code fails raises nothing: its state is "failed".
+    case that the notebook records, and LeaklabError when the notebook is unreadable, its kernel not
+    installed or the output not to be written. A notebook whose code fails raises nothing: its state
+    is "failed".
     """
     path = _located(path)
     source = _read(path)
@@ -138,20 +141,19 @@ def run_notebook(
     declared = cell.notebook_parameters(source, name)
     values = cell.check_values(declared, parameters or {}, name)
     check_cases(source, declared, values)
+    runs_in = kernel_of(source, name, kernel)
+    files = _files(declared, values, Path(path).parent)
     output = _Output(str(output_dir), name)
-    fingerprint = _fingerprint(source, values, _files(declared, values, Path(path).parent))
+    fingerprint = _fingerprint(source, values, files, runs_in)
     if resume and (kept := output.kept(fingerprint)) is not None:
         return kept
     output.make()
     started = time.time()
     executed, error = execute(
-        path, values, store=store, timeout=cell_timeout_seconds, progress=progress
+        path, values, runs_in, store=store, timeout=cell_timeout_seconds, progress=progress
     )
     runs = list(runs_shown(executed))
-    before, changed = output.earlier(values), []
-    if before is not None:
-        changed = list(earlier.changes(before, runs))
-        _say_on_top(executed, earlier.notice(str(before["started"]), changed))
+    since, changed = _changed(output.earlier(values), runs, executed)
     record = {
         "schema_version": VERDICT_SCHEMA,
         "notebook": name,
@@ -160,13 +162,24 @@ def run_notebook(
         "error": error,
         "parameters": values,
         "runs": runs,
-        "since": before["started"] if before else None,
+        "since": since,
         "changed": changed,
         "fingerprint": fingerprint,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "duration_seconds": round(time.time() - started, 3),
     }
     return output.write(executed, record)
+
+
+def _changed(
+    before: dict[str, Any] | None, runs: list[dict[str, Any]], executed: Any
+) -> tuple[Any, list[dict[str, Any]]]:
+    """Return when the job before this one started and what has changed; say so in the notebook."""
+    if before is None:
+        return None, []
+    changed = list(earlier.changes(before, runs))
+    _say_on_top(executed, earlier.notice(str(before["started"]), changed))
+    return before["started"], changed
 
 
 class _Output:
@@ -299,10 +312,12 @@ def overall(runs: list[dict[str, Any]]) -> str | None:
     return next((v for v in ("leak", "inconclusive", "bounded") if v in verdicts), None)
 
 
-def _fingerprint(notebook: dict[str, Any], values: dict[str, Any], files: list[Any]) -> str:
-    """Equal when a rerun would execute the same code with the same values and files."""
+def _fingerprint(
+    notebook: dict[str, Any], values: dict[str, Any], files: list[Any], kernel: tuple[str, str]
+) -> str:
+    """Equal when a rerun would execute the same code with the same values, files and kernel."""
     sources = [(c.get("cell_type"), "".join(c.get("source", ""))) for c in notebook["cells"]]
-    text = json.dumps([sources, values, files, sys.version, sources_digest()])
+    text = json.dumps([sources, values, files, kernel, sys.version, sources_digest()])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

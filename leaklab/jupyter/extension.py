@@ -16,18 +16,36 @@ def load_ipython_extension(shell: Any) -> None:
     """Called by IPython for ``%load_ext leaklab``."""
     from leaklab.jupyter.magics import LeaklabMagics, complete
 
+    unload_ipython_extension(shell)  # called by hand, it may be there already
     magics = LeaklabMagics(shell)
     shell.register_magics(magics)
-    first = shell.input_transformers_cleanup
-    first[:] = [one for one in first if getattr(one, "__name__", "") != magics.awaited.__name__]
-    first.append(magics.awaited)
+    shell.input_transformers_cleanup.append(magics.awaited)
     completer = getattr(shell, "Completer", None)
-    if completer is not None and complete not in completer.custom_matchers:
+    if completer is not None:
         completer.custom_matchers.append(complete)
     if hasattr(shell, "kernel"):
-        formatters = shell.display_formatter.formatters
-        for form, drawn in (("image/svg+xml", _svg), ("image/png", _png)):
-            formatters[form].for_type_by_name("leaklab.plots.style", "OwnFigure", drawn)
+        for form, drawn in _DRAWN.items():
+            formatter = shell.display_formatter.formatters[form]
+            formatter.for_type_by_name(*_FIGURE, drawn)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Called by IPython for ``%unload_ext leaklab`` and ``%reload_ext``: nothing of it goes on."""
+    from leaklab.jupyter.magics import LeaklabMagics, complete
+
+    registry = shell.magics_manager.registry
+    magics = registry.pop(LeaklabMagics.__name__, None)
+    if magics is None:
+        return
+    magics.close()
+    for kind in shell.magics_manager.magics.values():
+        kind.pop(LeaklabMagics.leaklab.__name__, None)
+    matchers = getattr(getattr(shell, "Completer", None), "custom_matchers", [])
+    for called, own in ((shell.input_transformers_cleanup, magics.awaited), (matchers, complete)):
+        called[:] = [one for one in called if one != own]
+    if hasattr(shell, "kernel"):
+        for form in _DRAWN:
+            shell.display_formatter.formatters[form].pop(".".join(_FIGURE), None)
 
 
 def _svg(figure: Any) -> str | None:
@@ -43,6 +61,10 @@ def _png(figure: Any) -> str | None:
 
     drawn: str | None = print_figure(figure, fmt="png", base64=True)
     return drawn
+
+
+_FIGURE = "leaklab.plots.style", "OwnFigure"
+_DRAWN = {"image/svg+xml": _svg, "image/png": _png}
 
 
 def fluid(svg: str | None) -> str | None:

@@ -42,9 +42,12 @@ class KernelLines:
         return audit
 
     def _watched(self, options: list[str]) -> None:
-        on = "off" not in options if options else self._watch is None
+        self.close()
+        if "off" not in options:  # a cell that is run again asks for the same again
+            self._watch = Watch(self._shell)
+
+    def close(self) -> None:
+        """End what goes on between the cells."""
         if self._watch is not None:
             self._watch.close()
             self._watch = None
-        if on:
-            self._watch = Watch(self._shell)

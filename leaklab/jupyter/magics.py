@@ -182,6 +182,11 @@ class LeaklabMagics(Magics):
             # The cell's own traceback stands above; this one is for Run All, papermill and CI.
             raise CellError(f"leaklab: the cell {what_ended(error)}") from None
 
+    def close(self) -> None:
+        """End what goes on between the cells."""
+        if self._kernel_lines is not None:
+            self._kernel_lines.close()
+
     def _about_the_kernel(self, words: list[str]) -> Any:
         if self._kernel_lines is None:
             self._kernel_lines = KernelLines(self.shell)

@@ -6,11 +6,14 @@ import gc
 import os
 import sys
 import time
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from leaklab.analysis.in_use import MALLOC
 from leaklab.present.formatting import amount
+from leaklab.probe import marks
 from leaklab.probe.figures import malloc_figures
 from leaklab.resources import BLOCK_BYTES, IN_USE, material
 
@@ -18,14 +21,16 @@ _SHOWN_TYPES = 3
 _SHOWN_NAMES = 4
 # What every cell leaves: its own history.
 _LEAST_OBJECTS = 100
+# A metaclass may answer otherwise, with code of its own.
+_TYPE_NAME = type.__dict__["__name__"].__get__
 
 
 class Watch:
     """Prints the line from now on, until it is closed.
 
-    Only objects that came into being since the cell before are counted (by objgraph): to go through
-    all of a kernel's objects takes longer than anybody waits for a line. ``seconds``: what the last
-    line took.
+    Objects are counted by type and compared with what there was: which of them are new cannot be
+    asked, for a full collection, or a recording that sets them aside, puts them into another order.
+    ``seconds``: what the last line took.
     """
 
     def __init__(self, shell: Any) -> None:
@@ -33,54 +38,61 @@ class Watch:
         self.seconds = 0.0
         self._malloc = malloc_figures()
         shell.events.register("post_run_cell", self._after)
-        self._note()
+        _show_an_error_to_nobody(shell)
+        self._note(self._counted())
 
     def close(self) -> None:
         """Print no more lines."""
         self._shell.events.unregister("post_run_cell", self._after)
 
-    def _note(self) -> None:
-        gc.collect(1)  # what there is becomes old: what is young afterwards is the next cell's
-        self._old_count = len(gc.get_objects(generation=2))
+    def _note(self, counts: Counter[str]) -> None:
+        self._counts, self._set_aside = counts, _are_set_aside()
         self._resident_bytes, self._in_use_bytes = _resident_bytes(), self._used()
         self._bound = {name: id(value) for name, value in list(self._shell.user_ns.items())}
 
     def _after(self, result: Any) -> None:
+        if marks._session is not None:  # a cell inside the one that records it, which gets its own
+            return
         begun = time.perf_counter()
         change = _resident_bytes() - self._resident_bytes
         used = self._used() - self._in_use_bytes
-        new = self._new_objects()
-        count = len(new)
-        types = _by_type(new)
-        del new
+        counts = self._counted()
         parts = [f"{amount('rss_bytes', change, signed=True)} resident"]
         if abs(used - change) >= material(IN_USE):
             # What is put into pages that were free, or freed in pages that stay, shows here only.
             parts.append(f"{amount(IN_USE, used, signed=True)} in use")
-        if count > _LEAST_OBJECTS:
-            shown = ", ".join(f"{number:,} {name}" for name, number in types[:_SHOWN_TYPES])
-            parts.append(f"+{count:,} objects ({shown})")
+        more = self._more_objects(counts)
+        if more.total() > _LEAST_OBJECTS:
+            types = more.most_common(_SHOWN_TYPES)
+            shown = ", ".join(f"{number:,} {name}" for name, number in types)
+            parts.append(f"+{more.total():,} objects ({shown})")
         names = self._new_names()
         if names:
-            more = len(names) - _SHOWN_NAMES
+            left = len(names) - _SHOWN_NAMES
             parts.append(
-                ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
+                ", ".join(names[:_SHOWN_NAMES]) + (f" and {left} more" if left > 0 else "")
             )
         print(f"leaklab: {'; '.join(parts)}", flush=True)
-        self._note()
+        self._note(counts)
         self.seconds = time.perf_counter() - begun
+
+    def _counted(self) -> Counter[str]:
+        """Count the objects that the collector knows, by the names of their types."""
+        gc.collect(1)  # what the cell has dropped in cycles has not been added
+        by_type = Counter(map(type, gc.get_objects()))
+        counts: Counter[str] = Counter()
+        for kind, count in by_type.items():  # to keep a type would keep what a cell has replaced
+            counts[_TYPE_NAME(kind)] += count
+        return counts
+
+    def _more_objects(self, counts: Counter[str]) -> Counter[str]:
+        """Return what there is more of; nothing where the user has set objects aside or back."""
+        return counts - self._counts if _are_set_aside() == self._set_aside else Counter()
 
     def _used(self) -> float:
         """What allocators count as in use; blocks alone where malloc cannot be asked."""
         malloc = float(self._malloc().get(MALLOC, 0))
         return malloc + BLOCK_BYTES * sys.getallocatedblocks()
-
-    def _new_objects(self) -> list[Any]:
-        """What is young, and what a full collection meanwhile has put behind the old ones."""
-        old = gc.get_objects(generation=2)
-        aged = old[self._old_count :]
-        del old
-        return [*aged, *gc.get_objects(generation=1), *gc.get_objects(generation=0)]
 
     def _new_names(self) -> list[str]:
         """The names that the cell has bound anew."""
@@ -91,11 +103,22 @@ class Watch:
         ]
 
 
-def _by_type(objects: list[Any]) -> list[tuple[str, int]]:
-    import objgraph
+def _show_an_error_to_nobody(shell: Any) -> None:
+    """Have IPython load what it shows errors with: else the first cell that fails has added it."""
+    formatter = getattr(shell, "InteractiveTB", None)
+    if formatter is None:
+        return
+    shown_last = getattr(formatter, "tb", None)
+    with suppress(Exception):  # it may be anybody's
+        try:
+            raise LookupError
+        except LookupError as error:
+            formatter.structured_traceback(type(error), error, error.__traceback__)
+    formatter.tb = shown_last
 
-    found: dict[str, int] = objgraph.typestats(objects)
-    return sorted(found.items(), key=lambda item: -item[1])
+
+def _are_set_aside() -> bool:
+    return gc.get_freeze_count() > 0  # the count itself falls with each of them that goes
 
 
 def _resident_bytes() -> int:

@@ -25,7 +25,8 @@ class Group:
     that are targets, or have the name root_name, go with it; all that no other group takes where
     that is empty. container: address of what the line empties instead. kept: addresses of what it
     keeps. empty_bytes: the container's own size when it is empty, None where it does not shrink.
-    native_bytes: memory of C libraries that goes as well and is no object.
+    native_bytes: memory of C libraries that goes as well and is no object. collects: the line calls
+    the collector, so that garbage holds nothing any more.
     """
 
     key: str
@@ -44,3 +45,4 @@ class Group:
     kept: list[int] = field(default_factory=list)
     empty_bytes: int | None = None
     native_bytes: int = 0
+    collects: bool = False

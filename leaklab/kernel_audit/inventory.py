@@ -183,6 +183,7 @@ def _traceback(namespace: Mapping[str, Any], shell: Any, cells: Cells) -> Iterat
         type=type(error).__name__,
         targets=[id(value) for value in present.values()],
         sources=sources,
+        collects=True,
     )
 
 

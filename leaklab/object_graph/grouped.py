@@ -35,9 +35,14 @@ class GroupedGraph:
     def freed_bytes(self, groups: Sequence[Mapping[str, Any]]) -> list[int]:
         """Return for each group the bytes that go free with it alone.
 
-        Of a container that is emptied, its own bytes beyond ``empty_bytes`` too (where given).
+        Of a container that is emptied, its own bytes beyond ``empty_bytes`` too (where given). What
+        nothing but garbage holds besides goes with a group that ``collects``.
         """
-        freed = [int(self.retained[node]) if node >= 0 else 0 for node in self.nodes.tolist()]
+        collected = self._retained_once_collected(groups)
+        freed = [
+            int((collected if group.get("collects") else self.retained)[node]) if node >= 0 else 0
+            for group, node in zip(groups, self.nodes.tolist(), strict=True)
+        ]
         find = _Finder(self.graph.dump.address)
         for number, group in enumerate(groups):
             if group.get("container") is not None and group.get("empty_bytes") is not None:
@@ -45,6 +50,24 @@ class GroupedGraph:
                     own = int(self.graph.dump.size_bytes[place]) - group["empty_bytes"]
                     freed[number] += max(0, own)
         return freed
+
+    def _retained_once_collected(self, groups: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Return what each node retains when no uncollected cycle holds anything any more."""
+        graph = self.graph
+        if not any(group.get("collects") for group in groups):
+            return self.retained
+        cyclic = [root.kind == "cycle" for root in graph.roots] + [False]
+        real = np.flatnonzero((graph.root >= 0) & ~np.array(cyclic)[graph.root])
+        real = np.union1d(real, [root.node for root in graph.dump.roots]).astype("i8")
+        source = np.repeat(np.arange(graph.count), np.diff(graph.offsets))
+        alive = _reached(source, graph.targets, real, graph.count)
+        keep = alive[graph.dump.source] | ~alive[graph.dump.target]
+        if keep.all():
+            return self.retained
+        dump = graph.dump
+        left = {name: getattr(dump, name)[keep] for name in ("source", "target", "label")}
+        collected = ObjectGraph(replace(dump, **left))
+        return retained_bytes(collected, immediate_dominators(collected))
 
     def enclosing(self) -> list[int]:
         """Return for each group the number of the group that it goes free with too, -1 without."""

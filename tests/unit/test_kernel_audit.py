@@ -98,6 +98,18 @@ def test_an_object_of_two_groups_goes_with_both_and_a_root_goes_with_its_group()
     assert grouped(alone, [thread], []).freed_bytes([thread]) == [300]
 
 
+def test_what_only_garbage_holds_besides_goes_with_a_line_that_collects() -> None:
+    # 0 a namespace, 1 a traceback, 2 a local of its frame; 3 and 4 a cycle that holds the local
+    dump = graph([(0, 1), (1, 2), (3, 4), (4, 3), (4, 2)], [Root("module", "m", 0, "")], 5)
+    dump.reference_count[3:] = 1
+    group = {"key": "traceback", "targets": [32], "sources": [16]}
+    found = grouped(dump, [group], [])
+    assert found.freed_bytes([group]) == [100]
+    assert found.freed_bytes([group | {"collects": True}]) == [200]
+    dump.roots.append(Root("module", "n", 3, ""))  # the cycle is held, after all
+    assert grouped(dump, [group], []).freed_bytes([group | {"collects": True}]) == [100]
+
+
 class Selfish:
     """Holds itself: the smallest cycle."""
 

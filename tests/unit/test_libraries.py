@@ -38,6 +38,9 @@ shell.run_line_magic("load_ext", "leaklab")
 shell.run_line_magic("leaklab", "watch")
 shell.run_cell("kept = [[number] for number in range(1000)]")
 after("watch")
+from leaklab.objgraph_picture import objgraph_dot
+assert "digraph" in objgraph_dot(shell.user_ns["kept"])
+after("picture")
 from leaklab.doctor import examine
 (lab,) = [finding for finding in examine() if finding.subject == "jupyterlab"]
 print(lab.what, lab.works)
@@ -57,8 +60,8 @@ def test_what_readme_names_is_loaded_where_it_says_so() -> None:
     assert "memray" in set(loaded["explain"]) - set(loaded["record"])
     assert "pandas" in loaded["series"]
     assert "matplotlib" in set(loaded["plots"]) - set(loaded["record"])
-    assert "objgraph" in set(loaded["watch"]) - set(loaded["plots"])
-    assert "jupyterlab" in set(loaded["doctor"]) - set(loaded["watch"])
+    assert "objgraph" in set(loaded["picture"]) - set(loaded["watch"])
+    assert "jupyterlab" in set(loaded["doctor"]) - set(loaded["picture"])
     assert any(line.endswith(f"notebooks in {sys.executable} True") for line in said), said
     assert any("1,0" in line and "list" in line for line in said), said
 

@@ -38,9 +38,15 @@ def test_a_line_of_a_cell_is_called_by_its_cell() -> None:
     found = {
         "frames": [["<module>", file, 2]],
         "stacks": [[0, [0]]],
-        "rows": [["file", 0, "made", 1, "/dev/null"]],
+        "rows": [
+            ["file", 0, "made", 1, "/dev/null"],
+            ["task", 0, "made", 1, "bg, waits at 345.py:3"],
+            ["task", 0, "made", 1, "waits at app.py:3"],
+        ],
     }
     with pytest.raises(StopIteration):
         steps.send({"found": found})
     frames = dict(appended)["frames"]
     assert frames["file"] == ["In [4]"]
+    waits = ["bg, waits at In [4], line 3", "waits at app.py:3"]
+    assert dict(appended)["origins"]["subject"] == ["/dev/null", *waits]

@@ -1,6 +1,7 @@
 """ll.why_alive: a path for each holder of a live object."""
 
 import shutil
+import traceback
 
 import pytest
 
@@ -56,8 +57,12 @@ def test_a_local_of_the_caller_is_a_holder():
 
 
 def test_what_nothing_holds_is_said():
-    with pytest.raises(ll.LeaklabError, match="not found in the heap"):
+    with pytest.raises(ll.LeaklabError, match="not found in the heap") as refused:
         ll.why_alive(str(object()) * 10)
+    # What a notebook keeps of its last error is not the graph of the whole process.
+    frames = [frame for frame, _ in traceback.walk_tb(refused.value.__traceback__)]
+    assert len(frames) > 2
+    assert not any("graph" in frame.f_locals for frame in frames)
 
 
 def test_a_notebook_shows_a_picture_of_the_paths(answer):

@@ -9,6 +9,7 @@ What the looks cost is kept to the same share of its time as snapshots. What it 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from leaklab.probe.pacing import Pacing
@@ -65,6 +66,7 @@ class OriginLog:
                 source_folder=self._folders[1],
                 cells=self._cells,
             ),
+            {Path(file).name: cell[0] for file, cell in self._cells.items()},
             snapshot_pacing(self._share, tracked.started_seconds),
             snapshot_pacing(self._share, tracked.started_seconds, IDLE_SNAPSHOT_SECONDS),
         )
@@ -115,9 +117,12 @@ class OriginLog:
 class _Told:
     """What one process has told so far, for its numbers to be understood."""
 
-    def __init__(self, paths: SourcePaths, at_marks: Pacing, by_time: Pacing) -> None:
+    def __init__(
+        self, paths: SourcePaths, cells: Mapping[str, str], at_marks: Pacing, by_time: Pacing
+    ) -> None:
         self.at_marks, self.by_time = at_marks, by_time
         self._paths = paths
+        self._cells = cells
         # None for frames of the probe's own wrappers, which are no part of the target.
         self._frame_ids: list[int | None] = []
         self._stack_ids: dict[int, int] = {}
@@ -136,6 +141,16 @@ class _Told:
             frame_ids = tuple(number for number in known if number is not None)
             self._stack_ids[int(number)] = stacks.add_numbered(ALLOCATOR, frame_ids)
         return [
-            [str(kind), self._stack_ids.get(stack), how, int(count), str(subject)]
+            [str(kind), self._stack_ids.get(stack), how, int(count), self._as_shown(str(subject))]
             for kind, stack, how, count, subject in found.get("rows", ())
         ]
+
+    def _as_shown(self, subject: str) -> str:
+        """Call a place in a cell, where a task waits, as the notebook's reader knows it."""
+        before, waits, place = subject.rpartition("waits at ")
+        file, _, line = place.rpartition(":")
+        return (
+            f"{before}{waits}{self._cells[file]}, line {line}"
+            if waits and file in self._cells
+            else subject
+        )
