@@ -18,6 +18,7 @@ import gc
 import os
 import time
 import traceback
+import weakref
 from collections.abc import Callable, Generator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
@@ -34,6 +35,7 @@ from leaklab.pytest_plugin.inside.leaklab_origins import (
     Remaining,
 )
 from leaklab.pytest_plugin.reach import Reach
+from leaklab.pytest_plugin.shared import shared_by_libraries
 from leaklab.pytest_plugin.texts import remaining_text
 
 # Between two looks at what goes away without telling.
@@ -64,6 +66,7 @@ class Guard:
         self._opened_in: dict[Key, str] = {}
         # The tests after which descriptors without a path were first there, by what they are.
         self._first_left: dict[str, str] = {}
+        self._shared: weakref.WeakSet[Any] = weakref.WeakSet()
         self._wider = 0
         self._failed = False
         self._failure: BaseException | None = None
@@ -164,6 +167,7 @@ class Guard:
             now[key]
             for key in (set() if self._failed else new) | (now.keys() & self._released.keys())
             if not now[key].is_helper
+            and now[key].thing not in self._shared
             and not self._is_expected(now[key])
             and not (now[key].kind == TEMPORARY and is_below(now[key].name, folder))
         ]
@@ -182,6 +186,7 @@ class Guard:
         _clear_frames(self._failure)
         gc.collect()
         self._adopt(item)
+        self._shared = shared_by_libraries()
         end = time.monotonic() + self._grace_seconds
         while (left := self._left()) and (rest := end - time.monotonic()) > 0:
             threads = [one.thing for one in left if one.kind == THREAD]

@@ -67,7 +67,12 @@ def _is_named(file):
 
 
 def _is_library(file):
-    return file.startswith(_LIBRARY) or any(part in file for part in _INSTALLED)
+    return file.startswith(_LIBRARY) or is_installed(file)
+
+
+def is_installed(file):
+    """Return whether a file is of an installed package."""
+    return any(part in file for part in _INSTALLED)
 
 
 def stack_here(above=2):
