@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import time
 import traceback
 import weakref
@@ -34,6 +35,7 @@ from leaklab.pytest_plugin.inside.leaklab_origins import (
     Origins,
     Remaining,
 )
+from leaklab.pytest_plugin.inside.leaklab_stacks import is_by_installed, is_installed
 from leaklab.pytest_plugin.reach import Reach
 from leaklab.pytest_plugin.shared import shared_by_libraries
 from leaklab.pytest_plugin.texts import remaining_text
@@ -198,15 +200,16 @@ class Guard:
         return sorted(left, key=lambda one: (one.kind, one.name))
 
     def _unless_a_librarys(self, item: pytest.Item, left: list[Remaining]) -> list[Remaining]:
-        """What is left without a pair of descriptors that no Python made, the first of its kind.
+        """What is left without a pair of descriptors that a library made, the first of its kind.
 
-        A library in C may keep a pipe for the life of the process, to wake itself. What each test
-        leaves anew is told from the second one on.
+        A library in C may keep a pipe for the life of the process, to wake itself; any may keep a
+        file of its own open, such as a font. What each test leaves anew is told from the second
+        one on.
         """
         own: dict[str, list[Remaining]] = {}
         for one in left:
-            if one.kind == DESCRIPTOR and not one.stack and not one.title.startswith("/"):
-                own.setdefault(one.title, []).append(one)
+            if one.kind == DESCRIPTOR and (what := _kept_by_library(one)):
+                own.setdefault(what, []).append(one)
         first = [
             one
             for what, alike in own.items()
@@ -249,6 +252,14 @@ class Guard:
             fnmatchcase(one.name, name) or fnmatchcase(one.title, name) or one.kind == name
             for name, _ in (*self._expected, *self._expected_always)
         )
+
+
+def _kept_by_library(one: Remaining) -> str:
+    """What a descriptor is that a library may keep for itself; empty for any other."""
+    _, link = one.key[1]
+    if not link.startswith("/"):
+        return "" if one.stack else re.sub(r":\[\d+\]$", "", link)
+    return link if is_installed(link) and is_by_installed(one.stack) else ""
 
 
 def _clear_frames(failure: BaseException | None) -> None:

@@ -1,4 +1,4 @@
-"""A thread or loop that an installed library keeps for the process is left behind by no test."""
+"""What an installed library keeps for the process is left behind by no test."""
 
 from __future__ import annotations
 
@@ -78,3 +78,49 @@ def test_the_guard_tells_the_pool_of_the_suite_and_not_that_of_a_library(
     result = alone.runpytest_inprocess(*arguments)
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(["ERROR test_ours.py::test_uses*"])
+
+
+FONTS = """
+from pathlib import Path
+
+KEPT = []
+
+def font():
+    KEPT.append(Path(__file__).with_suffix(".ttf").open("w"))
+"""
+DRAWS = """
+import os, select
+import fonts, own
+
+KEPT = []
+
+def test_draws():
+    fonts.font()
+
+def test_draws_again():
+    fonts.font()
+
+def test_keeps_its_own():
+    own.font()
+
+def test_wakes_itself():
+    # Seen by no Python code, as if a library in C had made them.
+    KEPT.extend([os.eventfd(0), os.eventfd(0), select.epoll(), select.epoll()])
+
+def test_wakes_itself_again():
+    KEPT.append(os.eventfd(0))
+"""
+
+
+def test_the_first_of_what_a_library_keeps_open_for_itself_is_not_told(
+    alone: pytest.Pytester,
+) -> None:
+    for name, folder in (("fonts", alone.mkdir("site-packages")), ("own", alone.path)):
+        folder.joinpath(f"{name}.py").write_text(FONTS)
+        alone.syspathinsert(folder)
+    alone.makepyfile(DRAWS + "\ndef teardown_module():\n    [one.close() for one in fonts.KEPT]\n")
+    arguments = ("-p", "leaklab.pytest_plugin", "--leak-guard", "--leak-guard-grace=0")
+    result = alone.runpytest_inprocess(*arguments)
+    result.assert_outcomes(passed=5, errors=3)
+    told = ("draws_again", "keeps_its_own", "wakes_itself_again")
+    result.stdout.fnmatch_lines([f"ERROR *::test_{name}*" for name in told])
