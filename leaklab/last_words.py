@@ -10,6 +10,9 @@ _BEGINNING = re.compile(
     r"(?P<edge>[ |+]*)(?:Exception Group )?Traceback \(most recent call last\):"
 )
 _RAISED = re.compile(r"[^\W\d][\w.<>]*(?::|$)")
+# What faulthandler says of a program that a signal ends, before the calls it was in.
+_FATAL = "Fatal Python error: "
+_ENDING_THREAD = "Current thread "
 # What a finalizer raises at the very end is not what the program ended by.
 _IGNORED = "Exception ignored"
 # A warning is followed by the source line that gave it, which says nothing.
@@ -33,7 +36,9 @@ def ran_out(stderr: str | None) -> bool:
 
 
 def last_words(stderr: str | None) -> str:
-    """Return what the last traceback says was raised; without one the last line; "" for nothing.
+    """Return what the last traceback says was raised, or what ended it without one; "" for nothing.
+
+    Where neither is told, the last line.
 
     What is said later, when everything is torn down (that a client was not closed, say), is not why
     the program ended.
@@ -43,6 +48,8 @@ def last_words(stderr: str | None) -> str:
     """
     lines = str(stderr or "").strip().splitlines()
     for place in range(len(lines) - 1, -1, -1):
+        if lines[place].startswith(_FATAL):
+            return lines[place].rstrip()
         begun = _BEGINNING.match(lines[place])
         if begun is None or (place and lines[place - 1].startswith(_IGNORED)):
             continue
@@ -53,3 +60,21 @@ def last_words(stderr: str | None) -> str:
             return found
     warned = _WARNED.match(lines[-2]) if len(lines) > 1 and lines[-1].startswith("  ") else None
     return warned["text"] if warned else lines[-1].strip() if lines else ""
+
+
+def last_report(stderr: str | None, most: int) -> list[str]:
+    """Return at most so many lines of what a program said last.
+
+    Of what faulthandler wrote those of the thread that was ended, which begin with the call it was
+    ended in; the last lines else.
+
+    >>> last_report("Fatal Python error: Abort\\n\\nCurrent thread 1:\\n  File a\\n  File b\\n", 3)
+    ['Fatal Python error: Abort', 'Current thread 1:', '  File a']
+    """
+    lines = str(stderr or "").splitlines()
+    fatal = [place for place, line in enumerate(lines) if line.startswith(_FATAL)]
+    if not fatal:
+        return lines[-most:]
+    report = [line for line in lines[fatal[-1] :] if line.strip()]
+    heads = [place for place, line in enumerate(report) if line.startswith(_ENDING_THREAD)]
+    return [report[0], *report[heads[0] if heads else 1 :]][:most]

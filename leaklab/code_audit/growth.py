@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterable
 
-from leaklab.code_audit.containers import Change, Container
+from leaklab.code_audit.containers import Change, Container, kind_of
 from leaklab.code_audit.scopes import FUNCTIONS, Function, Loop, Module
 from leaklab.code_audit.trimming import is_guarded
 
@@ -20,7 +20,45 @@ def unbounded_growth(module: Module, container: Container) -> list[Change]:
         and grows_with_work(module, container, change)
         and not is_registration(module, change)
         and not has_few_keys(change)
+        and not is_made_anew(module, container, change)
     ]
+
+
+def is_made_anew(module: Module, container: Container, change: Change) -> bool:
+    """Whether the same call has bound the container to an empty one before it grows there.
+
+    Not where it grows in a loop without an end: that call is all the work there is.
+    """
+    function, loop = change.function, module.loop_of(change.node)
+    if loop is not None and is_endless(module, loop):
+        return False
+    for statement in function.body if function is not None else ():
+        if statement.lineno >= change.node.lineno:  # type: ignore[attr-defined]
+            return False
+        if isinstance(statement, (ast.Assign, ast.AnnAssign)):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            is_its = any(_is_of(module, each, container, function) for each in targets)
+            if is_its and _is_empty(module, statement.value):
+                return True
+    return False
+
+
+def _is_of(
+    module: Module, target: ast.expr, container: Container, function: Function | None
+) -> bool:
+    if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
+        return target.value.id in ("self", "cls") and target.attr == container.name
+    if isinstance(target, ast.Name) and container.scope == "module":
+        return target.id == container.name and not module.is_local(target.id, function)
+    return False
+
+
+def _is_empty(module: Module, value: ast.expr | None) -> bool:
+    if isinstance(value, (ast.List, ast.Set)):
+        return not value.elts
+    if isinstance(value, ast.Dict):
+        return not value.keys
+    return isinstance(value, ast.Call) and not value.args and kind_of(module, value) is not None
 
 
 # What these name has a handful of values, whatever the traffic.

@@ -33,7 +33,7 @@ def is_guarded(module: Module, container: Container, change: Change) -> bool:
             for part in ast.walk(above.test):
                 if _is_length(module, part, container) or _is_emptiness(module, part, container):
                     return True
-        if any(_leaves_when_full(module, each, container) for each in _in_front_of(inner, above)):
+        if any(_leaves_when_full(module, each, container) for each in in_front_of(inner, above)):
             return True
         if isinstance(above, FUNCTIONS):
             return False
@@ -42,7 +42,7 @@ def is_guarded(module: Module, container: Container, change: Change) -> bool:
     return False
 
 
-def _in_front_of(statement: ast.AST, above: ast.AST) -> Iterator[ast.stmt]:
+def in_front_of(statement: ast.AST, above: ast.AST) -> Iterator[ast.stmt]:
     """The statements of the same block that run before it."""
     for name in ("body", "orelse", "finalbody"):
         block = getattr(above, name, None)

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from leaklab.last_words import last_report
 from leaklab.pytest_plugin.children import Figures, read_figures
 from leaklab.pytest_plugin.inside.leaklab_inside import REQUEST_VARIABLE
 
 if TYPE_CHECKING:
     from leaklab.results.run import Run
 
+# Lines of what the interpreter of a test said before it was ended.
+MOST_SAID = 20
 INSIDE = Path(__file__).parent / "inside"
 # Options of ours with a value behind them.
 VALUED = (
@@ -202,8 +205,8 @@ def _result(run: Run, folder: Path) -> ChildResult:
         ended = entry["signal"] or entry["exit_status"]
         if ended:
             how = f"was ended by {entry['signal']}" if entry["signal"] else f"exited with {ended}"
-            said = (entry["stderr_tail"] or entry["stdout_tail"] or "").splitlines()
-            return _crashed("\n".join([f"the interpreter of the test {how}", *said[-20:]]))
+            said = last_report(entry["stderr_tail"] or entry["stdout_tail"], MOST_SAID)
+            return _crashed("\n".join([f"the interpreter of the test {how}", *said]))
     return _crashed("the interpreter of the test ended before the test did")
 
 

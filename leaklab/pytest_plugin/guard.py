@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import time
 import traceback
+import weakref
 from collections.abc import Callable, Generator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
@@ -33,7 +35,9 @@ from leaklab.pytest_plugin.inside.leaklab_origins import (
     Origins,
     Remaining,
 )
+from leaklab.pytest_plugin.inside.leaklab_stacks import is_by_installed, is_installed
 from leaklab.pytest_plugin.reach import Reach
+from leaklab.pytest_plugin.shared import shared_by_libraries
 from leaklab.pytest_plugin.texts import remaining_text
 
 # Between two looks at what goes away without telling.
@@ -64,6 +68,7 @@ class Guard:
         self._opened_in: dict[Key, str] = {}
         # The tests after which descriptors without a path were first there, by what they are.
         self._first_left: dict[str, str] = {}
+        self._shared: weakref.WeakSet[Any] = weakref.WeakSet()
         self._wider = 0
         self._failed = False
         self._failure: BaseException | None = None
@@ -164,6 +169,7 @@ class Guard:
             now[key]
             for key in (set() if self._failed else new) | (now.keys() & self._released.keys())
             if not now[key].is_helper
+            and now[key].thing not in self._shared
             and not self._is_expected(now[key])
             and not (now[key].kind == TEMPORARY and is_below(now[key].name, folder))
         ]
@@ -182,6 +188,7 @@ class Guard:
         _clear_frames(self._failure)
         gc.collect()
         self._adopt(item)
+        self._shared = shared_by_libraries()
         end = time.monotonic() + self._grace_seconds
         while (left := self._left()) and (rest := end - time.monotonic()) > 0:
             threads = [one.thing for one in left if one.kind == THREAD]
@@ -193,15 +200,16 @@ class Guard:
         return sorted(left, key=lambda one: (one.kind, one.name))
 
     def _unless_a_librarys(self, item: pytest.Item, left: list[Remaining]) -> list[Remaining]:
-        """What is left without a pair of descriptors that no Python made, the first of its kind.
+        """What is left without a pair of descriptors that a library made, the first of its kind.
 
-        A library in C may keep a pipe for the life of the process, to wake itself. What each test
-        leaves anew is told from the second one on.
+        A library in C may keep a pipe for the life of the process, to wake itself; any may keep a
+        file of its own open, such as a font. What each test leaves anew is told from the second
+        one on.
         """
         own: dict[str, list[Remaining]] = {}
         for one in left:
-            if one.kind == DESCRIPTOR and not one.stack and not one.title.startswith("/"):
-                own.setdefault(one.title, []).append(one)
+            if one.kind == DESCRIPTOR and (what := _kept_by_library(one)):
+                own.setdefault(what, []).append(one)
         first = [
             one
             for what, alike in own.items()
@@ -244,6 +252,14 @@ class Guard:
             fnmatchcase(one.name, name) or fnmatchcase(one.title, name) or one.kind == name
             for name, _ in (*self._expected, *self._expected_always)
         )
+
+
+def _kept_by_library(one: Remaining) -> str:
+    """What a descriptor is that a library may keep for itself; empty for any other."""
+    _, link = one.key[1]
+    if not link.startswith("/"):
+        return "" if one.stack else re.sub(r":\[\d+\]$", "", link)
+    return link if is_installed(link) and is_by_installed(one.stack) else ""
 
 
 def _clear_frames(failure: BaseException | None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from leaklab.last_words import last_words, ran_out
+from leaklab.last_words import last_report, last_words, ran_out
 from leaklab.recorder import output
 from leaklab.recorder.pass_result import PassResult
 
@@ -60,6 +60,34 @@ def test_what_was_raised_is_said_and_not_what_came_later(program: str, said: str
 def test_a_traceback_without_its_end_leaves_the_last_line() -> None:
     assert last_words("Traceback (most recent call last):\n  File 'x'\n    call()") == "call()"
     assert last_words(None) == ""
+
+
+DUMP = """said before
+Fatal Python error: Segmentation fault
+
+Thread 0x00007fd2f53986c0 (most recent call first):
+  File "threading.py", line 982 in run
+
+Current thread 0x00007fd2f5e3bb80 (most recent call first):
+  File "test_app.py", line 3 in test_ends
+  File "pluggy/_execution.py", line 147 in _multicall
+  File "pytest/__main__.py", line 9 in <module>
+
+Extension modules: memray._memray (total: 1)
+"""
+
+
+def test_of_what_a_signal_ended_the_error_and_the_innermost_calls_are_quoted() -> None:
+    assert last_words("Traceback (most recent call last):\nOSError: before\n" + DUMP) == (
+        "Fatal Python error: Segmentation fault"
+    )
+    assert last_report(DUMP, 3) == [
+        "Fatal Python error: Segmentation fault",
+        "Current thread 0x00007fd2f5e3bb80 (most recent call first):",
+        '  File "test_app.py", line 3 in test_ends',
+    ]
+    assert last_report("one\ntwo\nthree", 2) == ["two", "three"]
+    assert last_report(None, 2) == []
 
 
 @pytest.mark.parametrize(("later_seconds", "is_kept"), [(0.5, True), (60.0, False)])

@@ -69,11 +69,12 @@ def _target_handled(module: Module, target: ast.expr, function: Function) -> boo
         return True  # a global that is made on first use, or made anew: LL001 and LL007 look at it
     kept = False
     for below in ast.walk(function):
+        # Called there, or handed on to be called: ``stack.callback(client.close)``
+        if isinstance(below, ast.Attribute) and below.attr in CLOSING and _is(below.value, name):
+            return True
         if isinstance(below, ast.Call) and isinstance(below.func, ast.Attribute):
             # ``plt.close(figure)``, ``os.close(descriptor)``
             if below.func.attr in CLOSING and any(_is(arg, name) for arg in below.args):
-                return True
-            if below.func.attr in CLOSING and module.spelled(below.func.value) == name:
                 return True
             # ``super().__init__(pool)``: the base class is its owner
             if below.func.attr == "__init__" and any(_is(arg, name) for arg in below.args):

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable
 
 from leaklab.code_audit.model import Candidate, Watch
+from leaklab.code_audit.once import happens_once, is_remembered
 from leaklab.code_audit.project import Project
 from leaklab.code_audit.rule import Rule
 from leaklab.code_audit.scopes import Module, is_constant, keyword
@@ -42,7 +43,10 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
         if undo is None:
             continue
         function = module.function_of(call)
-        if function is None or module.runs_once(function):
+        if function is None or module.runs_once(function) or is_remembered(module, function):
+            continue
+        receiver = call.func.value if isinstance(call.func, ast.Attribute) else None
+        if happens_once(module, call, receiver):
             continue
         if isinstance(module.parent(call), ast.withitem):
             continue  # a context manager that takes it back

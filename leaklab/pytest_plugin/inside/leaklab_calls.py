@@ -1,6 +1,7 @@
 """What pytest would gather over many calls of a body, dropped between one call and the next.
 
-Log records, output, warnings and patches: none of them is a leak of the test's own.
+Log records, output, warnings and patches, and what the tools of a test gather: none of them is a
+leak of the test's own.
 """
 
 import contextlib
@@ -10,6 +11,12 @@ import warnings
 
 import pytest
 
+try:
+    from leaklab.pytest_plugin.inside.leaklab_gathered import Gathered
+except ImportError:
+    # In an interpreter without leaklab this folder is on the path.
+    from leaklab_gathered import Gathered  # type: ignore[import-not-found, no-redef, unused-ignore]
+
 
 @contextlib.contextmanager
 def calls_of(item, arguments):
@@ -18,19 +25,21 @@ def calls_of(item, arguments):
     What modules remember of their warnings stays, call after call: it is theirs to leak.
     """
     with warnings.catch_warnings(record=True) as warned:
-        yield functools.partial(Unit, item, arguments, warned)
+        yield functools.partial(Unit, item, arguments, warned, Gathered())
 
 
 class Unit:
     """One call of a body, with what pytest gathers on the way dropped afterwards."""
 
-    def __init__(self, item, arguments, warned):
+    def __init__(self, item, arguments, warned, gathered):
         self._item = item
+        self._gathered = gathered
         self._arguments = arguments
         self._warned = warned
         self._filters = None
 
     def __enter__(self):
+        self._gathered.begin_call()
         arguments = dict(self._arguments)
         self._patch = None
         if "monkeypatch" in arguments:

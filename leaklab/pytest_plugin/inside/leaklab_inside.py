@@ -20,11 +20,13 @@ from leaklab import mark
 try:
     from leaklab.pytest_plugin.inside import leaklab_origins, leaklab_processes
     from leaklab.pytest_plugin.inside.leaklab_calls import calls_of
+    from leaklab.pytest_plugin.inside.leaklab_gathered import Gathered
 except ImportError:
     # In an interpreter without leaklab this folder is on the path.
     import leaklab_origins  # type: ignore[import-not-found, no-redef, unused-ignore]
     import leaklab_processes  # type: ignore[import-not-found, no-redef, unused-ignore]
     from leaklab_calls import calls_of  # type: ignore[import-not-found, no-redef, unused-ignore]
+    from leaklab_gathered import Gathered  # type: ignore[import-not-found, no-redef, unused-ignore]
 
 REQUEST_VARIABLE = "LEAKLAB_PYTEST_REQUEST"
 # What the session around may do and this one must not: it is one test, and nobody reads its files.
@@ -99,8 +101,10 @@ class Repeater:
             return None
         hook, properties = item.ihook, len(item.user_properties)
         hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        gathered = Gathered()
         self._begin()
         while self._goes_on():
+            gathered.begin_call()
             # With a next item in the same class: what is the class's, or wider, stays.
             reports = runtestprotocol(item, log=False, nextitem=item.parent)
             if not all(report.passed for report in reports):

@@ -67,7 +67,21 @@ def _is_named(file):
 
 
 def _is_library(file):
-    return file.startswith(_LIBRARY) or any(part in file for part in _INSTALLED)
+    return file.startswith(_LIBRARY) or is_installed(file)
+
+
+def is_by_installed(stack):
+    """Return whether the innermost frame outside the standard library is of an installed package.
+
+    Also where there is no frame at all: no Python code was seen making it.
+    """
+    files = [file for file, _, _ in stack if is_installed(file) or not file.startswith(_LIBRARY)]
+    return not files or is_installed(files[0])
+
+
+def is_installed(file):
+    """Return whether a file is of an installed package."""
+    return any(part in file for part in _INSTALLED)
 
 
 def stack_here(above=2):

@@ -1,0 +1,126 @@
+"""What an installed library keeps for the process is left behind by no test."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+
+import pytest
+
+from leaklab.pytest_plugin.shared import shared_by_libraries
+
+NAME = "pooled_for_the_process"
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    made = ModuleType(NAME)
+    made.__file__ = f"/venv/lib/python3/site-packages/{NAME}.py"
+    monkeypatch.setitem(sys.modules, NAME, made)
+    return made
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()
+        yield pool
+
+
+def test_what_a_module_or_class_of_a_library_keeps_one_of_is_shared(
+    module: ModuleType, pool: ThreadPoolExecutor
+) -> None:
+    loop, monitor = asyncio.new_event_loop(), threading.Thread()
+    try:
+        vars(module).update(LOOP=[loop], Tool=type("Tool", (), {"__module__": NAME, "pool": pool}))
+        vars(module)["monitor"] = monitor
+        assert {loop, monitor, *pool._threads} <= set(shared_by_libraries())
+    finally:
+        loop.close()
+
+
+def test_a_list_of_all_there_are_and_what_is_the_suites_own_are_not(
+    module: ModuleType, pool: ThreadPoolExecutor
+) -> None:
+    several = [threading.Thread(), threading.Thread()]
+    vars(module).update(ALL=several)
+    assert set(several).isdisjoint(shared_by_libraries())
+    vars(module).update(pool=pool, __file__=f"/home/user/{NAME}.py")
+    assert pool._threads.isdisjoint(shared_by_libraries())
+
+
+LIBRARY = """
+from concurrent.futures import ThreadPoolExecutor
+
+class Single:
+    pool = ThreadPoolExecutor(1)
+"""
+TEST = """
+import {name}
+
+def test_uses():
+    assert {name}.Single.pool.submit(int).result() == 0
+"""
+
+
+def test_the_guard_tells_the_pool_of_the_suite_and_not_that_of_a_library(
+    alone: pytest.Pytester,
+) -> None:
+    for name, folder in (("theirs", alone.mkdir("site-packages")), ("ours", alone.path)):
+        folder.joinpath(f"{name}.py").write_text(LIBRARY)
+        alone.path.joinpath(f"test_{name}.py").write_text(TEST.format(name=name))
+        alone.syspathinsert(folder)
+    arguments = ("-p", "leaklab.pytest_plugin", "--leak-guard", "--leak-guard-grace=0")
+    result = alone.runpytest_inprocess(*arguments)
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["ERROR test_ours.py::test_uses*"])
+
+
+FONTS = """
+from pathlib import Path
+
+KEPT = []
+
+def font():
+    KEPT.append(Path(__file__).with_suffix(".ttf").open("w"))
+"""
+DRAWS = """
+import os, select
+import fonts, own
+
+KEPT = []
+
+def test_draws():
+    fonts.font()
+
+def test_draws_again():
+    fonts.font()
+
+def test_keeps_its_own():
+    own.font()
+
+def test_wakes_itself():
+    # Seen by no Python code, as if a library in C had made them.
+    KEPT.extend([os.eventfd(0), os.eventfd(0), select.epoll(), select.epoll()])
+
+def test_wakes_itself_again():
+    KEPT.append(os.eventfd(0))
+"""
+
+
+def test_the_first_of_what_a_library_keeps_open_for_itself_is_not_told(
+    alone: pytest.Pytester,
+) -> None:
+    for name, folder in (("fonts", alone.mkdir("site-packages")), ("own", alone.path)):
+        folder.joinpath(f"{name}.py").write_text(FONTS)
+        alone.syspathinsert(folder)
+    alone.makepyfile(DRAWS + "\ndef teardown_module():\n    [one.close() for one in fonts.KEPT]\n")
+    arguments = ("-p", "leaklab.pytest_plugin", "--leak-guard", "--leak-guard-grace=0")
+    result = alone.runpytest_inprocess(*arguments)
+    result.assert_outcomes(passed=5, errors=3)
+    told = ("draws_again", "keeps_its_own", "wakes_itself_again")
+    result.stdout.fnmatch_lines([f"ERROR *::test_{name}*" for name in told])
