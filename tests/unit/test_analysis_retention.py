@@ -232,6 +232,42 @@ def test_what_has_stopped_is_not_told():
     assert not len(retention(run_of(synthetic.run(), nodes=nodes)))
 
 
+def test_one_object_more_is_told_only_where_nothing_piles_up():
+    """However large it is: the run was long enough for a pile to have got more than one."""
+    once = ("app.MODEL", -1, "module", "bytes", lambda dump: 2 + (dump > 2), 0, 900_000)
+    rows = retention(run_of(synthetic.run(), nodes=[*NODES, once]))
+    assert rows["accumulation_point"].tolist() == ["app.cache.CACHE"]
+    assert retention(run_of(synthetic.run(), nodes=[once]))["growth_count"].tolist() == [1]
+
+
+def test_what_piles_up_below_one_object_more_is_the_pile():
+    """A call that was under way at the last graph alone, or a second client beside the first."""
+    nodes = [
+        (
+            "thread Main: list_iterator",
+            -1,
+            "thread",
+            "list_iterator",
+            lambda at: int(at > 2),
+            0,
+            72,
+        ),
+        ("thread Main: list_iterator.rows", 0, "thread", "list", lambda at: int(at > 2), 0, 56),
+        (
+            "thread Main: list_iterator.rows → list item → app.Row",
+            1,
+            "thread",
+            "app.Row",
+            lambda dump: 900 * (dump > 2),
+            0,
+            100,
+        ),
+    ]
+    (row,) = retention(run_of(synthetic.run(), nodes=nodes)).to_dict("records")
+    assert row["accumulation_point"] == "thread Main: list_iterator.rows"
+    assert (row["growth_count"], row["growth_bytes"]) == (900, 90_000 + 56)
+
+
 def test_nothing_grows_nothing_is_told():
     still = [(*node[:5], 0, node[6]) for node in NODES]
     assert not len(retention(run_of(synthetic.run(), nodes=still)))
