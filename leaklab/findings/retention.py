@@ -17,6 +17,7 @@ from leaklab.analysis.series import processes_of
 from leaklab.analysis.work import within_work
 from leaklab.findings.leak_groups import MATERIAL_BYTES, Group, kept_bytes, leak_groups
 from leaklab.findings.retention_sites import GroupGrowth, Part, match_sites
+from leaklab.findings.table_entries import add_untold, as_entries
 from leaklab.object_graph.paths import KEPT_BYTES, KEPT_COUNT
 from leaklab.present.formatting import BEGINNING_SHARE
 from leaklab.verdict.heap_study import study_heap
@@ -176,7 +177,9 @@ def growth_by_path(
     paths = data.paths
     paths = paths[(paths["process"] == process) & (paths["tree"] == "path")]
     table = _distinct(paths[paths["dump"] == numbers[-1]])
+    paths = as_entries(paths[paths["dump"].isin(numbers)], table)
     figures = _by_dump(paths, table["fingerprint"], numbers)
+    add_untold(figures, paths, table, numbers)
     for column, by_dump in figures.items():
         table[column] = by_dump[:, -1].astype(np.int64)
     first = _first_dump(table, figures["count"])

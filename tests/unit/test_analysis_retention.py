@@ -24,6 +24,13 @@ NODES = [
 ]
 
 
+def step_of(path):
+    if path.endswith("]"):
+        return path[path.rindex("[") :]
+    container = path.split(" → ")[-2:][0].split(" ")
+    return container[1] if len(container) == 2 else path.rpartition(".")[2]
+
+
 def run_of(data, marks=(10, 40, 70, 100), nodes=NODES, pass_="explain", work_ended_seconds=None):
     """``data`` with object graphs at ``marks``, or between them where the end of work is told."""
     rows = []
@@ -41,7 +48,7 @@ def run_of(data, marks=(10, 40, 70, 100), nodes=NODES, pass_="explain", work_end
                     "node": number,
                     "parent": parent,
                     "kind": kind,
-                    "step": path.rpartition(".")[2],
+                    "step": step_of(path),
                     "type": type_,
                     "path": path,
                     "fingerprint": f"print of {path}",
@@ -128,6 +135,30 @@ def test_the_group_is_told_once_with_its_accumulation_point():
     assert row["growth_bytes"] == 120 * 1060
     assert row["rate"] == pytest.approx(2 * 1060)
     assert row["suspect_rank"] is None or pd.isna(row["suspect_rank"])
+
+
+def test_fields_that_became_the_entries_of_a_table_have_not_come_from_nothing():
+    """While there are few each is a path node of its own; what was too small is in the table's."""
+    pages = {0: 10, 1: 40, 2: 70, 3: 100}
+
+    def table(size, told):
+        held = [("app.CACHE", -1, "module", "dict", 1, 0, 0)]
+        for name in range(told):
+            field = (f"app.CACHE[{name}]", 0, "module", "bytes", lambda at: int(at < 2), 0, size)
+            held += [field]
+        entry = "app.CACHE → dict value → bytes"
+        held += [(entry, 0, "module", "bytes", lambda at: pages[at] * (at > 1), 0, size)]
+        return run_of(synthetic.run(), nodes=held)
+
+    def with_table_retaining(data, size):
+        paths = data.paths.copy()
+        is_table = paths["path"] == "app.CACHE"
+        paths.loc[is_table, "retained_bytes"] = paths["dump"].map(pages)[is_table] * size
+        return RunData.from_tables(data.meta, graph_dumps=data.graph_dumps, paths=paths)
+
+    for size, told in ((2_000, 40), (600, 0), (600, 7)):
+        (row,) = retention(with_table_retaining(table(size, told), size)).to_dict("records")
+        assert (row["growth_count"], row["growth_bytes"]) == (60, 60 * size), told
 
 
 def test_objects_of_classes_that_each_call_makes_are_counted_once():
