@@ -109,8 +109,9 @@ class ObjectGraph:
         self._levels: list[np.ndarray] = []
         self._dict_label = dump.texts.index("__dict__")
         self._held_back = self._in_passing()
-        self._search(sorted(dump.roots, key=_rank))
+        self._search(sorted((root for root in dump.roots if not _is_shared(root)), key=_rank))
         self._search_passing()
+        self._search([root for root in dump.roots if _is_shared(root)])
         self._search_unreached()
         self.order = np.concatenate(self._levels) if self._levels else np.empty(0, dtype="i4")
 
@@ -316,6 +317,12 @@ def _without_doubtful(dump: HeapDump) -> tuple[HeapDump, _Edges]:
     return dump, (source, target, label)
 
 
+def _is_shared(root: Root) -> bool:
+    """Whether it is the context of a task, a callback or a thread, who hold it where they are told
+    themselves."""
+    return root.kind == "context" and not root.name
+
+
 def _rank(root: Root) -> int:
     """Order the roots: at equal distance the target's own modules explain best."""
     if root.kind == "module":
@@ -328,7 +335,7 @@ def _rank(root: Root) -> int:
         return 0  # what a line of the user's would free
     if root.kind == "leaklab":
         return -1  # what the probe holds is its own, though atexit holds the probe as well
-    if root.kind in ("event loop", "context") and not root.label:
+    if root.kind == "event loop" and not root.label:
         return 6
     # A module's exit function has the module's own tables as default values.
     return 5 if root.kind in ("atexit", "at-fork") else 3

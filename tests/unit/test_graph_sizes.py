@@ -179,3 +179,12 @@ def test_a_variable_of_a_call_keeps_what_it_is_set_to():
         roots=[*graph.dump.roots, Root("thread", "MainThread", 1, "main")],
     )
     assert ObjectGraph(dump).parent[4] == 1
+
+
+def test_a_context_is_told_with_the_task_that_runs_in_it():
+    """Of tasks that pile up it is a part, and no pile of its own beside them."""
+    graph = graph_of(4, [(0, 1), (1, 2)], [])
+    roots = [Root("context", "", node, "") for node in (1, 3)] + [Root("task", "job()", 0, "")]
+    graph = ObjectGraph(replace(graph.dump, roots=roots))
+    assert graph.parent.tolist() == [-1, 0, 1, -1]
+    assert graph.roots[graph.root[3]].kind == "context"
