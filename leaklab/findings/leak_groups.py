@@ -15,6 +15,7 @@ import pandas as pd
 
 # Growth below this, over the run, matters to nobody.
 MATERIAL_BYTES = 1024
+_WEAK_CONTAINERS = ("WeakSet", "WeakKeyDictionary", "WeakValueDictionary")
 
 
 @dataclass
@@ -77,6 +78,17 @@ def _above(nodes: np.ndarray, parent: np.ndarray) -> np.ndarray:
             found[over] = True
             over = int(parent[over])
     return found
+
+
+def weakly_held(table: pd.DataFrame, group: Group) -> bool:
+    """Whether a group is what a weak container knows its members by.
+
+    They are as many as others keep: of asyncio's tasks, say, all of which it lists.
+    """
+    above = int(table["parent"].iloc[group.holder])
+    types = table["type"].astype(str)
+    in_weak = above >= 0 and types.iloc[above].rpartition(".")[2] in _WEAK_CONTAINERS
+    return in_weak and bool(types.iloc[group.tops].str.startswith("weakref.").all())
 
 
 def kept_bytes(retained: Any, shallow: Any, group: Group) -> float:

@@ -15,7 +15,7 @@ from leaklab.analysis.heap import heap_timeline
 from leaklab.analysis.lives import longest_life
 from leaklab.analysis.series import processes_of
 from leaklab.analysis.work import within_work
-from leaklab.findings.leak_groups import MATERIAL_BYTES, Group, kept_bytes, leak_groups
+from leaklab.findings.leak_groups import MATERIAL_BYTES, Group, kept_bytes, leak_groups, weakly_held
 from leaklab.findings.retention_sites import GroupGrowth, Part, match_sites
 from leaklab.findings.table_entries import add_untold, as_entries
 from leaklab.object_graph.paths import KEPT_BYTES, KEPT_COUNT
@@ -354,5 +354,6 @@ def _row(table: pd.DataFrame, group: Group, span: float, unit: str) -> dict[str,
         "_growth": GroupGrowth(growth / span, tuple(parts)),
         # What is no object of the target's own explains little, however large it is.
         "_weak": kind in ("native", "cycle", "class")
+        or weakly_held(table, group)
         or (counts[main] > 0 and counts[main] / span < _LEAST_PER_UNIT and unit == "iteration"),
     }

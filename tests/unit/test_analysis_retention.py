@@ -7,9 +7,11 @@ import synthetic
 from leaklab.findings.retention import COLUMNS, holders_of_type, retention
 from leaklab.object_graph.paths import KEPT_BYTES
 from leaklab.present.bundle import comparison_bundle
+from leaklab.present.site_text import retention_lines
 from leaklab.present.text import comparison_text
 from leaklab.results.compared_holders import COLUMNS as HOLDER_COLUMNS
 from leaklab.results.comparison import compare
+from leaklab.results.run import Run
 from leaklab.store import RunData
 
 NODES = [
@@ -297,6 +299,35 @@ def test_what_piles_up_below_one_object_more_is_the_pile():
     (row,) = retention(run_of(synthetic.run(), nodes=nodes)).to_dict("records")
     assert row["accumulation_point"] == "thread Main: list_iterator.rows"
     assert (row["growth_count"], row["growth_bytes"]) == (900, 90_000 + 56)
+
+
+def test_what_a_weak_container_lists_is_kept_by_others():
+    """It is told of where it is most of what there is, and after what keeps something."""
+    tasks = [
+        ("task Job.run()", -1, "task", "_asyncio.Task", 10, 1, 400),
+        ("_asyncio._all_tasks", -1, "module", "_weakrefset.WeakSet", 1, 0, 56),
+        ("_asyncio._all_tasks.data", 1, "module", "set", 1, 0, 216),
+        (
+            "_asyncio._all_tasks.data → set item → weakref.ReferenceType",
+            2,
+            "module",
+            "weakref.ReferenceType",
+            10,
+            1,
+            72,
+        ),
+    ]
+    found = retention(run_of(synthetic.run(), nodes=tasks))["accumulation_point"].tolist()
+    assert found == ["task Job.run()"]
+    # Those of a list are the list's: nothing takes the dead ones out.
+    tasks[1] = (*tasks[1][:3], "app.Listeners", *tasks[1][4:])
+    assert len(retention(run_of(synthetic.run(), nodes=tasks))) == 2
+
+
+def test_what_grows_in_place_is_no_number_of_objects():
+    log = ("app.LOG", -1, "module", "bytearray", 1, 0, lambda mark: 5_000 * mark)
+    data = run_of(synthetic.run(sites={"f": synthetic.leak(100, 5_000)}), nodes=[log])
+    assert "app.LOG (bytearray) has become larger, " in "\n".join(retention_lines(Run(data)))
 
 
 def test_nothing_grows_nothing_is_told():
