@@ -16,6 +16,7 @@ from leaklab.analysis.lives import longest_life
 from leaklab.analysis.series import processes_of
 from leaklab.analysis.work import within_work
 from leaklab.findings.leak_groups import MATERIAL_BYTES, Group, kept_bytes, leak_groups, weakly_held
+from leaklab.findings.moved_paths import told_alike
 from leaklab.findings.retention_sites import GroupGrowth, Part, match_sites
 from leaklab.findings.table_entries import add_untold, as_entries
 from leaklab.object_graph.paths import KEPT_BYTES, KEPT_COUNT
@@ -176,8 +177,9 @@ def growth_by_path(
     process, numbers, window, unit = chosen
     paths = data.paths
     paths = paths[(paths["process"] == process) & (paths["tree"] == "path")]
+    paths = told_alike(paths[paths["dump"].isin(numbers)], numbers)
     table = _distinct(paths[paths["dump"] == numbers[-1]])
-    paths = as_entries(paths[paths["dump"].isin(numbers)], table)
+    paths = as_entries(paths, table)
     figures = _by_dump(paths, table["fingerprint"], numbers)
     add_untold(figures, paths, table, numbers)
     for column, by_dump in figures.items():

@@ -330,6 +330,54 @@ def test_what_grows_in_place_is_no_number_of_objects():
     assert "app.LOG (bytearray) has become larger, " in "\n".join(retention_lines(Run(data)))
 
 
+@pytest.mark.parametrize("calls", [("look",), ("scan", "look")])
+def test_a_container_that_a_call_leads_to_at_one_look_is_that_of_who_keeps_it(calls):
+    """Its rows know what they are in: a variable of the call leads there in fewer steps."""
+    rows = {0: 30, 1: 120, 2: 210, 3: 300}
+
+    def reached(first, kind, dumps):
+        return [
+            (first, kind, "app.Store", lambda dump: int(dump in dumps), 56),
+            (f"{first}.rows", kind, "list", lambda dump: int(dump in dumps), 56),
+            (
+                f"{first}.rows → list item → app.Row",
+                kind,
+                "app.Row",
+                lambda dump: rows[dump] * (dump in dumps),
+                100,
+            ),
+        ]
+
+    ways = [("app.store", "module", range(4 - len(calls)))]
+    for number, call in enumerate(calls, 4 - len(calls)):
+        ways.append((f"thread Main: {call}() → local row.store", "thread", [number]))
+    nodes = []
+    for way in ways:
+        for step, (path, kind, type_, count, size) in enumerate(reached(*way)):
+            nodes.append((path, len(nodes) - 1 if step else -1, kind, type_, count, 0, size))
+    (row,) = retention(run_of(synthetic.run(), nodes=nodes)).to_dict("records")
+    assert row["accumulation_point"] == "app.store.rows"
+    assert row["path"] == "app.store.rows → list item → app.Row"
+    assert row["fingerprint"] == "print of app.store.rows → list item → app.Row"
+    assert (row["growth_count"], row["growth_bytes"]) == (180, 18_000)
+
+
+def test_two_containers_of_one_kind_are_not_taken_for_one():
+    """A call's own, that is there beside what was kept all along, has a path of its own."""
+    kept = [
+        ("app.store", -1, "module", "app.Store", 1, 0, 56),
+        ("app.store.rows", 0, "module", "list", 1, 0, 56),
+        ("app.store.rows → list item → app.Row", 1, "module", "app.Row", 50, 0, 100),
+    ]
+    local = "thread Main: look() → local row.store"
+    own = []
+    for path, parent, _, type_, count, _, size in kept:
+        place = (path.replace("app.store", local), parent + 3 if parent >= 0 else -1, "thread")
+        own += [(*place, type_, lambda dump, count=count: count * (dump > 2), 0, size)]
+    (row,) = retention(run_of(synthetic.run(), nodes=[*kept, *own])).to_dict("records")
+    assert row["accumulation_point"].startswith("thread Main: look()")
+
+
 def test_nothing_grows_nothing_is_told():
     still = [(*node[:5], 0, node[6]) for node in NODES]
     assert not len(retention(run_of(synthetic.run(), nodes=still)))
