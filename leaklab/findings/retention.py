@@ -1,14 +1,11 @@
 """What keeps the growth alive: path nodes that grow from dump to dump, and where they come from.
 
-The path nodes of several dumps are matched by fingerprint. Where objects pile up, their number
-grows while the number of what holds them does not: that holder is the accumulation point, and
-everything that grows below it is one leak group.
+The path nodes of several dumps are matched by fingerprint. What grows below one accumulation point
+is one leak group (:mod:`leaklab.findings.leak_groups`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +15,10 @@ from leaklab.analysis.heap import heap_timeline
 from leaklab.analysis.lives import longest_life
 from leaklab.analysis.series import processes_of
 from leaklab.analysis.work import within_work
+from leaklab.findings.leak_groups import MATERIAL_BYTES, Group, kept_bytes, leak_groups, weakly_held
+from leaklab.findings.moved_paths import told_alike
 from leaklab.findings.retention_sites import GroupGrowth, Part, match_sites
+from leaklab.findings.table_entries import add_untold, as_entries
 from leaklab.object_graph.paths import KEPT_BYTES, KEPT_COUNT
 from leaklab.present.formatting import BEGINNING_SHARE
 from leaklab.verdict.heap_study import study_heap
@@ -45,8 +45,6 @@ COLUMNS = (
     "evidence",
     "role",
 )
-# Growth below this, over the run, matters to nobody.
-MATERIAL_BYTES = 1024
 # A leak adds objects at every step of the work; a few more over a whole run are something else.
 _LEAST_PER_UNIT = 0.05
 # What hardly looks like a leak is told only where it gains this share of the largest group's bytes.
@@ -54,15 +52,6 @@ _WEAK_SHARE = 0.2
 # Types of classes, which an import makes once. (Graphs may lack small objects such as functions.)
 _CLASS_TYPES = ("type", "abc.ABCMeta", "enum.EnumType", "enum.EnumMeta")
 _PASSES = ("explain", "graph", "measure")
-
-
-@dataclass
-class _Group:
-    """Path nodes that grow below one accumulation point; ``tops``: those below no other member."""
-
-    holder: int
-    members: list[int] = field(default_factory=list)
-    tops: list[int] = field(default_factory=list)
 
 
 def retention(data: RunData, *, role: str | None = None, limit: int = 20) -> pd.DataFrame:
@@ -95,10 +84,11 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
         return []
     table, window, unit = growth
     span = window[1] - window[0]
-    rows = [_row(table, group, span, unit) for group in _groups(table)]
+    rows = [_row(table, group, span, unit) for group in leak_groups(table)]
     process = int(table["process"].iloc[0])
     if _imports_may_show(data, role, process, window, unit):
         rows = [row for row in rows if row["type"] != "module"]
+    rows = _beside_what_piles_up(rows, span)
     least = max([MATERIAL_BYTES, *(row["growth_bytes"] * _WEAK_SHARE for row in rows)])
     rows = [
         row for row in rows if row["_sure_bytes"] >= (least if row["_weak"] else MATERIAL_BYTES)
@@ -115,6 +105,19 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
         row["suspect_rank"] = match.ranks[0] if match.ranks else None
         row["confidence"], row["evidence"] = match.confidence, match.evidence
     return rows
+
+
+def _beside_what_piles_up(rows: list[dict[str, Any]], span: float) -> list[dict[str, Any]]:
+    """Put one object more, which is no pile, behind what gained several; of many units none.
+
+    Seconds say nothing of how much work there was.
+    """
+    if not any(row["growth_count"] != 1 and not row["_weak"] for row in rows):
+        return rows
+    for row in rows:
+        row["_weak"] |= row["growth_count"] == 1
+    many = span * _LEAST_PER_UNIT > 1
+    return [row for row in rows if row["growth_count"] != 1 or row["unit"] == "second" or not many]
 
 
 def _imports_may_show(
@@ -174,8 +177,11 @@ def growth_by_path(
     process, numbers, window, unit = chosen
     paths = data.paths
     paths = paths[(paths["process"] == process) & (paths["tree"] == "path")]
+    paths = told_alike(paths[paths["dump"].isin(numbers)], numbers)
     table = _distinct(paths[paths["dump"] == numbers[-1]])
+    paths = as_entries(paths, table)
     figures = _by_dump(paths, table["fingerprint"], numbers)
+    add_untold(figures, paths, table, numbers)
     for column, by_dump in figures.items():
         table[column] = by_dump[:, -1].astype(np.int64)
     first = _first_dump(table, figures["count"])
@@ -317,50 +323,12 @@ def _goes_on(counts: np.ndarray) -> np.ndarray:
     return going if counts.shape[1] > 2 else np.ones(len(counts), dtype=bool)
 
 
-def _groups(table: pd.DataFrame) -> Iterable[_Group]:
-    """Collect what grows below each accumulation point."""
-    parent = table["parent"].to_numpy()
-    own = (table["kind"] == "leaklab").to_numpy()
-    counts = table["growth_count"].to_numpy()
-    more = (counts > 0) & table["steady_count"].to_numpy(dtype=bool) & ~own
-    # Neither the program itself multiplies nor a call that was under way at one of the graphs.
-    one_call = table["type"].eq("frame") & table["count"].eq(1)
-    more &= ~(table["path"].eq("__main__") | one_call).to_numpy(bool)
-    larger = table["growth_shallow_bytes"].to_numpy() >= MATERIAL_BYTES
-    larger &= (counts == 0) & table["steady_size"].to_numpy(dtype=bool) & ~own
-    # Garbage that waits for the collector is one leak, whatever its cycles are made of.
-    garbage = np.flatnonzero((table["kind"] == "cycle").to_numpy() & (parent < 0)).tolist()
-    one_of = dict.fromkeys(garbage, garbage[0]) if garbage else {}
-    groups: dict[int, _Group] = {}
-    holder_of: dict[int, int] = {}
-    for node in np.flatnonzero(more).tolist():
-        above = int(parent[node])
-        # What multiplies somewhere below something that multiplies belongs to that one's group.
-        over = above
-        while over >= 0 and not more[over]:
-            over = int(parent[over])
-        if over >= 0:
-            holder_of[node] = holder_of[over]
-        else:
-            # A root that multiplies (threads, tasks) has no holder but itself.
-            holder = above if above >= 0 else node
-            holder_of[node] = one_of.get(holder, holder)
-        group = groups.setdefault(holder_of[node], _Group(holder_of[node]))
-        group.members.append(node)
-        if over < 0:
-            group.tops.append(node)
-    for node in np.flatnonzero(larger).tolist():
-        if node not in groups:  # grows in place; where objects pile up, it counts with them
-            groups[node] = _Group(node, [node], [node])
-    return groups.values()
-
-
-def _row(table: pd.DataFrame, group: _Group, span: float, unit: str) -> dict[str, Any]:
+def _row(table: pd.DataFrame, group: Group, span: float, unit: str) -> dict[str, Any]:
     members, tops = set(group.members), group.tops
     gains, shallow = (table[f"growth_{name}bytes"].to_numpy() for name in ("", "shallow_"))
     main = max(tops, key=lambda node: gains[node])
-    growth = _kept_bytes(gains, shallow, group)
-    kept = _kept_bytes(table["retained_bytes"], table["shallow_bytes"], group)
+    growth = kept_bytes(gains, shallow, group)
+    kept = kept_bytes(table["retained_bytes"], table["shallow_bytes"], group)
     counts = table["growth_count"].to_numpy()
     # What another module held as well may have been there all along, and be told once it does not.
     doubtful_count = int(table["may_be_old"].iloc[tops].sum())
@@ -388,13 +356,6 @@ def _row(table: pd.DataFrame, group: _Group, span: float, unit: str) -> dict[str
         "_growth": GroupGrowth(growth / span, tuple(parts)),
         # What is no object of the target's own explains little, however large it is.
         "_weak": kind in ("native", "cycle", "class")
+        or weakly_held(table, group)
         or (counts[main] > 0 and counts[main] / span < _LEAST_PER_UNIT and unit == "iteration"),
     }
-
-
-def _kept_bytes(retained: Any, shallow: Any, group: _Group) -> float:
-    """What a group keeps, or has gained, by that of each node: what its objects share included."""
-    retained, shallow = np.asarray(retained, np.float64), np.asarray(shallow, np.float64)
-    tops = float(retained[group.tops].clip(min=0.0).sum())
-    own = 0.0 if group.holder in group.members else max(0.0, float(shallow[group.holder]))
-    return max(tops + own, float(shallow[group.members].sum()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +18,14 @@ _LARGEST_POOLED = 512
 _MALLOC_BYTES = 8
 # How the walker calls a reference the collector is not told of (see leaklab.probe.graph_fields).
 _NATIVE_FIELD = "native field of "
+# Types of what a call takes to go through a container or to call something of it; and how the
+# walker names the variables of a call (see leaklab.probe.graph_names).
+_STEPPING = re.compile(
+    r"\w*iterator|(_collections|itertools)\..+|enumerate|zip|map|filter|reversed|generator"
+    r"|async_generator|dict_(keys|values|items)|method|builtin_function_or_method"
+)
+_CALLS = ("frame", "generator", "coroutine", "async_generator")
+_VARIABLE = "local "
 _DEFAULT_MODULES = frozenset(sys.stdlib_module_names)
 
 
@@ -99,7 +108,10 @@ class ObjectGraph:
         self._reached = np.zeros(count, dtype=bool)
         self._levels: list[np.ndarray] = []
         self._dict_label = dump.texts.index("__dict__")
-        self._search(sorted(dump.roots, key=_rank))
+        self._held_back = self._in_passing()
+        self._search(sorted((root for root in dump.roots if not _is_shared(root)), key=_rank))
+        self._search_passing()
+        self._search([root for root in dump.roots if _is_shared(root)])
         self._search_unreached()
         self.order = np.concatenate(self._levels) if self._levels else np.empty(0, dtype="i4")
 
@@ -154,7 +166,7 @@ class ObjectGraph:
         edges += np.arange(total)
         origins = np.repeat(frontier, lengths)
         targets = self.targets[edges]
-        new = ~self._reached[targets]
+        new = ~self._reached[targets] & ~self._held_back[edges]
         if only is not None:
             new &= self.labels[edges] == only
         targets, edges, origins = targets[new], edges[new], origins[new]
@@ -173,12 +185,38 @@ class ObjectGraph:
             start, end = int(self.offsets[node]), int(self.offsets[node + 1])
             for edge in range(start, end):
                 target = int(self.targets[edge])
-                if not self._reached[target]:
+                if not self._reached[target] and not self._held_back[edge]:
                     self._reached[target] = True
                     self.parent[target] = node
                     self.edge_label[target] = self.labels[edge]
                     found.append(target)
         return np.array(found, dtype="i4")
+
+    def _in_passing(self) -> np.ndarray:
+        """Return which edges are there only because a call is under way, by source as ``targets``.
+
+        What it works through is held by others, who keep it when the call has ended.
+        """
+        dump = self.dump
+        calls = np.isin(dump.type, [n for n, t in enumerate(dump.type_names) if t in _CALLS])
+        runs = np.zeros(self.count, dtype=bool)
+        runs[[root.node for root in dump.roots if root.kind == "thread"]] = True
+        stepping = [n for n, t in enumerate(dump.type_names) if _STEPPING.fullmatch(t)]
+        variables = [n for n, text in enumerate(dump.texts) if text.startswith(_VARIABLE)]
+        passing = np.zeros(len(self.targets), dtype=bool)
+        sources = np.flatnonzero(calls | runs)
+        lengths = self.offsets[sources + 1] - self.offsets[sources]
+        starts = np.repeat(self.offsets[sources] - np.cumsum(lengths) + lengths, lengths)
+        edges = starts + np.arange(lengths.sum())
+        unnamed = np.repeat(runs[sources], lengths) & ~np.isin(self.labels[edges], variables)
+        passing[edges] = unnamed | np.isin(dump.type[self.targets[edges]], stepping)
+        return passing
+
+    def _search_passing(self) -> None:
+        """Reach what only calls that are under way lead to."""
+        sources = np.repeat(np.arange(self.count), np.diff(self.offsets))[self._held_back]
+        self._held_back = np.zeros(len(self.targets), dtype=bool)
+        self._spread(np.unique(sources[self._reached[sources]]))
 
     def _search_unreached(self) -> None:
         """Give a root to what no root reaches: native code holds it, or a cycle holds itself."""
@@ -216,6 +254,7 @@ class ObjectGraph:
         source, target, label = source[taken], target[taken], label[taken]
         self.targets = np.insert(self.targets, self.offsets[source + 1], target)
         self.labels = np.insert(self.labels, self.offsets[source + 1], label)
+        self._held_back = np.zeros(len(self.targets), dtype=bool)
         added = np.bincount(source, minlength=self.count)
         self.offsets = self.offsets + np.concatenate([[0], np.cumsum(added)])
         self.dump = replace(
@@ -278,6 +317,12 @@ def _without_doubtful(dump: HeapDump) -> tuple[HeapDump, _Edges]:
     return dump, (source, target, label)
 
 
+def _is_shared(root: Root) -> bool:
+    """Whether it is the context of a task, a callback or a thread, who hold it where they are told
+    themselves."""
+    return root.kind == "context" and not root.name
+
+
 def _rank(root: Root) -> int:
     """Order the roots: at equal distance the target's own modules explain best."""
     if root.kind == "module":
@@ -290,7 +335,7 @@ def _rank(root: Root) -> int:
         return 0  # what a line of the user's would free
     if root.kind == "leaklab":
         return -1  # what the probe holds is its own, though atexit holds the probe as well
-    if root.kind in ("event loop", "context") and not root.label:
+    if root.kind == "event loop" and not root.label:
         return 6
     # A module's exit function has the module's own tables as default values.
     return 5 if root.kind in ("atexit", "at-fork") else 3

@@ -238,12 +238,17 @@ def retention_lines(run: ShownRun) -> Iterator[str]:
         per = (
             "" if row["rate"] is None else f", {quantity(row['rate'], 'heap_bytes')}/{row['unit']}"
         )
+        held = (
+            f"holds {objects_text(row)}: {quantity(row['growth_count'])} more"
+            if row["growth_count"]
+            else "has become larger"  # itself: it is its own holder
+        )
         yield (
-            f"  {path_text(row['accumulation_point'])} ({safe(row['holder_type'])}) holds "
-            f"{objects_text(row)}: {quantity(row['growth_count'])} more, "
+            f"  {path_text(row['accumulation_point'])} ({safe(row['holder_type'])}) {held}, "
             f"{quantity(row['retained_bytes'], 'heap_bytes')} retained{per}"
         )
-        yield f"     as {path_text(row['path'])}"
+        if row["growth_count"]:
+            yield f"     as {path_text(row['path'])}"
 
 
 def _is_number(value: Any) -> bool:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from leaklab.analysis.series import HEAP
-from leaklab.findings.retention import MATERIAL_BYTES, growth_by_path, retention
+from leaklab.findings.leak_groups import MATERIAL_BYTES
+from leaklab.findings.retention import growth_by_path, retention
 from leaklab.resources import material
 from leaklab.results.compared_sites import OF_BOTH, OfRun, of_both
 from leaklab.results.outcomes import NOT_MEASURED, NOT_THERE, WORSE

@@ -20,7 +20,7 @@ from leaklab.results.outcomes import (
     WORSE,
 )
 from leaklab.verdict.growth import MINIMUM_SHARE
-from leaklab.verdict.lives_told import HELPER_SECONDS
+from leaklab.verdict.lives_told import HELPER_SECONDS, is_listed
 from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK
 
 if TYPE_CHECKING:
@@ -108,6 +108,9 @@ def _row(
 def _outcome(before: ResourceVerdict, after: ResourceVerdict, *, recorded: bool) -> tuple[str, str]:
     """Outcome and reason of what both have; ``recorded``: by leaklab, so that no interval has a
     course of the day in it which nobody has seen to its end."""
+    for label, listed, judged in (("before", before, after), ("after", after, before)):
+        if is_listed(listed) and judged.decides and judged.verdict == BOUNDED:
+            return UNCHANGED, f"it does not leak where it is judged; {label}: {listed.reason}"
     if before.unit != after.unit:
         return INCONCLUSIVE, f"one run counts per {before.unit}, the other per {after.unit}"
     for label, entry in (("before", before), ("after", after)):

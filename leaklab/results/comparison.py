@@ -143,7 +143,9 @@ def _of_resources(resources: pd.DataFrame) -> tuple[str, str]:
         if found := [row for row in asked if row["outcome"] == outcome]:
             return outcome, f"{_titles(found)[0]}: {found[0]['reason']}"
     still = [row for row in rows if row["after_verdict"] == LEAK]
-    undecided = [row for row in rows if INCONCLUSIVE in _verdicts(row)]
+    # A helper that is only listed in one run decides nothing there, and so nothing here.
+    open_ = [row for row in rows if row["outcome"] != UNCHANGED]
+    undecided = [row for row in open_ if INCONCLUSIVE in _verdicts(row)]
     left = _left(_titles(still), _titles(undecided))
     gone = _titles([row for row in rows if row["outcome"] == FIXED])
     better = _titles([row for row in rows if row["outcome"] == IMPROVED])

@@ -40,9 +40,9 @@ class Evidence:
     """What a series says, and why.
 
     verdict: grows, stopped or undecided. code: the deciding observation, one of few, uncovered,
-    small, creeping, steady, odds, slowing, flat, known, doubtful, weak, unsettled, hidden, sizes,
-    blind. more_x: how much longer to record to decide. shape: the bounded shape that explains the
-    curve best, or which of its figures grow where the steadiest do not.
+    small, creeping, warming, steady, odds, slowing, flat, known, doubtful, weak, unsettled, hidden,
+    sizes, blind. more_x: how much longer to record to decide. shape: the bounded shape that
+    explains the curve best, or which of its figures grow where the steadiest do not.
     """
 
     verdict: str

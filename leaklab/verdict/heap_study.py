@@ -14,7 +14,13 @@ from leaklab.analysis.series import processes_of, resource_series
 from leaklab.analysis.sites import USER_ORIGINS, Sites, group_sites
 from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED, Evidence, given_back
 from leaklab.verdict.growth import BIN_COUNT, Growth, estimate, floors, last_regime
-from leaklab.verdict.heap_material import SITE_MATERIAL_BYTES, material_bytes, settled_bytes
+from leaklab.verdict.heap_material import (
+    SHORT_RUN,
+    SITE_MATERIAL_BYTES,
+    keeps_pace,
+    material_bytes,
+    settled_bytes,
+)
 from leaklab.verdict.known import known_growers, known_of_stacks
 from leaklab.verdict.reading import EXACT, read
 from leaklab.verdict.resources import LEAK, judge_resource
@@ -234,12 +240,16 @@ def _weighed(
     """How ``live`` (bytes by column) grows from column ``begin`` on, in a heap this large, and what
     that is evidence for."""
     growth = estimate(timeline.x[begin:], live[begin:], unit=timeline.unit)
-    return read(
-        growth,
-        material=material_bytes(growth, heap_bytes),
-        one_of_many=True,
-        limits=EXACT,
-    )
+    material = material_bytes(growth, heap_bytes)
+    found = read(growth, material=material, one_of_many=True, limits=EXACT)
+    if found[1].code != "small" or growth.total < SITE_MATERIAL_BYTES or not keeps_pace(growth):
+        return found
+    # Libraries warm up by as much, but seldom so: nothing was seen that a leak would not bring.
+    clear, evidence = read(growth, material=SITE_MATERIAL_BYTES, one_of_many=True, limits=EXACT)
+    if evidence.verdict != GROWS:
+        return found
+    more = min(material / clear.rate, SHORT_RUN[growth.unit]) - growth.span
+    return clear, Evidence(UNDECIDED, "warming", more)
 
 
 def _most_growth(

@@ -78,9 +78,7 @@ def listed_alike(resources: Sequence[ResourceVerdict]) -> list[ResourceVerdict]:
     that was seen is told all the same.
     """
     listed = {
-        entry.role: entry.why
-        for entry in resources
-        if entry.role != "main" and _by_kernel(entry) and entry.why.endswith(LISTED)
+        entry.role: entry.why for entry in resources if is_listed(entry) and _by_kernel(entry)
     }
     return [
         replace(entry, verdict=INCONCLUSIVE, why=listed[entry.role], more_x=0.0, decides=False)
@@ -88,6 +86,12 @@ def listed_alike(resources: Sequence[ResourceVerdict]) -> list[ResourceVerdict]:
         else entry
         for entry in resources
     ]
+
+
+def is_listed(entry: ResourceVerdict) -> bool:
+    """Whether it is of a helper that was seen too shortly: a run is judged without it."""
+    helper = entry.role != "main" and entry.unit == "second"
+    return helper and not entry.decides and entry.why.endswith(LISTED)
 
 
 def _by_kernel(entry: ResourceVerdict) -> bool:

@@ -223,6 +223,8 @@ def why_text(name: str, growth: Growth, evidence: Evidence) -> str:
         "small": f"changed by {change} over {span}, too little to matter",
         "creeping": f"grew by {rate} (95 %: {interval}) over {span}, too little yet to tell from "
         "what comes and goes by itself",
+        "warming": f"grew by {rate} (95 %: {interval}) over {span} and did not slow down, too "
+        "little yet to tell from what libraries warm up by",
         "odds": f"{grown_text(name, growth)}, told by no bounded shape, and did not slow down",
         "weak": f"changed by {change} over {span} after warm-up, and growth of up to {excluded} "
         "would not have shown",

@@ -173,22 +173,26 @@ NO_FRAME_NOTE = (
 
 # Sizes of objects that CPython keeps in free lists, with their collector header (3.9-3.14).
 FREE_LIST_SIZES = {64: "dict", 56: "list", 24: "float"}
+# Tuples of so many are as large as one of those, and recycled too.
+_TUPLES_ALIKE = {64: "three", 56: "two"}
 
 
 def free_list_note(entry: SiteGrowth) -> str | None:
     """A warning where the growth may belong to another line.
 
-    CPython reuses dict, list and float objects through free lists without telling the tracer: an
-    object that leaks can be charged to the line that allocated and freed one before it.
+    CPython reuses dict, list, tuple and float objects through free lists without telling the
+    tracer: an object that leaks can be charged to the line that allocated and freed one before it.
     """
     if entry.count_growth < 1:
         return None
-    kind = FREE_LIST_SIZES.get(round(entry.gain / entry.count_growth))
+    size = round(entry.gain / entry.count_growth)
+    kind = FREE_LIST_SIZES.get(size)
     if kind is None:
         return None
+    alike = f" or tuples of {_TUPLES_ALIKE[size]}" if size in _TUPLES_ALIKE else ""
     return (
-        f"these are {kind} objects, which CPython recycles: another line that makes a {kind} "
-        "may be the one that keeps it"
+        f"these are {kind} objects{alike}, which CPython recycles: another line that makes such "
+        "an object may be the one that keeps it"
     )
 
 

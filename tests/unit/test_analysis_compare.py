@@ -232,6 +232,39 @@ def compared(
     return compare(before, after, (first, second))
 
 
+def with_helper(data: s.RunData, **said: Any) -> tuple[s.RunData, Verdict]:
+    """A run and its verdict, where this is said of a helper of it."""
+    data = with_child(data, KID, RESTS)
+    found = judge(data)
+    rows = [replace(e, unit="second", **said) if e.role == KID else e for e in found.resources]
+    return data, reconsidered(found, tuple(rows))
+
+
+SEEN_SHORTLY = {
+    "verdict": "inconclusive",
+    "why": "was seen for 4 seconds in a child process: listed, not judged",
+    "decides": False,
+}
+
+
+def test_a_helper_that_one_run_only_lists_leaves_nothing_open() -> None:
+    """Load that is over sooner in one run than in the other; a leak of it is not explained away."""
+    judged = {"verdict": "bounded", "decides": True}
+    leaks, listed_leaks = (with_helper(leaking(20_000), **each) for each in (judged, SEEN_SHORTLY))
+    rests, listed_rests = (with_helper(healthy(), **each) for each in (judged, SEEN_SHORTLY))
+    lost = with_helper(leaking(20_000), verdict="leak", decides=True)
+
+    def outcome(before: tuple[s.RunData, Verdict], after: tuple[s.RunData, Verdict]) -> str:
+        found = compare(before[0], after[0], (before[1], after[1]))
+        assert KID not in found.reason or found.outcome == "inconclusive"
+        return found.outcome
+
+    assert outcome(leaks, listed_rests) == outcome(listed_leaks, rests) == "fixed"
+    assert outcome(rests, listed_rests) == outcome(listed_rests, rests) == "unchanged"
+    assert outcome(rests, listed_leaks) == "worse"
+    assert outcome(lost, listed_rests) == "inconclusive"
+
+
 @pytest.mark.parametrize(
     ("of_before", "of_after"),
     [

@@ -7,9 +7,11 @@ import synthetic
 from leaklab.findings.retention import COLUMNS, holders_of_type, retention
 from leaklab.object_graph.paths import KEPT_BYTES
 from leaklab.present.bundle import comparison_bundle
+from leaklab.present.site_text import retention_lines
 from leaklab.present.text import comparison_text
 from leaklab.results.compared_holders import COLUMNS as HOLDER_COLUMNS
 from leaklab.results.comparison import compare
+from leaklab.results.run import Run
 from leaklab.store import RunData
 
 NODES = [
@@ -22,6 +24,13 @@ NODES = [
     ("app.cache.settings", 0, "module", "dict", 1, 0, 300),
     ("unreachable cycle: app.Node", -1, "cycle", "app.Node", 10, 1, 50),
 ]
+
+
+def step_of(path):
+    if path.endswith("]"):
+        return path[path.rindex("[") :]
+    container = path.split(" → ")[-2:][0].split(" ")
+    return container[1] if len(container) == 2 else path.rpartition(".")[2]
 
 
 def run_of(data, marks=(10, 40, 70, 100), nodes=NODES, pass_="explain", work_ended_seconds=None):
@@ -41,7 +50,7 @@ def run_of(data, marks=(10, 40, 70, 100), nodes=NODES, pass_="explain", work_end
                     "node": number,
                     "parent": parent,
                     "kind": kind,
-                    "step": path.rpartition(".")[2],
+                    "step": step_of(path),
                     "type": type_,
                     "path": path,
                     "fingerprint": f"print of {path}",
@@ -128,6 +137,30 @@ def test_the_group_is_told_once_with_its_accumulation_point():
     assert row["growth_bytes"] == 120 * 1060
     assert row["rate"] == pytest.approx(2 * 1060)
     assert row["suspect_rank"] is None or pd.isna(row["suspect_rank"])
+
+
+def test_fields_that_became_the_entries_of_a_table_have_not_come_from_nothing():
+    """While there are few each is a path node of its own; what was too small is in the table's."""
+    pages = {0: 10, 1: 40, 2: 70, 3: 100}
+
+    def table(size, told):
+        held = [("app.CACHE", -1, "module", "dict", 1, 0, 0)]
+        for name in range(told):
+            field = (f"app.CACHE[{name}]", 0, "module", "bytes", lambda at: int(at < 2), 0, size)
+            held += [field]
+        entry = "app.CACHE → dict value → bytes"
+        held += [(entry, 0, "module", "bytes", lambda at: pages[at] * (at > 1), 0, size)]
+        return run_of(synthetic.run(), nodes=held)
+
+    def with_table_retaining(data, size):
+        paths = data.paths.copy()
+        is_table = paths["path"] == "app.CACHE"
+        paths.loc[is_table, "retained_bytes"] = paths["dump"].map(pages)[is_table] * size
+        return RunData.from_tables(data.meta, graph_dumps=data.graph_dumps, paths=paths)
+
+    for size, told in ((2_000, 40), (600, 0), (600, 7)):
+        (row,) = retention(with_table_retaining(table(size, told), size)).to_dict("records")
+        assert (row["growth_count"], row["growth_bytes"]) == (60, 60 * size), told
 
 
 def test_objects_of_classes_that_each_call_makes_are_counted_once():
@@ -230,6 +263,119 @@ def test_what_grows_in_a_module_that_was_imported_late_does():
 def test_what_has_stopped_is_not_told():
     nodes = [(*NODES[2][:1], -1, "module", "app.Page", lambda at: min(at, 2) * 50, 0, 400)]
     assert not len(retention(run_of(synthetic.run(), nodes=nodes)))
+
+
+def test_one_object_more_is_told_only_where_nothing_piles_up():
+    """However large it is: the run was long enough for a pile to have got more than one."""
+    once = ("app.MODEL", -1, "module", "bytes", lambda dump: 2 + (dump > 2), 0, 900_000)
+    rows = retention(run_of(synthetic.run(), nodes=[*NODES, once]))
+    assert rows["accumulation_point"].tolist() == ["app.cache.CACHE"]
+    assert retention(run_of(synthetic.run(), nodes=[once]))["growth_count"].tolist() == [1]
+
+
+def test_what_piles_up_below_one_object_more_is_the_pile():
+    """A call that was under way at the last graph alone, or a second client beside the first."""
+    nodes = [
+        (
+            "thread Main: list_iterator",
+            -1,
+            "thread",
+            "list_iterator",
+            lambda at: int(at > 2),
+            0,
+            72,
+        ),
+        ("thread Main: list_iterator.rows", 0, "thread", "list", lambda at: int(at > 2), 0, 56),
+        (
+            "thread Main: list_iterator.rows → list item → app.Row",
+            1,
+            "thread",
+            "app.Row",
+            lambda dump: 900 * (dump > 2),
+            0,
+            100,
+        ),
+    ]
+    (row,) = retention(run_of(synthetic.run(), nodes=nodes)).to_dict("records")
+    assert row["accumulation_point"] == "thread Main: list_iterator.rows"
+    assert (row["growth_count"], row["growth_bytes"]) == (900, 90_000 + 56)
+
+
+def test_what_a_weak_container_lists_is_kept_by_others():
+    """It is told of where it is most of what there is, and after what keeps something."""
+    tasks = [
+        ("task Job.run()", -1, "task", "_asyncio.Task", 10, 1, 400),
+        ("_asyncio._all_tasks", -1, "module", "_weakrefset.WeakSet", 1, 0, 56),
+        ("_asyncio._all_tasks.data", 1, "module", "set", 1, 0, 216),
+        (
+            "_asyncio._all_tasks.data → set item → weakref.ReferenceType",
+            2,
+            "module",
+            "weakref.ReferenceType",
+            10,
+            1,
+            72,
+        ),
+    ]
+    found = retention(run_of(synthetic.run(), nodes=tasks))["accumulation_point"].tolist()
+    assert found == ["task Job.run()"]
+    # Those of a list are the list's: nothing takes the dead ones out.
+    tasks[1] = (*tasks[1][:3], "app.Listeners", *tasks[1][4:])
+    assert len(retention(run_of(synthetic.run(), nodes=tasks))) == 2
+
+
+def test_what_grows_in_place_is_no_number_of_objects():
+    log = ("app.LOG", -1, "module", "bytearray", 1, 0, lambda mark: 5_000 * mark)
+    data = run_of(synthetic.run(sites={"f": synthetic.leak(100, 5_000)}), nodes=[log])
+    assert "app.LOG (bytearray) has become larger, " in "\n".join(retention_lines(Run(data)))
+
+
+@pytest.mark.parametrize("calls", [("look",), ("scan", "look")])
+def test_a_container_that_a_call_leads_to_at_one_look_is_that_of_who_keeps_it(calls):
+    """Its rows know what they are in: a variable of the call leads there in fewer steps."""
+    rows = {0: 30, 1: 120, 2: 210, 3: 300}
+
+    def reached(first, kind, dumps):
+        return [
+            (first, kind, "app.Store", lambda dump: int(dump in dumps), 56),
+            (f"{first}.rows", kind, "list", lambda dump: int(dump in dumps), 56),
+            (
+                f"{first}.rows → list item → app.Row",
+                kind,
+                "app.Row",
+                lambda dump: rows[dump] * (dump in dumps),
+                100,
+            ),
+        ]
+
+    ways = [("app.store", "module", range(4 - len(calls)))]
+    for number, call in enumerate(calls, 4 - len(calls)):
+        ways.append((f"thread Main: {call}() → local row.store", "thread", [number]))
+    nodes = []
+    for way in ways:
+        for step, (path, kind, type_, count, size) in enumerate(reached(*way)):
+            nodes.append((path, len(nodes) - 1 if step else -1, kind, type_, count, 0, size))
+    (row,) = retention(run_of(synthetic.run(), nodes=nodes)).to_dict("records")
+    assert row["accumulation_point"] == "app.store.rows"
+    assert row["path"] == "app.store.rows → list item → app.Row"
+    assert row["fingerprint"] == "print of app.store.rows → list item → app.Row"
+    assert (row["growth_count"], row["growth_bytes"]) == (180, 18_000)
+
+
+def test_two_containers_of_one_kind_are_not_taken_for_one():
+    """A call's own, that is there beside what was kept all along, has a path of its own."""
+    kept = [
+        ("app.store", -1, "module", "app.Store", 1, 0, 56),
+        ("app.store.rows", 0, "module", "list", 1, 0, 56),
+        ("app.store.rows → list item → app.Row", 1, "module", "app.Row", 50, 0, 100),
+    ]
+    local = "thread Main: look() → local row.store"
+    own = []
+    for path, parent, _, type_, count, _, size in kept:
+        place = (path.replace("app.store", local), parent + 3 if parent >= 0 else -1, "thread")
+        own += [(*place, type_, lambda dump, count=count: count * (dump > 2), 0, size)]
+    (row,) = retention(run_of(synthetic.run(), nodes=[*kept, *own])).to_dict("records")
+    assert row["accumulation_point"].startswith("thread Main: look()")
 
 
 def test_nothing_grows_nothing_is_told():

@@ -144,3 +144,47 @@ def test_classes_that_a_call_makes_are_one_path_however_they_are_called(count, p
     else:
         above = "m0 → thing value → thing"
         assert paths == {"m0": 1, above: count, f"{above}.fields": count}
+
+
+@pytest.mark.parametrize("step", ["list_iterator", "itertools.islice", "method", "list"])
+def test_what_a_call_goes_through_is_held_by_who_keeps_it(step):
+    """However much longer the way there is: the call ends, and its iterator with it."""
+    # A module keeps the list three steps away; the call has no more than its place in it.
+    kept = [(0, 2), (2, 3), (3, 4), (4, 5)]
+    graph = graph_of(7, [*kept, (1, 6), (6, 4)], [0])
+    dump = replace(
+        graph.dump,
+        type=np.array([0, 1, 0, 0, 2, 0, 3], dtype="i4"),
+        type_names=["thing", "frame", "list", step],
+        type_node=np.full(4, -1),
+        roots=[*graph.dump.roots, Root("thread", "MainThread", 1, "scan")],
+    )
+    graph = ObjectGraph(dump)
+    assert graph.parent[[4, 5]].tolist() == [3, 4]
+    # What nothing else leads to is the call's all the same.
+    without = [edge for edge in range(len(dump.source)) if edge != 2]
+    alone = {name: getattr(dump, name)[without] for name in ("source", "target", "label")}
+    assert ObjectGraph(replace(dump, **alone)).parent[[6, 4, 5]].tolist() == [1, 6, 4]
+
+
+def test_a_variable_of_a_call_keeps_what_it_is_set_to():
+    graph = graph_of(5, [(0, 2), (2, 3), (3, 4), (1, 4)], [0])
+    dump = replace(
+        graph.dump,
+        type=np.array([0, 1, 0, 0, 2], dtype="i4"),
+        type_names=["thing", "frame", "list"],
+        type_node=np.full(3, -1),
+        texts=[*graph.dump.texts, "local orders"],
+        label=np.array([0, 0, 0, 3], dtype="i4"),
+        roots=[*graph.dump.roots, Root("thread", "MainThread", 1, "main")],
+    )
+    assert ObjectGraph(dump).parent[4] == 1
+
+
+def test_a_context_is_told_with_the_task_that_runs_in_it():
+    """Of tasks that pile up it is a part, and no pile of its own beside them."""
+    graph = graph_of(4, [(0, 1), (1, 2)], [])
+    roots = [Root("context", "", node, "") for node in (1, 3)] + [Root("task", "job()", 0, "")]
+    graph = ObjectGraph(replace(graph.dump, roots=roots))
+    assert graph.parent.tolist() == [-1, 0, 1, -1]
+    assert graph.roots[graph.root[3]].kind == "context"

@@ -37,11 +37,29 @@ def test_a_table_that_doubles_late_ends_no_warm_up() -> None:
     assert estimate(x, bent).baseline_x > 0
 
 
-@pytest.mark.parametrize(("marks", "expected"), [(60, "bounded"), (600, "leak")])
+@pytest.mark.parametrize(("marks", "expected"), [(60, "inconclusive"), (600, "leak")])
 def test_libraries_warm_up_by_more_in_a_short_run(marks: int, expected: str) -> None:
     calls = np.cumsum(400 + s.noise(marks, 120))
     sites = {"call": calls, "modules": s.steady(marks, 4e6)}
     assert judge(s.run(sites=sites)).verdict == expected
+
+
+def test_a_few_objects_more_or_less_at_each_look_are_no_all_clear() -> None:
+    """An even pace is not told from a warm-up of libraries yet, and no more is it one."""
+    looks = 24
+    kept = np.cumsum(np.tile([2, 3, 2, 4], looks // 4)) * 500.0
+    verdict = judge(s.run(sites={"keep": kept, "modules": s.steady(looks, 4e6)}))
+    (heap,) = [entry for entry in verdict.resources if entry.name == "heap_bytes"]
+    assert (heap.verdict, "what libraries warm up by" in heap.reason) == ("inconclusive", True)
+    # By then it has either come to more than that, or is no warm-up any more.
+    assert 0 < heap.more_x <= 40_000 / heap.rate
+
+
+@pytest.mark.parametrize("at", [(2, 9, 10, 17), (1, 2, 3, 4, 5, 6, 7, 9, 11, 14, 20)])
+def test_what_code_brings_at_its_first_use_is_a_warm_up(at: tuple[int, ...]) -> None:
+    loaded = np.cumsum(np.isin(np.arange(24), at)) * 32_000.0 / len(at)
+    sites = {"load": loaded, "modules": s.steady(24, 4e6)}
+    assert judge(s.run(sites=sites)).verdict == "bounded"
 
 
 def test_the_same_amount_each_time_is_no_warm_up() -> None:
