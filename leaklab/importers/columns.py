@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from leaklab.errors import UsageError
 from leaklab.importers.units import unit_in_name, words_of
-from leaklab.resources import check_name
+from leaklab.resources import PAGE_BYTES, check_name
 
 TIME_WORDS = (
     "timestamp", "time", "datetime", "date", "ts", "seconds", "secs", "sec", "elapsed", "when",
@@ -111,7 +111,9 @@ def is_primary(column: str) -> bool:
 
 def least(resource: str) -> float:
     """Return the least that a living process has of a resource: what is below it was not read."""
-    if resource in ("rss_bytes", "thread_count"):
+    if resource == "rss_bytes":
+        return PAGE_BYTES
+    if resource == "thread_count":
         return 1.0
     if resource in RESOURCES:
         return 0.0

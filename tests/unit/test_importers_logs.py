@@ -345,8 +345,8 @@ def test_a_unit_is_the_same_within_the_group_and_behind_it(
 
 
 def test_what_unit_a_cell_was_taken_for_is_said(tmp_path: Path) -> None:
-    for cells, said in (("2 MB", "MB (10^6 bytes)"), ("2MiB", "MiB"), ("3", "bytes")):
+    for cells, said in (("2 MB", "MB (10^6 bytes)"), ("2MiB", "MiB"), ("30000", "bytes")):
         path = tmp_path / "figures.csv"
-        heading = "rss" if cells != "3" else "rss_bytes"
+        heading = "rss" if cells != "30000" else "rss_bytes"
         path.write_text(f"time,{heading}\n" + "".join(f"{n},{cells}\n" for n in range(40)))
         assert f"{heading} in {said} as rss_bytes" in ll.read(path).meta["events"][0]["text"]
