@@ -43,7 +43,7 @@ def read(source: Source, options: Options) -> Reading:
     if not pattern.groups:
         raise UsageError(f"no group in --line: {options.line}; write (?P<rss>...) around a figure")
     rows = []
-    for line in source.text_of_lines.splitlines():
+    for line in source.lines(of_lines=True):
         match = pattern.search(line)
         if match is not None:
             rows.append(_row(match, line, options.unit))
