@@ -28,6 +28,7 @@ _BESIDE_COMMAS = (";", "\t", "|")
 # What pandas calls a first column without a heading.
 _UNNAMED = "Unnamed: 0"
 _DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}")
+_LOGGED = re.compile(r"\W*\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?")
 # How pandas says which line it skips.
 _WIDER = re.compile(r"line (\d+): expected (\d+) fields, saw (\d+)", re.IGNORECASE)
 _EMPTY = ["null", "undefined", "-", "None", "NaN", "nan", ""]
@@ -113,7 +114,7 @@ def _separator(source: Source) -> str | None:
         fields = re.split(r"[,;\t|]", lines[0])
         heading = len(fields) > 1 and words_of(fields[0]) and words_of(fields[0])[0] in TIME_WORDS
         return lines[0][len(fields[0])] if heading else None
-    if not lines:
+    if not lines or _is_log(lines[0]):
         return None
     for separator in _SEPARATORS:
         counts = [line.count(separator) for line in lines]
@@ -189,6 +190,15 @@ def _same_words(lines: list[str]) -> bool:
     """Whether the lines say the same words with other figures: a log, without a heading."""
     first, second = (re.sub(r"[\d.+-]+", "0", line) for line in lines[:2])
     return first == second and re.search(r"[A-Za-z]", first) is not None
+
+
+def _is_log(line: str) -> bool:
+    """Whether a first line says when something was said: a date is no column's name.
+
+    Python's logging writes a comma into each date, and so each line has two fields or more.
+    """
+    dated = _LOGGED.match(line)
+    return dated is not None and re.search(r"[A-Za-z]{2}", line[dated.end() :]) is not None
 
 
 def _is_figure(field: str) -> bool:
