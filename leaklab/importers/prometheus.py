@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from leaklab.errors import LeaklabError, UsageError
 from leaklab.importers import metrics as known
 from leaklab.importers.metrics import Metric
 from leaklab.importers.reading import Member, Options, Reading, Series, Source
-from leaklab.importers.units import unit_option
+from leaklab.importers.units import unit_name, unit_option
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,7 +82,7 @@ def read(source: Source, options: Options) -> Reading:
 def reading_of(lines: list[Line], options: Options, path: Path, title: str) -> Reading:
     """Return what series tell. Counters are refused: they grow in healthy processes too."""
     wanted = _wanted(lines, options, path)
-    judged = [line for line in lines if line.metric in wanted]
+    judged = _scaled([line for line in lines if line.metric in wanted], wanted, options)
     started = min(float(line.seconds[0]) for line in judged)
     places = _places(judged)
     for place in places:
@@ -97,7 +97,7 @@ def reading_of(lines: list[Line], options: Options, path: Path, title: str) -> R
     notes = [f"left out, as counters only grow: {', '.join(left_out[:5])}"] if left_out else []
     return Reading(
         title=title,
-        understood=_understood(wanted, judged, members),
+        understood=_understood(wanted, judged, members, options.unit),
         members=members,
         started=started,
         notes=notes,
@@ -109,8 +109,27 @@ def reading_of(lines: list[Line], options: Options, path: Path, title: str) -> R
     )
 
 
-def _understood(wanted: Mapping[str, Metric], lines: list[Line], members: list[Member]) -> str:
-    names = ", ".join(f"{name} as {metric.resource}" for name, metric in wanted.items())
+def _scaled(lines: list[Line], wanted: Mapping[str, Metric], options: Options) -> list[Line]:
+    """The series with memory in bytes, where ``--unit`` says what it is in: a query may divide."""
+    scale = unit_option(options.unit) if options.unit else 1
+    return [
+        replace(line, values=line.values * scale)
+        if wanted[line.metric].resource.endswith("_bytes")
+        else line
+        for line in lines
+    ]
+
+
+def _understood(
+    wanted: Mapping[str, Metric], lines: list[Line], members: list[Member], unit: str | None
+) -> str:
+    said = {
+        name: f" in {unit_name(unit_option(unit))}"
+        if unit and m.resource.endswith("_bytes")
+        else ""
+        for name, m in wanted.items()
+    }
+    names = ", ".join(f"{name}{said[name]} as {m.resource}" for name, m in wanted.items())
     count = sum(len(line.values) for line in lines)
     roles = len({member.role for member in members})
     each = f", one process for each of {roles} label sets" if roles > 1 else ""
@@ -188,7 +207,8 @@ def _wanted(lines: list[Line], options: Options, path: Path) -> dict[str, Metric
         for name in asked:
             if name not in names:
                 raise UsageError(f"no metric {name}: {path}; there are {', '.join(names[:10])}")
-        return {name: Metric(resource or f"gauge:{name}", 0) for name, resource in asked.items()}
+        end = "_bytes" if options.unit else ""
+        return {name: Metric(to or f"gauge:{name}{end}", 0) for name, to in asked.items()}
     found = {name: known.METRICS[name] for name in names if name in known.METRICS}
     if found:
         return found
@@ -204,7 +224,6 @@ def _wanted(lines: list[Line], options: Options, path: Path) -> dict[str, Metric
     if own:
         return {name: Metric(f"gauge:{name}", 1) for name in own[:1]}
     if options.unit:
-        unit_option(options.unit)
         return {name: Metric(f"gauge:{name}_bytes", 1) for name in plain[:1]}
     raise UsageError(
         f"no metric of memory that is known: {path}; name one with --value NAME=rss_bytes, of "
