@@ -103,6 +103,11 @@ def is_memory(column: str) -> bool:
     return bool(words & MEMORY_WORDS) and not words & {"count", *_SHARE_WORDS, *CPU_WORDS}
 
 
+def is_share(column: str) -> bool:
+    """Return whether a column holds a share, or the use of the processor."""
+    return bool(set(words_of(column)) & (_SHARE_WORDS | CPU_WORDS))
+
+
 def is_primary(column: str) -> bool:
     """Return whether growth of this memory is worth a verdict, where there is nothing better."""
     words = set(words_of(column))
