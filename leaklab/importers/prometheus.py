@@ -29,6 +29,8 @@ _IDENTITY = frozenset(("__name__", "id", "container_id", "uid", "image", "image_
 # What a deployment appends to its name for each pod.
 _POD = re.compile(r"(-[0-9a-f]{6,10})?-[a-z0-9]{5}$")
 _ERROR = re.compile(rb'\s*\{\s*"status"\s*:\s*"error"')
+# A line of VictoriaMetrics' export is one series.
+_EXPORTED = re.compile(rb'\s*\{\s*"metric"\s*:\s*\{[^{}]*\}\s*,\s*"values"\s*:\s*\[')
 _LONGEST_SHOWN = 80
 _CONTAINER = ("pod", "container", "namespace")
 _PLACES = (*_CONTAINER, "instance", "job")
@@ -65,7 +67,8 @@ class _Place:
 def recognise(source: Source) -> bool:
     """Return whether the file is an answer of Prometheus' query interface."""
     head = source.head[:4096]
-    return (b'"resultType"' in head and b'"result"' in head) or _ERROR.match(head) is not None
+    is_answer = b'"resultType"' in head and b'"result"' in head
+    return is_answer or any(form.match(head) for form in (_ERROR, _EXPORTED))
 
 
 def read(source: Source, options: Options) -> Reading:
@@ -156,6 +159,8 @@ def _of_answer(answer: Any, path: Path) -> Iterable[Line]:
         raise _damaged(path, answer)
     if answer.get("status") == "error":
         raise UsageError(f"an error of Prometheus: {path}; {answer.get('error')}")
+    if "metric" in answer:
+        answer = {"resultType": "matrix", "result": [answer]}
     data = answer.get("data", answer)
     if not isinstance(data, dict):
         raise _damaged(path, data)
@@ -170,7 +175,10 @@ def _of_answer(answer: Any, path: Path) -> Iterable[Line]:
     for row in result:
         try:
             labels = dict(row.get("metric") or {})
-            pairs = [(float(t), _figure(v)) for t, v in row.get("values") or ()]
+            values = row.get("values") or ()
+            if "timestamps" in row:  # milliseconds, beside the values
+                values = [(t / 1e3, v) for t, v in zip(row["timestamps"], values, strict=True)]
+            pairs = [(float(t), _figure(v)) for t, v in values]
         except (AttributeError, TypeError, ValueError):
             raise _damaged(path, row) from None
         table = np.array(pairs, np.float64).reshape(-1, 2)

@@ -261,3 +261,22 @@ def test_the_unit_of_memory_is_none_of_a_count(tmp_path: Path) -> None:
     path = answer(tmp_path, row("queue", SECONDS, 5 + SECONDS / HOURS))
     run = ll.read(path, unit="MiB", values=["queue=gauge:queue"])
     assert run.data.samples["value"].iloc[0] == 5
+
+
+def test_an_export_of_victoriametrics_has_a_series_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "export.jsonl"
+    halves = np.array_split(np.arange(400), 2)
+    lines = [
+        {
+            "metric": {"__name__": "process_resident_memory_bytes", "pod": "web-1"},
+            "values": [float((200 + n) * MIB) for n in half],
+            "timestamps": [(START + 60 * int(n)) * 1000 for n in half],
+        }
+        for half in reversed(halves)
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    run = ll.read(path)
+    entry = run.verdict().resource("rss_bytes")
+    assert entry is not None
+    assert entry.verdict == "leak"
+    assert entry.rate == pytest.approx(MIB / 60, rel=0.01)
