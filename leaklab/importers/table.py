@@ -139,7 +139,7 @@ def _processes(
     seconds = times.seconds
     places = seconds if time_name is not None or chosen.marks is None else chosen.marks
     group, group_name = group_of(frame, options, places)
-    life, life_name = life_of(frame, [str(name) for name in frame.columns], path)
+    life, life_name = life_of(frame, path, group, chosen.marks_name)
     if time_name is not None and group is None and life is None and times.started is None:
         seconds, life = lives_of_clock(seconds)
         life_name = f"{time_name}, which starts again" if life is not None else ""
