@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 from leaklab.errors import UsageError
 
+# Resident memory comes in pages, and the smallest there are have so many bytes.
+PAGE_BYTES = 4096.0
+
 
 @dataclass(frozen=True)
 class Resource:
@@ -105,6 +108,18 @@ def check_name(name: str, judged: Sequence[str] = ()) -> None:
     if family not in known or (colon and not member):
         allowed = ", ".join((*(judged or judged_names()), "file_bytes:PATH", "gauge:NAME"))
         raise UsageError(f"unknown resource: {name}; allowed: {allowed}")
+
+
+def check_pages(name: str, largest: float) -> None:
+    """Raise UsageError for resident memory that is at most ``largest``, where no process has that.
+
+    As bytes such figures would be too little to matter, and a leak in MiB would be bounded.
+    """
+    if name == "rss_bytes" and 0 < largest < PAGE_BYTES:
+        raise UsageError(
+            f"{name} of at most {largest:.4g}, where no process has less than a page of memory; "
+            "give bytes"
+        )
 
 
 def judged_names() -> tuple[str, ...]:

@@ -74,7 +74,7 @@ def _imported(names: list[str], arguments: argparse.Namespace, progress: ReadPro
     errors: list[LeaklabError] = []
     for folder in results:
         if isinstance(folder, LeaklabError):
-            errors.append(folder)
+            errors.append(reading.as_given(folder, arguments.files, names))
             continue
         if arguments.json or arguments.fail_on:
             opened = open_run(folder)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from leaklab.errors import UsageError
+from leaklab.errors import LeaklabError, UsageError
 from leaklab.quantities import size_bytes
 from leaklab.scratch import Scratch
 
@@ -81,4 +81,16 @@ def with_piped(names: Sequence[str]) -> Iterator[list[str]]:
         copy = folder / "stdin"
         with copy.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
-        yield [str(copy) if name == STANDARD_INPUT else name for name in names]
+        copied = [str(copy) if name == STANDARD_INPUT else name for name in names]
+        try:
+            yield copied
+        except LeaklabError as error:
+            raise as_given(error, names, copied) from None
+
+
+def as_given(error: LeaklabError, given: Sequence[str], copied: Sequence[str]) -> LeaklabError:
+    """Return the error with standard input in it instead of the copy, which nobody knows."""
+    text = str(error)
+    for name, copy in zip(given, copied, strict=True):
+        text = text.replace(copy, "standard input") if name == STANDARD_INPUT else text
+    return type(error)(text)

@@ -151,6 +151,11 @@ def _is_whole(name: str, options: Options) -> bool:
     return unit is None or unit <= _LARGEST_WHOLE
 
 
+def is_in_unit(name: str, options: Options) -> bool:
+    """Whether ``--unit`` makes memory of the one column judged, whatever its name ("value")."""
+    return bool(options.unit) and len(options.values) < 2 and not known.is_share(name)
+
+
 def figures_of(column: pd.Series[Any], name: str, path: Path) -> tuple[Floats, int | None]:
     """Return the figures of a column, and the unit its cells say.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from leaklab.errors import UsageError
 from leaklab.importers.units import unit_in_name, words_of
-from leaklab.resources import check_name
+from leaklab.resources import PAGE_BYTES, check_name
 
 TIME_WORDS = (
     "timestamp", "time", "datetime", "date", "ts", "seconds", "secs", "sec", "elapsed", "when",
@@ -103,6 +103,11 @@ def is_memory(column: str) -> bool:
     return bool(words & MEMORY_WORDS) and not words & {"count", *_SHARE_WORDS, *CPU_WORDS}
 
 
+def is_share(column: str) -> bool:
+    """Return whether a column holds a share, or the use of the processor."""
+    return bool(set(words_of(column)) & (_SHARE_WORDS | CPU_WORDS))
+
+
 def is_primary(column: str) -> bool:
     """Return whether growth of this memory is worth a verdict, where there is nothing better."""
     words = set(words_of(column))
@@ -111,7 +116,9 @@ def is_primary(column: str) -> bool:
 
 def least(resource: str) -> float:
     """Return the least that a living process has of a resource: what is below it was not read."""
-    if resource in ("rss_bytes", "thread_count"):
+    if resource == "rss_bytes":
+        return PAGE_BYTES
+    if resource == "thread_count":
         return 1.0
     if resource in RESOURCES:
         return 0.0

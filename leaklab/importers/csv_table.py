@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import warnings
 import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError
@@ -26,7 +28,47 @@ _BESIDE_COMMAS = (";", "\t", "|")
 # What pandas calls a first column without a heading.
 _UNNAMED = "Unnamed: 0"
 _DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}")
+_LOGGED = re.compile(r"\W*\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?")
+# How pandas says which line it skips.
+_WIDER = re.compile(r"line (\d+): expected (\d+) fields, saw (\d+)", re.IGNORECASE)
 _EMPTY = ["null", "undefined", "-", "None", "NaN", "nan", ""]
+
+
+@dataclass
+class LeftOut:
+    """What of a table is not read: rows that repeat the heading, and what has no heading.
+
+    cut: whether every row had fields behind the last heading, which went.
+    """
+
+    headings: int = 0
+    cut: bool = False
+    wider: int = 0
+    first_wider: str = ""
+
+    def add_wider(self, warned: Iterable[warnings.WarningMessage]) -> None:
+        """Count the rows that pandas warned of, one a line of its text, as it skipped them."""
+        told = "\n".join(str(one.message) for one in warned)
+        self.cut = self.cut or "Length of header" in told
+        found = _WIDER.findall(told)
+        self.wider += len(found)
+        if found and not self.first_wider:
+            line, expected, saw = found[0]
+            self.first_wider = f"line {int(line):,} has {saw} fields where there are {expected}"
+
+    @property
+    def notes(self) -> list[str]:
+        """What to say of them."""
+        said = []
+        if self.headings:
+            rows = "row that repeats" if self.headings == 1 else "rows that repeat"
+            said.append(f"left out: {self.headings:,} {rows} the heading")
+        if self.cut:
+            said.append("left out: fields behind the last heading; is a comma in them decimal?")
+        if self.wider:
+            rows = "row" if self.wider == 1 else "rows"
+            said.append(f"left out: {self.wider:,} {rows} of more fields: {self.first_wider}")
+        return said
 
 
 def recognise(source: Source) -> bool:
@@ -37,8 +79,8 @@ def recognise(source: Source) -> bool:
 def read(source: Source, options: Options) -> Reading:
     """Read the columns that are known by name, or that the options name."""
     separator = _separator(source) or ","
-    again: list[int] = []
-    frame, step = frame_of(source, separator, options.time, options.group, again)
+    left_out = LeftOut()
+    frame, step = frame_of(source, separator, options.time, options.group, left_out)
     if options.time is None:
         frame = _with_index(frame)
     # Where the comma is the decimal mark, spreadsheets separate by semicolons.
@@ -47,9 +89,7 @@ def read(source: Source, options: Options) -> Reading:
         frame, options, title=_SEPARATORS[separator], path=source.path, decimal=decimal
     )
     reading.notes += note(step)
-    if count := sum(again):
-        rows = "row that repeats" if count == 1 else "rows that repeat"
-        reading.notes.append(f"left out: {count:,} {rows} the heading")
+    reading.notes += left_out.notes
     return reading
 
 
@@ -74,7 +114,7 @@ def _separator(source: Source) -> str | None:
         fields = re.split(r"[,;\t|]", lines[0])
         heading = len(fields) > 1 and words_of(fields[0]) and words_of(fields[0])[0] in TIME_WORDS
         return lines[0][len(fields[0])] if heading else None
-    if not lines:
+    if not lines or _is_log(lines[0]):
         return None
     for separator in _SEPARATORS:
         counts = [line.count(separator) for line in lines]
@@ -93,15 +133,15 @@ def frame_of(
     separator: str,
     time_name: str | None = None,
     group: str | None = None,
-    again: list[int] | None = None,
+    left_out: LeftOut | None = None,
 ) -> tuple[pd.DataFrame, int]:
     """Read a table as columns of figures and texts, and that one row in how many was kept.
 
-    ``again`` is filled with how many rows of each part repeat the heading, and are left out. Raises
-    LeaklabError for a broken one.
+    ``left_out`` is told which rows were not read. Raises LeaklabError for a broken table.
     """
     import pandas as pd
 
+    left_out = left_out or LeftOut()
     plain = all(_is_figure(field) for field in source.first_line.split(separator))
     options: dict[str, Any] = {
         "sep": separator,
@@ -110,30 +150,31 @@ def frame_of(
         "keep_default_na": True,
         "skipinitialspace": True,
         "index_col": False,
-        "on_bad_lines": "skip",
+        "on_bad_lines": "warn",
         "encoding": source.encoding,
         "encoding_errors": "replace",
         "chunksize": PART_ROWS,
     }
     if separator in _BESIDE_COMMAS:
         options["dtype"] = str
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
         try:
             with source.open_text(of_lines=True) as file:
                 parts = pd.read_csv(file, header=None if plain else 0, **options)
-                rows = (_without_headings(part, again) for part in parts)
+                rows = (_without_headings(part, left_out) for part in parts)
                 frame, step = thinned(map(figured, rows), time_name, group=group)
         except (ValueError, EOFError, zlib.error, pd.errors.ParserError) as error:
             raise LeaklabError(
                 f"damaged table: {source.path}; {str(error).splitlines()[0]}"
             ) from None
+    left_out.add_wider(warned)
     if plain:
         frame.columns = [str(number) for number in range(1, len(frame.columns) + 1)]
     return frame.loc[:, [str(name) != "" for name in frame.columns]], step
 
 
-def _without_headings(part: pd.DataFrame, again: list[int] | None) -> pd.DataFrame:
+def _without_headings(part: pd.DataFrame, left_out: LeftOut) -> pd.DataFrame:
     """Rows without those that say the heading once more: several files appended to one."""
     first = part.columns[0]
     if part[first].dtype.kind in "iufb":
@@ -141,8 +182,7 @@ def _without_headings(part: pd.DataFrame, again: list[int] | None) -> pd.DataFra
     named = [name for name in part.columns if not str(name).startswith("Unnamed: ")]
     cells = part.loc[part[named[0]].eq(named[0]), named] if named else part.iloc[:0]
     heading = cells.index[(cells == named).all(axis=1)]
-    if again is not None:
-        again.append(len(heading))
+    left_out.headings += len(heading)
     return part.drop(index=heading) if len(heading) else part
 
 
@@ -150,6 +190,15 @@ def _same_words(lines: list[str]) -> bool:
     """Whether the lines say the same words with other figures: a log, without a heading."""
     first, second = (re.sub(r"[\d.+-]+", "0", line) for line in lines[:2])
     return first == second and re.search(r"[A-Za-z]", first) is not None
+
+
+def _is_log(line: str) -> bool:
+    """Whether a first line says when something was said: a date is no column's name.
+
+    Python's logging writes a comma into each date, and so each line has two fields or more.
+    """
+    dated = _LOGGED.match(line)
+    return dated is not None and re.search(r"[A-Za-z]{2}", line[dated.end() :]) is not None
 
 
 def _is_figure(field: str) -> bool:

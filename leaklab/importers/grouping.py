@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _LEAST_GROWTH_ROWS = 3
 # A column tells processes apart that gives each row its own place for nearly all of them.
 _TELLING_SHARE = 0.9
+# What falls at more of the rows than this is no counter, whatever it is called.
+_LARGEST_FALLING_SHARE = 0.1
 
 
 def at_once(members: Iterable[Member], judged: Sequence[str]) -> AtOnce | None:
@@ -120,19 +122,41 @@ def _overlap(column: pd.Series[Any], places: Floats) -> bool:
     return any(later[0] < earlier[1] for earlier, later in pairwise(spans))
 
 
-def life_of(frame: pd.DataFrame, names: list[str], path: Path) -> tuple[NDArray[Any] | None, str]:
+def life_of(
+    frame: pd.DataFrame,
+    path: Path,
+    group: NDArray[Any] | None = None,
+    marks: str = "",
+) -> tuple[NDArray[Any] | None, str]:
     """Return what changes when a process is replaced, and its column.
 
-    It is a start time, a container's id, an uptime that falls, or a pid.
+    It is a start time, a container's id, an uptime that falls, a pid, or a counter that falls: one
+    by its name, or ``marks``. ``group``: the process of each row, each of which has its own.
     """
+    names = [str(name) for name in frame.columns]
     for name in names:
         if known.is_start(name) and 1 <= frame[name].nunique() <= max(len(frame) / 3, 1):
             return frame[name].astype("string").fillna("").to_numpy(object), name
     for name in names:
         if "uptime" in words_of(name) and is_numeric(frame[name]):
-            falls = np.diff(figures_of(frame[name], name, path)[0], prepend=-np.inf) < 0
-            return np.cumsum(falls), name
+            return _fallen(figures_of(frame[name], name, path)[0], group), name
     for name in names:
         if "_".join(words_of(name)) in known.PID_WORDS and frame[name].nunique() > 1:
             return frame[name].to_numpy(), name
+    for name in names:
+        counts = known.is_counter(name) and not known.is_memory(name)
+        if (name == marks or counts) and is_numeric(frame[name]):
+            fallen = _fallen(figures_of(frame[name], name, path)[0], group)
+            if 0 < fallen.max(initial=0) <= _LARGEST_FALLING_SHARE * len(frame):
+                return fallen, name
     return None, ""
+
+
+def _fallen(figures: Floats, group: NDArray[Any] | None) -> NDArray[np.int64]:
+    """How often what only grows in one life has fallen up to each row, in its own process."""
+    fallen = np.zeros(len(figures), np.int64)
+    labels = np.zeros(len(figures), int) if group is None else group
+    for label in dict.fromkeys(labels.tolist()):
+        rows = np.flatnonzero((labels == label) & np.isfinite(figures))
+        fallen[rows] = np.cumsum(np.diff(figures[rows], prepend=-np.inf) < 0)
+    return fallen

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import compress, islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from leaklab.errors import LeaklabError
 from leaklab.importers.reading import Options, Reading, Source
 from leaklab.importers.table import read_table
+from leaklab.importers.thinned import PART_ROWS, note, thinned
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NAME = "jsonl"
+_KIND = "\0kind"
 
 
 def recognise(source: Source) -> bool:
@@ -28,27 +38,58 @@ def recognise(source: Source) -> bool:
 
 def read(source: Source, options: Options) -> Reading:
     """Read the records; nested objects become columns as ``memory.rss``."""
-    import pandas as pd
+    parts = _Parts(source)
+    frame, step = thinned(parts, options.time, group=options.group, kind=_KIND)
+    reading = read_table(frame, options, title="JSON lines", path=source.path)
+    reading.notes += note(step)
+    if parts.skipped:
+        reading.notes.append(f"{parts.skipped} lines are no JSON and were left out")
+    return reading
 
-    text = source.text
-    skipped = 0
-    if text.lstrip().startswith("["):
-        try:
-            records = [row for row in json.loads(text) if isinstance(row, dict)]
-        except ValueError as error:
-            raise LeaklabError(f"damaged JSON: {source.path}; {error}") from None
-    else:
-        records = []
-        for line in text.splitlines():
+
+class _Parts:
+    """The records of a file of any length, part by part; ``skipped``: lines that are none."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.skipped = 0
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        records = self._records()
+        while part := list(islice(records, PART_ROWS)):
+            yield _table(part)
+
+    def _records(self) -> Iterator[dict[str, Any]]:
+        if self._source.head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+            try:
+                rows = json.loads(self._source.text)
+            except ValueError as error:
+                raise LeaklabError(f"damaged JSON: {self._source.path}; {error}") from None
+            yield from (row for row in rows if isinstance(row, dict))
+            return
+        for line in self._source.lines(of_lines=False):
             try:
                 row = json.loads(line) if line.strip() else None
             except ValueError:
-                skipped += 1  # the last line of a process that was killed
+                self.skipped += 1  # the last line of a process that was killed
                 continue
             if isinstance(row, dict):
-                records.append(row)
+                yield row
+
+
+def _table(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """Records as a table, with what each of them tells: a log has lines of many kinds."""
+    import pandas as pd
+
     frame = pd.json_normalize(records)
-    reading = read_table(frame, options, title="JSON lines", path=source.path)
-    if skipped:
-        reading.notes.append(f"{skipped} lines are no JSON and were left out")
-    return reading
+    for name in frame.columns:
+        if (
+            frame[name].dtype.kind == "O"
+            and frame[name].map(lambda cell: isinstance(cell, list)).any()
+        ):
+            frame[name] = frame[name].astype("string")
+    told = frame.notna().to_numpy()
+    kinds, which = np.unique(told, axis=0, return_inverse=True)
+    names = np.array([",".join(compress(frame.columns, kind)) for kind in kinds], object)
+    frame[_KIND] = names[which.ravel()]
+    return frame

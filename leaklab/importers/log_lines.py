@@ -15,6 +15,11 @@ from leaklab.importers.units import unit_in_name, unit_name
 NAME = "lines"
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?")
 _CLOCK = re.compile(r"\b\d\d:\d\d:\d\d(?:[.,]\d+)?\b")
+# Seconds or milliseconds since 1970 as `date +%s` and time.time() give them, at the begin of a line
+# or behind a word for it.
+_EPOCH = re.compile(
+    r"(?:^\W*|\b(?:ts|time|timestamp)\b\W{1,3})(1\d{9}(?:[.,]\d+)?|1\d{12})(?![\w.])"
+)
 _UNIT_AFTER = re.compile(r"\s*\(?([KMGT]i?B|bytes)\b", re.IGNORECASE)
 _UNIT_WITHIN = re.compile(rf"(.*\d){_UNIT_AFTER.pattern}\)?\s*", re.IGNORECASE)
 
@@ -43,7 +48,7 @@ def read(source: Source, options: Options) -> Reading:
     if not pattern.groups:
         raise UsageError(f"no group in --line: {options.line}; write (?P<rss>...) around a figure")
     rows = []
-    for line in source.text_of_lines.splitlines():
+    for line in source.lines(of_lines=True):
         match = pattern.search(line)
         if match is not None:
             rows.append(_row(match, line, options.unit))
@@ -73,9 +78,21 @@ def _row(match: re.Match[str], line: str, asked: str | None) -> dict[str, object
     else:
         row["rss"] = _with_unit(match[1], line[match.end(1) :], asked)
     if not {"time", "timestamp", "ts"} & set(row):
-        found = _DATE.search(line) or _CLOCK.search(line)
-        row["timestamp"] = found[0].replace(",", ".") if found else None
+        row["timestamp"] = _moment(line, match)
     return row
+
+
+def _moment(line: str, match: re.Match[str]) -> str | None:
+    """The time in a line: a date, an epoch that is no figure taken out of it, or a time of day."""
+    epoch = _EPOCH.search(line)
+    taken = [match.span(group) for group in range(1, match.re.groups + 1)]
+    if epoch and any(begin < epoch.end(1) and epoch.start(1) < end for begin, end in taken):
+        epoch = None
+    found = _DATE.search(line)
+    text = found[0] if found else epoch[1] if epoch else None
+    if text is None and (clock := _CLOCK.search(line)):
+        text = clock[0]
+    return text.replace(",", ".") if text else None
 
 
 def _with_unit(text: str | None, after: str, asked: str | None) -> str | None:

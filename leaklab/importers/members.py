@@ -12,6 +12,7 @@ import numpy as np
 from leaklab.errors import UsageError
 from leaklab.importers.columns import least
 from leaklab.importers.reading import Member, Reading, Series
+from leaklab.resources import PAGE_BYTES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,15 +91,28 @@ def leave_out_unread(reading: Reading, path: Path) -> None:
             kept.append(replace(member, series=tuple(series)))
     left_out = {name: count for name, count in counts.items() if count}
     if reading.members and not kept:
+        largest = max(part.values.max() for one in reading.members for part in one.series)
+        if largest > 0:
+            raise UsageError(
+                f"{', '.join(left_out)} of at most {largest:.4g} B: {path}; no process has less "
+                "than a page of memory: the figures are in another unit, which --unit says"
+            )
         raise UsageError(
             f"no figures in {', '.join(left_out)}: {path}; all are 0 or less, which no process "
             "has: was it still running?"
         )
     reading.members = kept
     for name, count in left_out.items():
-        what = "0 or less" if least(name) else "less than 0"
+        what = _below(least(name))
         row = "row" if count == 1 else "rows"
         reading.notes.append(f"{count:,} {row} with {what} as {name} left out: no process has that")
+
+
+def _below(lowest: float) -> str:
+    """What is said of figures below this, which no process has."""
+    if lowest == PAGE_BYTES:
+        return "less than a page of memory"
+    return "0 or less" if lowest else "less than 0"
 
 
 def newest_first(seconds: Floats) -> bool:

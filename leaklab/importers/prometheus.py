@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from leaklab.errors import LeaklabError, UsageError
 from leaklab.importers import metrics as known
 from leaklab.importers.metrics import Metric
 from leaklab.importers.reading import Member, Options, Reading, Series, Source
-from leaklab.importers.units import unit_option
+from leaklab.importers.units import unit_name, unit_option
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +29,8 @@ _IDENTITY = frozenset(("__name__", "id", "container_id", "uid", "image", "image_
 # What a deployment appends to its name for each pod.
 _POD = re.compile(r"(-[0-9a-f]{6,10})?-[a-z0-9]{5}$")
 _ERROR = re.compile(rb'\s*\{\s*"status"\s*:\s*"error"')
+# A line of VictoriaMetrics' export is one series.
+_EXPORTED = re.compile(rb'\s*\{\s*"metric"\s*:\s*\{[^{}]*\}\s*,\s*"values"\s*:\s*\[')
 _LONGEST_SHOWN = 80
 _CONTAINER = ("pod", "container", "namespace")
 _PLACES = (*_CONTAINER, "instance", "job")
@@ -65,7 +67,8 @@ class _Place:
 def recognise(source: Source) -> bool:
     """Return whether the file is an answer of Prometheus' query interface."""
     head = source.head[:4096]
-    return (b'"resultType"' in head and b'"result"' in head) or _ERROR.match(head) is not None
+    is_answer = b'"resultType"' in head and b'"result"' in head
+    return is_answer or any(form.match(head) for form in (_ERROR, _EXPORTED))
 
 
 def read(source: Source, options: Options) -> Reading:
@@ -82,7 +85,7 @@ def read(source: Source, options: Options) -> Reading:
 def reading_of(lines: list[Line], options: Options, path: Path, title: str) -> Reading:
     """Return what series tell. Counters are refused: they grow in healthy processes too."""
     wanted = _wanted(lines, options, path)
-    judged = [line for line in lines if line.metric in wanted]
+    judged = _scaled([line for line in lines if line.metric in wanted], wanted, options)
     started = min(float(line.seconds[0]) for line in judged)
     places = _places(judged)
     for place in places:
@@ -97,7 +100,7 @@ def reading_of(lines: list[Line], options: Options, path: Path, title: str) -> R
     notes = [f"left out, as counters only grow: {', '.join(left_out[:5])}"] if left_out else []
     return Reading(
         title=title,
-        understood=_understood(wanted, judged, members),
+        understood=_understood(wanted, judged, members, options.unit),
         members=members,
         started=started,
         notes=notes,
@@ -109,8 +112,27 @@ def reading_of(lines: list[Line], options: Options, path: Path, title: str) -> R
     )
 
 
-def _understood(wanted: Mapping[str, Metric], lines: list[Line], members: list[Member]) -> str:
-    names = ", ".join(f"{name} as {metric.resource}" for name, metric in wanted.items())
+def _scaled(lines: list[Line], wanted: Mapping[str, Metric], options: Options) -> list[Line]:
+    """The series with memory in bytes, where ``--unit`` says what it is in: a query may divide."""
+    scale = unit_option(options.unit) if options.unit else 1
+    return [
+        replace(line, values=line.values * scale)
+        if wanted[line.metric].resource.endswith("_bytes")
+        else line
+        for line in lines
+    ]
+
+
+def _understood(
+    wanted: Mapping[str, Metric], lines: list[Line], members: list[Member], unit: str | None
+) -> str:
+    said = {
+        name: f" in {unit_name(unit_option(unit))}"
+        if unit and m.resource.endswith("_bytes")
+        else ""
+        for name, m in wanted.items()
+    }
+    names = ", ".join(f"{name}{said[name]} as {m.resource}" for name, m in wanted.items())
     count = sum(len(line.values) for line in lines)
     roles = len({member.role for member in members})
     each = f", one process for each of {roles} label sets" if roles > 1 else ""
@@ -137,6 +159,8 @@ def _of_answer(answer: Any, path: Path) -> Iterable[Line]:
         raise _damaged(path, answer)
     if answer.get("status") == "error":
         raise UsageError(f"an error of Prometheus: {path}; {answer.get('error')}")
+    if "metric" in answer:
+        answer = {"resultType": "matrix", "result": [answer]}
     data = answer.get("data", answer)
     if not isinstance(data, dict):
         raise _damaged(path, data)
@@ -151,7 +175,10 @@ def _of_answer(answer: Any, path: Path) -> Iterable[Line]:
     for row in result:
         try:
             labels = dict(row.get("metric") or {})
-            pairs = [(float(t), _figure(v)) for t, v in row.get("values") or ()]
+            values = row.get("values") or ()
+            if "timestamps" in row:  # milliseconds, beside the values
+                values = [(t / 1e3, v) for t, v in zip(row["timestamps"], values, strict=True)]
+            pairs = [(float(t), _figure(v)) for t, v in values]
         except (AttributeError, TypeError, ValueError):
             raise _damaged(path, row) from None
         table = np.array(pairs, np.float64).reshape(-1, 2)
@@ -188,7 +215,8 @@ def _wanted(lines: list[Line], options: Options, path: Path) -> dict[str, Metric
         for name in asked:
             if name not in names:
                 raise UsageError(f"no metric {name}: {path}; there are {', '.join(names[:10])}")
-        return {name: Metric(resource or f"gauge:{name}", 0) for name, resource in asked.items()}
+        end = "_bytes" if options.unit else ""
+        return {name: Metric(to or f"gauge:{name}{end}", 0) for name, to in asked.items()}
     found = {name: known.METRICS[name] for name in names if name in known.METRICS}
     if found:
         return found
@@ -204,7 +232,6 @@ def _wanted(lines: list[Line], options: Options, path: Path) -> dict[str, Metric
     if own:
         return {name: Metric(f"gauge:{name}", 1) for name in own[:1]}
     if options.unit:
-        unit_option(options.unit)
         return {name: Metric(f"gauge:{name}_bytes", 1) for name in plain[:1]}
     raise UsageError(
         f"no metric of memory that is known: {path}; name one with --value NAME=rss_bytes, of "

@@ -157,6 +157,16 @@ class Source:
         except (OSError, EOFError, zlib.error) as error:
             raise LeaklabError(f"cannot be read: {self.path}; {error}; copy it again") from None
 
+    def lines(self, *, of_lines: bool) -> Iterator[str]:
+        """Yield the lines one by one, of a text of any length; ``of_lines``: without a cut last."""
+        encoding = self.encoding
+        try:
+            with self.open_text(of_lines=of_lines) as file:
+                text = io.TextIOWrapper(file, encoding, "replace")
+                yield from text
+        except (OSError, EOFError, zlib.error) as error:
+            raise LeaklabError(f"cannot be read: {self.path}; {error}; copy it again") from None
+
     @cached_property
     def encoding(self) -> str:
         """UTF-8, or what Excel writes in Western Europe where the content is no UTF-8.

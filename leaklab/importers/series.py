@@ -20,6 +20,7 @@ from leaklab.importers.columns import check_judged
 from leaklab.importers.reading import Member, Reading, Series
 from leaklab.importers.run import in_memory, run_meta
 from leaklab.importers.times import put_back_text
+from leaklab.resources import check_pages
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -106,6 +107,7 @@ def _cleaned(given: Mapping[str, tuple[Places, Floats]], zero: float) -> Iterato
                 f"{values.shape}; give two sequences of one length"
             )
         kept = np.isfinite(at.values) & np.isfinite(values)
+        check_pages(resource, float(values[kept].max(initial=0.0)))
         if at_once := figures_at_once(at.values[kept], values[kept]):
             raise UsageError(
                 f"{at_once.figures} figures of {resource} at {at_once.where('x', 'x')}, far apart: "

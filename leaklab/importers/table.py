@@ -17,6 +17,7 @@ from leaklab.importers import columns as known
 from leaklab.importers.cells import (
     figures_of,
     frame_with_points,
+    is_in_unit,
     is_numeric,
     scale_of_cells,
     unread_memory,
@@ -138,7 +139,7 @@ def _processes(
     seconds = times.seconds
     places = seconds if time_name is not None or chosen.marks is None else chosen.marks
     group, group_name = group_of(frame, options, places)
-    life, life_name = life_of(frame, [str(name) for name in frame.columns], path)
+    life, life_name = life_of(frame, path, group, chosen.marks_name)
     if time_name is not None and group is None and life is None and times.started is None:
         seconds, life = lives_of_clock(seconds)
         life_name = f"{time_name}, which starts again" if life is not None else ""
@@ -354,7 +355,7 @@ def _gauge(
     frame: pd.DataFrame, name: str, options: Options, path: Path, chosen: _Chosen, *, must: bool
 ) -> str:
     """Take a column under its own name; one of memory needs a unit where it is the one judged."""
-    if known.is_memory(name):
+    if known.is_memory(name) or (must and is_in_unit(name, options)):
         given = options if must or unit_in_name(name) is None else Options()
         figures, found = _bytes(
             frame, name, given, path, 1 if known.is_node(frame.columns) else None

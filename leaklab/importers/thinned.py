@@ -29,12 +29,14 @@ def thinned(
     most_rows: int = MOST_ROWS,
     *,
     group: str | None = None,
+    kind: str | None = None,
 ) -> tuple[pd.DataFrame, int]:
     """Return the rows of all parts in one table, and that every how many-th row was kept.
 
     Rows are counted for each process apart, as its label, ``group`` or pid tells them, or by their
-    times, so that rows of several by turns lose none of them. Dates in ``time_name`` (None: columns
-    that hold times by their name) become seconds since the epoch.
+    times, so that rows of several by turns lose none of them; and apart for each ``kind``, a column
+    that is not handed on, as figures may stand in every twentieth row of a log. Dates in
+    ``time_name`` (None: columns that hold times by their name) become seconds since the epoch.
     """
     import pandas as pd
 
@@ -44,8 +46,12 @@ def thinned(
     step, rows = 1, 0
     for part in parts:
         if labels is None:
-            labels = [name for name in part.columns if _tells_apart(part[name], time_name, group)]
-        number = _numbers(part, labels, seen, time_name)
+            labels = [
+                name
+                for name in part.columns
+                if name != kind and _tells_apart(part[name], time_name, group)
+            ]
+        number = _numbers(part, labels, seen, time_name, kind)
         part = _without_dates(part, time_name)
         part[_NUMBER] = number
         part = part[number % step == 0]
@@ -60,7 +66,8 @@ def thinned(
             rows = shorter
     if not kept:
         return pd.DataFrame(), 1
-    return pd.concat(kept, ignore_index=True).drop(columns=_NUMBER), step
+    whole = pd.concat(kept, ignore_index=True)
+    return whole.drop(columns=[_NUMBER, *([kind] if kind else [])]), step
 
 
 def note(step: int) -> list[str]:
@@ -87,28 +94,40 @@ def _tells_apart(column: pd.Series[Any], time_name: str | None, group: str | Non
 
 
 def _numbers(
-    part: pd.DataFrame, labels: list[str], seen: dict[Any, int], time_name: str | None
+    part: pd.DataFrame,
+    labels: list[str],
+    seen: dict[Any, int],
+    time_name: str | None,
+    kind: str | None,
 ) -> NDArray[np.int64]:
     """The number of each row among those of its process, from 0; ``seen`` goes on with the next.
 
     Without labels rows of one time have one number: they may be of several processes.
     """
+    kinds = [kind] if kind else []
     if not labels:
-        begin = seen.get(None, 0)
         time_name = time_name or known.named([str(name) for name in part], known.TIME_WORDS)
-        new = np.ones(len(part), np.int64)
-        if time_name in part:
-            new[1:] = part[time_name].ne(part[time_name].shift()).to_numpy()[1:]
-        seen[None] = begin + int(new.sum())
-        return np.asarray(begin + np.cumsum(new) - 1, np.int64)
-    groups = part.groupby(labels, dropna=False, sort=False)
-    number = groups.cumcount().to_numpy(np.int64)
+        number = np.empty(len(part), np.int64)
+        whole: dict[Any, Any] = {None: np.arange(len(part))}
+        for key, mine in (part.groupby(kind).indices if kind else whole).items():
+            new = np.ones(len(mine), np.int64)
+            if time_name in part:
+                times = part[time_name].iloc[mine]
+                new[1:] = times.ne(times.shift()).to_numpy()[1:]
+            begin = seen.get(key, 0)
+            seen[key] = begin + int(new.sum())
+            number[mine] = begin + np.cumsum(new) - 1
+        return number
+    # A later part may lack one: no record in it told that.
+    part = part.reindex(columns=[*labels, *kinds])
+    groups = part.groupby([*labels, *kinds], dropna=False, sort=False)
+    counted = groups.cumcount().to_numpy(np.int64)
     which = groups.ngroup().to_numpy()
-    keys = list(part[labels].drop_duplicates().itertuples(index=False, name=None))
+    keys = list(part.drop_duplicates().itertuples(index=False, name=None))
     begins = np.array([seen.get(str(key), 0) for key in keys])
     counts = np.bincount(which, minlength=len(keys))
     seen.update((str(key), int(b + c)) for key, b, c in zip(keys, begins, counts, strict=True))
-    return np.asarray(number + begins[which], np.int64)
+    return np.asarray(counted + begins[which], np.int64)
 
 
 def _without_dates(part: pd.DataFrame, time_name: str | None) -> pd.DataFrame:

@@ -93,6 +93,8 @@ def locate(text: str, store: str | None = None) -> str:
         return path  # open_run says what is wrong with it
     if is_evidence(text):
         raise LeaklabError(f"a file, no run: {text}; `leaklab import {text}` makes a run of it")
+    if archive_of(path) == path:
+        raise LeaklabError(f"no run in the archive: {text}; unpack it and name the files in it")
     if text == "-" or (_is(Path.exists, Path(path)) and not _is(Path.is_file, Path(path))):
         what = "standard input" if text == "-" else "a pipe or device"
         raise LeaklabError(

@@ -19,6 +19,7 @@ from leaklab.results.outcomes import (
     UNCHANGED,
     WORSE,
 )
+from leaklab.results.replicas import replicas
 from leaklab.verdict.growth import MINIMUM_SHARE
 from leaklab.verdict.lives_told import HELPER_SECONDS, is_listed
 from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK
@@ -78,8 +79,16 @@ def compared_resources(before: Side, after: Side) -> pd.DataFrame:
         if (new := after.verdict.resource(old.name, old.role)) is not None
         and (_is_shown(old) or new.decides)
     ]
-    rows += _one_sided(before, after)
-    rows += _one_sided(after, before)
+    paired = set()
+    for old_pods, new_pods in replicas(before.verdict.resources, after.verdict.resources):
+        old, new = old_pods.worst, new_pods.worst
+        paired |= {(pod.name, pod.role) for pod in (*old_pods.all, *new_pods.all)}
+        if _is_shown(old) or new.decides:
+            outcome, reason = _outcome(old, new, recorded=recorded)
+            worst = f"{reason} (the worst of {len(old_pods.all)} and of {len(new_pods.all)} pods)"
+            rows.append(_row(new, outcome, worst, before=old, after=new))
+    rows += _one_sided(before, after, paired)
+    rows += _one_sided(after, before, paired)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -166,10 +175,12 @@ def _clearly_less(less: ResourceVerdict, more: ResourceVerdict) -> bool:
     return apart and more.rate > NOTABLE_RATIO * less.rate
 
 
-def _one_sided(side: Side, other: Side) -> Iterator[dict[str, Any]]:
-    """Yield the rows of what only one of the runs has."""
+def _one_sided(side: Side, other: Side, paired: set[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of what only one of the runs has, without ``paired`` resources of roles."""
     same_passes = side.passes == other.passes
     for entry in side.verdict.resources:
+        if (entry.name, entry.role) in paired:
+            continue
         if not _is_shown(entry) or other.verdict.resource(entry.name, entry.role) is not None:
             continue
         if entry.role in other.roles and (entry.name == HEAP or not same_passes):
@@ -186,7 +197,8 @@ def _outcome_of_one(entry: ResourceVerdict, side: Side, other: Side) -> tuple[st
     """Outcome and reason of what the other run has nothing of.
 
     A leak that is gone with its process is no fix: nothing tells a process that was taken away
-    from one that goes by another name. Processes are not paired by guess, they are named.
+    from one that goes by another name. Processes are not paired by guess, they are named; what
+    Kubernetes names by rule is paired before (`replicas`).
     """
     only = f"only in {side.label}"
     if entry.verdict == INCONCLUSIVE:

@@ -242,7 +242,9 @@ def slope_error(x: Floats, y: Floats) -> tuple[float, int]:
         return float("inf"), freedom
     centred = x - x.mean()
     spread = float(centred @ centred)
-    residual = y - y.mean()
+    # The mean of one figure, many times, is not that figure, and what is left would be an error.
+    residual = y - y[0]
+    residual = residual - residual.mean()
     residual = residual - (centred @ residual) / spread * centred
     positions = (np.arange(count) + 0.5) / count
     waves = np.sqrt(2.0 / count) * np.cos(np.pi * np.outer(np.arange(1, freedom + 1), positions))

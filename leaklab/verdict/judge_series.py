@@ -11,7 +11,7 @@ from leaklab.analysis.long_series import lone_series
 from leaklab.arguments import check_limit
 from leaklab.errors import UsageError
 from leaklab.present.formatting import span_text
-from leaklab.resources import check_name
+from leaklab.resources import check_name, check_pages
 from leaklab.verdict.horizon import over
 from leaklab.verdict.imported import judge_foreign
 from leaklab.verdict.resources import ResourceVerdict, judge_figures
@@ -43,8 +43,8 @@ def judge_series(
     Returns verdict ("leak", "bounded", "inconclusive"), rate with its 95 % interval rate_low to
     rate_high and excluded (the largest growth not excluded), all per unit of x, reason, and more_x
     (how much longer to record until it would be decided). Raises `UsageError` for arrays of
-    different length or of no numbers, x that decreases, figures of several processes at each x, an
-    unknown unit or resource, or a horizon that is not positive.
+    different length or of no numbers, resident memory below a page, x that decreases, figures of
+    several processes at each x, an unknown unit or resource, or a horizon that is not positive.
 
     >>> judge_series(range(100), [1e6 + 5e4 * k for k in range(100)]).verdict
     'leak'
@@ -54,6 +54,7 @@ def judge_series(
     check_name(resource)
     check_limit("horizon", horizon, unit)
     x_values, y_values = _arrays(x, y, unit)
+    check_pages(resource, float(y_values.max(initial=0.0)))
     if unit != "iteration" and len(x_values):
         # As figures of a file are: what comes with the time of day is no growth.
         verdict = judge_foreign(lone_series(x_values, y_values, name=resource, unit=unit))

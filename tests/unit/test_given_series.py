@@ -157,3 +157,19 @@ def test_what_would_get_no_verdict_is_refused_with_the_name_that_does(name: str)
     with pytest.raises(UsageError, match=f"no verdict on {name} .*; give it as gauge:{name}"):
         ll.from_series({name: (SECONDS, VALUES)})
     assert ll.from_series({f"gauge:{name}": (SECONDS, VALUES)}).verdict().verdict == "leak"
+
+
+def test_resident_memory_in_another_unit_than_bytes_is_refused() -> None:
+    in_mib = 200 + np.arange(100.0)
+    for call in (
+        lambda: ll.from_series({"rss_bytes": (np.arange(100.0), in_mib)}),
+        lambda: ll.judge_series(np.arange(100.0), in_mib),
+    ):
+        with pytest.raises(UsageError, match=r"rss_bytes of at most 299, .*; give bytes"):
+            call()
+
+
+@pytest.mark.parametrize("figure", [0.15, 1 / 3, 100.3])
+def test_a_figure_that_never_changes_has_no_rate_that_is_not_excluded(figure: float) -> None:
+    entry = ll.judge_series(np.arange(600.0), np.full(600, figure), resource="gauge:load")
+    assert entry.excluded == 0.0

@@ -77,3 +77,22 @@ def test_decimal_commas_in_json_and_in_log_lines(tmp_path: Path) -> None:
     lines = [f"2026-01-01 10:00:{n:02},500 RSS={n},25 MB" for n in range(1, 13)]
     run = read(tmp_path, "\n".join(lines), line=r"RSS=(?P<rss>[\d.,]+)")
     assert figures(run)[0] == 1.25 * MIB
+
+
+@pytest.mark.parametrize("values", [(), ("value",)])
+def test_the_unit_that_is_asked_for_makes_memory_of_a_plain_name(
+    tmp_path: Path, values: tuple[str, ...]
+) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text("time,value\n" + "".join(f"{60 * n},{200 + n}\n" for n in range(40)))
+    run = ll.read(path, unit="MiB", values=values)
+    entry = run.verdict().resource("gauge:value_bytes")
+    assert entry is not None
+    assert entry.rate == pytest.approx((1 << 20) / 60, rel=0.01)
+
+
+def test_a_share_is_none_of_memory_in_any_unit(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text("time,mem_percent\n" + "".join(f"{60 * n},{20 + n}\n" for n in range(40)))
+    run = ll.read(path, unit="MiB")
+    assert run.data.samples["value"].iloc[0] == 20

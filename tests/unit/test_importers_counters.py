@@ -96,3 +96,41 @@ def test_two_columns_of_one_name_are_two_figures(tmp_path: Path) -> None:
 def test_columns_beyond_those_listed_are_named(tmp_path: Path) -> None:
     run = read(tmp_path, {f"level{n}": [float(n)] * ROW_COUNT for n in range(23)})
     assert "left out, as 20 figures are listed already: level20, level21, level22" in said(run)
+
+
+def restarted(name: str, pods: int = 1) -> str:
+    """Memory of 200 looks in lives of 50, beside what counts anew in each; of pods by turns."""
+    lines = [f"time,pod,{name},rss_mib"]
+    for n in range(200):
+        lines += [
+            f"{60 * n},web-{pod},{(n + 7 * pod) % 50 * 30},{100 + (n + 7 * pod) % 50}"
+            for pod in range(pods)
+        ]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("name", ["requests_total", "uptime_seconds"])
+@pytest.mark.parametrize("pods", [1, 2])
+def test_a_counter_that_falls_tells_a_restart(tmp_path: Path, name: str, pods: int) -> None:
+    path = tmp_path / "figures.csv"
+    path.write_text(restarted(name, pods))
+    run = ll.read(path)
+    assert f"restarts by {name}" in run.meta["events"][0]["text"]
+    for entry in run.verdict().resources:
+        assert entry.verdict == "leak"
+        assert entry.rate == pytest.approx((1 << 20) / 60, rel=0.01)
+
+
+def test_marks_that_start_again_are_lives(tmp_path: Path) -> None:
+    path = tmp_path / "figures.csv"
+    path.write_text(restarted("done"))
+    entry = ll.read(path, values=["done=mark"]).verdict().resource("rss_bytes")
+    assert entry is not None
+    assert entry.verdict == "leak"
+    assert entry.rate == pytest.approx((1 << 20) / 30, rel=0.01)
+
+
+def test_a_total_of_memory_that_falls_is_no_restart(tmp_path: Path) -> None:
+    path = tmp_path / "figures.csv"
+    path.write_text(restarted("heap_total"))
+    assert "restarts" not in ll.read(path).meta["events"][0]["text"]

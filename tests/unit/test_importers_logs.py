@@ -345,8 +345,36 @@ def test_a_unit_is_the_same_within_the_group_and_behind_it(
 
 
 def test_what_unit_a_cell_was_taken_for_is_said(tmp_path: Path) -> None:
-    for cells, said in (("2 MB", "MB (10^6 bytes)"), ("2MiB", "MiB"), ("3", "bytes")):
+    for cells, said in (("2 MB", "MB (10^6 bytes)"), ("2MiB", "MiB"), ("30000", "bytes")):
         path = tmp_path / "figures.csv"
-        heading = "rss" if cells != "3" else "rss_bytes"
+        heading = "rss" if cells != "30000" else "rss_bytes"
         path.write_text(f"time,{heading}\n" + "".join(f"{n},{cells}\n" for n in range(40)))
         assert f"{heading} in {said} as rss_bytes" in ll.read(path).meta["events"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{epoch} rss={rss}",
+        "[{epoch}.250] INFO rss={rss}",
+        "{epoch}000 rss={rss}",
+        "level=info ts={epoch}.5 rss={rss}",
+        "{epoch} up since 10:00:00 rss={rss}",
+    ],
+)
+def test_an_epoch_in_a_line_is_its_time(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "app.log"
+    rows = [line.format(epoch=1_790_000_000 + 60 * n, rss=300 + n) for n in range(40)]
+    path.write_text("\n".join(rows) + "\n")
+    run = ll.read(path, line=r"rss=(?P<rss>\d+)", unit="MiB")
+    entry = run.verdict().resource("rss_bytes")
+    assert entry is not None
+    assert entry.unit == "second"
+    assert entry.rate == pytest.approx(MIB / 60, rel=0.01)
+
+
+def test_a_figure_as_long_as_an_epoch_is_no_time(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    path.write_text("".join(f"{1_200_000_000 + 10**6 * n} bytes\n" for n in range(40)))
+    run = ll.read(path, line=r"^(?P<rss>\d+)")
+    assert run.verdict().resources[0].unit == "iteration"

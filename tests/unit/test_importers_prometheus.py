@@ -244,3 +244,39 @@ def test_an_answer_of_prometheus_itself() -> None:
     assert "by age over 2 lives" in entry.reason
     assert "1 restart cut out" in notes(run)
     assert "left out, as counters only grow: web_requests_total" in notes(run)
+
+
+@pytest.mark.parametrize("values", [(), ("value=rss_bytes",), ("value",)])
+def test_a_query_that_divides_is_in_the_unit_that_is_asked_for(
+    tmp_path: Path, values: tuple[str, ...]
+) -> None:
+    path = answer(tmp_path, row("", SECONDS, 200 + SECONDS / HOURS))
+    run = ll.read(path, unit="MiB", values=values)
+    assert run.verdict().verdict == "leak"
+    assert run.verdict().resources[0].rate == pytest.approx(MIB / HOURS, rel=0.01)
+    assert "value in MiB as" in run.meta["events"][0]["text"]
+
+
+def test_the_unit_of_memory_is_none_of_a_count(tmp_path: Path) -> None:
+    path = answer(tmp_path, row("queue", SECONDS, 5 + SECONDS / HOURS))
+    run = ll.read(path, unit="MiB", values=["queue=gauge:queue"])
+    assert run.data.samples["value"].iloc[0] == 5
+
+
+def test_an_export_of_victoriametrics_has_a_series_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "export.jsonl"
+    halves = np.array_split(np.arange(400), 2)
+    lines = [
+        {
+            "metric": {"__name__": "process_resident_memory_bytes", "pod": "web-1"},
+            "values": [float((200 + n) * MIB) for n in half],
+            "timestamps": [(START + 60 * int(n)) * 1000 for n in half],
+        }
+        for half in reversed(halves)
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    run = ll.read(path)
+    entry = run.verdict().resource("rss_bytes")
+    assert entry is not None
+    assert entry.verdict == "leak"
+    assert entry.rate == pytest.approx(MIB / 60, rel=0.01)

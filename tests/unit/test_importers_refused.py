@@ -10,6 +10,7 @@ import os
 import pickle
 import re
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,10 @@ CONTENT = {
     "empty.gz": (gzip.compress(b""), "an empty file"),
     "random": (bytes(range(255, 0, -1)) * 20, "a binary file of no format that is known"),
     "log": (b"at 1 RSS: 118.2 mb\nat 2 RSS: 119 mb\n", r"--line 'RSS: (?P<rss>[\d.]+)'"),
+    "python.log": (
+        b"2026-11-01 10:00:00,123 INFO served GET /\n2026-11-01 10:00:01,5 INFO RSS=118.2 MB\n",
+        r"--line 'RSS=(?P<rss>[\d.]+)'",
+    ),
     "object": (b'{"a": 1}', "one object a line"),
     "text": (b"hello\nworld\n", "--line REGEX"),
     "elf": (b"\x7fELF\x02\x01\x01" + bytes(60), "a program (ELF)"),
@@ -92,6 +97,16 @@ def test_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], nam
     assert ";" in error  # what to do
     assert not store.exists()
     assert said in complaint(capsys, "show", str(path))
+
+
+def test_an_archive_without_runs_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "figures.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("figures.csv", "time,rss_mb\n")
+    error = complaint(capsys, "show", str(path))
+    assert f"no run in the archive: {path}; unpack it" in error
 
 
 @pytest.mark.parametrize("form", ["csv", "grafana"])

@@ -127,6 +127,18 @@ def test_standard_input_is_read_as_a_file(
     assert "stdin: CSV, 60 rows" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["show", "import"])
+def test_what_is_wrong_with_standard_input_names_no_copy(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"")))
+    assert main([command, "-", "--store", str(tmp_path / "store")]) == 2
+    assert "an empty file: standard input; nothing" in capsys.readouterr().err
+
+
 def test_standard_input_is_read_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "-", "-"]) == 2
     assert "standard input named twice" in capsys.readouterr().err

@@ -32,7 +32,10 @@ def test_a_failed_look_hides_no_leak(tmp_path: Path, failed: int) -> None:
     assert entry is not None
     assert entry.verdict == "leak"
     assert entry.rate == pytest.approx(MIB / 120, rel=0.01)
-    assert "10 rows with 0 or less as rss_bytes left out: no process has that" in notes(run)
+    assert (
+        "10 rows with less than a page of memory as rss_bytes left out: no process has that"
+        in notes(run)
+    )
     children = (run.data.samples["name"] == "child_count").sum()
     assert children == (400 if failed == 0 else 0)
 
@@ -45,7 +48,7 @@ def test_a_target_that_was_down_in_prometheus(tmp_path: Path) -> None:
     path.write_text(json.dumps({"data": data}))
     run = ll.read(path)
     assert run.data.samples["value"].min() >= 200 * MIB
-    assert "1 row with 0 or less as rss_bytes left out" in notes(run)
+    assert "1 row with less than a page of memory as rss_bytes left out" in notes(run)
 
 
 def test_a_file_of_failed_looks_only_is_refused(tmp_path: Path) -> None:
@@ -58,7 +61,7 @@ def test_a_file_of_failed_looks_only_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("resource", "lowest"),
     [
-        ("rss_bytes", 1),
+        ("rss_bytes", 4096),
         ("thread_count", 1),
         ("fd_count", 0),
         ("task_count", 0),
@@ -110,3 +113,28 @@ def test_what_has_little_but_zeros_is_no_text(tmp_path: Path, content: bytes) ->
     path.write_bytes(content)
     with pytest.raises(UsageError, match="a binary file of no format that is known"):
         ll.read(path)
+
+
+def test_rows_with_more_fields_than_the_heading_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "figures.csv"
+    rows = [f"{60 * n},{200 + n}{',7' if n > 30 else ''}" for n in range(40)]
+    path.write_text("\n".join(["time,rss_mb", *rows]))
+    run = ll.read(path)
+    assert len(run.data.samples) == 31
+    assert "left out: 9 rows of more fields: line 33 has 3 fields where there are 2" in notes(run)
+
+
+def test_what_stands_behind_the_last_heading_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "figures.csv"
+    path.write_text("\n".join(["time,rss_mb", *(f"{60 * n},{200 + n},50" for n in range(40))]))
+    assert "left out: fields behind the last heading" in notes(ll.read(path, format="csv"))
+
+
+def test_less_than_a_page_is_another_unit_and_no_bounded_process(tmp_path: Path) -> None:
+    path = tmp_path / "figures.csv"
+    path.write_text("\n".join(["time,rss_bytes", *(f"{60 * n},{200 + n}" for n in range(100))]))
+    with pytest.raises(UsageError, match=r"rss_bytes of at most 299 B: .*which --unit says"):
+        ll.read(path)
+    entry = ll.read(path, unit="MiB").verdict().resource("rss_bytes")
+    assert entry is not None
+    assert entry.verdict == "leak"

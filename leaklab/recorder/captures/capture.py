@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.recorder.captures import LZ4_FRAME
-from leaklab.recorder.captures.history import History, lifetimes, two_heaps
+from leaklab.recorder.captures.history import History, last_heap, lifetimes
 from leaklab.recorder.heap.stacks import StackTable
 from leaklab.recorder.sources import store_sources
 from leaklab.store import RunWriter, default_store
@@ -58,8 +58,8 @@ def import_capture(
     kept with the run.
 
     A plain capture gives the live heap at up to ``SNAPSHOT_COUNT`` moments and the resident set
-    size beside it. An aggregated one has no history: it gives the heap at its high-water mark and
-    at the end, from which no verdict can be drawn.
+    size beside it. An aggregated one has no history: it gives the heap at the end alone, from which
+    no verdict can be drawn.
 
     Raises UsageError when there is no such file, LeaklabError when it is no capture of memray's.
     """
@@ -229,10 +229,11 @@ def _read(path: Path, header: memray.Metadata, stacks: StackTable) -> _Content:
     if header.file_format == memray.FileFormat.AGGREGATED_ALLOCATIONS:
         end = end or header.end_time.timestamp() - started
         note: str | None = (
-            "aggregated capture: no history, only the high-water mark and the end; record without "
-            "--aggregate for a verdict"
+            "aggregated capture: no history, only the heap at the end (at most "
+            f"{header.peak_memory / (1 << 20):.3g} MiB before); record without --aggregate for a "
+            "verdict"
         )
-        heap_seconds, history = [end, end], two_heaps(reader, stacks)
+        heap_seconds, history = [end], last_heap(reader, stacks)
     else:
         note = _why_open(header, end)
         heap_seconds = [seconds for seconds, _ in moments]

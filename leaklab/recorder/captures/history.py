@@ -44,19 +44,14 @@ def lifetimes(reader: memray.FileReader, stacks: StackTable, snapshot_count: int
     return _collect(step for step in steps() if step[1] < snapshot_count)
 
 
-def two_heaps(reader: memray.FileReader, stacks: StackTable) -> History:
-    """Return the heap at its high-water mark and at the end, as two snapshots."""
-    peak = _with_stack(reader.get_high_watermark_allocation_records(), reader, stacks)
+def last_heap(reader: memray.FileReader, stacks: StackTable) -> History:
+    """Return the heap at the end, as one snapshot.
+
+    That at the high-water mark has no moment that is told: beside this one each line of what stayed
+    would be there twice.
+    """
     end = _with_stack(reader.get_leaked_allocation_records(), reader, stacks)
-
-    def steps() -> Iterator[tuple[int, int, int, int]]:
-        for stack, record in peak:
-            yield stack, 0, record.size, record.n_allocations
-            yield stack, 1, -record.size, -record.n_allocations
-        for stack, record in end:
-            yield stack, 1, record.size, record.n_allocations
-
-    return _collect(steps())
+    return _collect((stack, 0, record.size, record.n_allocations) for stack, record in end)
 
 
 def _with_stack(

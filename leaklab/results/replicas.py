@@ -1,0 +1,68 @@
+"""Replicas of a deployment on both sides of a comparison: each new version has pods of new names.
+
+The names are Kubernetes' own, of the deployment, a hash of its version and one of the pod, in
+letters that make no words; so two pods are of one deployment by rule, and nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict
+
+_LETTERS = "[bcdfghjklmnpqrstvwxz2456789]"
+_POD = re.compile(rf"(?<=\w)-{_LETTERS}{{6,10}}-{_LETTERS}{{5}}(?=\s|$)")
+_ORDER = (BOUNDED, INCONCLUSIVE, LEAK)
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """A resource of one deployment in one run: the replica that is worst off, and all of them."""
+
+    worst: ResourceVerdict
+    all: tuple[ResourceVerdict, ...]
+
+
+def deployment_of(role: str) -> str:
+    """Return the role without what Kubernetes appends for each pod; "" for any other role.
+
+    >>> deployment_of("web-7d4b9c8f6-x7z9q app")
+    'web app'
+    >>> deployment_of("worker-first")
+    ''
+    """
+    name = _POD.sub("", role)
+    return "" if name == role else name
+
+
+def replicas(
+    before: Sequence[ResourceVerdict], after: Sequence[ResourceVerdict]
+) -> Iterator[tuple[Replicas, Replicas]]:
+    """Yield the resources that deployments have in both runs, in pods of other names.
+
+    Pods that both runs have are compared one by one. The worst replica stands for all: a leak is
+    fixed where no replica has it any more.
+    """
+    known = {(e.name, e.role) for e in before} & {(e.name, e.role) for e in after}
+    old, new = _by_deployment(before, known), _by_deployment(after, known)
+    yield from ((old[key], new[key]) for key in old if key in new)
+
+
+def _by_deployment(
+    entries: Sequence[ResourceVerdict], known: set[tuple[str, str]]
+) -> dict[tuple[str, str], Replicas]:
+    found: dict[tuple[str, str], list[ResourceVerdict]] = {}
+    for entry in entries:
+        name = deployment_of(entry.role)
+        if name and (entry.name, entry.role) not in known:
+            found.setdefault((entry.name, name), []).append(entry)
+    return {
+        key: Replicas(replace(max(group, key=_badness), role=key[1]), tuple(group))
+        for key, group in found.items()
+    }
+
+
+def _badness(entry: ResourceVerdict) -> tuple[int, float]:
+    return _ORDER.index(entry.verdict), entry.rate if entry.rate == entry.rate else 0.0

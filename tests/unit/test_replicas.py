@@ -1,0 +1,58 @@
+"""A deployment before and after its fix: pods of other names, that are compared all the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import leaklab as ll
+from leaklab.results.replicas import deployment_of
+
+BEFORE = ("web-7d4b9c8f6-bcdfg", "web-7d4b9c8f6-x7z9q")
+AFTER = ("web-5c6d7b8f9-gfdcb", "web-5c6d7b8f9-q9z7x")
+
+
+def pods(path: Path, steps: dict[str, float]) -> ll.Run:
+    rows = [
+        f"{60 * n},{pod},{200 + n * step:.2f}" for n in range(60) for pod, step in steps.items()
+    ]
+    path.write_text("\n".join(["time,pod,rss_mib", *rows]))
+    return ll.read(path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outcome"),
+    [((1, 1), (0, 0), "fixed"), ((1, 0), (0, 1), "unchanged"), ((0, 0), (1, 0), "worse")],
+)
+def test_the_worst_replica_stands_for_a_deployment(
+    tmp_path: Path, before: tuple[float, ...], after: tuple[float, ...], outcome: str
+) -> None:
+    old = pods(tmp_path / "before.csv", dict(zip(BEFORE, before, strict=True)))
+    new = pods(tmp_path / "after.csv", dict(zip(AFTER, after, strict=True)))
+    compared = ll.compare(old, new)
+    assert compared.outcome == outcome
+    (row,) = compared.resources.to_dict("records")
+    assert row["role"] == "web"
+    assert "the worst of 2 and of 2 pods" in row["reason"]
+    assert "web" in str(compared._repr_mimebundle_())
+
+
+def test_a_pod_that_both_runs_have_is_compared_with_itself(tmp_path: Path) -> None:
+    old = pods(tmp_path / "before.csv", dict(zip(BEFORE, (1, 0), strict=True)))
+    new = pods(tmp_path / "after.csv", dict(zip(BEFORE, (0, 0), strict=True)))
+    assert set(ll.compare(old, new).resources["role"]) == set(BEFORE)
+
+
+@pytest.mark.parametrize(
+    ("role", "deployment"),
+    [
+        ("web-7d4b9c8f6-x7z9q", "web"),
+        ("shop web-7d4b9c8f6-x7z9q app", "shop web app"),
+        ("worker-first", ""),
+        ("queue-orange-apple", ""),
+        ("redis-0", ""),
+    ],
+)
+def test_only_what_kubernetes_names_is_a_pod(role: str, deployment: str) -> None:
+    assert deployment_of(role) == deployment
