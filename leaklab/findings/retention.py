@@ -17,7 +17,8 @@ from leaklab.analysis.series import processes_of
 from leaklab.analysis.work import within_work
 from leaklab.findings.leak_groups import MATERIAL_BYTES, Group, kept_bytes, leak_groups, weakly_held
 from leaklab.findings.moved_paths import told_alike
-from leaklab.findings.retention_sites import GroupGrowth, Part, match_sites
+from leaklab.findings.retention_sites import GroupGrowth, Part, match_growth
+from leaklab.findings.site_growth import sites_between
 from leaklab.findings.table_entries import add_untold, as_entries
 from leaklab.object_graph.paths import KEPT_BYTES, KEPT_COUNT
 from leaklab.present.formatting import BEGINNING_SHARE
@@ -86,7 +87,8 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
     span = window[1] - window[0]
     rows = [_row(table, group, span, unit) for group in leak_groups(table)]
     process = int(table["process"].iloc[0])
-    if _imports_may_show(data, role, process, window, unit):
+    early = _imports_may_show(data, role, process, window, unit)
+    if early:
         rows = [row for row in rows if row["type"] != "module"]
     rows = _beside_what_piles_up(rows, span)
     least = max([MATERIAL_BYTES, *(row["growth_bytes"] * _WEAK_SHARE for row in rows)])
@@ -98,12 +100,17 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
     if not rows:
         return []
     grown = [row["_growth"] for row in rows]
-    found = match_sites(data, grown, window, role=role, process=process)
+    sites = sites_between(data, window, role=role, process=process)
+    found = match_growth(grown, sites, span)
     for row, match in zip(rows, found, strict=True):
         row["role"] = role
         row["suspect_ranks"] = list(match.ranks)
         row["suspect_rank"] = match.ranks[0] if match.ranks else None
         row["confidence"], row["evidence"] = match.confidence, match.evidence
+    # What came before the growth is of no line of it: what imports brought, as a rule.
+    if early and (study := study_heap(data, role=role)) and study.leaking:
+        growing = {site.rank for site in sites if site.keeps_growing}
+        rows = [row for row in rows if growing & {*row["suspect_ranks"]}]
     return rows
 
 
@@ -123,7 +130,7 @@ def _beside_what_piles_up(rows: list[dict[str, Any]], span: float) -> list[dict[
 def _imports_may_show(
     data: RunData, role: str, process: int, window: tuple[float, float], unit: str
 ) -> bool:
-    """Whether the first graph was taken before warm-up had ended, for want of another one."""
+    """Whether the first graph was taken before the growth began, for want of another one."""
     return window[0] < _warm_up_end(data, role, unit, "explain", process)
 
 
@@ -295,19 +302,24 @@ def dumps_after_warm_up(
 
 
 def _warm_up_end(data: RunData, role: str, unit: str, pass_: str, process: int) -> float:
-    """Where the verdict sees the end of warm-up, in marks of the process or seconds; 0 where it
-    cannot be told."""
+    """Where the growth that is told begins, in marks of the process or seconds; 0 where it cannot
+    be told.
+
+    The end of warm-up, or later: what a program is loaded from may come in for most of a run.
+    """
     study = study_heap(data, role=role)
     # Seconds of another pass are not those of the heap's.
     if study is None or study.timeline.unit != unit:
         return 0.0
     if unit == "second" and pass_ != "explain":  # noqa: S105
         return 0.0
+    told = min((float(one.growth.x[0]) for one in study.leaking), default=0.0)
+    begin = max(study.baseline, int(np.searchsorted(study.timeline.x, told)))
     own = heap_timeline(data, role=role, process=process)
     if own is None or own.unit != unit:
-        return float(study.timeline.x[study.baseline])
+        return float(study.timeline.x[begin])
     # What the whole role had done by then is more than one of several processes has.
-    ended = study.timeline.time_seconds[study.baseline]
+    ended = study.timeline.time_seconds[begin]
     return float(own.x[min(int(np.searchsorted(own.time_seconds, ended)), own.column_count - 1)])
 
 

@@ -15,15 +15,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leaklab.findings.site_growth import Site, sites_between
+from leaklab.findings.site_growth import Site
 from leaklab.verdict.suspects import FREE_LIST_SIZES
-
-if TYPE_CHECKING:
-    from leaklab.store import RunData
 
 # Two rates agree when they differ by at most this share: list and dict tables grow in steps.
 _CLOSE = 0.05
@@ -73,24 +69,6 @@ NOTHING = Match((), None, None)
 _Common = tuple[frozenset[int], float, tuple[int, int]]
 # What lines are held against: growth of path nodes, and which of the group's they are.
 _Wanted = list[tuple[Part, frozenset[int]]]
-
-
-def match_sites(
-    data: RunData,
-    groups: list[GroupGrowth],
-    window: tuple[float, float],
-    *,
-    process: int,
-    role: str = "main",
-) -> list[Match]:
-    """Return for each leak group the suspects whose growth it explains.
-
-    ``window``: the marks (or seconds) of the dumps between which the groups have grown, those of
-    ``process``: another one of the role is elsewhere in its work.
-    """
-    return match_growth(
-        groups, sites_between(data, window, role=role, process=process), window[1] - window[0]
-    )
 
 
 def match_growth(groups: list[GroupGrowth], sites: list[Site], span: float) -> list[Match]:
