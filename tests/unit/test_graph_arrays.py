@@ -1,11 +1,13 @@
 """True sizes of what is not Python's own: numpy, pandas, Arrow, memoryviews."""
 
 import importlib
+import json
 import mmap
 import subprocess
 import sys
 import tempfile
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -120,15 +122,29 @@ def scene_of_torch():
     return {"storages": [*holder, holder[0][1000:], holder[0].untyped_storage()]}
 
 
-@pytest.fixture(scope="module")
-def measured():
-    """What everything retains by one walk: it passes all that this process has imported."""
+def sizes():
+    """Return what everything retains by one walk, and what it should."""
     objects, expected = scene()
     objects |= scene_of_polars() | scene_of_torch()
     graph = ObjectGraph(dump_of_this_process())
     retained = retained_bytes(graph, immediate_dominators(graph))
-    sizes = {name: int(retained[node_at(graph, id(one))]) for name, one in objects.items()}
-    return sizes, expected
+    found = {name: int(retained[node_at(graph, id(one))]) for name, one in objects.items()}
+    return found, {name: int(size) for name, size in expected.items()}
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """The sizes in a process of its own: a walk passes all that this one has ever imported."""
+    program = "import json, test_graph_arrays; print(json.dumps(test_graph_arrays.sizes()))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return json.loads(done.stdout)
 
 
 def test_retained_sizes_are_those_of_the_data(measured):
