@@ -103,11 +103,12 @@ def test_no_server_outlives_a_leaklab_that_is_killed(name: str, open_folder: Pat
 
 def test_ones_own_server_is_used_instead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAKLAB_REDIS_URL", "redis://elsewhere:6379/1")
-    before = psutil.Process().children(recursive=True)
+    before = set(psutil.Process().children(recursive=True))
     assert missing_service("valkey") is None
     with start_service("valkey") as environment:
         assert environment == {"LEAKLAB_REDIS_URL": "redis://elsewhere:6379/1"}
-        assert psutil.Process().children(recursive=True) == before
+        # What another test has left may end meanwhile; none is new.
+        assert set(psutil.Process().children(recursive=True)) <= before
 
 
 CASE = """

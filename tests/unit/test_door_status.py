@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from leaklab.door import beside, judging
 from leaklab.door import folder as store
+from leaklab.door import judging
 from leaklab.door.asgi import LeakDoor as AsgiDoor
 from leaklab.door.gate import Answer, Gate
 from leaklab.door.keeper import Keeper, close
@@ -110,8 +110,11 @@ def test_the_analysis_ends_with_a_worker_that_is_killed() -> None:
         assert process.stdout.readline() == b"ready\n"
         process.kill()
         assert process.communicate(timeout=20)[0] == b""  # nobody has its end of the pipe any more
-    with pytest.raises(SystemExit):
-        beside.end_with(1)
+    # Of a worker that has ended before: in a process of its own, which from then on ends with its
+    # parent. Nobody is its own parent; 1 may be that of a test run which was left alone.
+    late = "import os; from leaklab.door.beside import end_with; end_with(os.getpid()); print(1)"
+    done = subprocess.run([sys.executable, "-c", late], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_what_was_said_of_a_service_before_is_not_said_of_this(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
@@ -34,18 +35,33 @@ def documented() -> list[tuple[str, Callable[..., Any]]]:
 
 
 @pytest.fixture(scope="module")
-def runs() -> dict[str, Run]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with the runs of the case that examples are about.
+
+    All of the archive would be judged by each that makes a table: test_cases_reference does.
+    """
+    folder = tmp_path_factory.mktemp("store")
+    with ZipFile(REFERENCE) as archive:
+        names = [name for name in archive.namelist() if name.startswith("unbounded-cache/")]
+        archive.extractall(folder, names)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def runs(store: str) -> dict[str, Run]:
     return {
-        variant: Run(open_run(ll.recordings.locate(f"unbounded-cache/{variant}", str(REFERENCE))))
+        variant: Run(open_run(ll.recordings.locate(f"unbounded-cache/{variant}", store)))
         for variant in ("before", "better_fix")
     }
 
 
 @pytest.fixture
-def names(runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def names(
+    store: str, runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
     """What an example may use without making it: runs, a script, a file of figures."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LEAKLAB_STORE", str(REFERENCE))
+    monkeypatch.setenv("LEAKLAB_STORE", store)
     (tmp_path / "serve.py").write_text(SERVE)
     seconds = list(range(60))
     values = [50e6 + 1e5 * second for second in seconds]

@@ -1,9 +1,13 @@
 """True sizes of what is not Python's own: numpy, pandas, Arrow, memoryviews."""
 
+import importlib
+import json
 import mmap
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -90,13 +94,57 @@ def scene():
     return objects, expected
 
 
-@pytest.fixture(scope="module")
-def measured():
+def scene_of_polars():
+    """Return the like of polars', where it is installed."""
+    if find_spec("polars") is None:
+        return {}
+    polars = importlib.import_module("polars")
+    frame = polars.DataFrame({"a": np.ones(300_000), "b": np.zeros(300_000)})
+    shared = [polars.Series(np.zeros(200_000))]
+    shared.append(shared[0].slice(1000))
+    return {
+        "words": polars.DataFrame({"s": texts(50_000)}),
+        "short": polars.Series(["abc"] * 50_000),
+        "lists": polars.Series([[1, 2, None], []] * 10_000),
+        "columns": frame,
+        "doubled": polars.concat([frame, frame * 2], rechunk=False),
+        "shared": shared,
+        "objects": polars.Series([object()] * 3),
+    }
+
+
+def scene_of_torch():
+    """Return the like of torch's, where it is installed."""
+    if find_spec("torch") is None:
+        return {}
+    torch = importlib.import_module("torch")
+    holder = [torch.zeros(500_000)]
+    return {"storages": [*holder, holder[0][1000:], holder[0].untyped_storage()]}
+
+
+def sizes():
+    """Return what everything retains by one walk, and what it should."""
     objects, expected = scene()
+    objects |= scene_of_polars() | scene_of_torch()
     graph = ObjectGraph(dump_of_this_process())
     retained = retained_bytes(graph, immediate_dominators(graph))
-    sizes = {name: int(retained[node_at(graph, id(one))]) for name, one in objects.items()}
-    return sizes, expected
+    found = {name: int(retained[node_at(graph, id(one))]) for name, one in objects.items()}
+    return found, {name: int(size) for name, size in expected.items()}
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """The sizes in a process of its own: a walk passes all that this one has ever imported."""
+    program = "import json, test_graph_arrays; print(json.dumps(test_graph_arrays.sizes()))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return json.loads(done.stdout)
 
 
 def test_retained_sizes_are_those_of_the_data(measured):
@@ -109,37 +157,27 @@ def test_what_a_view_shares_is_not_its_own(measured):
     assert sizes["view of elements"] < 1000
 
 
-def retained(*objects):
-    graph = ObjectGraph(dump_of_this_process())
-    sizes = retained_bytes(graph, immediate_dominators(graph))
-    return [int(sizes[node_at(graph, id(one))]) for one in objects]
-
-
-def test_columns_of_polars_are_counted_once():
-    polars = pytest.importorskip("polars")
-    frame = polars.DataFrame({"a": np.ones(300_000), "b": np.zeros(300_000)})
-    words = polars.DataFrame({"s": texts(50_000)})
-    short = polars.Series(["abc"] * 50_000)
-    lists = polars.Series([[1, 2, None], []] * 10_000)
-    doubled = polars.concat([frame, frame * 2], rechunk=False)
-    shared = [polars.Series(np.zeros(200_000))]
-    shared.append(shared[0].slice(1000))
-    objects = polars.Series([object()] * 3)
-    found = retained(words, short, lists, frame, doubled, shared, objects)
+@pytest.mark.skipif(find_spec("polars") is None, reason="polars is not installed")
+def test_columns_of_polars_are_counted_once(measured):
+    sizes, _ = measured
     text_bytes = 50_000 * 16 + sum(map(len, texts(50_000)))  # its views, and what they look at
     list_bytes = 8 * 20_001 + 8 * 30_000 + 30_000 // 8  # where each begins, elements, which is null
-    assert found[:3] == pytest.approx([text_bytes, 800_000, list_bytes], rel=0.02)
-    # The second frame holds the columns of the first and its own.
-    assert found[3] < 10_000
-    assert found[4:6] == pytest.approx([9_600_000 - 4_800_000, 1_600_000], rel=0.02)
-    assert found[6] < 10_000
+    expected = {
+        "words": text_bytes,
+        "short": 800_000,
+        "lists": list_bytes,
+        "doubled": 9_600_000 - 4_800_000,  # it holds the columns of the first and its own
+        "shared": 1_600_000,
+    }
+    assert {name: sizes[name] for name in expected} == pytest.approx(expected, rel=0.02)
+    assert sizes["columns"] < 10_000
+    assert sizes["objects"] < 10_000
 
 
-def test_storages_of_torch_are_counted_once():
-    torch = pytest.importorskip("torch")
-    holder = [torch.zeros(500_000)]
-    holder += [holder[0][1000:], holder[0].untyped_storage()]
-    assert retained(holder) == pytest.approx([2_000_000], rel=0.02)
+@pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
+def test_storages_of_torch_are_counted_once(measured):
+    sizes, _ = measured
+    assert sizes["storages"] == pytest.approx(2_000_000, rel=0.02)
 
 
 def test_a_process_without_numpy_is_walked_as_before():

@@ -1,20 +1,18 @@
 """The statements of an audit, and what goes on beside the cells, without a kernel."""
 
-import gc
+import subprocess
+import sys
 import threading
-import weakref
 
 import numpy as np
 import pytest
 
 import leaklab as ll
 from leaklab.errors import LeaklabError
-from leaklab.holders import dump_of_this_process
-from leaklab.kernel_audit.attribution import cycles
 from leaklab.kernel_audit.holdings import holdings
 from leaklab.kernel_audit.inventory import inventory
 from leaklab.kernel_audit.lines import called, deleted, result_deleted, together
-from leaklab.object_graph.graph import HeapDump, ObjectGraph, Root
+from leaklab.object_graph.graph import HeapDump, Root
 from leaklab.object_graph.grouped import grouped
 
 
@@ -110,47 +108,67 @@ def test_what_only_garbage_holds_besides_goes_with_a_line_that_collects() -> Non
     assert grouped(dump, [group], []).freed_bytes([group | {"collects": True}]) == [100]
 
 
+def apart(program: str) -> str:
+    """Run a program that walks its heap; the walk would pass all that this process has imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
+    )
+    return done.stdout
+
+
+HOLDS_ITSELF = """
+import gc, weakref
+from leaklab.holders import dump_of_this_process
+from leaklab.kernel_audit.attribution import cycles
+from leaklab.object_graph.graph import ObjectGraph
+
 class Selfish:
-    """Holds itself: the smallest cycle."""
+    "Holds itself: the smallest cycle."
+
+gc.collect()
+gc.disable()
+one = Selfish()
+one.own, one.text = one, [str(number) * 9 for number in range(10_000)]
+size = sum(map(len, one.text))
+left = weakref.ref(one)
+del one
+found = cycles(ObjectGraph(dump_of_this_process()))
+print(left() is not None, found["bytes"] > size)
+"""
 
 
 def test_an_object_that_holds_itself_is_an_uncollected_cycle() -> None:
-    gc.collect()
-    gc.disable()
-    try:
-        one = Selfish()
-        one.own, one.text = one, [str(number) * 9 for number in range(10_000)]  # type: ignore[attr-defined]
-        size = sum(map(len, one.text))  # type: ignore[attr-defined]
-        left = weakref.ref(one)
-        del one
-        found = cycles(ObjectGraph(dump_of_this_process()))
-        assert left() is not None
-    finally:
-        gc.enable()
-        gc.collect()
-    assert found["bytes"] > size
+    assert apart(HOLDS_ITSELF) == "True True\n"
+
+
+HAS_A_THREAD = """
+import gc, threading, weakref
+from leaklab.holders import dump_of_this_process
+
+class Local:
+    pass
+
+begun, stop, kept = threading.Event(), threading.Event(), []
+
+def work():
+    local = Local()
+    kept.append(weakref.ref(local))
+    begun.set()
+    stop.wait()
+
+thread = threading.Thread(target=work)
+thread.start()
+begun.wait()
+gc.disable()
+dump_of_this_process()
+stop.set()
+thread.join()
+print(kept[0]() is None)
+"""
 
 
 def test_a_dump_keeps_no_frame_of_a_thread() -> None:
-    begun, stop, kept = threading.Event(), threading.Event(), []
-
-    def work() -> None:
-        local = Selfish()
-        kept.append(weakref.ref(local))
-        begun.set()
-        stop.wait()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    begun.wait()
-    gc.disable()
-    try:
-        dump_of_this_process()
-        stop.set()
-        thread.join()
-        assert kept[0]() is None
-    finally:
-        gc.enable()
+    assert apart(HAS_A_THREAD) == "True\n"
 
 
 def test_a_timer_is_named_with_its_function_and_let_go() -> None:

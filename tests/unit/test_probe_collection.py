@@ -27,9 +27,12 @@ class Cycle:
 def no_collector():
     was_enabled, callbacks = gc.isenabled(), gc.callbacks[:]
     gc.disable()
+    # Nor is there more to look at than a test makes: what this process has imported takes long.
+    gc.freeze()
     # Those of test tools are Python: what a signal handler raises in there is lost in any program.
     gc.callbacks.clear()
     yield
+    gc.unfreeze()
     gc.callbacks.extend(callbacks)
     if was_enabled:
         gc.enable()

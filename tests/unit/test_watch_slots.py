@@ -171,8 +171,13 @@ def test_leaklabs_own_helpers_and_a_tracker_are_no_workers(start: Start) -> None
     assert [is_own(one) for one in found] == [True, False, False]
     below = {one.pid for one in follow._below(psutil.Process(), [], set())}
     assert below & {one.pid for one in found} == {worker.pid}
-    children = [one for one in psutil.Process().children() if not is_own(one)]
-    assert follow._figures(psutil.Process())["child_count"] == len(children)
+
+    def child_count() -> int:
+        return sum(not is_own(one) for one in psutil.Process().children())
+
+    # What another test has left may end meanwhile.
+    before, told = child_count(), follow._figures(psutil.Process())["child_count"]
+    assert before >= told >= child_count() >= 2
 
 
 def test_another_command_in_a_slot_is_no_restart(start: Start, tmp_path: Path) -> None:
