@@ -36,9 +36,10 @@ def shared_by_libraries() -> weakref.WeakSet[Any]:
 def _attributes(module: Any) -> Iterator[Any]:
     """The values of an installed module and of the classes it defines.
 
-    As they stand: asking for an attribute may load what is loaded late.
+    As they stand: asking for an attribute may load what is loaded late, and be answered by an
+    error; asking an object for its class is asking for one.
     """
-    if not isinstance(module, ModuleType):
+    if not issubclass(type(module), ModuleType):
         return
     names = object.__getattribute__(module, "__dict__")
     file, own_name = names.get("__file__"), names.get("__name__")
@@ -46,12 +47,13 @@ def _attributes(module: Any) -> Iterator[Any]:
         return
     for value in list(names.values()):
         yield value
-        if isinstance(value, type) and vars(value).get("__module__") == own_name:
-            yield from list(vars(value).values())
+        if issubclass(type(value), type):
+            of_class = type.__getattribute__(value, "__dict__")
+            if of_class.get("__module__") == own_name:
+                yield from list(of_class.values())
 
 
 def _running(value: Any) -> tuple[Any, ...]:
-    # By its type: an object in the place of another says what it likes of its class.
     kind = type(value)
     if issubclass(kind, (threading.Thread, asyncio.AbstractEventLoop)):
         return (value,)

@@ -194,7 +194,7 @@ def test_what_is_there_but_no_run_is_said_to_be_what_it_is(tmp_path: Path) -> No
             recordings.open_or_read(text, str(tmp_path / "store"))
     with zipfile.ZipFile(tmp_path / "runs.zip", "w"):  # an archive of runs, of which it has none
         pass
-    with pytest.raises(LeaklabError, match=r"^no such run: "):
+    with pytest.raises(LeaklabError, match=r"^no run in the archive: .*; unpack it and name the"):
         recordings.open_or_read(str(tmp_path / "runs.zip"), str(tmp_path / "store"))
 
 

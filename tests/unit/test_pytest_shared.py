@@ -43,6 +43,18 @@ def test_what_a_module_or_class_of_a_library_keeps_one_of_is_shared(
         loop.close()
 
 
+class Late:
+    """What is loaded when it is first asked for anything, its class included, and cannot be."""
+
+    def __getattribute__(self, name: str) -> object:
+        raise RuntimeError(f"not configured: {name}")
+
+
+def test_what_is_loaded_late_is_not_asked(module: ModuleType, pool: ThreadPoolExecutor) -> None:
+    vars(module).update(settings=Late(), pool=pool)
+    assert pool._threads <= set(shared_by_libraries())
+
+
 def test_a_list_of_all_there_are_and_what_is_the_suites_own_are_not(
     module: ModuleType, pool: ThreadPoolExecutor
 ) -> None:
