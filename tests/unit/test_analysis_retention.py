@@ -1,5 +1,6 @@
 """Leak groups from tables of path nodes, and the sites that allocate them."""
 
+import numpy as np
 import pandas as pd
 import pytest
 import synthetic
@@ -13,6 +14,7 @@ from leaklab.results.compared_holders import COLUMNS as HOLDER_COLUMNS
 from leaklab.results.comparison import compare
 from leaklab.results.run import Run
 from leaklab.store import RunData
+from leaklab.verdict.heap_study import study_heap
 
 NODES = [
     # path, parent, kind, type, first count, per mark, bytes of one
@@ -201,6 +203,20 @@ def test_what_is_gone_when_the_program_is_through_is_what_held_it():
     # Of two graphs the second is needed.
     left = retention(run_of(synthetic.run(), (40, 100), nodes, work_ended_seconds=9.9))
     assert list(left["growth_count"]) == [50]
+
+
+def test_holders_from_before_the_growth_began_are_not_told():
+    """A program that is loaded for most of a run, and leaks once it works."""
+    loading = np.minimum(np.arange(300), 150) * 2120.0
+    late = np.maximum(np.arange(300) - 150, 0) * 50_000.0
+    data = synthetic.run(sites={"load": loading, "keep": late})
+    (leaking,) = study_heap(data).leaking
+    assert leaking.growth.x[0] > 140
+    assert len(retention(run_of(data, (40, 100)))) == 0
+    # In graphs from its time they are; also where those are too few and its lines made the group.
+    assert len(retention(run_of(data, (160, 220, 290)))) == 1
+    early = synthetic.run(sites={"keep": np.maximum(np.arange(300) - 150, 0) * 2120.0})
+    assert len(retention(run_of(early, (100, 290)))) == 1
 
 
 def test_a_site_that_gains_the_same_is_the_one():
