@@ -103,15 +103,23 @@ class Growth:
         """Growth after the baseline."""
         return self.mean_rate * self.span
 
+    @property
+    def average_rate(self) -> float:
+        """The mean rate; where it stood still for most of the time, of which a median of slopes
+        knows nothing else, what the floor gained per unit of x."""
+        if self.mean_rate > 0 or not self.span > 0:
+            return self.mean_rate
+        return (self.last_floor - self.first_floor) / self.span
+
     @cached_property
     def acceleration(self) -> float:
         """Half of what the rate gains per unit of x: c of y = a + b x + c x². 0 where it keeps its
         pace, or was slower for a while only: then its halves hardly differ.
 
-        The mean rate is that of the middle.
+        The average is the rate in the middle.
         """
-        faster = self.rate - self.mean_rate
-        if not self.mean_rate < self.rate_low:
+        faster = self.rate - self.average_rate
+        if not self.average_rate < self.rate_low:
             return 0.0
         half = len(self.floor_x) // 2
         early, late = (

@@ -193,7 +193,7 @@ def grown_text(name: str, growth: Growth, after: str = "", *, interval: bool = T
     """
     mean, rate = (
         rate_text(name, value, growth.unit, growth.span)
-        for value in (growth.mean_rate, growth.rate)
+        for value in (growth.average_rate, growth.rate)
     )
     low, high = growth.rate_low, growth.rate_high
     sure = f" (95 %: {interval_text(name, low, high, growth.unit, growth.span)})" * interval
