@@ -22,7 +22,7 @@ from leaklab.verdict.heap_material import (
     settled_bytes,
 )
 from leaklab.verdict.known import known_growers, known_of_stacks
-from leaklab.verdict.reading import EXACT, read
+from leaklab.verdict.reading import EXACT, read, unless_rising_at_end
 from leaklab.verdict.resources import LEAK, judge_resource
 from leaklab.verdict.sampled import Counted, by_windows, counted, window_count
 
@@ -177,6 +177,8 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
         if one.known >= 0 and not one.leaks:
             total = total - one.live
     whole, whole_evidence = _weighed(timeline, total, heap_bytes)
+    matters = material_bytes(whole, heap_bytes)
+    whole_evidence = unless_rising_at_end(whole, whole_evidence, matters)
     return HeapStudy(
         role=role,
         timeline=timeline,

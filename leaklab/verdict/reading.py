@@ -70,6 +70,9 @@ EXACT = replace(LIMITS, rise=1.0)
 LONGER = (0.25, 3.0)
 # What is said of the steadiest figures of a series while others of it may grow.
 MAY_HIDE = ("flat", "weak", "unsettled", "doubtful")
+# The end of a run that may hold a rise which its steadiest figures do not show yet, and the figures
+# that must all be above what was before: this share of them, and no fewer.
+LATEST_SHARE, LAST_SHARE, FEWEST_LAST = 0.25, 0.025, 5
 
 
 def read(
@@ -101,7 +104,24 @@ def read(
         if other.log_odds > limits.leak and other.whole.rise > limits.rise:
             evidence = Evidence(UNDECIDED, "hidden", growth.run_span, shape=figures)
             whole = other.whole
+    if not more:
+        evidence = unless_rising_at_end(growth, evidence, material)
     return _measured(growth, whole, material), evidence
+
+
+def unless_rising_at_end(growth: Growth, evidence: Evidence, material: float) -> Evidence:
+    """The evidence that growth has stopped; undecided where a run ends above all that was before.
+
+    All of the last figures are by what matters above each until then: what came last was seen too
+    shortly to tell whether more follows, and the lowest of a part of the run does not show it.
+    """
+    if evidence.code != "flat":
+        return evidence
+    y, late = growth.whole_y, growth.whole_x > growth.end_x - LATEST_SHARE * growth.run_span
+    last = max(FEWEST_LAST, round(LAST_SHARE * len(y)))
+    if late.sum() <= last or late.all() or y[-last:].min() - y[~late].max() <= material:
+        return evidence
+    return Evidence(UNDECIDED, "unsettled", growth.run_span, shape="a rise at its very end")
 
 
 def too_little(growth: Growth, material: float) -> Evidence | None:

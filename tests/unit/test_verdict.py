@@ -231,3 +231,23 @@ def test_an_ordinary_run_is_judged_within_half_a_second() -> None:
     verdict = judge(data)
     assert time.process_time() - begin < 0.5
     assert verdict.suspects.iloc[0]["function"] == "keep"
+
+
+@pytest.mark.parametrize("begin", [180, 185, 190])
+def test_a_rise_at_the_very_end_is_not_called_bounded(begin: int) -> None:
+    """The lowest figure of a part of the run does not show it, and a bound would deny it."""
+    rise = np.maximum(np.arange(COUNT) - begin, 0)
+    entry = judge_series(np.arange(COUNT), 8 + rise, resource="fd_count")
+    assert entry.verdict == "inconclusive"
+    assert entry.more_x > 0
+    heap = judge(s.run(sites={"keep": rise * 50_000.0}, marks=False)).resource("heap_bytes")
+    assert heap.verdict == "inconclusive"
+    assert "a rise at its very end would explain, too late to see whether more comes" in heap.reason
+
+
+def test_what_has_been_as_high_before_or_comes_for_a_look_is_no_rise_at_the_end() -> None:
+    at = np.arange(COUNT)
+    before = np.where((at > 100) & (at < 112), 30, 0)
+    for last in (10, 2):
+        y = 8 + (before if last > 2 else 0) + np.where(at >= COUNT - last, 14, 0)
+        assert judge_series(at, y, resource="fd_count").verdict == "bounded"
