@@ -107,10 +107,10 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
         row["suspect_ranks"] = list(match.ranks)
         row["suspect_rank"] = match.ranks[0] if match.ranks else None
         row["confidence"], row["evidence"] = match.confidence, match.evidence
-    # What came before the growth is of no line of it: what imports brought, as a rule.
     if early and (study := study_heap(data, role=role)) and study.leaking:
+        # What hangs on modules and came before the growth is of no line of it: imports brought it.
         growing = {site.rank for site in sites if site.keeps_growing}
-        rows = [row for row in rows if growing & {*row["suspect_ranks"]}]
+        rows = [row for row in rows if row["_of_call"] or growing & {*row["suspect_ranks"]}]
     return rows
 
 
@@ -364,6 +364,7 @@ def _row(table: pd.DataFrame, group: Group, span: float, unit: str) -> dict[str,
         "rate": growth / span,
         "unit": unit,
         "fingerprint": str(table["fingerprint"].iloc[main]),
+        "_of_call": kind in ("thread", "task"),
         "_sure_bytes": growth - KEPT_BYTES * doubtful_count,
         "_growth": GroupGrowth(growth / span, tuple(parts)),
         # What is no object of the target's own explains little, however large it is.
