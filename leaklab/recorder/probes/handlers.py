@@ -111,7 +111,8 @@ class ProbeHandlers(TracedHeaps):
         if message["kind"] == "gauges":
             self._samples.told(tracked, self._clock(), _gauges(tracked, message))
         elif message["kind"] == "segment":
-            self._samples.segments.made(str(message.get("name")))
+            pids = tracked.pid, self._table.main.pid
+            self._samples.segments.made(str(message.get("name")), pids)
         elif message["kind"] == "lines":
             note_lines(self._writer, message, self._working_folder)
         elif message["kind"] == "let go":
