@@ -253,6 +253,7 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
             "collect_share": options.collect_share,
             "snapshot_share": options.snapshot_share,
             "trace_share": options.trace_share,
+            "graph_at_share": options.graph_at_share,
         },
         "fingerprint": options.fingerprint,
         "recorded_from": dict(options.recorded_from) if options.recorded_from else None,
