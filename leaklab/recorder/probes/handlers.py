@@ -187,6 +187,7 @@ class ProbeHandlers(TracedHeaps):
         elif isinstance(message.get("mark"), int):
             # Lines of output may have counted as marks of their own.
             tracked.mark_count = max(tracked.mark_count, message["mark"])
+        tracked.marked_by_both |= message.get("both") is True
         self._samples.labelled(tracked, now, mark, message.get("labels"))
         at_once = message.get("at_once")
         tracked.units_at_once = at_once if isinstance(at_once, int) and at_once > 0 else None
