@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from leaklab.analysis.series import as_floats, processes_of, roles, summed, untraced_pass
+from leaklab.findings.missing_graph import GRAPH_PASSES, why_no_graph
 from leaklab.present.formatting import amount
 from leaklab.resources import noun
 from leaklab.verdict.limits import (
@@ -44,25 +45,31 @@ class Resident:
 
 @dataclass(frozen=True)
 class LastGraph:
-    """Who held what: columns path, type, count and retained_bytes; whose graph it was, or ""."""
+    """Who held what: columns path, type, count and retained_bytes; whose graph it was, or "".
+
+    missing: why there is none (`leaklab.findings.missing_graph`), "" where there is.
+    """
 
     held: pd.DataFrame
     whose: str = ""
+    missing: str = ""
 
 
-def resident(data: RunData) -> list[Resident]:
+def resident(data: RunData, pass_: str | None = None) -> list[Resident]:
     """Return resident memory as its limit counts it: of all processes, then of each role.
 
-    Where each process or role has a limit of its own, of each role with that.
+    Where each process or role has a limit of its own, of each role with that. Without ``pass_``, in
+    the untraced one.
     """
-    by_role = {role: _figures(data, [role]) for role in roles(data)}
+    by_role = {role: _figures(data, [role], pass_=pass_) for role in roles(data, pass_)}
     by_role = {role: figures for role, figures in by_role.items() if len(figures)}
     first = next(iter(by_role), "main")
     shared = smallest_limit(data.meta, first)
     name = shared[1] if shared else ""
     together = all(met_together(data.meta, first, role, name) for role in by_role)
     if len(by_role) > 1 and "import" not in data.meta and together:
-        whole = Resident("resident memory of all processes", _figures(data, list(by_role)), shared)
+        figures = _figures(data, list(by_role), pass_=pass_)
+        whole = Resident("resident memory of all processes", figures, shared)
         return [whole, *(Resident(f"of it {role}", each) for role, each in by_role.items())]
     found = []
     for role, figures in by_role.items():
@@ -72,9 +79,11 @@ def resident(data: RunData) -> list[Resident]:
     return found
 
 
-def _figures(data: RunData, of: list[str], name: str = "rss_bytes") -> pd.DataFrame:
+def _figures(
+    data: RunData, of: list[str], name: str = "rss_bytes", pass_: str | None = None
+) -> pd.DataFrame:
     """Resident memory of all processes of these roles, up to their very end; or another figure."""
-    pass_ = untraced_pass(data)
+    pass_ = pass_ or untraced_pass(data)
     members = {
         number: entry for role in of for number, entry in processes_of(data, role, pass_).items()
     }
@@ -152,7 +161,7 @@ def last_graph(data: RunData, resources: Sequence[ResourceVerdict], limit: int) 
     dumps = data.graph_dumps
     dumps = dumps[dumps["state"] == "complete"] if len(dumps) else dumps
     if not len(dumps):
-        return LastGraph(pd.DataFrame())
+        return LastGraph(pd.DataFrame(), missing=why_no_graph(data, _nearest(data)))
     entries = {int(entry["process"]): entry for entry in data.meta.get("processes") or ()}
     role_of = {number: str(entry.get("role") or "main") for number, entry in entries.items()}
     with_graph = dict.fromkeys(role_of.get(int(number), "main") for number in dumps["process"])
@@ -167,6 +176,17 @@ def last_graph(data: RunData, resources: Sequence[ResourceVerdict], limit: int) 
         pid = entries.get(int(last["process"]), {}).get("pid")
         whose = f"{chosen}, pid {pid}" if pid else chosen
     return LastGraph(outermost(table[(table["tree"] == "path") & of_it], limit), whose)
+
+
+def _nearest(data: RunData) -> tuple[float, tuple[float, str]] | None:
+    """Return the highest resident memory of what has a limit, and that; the fullest of several."""
+    known = [
+        (float(one.figures["value"].max()), one.limit)
+        for pass_ in GRAPH_PASSES
+        for one in resident(data, pass_)
+        if one.limit
+    ]
+    return max(known, key=lambda one: one[0] / one[1][0], default=None)
 
 
 def _growth(data: RunData, role: str) -> float:

@@ -45,6 +45,10 @@ class ShownGraph(Protocol):
     def whose(self) -> str:
         """Of which process, or ""."""
 
+    @property
+    def missing(self) -> str:
+        """Why there is none."""
+
 
 def post_mortem_text(
     run: ShownRun, resident: Sequence[ShownResident], near: Sequence[str], graph: ShownGraph
@@ -63,7 +67,7 @@ def post_mortem_text(
         lines.append(f"  {safe(left)}")
     lines.append("")
     if not len(graph.held):
-        lines.append("  no object graph was taken; record with --graph-at 90% to have the last one")
+        lines.append(f"  {safe(graph.missing)}")
         return "\n".join(lines)
     whose = f", of {safe(graph.whose)}" if graph.whose else ""
     lines.append(f"  what held most at the last object graph{whose}")

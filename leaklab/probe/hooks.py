@@ -221,6 +221,8 @@ def _no_label(args):
 
 def _follow_celery(module):
     def ended(sender=None, **details):
-        marks.mark(getattr(sender, "name", None))
+        session = marks._session
+        if session is not None:
+            session.mark(getattr(sender, "name", None), False)
 
     module.task_postrun.connect(ended, weak=False)

@@ -23,6 +23,8 @@ class LabelCounts:
         self._under_way = 1
         # Whether the target says by itself when a unit ends: then nobody sees where one begins.
         self.by_hand = False
+        # Whether mark() was called, and whether what we watch for has ended a unit.
+        self.called = self.seen = False
 
     def under_way(self, count):
         """Take note of how many units are under way at the end of one."""

@@ -111,10 +111,14 @@ class Session(Orders):
             return False
         return True
 
-    def mark(self, label=None):
-        """End one unit of work (see marks.mark)."""
+    def mark(self, label=None, called=True):
+        """End one unit of work (see marks.mark); not ``called`` where we were told of its end."""
         self._spare = None
         self._labels.by_hand = True
+        if called:
+            self._labels.called = True
+        else:
+            self._labels.seen = True
         self._mark(label)
         self._spare = recycled.spare()
 
@@ -125,6 +129,7 @@ class Session(Orders):
         """
         self._spare = None
         self._labels.under_way(under_way)
+        self._labels.seen = True
         self._mark(label_of(args))
         # What working out a label frees, more than one of a kind.
         self._spare = recycled.take(LABEL_FREED_COUNT)
@@ -334,6 +339,7 @@ class Session(Orders):
             "gauges": {**self._gauges},
             # What a tick would take, the next mark would miss.
             "labels": {} if kind == "tick" else self._labels.take(),
+            "both": self._labels.called and self._labels.seen,
             "at_once": self._labels.at_once(found.get("task_count")),
             "watched": None if self._watched is None else self._watched.changes(self._count),
             "figures": found,

@@ -167,6 +167,7 @@ class PassState:
             return
         main = self._table.main
         main.mark_count += matches
+        main.marked_by_both |= main.reported_mark_count > 0
         with contextlib.suppress(ProcessGoneError):
             self._samples.at_mark(
                 main,

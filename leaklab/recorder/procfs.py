@@ -7,6 +7,7 @@ import os
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _RESET_PEAK = b"5"
+SHARED_MEMORY = "/dev/shm"  # noqa: S108
 _STATUS_SIZES = {
     b"VmHWM": "rss_peak_bytes",
     b"RssAnon": "rss_anon_bytes",
@@ -197,6 +198,11 @@ def working_folder(pid: int | None) -> str:
         return os.readlink(f"/proc/{pid}/cwd") if pid is not None else os.getcwd()
     except OSError:
         return os.getcwd()
+
+
+def shared_memory_of(pid: int) -> str:
+    """Return where the folder is that ``pid`` has for shared memory, in a container its own."""
+    return f"/proc/{pid}/root{SHARED_MEMORY}"
 
 
 def session_of(pid: int) -> int | None:

@@ -16,6 +16,7 @@ import psutil
 
 from leaklab.errors import UsageError
 from leaklab.recorder.command import Command, resolve, running
+from leaklab.recorder.double_marks import DOUBLE, double_text
 from leaklab.recorder.drive import drive_command
 from leaklab.recorder.heap.stacks import StackTable
 from leaklab.recorder.interruption import Interruption
@@ -145,8 +146,9 @@ def _run_passes(
             )
             result = recorder.run()
             results.append(result)
-            unseen = _unseen_marks(name, results, options, writer)
-            for text in (*unseen, *_unheard(name, result, options, writer)):
+            of_pass = name, results, options, writer
+            marks = (*_unseen_marks(*of_pass), *_double_marks(*of_pass))
+            for text in (*marks, *_unheard(name, result, options, writer)):
                 warn(text, name, writer, progress)
             writer.update(
                 passes=[*writer.meta["passes"], *result.rows],
@@ -192,6 +194,16 @@ def _unseen_marks(
     text = unseen_text(options.mark_on, was_driven=results[-1].was_driven)
     writer.event(UNSEEN, text, time_seconds=None, **{"pass": name})
     yield f"{UNSEEN}: {text}"
+
+
+def _double_marks(
+    name: str, results: list[PassResult], options: RecordOptions, writer: RunWriter
+) -> Iterator[str]:
+    """Yield, after the first pass, that two have ended units of work, which may be the same."""
+    text = double_text(options.mark_on, results[-1].processes)
+    if text and len(results) == 1:
+        writer.event(DOUBLE, text, time_seconds=None, **{"pass": name})
+        yield f"{DOUBLE}: {text}"
 
 
 def _unheard(
@@ -253,6 +265,7 @@ def _meta(options: RecordOptions, command: Command) -> dict[str, Any]:
             "collect_share": options.collect_share,
             "snapshot_share": options.snapshot_share,
             "trace_share": options.trace_share,
+            "graph_at_share": options.graph_at_share,
         },
         "fingerprint": options.fingerprint,
         "recorded_from": dict(options.recorded_from) if options.recorded_from else None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +14,9 @@ GROUP, GROUP_THREADS = "limit of the control group", "pids.max"
 ADDRESS_SPACE, DESCRIPTORS = "RLIMIT_AS", "RLIMIT_NOFILE"
 # The limits that every process meets for itself; the others are met by all together.
 OF_EACH = (ADDRESS_SPACE, DESCRIPTORS)
+# Of its life, a process may be there for so much beside the one that takes its place: a server
+# starts the next one while the last still ends its requests.
+HANDOVER_SHARE = 0.25
 # What run.json has the limit of a resource by, and that limit's name; "" where it says it itself.
 _FIELDS = {
     "fd_count": ("descriptor_limit", DESCRIPTORS),
@@ -95,17 +97,44 @@ def met_by_all(meta: Mapping[str, Any], role: str, limit: tuple[float, str]) -> 
 def together_count(meta: Mapping[str, Any], role: str) -> int:
     """Return how many processes of a role were there at once in one pass, at the most; at least 1.
 
-    One that was replaced has ended before its successor begins.
+    One that takes the place of another is no further one, also where that still winds up. What
+    goes on after a process's work has ended does not count.
     """
-    changes: dict[str, list[tuple[float, int]]] = {}
+    lives: dict[str, list[tuple[float, float]]] = {}
     for row in meta.get("processes") or ():
         if (row.get("role") or "main") == role:
-            begun = float(row.get("started_seconds") or 0.0)
-            changes.setdefault(row.get("pass", ""), []).extend([(begun, 1), (_ended(row), -1)])
-    return max(
-        (max(accumulate(step for _, step in sorted(group))) for group in changes.values()),
-        default=1,
-    )
+            lives.setdefault(row.get("pass", ""), []).append(_life(row))
+    return max((_place_count(group) for group in lives.values()), default=1)
+
+
+def _life(row: Mapping[str, Any]) -> tuple[float, float]:
+    begun, over = float(row.get("started_seconds") or 0.0), row.get("work_ended_seconds")
+    return begun, _ended(row) if over is None else max(begun, min(float(over), _ended(row)))
+
+
+def _place_count(lives: Sequence[tuple[float, float]]) -> int:
+    """Return how many places it takes for lives, given by begin and end, to follow one another."""
+    last = max(end for _, end in lives)
+    places: list[tuple[float, float]] = []
+    for life in sorted(lives):
+        left = [place for place in places if _follows(life, place, last)]
+        if left:
+            places.remove(min(left, key=lambda place: place[1]))
+        places.append(life)
+    return len(places)
+
+
+def _follows(life: tuple[float, float], former: tuple[float, float], last: float) -> bool:
+    """Whether a life takes the place of a former one; ``last``: when the last of all ended."""
+    (begun, ended), (former_begun, former_ended) = life, former
+    both_seconds = former_ended - begun
+    if both_seconds <= 0:
+        return True
+    if former_ended > ended or former_ended == last:
+        return False
+    # How long one would have lived that was there to the end is not known.
+    length = math.inf if ended == last else ended - begun
+    return both_seconds <= HANDOVER_SHARE * min(length, former_ended - former_begun)
 
 
 def held_by_others(

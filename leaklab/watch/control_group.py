@@ -9,10 +9,12 @@ _EVENTS = ("low", "high", "max", "oom", "oom_kill")
 
 
 def memory(pid: int) -> dict[str, float]:
-    """Return bytes by kind: current, peak, limit, anonymous and page_cache; only what is known.
+    """Return bytes by kind: current, peak, limit, anonymous, shared, page_cache; what is known.
 
     ``page_cache`` counts towards the limit and is given back before anything is killed: a group
-    that grows by it alone does not leak. Control groups version 2; empty where there are none.
+    that grows by it alone does not leak. ``shared`` is what nobody gives back but who made it:
+    segments in /dev/shm, mapped or not, and files in memory. Control groups version 2; empty where
+    there are none.
     """
     folder = _folder(pid)
     if folder is None:
@@ -27,9 +29,12 @@ def memory(pid: int) -> dict[str, float]:
     if numbers:
         found["limit"] = min(numbers)
     parts = _table(folder / "memory.stat")
-    for kind, name in (("anonymous", "anon"), ("page_cache", "file")):
+    for kind, name in (("anonymous", "anon"), ("shared", "shmem"), ("page_cache", "file")):
         if name in parts:
             found[kind] = parts[name]
+    if "page_cache" in found:
+        # To the kernel files in memory are part of what is cached of files.
+        found["page_cache"] = max(found["page_cache"] - found.get("shared", 0.0), 0.0)
     return found
 
 

@@ -84,7 +84,7 @@ class Collector:
         pid = life.process.pid
         memory = GaugeMetricFamily(
             "leaklab_control_group_bytes",
-            "Memory of the control group; page_cache is given back before a kill.",
+            "Memory of the control group; page_cache is given back before a kill, shared is not.",
             labels=["kind"],
         )
         for kind, value in control_group.memory(pid).items():

@@ -142,6 +142,34 @@ def test_the_graph_is_of_the_role_that_has_grown(service: RunData) -> None:
     assert "leaklab_probe" not in text
 
 
+def test_a_graph_that_was_asked_for_and_not_taken_is_said_with_why(service: RunData) -> None:
+    def told(**meta: Any) -> str:
+        asked = {"graph_at_share": 0.9, "passes": ["graph"]}
+        data = RunData.from_tables(
+            {**service.meta, "options": asked, **meta},
+            samples=service.samples.assign(**{"pass": pass_}),
+            graph_dumps=dumps,
+        )
+        graph = last_graph(data, judge(data).resources, 10)
+        return post_mortem_text(Run(data), resident(data), near_limits(data), graph)
+
+    pass_, dumps = "measure", service.graph_dumps.iloc[:0]
+    assert "taken; record with --graph-at 90%" in told(options={"passes": ["graph"]})
+    said = "no object graph was taken, though --graph-at 90% asked for one: "
+    assert f"{said}the run ended before the graph pass, which takes them" in told()
+    skipped = {"kind": "skipped", "pass": "graph", "text": "graph pass skipped: it had failed"}
+    assert f"{said}graph pass skipped: it had failed" in told(events=[skipped])
+    unseen = {"kind": "no object graphs", "pass": "graph", "text": "no Python process was seen"}
+    pass_ = "graph"
+    processes = [{**row, "pass": "graph"} for row in service.meta["processes"]]
+    assert f"{said}no Python process was seen" in told(processes=processes, events=[unseen])
+    assert f"{said}the target ended before one was complete" in told(processes=processes)
+    seen = f"{said}memory was seen at 35% of 500 MiB (--limit-memory) at most"
+    assert seen in told(processes=processes, limits={"memory_bytes": 500 * MIB})
+    dumps = service.graph_dumps.assign(state="failed", reason="the walker was killed")
+    assert f"{said}the walker was killed" in told(processes=processes)
+
+
 def test_each_part_of_memory_is_told_once_and_nothing_of_leaklabs_own() -> None:
     held = outermost(graph(0, 0), 10)
     assert held["path"].tolist() == ["app.KEPT", "app.OTHER", "small"]

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 import leaklab
+from leaklab.errors import LeaklabError
 from leaklab.probe import marker
 from leaklab.recorder.heap import reader as heap_reader
+from leaklab.recorder.heap.helpers import Helper
 from leaklab.recorder.heap.stream import SourcePaths, StackTable
 
 
@@ -76,3 +78,13 @@ def test_what_repeats_a_test_is_no_suspect_and_what_it_calls_is() -> None:
     assert heap_reader.is_of_plugin([caller, test])
     assert not heap_reader.is_of_plugin([test, caller])
     assert not heap_reader.is_of_plugin([])
+
+
+def test_a_helper_that_was_closed_while_a_thread_asks_it_is_lost_in_one_line() -> None:
+    """The thread that follows a heap is still at work when the recorder is asked to end."""
+    helper = Helper("heap reader", ["-c", "pass"], 1)
+    helper.close()
+    for ask in (helper.lines[0].reply, helper.lines[0].check):
+        with pytest.raises(LeaklabError, match="was ended with its pass"):
+            ask()
+    assert not helper.is_alive

@@ -9,6 +9,7 @@ import pytest
 
 from leaklab.findings.stop_gap import stop_gaps
 from leaklab.verdict.judge_series import judge_series
+from leaklab.verdict.limits import together_count
 
 MIB = float(1 << 20)
 LEAKING = judge_series(
@@ -112,3 +113,44 @@ def test_descriptors_bound_the_number_of_requests_too() -> None:
     meta["processes"][0]["descriptor_limit"] = 10**6
     first = stop_gaps(meta, [LEAKING, held], limit)
     assert [str(gap) for gap in first] == [str(gap) for gap in stop_gaps(meta, [LEAKING], limit)]
+
+
+def worker_rows(*lives: tuple[float, float | None]) -> dict[str, list[dict[str, object]]]:
+    return {
+        "processes": [
+            {"pass": "measure", "role": "worker", "started_seconds": begun, "ended_seconds": ended}
+            for begun, ended in lives
+        ]
+    }
+
+
+def test_a_worker_that_takes_the_place_of_another_is_no_further_one() -> None:
+    """Old and new overlap for a moment: the old one ends its requests while the next starts."""
+    handed_over = [
+        (begun, begun + 11.0 if begun < 90 else 100.0) for begun in range(0, 100, 10) for _ in "ab"
+    ]
+    assert together_count(worker_rows(*handed_over), "worker") == 2
+    # The next ones had hardly begun when the recording ended, or nobody saw their end.
+    for end in (20.2, None):
+        begun_last = [(0.0, 20.1), (0.1, 20.15), (20.0, end), (20.1, end)]
+        assert together_count(worker_rows(*begun_last), "worker") == 2
+    # One stays, the other is replaced again and again.
+    one_stays = [(0.0, 100.0), *((float(k), k + 10.5) for k in range(0, 90, 10)), (90.0, 100.0)]
+    assert together_count(worker_rows(*one_stays), "worker") == 2
+
+
+def test_workers_that_live_at_the_same_time_for_long_are_counted() -> None:
+    assert together_count({}, "worker") == 1
+    assert together_count(worker_rows(*[(1.0, None)] * 3), "worker") == 3
+    assert together_count(worker_rows((0.0, 10.0), (6.0, 16.0)), "worker") == 2
+    assert together_count(worker_rows((0.0, 100.0), (40.0, 42.0)), "worker") == 2
+    assert together_count(worker_rows((0.0, 100.0), (50.0, 100.0), (50.0, 90.0)), "worker") == 3
+
+
+def test_a_worker_whose_work_is_over_is_not_counted() -> None:
+    """It may take as long to end as it had worked."""
+    meta = worker_rows((0.0, 2.0), (0.0, 2.0), (1.1, 3.0), (1.2, 3.0))
+    assert together_count(meta, "worker") == 4
+    for row in meta["processes"][:2]:
+        row["work_ended_seconds"] = 1.0
+    assert together_count(meta, "worker") == 2

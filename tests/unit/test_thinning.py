@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from leaklab.probe import session, watchdog
+from leaklab.recorder.double_marks import double_text
 from leaklab.recorder.intervals import FIRST_INTERVAL_SECONDS, interval_seconds
 from leaklab.recorder.processes.looks import Looks
 from leaklab.verdict.evidence import GROWS, STOPPED, UNDECIDED
@@ -117,3 +118,32 @@ def test_noise_does_not_grow_where_only_the_density_falls(kept: NDArray[np.int64
     for name in ("noise", "autocorrelated noise"):
         for seed in range(40):
             assert verdict(kept, HEALTHY[name](MARK_COUNT, seed)[kept]) != GROWS, (name, seed)
+
+
+def test_marks_by_hand_beside_those_that_were_asked_for_are_told() -> None:
+    """A target that calls mark() in each request, recorded with --mark-on http."""
+
+    class Line:
+        intact = True
+        told: list[object]
+
+        def ask(self, message: dict[str, object]) -> list[str]:
+            self.told.append(message["both"])
+            return ["go"]
+
+    def told(*ends: str) -> list[object]:
+        one, line = session.Session("nowhere"), Line()
+        one._channel, line.told = line, []
+        for end in ends:
+            if end == "request":
+                one.mark_call(lambda args: None, (), 1)
+            else:
+                one.mark(None, end == "mark()")
+        return line.told
+
+    assert told("mark()", "mark()", "request") == [False, False, True]
+    assert told("task", "task", "request") == [False] * 3, "nobody has called mark()"
+    assert told("task", "mark()") == [False, True]
+    rows = [{"role": "main"}, {"role": "worker", "marked_by_both": True}]
+    assert double_text(["http"], rows[:1]) == ""
+    assert "in worker were ended by mark() and by --mark-on http" in double_text(["http"], rows)

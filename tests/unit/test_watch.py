@@ -299,6 +299,14 @@ def test_one_process_is_followed_by_its_command_line_and_of_several_one_is_asked
 
 def test_the_control_group_tells_what_it_knows(parent: subprocess.Popen[str]) -> None:
     known = control_group.memory(parent.pid)
-    assert set(known) <= {"current", "peak", "limit", "anonymous", "page_cache"}
+    assert set(known) <= {"current", "peak", "limit", "anonymous", "shared", "page_cache"}
     assert all(value >= 0 for value in known.values())
     assert control_group.memory(4_194_000) == {}
+
+
+def test_shared_memory_is_no_page_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel counts segments that nobody has unlinked as files, but gives none of them back."""
+    (tmp_path / "memory.stat").write_text("anon 100\nfile 700\nkernel 9\nshmem 600\n")
+    monkeypatch.setattr(control_group, "_folder", lambda pid: tmp_path)
+    found = control_group.memory(7)
+    assert found == {"anonymous": 100.0, "shared": 600.0, "page_cache": 100.0}

@@ -81,3 +81,50 @@ def test_segments_are_counted_until_whoever_unlinks_them(tmp_path: Path) -> None
     (tmp_path / "psm_1").write_bytes(b"somebody else's")
     (tmp_path / "psm_2").unlink()
     assert segments.figures(1000.0) == {"shm_count": 0, "shm_bytes": 0}
+
+
+@pytest.mark.usefixtures("nothing_free")
+def test_segments_are_looked_for_where_the_process_has_them(tmp_path: Path) -> None:
+    """In a container it has a folder of its own under the same name."""
+    own, private = tmp_path / "own", tmp_path / "private"
+    seen = {7: tmp_path / "7", 8: tmp_path / "8"}
+    for folder in (own, private):
+        folder.mkdir()
+    (own / "psm_1").write_bytes(b"somebody else's")
+    (private / "psm_1").write_bytes(b"x")
+    (private / "psm_2").write_bytes(b"x")
+    for path in seen.values():
+        path.symlink_to(private)
+    segments = SharedSegments(own, lambda pid: str(seen[pid]))
+    segments.made("/psm_1", (7,))
+    segments.made("/psm_2", (8, 7))
+    (own / "psm_1").unlink()
+    assert segments.figures_left()["shm_count"] == 2
+    seen[8].unlink()
+    (private / "psm_2").unlink()
+    assert segments.figures_left()["shm_count"] == 1, "another process has the same folder"
+    seen[7].unlink()
+    assert segments.figures_left() == {}, "nobody has it any more: not known, not none"
+    (own / "psm_3").write_bytes(b"x")
+    segments.made("/psm_3", (8, 7))
+    seen[7].symlink_to(private)
+    assert segments.figures_left()["shm_count"] == 2, "that of the one that is gone, and ours"
+
+
+def test_segments_in_a_folder_that_may_not_be_read_are_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = os.stat
+
+    def refuse(path: object, **more: bool) -> os.stat_result:
+        if str(path) == "/of/another/user":
+            raise PermissionError
+        return look(str(path), **more)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    segments = SharedSegments(tmp_path, lambda pid: "/of/another/user")
+    (tmp_path / "psm_1").write_bytes(b"x")
+    segments.made("/psm_1", (7,))
+    assert segments.figures_left()["shm_count"] == 1, "where we look is where it was made"
+    segments.made("/psm_2", (7,))
+    assert segments.figures_left() == {}

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -65,6 +66,8 @@ class Helper:
         pairs = [socket.socketpair() for _ in range(line_count)]
         numbers = [theirs.fileno() for _, theirs in pairs]
         self._name = name
+        # Who asks may find it gone while another thread closes it.
+        self._ending = threading.Lock()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the helper)
         try:
             self.process = subprocess.Popen(
@@ -89,22 +92,27 @@ class Helper:
 
     def lost(self, why: str | None = None) -> LeaklabError:
         """Give it up; ``why`` where it still runs, else its last word says how it ended."""
-        if self.why_lost is None:
-            if why is None:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self.process.wait(timeout=1.0)
-                self._errors.seek(0)
-                words = self._errors.read().decode("utf-8", "replace").strip().splitlines()
-                how = f"exit status {self.process.returncode}"
-                text = f"the {self._name} is gone: {' | '.join(words) if words else how}"
-            else:
-                text = f"the {self._name} does not answer: {why}"
-            self.process.kill()
-            self.why_lost = f"{text}; record again"
-        return LeaklabError(self.why_lost)
+        with self._ending:
+            if self.why_lost is None:
+                if why is None:
+                    text = f"the {self._name} is gone: {self._last_word()}"
+                else:
+                    text = f"the {self._name} does not answer: {why}"
+                self.process.kill()
+                self.why_lost = f"{text}; record again"
+            return LeaklabError(self.why_lost)
+
+    def _last_word(self) -> str:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=1.0)
+        self._errors.seek(0)
+        words = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        return " | ".join(words) or f"exit status {self.process.returncode}"
 
     def close(self) -> None:
-        """End the process; harmless when it is gone."""
+        """End the process; harmless when it is gone, and while a thread still asks it."""
+        with self._ending:
+            self.why_lost = self.why_lost or f"the {self._name} was ended with its pass"
         for line in self.lines:
             line.close()
         try:

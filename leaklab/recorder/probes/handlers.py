@@ -111,7 +111,8 @@ class ProbeHandlers(TracedHeaps):
         if message["kind"] == "gauges":
             self._samples.told(tracked, self._clock(), _gauges(tracked, message))
         elif message["kind"] == "segment":
-            self._samples.segments.made(str(message.get("name")))
+            pids = tracked.pid, self._table.main.pid
+            self._samples.segments.made(str(message.get("name")), pids)
         elif message["kind"] == "lines":
             note_lines(self._writer, message, self._working_folder)
         elif message["kind"] == "let go":
@@ -186,6 +187,7 @@ class ProbeHandlers(TracedHeaps):
         elif isinstance(message.get("mark"), int):
             # Lines of output may have counted as marks of their own.
             tracked.mark_count = max(tracked.mark_count, message["mark"])
+        tracked.marked_by_both |= message.get("both") is True
         self._samples.labelled(tracked, now, mark, message.get("labels"))
         at_once = message.get("at_once")
         tracked.units_at_once = at_once if isinstance(at_once, int) and at_once > 0 else None

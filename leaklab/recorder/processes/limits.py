@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from leaklab.recorder.procfs import SHARED_MEMORY
+
 if TYPE_CHECKING:
     from leaklab.recorder.options import RecordOptions
     from leaklab.recorder.processes.tracked import Tracked
@@ -61,7 +63,7 @@ def limit_bytes(pid: int) -> int | None:
 def _shared_memory_bytes(pid: int) -> int | None:
     """Return the size of what a process has for shared memory, in a container its own."""
     try:
-        status = os.statvfs(_PROC / str(pid) / "root/dev/shm")
+        status = os.statvfs(_PROC / str(pid) / f"root{SHARED_MEMORY}")
     except OSError:
         return None
     return status.f_blocks * status.f_frsize or None

@@ -65,6 +65,8 @@ class Tracked:
     measured_mark_count: int = 0
     #: units of work under way at once, at the most; None where the process does not know
     units_at_once: int | None = None
+    #: whether its units were ended by mark() in the target and by what ``mark_on`` names
+    marked_by_both: bool = False
     barrier_count: int = 0
     snapshot_count: int = 0
     #: whether the tracer no longer knows the lines that allocate
@@ -168,6 +170,7 @@ class Tracked:
             "python": self.python,
             "mark_count": self.mark_count,
             "units_at_once": self.units_at_once,
+            "marked_by_both": self.marked_by_both,
             "started_seconds": self.started_seconds,
             "ended_seconds": self.ended_seconds,
             "work_ended_seconds": self.work_ended_seconds,
