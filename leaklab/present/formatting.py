@@ -32,6 +32,10 @@ _KEPT = ("interval_seconds", "mark_count", "measured_mark_count", "snapshot_coun
 NOTABLE_SECONDS = 1.0
 # A target that was held for less has not noticed.
 NOTABLE_HELD_SECONDS = 0.1
+# What is said of a holder that is little itself.
+LITTLE = "little by itself: what leaks may be native memory of these objects"
+# How the path begins of what native code holds.
+NATIVE = "held by native code"
 # Of all growth: sites below would only distract.
 LEAST_SHOWN_SHARE = 0.005
 
@@ -61,9 +65,10 @@ def holders_worth_showing(run: Suspected) -> pd.DataFrame:
 
     Beside a heap that leaks, holders of a constant few objects that were made late look as if they
     grew, and so they do in a bounded run, beside what has filled up. Without a verdict on the heap
-    all are returned.
+    all are returned. What piles up may keep next to nothing itself, and much in native memory; a
+    further last column says so: is_little.
     """
-    paths, verdict = run.retention(), run.verdict()
+    paths, verdict = run.retention().assign(is_little=False), run.verdict()
     heaps = [entry for entry in verdict.resources if entry.name == "heap_bytes"]
     if verdict.verdict == "bounded":
         bounded = {entry.role for entry in heaps}
@@ -73,7 +78,14 @@ def holders_worth_showing(run: Suspected) -> pd.DataFrame:
         return paths
     least = {entry.role: LEAST_SHOWN_SHARE * entry.rate for entry in leaking}
     rates = paths["rate"].astype(float)
-    return paths[~(rates < paths["role"].map(least).fillna(0.0))]
+    large = ~(rates < paths["role"].map(least).fillna(0.0))
+    native = paths["holder"].astype(str).str.startswith(NATIVE)
+    if (large & ~native).any():
+        return paths[large]
+    # The objects of a line that leaks, and those of a kind that native code holds more of.
+    alike = paths["type"].isin(paths["type"][large & native]) & (paths["growth_count"] > 1)
+    shown = large | alike | paths["suspect_rank"].notna()
+    return paths.assign(is_little=~large)[shown]
 
 
 def why_no_holder(run: Suspected) -> str:

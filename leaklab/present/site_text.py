@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import (
+    LITTLE,
     holders_worth_showing,
     line_text,
     span_text,
@@ -249,6 +250,8 @@ def retention_lines(run: ShownRun) -> Iterator[str]:
         )
         if row["growth_count"]:
             yield f"     as {path_text(row['path'])}"
+        if row["is_little"]:
+            yield f"     {LITTLE}"
 
 
 def _is_number(value: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab.present import units
 from leaklab.present.formatting import (
+    LITTLE,
     holders_worth_showing,
     interval_text,
     kept_text,
@@ -183,6 +184,7 @@ def _path(row: dict[str, Any], lines: dict[Any, str]) -> dict[str, Any]:
     places = [lines[row["role"], rank] for rank in ranks if (row["role"], rank) in lines]
     return {
         "path": str(row["path"]),
+        "note": LITTLE if row["is_little"] else "",
         "count": _whole(row["count"]),
         "growth_count": _whole(row["growth_count"]),
         "retained": units.value_text("heap_bytes", row["retained_bytes"]),
