@@ -78,7 +78,7 @@ def times_of(name: str, column: pd.Series[Any]) -> Times:
     first = str(text.dropna().iloc[0]) if text.notna().any() else ""
     if _TIME_OF_DAY.fullmatch(first):
         return Times(_from_zero(times_of_day(list(text))), None)
-    if _SPAN.fullmatch(first):
+    if is_span(first):
         return Times(_from_zero(_spans(text)), None)
     parsed, order = _dates(name, text)
     known = parsed.notna().to_numpy()
@@ -189,8 +189,17 @@ def _from_days(name: str, figures: Floats) -> Times:
     return replace(_since(np.round(millis) / 1e3), taken_as=taken)
 
 
+def is_span(text: str) -> bool:
+    """Return whether a text is a span of time as pandas and Python write them.
+
+    >>> is_span("0 days 00:01:00"), is_span("1 day, 0:01:00.5"), is_span("00:01:00")
+    (True, True, False)
+    """
+    return _SPAN.fullmatch(text) is not None
+
+
 def _spans(text: pd.Series[Any]) -> Floats:
-    """Seconds of spans of time as pandas and Python write them: "0 days 00:01:00"."""
+    """Seconds of spans of time."""
     import pandas as pd
 
     # Python writes a comma behind the days.
