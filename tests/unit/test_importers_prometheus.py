@@ -234,6 +234,30 @@ def test_units_in_the_cells_of_grafana(tmp_path: Path) -> None:
         ll.read(path, time="when")
 
 
+@pytest.mark.parametrize(
+    ("heading", "cell", "least", "said"),
+    [
+        ("RSS, MiB", "200", 200 * MIB, "MiB, as rss_bytes"),
+        ("web-gb-1 memory (KiB)", "200", 200 * 1024, "KiB, as gauge"),
+        ("Memory in bytes", "200", 200, "bytes, as gauge"),
+        ("RSS, MiB", "1.5 GiB", 1.5 * (1 << 30), "in the cells' own units, as rss_bytes"),
+    ],
+)
+def test_a_heading_of_grafana_may_say_the_unit(
+    tmp_path: Path, heading: str, cell: str, least: float, said: str
+) -> None:
+    path = tmp_path / "panel.csv"
+    lines = [f'"2024-03-01 10:{n:02}:00","{cell}"' for n in range(40)]
+    path.write_text("\n".join([f'"Time","{heading}"', *lines]))
+    run = ll.read(path)
+    assert run.data.samples["value"].iloc[0] == least
+    assert said in notes(run)
+    path.write_text(path.read_text().replace(heading, "web-gb"))
+    if cell == "200":
+        with pytest.raises(UsageError, match="no unit for column web-gb"):
+            ll.read(path)
+
+
 def test_an_answer_of_prometheus_itself() -> None:
     run = ll.read(EVIDENCE / "prometheus_restart.json")
     entry = run.verdict().resource("rss_bytes")
