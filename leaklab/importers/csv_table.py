@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from leaklab.errors import LeaklabError
 from leaklab.importers.cells import figured
 from leaklab.importers.columns import TIME_WORDS, named
+from leaklab.importers.grouping import only_of
 from leaklab.importers.reading import Options, Reading, Source
 from leaklab.importers.table import read_table
 from leaklab.importers.thinned import PART_ROWS, note, thinned
@@ -88,6 +89,7 @@ def read(source: Source, options: Options) -> Reading:
     reading = read_table(
         frame, options, title=_SEPARATORS[separator], path=source.path, decimal=decimal
     )
+    reading.only = only_of(frame, options)
     reading.notes += note(step)
     reading.notes += left_out.notes
     return reading

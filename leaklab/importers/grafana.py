@@ -83,6 +83,7 @@ def read(source: Source, options: Options) -> Reading:
         judged=(resource,) if ":" in resource else (),
         cautions={resource: metric.caution} if metric and metric.caution else {},
         siblings=len(members) > 1,
+        only=columns[0] if len(columns) == 1 else "",
     )
 
 

@@ -270,6 +270,7 @@ class Reading:
     run.json; role_limits: that of each role on its memory, by name. timed: False where the seconds
     are made up, to keep the order of units of work. restarts_told: the file says when a process was
     replaced, and it may be never. work: the column that likely counts work done, "" for none.
+    only: what the file calls its only process, whose role is "main"; "" where it does not.
     """
 
     title: str
@@ -286,6 +287,7 @@ class Reading:
     timed: bool = True
     restarts_told: bool = False
     work: str = ""
+    only: str = ""
 
 
 def refuse(path: Path, what: str, way_out: str) -> UsageError:

@@ -104,6 +104,14 @@ def test_page_cache_is_told_apart(tmp_path: Path) -> None:
     assert run.meta["limits"] == {"cgroup_memory_bytes": 1024 * MIB}
 
 
+def test_the_total_of_a_pod_is_called_by_its_name(tmp_path: Path) -> None:
+    flat = np.full(len(SECONDS), 300 * MIB)
+    name = "container_memory_working_set_bytes"
+    rows = [row(name, SECONDS, flat, pod="web-0", container=part) for part in ("app", "proxy", "")]
+    run = ll.read(answer(tmp_path, *rows))
+    assert {p["role"] for p in run.meta["processes"]} == {"app", "proxy", "web-0"}
+
+
 def test_each_pod_meets_its_own_limit(tmp_path: Path) -> None:
     rows = []
     for pod, step, limit in (("api-0", 0.2, 1024), ("db-0", 0.0, 320)):
