@@ -30,6 +30,8 @@ _DAY_SECONDS = 86_400.0
 # Spreadsheets count days: those of the years 2000 to 2100, and that of the epoch.
 _SERIAL_DAYS = (36_526.0, 73_051.0)
 _EPOCH_DAY = 25_569.0
+# With so many decimals of a day milliseconds are told apart.
+_MILLISECOND_DECIMALS = 10
 _DATED = frozenset(("date", "datetime"))
 _MOMENT_WORDS = frozenset((*_DATED, "time", "timestamp"))
 _UNIT_WORDS = frozenset((*_PASSED, "s", "sec", "secs", "second", "seconds", "elapsed"))
@@ -170,23 +172,27 @@ def _may_be_serial_days(name: str, figures: Floats) -> bool:
 def _from_days(name: str, figures: Floats) -> Times:
     """Read a spreadsheet's days; the same figures as seconds, or UsageError, where they are none.
 
-    Days are of a moment that a clock shows, to the millisecond; figures that are more than a day
-    apart, as days, are seconds.
+    Days are of a moment that a clock shows, in whole seconds or milliseconds, as far as their
+    decimals tell; figures that are more than a day apart, as days, are seconds.
     """
     known = figures[np.isfinite(figures)]
     is_date = bool(_DATED & set(words_of(name)))
     # Of all rows: those of several processes at one time are no steps.
     if not is_date and np.ptp(known) >= max(len(np.unique(known)) - 1, 1):
         return Times(_from_zero(figures), None, taken_as=f"{name} in seconds")
-    millis = (figures - _EPOCH_DAY) * _DAY_SECONDS * 1e3
-    shown = np.abs(millis - np.round(millis))[np.isfinite(millis)] < 0.05
-    if not is_date and shown.mean() < 0.9:
+    decimals = next((n for n in range(12) if np.allclose(np.round(known, n), known, 0, 1e-11)), 12)
+    step = 1e-3 if decimals >= _MILLISECOND_DECIMALS else 1.0
+    epoch = (figures - _EPOCH_DAY) * _DAY_SECONDS
+    shown = np.round(epoch / step) * step
+    rounded = _DAY_SECONDS / 2 * 10.0**-decimals + _DAY_SECONDS * 1e-11
+    on_clock = np.abs(epoch - shown) <= rounded
+    if not is_date and on_clock[np.isfinite(epoch)].mean() < 0.9:
         raise UsageError(
             f"days of a spreadsheet, or seconds, in column {name}: {known[0]:.10g}; call it "
             "time_seconds for seconds, or write dates as 2025-11-24 10:00:00"
         )
     taken = f"{name} in days of a spreadsheet (call it time_seconds if it is in seconds)"
-    return replace(_since(np.round(millis) / 1e3), taken_as=taken)
+    return replace(_since(np.where(on_clock, shown, epoch)), taken_as=taken)
 
 
 def is_span(text: str) -> bool:

@@ -94,11 +94,12 @@ def test_rows_in_no_order_are_no_restarts(tmp_path: Path) -> None:
         read(tmp_path, times)
 
 
-@pytest.mark.parametrize("name", ["time", "Date", "timestamp"])
-def test_days_of_a_spreadsheet_are_told(tmp_path: Path, name: str) -> None:
-    run = read(tmp_path, [f"{46285 + n / 96:.10f}" for n in range(96)], name)
+@pytest.mark.parametrize("decimals", range(4, 13))
+@pytest.mark.parametrize("name", ["time", "Date"])
+def test_days_of_a_spreadsheet_are_told(tmp_path: Path, name: str, decimals: int) -> None:
+    run = read(tmp_path, [f"{46285 + n / 96:.{decimals}f}" for n in range(96)], name)
     seconds = run.data.samples["time_seconds"].to_numpy()
-    assert seconds == pytest.approx(900.0 * np.arange(96))
+    assert seconds == pytest.approx(900.0 * np.arange(96), abs=43_200 * 10.0**-decimals)
     assert run.meta["created"] == "2026-09-20T00:00:00Z"
     assert f"{name} in days of a spreadsheet (call it time_seconds" in understood(run)
 
