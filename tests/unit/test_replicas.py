@@ -101,3 +101,19 @@ def test_a_pod_that_both_runs_have_is_compared_with_itself(tmp_path: Path) -> No
 )
 def test_only_what_kubernetes_names_is_a_pod(role: str, deployment: str) -> None:
     assert deployment_of(role) == deployment
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outcome"),
+    [(1, 0, "fixed"), (0, 1, "worse"), (1, 1, "unchanged"), (0, 0, "unchanged")],
+)
+def test_a_figure_that_a_file_is_judged_by_decides_the_comparison(
+    tmp_path: Path, before: int, after: int, outcome: str
+) -> None:
+    runs = []
+    for name, step in (("before", before), ("after", after)):
+        path = tmp_path / f"{name}.csv"
+        rows = [f"{60 * n},{100 + n * step},{n}" for n in range(60)]
+        path.write_text("\n".join(["time,heap_used_mb,queue", *rows]))
+        runs.append(ll.read(path))
+    assert ll.compare(*runs).outcome == outcome
