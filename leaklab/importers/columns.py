@@ -12,7 +12,7 @@ from leaklab.resources import PAGE_BYTES, check_name
 
 TIME_WORDS = (
     "timestamp", "time", "datetime", "date", "ts", "seconds", "secs", "sec", "elapsed", "when",
-    "@timestamp", "t", "clock", "minutes", "hours", "ms",
+    "@timestamp", "t", "clock", "minutes", "minute", "hours", "ms",
 )  # fmt: skip
 MARK_WORDS = (
     "iteration", "iterations", "iter", "mark", "marks", "chunk", "batch", "request", "requests",
@@ -161,7 +161,13 @@ def named(columns: list[str], wanted: tuple[str, ...]) -> str | None:
     for name in wanted:
         for column in columns:
             words = words_of(column)
-            if len(name) > 2 and words and (words[0] == name or words[-1] == name):
+            # What is told per minute is a rate.
+            if (
+                len(name) > 2
+                and words
+                and "per" not in words
+                and (words[0] == name or words[-1] == name)
+            ):
                 return column
     return None
 

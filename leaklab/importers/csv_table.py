@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from leaklab.errors import LeaklabError
 from leaklab.importers.cells import figured
 from leaklab.importers.columns import TIME_WORDS, named
+from leaklab.importers.grouping import only_of
 from leaklab.importers.reading import Options, Reading, Source
 from leaklab.importers.table import read_table
 from leaklab.importers.thinned import PART_ROWS, note, thinned
+from leaklab.importers.times import is_span
 from leaklab.importers.units import words_of
 
 if TYPE_CHECKING:
@@ -81,29 +83,38 @@ def read(source: Source, options: Options) -> Reading:
     separator = _separator(source) or ","
     left_out = LeftOut()
     frame, step = frame_of(source, separator, options.time, options.group, left_out)
-    if options.time is None:
-        frame = _with_index(frame)
+    frame = _with_index(frame, options)
     # Where the comma is the decimal mark, spreadsheets separate by semicolons.
     decimal = "," if separator == ";" else "."
     reading = read_table(
         frame, options, title=_SEPARATORS[separator], path=source.path, decimal=decimal
     )
+    reading.only = only_of(frame, options)
     reading.notes += note(step)
     reading.notes += left_out.notes
     return reading
 
 
-def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with its first column as the time, where that has dates and no heading.
+def _with_index(frame: pd.DataFrame, options: Options) -> pd.DataFrame:
+    """The table with its first column, where that has no heading, as what it is.
 
-    So pandas writes the index of a table.
+    So pandas writes the index of a table: the time, if it is one, or the numbers of the rows, which
+    say nothing beside a time.
     """
     names = [str(name) for name in frame.columns]
-    if names[0] != _UNNAMED or named(names, TIME_WORDS) is not None:
+    asked = (options.time, options.group, *(text.partition("=")[0] for text in options.values))
+    cells = frame.iloc[:, 0].dropna()
+    if names[0] != _UNNAMED or _UNNAMED in asked or not len(cells):
         return frame
-    cells = frame[_UNNAMED].dropna()
-    dates = len(cells) and _DATE.match(str(cells.iloc[0]))
-    return frame.rename(columns={_UNNAMED: "time"}) if dates else frame
+    numbers = cells.to_numpy() if cells.dtype.kind in "iu" else None
+    if options.time is not None or named(names, TIME_WORDS) is not None:
+        return frame if numbers is None else frame.iloc[:, 1:]
+    first = str(cells.iloc[0])
+    if _DATE.match(first) or is_span(first):
+        return frame.rename(columns={_UNNAMED: "time"})
+    # Of more rows than are kept every second is left out, and every second number.
+    is_count = numbers is not None and numbers[0] == 0 and len(set(numbers[1:] - numbers[:-1])) == 1
+    return frame.rename(columns={_UNNAMED: "index"}) if is_count else frame
 
 
 def _separator(source: Source) -> str | None:
@@ -117,7 +128,7 @@ def _separator(source: Source) -> str | None:
     if not lines or _is_log(lines[0]):
         return None
     for separator in _SEPARATORS:
-        counts = [line.count(separator) for line in lines]
+        counts = [line.count(separator) for line in _without_empty_last(lines, separator)]
         if (
             counts[0]
             and not _same_words(lines)
@@ -126,6 +137,16 @@ def _separator(source: Source) -> str | None:
             return separator
     # Fields in quotes may hold the separator themselves.
     return "," if lines[0].count(",") and '"' in "".join(lines[1:]) else None
+
+
+def _without_empty_last(lines: list[str], separator: str) -> list[str]:
+    """The lines without an empty field at the end of each row that the heading has not."""
+    heading, *rows = (line.rstrip(" ") for line in lines)
+    wider = heading.count(separator) + 1
+    ended = [row.endswith(separator) and row.count(separator) == wider for row in rows]
+    if not any(ended) or sum(ended) < 0.9 * len(rows):
+        return lines
+    return [heading, *(row.removesuffix(separator) for row in rows)]
 
 
 def frame_of(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.importers import memray_capture, tracemalloc_dumps
 from leaklab.importers.reading import Options, Progress, Source
-from leaklab.importers.registry import MEMRAY, NAMES, check, read
+from leaklab.importers.registry import MEMRAY, NAMES, check, check_taken, read
 from leaklab.importers.run import in_memory, run_meta, stored
 from leaklab.recorder.captures.capture import children_of
 from leaklab.recorder.fingerprint import code_of
@@ -64,6 +64,7 @@ def import_files(
 
 
 def _import_dumps(dumps: list[Path], options: Options, **how: Any) -> str:
+    check_taken(tracemalloc_dumps.NAME, options, dumps[0])
     name = how["name"] or stem(dumps[0])
     fingerprint = _fingerprint(dumps, options, how)
     if found := _imported(dumps[0], name, how["variant"], fingerprint, how):
@@ -91,6 +92,7 @@ def import_file(path: Path, options: Options, **how: Any) -> str:
     """
     name, variant, say = how["name"], how["variant"], how["say"]
     if is_capture := _is_capture(path, how["form"]):
+        check_taken(MEMRAY, options, path)
         variant = variant or memray_capture.VARIANT
     own_name = name or stem(path)
     files = [path, *(children_of(path) if is_capture else ())]
@@ -143,6 +145,7 @@ def read_file(
     """Turn a file into a run in memory; see :func:`import_file`."""
     say = say or (lambda _: None)
     if _is_capture(path, form):
+        check_taken(MEMRAY, options, path)
         with _unpacked(path) as plain, tempfile.TemporaryDirectory(prefix="leaklab-") as folder:
             return memray_capture.in_memory(plain, folder, name, variant, limit_bytes, say)
     reading = read(path, options, form, progress)

@@ -12,7 +12,7 @@ from leaklab.importers.columns import resource_of
 from leaklab.importers.reading import Member, Options, Reading, Series, Source, check_asked
 from leaklab.importers.thinned import note
 from leaklab.importers.times import times_of
-from leaklab.importers.units import unit_name, unit_option, words_of
+from leaklab.importers.units import unit_in_name, unit_name, unit_option, words_of
 
 NAME = "grafana"
 # Sums and means over the other columns are no process.
@@ -48,10 +48,11 @@ def read(source: Source, options: Options) -> Reading:
     if not columns:
         columns = [name for name in names if name != time_name]
     resource, unit, said = _resource(columns, options)
-    members, units = [], set()
+    members: list[Member] = []
+    units: list[str] = []
     for name in columns:
         values, in_cell = figures_of(frame[name], name, source.path)
-        scale = in_cell or unit
+        scale = in_cell or unit or _unit_in_heading(name)
         good = np.isfinite(values) & np.isfinite(times.seconds)
         if not good.any():
             continue
@@ -60,7 +61,7 @@ def read(source: Source, options: Options) -> Reading:
                 f"no unit for column {name}: {frame[name].dropna().iloc[0]} in {source.path}; say "
                 "it with --unit bytes, or export with units"
             )
-        units.add(scale)
+        units.append("in the cells' own units" if in_cell else unit_name(scale))
         factor = 1 if in_cell else scale
         role = "main" if len(columns) == 1 else name
         members.append(
@@ -70,7 +71,7 @@ def read(source: Source, options: Options) -> Reading:
         raise UsageError(f"no figures: {source.path}; every cell is empty")
     left = [name for name in names if name != time_name and name not in columns]
     metric = next((m for m in known.METRICS.values() if m.resource == resource), None)
-    shown = "in the cells' own units" if units == {1} and unit is None else unit_name(max(units))
+    shown = " and ".join(dict.fromkeys(units))
     what = f"{len(frame):,} rows, {len(members)} columns as processes, {shown}, {said}"
     return Reading(
         title="Grafana CSV",
@@ -82,11 +83,17 @@ def read(source: Source, options: Options) -> Reading:
         judged=(resource,) if ":" in resource else (),
         cautions={resource: metric.caution} if metric and metric.caution else {},
         siblings=len(members) > 1,
+        only=columns[0] if len(columns) == 1 else "",
     )
 
 
 def _over_all(name: str) -> bool:
     return bool(_OVER_ALL & set(words_of(name))) and len(words_of(name)) == 1
+
+
+def _unit_in_heading(name: str) -> int | None:
+    """The unit that a heading names, outside of names with hyphens: those are of pods and hosts."""
+    return unit_in_name(" ".join(word for word in name.split() if "-" not in word))
 
 
 def _resource(columns: list[str], options: Options) -> tuple[str, int | None, str]:

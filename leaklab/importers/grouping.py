@@ -112,6 +112,18 @@ def group_of(
     return labels, name
 
 
+def only_of(frame: pd.DataFrame, options: Options) -> str:
+    """Return the label that all rows have in common, where one column has one; "" for none.
+
+    A pod says more than the container in it, which is in all pods.
+    """
+    names = {"_".join(words_of(str(column))): str(column) for column in frame.columns[::-1]}
+    candidates = (options.group, *(names.get(word) for word in ("pod", *known.GROUP_WORDS)))
+    name = next((n for n in candidates if n is not None and n in frame), None)
+    values = list(frame[name].dropna().unique()) if name is not None else []
+    return str(values[0]) if len(values) == 1 else ""
+
+
 def _overlap(column: pd.Series[Any], places: Floats) -> bool:
     """Whether several values of a column are seen over the same stretch of time."""
     spans = []

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leaklab.errors import LeaklabError
+from leaklab.importers.grouping import only_of
+from leaklab.importers.json_array import values_of
 from leaklab.importers.reading import Options, Reading, Source
 from leaklab.importers.table import read_table
 from leaklab.importers.thinned import PART_ROWS, note, thinned
@@ -41,6 +43,7 @@ def read(source: Source, options: Options) -> Reading:
     parts = _Parts(source)
     frame, step = thinned(parts, options.time, group=options.group, kind=_KIND)
     reading = read_table(frame, options, title="JSON lines", path=source.path)
+    reading.only = only_of(frame, options)
     reading.notes += note(step)
     if parts.skipped:
         reading.notes.append(f"{parts.skipped} lines are no JSON and were left out")
@@ -62,10 +65,11 @@ class _Parts:
     def _records(self) -> Iterator[dict[str, Any]]:
         if self._source.head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
             try:
-                rows = json.loads(self._source.text)
+                for row in values_of(self._source.parts()):
+                    if isinstance(row, dict):
+                        yield row
             except ValueError as error:
                 raise LeaklabError(f"damaged JSON: {self._source.path}; {error}") from None
-            yield from (row for row in rows if isinstance(row, dict))
             return
         for line in self._source.lines(of_lines=False):
             try:

@@ -48,6 +48,8 @@ def read(source: Source, options: Options) -> Reading:
         kept=_WORKING_SET.resource,
         things="pods or containers",
     )
+    names = {row.cells["who"] for row in rows}
+    reading.only = names.pop() if len(names) == 1 else ""
     reading.judged = (_WORKING_SET.resource,)
     reading.cautions = {_WORKING_SET.resource: _WORKING_SET.caution or ""}
     return reading

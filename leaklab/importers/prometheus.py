@@ -108,6 +108,7 @@ def reading_of(lines: list[Line], options: Options, path: Path, title: str) -> R
         cautions=cautions,
         role_limits=_limits(places, lines),
         siblings=len({member.role for member in members}) > 1,
+        only=places[0].lines[0].labels.get("pod", "") if len(places) == 1 else "",
         restarts_told=any(line.metric in known.START_TIMES for line in lines),
     )
 
@@ -335,6 +336,8 @@ def _labels(places: list[_Place]) -> list[str]:
         if len({place.labels.get(key) for place in places}) > 1
     ]
     texts = [" ".join(place.labels.get(key, "") for key in differing).strip() for place in places]
+    # The total of a pod says no container, and all may be of one pod.
+    texts = [text or place.labels.get("pod", "") for text, place in zip(texts, places, strict=True)]
     return [text or f"series {number}" for number, text in enumerate(texts, 1)]
 
 

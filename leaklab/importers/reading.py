@@ -159,11 +159,21 @@ class Source:
 
     def lines(self, *, of_lines: bool) -> Iterator[str]:
         """Yield the lines one by one, of a text of any length; ``of_lines``: without a cut last."""
+        with self._opened(of_lines=of_lines) as text:
+            yield from text
+
+    def parts(self) -> Iterator[str]:
+        """Yield a text of any length in parts: it may be one line."""
+        with self._opened(of_lines=False) as text:
+            while part := text.read(_PART_BYTES):
+                yield part
+
+    @contextmanager
+    def _opened(self, *, of_lines: bool) -> Iterator[io.TextIOWrapper]:
         encoding = self.encoding
         try:
             with self.open_text(of_lines=of_lines) as file:
-                text = io.TextIOWrapper(file, encoding, "replace")
-                yield from text
+                yield io.TextIOWrapper(file, encoding, "replace")
         except (OSError, EOFError, zlib.error) as error:
             raise LeaklabError(f"cannot be read: {self.path}; {error}; copy it again") from None
 
@@ -270,6 +280,7 @@ class Reading:
     run.json; role_limits: that of each role on its memory, by name. timed: False where the seconds
     are made up, to keep the order of units of work. restarts_told: the file says when a process was
     replaced, and it may be never. work: the column that likely counts work done, "" for none.
+    only: what the file calls its only process, whose role is "main"; "" where it does not.
     """
 
     title: str
@@ -286,6 +297,7 @@ class Reading:
     timed: bool = True
     restarts_told: bool = False
     work: str = ""
+    only: str = ""
 
 
 def refuse(path: Path, what: str, way_out: str) -> UsageError:

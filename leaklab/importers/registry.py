@@ -35,12 +35,14 @@ FORMATS = {
     "lines": "log_lines",
 }
 MEMRAY = "memray"
-# The options that name columns, as the formats take them whose columns the user may choose; other
-# formats take none.
+# The options that name columns and their unit, as the formats take them whose columns the user may
+# choose; other formats take none.
 _TAKES = {
-    **dict.fromkeys(("jsonl", "parquet", "csv", "lines"), frozenset(("time", "value", "group"))),
-    "grafana": frozenset(("time", "value")),
-    **dict.fromkeys(("prometheus", "exposition"), frozenset(("value",))),
+    **dict.fromkeys(
+        ("jsonl", "parquet", "csv", "lines"), frozenset(("time", "value", "group", "unit"))
+    ),
+    "grafana": frozenset(("time", "value", "unit")),
+    **dict.fromkeys(("prometheus", "exposition"), frozenset(("value", "unit"))),
     **dict.fromkeys(
         ("pidstat", "top", "ps", "smem", "docker-stats", "kubectl-top"), frozenset(("group",))
     ),
@@ -120,9 +122,14 @@ def _unknown(source: Source) -> UsageError:
     )
 
 
-def _check_taken(name: str, options: Options, path: Path) -> None:
-    """Raise UsageError for an option that names a column where the format leaves no choice."""
-    given = {"time": options.time, "value": options.values, "group": options.group}
+def check_taken(name: str, options: Options, path: Path) -> None:
+    """Raise UsageError for an option that says what the format says already."""
+    given = {
+        "time": options.time,
+        "value": options.values,
+        "group": options.group,
+        "unit": options.unit,
+    }
     taken = _TAKES.get(name, frozenset())
     for option, value in given.items():
         if value and option not in taken:
@@ -139,7 +146,7 @@ def read(
     if not source.head:
         raise refuse(path, "an empty file", "nothing was written to it; record again")
     module = find(source, name if name or not options.line else "lines")
-    _check_taken(module.NAME, options, path)
+    check_taken(module.NAME, options, path)
     reading: Reading = module.read(source, options)
     leave_out_unread(reading, path)
     if source.cut_line_count:

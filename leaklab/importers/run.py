@@ -60,6 +60,7 @@ def run_meta(
             "timed": _timed(reading),
             "restarts_told": reading.restarts_told,
             "work": reading.work,
+            "only": reading.only if {m.role for m in reading.members} == {"main"} else "",
         },
         "processes": processes,
         "events": events,

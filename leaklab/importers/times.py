@@ -25,7 +25,16 @@ _PASSED = {
 }  # fmt: skip
 _TIME_OF_DAY = re.compile(r"\s*(\d{1,2}):(\d\d)(?::(\d\d(?:[.,]\d+)?))?\s*([AaPp][Mm])?\s*")
 _DAY_MONTH = re.compile(r"^(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d\d)(?!\d)")
+_SPAN = re.compile(r"-?\d+ days?(?:,? [+-]?\d\d?:\d\d:\d\d(?:\.\d+)?)?")
 _DAY_SECONDS = 86_400.0
+# Spreadsheets count days: those of the years 2000 to 2100, and that of the epoch.
+_SERIAL_DAYS = (36_526.0, 73_051.0)
+_EPOCH_DAY = 25_569.0
+# With so many decimals of a day milliseconds are told apart.
+_MILLISECOND_DECIMALS = 10
+_DATED = frozenset(("date", "datetime"))
+_MOMENT_WORDS = frozenset((*_DATED, "time", "timestamp"))
+_UNIT_WORDS = frozenset((*_PASSED, "s", "sec", "secs", "second", "seconds", "elapsed"))
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,8 @@ class Times:
     """Seconds since the first row (NaN for an empty cell), and the epoch of that, where known.
 
     order: what a date's figures were taken as, "day first" or "month first"; "" where its form
-    leaves no choice. put_back_seconds: by so much the clock was put back on the way, and the rest
+    leaves no choice. taken_as: what figures were, where they could be something else, too.
+    put_back_seconds: by so much the clock was put back on the way, and the rest
     is that much later than it says.
     """
 
@@ -41,11 +51,13 @@ class Times:
     started: float | None
     order: str = ""
     put_back_seconds: float = 0.0
+    taken_as: str = ""
 
     @property
     def said(self) -> list[str]:
         """What to say of how they were read."""
         said = [f"dates {self.order}"] if self.order else []
+        said += [self.taken_as] if self.taken_as else []
         if self.put_back_seconds:
             said.append(put_back_text(self.put_back_seconds))
         return said
@@ -68,6 +80,8 @@ def times_of(name: str, column: pd.Series[Any]) -> Times:
     first = str(text.dropna().iloc[0]) if text.notna().any() else ""
     if _TIME_OF_DAY.fullmatch(first):
         return Times(_from_zero(times_of_day(list(text))), None)
+    if is_span(first):
+        return Times(_from_zero(_spans(text)), None)
     parsed, order = _dates(name, text)
     known = parsed.notna().to_numpy()
     if not first or known.sum() < 0.9 * text.notna().sum():
@@ -133,9 +147,70 @@ def _from_figures(name: str, figures: Floats) -> Times:
     scale = epoch_scale(figures)
     if scale is not None:
         return _since(figures * scale)
+    if _may_be_serial_days(name, figures):
+        return _from_days(name, figures)
     words = words_of(name)
     unit = next((_PASSED[word] for word in reversed(words) if word in _PASSED), 1.0)
     return Times(_from_zero(figures * unit), None)
+
+
+def _may_be_serial_days(name: str, figures: Floats) -> bool:
+    """Whether figures may be a spreadsheet's days, by their range and by what the column is called.
+
+    A column of times that says no unit may as well be a clock in seconds, hours after it began:
+    whole figures are that, and a column of dates is not.
+    """
+    words = set(words_of(name))
+    known = figures[np.isfinite(figures)]
+    least, end = _SERIAL_DAYS
+    in_range = len(known) > 0 and least <= known.min() and known.max() < end
+    if not in_range or not words & _MOMENT_WORDS or words & _UNIT_WORDS:
+        return False
+    return bool(words & _DATED) or bool((known % 1).any())
+
+
+def _from_days(name: str, figures: Floats) -> Times:
+    """Read a spreadsheet's days; the same figures as seconds, or UsageError, where they are none.
+
+    Days are of a moment that a clock shows, in whole seconds or milliseconds, as far as their
+    decimals tell; figures that are more than a day apart, as days, are seconds.
+    """
+    known = figures[np.isfinite(figures)]
+    is_date = bool(_DATED & set(words_of(name)))
+    # Of all rows: those of several processes at one time are no steps.
+    if not is_date and np.ptp(known) >= max(len(np.unique(known)) - 1, 1):
+        return Times(_from_zero(figures), None, taken_as=f"{name} in seconds")
+    decimals = next((n for n in range(12) if np.allclose(np.round(known, n), known, 0, 1e-11)), 12)
+    step = 1e-3 if decimals >= _MILLISECOND_DECIMALS else 1.0
+    epoch = (figures - _EPOCH_DAY) * _DAY_SECONDS
+    shown = np.round(epoch / step) * step
+    rounded = _DAY_SECONDS / 2 * 10.0**-decimals + _DAY_SECONDS * 1e-11
+    on_clock = np.abs(epoch - shown) <= rounded
+    if not is_date and on_clock[np.isfinite(epoch)].mean() < 0.9:
+        raise UsageError(
+            f"days of a spreadsheet, or seconds, in column {name}: {known[0]:.10g}; call it "
+            "time_seconds for seconds, or write dates as 2025-11-24 10:00:00"
+        )
+    taken = f"{name} in days of a spreadsheet (call it time_seconds if it is in seconds)"
+    return replace(_since(np.where(on_clock, shown, epoch)), taken_as=taken)
+
+
+def is_span(text: str) -> bool:
+    """Return whether a text is a span of time as pandas and Python write them.
+
+    >>> is_span("0 days 00:01:00"), is_span("1 day, 0:01:00.5"), is_span("00:01:00")
+    (True, True, False)
+    """
+    return _SPAN.fullmatch(text) is not None
+
+
+def _spans(text: pd.Series[Any]) -> Floats:
+    """Seconds of spans of time."""
+    import pandas as pd
+
+    # Python writes a comma behind the days.
+    spans = pd.to_timedelta(text.str.replace(",", ""), errors="coerce")
+    return np.asarray(spans.dt.total_seconds(), np.float64)
 
 
 def _from_zero(seconds: Floats) -> Floats:

@@ -65,6 +65,11 @@ class Side:
         return there | {str(entry.role) for entry in self.verdict.resources}
 
     @property
+    def only_pod(self) -> str:
+        """What an imported file calls its only process, whose role is main; "" for none."""
+        return str((self.data.meta.get("import") or {}).get("only") or "")
+
+    @property
     def passes(self) -> set[str]:
         """Names of the passes."""
         return {str(entry.get("pass")) for entry in self.data.meta.get("passes") or ()}
@@ -80,7 +85,10 @@ def compared_resources(before: Side, after: Side) -> pd.DataFrame:
         and (_is_shown(old) or new.decides)
     ]
     paired = set()
-    for old_pods, new_pods in replicas(before.verdict.resources, after.verdict.resources):
+    pods = replicas(
+        before.verdict.resources, after.verdict.resources, (before.only_pod, after.only_pod)
+    )
+    for old_pods, new_pods in pods:
         old, new = old_pods.worst, new_pods.worst
         paired |= {(pod.name, pod.role) for pod in (*old_pods.all, *new_pods.all)}
         if _is_shown(old) or new.decides:

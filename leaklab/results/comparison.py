@@ -72,7 +72,8 @@ def compare(
     first, second = verdicts or (judge(before), judge(after))
     sides = Side("before", before, first), Side("after", after, second)
     resources = compared_resources(*sides)
-    outcome, reason = _borne_out(*_of_resources(resources), resources, *sides)
+    deciding = _deciding(resources, *sides)
+    outcome, reason = _borne_out(*_of_resources(deciding), deciding, *sides)
     roles = sides[0].roles, sides[1].roles
     found = {side.label: circumstances(side.data, side.verdict) for side in sides}
     return Comparison(
@@ -136,8 +137,8 @@ def _minor(meta: dict[str, Any]) -> str | None:
 
 
 def _of_resources(resources: pd.DataFrame) -> tuple[str, str]:
-    """The whole outcome: a leak that got worse counts before one that was fixed."""
-    rows = _deciding(resources).to_dict("records")
+    """The whole outcome by what decides: a leak that got worse counts before one that was fixed."""
+    rows = resources.to_dict("records")
     settled = [row for row in rows if _settled(row, rows)]
     for outcome, asked in ((WORSE, rows), (INCONCLUSIVE, [r for r in rows if r not in settled])):
         if found := [row for row in asked if row["outcome"] == outcome]:
@@ -156,9 +157,11 @@ def _of_resources(resources: pd.DataFrame) -> tuple[str, str]:
     return UNCHANGED, f"no resource changed its verdict or its rate{left}"
 
 
-def _deciding(resources: pd.DataFrame) -> pd.DataFrame:
-    """All but gauges, one of which may count requests."""
-    return resources[~resources["name"].astype(str).str.startswith("gauge:")]
+def _deciding(resources: pd.DataFrame, *sides: Side) -> pd.DataFrame:
+    """All but gauges, one of which may count requests, unless a run's own verdict rests on it."""
+    names = resources["name"].astype(str)
+    resting = {entry.name for side in sides for entry in side.verdict.resources if entry.decides}
+    return resources[~names.str.startswith("gauge:") | names.isin(resting)]
 
 
 def _settled(row: _Row, rows: list[_Row]) -> bool:
@@ -218,6 +221,6 @@ def _borne_out(
     for side in (after, before):
         # Where all that was seen decides nothing, a run is judged by it, and no row tells of it.
         said = side.verdict.verdict
-        if said != BOUNDED and not (_deciding(resources)[f"{side.label}_verdict"] == said).any():
+        if said != BOUNDED and not (resources[f"{side.label}_verdict"] == said).any():
             return INCONCLUSIVE, f"{side.label}: {side.verdict.reason}"
     return outcome, reason

@@ -14,6 +14,7 @@ from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdi
 
 _LETTERS = "[bcdfghjklmnpqrstvwxz2456789]"
 _POD = re.compile(rf"(?<=\w)-{_LETTERS}{{6,10}}-{_LETTERS}{{5}}(?=\s|$)")
+MAIN = "main"
 _ORDER = (BOUNDED, INCONCLUSIVE, LEAK)
 
 
@@ -38,24 +39,29 @@ def deployment_of(role: str) -> str:
 
 
 def replicas(
-    before: Sequence[ResourceVerdict], after: Sequence[ResourceVerdict]
+    before: Sequence[ResourceVerdict],
+    after: Sequence[ResourceVerdict],
+    only: tuple[str, str] = ("", ""),
 ) -> Iterator[tuple[Replicas, Replicas]]:
     """Yield the resources that deployments have in both runs, in pods of other names.
 
     Pods that both runs have are compared one by one. The worst replica stands for all: a leak is
-    fixed where no replica has it any more.
+    fixed where no replica has it any more. ``only``: the pod of each run that has a single one, and
+    so calls it "main".
     """
     known = {(e.name, e.role) for e in before} & {(e.name, e.role) for e in after}
-    old, new = _by_deployment(before, known), _by_deployment(after, known)
+    old, new = (
+        _by_deployment(side, known, pod) for side, pod in zip((before, after), only, strict=True)
+    )
     yield from ((old[key], new[key]) for key in old if key in new)
 
 
 def _by_deployment(
-    entries: Sequence[ResourceVerdict], known: set[tuple[str, str]]
+    entries: Sequence[ResourceVerdict], known: set[tuple[str, str]], only: str
 ) -> dict[tuple[str, str], Replicas]:
     found: dict[tuple[str, str], list[ResourceVerdict]] = {}
     for entry in entries:
-        name = deployment_of(entry.role)
+        name = deployment_of(only if entry.role == MAIN else entry.role)
         if name and (entry.name, entry.role) not in known:
             found.setdefault((entry.name, name), []).append(entry)
     return {

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import leaklab as ll
+from leaklab.cli import main
 from leaklab.errors import UsageError
 from leaklab.importers.thinned import thinned
 
@@ -211,8 +212,28 @@ def test_rows_without_a_pid_are_summed_too(tmp_path: Path) -> None:
     assert "summed over 2 processes of gunicorn: print the pid" in said(run)
 
 
-@pytest.mark.parametrize("option", [{"time": "x"}, {"values": ("x",)}, {"group": "x"}])
+@pytest.mark.parametrize(
+    "option",
+    [{"time": "x"}, {"values": ("x",)}, {"group": "x"}, {"unit": "MiB"}],
+)
 def test_an_option_that_a_format_has_no_use_for_is_refused(option: Any) -> None:
     path = Path(__file__).parents[1] / "evidence" / "psrecord_leaky.log"
     with pytest.raises(UsageError, match=r"--\w+ says nothing of psrecord: .*; leave it out"):
         ll.read(path, **option)
+
+
+@pytest.mark.parametrize("name", ["mprof_child.dat", "pidstat_python.txt"])
+def test_a_unit_that_the_format_says_itself_is_refused(name: str) -> None:
+    path = Path(__file__).parents[1] / "evidence" / name
+    with pytest.raises(UsageError, match=r"--unit says nothing of [\w-]+: .*; "):
+        ll.read(path, unit="GiB")
+
+
+@pytest.mark.parametrize("form", ["memray", "tracemalloc"])
+def test_a_capture_has_no_columns_either(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    path = tmp_path / "capture.bin"
+    path.write_bytes(b"memray")
+    assert main(["import", str(path), "--format", form, "--unit", "MiB"]) == 2
+    assert f"--unit says nothing of {form}: {path}; leave it out" in capsys.readouterr().err

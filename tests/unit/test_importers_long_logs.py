@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import leaklab as ll
-from leaklab.importers import json_lines
+from leaklab.importers import json_array, json_lines, reading
 from leaklab.importers.thinned import thinned
 
 MIB = 1 << 20
@@ -40,6 +40,42 @@ def test_json_lines_are_read_part_by_part(tmp_path: Path, monkeypatch: pytest.Mo
     assert rates["b"] == "bounded"
     said = " ".join(event["text"] for event in run.meta["events"])
     assert "100 lines are no JSON and were left out" in said
+
+
+VALUES = [{"a": [1, "],{"], "b": {"c": None}}, -12.5e3, "x\u00e9", True, {}, [], 1, {"d": "\\"}]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_an_array_is_read_in_parts_cut_anywhere(size: int, indent: int | None) -> None:
+    for values in (VALUES, VALUES[:2], []):
+        text = f" {json.dumps(values, indent=indent)}\n"
+        parts = (text[n : n + size] for n in range(0, len(text), size))
+        assert list(json_array.values_of(parts)) == values
+
+
+@pytest.mark.parametrize("size", [1, 4, 1000])
+@pytest.mark.parametrize(
+    "text", ["[1, 2", "[1 2]", "[1,]", '[{"a": 1}, {"a"', "[1] 2", "[", "1", ""]
+)
+def test_a_damaged_array_is_no_shorter_one(text: str, size: int) -> None:
+    parts = (text[n : n + size] for n in range(0, len(text), size))
+    with pytest.raises(ValueError, match=r": character \d"):
+        list(json_array.values_of(parts))
+
+
+def test_an_array_of_records_is_not_held_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_PART_BYTES", 1 << 10)
+    monkeypatch.setattr(json_lines, "PART_ROWS", 16)
+    monkeypatch.setattr(reading.Source, "_text", None)
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps([{"time": 60 * n, "rss_mb": 200 + n} for n in range(400)]))
+    assert ll.read(path).verdict().resources[0].last == 599 * (1 << 20)
+    path.write_text(path.read_text()[:-20])
+    with pytest.raises(ll.LeaklabError, match=r"damaged JSON: .*: character 1\d,\d{3}"):
+        ll.read(path)
 
 
 def test_objects_that_tell_nothing_are_no_error(tmp_path: Path) -> None:

@@ -104,6 +104,14 @@ def test_page_cache_is_told_apart(tmp_path: Path) -> None:
     assert run.meta["limits"] == {"cgroup_memory_bytes": 1024 * MIB}
 
 
+def test_the_total_of_a_pod_is_called_by_its_name(tmp_path: Path) -> None:
+    flat = np.full(len(SECONDS), 300 * MIB)
+    name = "container_memory_working_set_bytes"
+    rows = [row(name, SECONDS, flat, pod="web-0", container=part) for part in ("app", "proxy", "")]
+    run = ll.read(answer(tmp_path, *rows))
+    assert {p["role"] for p in run.meta["processes"]} == {"app", "proxy", "web-0"}
+
+
 def test_each_pod_meets_its_own_limit(tmp_path: Path) -> None:
     rows = []
     for pod, step, limit in (("api-0", 0.2, 1024), ("db-0", 0.0, 320)):
@@ -232,6 +240,30 @@ def test_units_in_the_cells_of_grafana(tmp_path: Path) -> None:
     assert run.verdict().verdict == "leak"
     with pytest.raises(UsageError, match=r"no column when: .*; there are Time, web-1, web-2"):
         ll.read(path, time="when")
+
+
+@pytest.mark.parametrize(
+    ("heading", "cell", "least", "said"),
+    [
+        ("RSS, MiB", "200", 200 * MIB, "MiB, as rss_bytes"),
+        ("web-gb-1 memory (KiB)", "200", 200 * 1024, "KiB, as gauge"),
+        ("Memory in bytes", "200", 200, "bytes, as gauge"),
+        ("RSS, MiB", "1.5 GiB", 1.5 * (1 << 30), "in the cells' own units, as rss_bytes"),
+    ],
+)
+def test_a_heading_of_grafana_may_say_the_unit(
+    tmp_path: Path, heading: str, cell: str, least: float, said: str
+) -> None:
+    path = tmp_path / "panel.csv"
+    lines = [f'"2024-03-01 10:{n:02}:00","{cell}"' for n in range(40)]
+    path.write_text("\n".join([f'"Time","{heading}"', *lines]))
+    run = ll.read(path)
+    assert run.data.samples["value"].iloc[0] == least
+    assert said in notes(run)
+    path.write_text(path.read_text().replace(heading, "web-gb"))
+    if cell == "200":
+        with pytest.raises(UsageError, match="no unit for column web-gb"):
+            ll.read(path)
 
 
 def test_an_answer_of_prometheus_itself() -> None:

@@ -142,3 +142,53 @@ def test_what_is_wrong_with_standard_input_names_no_copy(
 def test_standard_input_is_read_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "-", "-"]) == 2
     assert "standard input named twice" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("heading_ends", [True, False])
+def test_a_separator_behind_each_row_is_an_empty_last_column(
+    tmp_path: Path, separator: str, heading_ends: bool
+) -> None:
+    lines = [f"time,rss_mb{',' * heading_ends}", *(f"{60 * n},{100 + n}," for n in range(12))]
+    run = read(tmp_path, "\n".join(lines).replace(",", separator))
+    samples = run.data.samples_of("rss_bytes")
+    assert samples["value"].tolist() == [(100 + n) * MIB for n in range(12)]
+    assert samples["time_seconds"].tolist() == [60.0 * n for n in range(12)]
+    assert len(run.meta["events"]) == 1
+
+
+def test_decimal_commas_in_quotes_and_a_comma_behind_each_row(tmp_path: Path) -> None:
+    lines = ["time,rss_mb", *(f'{60 * n},"{100 + n},5",' for n in range(12))]
+    assert first(read(tmp_path, "\n".join(lines))) == 100.5 * MIB
+
+
+@pytest.mark.parametrize(
+    ("heading", "row", "seconds"),
+    [
+        (",rss_mb", "0 days 00:{0:02}:00,100", 60.0),
+        (",rss_mb", "2026-11-01 10:{0:02}:00,100", 60.0),
+        (",time,rss_mb", "{0},{1},100", 120.0),
+        ("minute,rss_mb", "{0},100", 60.0),
+        ("elapsed_min,rss_mb", "{0},100", 60.0),
+        ("minute,requests_per_minute,rss_mb", "{0},7,100", 60.0),
+    ],
+)
+def test_times_as_pandas_writes_them(
+    tmp_path: Path, heading: str, row: str, seconds: float
+) -> None:
+    lines = [heading, *(row.format(n, 120 * n) for n in range(12))]
+    run = read(tmp_path, "\n".join(lines))
+    samples = run.data.samples_of("rss_bytes")
+    assert samples["time_seconds"].tolist() == [seconds * n for n in range(12)]
+    assert "Unnamed" not in str(run.meta["events"])
+
+
+def test_the_numbers_of_rows_alone_count_them(tmp_path: Path) -> None:
+    run = read(tmp_path, "\n".join([",rss_mb", *(f"{n},100" for n in range(12))]))
+    assert "12 rows by index" in understood(run)
+
+
+def test_a_figure_per_minute_is_no_time(tmp_path: Path) -> None:
+    lines = ["requests_per_minute,rss_mb", *(f"{n},100" for n in range(12))]
+    with pytest.raises(UsageError, match="no column of times"):
+        read(tmp_path, "\n".join(lines))

@@ -92,3 +92,39 @@ def test_rows_in_no_order_are_no_restarts(tmp_path: Path) -> None:
     times = [str(60 * (n * 37 % 100)) for n in range(100)]
     with pytest.raises(UsageError, match=r"not sorted by time: .*time falls \d+ times in 100 rows"):
         read(tmp_path, times)
+
+
+@pytest.mark.parametrize("decimals", range(4, 13))
+@pytest.mark.parametrize("name", ["time", "Date"])
+def test_days_of_a_spreadsheet_are_told(tmp_path: Path, name: str, decimals: int) -> None:
+    run = read(tmp_path, [f"{46285 + n / 96:.{decimals}f}" for n in range(96)], name)
+    seconds = run.data.samples["time_seconds"].to_numpy()
+    assert seconds == pytest.approx(900.0 * np.arange(96), abs=43_200 * 10.0**-decimals)
+    assert run.meta["created"] == "2026-09-20T00:00:00Z"
+    assert f"{name} in days of a spreadsheet (call it time_seconds" in understood(run)
+
+
+def test_whole_days_of_a_spreadsheet_are_dates_by_name_alone(tmp_path: Path) -> None:
+    days = [f"{46285 + n}" for n in range(12)]
+    assert read(tmp_path, days, "date").data.samples["time_seconds"].iloc[1] == 86_400.0
+    assert read(tmp_path, days, "time").data.samples["time_seconds"].iloc[1] == 1.0
+
+
+@pytest.mark.parametrize(("name", "step"), [("time_seconds", 0.1), ("elapsed", 0.1), ("time", 5.3)])
+def test_a_clock_in_seconds_is_no_spreadsheet(tmp_path: Path, name: str, step: float) -> None:
+    run = read(tmp_path, [f"{46285.12 + step * n:.2f}" for n in range(40)], name)
+    assert run.data.samples["time_seconds"].to_numpy() == pytest.approx(step * np.arange(40))
+
+
+def test_days_or_seconds_are_asked_for(tmp_path: Path) -> None:
+    times = [f"{46285.123457 + 0.2 * n + 1.1e-5 * n * n:.7f}" for n in range(40)]
+    with pytest.raises(UsageError, match=r"seconds, in column time: 46285.12346; .*time_seconds"):
+        read(tmp_path, times)
+
+
+@pytest.mark.parametrize(
+    "form", ["{} days 00:30:00", "{} days, 0:30:00", "{} days 00:30:00.000000"]
+)
+def test_spans_of_pandas_and_python_are_times(tmp_path: Path, form: str) -> None:
+    run = read(tmp_path, [form.format(n) for n in range(12)])
+    assert run.data.samples["time_seconds"].tolist() == [86_400.0 * n for n in range(12)]
