@@ -176,9 +176,7 @@ def _study(data: RunData, role: str, user_origins: tuple[str, ...]) -> HeapStudy
     for one in growing:
         if one.known >= 0 and not one.leaks:
             total = total - one.live
-    whole, whole_evidence = _weighed(timeline, total, heap_bytes)
-    matters = material_bytes(whole, heap_bytes)
-    whole_evidence = unless_rising_at_end(whole, whole_evidence, matters)
+    whole, whole_evidence = _weighed_whole(timeline, total, heap_bytes)
     return HeapStudy(
         role=role,
         timeline=timeline,
@@ -252,6 +250,14 @@ def _weighed(
         return found
     more = min(material / clear.rate, SHORT_RUN[growth.unit]) - growth.span
     return clear, Evidence(UNDECIDED, "warming", more)
+
+
+def _weighed_whole(
+    timeline: HeapTimeline, total: Floats, heap_bytes: float
+) -> tuple[Growth, Evidence]:
+    """The same of the whole heap, which is not bounded where it rises at its very end."""
+    whole, evidence = _weighed(timeline, total, heap_bytes)
+    return whole, unless_rising_at_end(whole, evidence, material_bytes(whole, heap_bytes))
 
 
 def _most_growth(

@@ -64,7 +64,7 @@ def test_run_page_says_verdict_rates_line_and_shows_every_figure(tmp_path):
 def test_a_leak_group_says_what_keeps_it_every_line_that_made_it_and_how_fast_it_grows():
     row = {"path": "app.BUCKETS → dict value → dict", "count": 370, "growth_count": 250,
            "retained_bytes": 68_096.0, "rate": 2_815.0, "unit": "iteration", "role": "main",
-           "suspect_ranks": [1, 3, 9], "confidence": "medium"}  # fmt: skip
+           "suspect_ranks": [1, 3, 9], "confidence": "medium", "is_little": False}  # fmt: skip
     lines = {("main", 1): "make app.py:3", ("main", 3): "keep app.py:7", ("fork", 9): "other"}
     shown = run_view._path(row, lines)
     assert shown["allocated_at"] == ["make app.py:3", "keep app.py:7"]
