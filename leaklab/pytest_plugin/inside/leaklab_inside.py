@@ -238,7 +238,9 @@ def connect():
     probe = sys.modules.get("_leaklab_probe.begin")
     if probe is not None and probe.LATER_VARIABLE in os.environ:
         del os.environ[probe.LATER_VARIABLE]
-        probe.connect()
+        # Imports bring tens of thousands of stacks: to walk them all, and to copy the process,
+        # costs more than the test, and nothing is said of their growth.
+        probe.connect(by_marks=True)
 
 
 def is_test_case(item):
