@@ -281,6 +281,10 @@ class Reporter:
         if report.failed:
             self._result = {"outcome": "failed", "text": report.longreprtext, "when": "collect"}
 
+    def pytest_internalerror(self, excrepr):
+        """Keep what ended the session amid it: that is neither a fault of the test nor its end."""
+        self._result = {"outcome": "crashed", "text": str(excrepr), "when": "call"}
+
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self):
         """Let a test pass that passes against its mark: the session around may find that it leaks.
