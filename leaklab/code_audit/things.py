@@ -14,11 +14,16 @@ CLOSING = frozenset(
 
 @dataclass(frozen=True)
 class Thing:
-    """A kind of resource: what it is, which figures of the process grow with it, what holds it."""
+    """A kind of resource: what it is, which figures of the process grow with it, what holds it.
+
+    ``wrapped``: an object made of it owns it from then on, as a stream its socket; an engine or
+    client that is given to another object stays its maker's.
+    """
 
     kind: str
     resources: tuple[str, ...]
     holders: tuple[str, ...] = ()
+    wrapped: bool = False
 
 
 _CLIENT = Thing("client", ("fd_count", "heap_bytes"))
@@ -27,6 +32,7 @@ _ENGINE = Thing("engine", ("fd_count", "heap_bytes"))
 _POOL = Thing("connection pool", ("fd_count", "heap_bytes"))
 _CONNECTION = Thing("connection", ("fd_count", "heap_bytes"))
 _EXECUTOR = Thing("executor", ("thread_count", "child_count", "heap_bytes"))
+_SOCKET = Thing("socket", ("fd_count",), wrapped=True)
 _SCHEDULER = Thing("scheduler", ("thread_count", "heap_bytes"), ("APScheduler",))
 
 THINGS = {
@@ -69,8 +75,8 @@ THINGS = {
     "paramiko.SSHClient": _CLIENT,
     "smtplib.SMTP": _CONNECTION,
     "ftplib.FTP": _CONNECTION,
-    "socket.socket": Thing("socket", ("fd_count",)),
-    "socket.create_connection": Thing("socket", ("fd_count",)),
+    "socket.socket": _SOCKET,
+    "socket.create_connection": _SOCKET,
     "concurrent.futures.ThreadPoolExecutor": _EXECUTOR,
     "concurrent.futures.ProcessPoolExecutor": _EXECUTOR,
     "multiprocessing.Pool": Thing("process pool", ("child_count", "fd_count")),

@@ -13,6 +13,7 @@ from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator
 
 from leaklab import resources
 from leaklab.present import formatting as words
+from leaklab.present.terminal import quantity
 
 # Share of its level that a resource must move to fill a figure.
 _LEAST_SPAN = 0.005
@@ -33,7 +34,7 @@ def bytes_text(value: float) -> str:
 
 def count_text(value: float) -> str:
     """A number of things, without their name."""
-    return words.amount("gauge", value)
+    return quantity(value)
 
 
 def value_text(resource: str, value: float | None) -> str:

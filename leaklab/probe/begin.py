@@ -36,15 +36,19 @@ def in_main_interpreter():
     return True
 
 
-def connect():
-    """Connect to the recorder named in the environment, if there is one, and make marks count."""
+def connect(by_marks=False):
+    """Connect to the recorder named in the environment, if there is one, and make marks count.
+
+    ``by_marks``: the work of this process begins with what ends in its first mark; what it does
+    before is traced, and not looked at. Of a process that it forks nobody has said so.
+    """
     path = os.environ.get(CHANNEL_VARIABLE)
     if not path or marks._session is not None:
         return
     from .session import Session
 
     session = Session(path)
-    if session.open("start"):
+    if session.open("start", by_marks):
         marks.attach(session)
         os.register_at_fork(after_in_child=session.after_fork)
         from . import segments, work_end

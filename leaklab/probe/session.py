@@ -69,8 +69,11 @@ class Session(Orders):
         self._begun_seconds = monotonic()
         self._gauges_told_seconds = self._begun_seconds
 
-    def open(self, how):
-        """Introduce this process to the recorder; False when there is none."""
+    def open(self, how, by_marks=False):
+        """Introduce this process to the recorder; False when there is none.
+
+        ``by_marks``: see `begin.connect`.
+        """
         try:
             self._channel.connect()
             reply = self._channel.ask(
@@ -87,6 +90,7 @@ class Session(Orders):
                     "memray": has_memray(),
                     "time": monotonic(),
                     "mark": self._count,
+                    "by_marks": by_marks,
                 }
             )
             if reply[0] != "options":

@@ -96,7 +96,8 @@ class Summary:
     def _lines(self, verbosity: int) -> Iterator[str]:
         if not self._found:
             return
-        yield ", ".join(f"{count} {word}" for word, count in counts(self._found).items() if count)
+        found_counts = counts(self._found)
+        yield totals_text({word: count for word, count in found_counts.items() if count})
         for found in self._found:
             if found["verdict"] == LEAK and found["known"]:
                 yield f"known leak: {found['test']}: {found['known']}; {self._growth(found)}"
@@ -124,10 +125,21 @@ def counts(outcomes: list[dict[str, Any]]) -> dict[str, int]:
     }
 
 
+def totals_text(totals: Mapping[str, int]) -> str:
+    """Return how many there are of each.
+
+    >>> totals_text({"leak": 3, "fine": 1})
+    '3 leaks, 1 fine'
+    """
+    return ", ".join(
+        f"{count} {word}s" if word == "leak" and count != 1 else f"{count} {word}"
+        for word, count in totals.items()
+    )
+
+
 def markdown(outcomes: list[dict[str, Any]]) -> str:
     """Return a table of all that is no plain pass, for a step summary of GitHub."""
-    totals = ", ".join(f"{count} {word}" for word, count in counts(outcomes).items())
-    rows = [f"### Leaks: {totals}", ""]
+    rows = [f"### Leaks: {totals_text(counts(outcomes))}", ""]
     shown = [found for found in outcomes if found["verdict"] != BOUNDED]
     if shown:
         rows += ["| test | verdict | what |", "| --- | --- | --- |"]

@@ -78,8 +78,8 @@ def pattern_of(title: str) -> str:
 def _one_text(one: Remaining, verbosity: int) -> list[str]:
     made = one.made_at
     if made is None:
-        return [f"  {one.kind} {one.name}, made out of sight of Python"]
-    lines = [f"  {one.kind} {one.name}, made at {place_text(made)}"]
+        return [f"  {one.what} {one.name}, made out of sight of Python"]
+    lines = [f"  {one.what} {one.name}, made at {place_text(made)}"]
     text = source_line(made[0], made[1])
     if text:
         lines.append(f"      {text}")

@@ -72,7 +72,8 @@ def retention(run: RunLike) -> Any:
         retention_paths.WIDTH_INCHES, retention_paths.height_inches(len(table))
     )
     plots.retention(run, ax)
-    parts = [f"{row.path}, {row.growth_count} more" for row in table.itertuples()]
+    paths = zip(table["path"], table["growth_count"], strict=True)
+    parts = [f"{path}, {units.count_text(count)} more" for path, count in paths]
     return _svg(ax, f"Retention paths: {'; '.join(parts)}.")
 
 

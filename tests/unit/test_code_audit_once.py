@@ -61,6 +61,14 @@ def rules(text: str) -> set[str]:
     return {each.rule for each in audit_text(HEAD + text)}
 
 
+def test_an_engine_that_a_session_is_given_stays_its_makers() -> None:
+    text = (
+        "import sqlalchemy\ndef rows(url):\n    engine = sqlalchemy.create_engine(url)\n"
+        "    session = Session(engine)\n    return session.execute('SELECT 1').all()\n"
+    )
+    assert "LL005" in rules(text)
+
+
 @pytest.mark.parametrize("text", ONCE.values(), ids=ONCE)
 def test_a_registration_that_a_condition_lets_by_once_is_no_candidate(text: str) -> None:
     assert "LL008" not in rules(text)
@@ -77,6 +85,9 @@ def test_one_under_any_other_condition_is(text: str) -> None:
         ("stack.callback(peer.close)", False),
         ("return peer.close, peer.getsockname()", False),
         ("peer.connect(address)", True),
+        ("return_to(IOStream(peer))", False),
+        ("stream = iostream._Stream(sock=peer)", False),
+        ("send_to(peer, address)", True),
         ("return peer.getsockname()", True),
     ],
 )

@@ -64,6 +64,13 @@ def test_retention_path_shows_root_object_and_where_it_piles_up():
     assert accumulation.get_x() > style.text_width_points("module app.cache", 8)
 
 
+def test_retention_counts_as_the_text_does():
+    ax = plots.retention(
+        Held(("root → CACHE → dict", "", "Node", 1816, None)), style.detached_axes(9, 1)
+    )
+    assert "1,816 more: Node" in texts(ax)
+
+
 def test_endless_retention_paths_keep_both_ends_and_stay_in_their_row():
     path = " → ".join(["module " + "m" * 200, *(f"attribute_{i}" for i in range(80)), "名$" * 90])
     ax = plots.retention(Held((path, "", "Node", None, None)), style.detached_axes(9, 1))

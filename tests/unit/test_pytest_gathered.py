@@ -10,7 +10,8 @@ from unittest import mock
 
 import pytest
 
-from leaklab.pytest_plugin.inside.leaklab_gathered import Gathered
+from leaklab.pytest_plugin.inside.leaklab_gathered import RECORDS, Gathered
+from leaklab.pytest_plugin.inside.leaklab_inside import Reporter
 
 
 def test_a_mock_of_a_fixture_keeps_one_call_however_often_the_body_runs() -> None:
@@ -103,6 +104,60 @@ def test_mail_of_a_call_goes_and_that_of_its_fixtures_stays(
         gathered.begin_call()
         mail.outbox.append(f"mail {number}")
     assert mail.outbox == ["of a fixture", "mail 2"]
+
+
+@pytest.mark.parametrize(("module", "kind", "names"), RECORDS)
+def test_requests_of_a_call_go_and_those_of_its_fixtures_stay(
+    monkeypatch: pytest.MonkeyPatch, module: str, kind: str, names: tuple[str, ...]
+) -> None:
+    """Each where it is kept: a list, or a dictionary of lists."""
+    known = type(kind, (), {})
+    monkeypatch.setitem(sys.modules, module, SimpleNamespace(**{kind: known}))
+    server = known()
+    for name in names:
+        setattr(server, name, {"GET": ["of a fixture"]} if name == "requests" else ["of a fixture"])
+    gathered = Gathered()
+    left: list[object] = []
+    for number in range(3):
+        gathered.begin_call()
+        for name in names:
+            kept = getattr(server, name)
+            (kept["GET"] if isinstance(kept, dict) else kept).append(number)
+        left.append(known())
+    for name in names:
+        kept = getattr(server, name)
+        assert (kept["GET"] if isinstance(kept, dict) else kept) == ["of a fixture", 2]
+
+
+def test_a_mock_that_is_a_list_and_works_out_its_figures_keeps_one_call() -> None:
+    class Calls(list, mock.NonCallableMock):  # type: ignore[type-arg, misc]
+        def __init__(self) -> None:
+            super().__init__()
+            mock.NonCallableMock.__init__(self)
+
+        @property
+        def called(self) -> bool:
+            return bool(self)
+
+        @property
+        def call_count(self) -> int:
+            return len(self)
+
+    calls = Calls()
+    calls.append("of a fixture")
+    gathered = Gathered()
+    for number in range(3):
+        gathered.begin_call()
+        calls.append(number)
+        assert calls.called
+    assert list(calls) == ["of a fixture", 2]
+
+
+def test_what_ends_the_repeating_session_amid_it_is_told() -> None:
+    reporter = Reporter(None, {}, None)
+    reporter.pytest_internalerror("AttributeError: no setter")
+    assert reporter._result["outcome"] == "crashed"
+    assert "no setter" in reporter._result["text"]
 
 
 SUITE = """

@@ -228,7 +228,7 @@ def test_leak_check_has_three_outcomes(alone: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(
         ["*LeaksInconclusiveWarning: leaklab: inconclusive after 20 units, 70 would decide: *"]
     )
-    result.stdout.fnmatch_lines(["3 leak, 1 inconclusive, 4 fine"])
+    result.stdout.fnmatch_lines(["3 leaks, 1 inconclusive, 4 fine"])
     result.assert_outcomes(passed=5, failed=5, errors=1, warnings=1)
 
 

@@ -9,7 +9,7 @@ from leaklab.code_audit.model import Candidate
 from leaklab.code_audit.project import Project
 from leaklab.code_audit.rule import Rule
 from leaklab.code_audit.scopes import Function, Module
-from leaklab.code_audit.things import CLOSING, THINGS
+from leaklab.code_audit.things import CLOSING, THINGS, Thing
 
 
 def check(module: Module, project: Project) -> Iterable[Candidate]:
@@ -21,7 +21,7 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
         function = module.function_of(call)
         if function is None or (module.runs_once(function) and module.loop_of(call) is None):
             continue
-        if is_handled(module, call, function):
+        if is_handled(module, call, function, thing):
             continue
         yield module.candidate(
             RULE.id,
@@ -35,7 +35,7 @@ def check(module: Module, project: Project) -> Iterable[Candidate]:
         )
 
 
-def is_handled(module: Module, call: ast.Call, function: Function) -> bool:
+def is_handled(module: Module, call: ast.Call, function: Function, thing: Thing) -> bool:
     """Whether what a call makes is closed in this function, or handed to somebody who may."""
     node: ast.AST = call
     above = module.parent(node)
@@ -51,14 +51,14 @@ def is_handled(module: Module, call: ast.Call, function: Function) -> bool:
         return True
     if isinstance(above, (ast.Assign, ast.AnnAssign)):
         targets = above.targets if isinstance(above, ast.Assign) else [above.target]
-        return all(_target_handled(module, target, function) for target in targets)
+        return all(_target_handled(module, target, function, thing) for target in targets)
     return False
 
 
 _KEEPING = ("append", "add", "put", "put_nowait", "setdefault", "appendleft", "insert")
 
 
-def _target_handled(module: Module, target: ast.expr, function: Function) -> bool:
+def _target_handled(module: Module, target: ast.expr, function: Function, thing: Thing) -> bool:
     if isinstance(target, ast.Tuple):  # figure, axes = plt.subplots()
         target = target.elts[0]
     if not isinstance(target, ast.Name):
@@ -71,6 +71,8 @@ def _target_handled(module: Module, target: ast.expr, function: Function) -> boo
     for below in ast.walk(function):
         # Called there, or handed on to be called: ``stack.callback(client.close)``
         if isinstance(below, ast.Attribute) and below.attr in CLOSING and _is(below.value, name):
+            return True
+        if thing.wrapped and isinstance(below, ast.Call) and _makes_owner(below, name):
             return True
         if isinstance(below, ast.Call) and isinstance(below.func, ast.Attribute):
             # ``plt.close(figure)``, ``os.close(descriptor)``
@@ -89,6 +91,19 @@ def _target_handled(module: Module, target: ast.expr, function: Function) -> boo
             if not all(isinstance(each, (ast.Name, ast.Subscript)) for each in below.targets):
                 return True
     return False if kept else _passed_to_closer(module, name, function)
+
+
+def _makes_owner(call: ast.Call, name: str) -> bool:
+    """Whether a class is called with it: its object takes it over, as where it is made in the call.
+
+    A function that is not seen to close it may just use it, which leaves it to the caller.
+    """
+    given = (*call.args, *(keyword.value for keyword in call.keywords))
+    if not any(_is(value, name) for value in given):
+        return False
+    spelled = call.func.attr if isinstance(call.func, ast.Attribute) else call.func
+    called = spelled.id if isinstance(spelled, ast.Name) else spelled
+    return isinstance(called, str) and called.lstrip("_")[:1].isupper()
 
 
 def _passed_to_closer(module: Module, name: str, function: Function) -> bool:

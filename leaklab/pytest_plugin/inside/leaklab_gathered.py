@@ -1,10 +1,11 @@
 """What tools of tests gather over many calls of a body, dropped between one call and the next.
 
-A mock keeps every call, Django's test client leaves a finaliser per request, and its mail backend
-keeps every mail: one test ends long before that matters, many calls of its body do not. None of it
-is a leak of the test's own.
+A mock keeps every call, what answers in place of a server every request, Django's test client
+leaves a finaliser per request, and its mail backend keeps every mail: one test ends long before
+that matters, many calls of its body do not. None of it is a leak of the test's own.
 """
 
+import functools
 import gc
 import itertools
 import sys
@@ -76,9 +77,8 @@ class Mocks:
         for one, lengths, figures in self._known.values():
             for name, value in _lists(one):
                 del value[lengths.get(name, 0) :]
-            for name, value in FIGURES.items():
-                if hasattr(type(one), name):
-                    setattr(one, name, figures.get(name, value))
+            for name in _settable(one):
+                setattr(one, name, figures.get(name, FIGURES[name]))
 
     def _all(self):
         # By their types: of an object's own attributes a mock makes more mocks.
@@ -94,11 +94,60 @@ def _lists(one):
     found = [
         (name, getattr(one, name)) for name in LISTS if name in own or hasattr(type(one), name)
     ]
+    if isinstance(one, list):
+        found.append(("", one))  # of respx: the calls are the mock's own entries
     return [(name, value) for name, value in found if isinstance(value, list)]
 
 
 def _figures(one):
-    return {name: getattr(one, name) for name in FIGURES if hasattr(type(one), name)}
+    return {name: getattr(one, name) for name in _settable(one)}
+
+
+def _settable(one):
+    """Names of its figures, but those that a kind of mock works out itself."""
+    kinds = {name: getattr(type(one), name) for name in FIGURES if hasattr(type(one), name)}
+    return [
+        name
+        for name, kind in kinds.items()
+        if not isinstance(kind, property) or kind.fset is not None
+    ]
+
+
+class Records:
+    """Lists that objects of a kind keep of what they were asked and told: as they were before.
+
+    ``names``: the attributes; one may be a dictionary of lists.
+    """
+
+    def __init__(self, module, kind, names):
+        self._kind = getattr(sys.modules[module], kind, ())
+        self._names = names
+        # By its number, each with the lengths of its lists.
+        self._known = {}
+        for one in self._all():
+            self._known[id(one)] = one, {key: len(value) for key, value in self._lists(one)}
+
+    def after_first(self):
+        """Get to know those that the first call left."""
+        for one in self._all():
+            self._known.setdefault(id(one), (one, {}))
+
+    def drop(self):
+        """Drop what came since."""
+        for one, lengths in self._known.values():
+            for key, value in self._lists(one):
+                del value[lengths.get(key, 0) :]
+
+    def _all(self):
+        return [one for one in gc.get_objects() if issubclass(type(one), self._kind)]
+
+    def _lists(self, one):
+        for name in self._names:
+            value = vars(one).get(name)
+            parts = value.items() if isinstance(value, dict) else [("", value)]
+            for part, entries in list(parts):
+                if isinstance(entries, list):
+                    yield (name, part), entries
 
 
 class ClientSignals:
@@ -154,8 +203,18 @@ class Outbox:
         return getattr(sys.modules["django.core.mail"], "outbox", [])
 
 
+# What answers in place of a server: its module, the kind that keeps lists, and these.
+RECORDS = (
+    ("responses", "CallList", ("_calls",)),
+    ("responses.registries", "FirstMatchRegistry", ("_responses",)),
+    ("requests_mock.adapter", "_RequestHistoryTracker", ("request_history", "_matchers")),
+    ("pytest_httpx._httpx_mock", "HTTPXMock", ("_requests", "_callbacks")),
+    ("pytest_httpserver.httpserver", "HTTPServerBase", ("log",)),
+    ("aioresponses.core", "aioresponses", ("requests", "_responses")),
+)
 # Each with the module that is loaded where it is used.
 TOOLS = (
+    *((row[0], functools.partial(Records, *row)) for row in RECORDS),
     ("unittest.mock", Mocks),
     ("mock.mock", Mocks),
     ("django.test.client", ClientSignals),

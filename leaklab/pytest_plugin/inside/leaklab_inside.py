@@ -238,7 +238,9 @@ def connect():
     probe = sys.modules.get("_leaklab_probe.begin")
     if probe is not None and probe.LATER_VARIABLE in os.environ:
         del os.environ[probe.LATER_VARIABLE]
-        probe.connect()
+        # Imports bring tens of thousands of stacks: to walk them all, and to copy the process,
+        # costs more than the test, and nothing is said of their growth.
+        probe.connect(by_marks=True)
 
 
 def is_test_case(item):
@@ -278,6 +280,10 @@ class Reporter:
         """Keep the error of a file that cannot be collected."""
         if report.failed:
             self._result = {"outcome": "failed", "text": report.longreprtext, "when": "collect"}
+
+    def pytest_internalerror(self, excrepr):
+        """Keep what ended the session amid it: that is neither a fault of the test nor its end."""
+        self._result = {"outcome": "crashed", "text": str(excrepr), "when": "call"}
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self):

@@ -41,8 +41,10 @@ class Remaining:
     empty where nobody saw it being made. Made from what `stacks.stack_here` noted.
     """
 
-    def __init__(self, kind, key, name, stack=(), title=None, thing=None, helps=False):
+    def __init__(self, kind, key, name, stack=(), title=None, thing=None, helps=False, what=None):
         self.kind = kind
+        # What it is called; expectations name the kind.
+        self.what = what or kind
         self._helps = helps
         # What an expectation is best written with: without numbers that change.
         self.title = title or name
@@ -307,7 +309,8 @@ class Origins:
     def _all_temporary(self):
         for path, stack in list(self._temporary.items()):
             if os.path.lexists(path):
-                yield Remaining(TEMPORARY, path, path, stack, TEMPORARY)
+                what = "temporary folder" if os.path.isdir(path) else TEMPORARY
+                yield Remaining(TEMPORARY, path, path, stack, TEMPORARY, what=what)
             else:
                 self._temporary.pop(path, None)
 
@@ -353,7 +356,7 @@ def made_rows(left, units):
     """
     places: dict = {}
     for one in left:
-        key = (one.kind, one.made_at or (None, 0, ""))
+        key = (one.what, one.made_at or (None, 0, ""))
         places[key] = places.get(key, 0) + 1
     ranked = sorted(places.items(), key=lambda entry: -entry[1])
     return [

@@ -291,9 +291,10 @@ class ProbeHandlers(TracedHeaps):
             figures.update(done.get("figures", {}))
         self._samples.told(tracked, now, figures)
         # What likely ends within a second can hardly leak, and a copy would take longer than it.
-        if not tracked.reported_mark_count and not tracked.trace_later:
+        looks = tracked.is_looked_at_by_time
+        if looks and not tracked.trace_later:
             yield from self._graph(tracked, None, now, at_end=bool(message.get("at_end")))
-        if not tracked.reported_mark_count and now - tracked.started_seconds > IDLE_AFTER_SECONDS:
+        if looks and now - tracked.started_seconds > IDLE_AFTER_SECONDS:
             yield from self._look_at_origins(tracked, now, None)
         if snapshot and tracked.heap is not None:
             yield from self._snapshot(tracked, now, None, collected, collected_seconds)

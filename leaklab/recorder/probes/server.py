@@ -199,6 +199,8 @@ class ProbeServer:
         tracked.argv = command_line(pid) or tracked.argv
         tracked.python = str(message.get("python"))
         tracked.library = str(message.get("library"))
+        if how == "start":
+            tracked.by_marks = message.get("by_marks") is True
         if how == "attach":
             self._attached(tracked, now)
         tracked.executable = str(message.get("executable"))

@@ -262,7 +262,7 @@ class TracedHeaps:
             expected = self._expected_mark_counts.get(tracked.role)
             return bool(tracked.looks.snapshots.due(now, tracked.mark_count, expected))
         age_seconds = now - tracked.started_seconds
-        if age_seconds < IDLE_AFTER_SECONDS or tracked.reported_mark_count:
+        if age_seconds < IDLE_AFTER_SECONDS or not tracked.is_looked_at_by_time:
             return False
         pacing = tracked.looks.idle_snapshots
         if tracked.ticks and not at_tick:

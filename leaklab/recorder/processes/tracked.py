@@ -62,6 +62,8 @@ class Tracked:
     limits: dict[str, Any] = field(default_factory=dict)
     mark_count: int = 0
     reported_mark_count: int = 0
+    #: whether it has said that its work begins with what ends in its first mark
+    by_marks: bool = False
     measured_mark_count: int = 0
     #: units of work under way at once, at the most; None where the process does not know
     units_at_once: int | None = None
@@ -114,6 +116,11 @@ class Tracked:
         """Whether it is to be traced for a while and has not begun: at its next mark or call."""
         wanted = self.window_seconds is not None and self.window_end_seconds is None
         return wanted and not self.traced and not self.note
+
+    @property
+    def is_looked_at_by_time(self) -> bool:
+        """Whether it is looked at now and then: until a mark comes, unless one is sure to."""
+        return not (self.reported_mark_count or self.by_marks)
 
     @property
     def was_traced(self) -> bool:
