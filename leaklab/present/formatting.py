@@ -79,7 +79,7 @@ def holders_worth_showing(run: Suspected) -> pd.DataFrame:
     least = {entry.role: LEAST_SHOWN_SHARE * entry.rate for entry in leaking}
     rates = paths["rate"].astype(float)
     large = ~(rates < paths["role"].map(least).fillna(0.0))
-    native = paths["holder"].astype(str).str.startswith(NATIVE)
+    native = paths["path"].astype(str).str.startswith(NATIVE)
     if (large & ~native).any():
         return paths[large]
     # The objects of a line that leaks, and those of a kind that native code holds more of.

@@ -115,7 +115,7 @@ def test_no_retention_is_said_with_the_reason(count, mark_count, event, said):
 
 def test_a_holder_of_next_to_nothing_is_not_drawn_beside_a_leak():
     held = Held(("logging._handlers", "_handlers", "dict", 8, 900.0))
-    held.table = held.table.assign(rate=4.5)
+    held.table = held.table.assign(rate=4.5, suspect_rank=None)
     leak = SimpleNamespace(name="heap_bytes", verdict="leak", role="main", rate=250_000.0)
     held.verdict = lambda: SimpleNamespace(verdict="leak", resources=[leak])
     (text,) = texts(plots.retention(held, style.detached_axes()))
