@@ -107,7 +107,9 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
         row["suspect_ranks"] = list(match.ranks)
         row["suspect_rank"] = match.ranks[0] if match.ranks else None
         row["confidence"], row["evidence"] = match.confidence, match.evidence
-    if early and (study := study_heap(data, role=role)) and study.leaking:
+    study = study_heap(data, role=role)
+    # Where the heap was traced only later, nobody knows what its lines did before.
+    if early and study and study.leaking and study.timeline.x[0] <= window[0]:
         # What hangs on modules and came before the growth is of no line of it: imports brought it.
         growing = {site.rank for site in sites if site.keeps_growing}
         rows = [row for row in rows if row["_of_call"] or growing & {*row["suspect_ranks"]}]

@@ -28,7 +28,7 @@ from leaklab.verdict.evidence import (
 )
 from leaklab.verdict.growth import Growth
 from leaklab.verdict.models import TOOTH
-from leaklab.verdict.odds import Odds, beside, odds_of, widest_gap
+from leaklab.verdict.odds import PARTS, Odds, beside, odds_of, widest_gap
 from leaklab.verdict.posterior import Posterior
 
 
@@ -70,9 +70,9 @@ EXACT = replace(LIMITS, rise=1.0)
 LONGER = (0.25, 3.0)
 # What is said of the steadiest figures of a series while others of it may grow.
 MAY_HIDE = ("flat", "weak", "unsettled", "doubtful")
-# The end of a run that may hold a rise which its steadiest figures do not show yet, and the figures
-# that must all be above what was before: this share of them, and no fewer.
-LATEST_SHARE, LAST_SHARE, FEWEST_LAST = 0.25, 0.025, 5
+# The end of a run that may hold a rise which its steadiest figures do not show yet: the last of its
+# widest parts. And the figures there that must all be above what was before, no fewer.
+LATEST_SHARE, LAST_SHARE, FEWEST_LAST = 1 / min(PARTS), 1 / max(PARTS), 5
 
 
 def read(
@@ -119,7 +119,7 @@ def unless_rising_at_end(growth: Growth, evidence: Evidence, material: float) ->
         return evidence
     y, late = growth.whole_y, growth.whole_x > growth.end_x - LATEST_SHARE * growth.run_span
     last = max(FEWEST_LAST, round(LAST_SHARE * len(y)))
-    if late.sum() <= last or late.all() or y[-last:].min() - y[~late].max() <= material:
+    if late.sum() < last or late.all() or y[-last:].min() - y[~late].max() <= material:
         return evidence
     return Evidence(UNDECIDED, "unsettled", growth.run_span, shape="a rise at its very end")
 

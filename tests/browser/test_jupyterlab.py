@@ -192,11 +192,19 @@ def test_a_notebook_runs_and_shows_curves_tree_and_verdict(
 
 def _use_the_tree(page: Any, function: str) -> None:
     """Search in the allocation tree, zoom in and out."""
+    from playwright.sync_api import TimeoutError as NotInTimeError  # optional, as the browser is
+
     frame = page.locator("iframe[srcdoc]").first
     frame.scroll_into_view_if_needed()
     tree = page.frame_locator("iframe[srcdoc]").first
-    tree.locator("#search").fill(function)
-    tree.locator("#found", has_text=re.compile(r"\d calls?,")).wait_for()
+    found = tree.locator("#found", has_text=re.compile(r"\d calls?,"))
+    for _ in range(20):
+        # JupyterLab may put a cell that was scrolled to up anew: its frame begins again, empty.
+        tree.locator("#search").fill(function)
+        with contextlib.suppress(NotInTimeError):
+            found.wait_for(timeout=5_000)
+            break
+    found.wait_for()
     tree.locator("#search").press("Enter")
     canvas = tree.locator("#icicle")
     zoomed = "canvas => canvas.ownerDocument.body.dataset.zoomed"
