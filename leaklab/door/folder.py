@@ -241,9 +241,14 @@ def _is_under_way(folder: Path) -> bool:
     worker, tag = asked.get("worker"), asked.get("tag")
     if worker is None or tag is None:
         return True
-    if is_final(read(left_file(folder, "graph", worker, tag=tag))):
+    if _is_answered(folder, asked):
         return False
     return tag != place_tag() or worker in workers(folder)
+
+
+def _is_answered(folder: Path, look: dict[str, Any]) -> bool:
+    worker, tag = look.get("worker"), look.get("tag")
+    return worker is not None and is_final(read(left_file(folder, "graph", worker, tag=tag)))
 
 
 def is_final(result: dict[str, Any]) -> bool:
@@ -261,7 +266,12 @@ def look_asked_for(folder: Path) -> dict[str, Any]:
 
 
 def end_look(folder: Path, look: dict[str, Any]) -> None:
-    """Let the next look begin though none has answered ``look``: a full disk took the answer."""
+    """Let the next look begin though none has answered ``look``: a full disk took the answer.
+
+    One that is answered is over already: who asks for the next one at once must not find this.
+    """
+    if _is_answered(folder, look):
+        return
     with contextlib.suppress(OSError), alone(folder) as mine:
         if mine and look and look_asked_for(folder) == look:
             (folder / LOCK).unlink(missing_ok=True)

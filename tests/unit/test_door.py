@@ -115,6 +115,9 @@ def test_a_look_that_is_answered_is_over(tmp_path: Path) -> None:
         store.write(left(tmp_path, "graph", pid), {"state": "walking"})
         assert not store.begin_look(tmp_path, other)
         store.write(left(tmp_path, "graph", pid), {"state": state})
+        # The worker locks nothing to say so: who asks for the next one just then would be refused.
+        store.end_look(tmp_path, first)
+        assert store.look_asked_for(tmp_path) == first
         assert store.begin_look(tmp_path, other)
         # That it is over comes to its worker's ears only now.
         store.end_look(tmp_path, first)
