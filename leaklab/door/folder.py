@@ -24,6 +24,8 @@ THREAD_NAME = "leaklab-door"
 # A look that was begun so long ago is over, whatever became of it.
 LOOK_SECONDS = 120.0
 LOCK = "look.lock"
+# Who wants the folder's lock tries so often, so far apart: others have it for a moment.
+_CLAIM_COUNT, _CLAIM_SECONDS = 20, 0.005
 FINAL_STATES = ("complete", "failed", "refused")
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -210,22 +212,31 @@ def begin_look(folder: Path, pid: int) -> bool:
     was begun too long ago: also by a clock that was set back since. Raises OSError where nothing
     can be written.
     """
+    for _ in range(_CLAIM_COUNT):
+        # Who has it for a moment may be a worker whose look is answered, and over.
+        with alone(folder) as mine:
+            if mine:
+                return _began_look(folder, pid)
+        time.sleep(_CLAIM_SECONDS)
+    return False
+
+
+def _began_look(folder: Path, pid: int) -> bool:
     lock, result = folder / LOCK, left_file(folder, "graph", pid)
-    with alone(folder) as mine:
-        if not mine or _is_under_way(folder):
-            return False
-        try:
+    if _is_under_way(folder):
+        return False
+    try:
+        lock.unlink(missing_ok=True)
+        with open(lock, "x", encoding="ascii", opener=_private) as claimed:
+            json.dump({"worker": pid, "tag": place_tag(), "asked": time.time_ns()}, claimed)
+        write(result, {"state": "asked"})
+        write(left_file(folder, "request", pid), {"asked": time.time()})
+    except OSError:
+        with contextlib.suppress(OSError):
             lock.unlink(missing_ok=True)
-            with open(lock, "x", encoding="ascii", opener=_private) as claimed:
-                json.dump({"worker": pid, "tag": place_tag(), "asked": time.time_ns()}, claimed)
-            write(result, {"state": "asked"})
-            write(left_file(folder, "request", pid), {"asked": time.time()})
-        except OSError:
-            with contextlib.suppress(OSError):
-                lock.unlink(missing_ok=True)
-                if not is_final(read(result)):
-                    result.unlink(missing_ok=True)
-            raise
+            if not is_final(read(result)):
+                result.unlink(missing_ok=True)
+        raise
     return True
 
 
@@ -266,12 +277,7 @@ def look_asked_for(folder: Path) -> dict[str, Any]:
 
 
 def end_look(folder: Path, look: dict[str, Any]) -> None:
-    """Let the next look begin though none has answered ``look``: a full disk took the answer.
-
-    One that is answered is over already: who asks for the next one at once must not find this.
-    """
-    if _is_answered(folder, look):
-        return
+    """Let the next look begin though none has answered ``look``: a full disk took the answer."""
     with contextlib.suppress(OSError), alone(folder) as mine:
         if mine and look and look_asked_for(folder) == look:
             (folder / LOCK).unlink(missing_ok=True)

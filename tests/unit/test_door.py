@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -115,14 +116,31 @@ def test_a_look_that_is_answered_is_over(tmp_path: Path) -> None:
         store.write(left(tmp_path, "graph", pid), {"state": "walking"})
         assert not store.begin_look(tmp_path, other)
         store.write(left(tmp_path, "graph", pid), {"state": state})
-        # The worker locks nothing to say so: who asks for the next one just then would be refused.
-        store.end_look(tmp_path, first)
-        assert store.look_asked_for(tmp_path) == first
         assert store.begin_look(tmp_path, other)
         # That it is over comes to its worker's ears only now.
         store.end_look(tmp_path, first)
         assert not store.begin_look(tmp_path, pid)
         store.write(left(tmp_path, "graph", other), {"state": state})
+
+
+def test_who_finds_the_folder_locked_for_a_moment_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker whose look is answered, and over, takes it to say so."""
+    waits: list[float] = []
+    with contextlib.ExitStack() as ending:
+        assert ending.enter_context(store.alone(tmp_path))
+
+        def waited(seconds: float) -> None:
+            waits.append(seconds)
+            ending.close()
+
+        monkeypatch.setattr(store.time, "sleep", waited)
+        assert store.begin_look(tmp_path, os.getpid())
+    assert len(waits) == 1
+    with store.alone(tmp_path):  # of one that does not end nobody waits for long
+        assert not store.begin_look(tmp_path, os.getpid())
+    assert 0 < sum(waits) < 0.5
 
 
 def test_of_many_that_ask_at_once_one_is_heard(tmp_path: Path) -> None:
