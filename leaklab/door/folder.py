@@ -252,14 +252,9 @@ def _is_under_way(folder: Path) -> bool:
     worker, tag = asked.get("worker"), asked.get("tag")
     if worker is None or tag is None:
         return True
-    if _is_answered(folder, asked):
+    if is_final(read(left_file(folder, "graph", worker, tag=tag))):
         return False
     return tag != place_tag() or worker in workers(folder)
-
-
-def _is_answered(folder: Path, look: dict[str, Any]) -> bool:
-    worker, tag = look.get("worker"), look.get("tag")
-    return worker is not None and is_final(read(left_file(folder, "graph", worker, tag=tag)))
 
 
 def is_final(result: dict[str, Any]) -> bool:

@@ -113,18 +113,16 @@ def _near_together(data: RunData, name: str) -> list[str]:
     while left:
         first = next(iter(left))
         limit = own_limit(data.meta, name, first)
-        limit_name = limit[1] if limit else ""
-        others = [
-            role for role in left if limit and met_together(data.meta, first, role, limit_name)
-        ]
-        members = others or [first]
-        left = {role: None for role in left if role not in members}
-        figures = _figures(data, members, name) if limit else pd.DataFrame()
-        most = float(figures["value"].max()) if len(figures) else 0.0
-        if limit and most >= NEAR_SHARE * limit[0]:
+        if limit is None:
+            del left[first]
+            continue
+        members = [role for role in left if met_together(data.meta, first, role, limit[1])]
+        left = dict.fromkeys(role for role in left if role not in members)
+        most = float(_figures(data, members, name)["value"].max())
+        if most >= NEAR_SHARE * limit[0]:
             who = title(name, first) if len(members) == 1 else f"{name} of all"
             full = amount(name, most).removesuffix(f" {noun(name, most)}")
-            found.append(f"{who} came to {full} of {amount(name, limit[0])} ({limit_name})")
+            found.append(f"{who} came to {full} of {amount(name, limit[0])} ({limit[1]})")
     return found
 
 

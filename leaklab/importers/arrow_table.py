@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab.errors import LeaklabError
 from leaklab.importers.columns import TIME_WORDS, named
-from leaklab.importers.grouping import only_of
 from leaklab.importers.reading import Options, Reading, Source, refuse
 from leaklab.importers.table import read_table
 from leaklab.importers.thinned import PART_ROWS, note, thinned
@@ -51,7 +50,6 @@ def read(source: Source, options: Options) -> Reading:
         new = "index" if named(names, TIME_WORDS) else "time"
         frame = frame.rename(columns={_INDEX: new})
     reading = read_table(frame, options, title=title, path=source.path)
-    reading.only = only_of(frame, options)
     reading.notes += note(step)
     return reading
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from leaklab.errors import LeaklabError
 from leaklab.importers.cells import figured
 from leaklab.importers.columns import TIME_WORDS, named
-from leaklab.importers.grouping import only_of
 from leaklab.importers.reading import Options, Reading, Source
 from leaklab.importers.table import read_table
 from leaklab.importers.thinned import PART_ROWS, note, thinned
@@ -89,7 +88,6 @@ def read(source: Source, options: Options) -> Reading:
     reading = read_table(
         frame, options, title=_SEPARATORS[separator], path=source.path, decimal=decimal
     )
-    reading.only = only_of(frame, options)
     reading.notes += note(step)
     reading.notes += left_out.notes
     return reading
@@ -102,9 +100,8 @@ def _with_index(frame: pd.DataFrame, options: Options) -> pd.DataFrame:
     say nothing beside a time.
     """
     names = [str(name) for name in frame.columns]
-    asked = (options.time, options.group, *(text.partition("=")[0] for text in options.values))
     cells = frame.iloc[:, 0].dropna()
-    if names[0] != _UNNAMED or _UNNAMED in asked or not len(cells):
+    if names[0] != _UNNAMED or _UNNAMED in options.columns or not len(cells):
         return frame
     numbers = cells.to_numpy() if cells.dtype.kind in "iu" else None
     if options.time is not None or named(names, TIME_WORDS) is not None:

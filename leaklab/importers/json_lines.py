@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leaklab.errors import LeaklabError
-from leaklab.importers.grouping import only_of
 from leaklab.importers.json_array import values_of
 from leaklab.importers.reading import Options, Reading, Source
 from leaklab.importers.table import read_table
@@ -43,7 +42,6 @@ def read(source: Source, options: Options) -> Reading:
     parts = _Parts(source)
     frame, step = thinned(parts, options.time, group=options.group, kind=_KIND)
     reading = read_table(frame, options, title="JSON lines", path=source.path)
-    reading.only = only_of(frame, options)
     reading.notes += note(step)
     if parts.skipped:
         reading.notes.append(f"{parts.skipped} lines are no JSON and were left out")

@@ -8,7 +8,6 @@ import numpy as np
 
 from leaklab.errors import UsageError
 from leaklab.importers.columns import GROUP_WORDS
-from leaklab.importers.grouping import only_of
 from leaklab.importers.reading import Options, Reading, Source
 from leaklab.importers.table import read_table
 from leaklab.importers.units import unit_in_name, unit_name
@@ -67,9 +66,7 @@ def read(source: Source, options: Options) -> Reading:
             if labels
             else np.arange(1, len(frame) + 1)
         )
-    reading = read_table(frame, options, title="log lines", path=source.path)
-    reading.only = only_of(frame, options)
-    return reading
+    return read_table(frame, options, title="log lines", path=source.path)
 
 
 def _row(match: re.Match[str], line: str, asked: str | None) -> dict[str, object]:

@@ -52,6 +52,11 @@ class Options:
     line: str | None = None
     trust_pickle: bool = False
 
+    @property
+    def columns(self) -> tuple[str | None, ...]:
+        """The columns that are named; None for an option that was not given."""
+        return self.time, self.group, *(text.partition("=")[0] for text in self.values)
+
 
 class Source:
     """One file: its first bytes and its content, unpacked where it is a gzip, UTF-16 as UTF-8.
@@ -151,29 +156,32 @@ class Source:
         return self._text(of_lines=True)
 
     def _text(self, *, of_lines: bool) -> str:
-        try:
-            with self.open_text(of_lines=of_lines) as file:
-                return file.read().decode(self.encoding, "replace")
-        except (OSError, EOFError, zlib.error) as error:
-            raise LeaklabError(f"cannot be read: {self.path}; {error}; copy it again") from None
+        with self._content(of_lines=of_lines) as file:
+            return file.read().decode(self.encoding, "replace")
 
     def lines(self, *, of_lines: bool) -> Iterator[str]:
         """Yield the lines one by one, of a text of any length; ``of_lines``: without a cut last."""
-        with self._opened(of_lines=of_lines) as text:
+        with self._decoded(of_lines=of_lines) as text:
             yield from text
 
     def parts(self) -> Iterator[str]:
         """Yield a text of any length in parts: it may be one line."""
-        with self._opened(of_lines=False) as text:
+        with self._decoded(of_lines=False) as text:
             while part := text.read(_PART_BYTES):
                 yield part
 
     @contextmanager
-    def _opened(self, *, of_lines: bool) -> Iterator[io.TextIOWrapper]:
+    def _decoded(self, *, of_lines: bool) -> Iterator[io.TextIOWrapper]:
         encoding = self.encoding
+        with self._content(of_lines=of_lines) as file:
+            yield io.TextIOWrapper(file, encoding, "replace")
+
+    @contextmanager
+    def _content(self, *, of_lines: bool) -> Iterator[BinaryIO]:
+        """Open it as :meth:`open_text` does; LeaklabError where it cannot be read to its end."""
         try:
             with self.open_text(of_lines=of_lines) as file:
-                yield io.TextIOWrapper(file, encoding, "replace")
+                yield file
         except (OSError, EOFError, zlib.error) as error:
             raise LeaklabError(f"cannot be read: {self.path}; {error}; copy it again") from None
 

@@ -23,7 +23,7 @@ from leaklab.importers.cells import (
     unread_memory,
 )
 from leaklab.importers.counters import without_counters, work_of
-from leaklab.importers.grouping import at_once, group_of, life_of, told_apart
+from leaklab.importers.grouping import at_once, group_of, life_of, only_of, told_apart
 from leaklab.importers.members import lives_of_clock, members, newest_first
 from leaklab.importers.metrics import METRICS, Metric, judged
 from leaklab.importers.reading import Member, Options, Reading, check_asked
@@ -73,8 +73,7 @@ def read_table(
     """
     names = [str(name) for name in frame.columns]
     frame = frame.set_axis(names, axis=1)
-    asked = (options.time, options.group, *(v.partition("=")[0] for v in options.values))
-    check_asked(names, asked, path)
+    check_asked(names, options.columns, path)
     if len(frame) < _LEAST_GROWTH_ROWS:
         raise UsageError(f"only {len(frame)} rows of figures: {path}; a course needs 10 or more")
     options = _with_marks(frame, options)
@@ -114,15 +113,15 @@ def read_table(
         siblings=bool(group_name or chosen.apart),
         restarts_told=bool(life_name),
         work=work_of(chosen.counters),
+        only=only_of(frame, options),
         cautions={m.resource: m.caution for m in chosen.metrics.values() if m.caution},
     )
 
 
 def _with_marks(frame: pd.DataFrame, options: Options) -> Options:
     """What was asked, and units of work where a column has leaklab's own word for them."""
-    named = {options.time, options.group, *(text.partition("=")[0] for text in options.values)}
     asked = any(text.endswith("=mark") for text in options.values)
-    if asked or MARK in named or MARK not in frame or not is_numeric(frame[MARK]):
+    if asked or MARK in options.columns or MARK not in frame or not is_numeric(frame[MARK]):
         return options
     return replace(options, values=(*options.values, f"{MARK}={MARK}"))
 

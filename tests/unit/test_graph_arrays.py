@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from own_process import printed_by
 
 from leaklab.holders import dump_of_this_process
 from leaklab.object_graph.dominators import immediate_dominators, retained_bytes
@@ -136,15 +137,7 @@ def sizes():
 def measured():
     """The sizes in a process of its own: a walk passes all that this one has ever imported."""
     program = "import json, test_graph_arrays; print(json.dumps(test_graph_arrays.sizes()))"
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    return json.loads(done.stdout)
+    return json.loads(printed_by(program, Path(__file__).parent))
 
 
 def test_retained_sizes_are_those_of_the_data(measured):

@@ -1,11 +1,10 @@
 """The statements of an audit, and what goes on beside the cells, without a kernel."""
 
-import subprocess
-import sys
 import threading
 
 import numpy as np
 import pytest
+from own_process import printed_by
 
 import leaklab as ll
 from leaklab.errors import LeaklabError
@@ -108,14 +107,6 @@ def test_what_only_garbage_holds_besides_goes_with_a_line_that_collects() -> Non
     assert grouped(dump, [group], []).freed_bytes([group | {"collects": True}]) == [100]
 
 
-def apart(program: str) -> str:
-    """Run a program that walks its heap; the walk would pass all that this process has imported."""
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
-    )
-    return done.stdout
-
-
 HOLDS_ITSELF = """
 import gc, weakref
 from leaklab.holders import dump_of_this_process
@@ -138,7 +129,7 @@ print(left() is not None, found["bytes"] > size)
 
 
 def test_an_object_that_holds_itself_is_an_uncollected_cycle() -> None:
-    assert apart(HOLDS_ITSELF) == "True True\n"
+    assert printed_by(HOLDS_ITSELF) == "True True\n"
 
 
 HAS_A_THREAD = """
@@ -168,7 +159,7 @@ print(kept[0]() is None)
 
 
 def test_a_dump_keeps_no_frame_of_a_thread() -> None:
-    assert apart(HAS_A_THREAD) == "True\n"
+    assert printed_by(HAS_A_THREAD) == "True\n"
 
 
 def test_a_timer_is_named_with_its_function_and_let_go() -> None:

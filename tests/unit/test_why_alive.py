@@ -2,11 +2,10 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from own_process import printed_by
 
 import leaklab as ll
 from leaklab.objgraph_picture import objgraph_dot
@@ -66,15 +65,7 @@ print(json.dumps({
 @pytest.fixture(scope="module")
 def answer():
     """What is said of a page that is held in two places, of a local one and of one held nowhere."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    return json.loads(done.stdout)
+    return json.loads(printed_by(PROGRAM, Path(__file__).parent))
 
 
 def test_each_holder_has_a_path(answer):
