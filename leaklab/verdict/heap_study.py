@@ -241,15 +241,25 @@ def _weighed(
     that is evidence for."""
     growth = estimate(timeline.x[begin:], live[begin:], unit=timeline.unit)
     material = material_bytes(growth, heap_bytes)
-    found = read(growth, material=material, one_of_many=True, limits=EXACT)
-    if found[1].code != "small" or growth.total < SITE_MATERIAL_BYTES or not keeps_pace(growth):
-        return found
-    # Libraries warm up by as much, but seldom so: nothing was seen that a leak would not bring.
-    clear, evidence = read(growth, material=SITE_MATERIAL_BYTES, one_of_many=True, limits=EXACT)
-    if evidence.verdict != GROWS:
-        return found
-    more = min(material / clear.rate, SHORT_RUN[growth.unit]) - growth.span
-    return clear, Evidence(UNDECIDED, "warming", more)
+    return read(growth, material=material, one_of_many=True, limits=EXACT)
+
+
+def _weighed_site(
+    timeline: HeapTimeline, live: Floats, heap_bytes: float
+) -> tuple[Growth, Evidence]:
+    """The same of one site, which is undecided where it is small, and clearly keeps its pace.
+
+    Libraries warm up by as much, but seldom so: nothing was seen that a leak would not bring. In a
+    sum over many sites what each brings at another time looks like one pace.
+    """
+    growth, evidence = _weighed(timeline, live, heap_bytes)
+    if evidence.code != "small" or growth.total < SITE_MATERIAL_BYTES or not keeps_pace(growth):
+        return growth, evidence
+    clear, goes_on = read(growth, material=SITE_MATERIAL_BYTES, one_of_many=True, limits=EXACT)
+    if goes_on.verdict != GROWS:
+        return growth, evidence
+    more = min(material_bytes(growth, heap_bytes) / clear.rate, SHORT_RUN[growth.unit])
+    return clear, Evidence(UNDECIDED, "warming", more - growth.span)
 
 
 def _weighed_whole(
@@ -279,7 +289,7 @@ def _site_growth(
     heap_bytes: float,
 ) -> SiteGrowth:
     site, known = place[0], place[1] - 1
-    growth, evidence = _weighed(timeline, live, heap_bytes)
+    growth, evidence = _weighed_site(timeline, live, heap_bytes)
     if known >= 0 and evidence.verdict != GROWS:
         evidence = Evidence(STOPPED, "known")
     begin = len(live) - len(growth.y)
