@@ -166,7 +166,7 @@ def _readers(kind):
                 continue
             if type(value) is _MEMBER and value.__objclass__ is base:
                 readers.append((name, value.__get__))
-            elif type(value) is _GETSET and value.__objclass__ is base:
+            elif type(value) is _GETSET and _is_own(value.__objclass__, base):
                 if name in known:
                     readers.append((name, value.__get__))
                 elif (
@@ -176,6 +176,11 @@ def _readers(kind):
     if kind is types.FunctionType:
         dictionary = None  # its getter creates the dict, and few functions have one
     return readers, dictionary
+
+
+def _is_own(owner, base):
+    """Say whether a getter is the type's own: from 3.15 on ``__dict__`` is one of ``object``."""
+    return owner is base or owner is object
 
 
 def _assumed_size(kind, flags):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from interpreters import interpreter
+from interpreters import every_version, interpreter_or_skip
 from memray.commands import attach as way_in
 
 from leaklab.recorder import attach
@@ -78,12 +78,10 @@ def test_without_any_way_in_it_is_said(monkeypatch):
     assert "install gdb" in attach.attach(4711, "/nowhere")
 
 
-@pytest.mark.parametrize("version", ["3.9", "3.11", "3.12", "3.13", "3.14"])
+@every_version
 def test_the_thread_that_brings_the_probe_in_goes_on(version, tmp_path):
     # By sys.remote_exec that is the target's main thread.
-    python = interpreter(version)
-    if python is None:
-        pytest.skip(f"no CPython {version} on this machine")
+    python = interpreter_or_skip(version)
     channel = tmp_path / "c"
     folder = str(attach.PROBE_FOLDER)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as recorder:

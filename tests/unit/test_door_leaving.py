@@ -48,7 +48,8 @@ def test_a_program_that_ends_leaves_nothing_and_its_children_leave_it_alone(tmp_
         "print(own)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        # From Python 3.12 on a fork beside threads, the door's too, is warned of.
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program],
         env={**os.environ, "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,

@@ -3,8 +3,7 @@
 import json
 import subprocess
 
-import pytest
-from interpreters import REPOSITORY, interpreter
+from interpreters import REPOSITORY, RUNNING, every_version, interpreter_or_skip
 
 from leaklab.object_graph.file import read_dump
 from leaklab.object_graph.tables import dump_tables
@@ -26,11 +25,9 @@ OF_LIBRARIES = {
 }
 
 
-@pytest.mark.parametrize("version", ["3.9", "3.11", "3.13", "3.14"])
+@every_version
 def test_bounds_are_found_and_what_has_outgrown_one_has_none(version, tmp_path):
-    python = interpreter(version)
-    if python is None:
-        pytest.skip(f"no CPython {version} on this machine")
+    python = interpreter_or_skip(version)
     dump = tmp_path / "graph.dump"
     done = subprocess.run(
         [python, str(SCENE), str(REPOSITORY), str(dump)],
@@ -49,7 +46,7 @@ def test_bounds_are_found_and_what_has_outgrown_one_has_none(version, tmp_path):
         if path.startswith("__main__.")
     }
     expected = dict(OF_THE_STANDARD_LIBRARY)
-    if version == "3.11":  # the one that has the libraries
+    if version == RUNNING:  # the one that has the libraries
         expected |= OF_LIBRARIES
     for name, (attribute, bound, held) in expected.items():
         assert found[name, attribute] == (bound, held), name

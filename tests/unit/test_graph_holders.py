@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from holder_paths import PATHS
-from interpreters import REPOSITORY, interpreter
+from interpreters import REPOSITORY, VERSIONS, interpreter_or_skip
 
 from leaklab.object_graph.file import read_dump
 from leaklab.object_graph.graph import ObjectGraph
@@ -16,14 +16,11 @@ from leaklab.object_graph.tables import dump_tables
 from leaklab.recorder.graph import wait_dump
 
 SCENE = REPOSITORY / "tests" / "targets" / "graph_holders.py"
-VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
 def paths(request, tmp_path_factory):
-    python = interpreter(request.param)
-    if python is None:
-        pytest.skip(f"no CPython {request.param} on this machine")
+    python = interpreter_or_skip(request.param)
     dump = tmp_path_factory.mktemp("holders") / "graph.dump"
     done = subprocess.run(
         [python, str(SCENE), str(REPOSITORY), str(dump)],
@@ -79,9 +76,7 @@ print(json.dumps(graph.dump_by_fork(sys.argv[2])))
 
 @pytest.mark.parametrize("version", VERSIONS[:3])  # from 3.12 on it is one block of memory
 def test_text_that_was_written_is_held_by_its_stream(version, tmp_path):
-    python = interpreter(version)
-    if python is None:
-        pytest.skip(f"no CPython {version} on this machine")
+    python = interpreter_or_skip(version)
     dump = tmp_path / "graph.dump"
     done = subprocess.run(
         [python, "-c", TEXTS, str(REPOSITORY), str(dump)],

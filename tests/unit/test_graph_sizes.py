@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from interpreters import REPOSITORY, interpreter
+from interpreters import REPOSITORY, every_version, interpreter_or_skip
 
 from leaklab.object_graph.dominators import immediate_dominators, retained_bytes
 from leaklab.object_graph.file import read_dump
@@ -18,11 +18,9 @@ from leaklab.recorder.graph import wait_dump
 SCENE = Path(REPOSITORY) / "tests" / "targets" / "graph_sizes.py"
 
 
-@pytest.mark.parametrize("version", ["3.9", "3.11", "3.12", "3.13", "3.14"])
+@every_version
 def test_retained_sizes_are_what_freeing_frees(version, tmp_path):
-    python = interpreter(version)
-    if python is None:
-        pytest.skip(f"no CPython {version} on this machine")
+    python = interpreter_or_skip(version)
     dump = tmp_path / "graph.dump"
     done = subprocess.run(
         [python, str(SCENE), str(REPOSITORY), str(dump)],

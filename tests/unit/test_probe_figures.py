@@ -3,17 +3,14 @@
 import json
 import subprocess
 
-import pytest
-from interpreters import REPOSITORY, interpreter
+from interpreters import REPOSITORY, every_version, interpreter_or_skip
 
 SCENE = REPOSITORY / "tests" / "targets" / "task_counts.py"
 
 
-@pytest.mark.parametrize("version", ["3.9", "3.11", "3.12", "3.13", "3.14"])
+@every_version
 def test_tasks_of_all_loops_are_counted_from_any_thread(version):
-    python = interpreter(version)
-    if python is None:
-        pytest.skip(f"no CPython {version} on this machine")
+    python = interpreter_or_skip(version)
     done = subprocess.run(
         [python, str(SCENE), str(REPOSITORY)],
         capture_output=True,

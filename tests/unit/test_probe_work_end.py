@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from leaklab.probe.session import Session
-from tests.interpreters import REPOSITORY, interpreter
+from tests.interpreters import REPOSITORY, every_version, interpreter_or_skip
 
 # As a target sees it: before anything of it runs the probe has come by, or not.
 PROGRAM = """
@@ -54,12 +54,10 @@ def test_a_signal_in_the_middle_of_a_mark_waits_for_no_lock():
     assert [message["kind"] for message in said] == ["work-end"]
 
 
-@pytest.mark.parametrize("version", ["3.9", "3.11", "3.12", "3.13", "3.14"])
+@every_version
 @pytest.mark.parametrize("first", ["", "import threading", "atexit._clear(); began = 0"])
 def test_a_target_counts_its_own_functions_at_exit_only(version, first):
-    python = interpreter(version)
-    if python is None:
-        pytest.skip(f"no CPython {version} here")
+    python = interpreter_or_skip(version)
 
     def said(recorded):
         program = PROGRAM.format(recorded=recorded, repository=str(REPOSITORY), first=first)
