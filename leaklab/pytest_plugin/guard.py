@@ -203,7 +203,7 @@ class Guard:
         """What is left without a pair of descriptors that a library made, the first of its kind.
 
         A library in C may keep a pipe for the life of the process, to wake itself; any may keep a
-        file of its own open, such as a font. What each test leaves anew is told from the second
+        file of its own open, such as a font or its code. What each test leaves anew is told from the second
         one on.
         """
         own: dict[str, list[Remaining]] = {}
@@ -259,7 +259,15 @@ def _kept_by_library(one: Remaining) -> str:
     _, link = one.key[1]
     if not link.startswith("/"):
         return "" if one.stack else re.sub(r":\[\d+\]$", "", link)
-    return link if is_installed(link) and is_by_installed(one.stack) else ""
+    if is_installed(link) and is_by_installed(one.stack):
+        return link
+    return link if not one.stack and _is_own_code(link) else ""
+
+
+def _is_own_code(path: str) -> bool:
+    """Whether this process runs code of a file: libffi keeps its own open, to map it once more."""
+    with open("/proc/self/maps") as maps:
+        return any("x" in line.split()[1] and line.rstrip().endswith(f" {path}") for line in maps)
 
 
 def _clear_frames(failure: BaseException | None) -> None:

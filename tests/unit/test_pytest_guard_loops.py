@@ -221,16 +221,23 @@ def test_tasks_that_somebody_ends_are_no_leak(alone: pytest.Pytester) -> None:
 
 
 OUT_OF_SIGHT = """
-import ctypes
+import ctypes, os
 
 def pipe():
     assert ctypes.CDLL(None).pipe((ctypes.c_int * 2)()) == 0
 
+def code():
+    with open("/proc/self/maps") as maps:
+        (path, *_) = (line.split()[5] for line in maps if "x" in line.split()[1] and "/libc." in line)
+    assert ctypes.CDLL(None).open(path.encode(), os.O_RDONLY) > 0
+
 def test_once_for_the_process():
     pipe()
+    code()
 
 def test_anew():
     pipe()
+    code()
 
 def test_many():
     pipe()
