@@ -64,6 +64,7 @@ def write_graph(path, limit_seconds, frames, target_pid, copy):
     # Before anything of the walk's own comes into being.
     objects = gc.get_objects()
     own = {id(frames), *map(id, frames), *map(id, frames[1])}
+    own.update(map(id, graph_types.interned_texts(objects)))
     out = Output(path)
     try:
         _Walk(out, begun + limit_seconds, target_pid, copy).run(objects, frames[0], own)

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from holder_paths import PATHS
-from interpreters import REPOSITORY, VERSIONS, interpreter_or_skip
+from interpreters import REPOSITORY, VERSIONS, every_version, interpreter_or_skip
 
 from leaklab.object_graph.file import read_dump
 from leaklab.object_graph.graph import ObjectGraph
@@ -91,6 +91,37 @@ def test_text_that_was_written_is_held_by_its_stream(version, tmp_path):
     retained = table[table["tree"] == "path"].set_index("path")["retained_bytes"]
     for name in ("_io.StringIO", "__main__.Report"):
         assert retained[f"__main__.KEPT → list item → {name}"] > 500 * 80
+
+
+INTERNED = """
+import json, sys, types
+package = types.ModuleType("_leaklab_probe")
+package.__path__ = [sys.argv[1] + "/leaklab/probe"]
+sys.modules["_leaklab_probe"] = package
+from _leaklab_probe import graph
+KEPT = [sys.intern("word %d" % number) for number in range(5000)]
+print(json.dumps(graph.dump_by_fork(sys.argv[2])))
+"""
+
+
+@every_version
+def test_that_a_text_is_interned_keeps_it_nowhere(version, tmp_path):
+    python = interpreter_or_skip(version)
+    dump = tmp_path / "graph.dump"
+    done = subprocess.run(
+        [python, "-c", INTERNED, str(REPOSITORY), str(dump)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    wait_dump(dump, json.loads(done.stdout)["pid"], 30)
+    table = dump_tables(read_dump(dump))["paths"]
+    counts = table[table["tree"] == "path"].set_index("path")["count"]
+    assert counts["__main__.KEPT → list item → str"] == 5000
+    texts = counts[counts.index.str.contains("native code: dict") & (counts > 1000)]
+    assert texts.empty
 
 
 def test_without_a_copy_the_holders_are_found_as_well(tmp_path):
