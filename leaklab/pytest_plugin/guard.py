@@ -203,8 +203,8 @@ class Guard:
         """What is left without a pair of descriptors that a library made, the first of its kind.
 
         A library in C may keep a pipe for the life of the process, to wake itself; any may keep a
-        file of its own open, such as a font or its code. What each test leaves anew is told from the second
-        one on.
+        file of its own open, such as a font or its code. What each test leaves anew is told from
+        the second one on.
         """
         own: dict[str, list[Remaining]] = {}
         for one in left:
@@ -266,8 +266,8 @@ def _kept_by_library(one: Remaining) -> str:
 
 def _is_own_code(path: str) -> bool:
     """Whether this process runs code of a file: libffi keeps its own open, to map it once more."""
-    with open("/proc/self/maps") as maps:
-        return any("x" in line.split()[1] and line.rstrip().endswith(f" {path}") for line in maps)
+    maps = Path("/proc/self/maps").read_text(errors="replace").splitlines()
+    return any("x" in line.split()[1] and line.endswith(f" {path}") for line in maps)
 
 
 def _clear_frames(failure: BaseException | None) -> None:
