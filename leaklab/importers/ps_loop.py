@@ -36,7 +36,9 @@ def _is_heading(words: list[str]) -> bool:
 
 
 def _is_row(row: dict[str, str]) -> bool:
-    return row.get("RSS", row.get("RSZ", "")).isdecimal()
+    # One that has ended and was not waited for has no memory left, and another name.
+    ended = any(row.get(name, "").endswith("<defunct>") for name in _NAMES)
+    return row.get("RSS", row.get("RSZ", "")).isdecimal() and not ended
 
 
 def read(source: Source, options: Options) -> Reading:

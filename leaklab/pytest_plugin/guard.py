@@ -256,7 +256,7 @@ class Guard:
 
 def _kept_by_library(one: Remaining) -> str:
     """What a descriptor is that a library may keep for itself; empty for any other."""
-    _, link = one.key[1]
+    link = str(one.key[1][1])
     if not link.startswith("/"):
         return "" if one.stack else re.sub(r":\[\d+\]$", "", link)
     if is_installed(link) and is_by_installed(one.stack):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -138,21 +139,32 @@ MiB Mem :  24105.6 total,  20916.4 free,   1194.2 used,   2298.2 buff/cache
 
 @pytest.mark.skipif(shutil.which("ps") is None, reason="no ps on this machine")
 def test_a_loop_over_ps_of_a_real_process(tmp_path: Path) -> None:
-    target = "k=[]\nfor n in range(12): input(); k.append(bytearray(2 << 20)); print(n, flush=True)"
+    target = "k=[]\nwhile input(): k.append(bytearray(2 << 20)); print(flush=True)"
     process = subprocess.Popen(
         [sys.executable, "-c", target], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdin is not None
     assert process.stdout is not None
     lines = []
-    for number in range(12):
-        process.stdin.write("\n")
-        process.stdin.flush()
-        process.stdout.readline()
+
+    def look(number: int) -> None:
         lines.append(time.strftime("%a %b %d %H:%M:%S UTC %Y", time.gmtime(1.7e9 + 60 * number)))
         ps = ["ps", "-o", "pid,rss,nlwp,comm", "-p", str(process.pid)]
         lines.append(subprocess.run(ps, capture_output=True, text=True, check=True).stdout)
+
+    for number in range(12):
+        process.stdin.write("more\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        look(number)
+    process.stdin.write("\n")
+    process.stdin.flush()
+    process.stdout.read()  # it has ended, and was not waited for: ps calls it defunct
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    look(12)
     process.communicate()
+    if "<defunct>" not in lines[-1]:  # ps 4.0.2 leaves it out of this column
+        lines[-1] = lines[-1].rstrip() + " <defunct>\n"
     path = tmp_path / "ps.log"
     path.write_text("\n".join(lines))
     run = ll.read(path)
