@@ -173,7 +173,7 @@ def _programs() -> list[Finding]:
             "apt-get install chromium",
         ),
         _program("dot", "object pictures by objgraph", "apt-get install graphviz"),
-        _program("node", "the React cases", "apt-get install nodejs"),
+        _program("node", "React cases", "apt-get install nodejs"),
         _program("uv", "faster `make`", "optional: pip install uv"),
     ]
 
