@@ -25,7 +25,13 @@ from leaklab.kernel_audit.lines import called, together
 from leaklab.probe.task_names import coroutine_name, own_name
 
 # By what a loop, a future or a cancelled wait holds a task; all of it goes with the task.
-_HOLD_A_TASK = ["TaskStepMethWrapper", "builtin_function_or_method"]
+# From 3.14 on what a task waits for knows the task.
+_HOLD_A_TASK = [
+    "TaskStepMethWrapper",
+    "builtin_function_or_method",
+    "_asyncio.Future",
+    "_asyncio.Task",
+]
 _HOLD_A_VALUE = [
     "_contextvars.Context",
     *(f"hamt_{kind}_node" for kind in ("bitmap", "array", "collision")),
@@ -138,6 +144,10 @@ def _threads() -> Iterator[Live]:
         yield live
 
 
+# The calls at the bottom of a thread's stack; from 3.14 on a context calls the second.
+_BEGINNINGS = ("_bootstrap", "run")
+
+
 def _holders_of_threads(threads: list[threading.Thread]) -> list[int]:
     """Return the addresses of what the interpreter and the debugger hold running threads by."""
     if not threads:
@@ -150,7 +160,7 @@ def _holders_of_threads(threads: list[threading.Thread]) -> list[int]:
     return [
         id(one)
         for one in gc.get_referrers(*threads)
-        if id(one) in tables or (type(one) is MethodType and one.__func__.__name__ == "_bootstrap")
+        if id(one) in tables or (type(one) is MethodType and one.__func__.__name__ in _BEGINNINGS)
     ]
 
 

@@ -7,13 +7,45 @@ as closing an unused number does, closing a range leaves them out. Code in C tha
 does not ask here.
 """
 
+import contextlib
 import errno
 import os
-from typing import Dict, Set, Tuple
+from typing import Dict, Iterator, List, Set, Tuple
+
+from .unpatched import open_file
+
+# What is ours lives above the numbers a program that closes "everything" reuses soon: the stream's
+# sockets, a file of /proc without which memray aborts the process, and the file that libffi keeps
+# open from the first function on that C code may call. The target's own descriptors keep the
+# numbers they would have had.
+_LOW = 128
+# So many numbers are left where RLIMIT_NOFILE is lower than that.
+_ROOM = 8
 
 _below = {"close": os.close, "closerange": os.closerange}
 _placed: "Set[str]" = set()
 _own: "Dict[int, Tuple[int, int]]" = {}
+
+
+@contextlib.contextmanager
+def low_occupied() -> "Iterator[None]":
+    """Whatever is opened within gets a number above the low ones.
+
+    Entered before any other thread of ours opens a file, however briefly: the number it gives back
+    would be the stream's.
+    """
+    taken: "List[int]" = []
+    try:
+        try:
+            while not taken or taken[-1] < _LOW:
+                taken.append(open_file(os.devnull, os.O_RDONLY))
+        except OSError:
+            for _ in range(min(_ROOM, len(taken))):
+                os.close(taken.pop())
+        yield
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
 
 
 def own(numbers):

@@ -209,6 +209,9 @@ def _exit_callbacks(objects):
     after = list(map(sys.getrefcount, objects))
     dropped = list(compress(objects, map(ne, before, after)))
     if sys.version_info >= (3, 14):
-        # There it holds a tuple for each callback: function, arguments, keyword arguments.
+        # There it holds a tuple for each callback: function, arguments, keyword arguments. It goes
+        # from the objects: nothing is to be held by it as well.
+        records = set(map(id, dropped))
         dropped = [part for record in dropped for part in record if part is not None]
+        objects[:] = [one for one in objects if id(one) not in records]
     return [("atexit", "", one, "") for one in dropped]

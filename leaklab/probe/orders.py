@@ -1,7 +1,9 @@
 """What the recorder may ask of a process: collect, trim, trace, hold still, tell what is open."""
 
 import gc
+from contextlib import suppress
 
+from . import descriptors
 from .audited import watched_by
 from .channel import ChannelError
 from .figures import figures, malloc_figures, trim
@@ -33,7 +35,7 @@ class Orders:
         self._watchdog.excused = reply[0] in _COLLECTS or (self._options.get("graphs") == "here")
         try:
             if reply[0] == "collect" and kind == "tick":
-                done["collected_seconds"] = self._collect_in_main_thread()
+                done["collected_seconds"] = self._in_main_thread().run(MAIN_THREAD_SECONDS)
                 done["figures"] = {**figures(), **self._malloc()}
             elif reply[0] in _COLLECTS:
                 # The young first: what a collection of everything frees beyond that is old.
@@ -60,15 +62,18 @@ class Orders:
         done["seconds"] = clock() - begun
         return done
 
-    def _collect_in_main_thread(self):
+    def _in_main_thread(self):
         from .collection import MainThreadCollection
 
         if self._collection is None:
-            self._collection = MainThreadCollection()
-        return self._collection.run(MAIN_THREAD_SECONDS)
+            with descriptors.low_occupied():
+                self._collection = MainThreadCollection()
+        return self._collection
 
     def _prepare(self):
         """Import what marks and dumps need, before the target is measured."""
+        with suppress(ImportError):
+            self._in_main_thread()
         self._malloc = malloc_figures()
         if self._options.get("watch") and self._watched is None:
             self._watched = watched_by(self._options["watch"])
@@ -102,11 +107,7 @@ class Orders:
         self._listen_for_origins()
         if not begin:
             return self._origins.next_part()
-        own = {self._channel.number}
-        if self._traced:
-            from . import descriptors
-
-            own |= descriptors.own_numbers()
+        own = {self._channel.number} | descriptors.own_numbers()
         return self._origins.look(own, self._channel.number)
 
     def _trace(self):
@@ -161,7 +162,7 @@ class Orders:
             finally:
                 done.release()
 
-        with OpenImports(), tracing.low_descriptors_occupied():
+        with OpenImports(), descriptors.low_occupied():
             start_new_thread(start, ())
             if not self._bring_reader(port, done) and not done.acquire(timeout=0):
                 tracing.unblock(port)

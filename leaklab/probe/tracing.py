@@ -4,6 +4,7 @@ Only the explain pass imports this module, because it imports memray.
 """
 
 import contextlib
+import logging
 import os
 import socket
 import stat
@@ -13,19 +14,15 @@ from pathlib import Path
 from typing import Iterator, List, Optional
 
 import memray
+from memray._memray import set_log_level
 
 from . import descriptors
 from .marker import BASE_BYTES, marker_bytes
-from .unpatched import Socket, open_file, sleep
+from .unpatched import Socket, sleep
 
 # memray's sink sends a buffer when PIPE_BUF bytes have come together. A traced allocation or free
 # takes two bytes at the very least, so this many pairs push the marker out for certain.
 _FLUSH_PAIRS = 1024 if sys.platform == "darwin" else 1100
-
-# What memray opens lives above the numbers a program that closes "everything" reuses soon: the
-# stream's sockets, and a file of /proc without which it aborts the process. The target's own
-# descriptors keep the numbers they would have had.
-_LOW_DESCRIPTORS = 128
 
 # Linux's struct tcp_info: bytes that were sent, those of them sent again, and those yet to be sent.
 _INFO_SIZE = 216
@@ -62,6 +59,8 @@ def start(port: int, native: bool = False, python_allocators: bool = True) -> No
     """
     global _tracker
     _forget_inherited_tracker()
+    # Where malloc is found in a program of fixed addresses, as Debian's Python is, memray says so.
+    set_log_level(logging.ERROR)
     tracker = memray.Tracker(
         destination=memray.SocketDestination(server_port=port),
         native_traces=native,
@@ -72,21 +71,6 @@ def start(port: int, native: bool = False, python_allocators: bool = True) -> No
         tracker.__enter__()
     _tracker = tracker
     descriptors.own(number for number in _open_numbers() if _is_of_tracer(number, port))
-
-
-@contextlib.contextmanager
-def low_descriptors_occupied() -> Iterator[None]:
-    """Whatever is opened within gets a number above the low ones.
-
-    Entered before any other thread of ours opens a file, however briefly: the number it gives back
-    would be the stream's.
-    """
-    placeholders = _occupy_low_descriptors()
-    try:
-        yield
-    finally:
-        for descriptor in placeholders:
-            os.close(descriptor)
 
 
 def unblock(port: int) -> None:
@@ -167,20 +151,6 @@ def _forget_inherited_tracker() -> None:
     for name in ("_name", "_ident"):
         if name in vars(threading.Thread):
             delattr(threading.Thread, name)
-
-
-def _occupy_low_descriptors() -> List[int]:
-    taken: List[int] = []
-    try:
-        while not taken or taken[-1] < _LOW_DESCRIPTORS:
-            taken.append(open_file(os.devnull, os.O_RDONLY))
-    except OSError:
-        # A low RLIMIT_NOFILE: the stream then gets whatever number is left.
-        while len(taken) > 1:
-            os.close(taken.pop())
-        if taken:
-            os.close(taken.pop())
-    return taken
 
 
 def _send_at_once(port: int) -> None:
