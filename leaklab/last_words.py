@@ -21,6 +21,18 @@ _WARNED = re.compile(r".+:\d+: (?P<text>\w*Warning: .+)")
 # processes, room on a disk. By the error's number, since its text is in the user's language.
 _WANTS = ("MemoryError", "can't start new thread")
 _WANTED_NUMBERS = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOSPC)
+_ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07)")
+
+
+def plain(text: str) -> str:
+    """Return ``text`` without what colours a terminal or moves its cursor.
+
+    From 3.13 on a traceback is in colours where FORCE_COLOR is set, as in kernels and in CI.
+
+    >>> plain("\x1b[1;35mMemoryError\x1b[0m")
+    'MemoryError'
+    """
+    return _ESCAPES.sub("", text)
 
 
 def ran_out(stderr: str | None) -> bool:

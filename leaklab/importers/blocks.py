@@ -15,6 +15,7 @@ from leaklab.importers.members import members
 from leaklab.importers.reading import Member, Options, Reading, Source, check_asked
 from leaklab.importers.times import times_of
 from leaklab.importers.units import cell
+from leaklab.last_words import plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 # Of a whole system's processes, so many of the largest are kept.
 LARGEST_COUNT = 10
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _ZONE = re.compile(r"\s+[A-Z]{2,5}(?=\s+\d{4}\s*$)")
 _TIME_LINES = tuple(
     re.compile(pattern)
@@ -44,11 +44,6 @@ class Row:
     block: int
     time: str | None
     cells: dict[str, str]
-
-
-def clean(text: str) -> str:
-    """Return ``text`` without what only moves a terminal's cursor."""
-    return _ESCAPES.sub("", text)
 
 
 def time_in(line: str) -> str | None:
@@ -73,7 +68,7 @@ def rows_of(
     rows: list[Row] = []
     heading: list[str] = []
     block, time = -1, None
-    for line in clean(text).splitlines():
+    for line in plain(text).splitlines():
         words = split(line, 0)
         if is_heading(words):
             heading, block = words, block + 1

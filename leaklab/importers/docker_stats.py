@@ -10,6 +10,7 @@ from leaklab.importers import blocks
 from leaklab.importers.metrics import DOCKER
 from leaklab.importers.reading import Options, Reading, Source
 from leaklab.importers.units import cell
+from leaklab.last_words import plain
 
 NAME = "docker-stats"
 _GAP = re.compile(r"\s{2,}")
@@ -27,7 +28,7 @@ def _is_heading(words: list[str]) -> bool:
 
 
 def _split(line: str, count: int) -> list[str]:
-    return [part for part in _GAP.split(blocks.clean(line).strip()) if part]
+    return [part for part in _GAP.split(plain(line).strip()) if part]
 
 
 def read(source: Source, options: Options) -> Reading:
@@ -95,7 +96,7 @@ def _json_rows(text: str) -> list[blocks.Row]:
     rows: list[blocks.Row] = []
     time: str | None = None
     seen: dict[str, int] = {}
-    for line in blocks.clean(text).splitlines():
+    for line in plain(text).splitlines():
         begin = line.find("{")
         found = blocks.time_in(line[:begin] if begin >= 0 else line)
         time = found or time

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from leaklab.errors import UsageError
+from leaklab.last_words import plain
 from leaklab.recorder.command import Command, search_path
 from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.output import OutputFile
@@ -90,8 +91,8 @@ class StartedTarget:
 
     @property
     def tails(self) -> tuple[str, str]:
-        """The last parts of stdout and stderr."""
-        return self._outputs[0].tail, self._outputs[1].tail
+        """The last parts of stdout and stderr, without colours."""
+        return plain(self._outputs[0].tail), plain(self._outputs[1].tail)
 
     @property
     def last_line(self) -> str:

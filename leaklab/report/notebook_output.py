@@ -8,13 +8,13 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
+from leaklab.last_words import plain
 from leaklab.late_grammars import load_jsonschema
 from leaklab.plots.style import INK
 from leaklab.plots.svg_text import compact, take_outlines
 
 _TEXT_LIMIT = 60_000
 _MESSAGE_LINES = 5
-_ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07)")
 # Text of a DataFrame's cell that makes its column as wide as it is long.
 _LONG_CELL = re.compile(r"(?<=<td>)[^<]{20,}(?=</td>)")
 _PUNCTUATION = re.compile(r"[/._(,=]")
@@ -129,7 +129,7 @@ def _box(inner: str, kind: str = "out") -> str:
 
 def _plain(text: str) -> str:
     """Text without terminal escapes; of a line rewritten by carriage returns its last state."""
-    lines = (line.rstrip("\r").rsplit("\r", 1)[-1] for line in _ESCAPES.sub("", text).split("\n"))
+    lines = (line.rstrip("\r").rsplit("\r", 1)[-1] for line in plain(text).split("\n"))
     shown = "\n".join(lines)
     if len(shown) <= _TEXT_LIMIT:
         return shown
