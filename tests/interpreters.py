@@ -28,3 +28,9 @@ def interpreter_or_skip(version):
     if python is None:
         pytest.skip(f"no CPython {version} on this machine")
     return python
+
+
+def of_fixed_addresses(python):
+    """Say whether an interpreter is no position-independent program, as Debian's are not."""
+    with Path(python).open("rb") as file:
+        return file.read(18)[16] == 2  # ET_EXEC

@@ -44,10 +44,16 @@ def usable_programs(programs: Path, probe: str, scratch: Path) -> Path:
             **unprivileged(),
         )
     except (PermissionError, subprocess.CalledProcessError):
-        # An environment below /root, say. The programs find their libraries relative to themselves.
-        shutil.copytree(programs.parent, scratch / "programs", symlinks=True)
+        # An environment below /root, say. The programs find their libraries relative to themselves:
+        # in their own tree, and beside the package, where wheels have those of the system.
+        beside = {one: one.with_name(f"{one.name}.libs") for one in programs.parents if one.name}
+        tree = next((one for one, libs in beside.items() if libs.is_dir()), programs.parent)
+        for folder in (tree, beside[tree]):
+            if folder.is_dir():
+                shutil.copytree(folder, scratch / "programs" / folder.name, symlinks=True)
+                (scratch / "programs" / folder.name).chmod(0o755)
         (scratch / "programs").chmod(0o755)
-        return scratch / "programs" / programs.name
+        return scratch / "programs" / programs.relative_to(tree.parent)
     return programs
 
 

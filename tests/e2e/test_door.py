@@ -86,7 +86,8 @@ class Service:
                 body = answer.read()
                 return answer.status, json.loads(body) if body[:1] == b"{" else body
         except urllib.error.HTTPError as error:
-            return error.code, json.loads(error.read())
+            with error:
+                return error.code, json.loads(error.read())
 
     def status(self) -> dict[str, Any]:
         until = time.monotonic() + 60

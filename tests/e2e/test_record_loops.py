@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +190,9 @@ def test_tasks_of_anyio_under_uvicorn(tmp_path: Path) -> None:
     assert rate == pytest.approx(1, abs=0.1)
     rows = Run(data).origins()
     first = rows[rows["resource"] == "task_count"].iloc[0]
+    if sys.version_info >= (3, 14):  # there nothing reports the making of a task
+        assert first["subject"] == "app.follow"
+        return
     assert (first["function"], Path(first["file"]).name) == ("Service.__call__", "app.py")
     assert first["source"].strip() == "self.group.start_soon(follow, self.topic)"
     assert first["subject"] == "app.follow, waits at app.py:6"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,8 +98,12 @@ SEGMENTS = """
 """
 
 
+# From 3.14 on a forked child has a tracker of its own, which removes them when the child ends.
+FORKED = "bounded" if sys.version_info >= (3, 14) else "leak"
+
+
 @pytest.mark.parametrize(
-    ("how", "verdict"), [("", "leak"), ("forked", "leak"), ("unlinked", "bounded")]
+    ("how", "verdict"), [("", "leak"), ("forked", FORKED), ("unlinked", "bounded")]
 )
 def test_shared_memory_that_is_not_unlinked_counts(tmp_path: Path, how: str, verdict: str) -> None:
     passes = ("measure", "explain") if how == "" else ("measure",)
@@ -106,7 +111,7 @@ def test_shared_memory_that_is_not_unlinked_counts(tmp_path: Path, how: str, ver
     found = run.verdict().resource("shm_count")
     assert found is not None and found.verdict == verdict == run.verdict().verdict
     if verdict == "bounded":
-        assert found.last == 0
+        assert found.last == 0 or how == "forked"
         return
     assert found.rate == pytest.approx(1, rel=0.01)
     # The tracker of multiprocessing has removed them once the target had ended.

@@ -5,10 +5,12 @@ The corpus as a whole is judged by ``make bench-detection``.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 import recorded
+from interpreters import of_fixed_addresses
 
 from leaklab.findings.rss import tried
 from leaklab.recorder.options import RecordOptions
@@ -59,7 +61,8 @@ def test_memory_taken_behind_the_tracer_s_back(tmp_path: Path) -> None:
     assert verdict.verdict == "leak", verdict.reason
     resident = verdict.resource("rss_bytes")
     assert resident is not None
-    assert "no traced allocation explains it" in resident.reason
+    if not of_fixed_addresses(sys.executable):  # there ctypes finds malloc where it is traced
+        assert "no traced allocation explains it" in resident.reason
     assert resident.rate == pytest.approx(40_000, rel=0.15)
 
 
