@@ -17,10 +17,11 @@ from __future__ import annotations
 import gc
 import os
 import re
+import tempfile
 import time
 import traceback
 import weakref
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence, Set
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,9 @@ from leaklab.pytest_plugin.texts import remaining_text
 LOOK_SECONDS = 0.01
 # Of a library that wakes itself by a pipe: its two ends.
 _OWN_ENDS = 2
+# Where values shared with other processes are, by the block: the first that is asked for has a file
+# made for all of them, and it stays.
+SHARED_HEAP = "multiprocessing/heap.py"
 # The outcome that plugins which repeat tests give to an attempt that does not count.
 REPEATED = "rerun"
 
@@ -161,14 +165,19 @@ class Guard:
         """Put back what was wrapped."""
         self._origins.remove()
 
-    def _left(self) -> list[Remaining]:
+    def _left(self, of: Set[Key] | None = None) -> list[Remaining]:
+        """What the test left, or of the things ``of`` what is there still."""
         now = self._origins.census()
         folder = _folder(self._config)
-        new = now.keys() - self._before.keys() - self._owned.keys()
+        # What a server of a fixture's does by itself, in a thread of its own, is not the test's.
+        older = self._before.keys() | self._owned.keys()
+        new = now.keys() - older
         return [
             now[key]
             for key in (set() if self._failed else new) | (now.keys() & self._released.keys())
-            if not now[key].is_helper
+            if (of is None or key in of)
+            and not now[key].is_helper
+            and now[key].made_by not in older
             and now[key].thing not in self._shared
             and not self._is_expected(now[key])
             and not (now[key].kind == TEMPORARY and is_below(now[key].name, folder))
@@ -182,33 +191,43 @@ class Guard:
         return f"its {fixture.scope} fixture {fixture.argname}" + (f", in {test}" if test else "")
 
     def _settled(self, item: pytest.Item) -> list[Remaining]:
-        """What is left when nothing has gone away for the time of grace, or at once nothing."""
+        """What is left when the time of grace is over, or at once nothing.
+
+        What comes and goes all that time is not the test's: it was there for all the second half.
+        """
         if not self._left():
             return []
         _clear_frames(self._failure)
         gc.collect()
         self._adopt(item)
         self._shared = shared_by_libraries()
-        end = time.monotonic() + self._grace_seconds
-        while (left := self._left()) and (rest := end - time.monotonic()) > 0:
+        begun = time.monotonic()
+        left = self._left_at(begun + self._grace_seconds / 2)
+        left = self._left_at(begun + self._grace_seconds, {one.key for one in left})
+        left = self._unless_a_librarys(item, left)
+        return sorted(left, key=lambda one: (one.kind, one.name))
+
+    def _left_at(self, end: float, of: Set[Key] | None = None) -> list[Remaining]:
+        """What is left at ``end``, or nothing as soon as there is nothing."""
+        while (left := self._left(of)) and (rest := end - time.monotonic()) > 0:
             threads = [one.thing for one in left if one.kind == THREAD]
             if threads and threads[0] is not None:
                 threads[0].join(min(rest, LOOK_SECONDS))
             else:
                 time.sleep(min(rest, LOOK_SECONDS))
-        left = self._unless_a_librarys(item, left)
-        return sorted(left, key=lambda one: (one.kind, one.name))
+        return left
 
     def _unless_a_librarys(self, item: pytest.Item, left: list[Remaining]) -> list[Remaining]:
         """What is left without a pair of descriptors that a library made, the first of its kind.
 
-        A library in C may keep a pipe for the life of the process, to wake itself; any may keep a
-        file of its own open, such as a font or its code. What each test leaves anew is told from
-        the second one on.
+        A library in C may keep a pipe for the life of the process, to wake itself, or a file
+        where no test writes, such as its own code; any may keep a file of its own open, such as a
+        font. What each test leaves anew is told from the second one on.
         """
+        written = (str(self._config.rootpath), str(Path.cwd()), tempfile.gettempdir())
         own: dict[str, list[Remaining]] = {}
         for one in left:
-            if one.kind == DESCRIPTOR and (what := _kept_by_library(one)):
+            if one.kind == DESCRIPTOR and (what := _kept_by_library(one, written)):
                 own.setdefault(what, []).append(one)
         first = [
             one
@@ -254,20 +273,20 @@ class Guard:
         )
 
 
-def _kept_by_library(one: Remaining) -> str:
-    """What a descriptor is that a library may keep for itself; empty for any other."""
+def _kept_by_library(one: Remaining, written: Sequence[str]) -> str:
+    """What a descriptor is that a library may keep for itself; empty for any other.
+
+    ``written``: the folders that tests write to.
+    """
     link = str(one.key[1][1])
+    if any(file.endswith(SHARED_HEAP) for file, _, _ in one.stack):
+        return SHARED_HEAP
     if not link.startswith("/"):
         return "" if one.stack else re.sub(r":\[\d+\]$", "", link)
     if is_installed(link) and is_by_installed(one.stack):
         return link
-    return link if not one.stack and _is_own_code(link) else ""
-
-
-def _is_own_code(path: str) -> bool:
-    """Whether this process runs code of a file: libffi keeps its own open, to map it once more."""
-    maps = Path("/proc/self/maps").read_text(errors="replace").splitlines()
-    return any("x" in line.split()[1] and line.endswith(f" {path}") for line in maps)
+    seen = bool(one.stack) or not Path(link).exists()
+    return "" if seen or any(is_below(link, folder) for folder in written) else link
 
 
 def _clear_frames(failure: BaseException | None) -> None:

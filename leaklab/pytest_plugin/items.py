@@ -121,6 +121,14 @@ class Leaks:
             if isinstance(item, pytest.Function):
                 item.fixturenames = []
 
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_timeout_set_timer(self, item: pytest.Item) -> bool | None:
+        """Keep pytest-timeout from ending a test for the calls of its body together.
+
+        The time is for one, and is kept where they are made.
+        """
+        return True if item.nodeid in self.chosen else None
+
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
         """Leave nothing behind."""

@@ -204,3 +204,68 @@ def test_a_doctest_has_its_line_and_each_title_its_expectation(alone: pytest.Pyt
             '      expect_remaining("socket", reason="…")',
         ]
     )
+
+
+BY_ITSELF = """
+import asyncio, threading, time, socket
+import pytest
+
+HELD = []
+LOOP = asyncio.new_event_loop()
+BEGUN = threading.Event()
+TURN = []
+
+async def serve():
+    turn = asyncio.Event()
+    # Where the fixture does not lead to.
+    TURN.append(turn)
+    while True:
+        inner = asyncio.create_task(turn.wait())
+        BEGUN.set()
+        await inner
+        turn.clear()
+
+def running():
+    task = LOOP.create_task(serve())
+    LOOP.run_forever()
+    task.cancel()
+    LOOP.close()
+
+@pytest.fixture(scope="module")
+def server():
+    thread = threading.Thread(target=running)
+    thread.start()
+    BEGUN.wait()
+    yield
+    LOOP.call_soon_threadsafe(LOOP.stop)
+    thread.join()
+
+def test_a_server_goes_on(server):
+    BEGUN.clear()
+    LOOP.call_soon_threadsafe(TURN[0].set)
+    BEGUN.wait()
+
+def test_a_test_leaves_it_a_task(server):
+    HELD.append(asyncio.run_coroutine_threadsafe(asyncio.sleep(30), LOOP))
+
+def renew():
+    HELD.append(socket.socket())
+    HELD.pop(0).close()
+
+def test_what_comes_and_goes():
+    HELD[:] = [socket.socket()]
+    # In each pause between two looks, as a thread would that goes on.
+    pause = time.sleep
+    time.sleep = lambda seconds: (renew(), pause(seconds))
+
+def test_last():
+    pass
+"""
+
+
+def test_what_goes_on_without_the_test_is_not_its_own(alone: pytest.Pytester) -> None:
+    """A task that a server's own task made in its thread, and what is another at each look."""
+    alone.makepyfile(BY_ITSELF)
+    result = alone.runpytest_subprocess("--leak-guard", "--leak-guard-grace=0.1")
+    result.assert_outcomes(passed=4, errors=1)
+    result.stdout.fnmatch_lines(["ERROR *::test_a_test_leaves_it_a_task*"])

@@ -1,13 +1,17 @@
-"""``leak_check`` where another installed plugin has a fixture of that name."""
+"""Other plugins: one with a fixture of the name of ours, and one that ends tests by the clock."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from leaklab.pytest_plugin.items import Leaks
 
 OTHER = """
 import pytest
@@ -79,3 +83,71 @@ def test_no_plugin_has_a_say_in_the_tests_of_a_notebook(beside: pytest.Pytester)
         [sys.executable, "-c", code], cwd=beside.path, capture_output=True, text=True, check=True
     )
     assert "3 failed" in done.stdout
+
+
+# What pytest-timeout does, without a clock: each setting of its timer is written down.
+TIMEOUTS = """
+import collections
+import pytest
+
+Settings = collections.namedtuple("Settings", "timeout method")
+
+class Hooks:
+    @staticmethod
+    @pytest.hookspec(firstresult=True)
+    def pytest_timeout_set_timer(item, settings):
+        pass
+    @staticmethod
+    @pytest.hookspec(firstresult=True)
+    def pytest_timeout_cancel_timer(item):
+        pass
+
+def pytest_addhooks(pluginmanager):
+    pluginmanager.add_hookspecs(Hooks)
+
+@pytest.hookimpl(trylast=True)
+def pytest_timeout_set_timer(item, settings):
+    print("set", settings.timeout)
+    return True
+
+@pytest.hookimpl(trylast=True)
+def pytest_timeout_cancel_timer(item):
+    print("cancelled")
+    return True
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    hook = item.config.hook
+    hook.pytest_timeout_set_timer(item=item, settings=Settings(2, "signal"))
+    result = yield
+    hook.pytest_timeout_cancel_timer(item=item)
+    return result
+"""
+TIMED = """
+import unittest
+
+def test_function():
+    print("call")
+
+class Case(unittest.TestCase):
+    def test_method(self):
+        print("call")
+"""
+
+
+@pytest.mark.parametrize("test", ["test_function", "Case::test_method"])
+def test_the_time_of_a_test_is_that_of_one_call(alone: pytest.Pytester, test: str) -> None:
+    alone.makepyfile(timeouts=TIMEOUTS, test_timed=TIMED)
+    alone.syspathinsert()
+    options = ("-p", "leaklab.pytest_plugin", "-p", "timeouts", "-s", f"test_timed.py::{test}")
+    result = alone.runpytest_inprocess("--leaks-here=3", *options)
+    result.assert_outcomes(passed=1)
+    said = re.findall(r"\b(call|cancelled|set 20)$", str(result.stdout), re.MULTILINE)
+    anew = ["cancelled", "set 20"]
+    assert said == ["set 20", *anew, *["call", *anew] * 3, "cancelled"]
+
+
+def test_the_calls_of_a_test_together_have_no_time_to_keep() -> None:
+    judging = SimpleNamespace(chosen={"test_a.py::test_judged"})
+    asked = [SimpleNamespace(nodeid=f"test_a.py::test_{name}") for name in ("judged", "other")]
+    assert [Leaks.pytest_timeout_set_timer(judging, one) for one in asked] == [True, None]  # type: ignore[arg-type]

@@ -65,6 +65,24 @@ def test_a_list_of_all_there_are_and_what_is_the_suites_own_are_not(
     assert pool._threads.isdisjoint(shared_by_libraries())
 
 
+class Part:
+    """An object of a library, as it is kept there."""
+
+    __module__ = NAME
+    __slots__ = ("kept",)
+
+    def __init__(self, kept: object) -> None:
+        self.kept = kept
+
+
+def test_what_a_librarys_one_cache_of_threads_leads_to_is_shared(module: ModuleType) -> None:
+    idle = [threading.Thread(), threading.Thread()]
+    vars(module).update(cache=Part({Part(one): None for one in idle}))
+    assert set(idle) <= set(shared_by_libraries())
+    vars(module).update(cache={number: Part(one) for number, one in enumerate(idle)})
+    assert set(idle).isdisjoint(shared_by_libraries())
+
+
 LIBRARY = """
 from concurrent.futures import ThreadPoolExecutor
 
@@ -135,4 +153,37 @@ def test_the_first_of_what_a_library_keeps_open_for_itself_is_not_told(
     result = alone.runpytest_inprocess(*arguments)
     result.assert_outcomes(passed=5, errors=3)
     told = ("draws_again", "keeps_its_own", "wakes_itself_again")
+    result.stdout.fnmatch_lines([f"ERROR *::test_{name}*" for name in told])
+
+
+OUT_OF_SIGHT = """
+import ctypes, multiprocessing
+
+KEPT = []
+LIBC = ctypes.CDLL(None)
+
+def test_shares_a_value():
+    multiprocessing.Value("i")
+
+def test_keeps_more_than_is_there_to_share():
+    KEPT.append(multiprocessing.Array("b", 5_000_000))
+
+def test_a_library_opens_a_file_of_the_systems():
+    assert LIBC.open(b"/etc/passwd", 0) >= 0
+
+def test_it_does_again():
+    assert LIBC.open(b"/etc/passwd", 0) >= 0
+
+def test_a_library_opens_a_file_of_the_tests():
+    assert LIBC.open(__file__.encode(), 0) >= 0
+"""
+
+
+def test_the_first_of_what_is_kept_out_of_sight_is_not_told_unless_it_is_where_tests_write(
+    alone: pytest.Pytester,
+) -> None:
+    alone.makepyfile(OUT_OF_SIGHT)
+    result = alone.runpytest_subprocess("--leak-guard", "--leak-guard-grace=0")
+    result.assert_outcomes(passed=5, errors=3)
+    told = ("keeps_more_than_is_there_to_share", "it_does_again", "a_library_opens_a_file_of_the_t")
     result.stdout.fnmatch_lines([f"ERROR *::test_{name}*" for name in told])

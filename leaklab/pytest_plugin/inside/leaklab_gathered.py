@@ -1,8 +1,9 @@
 """What tools of tests gather over many calls of a body, dropped between one call and the next.
 
 A mock keeps every call, what answers in place of a server every request, Django's test client
-leaves a finaliser per request, and its mail backend keeps every mail: one test ends long before
-that matters, many calls of its body do not. None of it is a leak of the test's own.
+leaves a finaliser per request, its mail backend keeps every mail, and pytest's terminal the report
+of every subtest: one test ends long before that matters, many calls of its body do not. None of it
+is a leak of the test's own.
 """
 
 import functools
@@ -203,8 +204,10 @@ class Outbox:
         return getattr(sys.modules["django.core.mail"], "outbox", [])
 
 
-# What answers in place of a server: its module, the kind that keeps lists, and these.
+# What answers in place of a server, or tells of subtests: its module, the kind that keeps lists,
+# and these.
 RECORDS = (
+    ("_pytest.terminal", "TerminalReporter", ("stats",)),
     ("responses", "CallList", ("_calls",)),
     ("responses.registries", "FirstMatchRegistry", ("_responses",)),
     ("requests_mock.adapter", "_RequestHistoryTracker", ("request_history", "_matchers")),

@@ -57,6 +57,9 @@ QUIET: dict = {
     "maxfail": 0,
 }
 LONGEST_WAIT = 4
+# How many times as long as alone a call may take under pytest-timeout: its tracer alone makes it up
+# to five times as long, and the machine is not its own.
+LONGEST_TRACED = 10
 UNREGISTERED = ("lfplugin", "nfplugin", "stepwiseplugin")
 # How pytest begins to say that a test passes against its mark.
 UNEXPECTED = "[XPASS(strict)]"
@@ -88,6 +91,8 @@ class Repeater:
         # How many users each has had by the end of the first unit.
         self._fixtures = {}
         self.left = []
+        # The test and settings that pytest-timeout is to end it by.
+        self._limit = None
 
     def note_origins(self):
         """Find out who makes what the units leave behind."""
@@ -119,6 +124,22 @@ class Repeater:
         item.session._setupstate.teardown_exact(nextitem)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_timeout_set_timer(self, item, settings):
+        """Give a call as long as it may take here, where pytest-timeout is to end the test."""
+        if self._limit is not None and settings is self._limit[1]:
+            return None
+        longer = settings._replace(timeout=settings.timeout * LONGEST_TRACED)
+        self._limit = item, longer
+        return item.ihook.pytest_timeout_set_timer(item=item, settings=longer)
+
+    def _renew_timer(self):
+        """Have the time that one test may take begin anew: each call is one."""
+        if self._limit is not None:
+            item, settings = self._limit
+            item.ihook.pytest_timeout_cancel_timer(item=item)
+            item.ihook.pytest_timeout_set_timer(item=item, settings=settings)
 
     def pytest_fixture_setup(self, fixturedef):
         """Remember the fixtures that are in use."""
@@ -173,6 +194,7 @@ class Repeater:
         self.done, self.took_seconds = 0, 0.0
         # From here on it is the test that is recorded, and not how pytest came to it.
         connect()
+        self._renew_timer()
         self._before = self._origins.census() if self._origins else {}
         # What was there before is not looked at again whenever garbage is collected at a mark.
         if self._children is not None:
@@ -194,6 +216,7 @@ class Repeater:
         self.done += 1
         if self._children is not None:
             self._children.look(self.done)
+        self._renew_timer()
         mark()
         self._begun = time.monotonic(), time.process_time()
 

@@ -57,9 +57,19 @@ class Loops:
         return create_task
 
     def pending_tasks(self):
-        """Return (task, the stack at which it was made) of all that are not done."""
-        tasks = list(self._tasks.items())
-        return [(task, stack) for task, (stack, _) in tasks if not task.done()]
+        """Return (task, the stack at which it was made, its maker) of all that are not done.
+
+        The maker is a task of a loop that runs meanwhile, which another thread does; or None.
+        """
+        return [
+            (
+                task,
+                stack,
+                made_by() if made_by is not None and task.get_loop().is_running() else None,
+            )
+            for task, (stack, made_by) in list(self._tasks.items())
+            if not task.done()
+        ]
 
     def cut_off_by(self, runner):
         """Return (task, stack) of what a runner that closes is about to cancel, and nobody ended.

@@ -41,6 +41,9 @@ class Remaining:
     empty where nobody saw it being made. Made from what `stacks.stack_here` noted.
     """
 
+    # Of a task, the key of the one that made it in a loop that another thread runs.
+    made_by = None
+
     def __init__(self, kind, key, name, stack=(), title=None, thing=None, helps=False, what=None):
         self.kind = kind
         # What it is called; expectations name the kind.
@@ -140,18 +143,15 @@ class Origins:
             _listeners.remove(self._heard)
         for holder, name, original in reversed(self._patched):
             setattr(holder, name, original)
-        for notes in (self._patched, self._threads, self._loops, self._sockets, self._children):
-            notes.clear()
-        for notes in (self._pipes, self._paths, self._folders, self._nameless, self._temporary):
-            notes.clear()
-        for notes in (self._connecting, self._databases, self._numbers):
+        made = (self._patched, self._threads, self._loops, self._sockets, self._children)
+        opened = (self._pipes, self._paths, self._folders, self._nameless, self._temporary)
+        for notes in (*made, *opened, self._connecting, self._databases, self._numbers):
             notes.clear()
 
     def census(self):
         """Return all that is there now as a dict from key to `Remaining`."""
         found = [*self._all_threads(), *self._ended, *self._all_tasks(), *self._all_children()]
-        found += self._all_descriptors()
-        found += self._all_temporary()
+        found += [*self._all_descriptors(), *self._all_temporary()]
         return {one.key: one for one in found}
 
     def _patch(self, holder, name, wrapping):
@@ -238,13 +238,15 @@ class Origins:
             yield Remaining(THREAD, self._number(thread), name, stack, thread.name, thread)
 
     def _all_tasks(self):
-        return [self._task(task, stack) for task, stack in self._loops.pending_tasks()]
+        return [self._task(*found) for found in self._loops.pending_tasks()]
 
-    def _task(self, task, stack, how=""):
+    def _task(self, task, stack, maker=None, how=""):
         coroutine = task.get_coro()
         called = getattr(coroutine, "__qualname__", type(coroutine).__name__)
         name = "%s of %s%s" % (task.get_name(), called, how)
-        return Remaining(TASK, self._number(task), name, stack, called, task)
+        found = Remaining(TASK, self._number(task), name, stack, called, task)
+        found.made_by = None if maker is None else (TASK, self._number(maker))
+        return found
 
     def watch_ends(self):
         """Keep in every census from now on what closing runners cancel, until `forget_ends`."""
@@ -254,7 +256,7 @@ class Origins:
             def close(runner):
                 how = ", cancelled by the end of its loop"
                 ended = self._loops.cut_off_by(runner)
-                self._ended += [self._task(task, stack, how) for task, stack in ended]
+                self._ended += [self._task(task, stack, how=how) for task, stack in ended]
                 return original(runner)
 
             return close
