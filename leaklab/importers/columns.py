@@ -114,6 +114,11 @@ def is_primary(column: str) -> bool:
     return is_memory(column) and bool(words & PRIMARY_WORDS) and not words & NOT_NOW
 
 
+def says_memory(column: str) -> bool:
+    """Return whether a name says memory itself, and not only that something is used."""
+    return bool(set(words_of(column)) & (PRIMARY_WORDS - {"used", "usage"}))
+
+
 def least(resource: str) -> float:
     """Return the least that a living process has of a resource: what is below it was not read."""
     if resource == "rss_bytes":

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from leaklab.analysis.pods import owner_of
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.importers import metrics as known
+from leaklab.importers.columns import says_memory
 from leaklab.importers.metrics import Metric
 from leaklab.importers.reading import Member, Options, Reading, Series, Source
 from leaklab.importers.units import unit_name, unit_option
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 NAME = "prometheus"
 # These change when a container is replaced in its place; all others tell places apart.
 _IDENTITY = frozenset(("__name__", "id", "container_id", "uid", "image", "image_id", "name"))
-# What a deployment appends to its name for each pod.
-_POD = re.compile(r"(-[0-9a-f]{6,10})?-[a-z0-9]{5}$")
 _ERROR = re.compile(rb'\s*\{\s*"status"\s*:\s*"error"')
 # A line of VictoriaMetrics' export is one series.
 _EXPORTED = re.compile(rb'\s*\{\s*"metric"\s*:\s*\{[^{}]*\}\s*,\s*"values"\s*:\s*\[')
@@ -219,8 +219,12 @@ def _wanted(lines: list[Line], options: Options, path: Path) -> dict[str, Metric
         end = "_bytes" if options.unit else ""
         return {name: Metric(to or f"gauge:{name}{end}", 0) for name, to in asked.items()}
     found = {name: known.METRICS[name] for name in names if name in known.METRICS}
-    if found:
+    if any(metric.rank is not None for metric in found.values()):
         return found
+    # Threads or descriptors alone are no answer where memory stands beside them.
+    memory = [name for name in names if name.endswith("_bytes") and says_memory(name)]
+    if found:
+        return {**found, **{n: Metric(f"gauge:{n}", 1) for n in memory[:1] if n not in found}}
     beside = (*known.START_TIMES, *known.LIMITS)
     others = [name for name in names if name not in beside]
     plain = [name for name in others if not name.endswith(("_total", "_sum", "_bucket", "_count"))]
@@ -250,7 +254,7 @@ def _places(lines: list[Line]) -> list[_Place]:
     for place in found.values():
         owner = {key: value for key, value in place.labels.items() if key != "instance"}
         if "pod" in owner:
-            owner["pod"] = _POD.sub("", owner["pod"])
+            owner["pod"] = owner_of(owner["pod"])
             by_owner.setdefault(tuple(sorted(owner.items())), []).append(place)
         else:
             by_owner.setdefault(line_key(place), []).append(place)
