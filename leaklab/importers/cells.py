@@ -216,3 +216,39 @@ def unread_memory(frame: pd.DataFrame, group: str | None) -> list[str]:
             )
             said.append(f"column {name} is known, but {what}")
     return said
+
+
+def primary_of(frame: pd.DataFrame, names: Sequence[str], *, beside: bool) -> list[str]:
+    """Return the column of memory to judge where no better one is there, in a list of one or none.
+
+    ``beside`` other figures that are judged it must be memory by its name or by a unit: slots are
+    used, too.
+    """
+    found = [name for name in names if known.is_primary(name)]
+    if beside:
+        found = [
+            name
+            for name in found
+            if known.says_memory(name) or unit_in_name(name) or _says_unit(frame[name])
+        ]
+    return found[:1]
+
+
+def _says_unit(column: pd.Series[Any]) -> bool:
+    return column.dtype.kind not in "iufb" and any(
+        cell_scale(text) for text in column.dropna().iloc[:50]
+    )
+
+
+def nothing_known(path: Path, names: list[str], counters: list[str], frame: pd.DataFrame) -> str:
+    """Return what to say of a table whose columns hold no memory that is known."""
+    if counters and len(counters) == len(names):
+        return (
+            f"only counters: {path}; {counters[0]} never falls, so it grows in a healthy process "
+            "too: export its rate, or a gauge such as process_resident_memory_bytes"
+        )
+    there = ", ".join(str(name) for name in list(frame.columns)[:20])
+    return (
+        f"no column of memory that is known: {path}; name one with --value COL=rss_bytes, of "
+        f"{there}"
+    )

@@ -19,6 +19,8 @@ from leaklab.importers.cells import (
     frame_with_points,
     is_in_unit,
     is_numeric,
+    nothing_known,
+    primary_of,
     scale_of_cells,
     unread_memory,
 )
@@ -236,7 +238,12 @@ def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | N
     unread = unread_memory(frame, options.group)
     if "rss_bytes" not in chosen.values:
         chosen.notes += unread
-    primary = [] if chosen.values else [name for name in rest if known.is_primary(name)][:1]
+    # Threads or descriptors alone are no answer where memory stands beside them.
+    has_memory = any(
+        name.endswith("_bytes")
+        for name in {*chosen.judged, *known.RESOURCES} & chosen.values.keys()
+    )
+    primary = [] if has_memory else primary_of(frame, rest, beside=bool(chosen.values))
     if not chosen.values and not primary:
         if unread:
             raise UsageError(
@@ -245,7 +252,7 @@ def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | N
             )
         plain = [name for name in rest if not known.is_start(name)]
         if len(plain) != 1 and not (plain and known.is_memory(plain[0])):
-            raise UsageError(_nothing_known(path, names, chosen.counters, frame))
+            raise UsageError(nothing_known(path, names, chosen.counters, frame))
         primary = plain[:1]
     for name in primary:
         chosen.judged.append(_gauge(frame, name, options, path, chosen, must=True))
@@ -298,19 +305,6 @@ def _say_beside(chosen: _Chosen, counting: list[str]) -> None:
         more = len(beside) - SHOWN_GAUGE_COUNT
         others = f" and {more} more" if more > 0 else ""
         chosen.notes.append(f"listed, too: {', '.join(beside[:SHOWN_GAUGE_COUNT])}{others}")
-
-
-def _nothing_known(path: Path, names: list[str], counters: list[str], frame: pd.DataFrame) -> str:
-    if counters and len(counters) == len(names):
-        return (
-            f"only counters: {path}; {counters[0]} never falls, so it grows in a healthy process "
-            "too: export its rate, or a gauge such as process_resident_memory_bytes"
-        )
-    there = ", ".join(str(name) for name in list(frame.columns)[:20])
-    return (
-        f"no column of memory that is known: {path}; name one with --value COL=rss_bytes, of "
-        f"{there}"
-    )
 
 
 def _asked(frame: pd.DataFrame, text: str, options: Options, path: Path, chosen: _Chosen) -> None:

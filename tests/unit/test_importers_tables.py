@@ -414,3 +414,31 @@ def test_one_of_several_columns_may_be_asked_for(tmp_path: Path) -> None:
 )
 def test_parts_and_sums_of_one_process_are_no_processes(names: tuple[str, str]) -> None:
     assert members_of(names) == {}
+
+
+def beside_threads(memory: str, cells: list[object]) -> str:
+    times: list[object] = [1.7e9 + 60 * n for n in range(len(cells))]
+    return table({"timestamp": times, memory: cells, "threads": [8] * len(cells)})
+
+
+@pytest.mark.parametrize(
+    ("memory", "unit"), [("memory_mb", ""), ("heap_used_mb", ""), ("uss", " MiB"), ("used", " MiB")]
+)
+def test_memory_is_judged_though_threads_stand_beside_it(
+    tmp_path: Path, memory: str, unit: str
+) -> None:
+    cells: list[object] = [f"{figure}{unit}" for figure in growing()]
+    verdict = ll.read(written(tmp_path, beside_threads(memory, cells))).verdict()
+    assert verdict.verdict == "leak"
+    assert f"gauge:{memory.removesuffix('_mb')}_bytes" in verdict.reason
+
+
+def test_memory_without_a_unit_is_refused_though_threads_stand_beside_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no unit for column memory"):
+        ll.read(written(tmp_path, beside_threads("memory", list(growing()))))
+
+
+def test_what_is_used_without_a_unit_may_be_anything_beside_threads(tmp_path: Path) -> None:
+    run = ll.read(written(tmp_path, beside_threads("slots_used", list(growing()))))
+    assert run.verdict().verdict == "bounded"
+    assert "slots_used as gauge:slots_used" in " ".join(e["text"] for e in run.meta["events"])
