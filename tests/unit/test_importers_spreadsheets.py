@@ -157,6 +157,18 @@ def test_a_separator_behind_each_row_is_an_empty_last_column(
     assert len(run.meta["events"]) == 1
 
 
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("ends", [(5, 9), (3, 6, 9), tuple(range(1, 60))])
+def test_a_separator_behind_some_rows_is_nothing(
+    tmp_path: Path, separator: str, ends: tuple[int, ...]
+) -> None:
+    rows = [f"{60 * n},{100 + n}{',' * (n in ends)}" for n in range(60)]
+    rows[40] += ",7" if 40 not in ends else "7"
+    run = read(tmp_path, "\n".join(["time,rss_mb", *rows]).replace(",", separator))
+    assert len(run.data.samples_of("rss_bytes")) == 59
+    assert "left out: 1 row of more fields: line 42 has 3 fields" in run.meta["events"][1]["text"]
+
+
 def test_decimal_commas_in_quotes_and_a_comma_behind_each_row(tmp_path: Path) -> None:
     lines = ["time,rss_mb", *(f'{60 * n},"{100 + n},5",' for n in range(12))]
     assert first(read(tmp_path, "\n".join(lines))) == 100.5 * MIB
