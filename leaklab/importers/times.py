@@ -32,6 +32,9 @@ _SERIAL_DAYS = (36_526.0, 73_051.0)
 _EPOCH_DAY = 25_569.0
 # With so many decimals of a day milliseconds are told apart.
 _MILLISECOND_DECIMALS = 10
+_SECOND_DECIMALS = 5
+# Looks an hour apart: as seconds they would be 24 in one.
+_CLOSE_DAYS = 1.01 / 24
 _DATED = frozenset(("date", "datetime"))
 _MOMENT_WORDS = frozenset((*_DATED, "time", "timestamp"))
 _UNIT_WORDS = frozenset((*_PASSED, "s", "sec", "secs", "second", "seconds", "elapsed"))
@@ -172,20 +175,24 @@ def _may_be_serial_days(name: str, figures: Floats) -> bool:
 def _from_days(name: str, figures: Floats) -> Times:
     """Read a spreadsheet's days; the same figures as seconds, or UsageError, where they are none.
 
-    Days are of a moment that a clock shows, in whole seconds or milliseconds, as far as their
-    decimals tell; figures that are more than a day apart, as days, are seconds.
+    Days are of a moment that a clock shows, as far as their decimals tell: in whole minutes where
+    they are hours apart, as looks a tenth of a second apart would be, or have few decimals; else in
+    whole seconds or milliseconds. Figures that are more than a day apart, as days, are seconds.
     """
     known = figures[np.isfinite(figures)]
     is_date = bool(_DATED & set(words_of(name)))
     # Of all rows: those of several processes at one time are no steps.
-    if not is_date and np.ptp(known) >= max(len(np.unique(known)) - 1, 1):
+    usual = np.ptp(known) / max(len(np.unique(known)) - 1, 1)
+    if not is_date and usual >= 1:
         return Times(_from_zero(figures), None, taken_as=f"{name} in seconds")
     decimals = next((n for n in range(12) if np.allclose(np.round(known, n), known, 0, 1e-11)), 12)
     step = 1e-3 if decimals >= _MILLISECOND_DECIMALS else 1.0
+    if decimals < _SECOND_DECIMALS or usual > _CLOSE_DAYS:
+        step = 60.0
     epoch = (figures - _EPOCH_DAY) * _DAY_SECONDS
     shown = np.round(epoch / step) * step
     rounded = _DAY_SECONDS / 2 * 10.0**-decimals + _DAY_SECONDS * 1e-11
-    on_clock = np.abs(epoch - shown) <= rounded
+    on_clock = (np.abs(epoch - shown) <= rounded) & (is_date or rounded < step / 2)
     if not is_date and on_clock[np.isfinite(epoch)].mean() < 0.9:
         raise UsageError(
             f"days of a spreadsheet, or seconds, in column {name}: {known[0]:.10g}; call it "

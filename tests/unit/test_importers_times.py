@@ -116,6 +116,21 @@ def test_a_clock_in_seconds_is_no_spreadsheet(tmp_path: Path, name: str, step: f
     assert run.data.samples["time_seconds"].to_numpy() == pytest.approx(step * np.arange(40))
 
 
+@pytest.mark.parametrize("step", [0.1, 0.25, 0.5])
+@pytest.mark.parametrize("decimals", range(1, 8))
+def test_a_clock_of_many_hours_is_not_taken_for_days(
+    tmp_path: Path, step: float, decimals: int
+) -> None:
+    times = [f"{45123.51234 + step * n:.{decimals}f}" for n in range(60)]
+    with pytest.raises(UsageError, match="days of a spreadsheet, or seconds"):
+        read(tmp_path, times)
+
+
+def test_days_of_a_spreadsheet_may_be_hours_apart(tmp_path: Path) -> None:
+    run = read(tmp_path, [f"{46285 + (3 * n + 1) / 24:.5f}" for n in range(60)])
+    assert run.data.samples["time_seconds"].iloc[1] == 3 * 3600.0
+
+
 def test_days_or_seconds_are_asked_for(tmp_path: Path) -> None:
     times = [f"{46285.123457 + 0.2 * n + 1.1e-5 * n * n:.7f}" for n in range(40)]
     with pytest.raises(UsageError, match=r"seconds, in column time: 46285.12346; .*time_seconds"):
