@@ -13,7 +13,7 @@ import numpy as np
 from leaklab.errors import UsageError
 from leaklab.importers import columns as known
 from leaklab.importers.reading import Options
-from leaklab.importers.units import cell, cell_scale, unit_in_name, unit_option
+from leaklab.importers.units import cell, cell_scale, unit_in_name, unit_option, words_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -222,7 +222,7 @@ def primary_of(frame: pd.DataFrame, names: Sequence[str], *, beside: bool) -> li
     """Return the column of memory to judge where no better one is there, in a list of one or none.
 
     ``beside`` other figures that are judged it must be memory by its name or by a unit: slots are
-    used, too.
+    used, too. What is used comes before a total, which may be what there is; a share comes last.
     """
     found = [name for name in names if known.is_primary(name)]
     if beside:
@@ -231,7 +231,8 @@ def primary_of(frame: pd.DataFrame, names: Sequence[str], *, beside: bool) -> li
             for name in found
             if known.says_memory(name) or unit_in_name(name) or _says_unit(frame[name])
         ]
-    return found[:1]
+    found.sort(key=lambda name: "total" in words_of(name))
+    return (found or [name for name in names if known.is_memory_share(name)])[:1]
 
 
 def _says_unit(column: pd.Series[Any]) -> bool:

@@ -50,8 +50,13 @@ MEMORY_WORDS = frozenset(
     )
 )  # fmt: skip
 PRIMARY_WORDS = frozenset(
-    ("mem", "memory", "uss", "pss", "heap", "working", "wset", "used", "usage", "ram", "private")
-)
+    (
+        "mem", "memory", "uss", "pss", "heap", "working", "wset", "used", "usage", "ram",
+        "private", "anon",
+    )
+)  # fmt: skip
+# As the kernel tells resident memory apart: none of these is all of it.
+_RESIDENT_PARTS = frozenset(("anon", "file", "shmem"))
 # Of a whole process, and of parts of its memory, which may be empty.
 _WHOLE_WORDS = frozenset(
     (
@@ -88,7 +93,8 @@ def resource_of(column: str) -> str | None:
         return None
     for resource, names in RESOURCES.items():
         if any(word in names for word in words):
-            return resource
+            is_part = resource == "rss_bytes" and _RESIDENT_PARTS & set(words)
+            return None if is_part else resource
     return None
 
 
@@ -112,6 +118,15 @@ def is_primary(column: str) -> bool:
     """Return whether growth of this memory is worth a verdict, where there is nothing better."""
     words = set(words_of(column))
     return is_memory(column) and bool(words & PRIMARY_WORDS) and not words & NOT_NOW
+
+
+def is_memory_share(column: str) -> bool:
+    """Return whether a column holds memory as a share of what there is for the process."""
+    words = set(words_of(column))
+    others = CPU_WORDS | (NOT_NOW - _SHARE_WORDS) | PART_WORDS
+    return bool(words & _SHARE_WORDS and words & PRIMARY_WORDS - {"used", "usage"}) and not (
+        words & others
+    )
 
 
 def says_memory(column: str) -> bool:

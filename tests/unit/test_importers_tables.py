@@ -442,3 +442,31 @@ def test_what_is_used_without_a_unit_may_be_anything_beside_threads(tmp_path: Pa
     run = ll.read(written(tmp_path, beside_threads("slots_used", list(growing()))))
     assert run.verdict().verdict == "bounded"
     assert "slots_used as gauge:slots_used" in " ".join(e["text"] for e in run.meta["events"])
+
+
+@pytest.mark.parametrize(
+    ("beside", "memory"),
+    [
+        ("mem_total_mb", "mem_used_mb"),
+        ("rss_file_mb", "rss_anon_mb"),
+        ("RssFile (MB)", "RssAnon (MB)"),
+        ("threads", "mem_percent"),
+        ("cpu %", "memory %"),
+    ],
+)
+def test_what_there_is_and_a_part_are_not_what_is_used(
+    tmp_path: Path, beside: str, memory: str
+) -> None:
+    times: list[object] = [1.7e9 + 60 * n for n in range(40)]
+    columns: dict[str, list[object]] = {"time": times, beside: [800] * 40, memory: [*growing()]}
+    run = ll.read(written(tmp_path, table(columns)))
+    assert run.verdict().verdict == "leak"
+    assert "rss_bytes" not in run.verdict().reason
+
+
+def test_all_of_resident_memory_stands_for_its_parts(tmp_path: Path) -> None:
+    times: list[object] = [1.7e9 + 60 * n for n in range(40)]
+    names = ("RssAnon_kB", "RssFile_kB", "VmRSS_kB")
+    columns = {"time": times, **{name: [*growing(step=n)] for n, name in enumerate(names)}}
+    run = ll.read(written(tmp_path, table(columns)))
+    assert "VmRSS_kB in KiB as rss_bytes" in run.meta["events"][0]["text"]
