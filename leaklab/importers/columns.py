@@ -13,6 +13,8 @@ from leaklab.resources import PAGE_BYTES, check_name
 TIME_WORDS = (
     "timestamp", "time", "datetime", "date", "ts", "seconds", "secs", "sec", "elapsed", "when",
     "@timestamp", "t", "clock", "minutes", "minute", "hours", "ms",
+    "zeitstempel", "zeitpunkt", "zeit", "uhrzeit", "datum", "horodatage", "heure", "temps", "fecha",
+    "hora", "tiempo",
 )  # fmt: skip
 MARK_WORDS = (
     "iteration", "iterations", "iter", "mark", "marks", "chunk", "batch", "request", "requests",
@@ -42,17 +44,19 @@ NOT_NOW = frozenset(
         "percent", "pct", "%", "system", "available", "free", "id", "ident",
     )
 )  # fmt: skip
+# Memory in German, French, Spanish, Italian and Portuguese.
+_ABROAD = ("arbeitsspeicher", "speicher", "memoire", "memoria")
 MEMORY_WORDS = frozenset(
     (
         "mem", "memory", "vms", "vsz", "virt", "vsize", "uss", "pss", "heap", "working", "wset",
         "cache", "swap", "shr", "shared", "external", "buffers", "used", "usage", "rss", "resident",
-        "maxrss", "ram", "private",
+        "maxrss", "ram", "private", *_ABROAD,
     )
 )  # fmt: skip
 PRIMARY_WORDS = frozenset(
     (
         "mem", "memory", "uss", "pss", "heap", "working", "wset", "used", "usage", "ram",
-        "private", "anon",
+        "private", "anon", *_ABROAD,
     )
 )  # fmt: skip
 # As the kernel tells resident memory apart: none of these is all of it.
@@ -89,7 +93,8 @@ def check_judged(resource: str, *others: str) -> None:
 def resource_of(column: str) -> str | None:
     """Return the resource of leaklab that a column holds, None where it is something else."""
     words = words_of(column)
-    if NOT_NOW & set(words):
+    # Of a process: Elastic's "system.process.memory.rss.bytes".
+    if NOT_NOW & set(words) - ({"system"} if "process" in words else set()):
         return None
     for resource, names in RESOURCES.items():
         if any(word in names for word in words):
@@ -181,11 +186,11 @@ def named(columns: list[str], wanted: tuple[str, ...]) -> str | None:
     for name in wanted:
         for column in columns:
             words = words_of(column)
-            # What is told per minute is a rate.
+            # What is told per minute is a rate; but Kibana has "@timestamp per minute".
             if (
                 len(name) > 2
                 and words
-                and "per" not in words
+                and ("per" not in words or words[0] == "timestamp")
                 and (words[0] == name or words[-1] == name)
             ):
                 return column

@@ -130,6 +130,7 @@ def _ordered(text: pd.Series[Any], day: int, month: int) -> pd.Series[Any]:
 def _moments(text: pd.Series[Any]) -> pd.Series[Any]:
     import pandas as pd
 
+    text = text.str.replace(" @ ", " ")  # Kibana
     for form in ("ISO8601", "mixed"):
         try:
             parsed = pd.to_datetime(text, format=form, utc=True, errors="coerce")
