@@ -25,6 +25,7 @@ _RECORD = "record with `leaklab record -- COMMAND` instead"
 
 _ONE_MOMENT = "one moment shows no growth: `leaklab watch PID` follows the process"
 _APPENDED = "reads copies that were appended to one file over time"
+_HOST = "memory of the whole host is no process's: log one, as with `pidstat -r -p PID 60`"
 _UNPACK = "unpack it and name the files in it"
 
 
@@ -140,7 +141,21 @@ FOREIGN = (
         lambda source: (
             source.head.lstrip().startswith(b'{"total_num_allocations"')
             or source.head.startswith(b"Allocator,")
+            or b"Total memory allocated:" in source.head
         ),
+    ),
+    Foreign("an output of vmstat", _HOST, _holds(b"procs -", b"-memory-")),
+    Foreign(
+        "an output of free",
+        _HOST,
+        lambda source: bool(re.search(rb"\stotal +used +free +shared.*\nMem: ", source.head)),
+    ),
+    Foreign("memory as sar tells it", _HOST, _holds(b"kbmemfree", b"kbmemused")),
+    Foreign("statistics of sadf (JSON)", _HOST, _holds(b'"sysstat"', b'"hosts"', b'"statistics"')),
+    Foreign(
+        "statistics of tracemalloc as text",
+        "save the snapshots themselves, with snapshot.dump(FILE), and import those",
+        lambda source: bool(re.search(rb": size=[\d.]+ [KMG]?i?B.*, count=\d+", source.head)),
     ),
 )
 

@@ -47,8 +47,17 @@ _TAKES = {
         ("pidstat", "top", "ps", "smem", "docker-stats", "kubectl-top"), frozenset(("group",))
     ),
 }
-# A figure of memory in a line of text, behind what it is called.
-_FIGURE = re.compile(r"\b((?:RSS|rss|Rss|[Mm]emory|mem|heap)\b\W{0,3})\d")
+# Figures of memory in lines of text, and the options that take them out.
+_FIGURES = (
+    (re.compile(r"\b((?:RSS|rss|Rss|[Mm]emory|mem|heap)\b\W{0,3})\d"), r"'{0}(?P<rss>[\d.]+)'"),
+    (
+        re.compile(r"\b((?:[Mm]emory|RSS|rss|mem|heap) (?:[a-z]+ ){0,3}?(?:is|at|of|was) )\d"),
+        r"'{0}(?P<rss>[\d.]+)'",
+    ),
+    (re.compile(r"\d ?([KMG]i?B)\b"), r"'(?P<memory>[\d.]+ ?[KMG]i?B)'"),
+)
+# What a loop over `ps -o rss=` prints.
+_OF_PS = re.compile(r"(?:^|.*[\d:Z]\s)\d{4,9}\s*")
 NAMES = (MEMRAY, *FORMATS)
 
 
@@ -113,13 +122,21 @@ def _unknown(source: Source) -> UsageError:
             "JSON, but no format that is known",
             'write one object a line: {"time": 1.5, "rss_bytes": 1048576}',
         )
-    figure = next((found for line in lines if (found := _FIGURE.search(line))), None)
-    example = rf"'{figure[1]}(?P<rss>[\d.]+)'" if figure else "REGEX"
     return refuse(
         source.path,
         "not a format that is known",
-        f"take figures out of its lines with --line {example}, or name its format with --format",
+        f"take figures out of its lines with --line {_example(lines)}, or name its format with "
+        "--format",
     )
+
+
+def _example(lines: list[str]) -> str:
+    """What --line may say for figures like those of the lines; "REGEX" for lines without any."""
+    for pattern, option in _FIGURES:
+        found = next((match for line in lines if (match := pattern.search(line))), None)
+        if found is not None:
+            return option.replace("{0}", found[1])
+    return r"'(?P<rss>\d+)$' --unit KiB" if all(map(_OF_PS.fullmatch, lines)) else "REGEX"
 
 
 def check_taken(name: str, options: Options, path: Path) -> None:
