@@ -28,6 +28,12 @@ FORMATS = {
     "kubectl-top": "kubectl_top",
     "prometheus": "prometheus",
     "exposition": "exposition",
+    "cloudwatch": "cloudwatch",
+    "datadog": "datadog",
+    "google-monitoring": "google_monitoring",
+    "azure-monitor": "azure_monitor",
+    "otlp": "otlp",
+    "influx": "influx",
     "grafana": "grafana",
     "jsonl": "json_lines",
     "parquet": "arrow_table",
@@ -35,6 +41,10 @@ FORMATS = {
     "lines": "log_lines",
 }
 MEMRAY = "memray"
+_OF_SERVICES = (
+    "prometheus", "exposition", "cloudwatch", "datadog", "google-monitoring", "azure-monitor",
+    "otlp", "influx",
+)  # fmt: skip
 # The options that name columns and their unit, as the formats take them whose columns the user may
 # choose; other formats take none.
 _TAKES = {
@@ -42,7 +52,7 @@ _TAKES = {
         ("jsonl", "parquet", "csv", "lines"), frozenset(("time", "value", "group", "unit"))
     ),
     "grafana": frozenset(("time", "value", "unit")),
-    **dict.fromkeys(("prometheus", "exposition"), frozenset(("value", "unit"))),
+    **dict.fromkeys(_OF_SERVICES, frozenset(("value", "unit"))),
     **dict.fromkeys(
         ("pidstat", "top", "ps", "smem", "docker-stats", "kubectl-top"), frozenset(("group",))
     ),

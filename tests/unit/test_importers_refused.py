@@ -45,9 +45,9 @@ CONTENT = {
     ),
     "loop": (b"1763625600 204816\n1763625660 205816\n", r"--line '(?P<rss>\d+)$' --unit KiB"),
     "clocks": (b"08:00:00 204816\n08:01:00 205816\n", r"--line '(?P<rss>\d+)$' --unit KiB"),
-    "words": (b"Current memory usage is 20.5MB; Peak was 21MB\n", "--line 'memory usage is (?P<rss>"),
+    "words": (b"memory usage is 20.5MB; Peak was 21MB\n", "--line 'memory usage is (?P<rss>"),
     "unit": (b"a,20.5MiB / 1GiB\nb;21MiB / 1GiB\n", "--line '(?P<memory>[\\d.]+ ?[KMG]i?B)'"),
-    "vmstat": (b"procs -----------memory---------- ---swap--\n r  b   swpd   free\n", "whole host"),
+    "vmstat": (b"procs -----------memory----------\n r  b   swpd   free\n", "whole host"),
     "free": (
         b"       total        used        free      shared  buff/cache\nMem:   32  3  20  1  9\n",
         "whole host",
