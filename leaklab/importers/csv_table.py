@@ -17,7 +17,7 @@ from leaklab.importers.reading import Options, Reading, Source
 from leaklab.importers.row_ends import EvenRows, without_empty_last
 from leaklab.importers.table import read_table
 from leaklab.importers.thinned import PART_ROWS, note, thinned
-from leaklab.importers.times import is_span
+from leaklab.importers.times import is_span, with_whole_dates
 from leaklab.importers.units import words_of
 
 if TYPE_CHECKING:
@@ -189,7 +189,9 @@ def frame_of(
                     count = source.first_line.rstrip(" ").count(separator)
                     file = io.BufferedReader(EvenRows(file, separator, count))
                 parts = pd.read_csv(file, **options)
-                rows = (_without_headings(part, told) for part in parts)
+                rows = (
+                    with_whole_dates(_without_headings(part, told), time_name) for part in parts
+                )
                 frame, step = thinned(map(figured, rows), time_name, group=group)
         except (ValueError, EOFError, zlib.error, pd.errors.ParserError) as error:
             raise LeaklabError(

@@ -25,6 +25,10 @@ _PASSED = {
 }  # fmt: skip
 _TIME_OF_DAY = re.compile(r"\s*(\d{1,2}):(\d\d)(?::(\d\d(?:[.,]\d+)?))?\s*([AaPp][Mm])?\s*")
 _DAY_MONTH = re.compile(r"^(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d\d)(?!\d)")
+_DAY = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}")
+# Columns that spreadsheets and loggers put beside one another.
+_DAYS = frozenset(("date", "day", "datum", "fecha", "jour", "data"))
+_CLOCKS = frozenset(("time", "clock", "zeit", "uhrzeit", "hora", "heure", "ora"))
 _SPAN = re.compile(r"-?\d+ days?(?:,? [+-]?\d\d?:\d\d:\d\d(?:\.\d+)?)?")
 _DAY_SECONDS = 86_400.0
 # Spreadsheets count days: those of the years 2000 to 2100, and that of the epoch.
@@ -92,6 +96,31 @@ def times_of(name: str, column: pd.Series[Any]) -> Times:
     epoch = np.full(len(parsed), np.nan)
     epoch[known] = parsed[known].astype("int64").to_numpy() / 1e9
     return replace(_since(epoch), order=order)
+
+
+def with_whole_dates(part: pd.DataFrame, time_name: str | None) -> pd.DataFrame:
+    """Return a table with the day and the time of day in one column, where two columns have them.
+
+    Its name is both of theirs; ``time_name`` where that is the column of times the user has named.
+    """
+    day, clock = _first_of(part, _DAYS, _DAY), _first_of(part, _CLOCKS, _TIME_OF_DAY)
+    if day is None or clock is None or time_name not in (None, clock):
+        return part
+    cells = part[day].str.extract(f"({_DAY.pattern})")[0] + " " + part[clock].str.strip()
+    at = list(part.columns).index(clock)
+    part = part.drop(columns=[day, clock])
+    part.insert(min(at, part.shape[1]), time_name or f"{day} {clock}", cells)
+    return part
+
+
+def _first_of(part: pd.DataFrame, words: frozenset[str], form: re.Pattern[str]) -> str | None:
+    """The first column that is called by one of ``words`` and whose cells have a form."""
+    for name in part.columns:
+        if "_".join(words_of(str(name))) in words and part[name].dtype.kind not in "iufb":
+            cells = part[name].dropna()
+            if len(cells) and form.match(str(cells.iloc[0])):
+                return str(name)
+    return None
 
 
 def _dates(name: str, text: pd.Series[Any]) -> tuple[pd.Series[Any], str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -143,3 +143,29 @@ def test_days_or_seconds_are_asked_for(tmp_path: Path) -> None:
 def test_spans_of_pandas_and_python_are_times(tmp_path: Path, form: str) -> None:
     run = read(tmp_path, [form.format(n) for n in range(12)])
     assert run.data.samples["time_seconds"].tolist() == [86_400.0 * n for n in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("heading", "day", "options"),
+    [
+        ("Date,Time,rss_mb", "%Y-%m-%d", {}),
+        ("Date,Time,rss_mb", "%d/%m/%Y", {}),
+        ("rss_mb,Datum,Uhrzeit", "%d.%m.%Y", {}),
+        ("Time,Date,rss_mb", "%Y/%m/%d", {"time": "Time"}),
+    ],
+)
+def test_the_day_may_stand_in_a_column_of_its_own(
+    tmp_path: Path, heading: str, day: str, options: dict[str, str]
+) -> None:
+    lines = [heading]
+    for number in range(40):
+        moment = datetime.fromtimestamp(1_700_000_000 + 86_400 * number, UTC)
+        cells = {"rss_mb": str(100 + number)}
+        for name in heading.split(","):
+            form = "%H:%M:%S" if name in ("Time", "Uhrzeit") else day
+            cells.setdefault(name, moment.strftime(form))
+        lines.append(",".join(cells[name] for name in heading.split(",")))
+    path = tmp_path / "figures.csv"
+    path.write_text("\n".join(lines))
+    seconds = ll.read(path, **options).data.samples["time_seconds"]
+    assert seconds.tolist() == [86_400.0 * n for n in range(40)]
