@@ -229,13 +229,14 @@ def primary_of(frame: pd.DataFrame, names: Sequence[str], *, beside: bool) -> li
         found = [
             name
             for name in found
-            if known.says_memory(name) or unit_in_name(name) or _says_unit(frame[name])
+            if known.says_memory(name) or unit_in_name(name) or says_unit(frame[name])
         ]
     found.sort(key=lambda name: "total" in words_of(name))
     return (found or [name for name in names if known.is_memory_share(name)])[:1]
 
 
-def _says_unit(column: pd.Series[Any]) -> bool:
+def says_unit(column: pd.Series[Any]) -> bool:
+    """Return whether cells are written with a unit of bytes: they are memory, whatever the name."""
     return column.dtype.kind not in "iufb" and any(
         cell_scale(text) for text in column.dropna().iloc[:50]
     )

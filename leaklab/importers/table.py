@@ -21,6 +21,7 @@ from leaklab.importers.cells import (
     is_numeric,
     nothing_known,
     primary_of,
+    says_unit,
     scale_of_cells,
     unread_memory,
 )
@@ -348,7 +349,8 @@ def _gauge(
     frame: pd.DataFrame, name: str, options: Options, path: Path, chosen: _Chosen, *, must: bool
 ) -> str:
     """Take a column under its own name; one of memory needs a unit where it is the one judged."""
-    if known.is_memory(name) or (must and is_in_unit(name, options)):
+    is_said = known.is_memory(name) or says_unit(frame[name])
+    if is_said or (must and is_in_unit(name, options)):
         given = options if must or unit_in_name(name) is None else Options()
         figures, found = _bytes(
             frame, name, given, path, 1 if known.is_node(frame.columns) else None

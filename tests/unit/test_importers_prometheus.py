@@ -345,3 +345,17 @@ def test_an_export_of_victoriametrics_has_a_series_a_line(tmp_path: Path) -> Non
     assert entry is not None
     assert entry.verdict == "leak"
     assert entry.rate == pytest.approx(MIB / 60, rel=0.01)
+
+
+def test_a_table_of_grafana_with_a_row_for_each_series(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    rows = [
+        f'"2026-11-20 08:{n:02}:00","{pod}","{held} MiB"'
+        for n in range(40)
+        for pod, held in (("web", 200 + n), ("db", 300))
+    ]
+    path.write_text("\n".join(['"Time","pod","Value"', *rows]))
+    entries = {entry.role: entry for entry in ll.read(path).verdict().resources}
+    assert entries["web"].name == "gauge:Value_bytes"
+    assert entries["web"].rate == pytest.approx(MIB / 60, rel=0.02)
+    assert entries["db"].verdict == "bounded"
