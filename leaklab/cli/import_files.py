@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help="CSV, TSV, JSON lines, parquet, feather; Prometheus JSON, text of /metrics, Grafana "
+        help="CSV, TSV, JSON, JSON lines, parquet, feather; Prometheus JSON, text of /metrics, Grafana "
         "CSV; answers of CloudWatch, Datadog, Google and Azure, exports of InfluxDB, metrics of "
         "OpenTelemetry; mprof, psrecord, pidstat, top, ps, smem, docker stats, kubectl top; memray "
         "captures (children's files beside them too) and pages; dumps of tracemalloc; log lines "

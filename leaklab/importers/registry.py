@@ -36,6 +36,7 @@ FORMATS = {
     "influx": "influx",
     "grafana": "grafana",
     "jsonl": "json_lines",
+    "json": "json_document",
     "parquet": "arrow_table",
     "csv": "csv_table",
     "lines": "log_lines",
@@ -49,7 +50,7 @@ _OF_SERVICES = (
 # choose; other formats take none.
 _TAKES = {
     **dict.fromkeys(
-        ("jsonl", "parquet", "csv", "lines"), frozenset(("time", "value", "group", "unit"))
+        ("jsonl", "json", "parquet", "csv", "lines"), frozenset(("time", "value", "group", "unit"))
     ),
     "grafana": frozenset(("time", "value", "unit")),
     **dict.fromkeys(_OF_SERVICES, frozenset(("value", "unit"))),

@@ -470,3 +470,37 @@ def test_all_of_resident_memory_stands_for_its_parts(tmp_path: Path) -> None:
     columns = {"time": times, **{name: [*growing(step=n)] for n, name in enumerate(names)}}
     run = ll.read(written(tmp_path, table(columns)))
     assert "VmRSS_kB in KiB as rss_bytes" in run.meta["events"][0]["text"]
+
+
+TIMES = [1_700_000_000 + 60 * n for n in range(40)]
+RECORDS = [{"ts": at, "rss_mb": rss} for at, rss in zip(TIMES, growing(), strict=True)]
+COLUMNS = {"time": TIMES, "rss_mb": growing()}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"host": "a", "sizes": [1, 2], "samples": RECORDS},
+        {"data": {"results": {"few": [{"a": 1}], "rows": RECORDS}}},
+        COLUMNS,
+        {"meta": {"version": 1}, "figures": COLUMNS},
+        json.loads(pd.DataFrame(COLUMNS).to_json()),
+        json.loads(pd.DataFrame(COLUMNS).set_index("time").to_json()),
+        json.loads(pd.DataFrame(COLUMNS).to_json(orient="table")),
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_table_in_a_json_document_is_found(
+    tmp_path: Path, document: object, indent: int | None
+) -> None:
+    entry = ll.read(written(tmp_path, json.dumps(document, indent=indent))).verdict().resources[0]
+    assert (entry.name, entry.verdict) == ("rss_bytes", "leak")
+    assert entry.rate == pytest.approx(MIB / 60, rel=0.01)
+
+
+def test_tables_of_several_processes_in_a_json_document(tmp_path: Path) -> None:
+    flat = [{**row, "rss_mb": 300} for row in RECORDS]
+    parts = [{"name": "web", "samples": RECORDS}, {"name": "db", "samples": flat}]
+    run = ll.read(written(tmp_path, json.dumps({"processes": parts})))
+    found = {entry.role: entry.verdict for entry in run.verdict().resources}
+    assert found == {"web": "leak", "db": "bounded"}
