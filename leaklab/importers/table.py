@@ -276,7 +276,7 @@ def _take_apart(
     frame: pd.DataFrame, names: list[str], options: Options, path: Path, chosen: _Chosen
 ) -> list[str]:
     """Take the columns that are one figure of several processes; returns the others."""
-    wide = members_of(names)
+    wide = members_of([name for name in names if not known.is_time(name)])
     for resource, columns in wide.items():
         said = len(chosen.understood) + 1
         for label, name in columns.items():

@@ -504,3 +504,12 @@ def test_tables_of_several_processes_in_a_json_document(tmp_path: Path) -> None:
     run = ll.read(written(tmp_path, json.dumps({"processes": parts})))
     found = {entry.role: entry.verdict for entry in run.verdict().resources}
     assert found == {"web": "leak", "db": "bounded"}
+
+
+def test_times_of_each_figure_are_no_memory(tmp_path: Path) -> None:
+    heading = "timestamp_memory_usage,memory_usage,timestamp_memory_working_set,memory_working_set"
+    rows = [f"{at},{2 * rss},{at},{rss}" for at, rss in zip(TIMES, growing(), strict=True)]
+    path = written(tmp_path, "\n".join([heading, *rows]))
+    with pytest.raises(UsageError, match="no unit for column memory_"):
+        ll.read(path)
+    assert ll.read(path, unit="MiB").verdict().verdict == "leak"
