@@ -254,3 +254,12 @@ def nothing_known(path: Path, names: list[str], counters: list[str], frame: pd.D
         f"no column of memory that is known: {path}; name one with --value COL=rss_bytes, of "
         f"{there}"
     )
+
+
+def no_unit(frame: pd.DataFrame, name: str, path: Path) -> UsageError:
+    """Return the error for a column of memory whose unit nothing says."""
+    first = frame[name].dropna()
+    shown = first.iloc[0] if len(first) else "nothing"
+    return UsageError(
+        f"no unit for column {name}: {shown} in {path}; say it with --unit bytes, KiB, MiB or MB"
+    )
