@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from leaklab.importers.reading import Source
@@ -144,6 +144,9 @@ FOREIGN = (
             or b"Total memory allocated:" in source.head
         ),
     ),
+)
+# These may stand in a log beside figures that are read.
+BESIDE_OTHERS = (
     Foreign("an output of vmstat", _HOST, _holds(b"procs -", b"-memory-")),
     Foreign(
         "an output of free",
@@ -165,6 +168,6 @@ def _is_folded(source: Source) -> bool:
     return bool(lines) and all(re.fullmatch(r"\S.*;.* \d+", line) for line in lines)
 
 
-def name_of(source: Source) -> Foreign | None:
+def name_of(source: Source, among: Sequence[Foreign] = FOREIGN) -> Foreign | None:
     """Return what the file is where leaklab knows it and does not read it, else None."""
-    return next((entry for entry in FOREIGN if entry.recognise(source)), None)
+    return next((entry for entry in among if entry.recognise(source)), None)

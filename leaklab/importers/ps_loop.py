@@ -36,7 +36,8 @@ def _is_heading(words: list[str]) -> bool:
 
 
 def _is_row(row: dict[str, str]) -> bool:
-    return row.get("RSS", row.get("RSZ", "")).isdecimal()
+    # A line of another table, as of free, may have as many words.
+    return row.get("RSS", row.get("RSZ", "")).isdecimal() and row.get("PID", "0").isdecimal()
 
 
 def read(source: Source, options: Options) -> Reading:

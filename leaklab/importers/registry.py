@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from leaklab.errors import LeaklabError, UsageError
-from leaklab.importers.foreign import name_of
+from leaklab.importers.foreign import BESIDE_OTHERS, name_of
 from leaklab.importers.members import leave_out_unread
 from leaklab.importers.reading import Options, Progress, Reading, Source, refuse
 
@@ -118,6 +118,8 @@ def find(source: Source, name: str | None = None) -> Any:
 
 def _unknown(source: Source) -> UsageError:
     """The error for a file of no format that is known: what it looks like, and what to do then."""
+    if foreign := name_of(source, BESIDE_OTHERS):
+        return refuse(source.path, foreign.what, foreign.way_out)
     lines = [line for line in source.first_lines if line.strip()]
     if not lines and not source.is_binary:
         return refuse(source.path, "a file of empty lines", "nothing was written to it")

@@ -428,3 +428,18 @@ def test_a_figure_as_long_as_an_epoch_is_no_time(tmp_path: Path) -> None:
     path.write_text("".join(f"{1_200_000_000 + 10**6 * n} bytes\n" for n in range(40)))
     run = ll.read(path, line=r"^(?P<rss>\d+)")
     assert run.verdict().resources[0].unit == "iteration"
+
+
+def test_the_memory_of_the_host_may_stand_beside_that_of_processes(tmp_path: Path) -> None:
+    lines = []
+    for number in range(40):
+        lines += [
+            f"2026-11-20 08:{number:02}:00",
+            "               total        used        free      shared  buff/cache   available",
+            "Mem:           32000        3000       20000          12        9000       29000",
+            "    PID   RSS COMMAND",
+            f"   1200 {(200 + number) * 1024} python app.py",
+        ]
+    path = tmp_path / "log.txt"
+    path.write_text("\n".join(lines))
+    assert rate(ll.read(path)) == pytest.approx(MIB / 60, rel=0.02)
