@@ -18,10 +18,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help="CSV, TSV, JSON lines, parquet, feather; Prometheus JSON, text of /metrics, Grafana "
-        "CSV; mprof, psrecord, pidstat, top, ps, smem, docker stats, kubectl top; memray captures "
-        "(children's files beside them too) and pages; dumps of tracemalloc; log lines with "
-        "--line; any of them as gzip; - for standard input",
+        help="CSV, TSV, JSON, JSON lines, parquet, feather; Prometheus JSON, text of /metrics, "
+        "Grafana CSV; answers of CloudWatch, Datadog, Google and Azure, exports of InfluxDB, "
+        "metrics of OpenTelemetry; mprof, psrecord, pidstat, top, ps, smem, docker stats, kubectl "
+        "top; memray captures (children's files beside them too) and pages; dumps of tracemalloc; "
+        "log lines with --line; any of them as gzip; - for standard input",
     )
     reading.add_reading_options(parser)
     parser.add_argument("--name", help="name of the run (the file's, without its ending)")

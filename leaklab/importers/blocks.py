@@ -25,16 +25,23 @@ if TYPE_CHECKING:
 # Of a whole system's processes, so many of the largest are kept.
 LARGEST_COUNT = 10
 _ZONE = re.compile(r"\s+[A-Z]{2,5}(?=\s+\d{4}\s*$)")
-_TIME_LINES = tuple(
+_DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,?\s+"
+_MONTH = r"[A-Z][a-z]{2}\s+"
+_CLOCK = r"\d{1,2}:\d\d:\d\d(?:\s*[AP]M)?"
+# As `date` writes them in the C locale and in English, with -Is, -R and with the formats people
+# give it: of these that which is a part of another one comes later.
+_DATED_LINES = tuple(
     re.compile(pattern)
     for pattern in (
-        r"\d{4}-\d\d-\d\d[T ]\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?",
-        r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\s+[A-Z][a-z]{2}\s+\d+\s+\d\d:\d\d:\d\d.*\d{4}",
-        r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\s+\d+\s+[A-Z][a-z]{2}\s+\d{4}\s+\d\d:\d\d:\d\d",
-        r"^\s*1\d{9}(?:\.\d+)?\s*$",
-        r"\b\d{1,2}:\d\d:\d\d(?:\s*[AP]M)?\b",
+        r"\d{4}-\d\d-\d\d[T _]\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?",
+        rf"{_DAY}{_MONTH}\d+\s+{_CLOCK}.*\d{{4}}",
+        rf"{_DAY}\d+\s+{_MONTH}\d{{4}}\s+{_CLOCK}(?:\s+[+-]\d{{4}})?",
+        rf"{_DAY}\d+\s+{_MONTH}{_CLOCK}.*\d{{4}}",
+        rf"\b\d{{1,4}}/\d{{1,2}}/\d{{1,4}}\s+{_CLOCK}",
+        r"^\W*(?:(?:ts|time|timestamp|epoch|date)\b\W*)?(1\d{9}(?:\.\d+)?|1\d{12})\W*$",
     )
 )
+_TIME_OF_DAY = re.compile(rf"\b{_CLOCK}")
 
 
 @dataclass(frozen=True)
@@ -47,11 +54,23 @@ class Row:
 
 
 def time_in(line: str) -> str | None:
-    """Return the time that a line says, None for none."""
-    for pattern in _TIME_LINES:
+    """Return the time that a line says, None for none.
+
+    >>> time_in("Fri 20 Nov 2026 01:59:00 PM UTC"), time_in("top - 13:59:00 up 10 days")
+    ('Fri 20 Nov 2026 01:59:00 PM', '13:59:00')
+    """
+    if dated := _date_in(line):
+        return dated
+    clock = _TIME_OF_DAY.search(line)
+    return clock[0] if clock else None
+
+
+def _date_in(line: str) -> str | None:
+    """A time with its date, or of the epoch."""
+    for pattern in _DATED_LINES:
         match = pattern.search(line)
         if match is not None:
-            return _ZONE.sub("", match[0])
+            return _ZONE.sub("", match[pattern.groups]).replace("_", " ")
     return None
 
 
@@ -67,17 +86,20 @@ def rows_of(
     """
     rows: list[Row] = []
     heading: list[str] = []
-    block, time = -1, None
+    block, time, is_dated = -1, None, False
     for line in plain(text).splitlines():
         words = split(line, 0)
         if is_heading(words):
-            heading, block = words, block + 1
+            heading, block, is_dated = words, block + 1, False
             continue
         cells = split(line, len(heading)) if heading else []
         row = dict(zip(heading, cells, strict=False))
         if len(cells) == len(heading) and heading and is_row(row):
             rows.append(Row(block, time, row))
-        else:
+        elif date := _date_in(line):
+            time, is_dated = date, True
+        elif not is_dated:
+            # top says the time of day itself, below the date that a loop has printed.
             time = time_in(line) or time
     return rows
 
@@ -210,5 +232,11 @@ def _figure(text: str, scale: int) -> float:
 
 
 def words(line: str, count: int) -> list[str]:
-    """Split a line at spaces; the last of ``count`` cells takes the rest, as a command does."""
-    return line.split(None, count - 1) if count else line.split()
+    """Split a line at spaces; the last of ``count`` cells takes the rest, as a command does.
+
+    kubectl and top fill their last column with spaces, too.
+
+    >>> words("web-0   5m   200Mi           ", 3)
+    ['web-0', '5m', '200Mi']
+    """
+    return line.rstrip().split(None, count - 1) if count else line.split()

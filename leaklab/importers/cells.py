@@ -13,7 +13,7 @@ import numpy as np
 from leaklab.errors import UsageError
 from leaklab.importers import columns as known
 from leaklab.importers.reading import Options
-from leaklab.importers.units import cell, cell_scale, unit_in_name, unit_option
+from leaklab.importers.units import cell, cell_scale, unit_in_name, unit_option, words_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -216,3 +216,50 @@ def unread_memory(frame: pd.DataFrame, group: str | None) -> list[str]:
             )
             said.append(f"column {name} is known, but {what}")
     return said
+
+
+def primary_of(frame: pd.DataFrame, names: Sequence[str], *, beside: bool) -> list[str]:
+    """Return the column of memory to judge where no better one is there, in a list of one or none.
+
+    ``beside`` other figures that are judged it must be memory by its name or by a unit: slots are
+    used, too. What is used comes before a total, which may be what there is; a share comes last.
+    """
+    found = [name for name in names if known.is_primary(name)]
+    if beside:
+        found = [
+            name
+            for name in found
+            if known.says_memory(name) or unit_in_name(name) or says_unit(frame[name])
+        ]
+    found.sort(key=lambda name: "total" in words_of(name))
+    return (found or [name for name in names if known.is_memory_share(name)])[:1]
+
+
+def says_unit(column: pd.Series[Any]) -> bool:
+    """Return whether cells are written with a unit of bytes: they are memory, whatever the name."""
+    return column.dtype.kind not in "iufb" and any(
+        cell_scale(text) for text in column.dropna().iloc[:50]
+    )
+
+
+def nothing_known(path: Path, names: list[str], counters: list[str], frame: pd.DataFrame) -> str:
+    """Return what to say of a table whose columns hold no memory that is known."""
+    if counters and len(counters) == len(names):
+        return (
+            f"only counters: {path}; {counters[0]} never falls, so it grows in a healthy process "
+            "too: export its rate, or a gauge such as process_resident_memory_bytes"
+        )
+    there = ", ".join(str(name) for name in list(frame.columns)[:20])
+    return (
+        f"no column of memory that is known: {path}; name one with --value COL=rss_bytes, of "
+        f"{there}"
+    )
+
+
+def no_unit(frame: pd.DataFrame, name: str, path: Path) -> UsageError:
+    """Return the error for a column of memory whose unit nothing says."""
+    first = frame[name].dropna()
+    shown = first.iloc[0] if len(first) else "nothing"
+    return UsageError(
+        f"no unit for column {name}: {shown} in {path}; say it with --unit bytes, KiB, MiB or MB"
+    )

@@ -13,6 +13,8 @@ from leaklab.resources import PAGE_BYTES, check_name
 TIME_WORDS = (
     "timestamp", "time", "datetime", "date", "ts", "seconds", "secs", "sec", "elapsed", "when",
     "@timestamp", "t", "clock", "minutes", "minute", "hours", "ms",
+    "zeitstempel", "zeitpunkt", "zeit", "uhrzeit", "datum", "horodatage", "heure", "temps", "fecha",
+    "hora", "tiempo",
 )  # fmt: skip
 MARK_WORDS = (
     "iteration", "iterations", "iter", "mark", "marks", "chunk", "batch", "request", "requests",
@@ -42,16 +44,23 @@ NOT_NOW = frozenset(
         "percent", "pct", "%", "system", "available", "free", "id", "ident",
     )
 )  # fmt: skip
+# Memory in German, French, Spanish, Italian and Portuguese.
+_ABROAD = ("arbeitsspeicher", "speicher", "memoire", "memoria")
 MEMORY_WORDS = frozenset(
     (
         "mem", "memory", "vms", "vsz", "virt", "vsize", "uss", "pss", "heap", "working", "wset",
         "cache", "swap", "shr", "shared", "external", "buffers", "used", "usage", "rss", "resident",
-        "maxrss", "ram", "private",
+        "maxrss", "ram", "private", *_ABROAD,
     )
 )  # fmt: skip
 PRIMARY_WORDS = frozenset(
-    ("mem", "memory", "uss", "pss", "heap", "working", "wset", "used", "usage", "ram", "private")
-)
+    (
+        "mem", "memory", "uss", "pss", "heap", "working", "wset", "used", "usage", "ram",
+        "private", "anon", *_ABROAD,
+    )
+)  # fmt: skip
+# As the kernel tells resident memory apart: none of these is all of it.
+_RESIDENT_PARTS = frozenset(("anon", "file", "shmem"))
 # Of a whole process, and of parts of its memory, which may be empty.
 _WHOLE_WORDS = frozenset(
     (
@@ -84,11 +93,13 @@ def check_judged(resource: str, *others: str) -> None:
 def resource_of(column: str) -> str | None:
     """Return the resource of leaklab that a column holds, None where it is something else."""
     words = words_of(column)
-    if NOT_NOW & set(words):
+    # Of a process: Elastic's "system.process.memory.rss.bytes".
+    if NOT_NOW & set(words) - ({"system"} if "process" in words else set()):
         return None
     for resource, names in RESOURCES.items():
         if any(word in names for word in words):
-            return resource
+            is_part = resource == "rss_bytes" and _RESIDENT_PARTS & set(words)
+            return None if is_part else resource
     return None
 
 
@@ -112,6 +123,20 @@ def is_primary(column: str) -> bool:
     """Return whether growth of this memory is worth a verdict, where there is nothing better."""
     words = set(words_of(column))
     return is_memory(column) and bool(words & PRIMARY_WORDS) and not words & NOT_NOW
+
+
+def is_memory_share(column: str) -> bool:
+    """Return whether a column holds memory as a share of what there is for the process."""
+    words = set(words_of(column))
+    others = CPU_WORDS | (NOT_NOW - _SHARE_WORDS) | PART_WORDS
+    return bool(words & _SHARE_WORDS and words & PRIMARY_WORDS - {"used", "usage"}) and not (
+        words & others
+    )
+
+
+def says_memory(column: str) -> bool:
+    """Return whether a name says memory itself, and not only that something is used."""
+    return bool(set(words_of(column)) & (PRIMARY_WORDS - {"used", "usage"}))
 
 
 def least(resource: str) -> float:
@@ -161,11 +186,11 @@ def named(columns: list[str], wanted: tuple[str, ...]) -> str | None:
     for name in wanted:
         for column in columns:
             words = words_of(column)
-            # What is told per minute is a rate.
+            # What is told per minute is a rate; but Kibana has "@timestamp per minute".
             if (
                 len(name) > 2
                 and words
-                and "per" not in words
+                and ("per" not in words or words[0] == "timestamp")
                 and (words[0] == name or words[-1] == name)
             ):
                 return column

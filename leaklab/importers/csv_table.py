@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import warnings
 import zlib
@@ -13,9 +14,10 @@ from leaklab.errors import LeaklabError
 from leaklab.importers.cells import figured
 from leaklab.importers.columns import TIME_WORDS, named
 from leaklab.importers.reading import Options, Reading, Source
+from leaklab.importers.row_ends import EvenRows, without_empty_last
 from leaklab.importers.table import read_table
 from leaklab.importers.thinned import PART_ROWS, note, thinned
-from leaklab.importers.times import is_span
+from leaklab.importers.times import is_span, with_whole_dates
 from leaklab.importers.units import words_of
 
 if TYPE_CHECKING:
@@ -56,6 +58,13 @@ class LeftOut:
         if found and not self.first_wider:
             line, expected, saw = found[0]
             self.first_wider = f"line {int(line):,} has {saw} fields where there are {expected}"
+
+    def add(self, other: LeftOut) -> None:
+        """Take over what another reading of the table has left out."""
+        self.headings += other.headings
+        self.cut = self.cut or other.cut
+        self.wider += other.wider
+        self.first_wider = self.first_wider or other.first_wider
 
     @property
     def notes(self) -> list[str]:
@@ -125,7 +134,8 @@ def _separator(source: Source) -> str | None:
     if not lines or _is_log(lines[0]):
         return None
     for separator in _SEPARATORS:
-        counts = [line.count(separator) for line in _without_empty_last(lines, separator)]
+        least = lines[0].rstrip(" ").count(separator)
+        counts = [without_empty_last(line, separator, least).count(separator) for line in lines]
         if (
             counts[0]
             and not _same_words(lines)
@@ -134,16 +144,6 @@ def _separator(source: Source) -> str | None:
             return separator
     # Fields in quotes may hold the separator themselves.
     return "," if lines[0].count(",") and '"' in "".join(lines[1:]) else None
-
-
-def _without_empty_last(lines: list[str], separator: str) -> list[str]:
-    """The lines without an empty field at the end of each row that the heading has not."""
-    heading, *rows = (line.rstrip(" ") for line in lines)
-    wider = heading.count(separator) + 1
-    ended = [row.endswith(separator) and row.count(separator) == wider for row in rows]
-    if not any(ended) or sum(ended) < 0.9 * len(rows):
-        return lines
-    return [heading, *(row.removesuffix(separator) for row in rows)]
 
 
 def frame_of(
@@ -163,6 +163,7 @@ def frame_of(
     plain = all(_is_figure(field) for field in source.first_line.split(separator))
     options: dict[str, Any] = {
         "sep": separator,
+        "header": None if plain else 0,
         "comment": "#" if source.first_lines[0].startswith("#") else None,
         "na_values": _EMPTY,
         "keep_default_na": True,
@@ -175,18 +176,31 @@ def frame_of(
     }
     if separator in _BESIDE_COMMAS:
         options["dtype"] = str
-    with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("always")
+    # Few tables have rows of more fields: these are read once more, without the empty ones.
+    for even in (False, True):
+        told = LeftOut()
         try:
-            with source.open_text(of_lines=True) as file:
-                parts = pd.read_csv(file, header=None if plain else 0, **options)
-                rows = (_without_headings(part, left_out) for part in parts)
+            with (
+                warnings.catch_warnings(record=True) as warned,
+                source.open_text(of_lines=True) as file,
+            ):
+                warnings.simplefilter("always")
+                if even:
+                    count = source.first_line.rstrip(" ").count(separator)
+                    file = io.BufferedReader(EvenRows(file, separator, count))
+                parts = pd.read_csv(file, **options)
+                rows = (
+                    with_whole_dates(_without_headings(part, told), time_name) for part in parts
+                )
                 frame, step = thinned(map(figured, rows), time_name, group=group)
         except (ValueError, EOFError, zlib.error, pd.errors.ParserError) as error:
             raise LeaklabError(
                 f"damaged table: {source.path}; {str(error).splitlines()[0]}"
             ) from None
-    left_out.add_wider(warned)
+        told.add_wider(warned)
+        if not told.wider:
+            break
+    left_out.add(told)
     if plain:
         frame.columns = [str(number) for number in range(1, len(frame.columns) + 1)]
     return frame.loc[:, [str(name) != "" for name in frame.columns]], step

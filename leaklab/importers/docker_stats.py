@@ -7,6 +7,7 @@ import re
 
 from leaklab.errors import LeaklabError
 from leaklab.importers import blocks
+from leaklab.importers.columns import TIME_WORDS, named
 from leaklab.importers.metrics import DOCKER
 from leaklab.importers.reading import Options, Reading, Source
 from leaklab.importers.units import cell
@@ -93,21 +94,24 @@ def _table_rows(text: str) -> list[blocks.Row]:
 
 
 def _json_rows(text: str) -> list[blocks.Row]:
+    """The rows of objects, one a line or over several: with their own time, or that before them."""
     rows: list[blocks.Row] = []
     time: str | None = None
     seen: dict[str, int] = {}
-    for line in plain(text).splitlines():
-        begin = line.find("{")
-        found = blocks.time_in(line[:begin] if begin >= 0 else line)
-        time = found or time
-        if begin < 0:
-            continue
+    text, decoder, place = plain(text), json.JSONDecoder(), 0
+    while (begin := text.find("{", place)) >= 0:
+        for line in text[place:begin].splitlines():
+            time = blocks.time_in(line) or time
         try:
-            entry = json.loads(line[begin:])
+            entry, place = decoder.raw_decode(text, begin)
         except ValueError:
+            place = begin + 1
+            continue
+        if "MemUsage" not in entry:
             continue
         name = str(entry.get("Name") or entry.get("Container"))
         seen[name] = seen.get(name, -1) + 1
-        usage, cpu = str(entry.get("MemUsage", "")), str(entry.get("CPUPerc", ""))
-        rows.append(_row(seen[name], time, name, usage, cpu))
+        usage, cpu = str(entry["MemUsage"]), str(entry.get("CPUPerc", ""))
+        own = named(list(entry), TIME_WORDS)
+        rows.append(_row(seen[name], str(entry[own]) if own else time, name, usage, cpu))
     return rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from leaklab.importers.reading import Source
@@ -25,6 +25,7 @@ _RECORD = "record with `leaklab record -- COMMAND` instead"
 
 _ONE_MOMENT = "one moment shows no growth: `leaklab watch PID` follows the process"
 _APPENDED = "reads copies that were appended to one file over time"
+_HOST = "memory of the whole host is no process's: log one, as with `pidstat -r -p PID 60`"
 _UNPACK = "unpack it and name the files in it"
 
 
@@ -140,7 +141,24 @@ FOREIGN = (
         lambda source: (
             source.head.lstrip().startswith(b'{"total_num_allocations"')
             or source.head.startswith(b"Allocator,")
+            or b"Total memory allocated:" in source.head
         ),
+    ),
+)
+# These may stand in a log beside figures that are read.
+BESIDE_OTHERS = (
+    Foreign("an output of vmstat", _HOST, _holds(b"procs -", b"-memory-")),
+    Foreign(
+        "an output of free",
+        _HOST,
+        lambda source: bool(re.search(rb"\stotal +used +free +shared.*\nMem: ", source.head)),
+    ),
+    Foreign("memory as sar tells it", _HOST, _holds(b"kbmemfree", b"kbmemused")),
+    Foreign("statistics of sadf (JSON)", _HOST, _holds(b'"sysstat"', b'"hosts"', b'"statistics"')),
+    Foreign(
+        "statistics of tracemalloc as text",
+        "save the snapshots themselves, with snapshot.dump(FILE), and import those",
+        lambda source: bool(re.search(rb": size=[\d.]+ [KMG]?i?B.*, count=\d+", source.head)),
     ),
 )
 
@@ -150,6 +168,6 @@ def _is_folded(source: Source) -> bool:
     return bool(lines) and all(re.fullmatch(r"\S.*;.* \d+", line) for line in lines)
 
 
-def name_of(source: Source) -> Foreign | None:
+def name_of(source: Source, among: Sequence[Foreign] = FOREIGN) -> Foreign | None:
     """Return what the file is where leaklab knows it and does not read it, else None."""
-    return next((entry for entry in FOREIGN if entry.recognise(source)), None)
+    return next((entry for entry in among if entry.recognise(source)), None)

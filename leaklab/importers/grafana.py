@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
+
 import numpy as np
 
 from leaklab.errors import UsageError
 from leaklab.importers import csv_table
 from leaklab.importers import metrics as known
-from leaklab.importers.cells import figures_of, frame_with_points
+from leaklab.importers.cells import figures_of, frame_with_points, with_points
 from leaklab.importers.columns import resource_of
 from leaklab.importers.reading import Member, Options, Reading, Series, Source, check_asked
 from leaklab.importers.thinned import note
 from leaklab.importers.times import times_of
-from leaklab.importers.units import unit_in_name, unit_name, unit_option, words_of
+from leaklab.importers.units import cell, unit_in_name, unit_name, unit_option, words_of
 
 NAME = "grafana"
 # Sums and means over the other columns are no process.
@@ -28,7 +31,18 @@ def recognise(source: Source) -> bool:
     if first not in ("Time", "Series"):
         return False
     marked = source.head.startswith(b"\xef\xbb\xbf") or lines[0].startswith('"Time"')
-    return marked or "null" in "".join(lines[1:])
+    return (marked or "null" in "".join(lines[1:])) and not _has_labels(lines[0], lines[1])
+
+
+def _has_labels(heading: str, row: str) -> bool:
+    """Whether a column of text tells the series apart, one row each: a table as of one's own."""
+    separator = ";" if heading.count(";") > heading.count(",") else ","
+    cells = next(csv.reader([row], delimiter=separator), [])
+    with contextlib.suppress(ValueError):
+        for text in cells[1:]:
+            cell(with_points([text])[0][0])
+        return False
+    return True
 
 
 def read(source: Source, options: Options) -> Reading:

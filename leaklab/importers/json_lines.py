@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NAME = "jsonl"
-_KIND = "\0kind"
+KIND = "\0kind"
 
 
 def recognise(source: Source) -> bool:
@@ -40,7 +40,7 @@ def recognise(source: Source) -> bool:
 def read(source: Source, options: Options) -> Reading:
     """Read the records; nested objects become columns as ``memory.rss``."""
     parts = _Parts(source)
-    frame, step = thinned(parts, options.time, group=options.group, kind=_KIND)
+    frame, step = thinned(parts, options.time, group=options.group, kind=KIND)
     reading = read_table(frame, options, title="JSON lines", path=source.path)
     reading.notes += note(step)
     if parts.skipped:
@@ -58,7 +58,7 @@ class _Parts:
     def __iter__(self) -> Iterator[pd.DataFrame]:
         records = self._records()
         while part := list(islice(records, PART_ROWS)):
-            yield _table(part)
+            yield table_of(part)
 
     def _records(self) -> Iterator[dict[str, Any]]:
         if self._source.head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
@@ -79,8 +79,11 @@ class _Parts:
                 yield row
 
 
-def _table(records: list[dict[str, Any]]) -> pd.DataFrame:
-    """Records as a table, with what each of them tells: a log has lines of many kinds."""
+def table_of(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return records as a table, with what each of them tells in the column ``KIND``.
+
+    A log has lines of many kinds.
+    """
     import pandas as pd
 
     frame = pd.json_normalize(records)
@@ -93,5 +96,5 @@ def _table(records: list[dict[str, Any]]) -> pd.DataFrame:
     told = frame.notna().to_numpy()
     kinds, which = np.unique(told, axis=0, return_inverse=True)
     names = np.array([",".join(compress(frame.columns, kind)) for kind in kinds], object)
-    frame[_KIND] = names[which.ravel()]
+    frame[KIND] = names[which.ravel()]
     return frame

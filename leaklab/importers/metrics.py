@@ -17,7 +17,7 @@ class Metric:
     caution: str | None = None
 
 
-_CACHE = (
+WITH_CACHE = (
     "it holds page cache of files that were read or written lately, which the kernel takes back "
     "when it needs to: growth here is no leak by itself; export container_memory_rss beside it"
 )
@@ -32,9 +32,9 @@ METRICS = {
     "process_num_threads": Metric("thread_count"),
     "container_memory_rss": Metric("gauge:container_memory_rss_bytes", 1),
     "container_memory_working_set_bytes": Metric(
-        "gauge:container_memory_working_set_bytes", 2, _CACHE
+        "gauge:container_memory_working_set_bytes", 2, WITH_CACHE
     ),
-    "container_memory_usage_bytes": Metric("gauge:container_memory_usage_bytes", 3, _CACHE),
+    "container_memory_usage_bytes": Metric("gauge:container_memory_usage_bytes", 3, WITH_CACHE),
     "container_memory_cache": Metric("gauge:container_memory_cache_bytes", caution=_CACHE_ITSELF),
     "container_file_descriptors": Metric("fd_count"),
     "container_sockets": Metric("socket_count"),
@@ -43,7 +43,16 @@ METRICS = {
     "jvm_memory_used_bytes": Metric("gauge:jvm_memory_used_bytes", 4),
     "go_memstats_heap_inuse_bytes": Metric("gauge:go_memstats_heap_inuse_bytes", 4),
 }
-DOCKER = Metric("gauge:docker_memory_usage_bytes", 2, _CACHE)
+# By the names that services and OpenTelemetry have for them, where their words do not say it.
+SERVICES = {
+    "process.memory.usage": Metric("rss_bytes", 0),
+    "process.open_file_descriptor.count": Metric("fd_count"),
+    "runtime.python.mem.rss": Metric("rss_bytes", 0),
+    "MemoryWorkingSet": Metric("gauge:MemoryWorkingSet_bytes", 2),
+    "WorkingSetBytes": Metric("gauge:WorkingSet_bytes", 2, WITH_CACHE),
+    "PrivateBytes": Metric("gauge:Private_bytes", 1),
+}
+DOCKER = Metric("gauge:docker_memory_usage_bytes", 2, WITH_CACHE)
 
 START_TIMES = (
     "process_start_time_seconds", "container_start_time_seconds", "kube_pod_start_time",

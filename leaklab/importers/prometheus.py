@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from leaklab.analysis.pods import owner_of
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.importers import metrics as known
+from leaklab.importers.columns import says_memory
+from leaklab.importers.json_documents import documents
 from leaklab.importers.metrics import Metric
 from leaklab.importers.reading import Member, Options, Reading, Series, Source
 from leaklab.importers.units import unit_name, unit_option
@@ -26,8 +29,6 @@ if TYPE_CHECKING:
 NAME = "prometheus"
 # These change when a container is replaced in its place; all others tell places apart.
 _IDENTITY = frozenset(("__name__", "id", "container_id", "uid", "image", "image_id", "name"))
-# What a deployment appends to its name for each pod.
-_POD = re.compile(r"(-[0-9a-f]{6,10})?-[a-z0-9]{5}$")
 _ERROR = re.compile(rb'\s*\{\s*"status"\s*:\s*"error"')
 # A line of VictoriaMetrics' export is one series.
 _EXPORTED = re.compile(rb'\s*\{\s*"metric"\s*:\s*\{[^{}]*\}\s*,\s*"values"\s*:\s*\[')
@@ -73,7 +74,7 @@ def recognise(source: Source) -> bool:
 
 def read(source: Source, options: Options) -> Reading:
     """Read an answer with a matrix."""
-    lines = list(_lines(source))
+    lines = [line for answer in documents(source) for line in _of_answer(answer, source.path)]
     if not lines:
         raise UsageError(
             f"an answer without figures: {source.path}; the query matched nothing: see whether the "
@@ -82,9 +83,18 @@ def read(source: Source, options: Options) -> Reading:
     return reading_of(lines, options, source.path, "Prometheus")
 
 
-def reading_of(lines: list[Line], options: Options, path: Path, title: str) -> Reading:
-    """Return what series tell. Counters are refused: they grow in healthy processes too."""
-    wanted = _wanted(lines, options, path)
+def reading_of(
+    lines: list[Line],
+    options: Options,
+    path: Path,
+    title: str,
+    told: Mapping[str, Metric] = known.METRICS,
+) -> Reading:
+    """Return what series tell, of which ``told`` says what the metrics are.
+
+    Counters are refused: they grow in healthy processes too.
+    """
+    wanted = _wanted(lines, options, path, told)
     judged = _scaled([line for line in lines if line.metric in wanted], wanted, options)
     started = min(float(line.seconds[0]) for line in judged)
     places = _places(judged)
@@ -140,21 +150,6 @@ def _understood(
     return f"{count:,} figures, {names}{each}"
 
 
-def _lines(source: Source) -> Iterable[Line]:
-    decoder, text, place = json.JSONDecoder(), source.text, 0
-    # Answers to several queries may stand one after another in one file.
-    while place < len(text):
-        rest = re.compile(r"\s*").match(text, place)
-        place = rest.end() if rest else place
-        if place >= len(text):
-            break
-        try:
-            answer, place = decoder.raw_decode(text, place)
-        except ValueError as error:
-            raise LeaklabError(f"damaged JSON: {source.path}; {error}; export it again") from None
-        yield from _of_answer(answer, source.path)
-
-
 def _of_answer(answer: Any, path: Path) -> Iterable[Line]:
     if not isinstance(answer, dict):
         raise _damaged(path, answer)
@@ -208,7 +203,9 @@ def _is_counter(line: Line) -> bool:
     return line.metric.endswith(("_total", "_sum", "_count", "_bucket", "_created"))
 
 
-def _wanted(lines: list[Line], options: Options, path: Path) -> dict[str, Metric]:
+def _wanted(
+    lines: list[Line], options: Options, path: Path, told: Mapping[str, Metric]
+) -> dict[str, Metric]:
     """The metrics that are read, as what."""
     names = list(dict.fromkeys(line.metric for line in lines))
     if options.values:
@@ -217,10 +214,15 @@ def _wanted(lines: list[Line], options: Options, path: Path) -> dict[str, Metric
             if name not in names:
                 raise UsageError(f"no metric {name}: {path}; there are {', '.join(names[:10])}")
         end = "_bytes" if options.unit else ""
-        return {name: Metric(to or f"gauge:{name}{end}", 0) for name, to in asked.items()}
-    found = {name: known.METRICS[name] for name in names if name in known.METRICS}
-    if found:
+        plainly = {name: told.get(name, Metric(f"gauge:{name}{end}", 0)) for name in asked}
+        return {name: Metric(to, 0) if to else plainly[name] for name, to in asked.items()}
+    found = {name: told[name] for name in names if name in told}
+    if any(metric.rank is not None for metric in found.values()):
         return found
+    # Threads or descriptors alone are no answer where memory stands beside them.
+    memory = [name for name in names if name.endswith("_bytes") and says_memory(name)]
+    if found:
+        return {**found, **{n: Metric(f"gauge:{n}", 1) for n in memory[:1] if n not in found}}
     beside = (*known.START_TIMES, *known.LIMITS)
     others = [name for name in names if name not in beside]
     plain = [name for name in others if not name.endswith(("_total", "_sum", "_bucket", "_count"))]
@@ -250,7 +252,7 @@ def _places(lines: list[Line]) -> list[_Place]:
     for place in found.values():
         owner = {key: value for key, value in place.labels.items() if key != "instance"}
         if "pod" in owner:
-            owner["pod"] = _POD.sub("", owner["pod"])
+            owner["pod"] = owner_of(owner["pod"])
             by_owner.setdefault(tuple(sorted(owner.items())), []).append(place)
         else:
             by_owner.setdefault(line_key(place), []).append(place)

@@ -36,9 +36,11 @@ def _is_heading(words: list[str]) -> bool:
 
 
 def _is_row(row: dict[str, str]) -> bool:
-    # One that has ended and was not waited for has no memory left, and another name.
+    # A line of another table, as of free, may have as many words. A process that has ended and was
+    # not waited for has no memory left, and another name.
+    figures = row.get("RSS", row.get("RSZ", "")), row.get("PID", "0")
     ended = any(row.get(name, "").endswith("<defunct>") for name in _NAMES)
-    return row.get("RSS", row.get("RSZ", "")).isdecimal() and not ended
+    return all(figure.isdecimal() for figure in figures) and not ended
 
 
 def read(source: Source, options: Options) -> Reading:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from leaklab.errors import LeaklabError, UsageError
-from leaklab.importers.foreign import name_of
+from leaklab.importers.foreign import BESIDE_OTHERS, name_of
 from leaklab.importers.members import leave_out_unread
 from leaklab.importers.reading import Options, Progress, Reading, Source, refuse
 
@@ -28,27 +28,47 @@ FORMATS = {
     "kubectl-top": "kubectl_top",
     "prometheus": "prometheus",
     "exposition": "exposition",
+    "cloudwatch": "cloudwatch",
+    "datadog": "datadog",
+    "google-monitoring": "google_monitoring",
+    "azure-monitor": "azure_monitor",
+    "otlp": "otlp",
+    "influx": "influx",
     "grafana": "grafana",
     "jsonl": "json_lines",
+    "json": "json_document",
     "parquet": "arrow_table",
     "csv": "csv_table",
     "lines": "log_lines",
 }
 MEMRAY = "memray"
+_OF_SERVICES = (
+    "prometheus", "exposition", "cloudwatch", "datadog", "google-monitoring", "azure-monitor",
+    "otlp", "influx",
+)  # fmt: skip
 # The options that name columns and their unit, as the formats take them whose columns the user may
 # choose; other formats take none.
 _TAKES = {
     **dict.fromkeys(
-        ("jsonl", "parquet", "csv", "lines"), frozenset(("time", "value", "group", "unit"))
+        ("jsonl", "json", "parquet", "csv", "lines"), frozenset(("time", "value", "group", "unit"))
     ),
     "grafana": frozenset(("time", "value", "unit")),
-    **dict.fromkeys(("prometheus", "exposition"), frozenset(("value", "unit"))),
+    **dict.fromkeys(_OF_SERVICES, frozenset(("value", "unit"))),
     **dict.fromkeys(
         ("pidstat", "top", "ps", "smem", "docker-stats", "kubectl-top"), frozenset(("group",))
     ),
 }
-# A figure of memory in a line of text, behind what it is called.
-_FIGURE = re.compile(r"\b((?:RSS|rss|Rss|[Mm]emory|mem|heap)\b\W{0,3})\d")
+# Figures of memory in lines of text, and the options that take them out.
+_FIGURES = (
+    (re.compile(r"\b((?:RSS|rss|Rss|[Mm]emory|mem|heap)\b\W{0,3})\d"), r"'{0}(?P<rss>[\d.]+)'"),
+    (
+        re.compile(r"\b((?:[Mm]emory|RSS|rss|mem|heap) (?:[a-z]+ ){0,3}?(?:is|at|of|was) )\d"),
+        r"'{0}(?P<rss>[\d.]+)'",
+    ),
+    (re.compile(r"\d ?([KMG]i?B)\b"), r"'(?P<memory>[\d.]+ ?[KMG]i?B)'"),
+)
+# What a loop over `ps -o rss=` prints.
+_OF_PS = re.compile(r"(?:^|.*[\d:Z]\s)\d{4,9}\s*")
 NAMES = (MEMRAY, *FORMATS)
 
 
@@ -98,6 +118,8 @@ def find(source: Source, name: str | None = None) -> Any:
 
 def _unknown(source: Source) -> UsageError:
     """The error for a file of no format that is known: what it looks like, and what to do then."""
+    if foreign := name_of(source, BESIDE_OTHERS):
+        return refuse(source.path, foreign.what, foreign.way_out)
     lines = [line for line in source.first_lines if line.strip()]
     if not lines and not source.is_binary:
         return refuse(source.path, "a file of empty lines", "nothing was written to it")
@@ -113,13 +135,21 @@ def _unknown(source: Source) -> UsageError:
             "JSON, but no format that is known",
             'write one object a line: {"time": 1.5, "rss_bytes": 1048576}',
         )
-    figure = next((found for line in lines if (found := _FIGURE.search(line))), None)
-    example = rf"'{figure[1]}(?P<rss>[\d.]+)'" if figure else "REGEX"
     return refuse(
         source.path,
         "not a format that is known",
-        f"take figures out of its lines with --line {example}, or name its format with --format",
+        f"take figures out of its lines with --line {_example(lines)}, or name its format with "
+        "--format",
     )
+
+
+def _example(lines: list[str]) -> str:
+    """What --line may say for figures like those of the lines; "REGEX" for lines without any."""
+    for pattern, option in _FIGURES:
+        found = next((match for line in lines if (match := pattern.search(line))), None)
+        if found is not None:
+            return option.replace("{0}", found[1])
+    return r"'(?P<rss>\d+)$' --unit KiB" if all(map(_OF_PS.fullmatch, lines)) else "REGEX"
 
 
 def check_taken(name: str, options: Options, path: Path) -> None:

@@ -19,6 +19,10 @@ from leaklab.importers.cells import (
     frame_with_points,
     is_in_unit,
     is_numeric,
+    no_unit,
+    nothing_known,
+    primary_of,
+    says_unit,
     scale_of_cells,
     unread_memory,
 )
@@ -233,20 +237,7 @@ def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | N
     names = [name for name in names if name in own or not known.is_time(name)]
     rest = [name for name in names if name not in own and not known.is_counter(name)]
     chosen.counters = [name for name in names if name not in own and known.is_counter(name)]
-    unread = unread_memory(frame, options.group)
-    if "rss_bytes" not in chosen.values:
-        chosen.notes += unread
-    primary = [] if chosen.values else [name for name in rest if known.is_primary(name)][:1]
-    if not chosen.values and not primary:
-        if unread:
-            raise UsageError(
-                f"{unread[0]}: {path}; a figure is 209715200 or 200 MiB; or name another column "
-                "with --value COL"
-            )
-        plain = [name for name in rest if not known.is_start(name)]
-        if len(plain) != 1 and not (plain and known.is_memory(plain[0])):
-            raise UsageError(_nothing_known(path, names, chosen.counters, frame))
-        primary = plain[:1]
+    primary = _primary(frame, names, rest, options, path, chosen)
     for name in primary:
         chosen.judged.append(_gauge(frame, name, options, path, chosen, must=True))
     beside = [
@@ -264,11 +255,40 @@ def _choose(frame: pd.DataFrame, options: Options, path: Path, axes: set[str | N
     return chosen
 
 
+def _primary(
+    frame: pd.DataFrame,
+    names: list[str],
+    rest: list[str],
+    options: Options,
+    path: Path,
+    chosen: _Chosen,
+) -> list[str]:
+    """The column among the ``rest`` that is judged under a name of its own; empty for none."""
+    unread = unread_memory(frame, options.group)
+    if "rss_bytes" not in chosen.values:
+        chosen.notes += unread
+    # Threads or descriptors alone are no answer where memory stands beside them.
+    found = {*chosen.judged, *known.RESOURCES} & chosen.values.keys()
+    has_memory = any(name.endswith("_bytes") for name in found)
+    primary = [] if has_memory else primary_of(frame, rest, beside=bool(chosen.values))
+    if chosen.values or primary:
+        return primary
+    if unread:
+        raise UsageError(
+            f"{unread[0]}: {path}; a figure is 209715200 or 200 MiB; or name another column with "
+            "--value COL"
+        )
+    plain = [name for name in rest if not known.is_start(name)]
+    if len(plain) != 1 and not (plain and known.is_memory(plain[0])):
+        raise UsageError(nothing_known(path, names, chosen.counters, frame))
+    return plain[:1]
+
+
 def _take_apart(
     frame: pd.DataFrame, names: list[str], options: Options, path: Path, chosen: _Chosen
 ) -> list[str]:
     """Take the columns that are one figure of several processes; returns the others."""
-    wide = members_of(names)
+    wide = members_of([name for name in names if not known.is_time(name)])
     for resource, columns in wide.items():
         said = len(chosen.understood) + 1
         for label, name in columns.items():
@@ -298,19 +318,6 @@ def _say_beside(chosen: _Chosen, counting: list[str]) -> None:
         more = len(beside) - SHOWN_GAUGE_COUNT
         others = f" and {more} more" if more > 0 else ""
         chosen.notes.append(f"listed, too: {', '.join(beside[:SHOWN_GAUGE_COUNT])}{others}")
-
-
-def _nothing_known(path: Path, names: list[str], counters: list[str], frame: pd.DataFrame) -> str:
-    if counters and len(counters) == len(names):
-        return (
-            f"only counters: {path}; {counters[0]} never falls, so it grows in a healthy process "
-            "too: export its rate, or a gauge such as process_resident_memory_bytes"
-        )
-    there = ", ".join(str(name) for name in list(frame.columns)[:20])
-    return (
-        f"no column of memory that is known: {path}; name one with --value COL=rss_bytes, of "
-        f"{there}"
-    )
 
 
 def _asked(frame: pd.DataFrame, text: str, options: Options, path: Path, chosen: _Chosen) -> None:
@@ -345,7 +352,7 @@ def _take(
         return
     figures, found = _bytes(frame, name, options, path, scale)
     if found is None:
-        raise _no_unit(frame, name, path)
+        raise no_unit(frame, name, path)
     chosen.values[resource] = figures
     chosen.understood.append(f"{name} in {unit_name(found)} as {resource}")
 
@@ -354,13 +361,14 @@ def _gauge(
     frame: pd.DataFrame, name: str, options: Options, path: Path, chosen: _Chosen, *, must: bool
 ) -> str:
     """Take a column under its own name; one of memory needs a unit where it is the one judged."""
-    if known.is_memory(name) or (must and is_in_unit(name, options)):
+    is_memory = known.is_memory(name) or says_unit(frame[name])
+    if is_memory or (must and is_in_unit(name, options)):
         given = options if must or unit_in_name(name) is None else Options()
         figures, found = _bytes(
             frame, name, given, path, 1 if known.is_node(frame.columns) else None
         )
         if found is None and must:
-            raise _no_unit(frame, name, path)
+            raise no_unit(frame, name, path)
         resource = _unused(known.gauge_name(name, found is not None), chosen)
         chosen.values[resource] = figures
         if must and found is not None:
@@ -378,14 +386,6 @@ def _unused(resource: str, chosen: _Chosen) -> str:
     """The name, with a number where another column has it: "queue size" beside "queue_size"."""
     names = (resource, *(f"{resource}_{number}" for number in range(2, len(chosen.values) + 3)))
     return next(name for name in names if name not in chosen.values)
-
-
-def _no_unit(frame: pd.DataFrame, name: str, path: Path) -> UsageError:
-    first = frame[name].dropna()
-    shown = first.iloc[0] if len(first) else "nothing"
-    return UsageError(
-        f"no unit for column {name}: {shown} in {path}; say it with --unit bytes, KiB, MiB or MB"
-    )
 
 
 def _bytes(

@@ -25,6 +25,10 @@ _PASSED = {
 }  # fmt: skip
 _TIME_OF_DAY = re.compile(r"\s*(\d{1,2}):(\d\d)(?::(\d\d(?:[.,]\d+)?))?\s*([AaPp][Mm])?\s*")
 _DAY_MONTH = re.compile(r"^(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d\d)(?!\d)")
+_DAY = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}")
+# Columns that spreadsheets and loggers put beside one another.
+_DAYS = frozenset(("date", "day", "datum", "fecha", "jour", "data"))
+_CLOCKS = frozenset(("time", "clock", "zeit", "uhrzeit", "hora", "heure", "ora"))
 _SPAN = re.compile(r"-?\d+ days?(?:,? [+-]?\d\d?:\d\d:\d\d(?:\.\d+)?)?")
 _DAY_SECONDS = 86_400.0
 # Spreadsheets count days: those of the years 2000 to 2100, and that of the epoch.
@@ -32,6 +36,9 @@ _SERIAL_DAYS = (36_526.0, 73_051.0)
 _EPOCH_DAY = 25_569.0
 # With so many decimals of a day milliseconds are told apart.
 _MILLISECOND_DECIMALS = 10
+_SECOND_DECIMALS = 5
+# Looks an hour apart: as seconds they would be 24 in one.
+_CLOSE_DAYS = 1.01 / 24
 _DATED = frozenset(("date", "datetime"))
 _MOMENT_WORDS = frozenset((*_DATED, "time", "timestamp"))
 _UNIT_WORDS = frozenset((*_PASSED, "s", "sec", "secs", "second", "seconds", "elapsed"))
@@ -91,6 +98,31 @@ def times_of(name: str, column: pd.Series[Any]) -> Times:
     return replace(_since(epoch), order=order)
 
 
+def with_whole_dates(part: pd.DataFrame, time_name: str | None) -> pd.DataFrame:
+    """Return a table with the day and the time of day in one column, where two columns have them.
+
+    Its name is both of theirs; ``time_name`` where that is the column of times the user has named.
+    """
+    day, clock = _first_of(part, _DAYS, _DAY), _first_of(part, _CLOCKS, _TIME_OF_DAY)
+    if day is None or clock is None or time_name not in (None, clock):
+        return part
+    cells = part[day].str.extract(f"({_DAY.pattern})")[0] + " " + part[clock].str.strip()
+    at = list(part.columns).index(clock)
+    part = part.drop(columns=[day, clock])
+    part.insert(min(at, part.shape[1]), time_name or f"{day} {clock}", cells)
+    return part
+
+
+def _first_of(part: pd.DataFrame, words: frozenset[str], form: re.Pattern[str]) -> str | None:
+    """The first column that is called by one of ``words`` and whose cells have a form."""
+    for name in part.columns:
+        if "_".join(words_of(str(name))) in words and part[name].dtype.kind not in "iufb":
+            cells = part[name].dropna()
+            if len(cells) and form.match(str(cells.iloc[0])):
+                return str(name)
+    return None
+
+
 def _dates(name: str, text: pd.Series[Any]) -> tuple[pd.Series[Any], str]:
     """Dates as moments, and the order of day and month that all of them were read in."""
     found = [match for cell in text.dropna() if (match := _DAY_MONTH.match(cell))]
@@ -127,6 +159,7 @@ def _ordered(text: pd.Series[Any], day: int, month: int) -> pd.Series[Any]:
 def _moments(text: pd.Series[Any]) -> pd.Series[Any]:
     import pandas as pd
 
+    text = text.str.replace(" @ ", " ")  # Kibana
     for form in ("ISO8601", "mixed"):
         try:
             parsed = pd.to_datetime(text, format=form, utc=True, errors="coerce")
@@ -172,20 +205,24 @@ def _may_be_serial_days(name: str, figures: Floats) -> bool:
 def _from_days(name: str, figures: Floats) -> Times:
     """Read a spreadsheet's days; the same figures as seconds, or UsageError, where they are none.
 
-    Days are of a moment that a clock shows, in whole seconds or milliseconds, as far as their
-    decimals tell; figures that are more than a day apart, as days, are seconds.
+    Days are of a moment that a clock shows, as far as their decimals tell: in whole minutes where
+    they are hours apart, as looks a tenth of a second apart would be, or have few decimals; else in
+    whole seconds or milliseconds. Figures that are more than a day apart, as days, are seconds.
     """
     known = figures[np.isfinite(figures)]
     is_date = bool(_DATED & set(words_of(name)))
     # Of all rows: those of several processes at one time are no steps.
-    if not is_date and np.ptp(known) >= max(len(np.unique(known)) - 1, 1):
+    usual = np.ptp(known) / max(len(np.unique(known)) - 1, 1)
+    if not is_date and usual >= 1:
         return Times(_from_zero(figures), None, taken_as=f"{name} in seconds")
     decimals = next((n for n in range(12) if np.allclose(np.round(known, n), known, 0, 1e-11)), 12)
     step = 1e-3 if decimals >= _MILLISECOND_DECIMALS else 1.0
+    if decimals < _SECOND_DECIMALS or usual > _CLOSE_DAYS:
+        step = 60.0
     epoch = (figures - _EPOCH_DAY) * _DAY_SECONDS
     shown = np.round(epoch / step) * step
     rounded = _DAY_SECONDS / 2 * 10.0**-decimals + _DAY_SECONDS * 1e-11
-    on_clock = np.abs(epoch - shown) <= rounded
+    on_clock = (np.abs(epoch - shown) <= rounded) & (is_date or rounded < step / 2)
     if not is_date and on_clock[np.isfinite(epoch)].mean() < 0.9:
         raise UsageError(
             f"days of a spreadsheet, or seconds, in column {name}: {known[0]:.10g}; call it "

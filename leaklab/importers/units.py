@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from leaklab.errors import UsageError
 
@@ -44,7 +45,8 @@ def words_of(name: str) -> list[str]:
     >>> words_of("rssMiB"), words_of("VmRSS_kB"), words_of("workBatch"), words_of("%CPU")
     (['rss', 'mib'], ['vm', 'rss', 'kb'], ['work', 'batch'], ['%', 'cpu'])
     """
-    return re.findall(r"[a-z0-9]+|%", spaced(name).lower())
+    plain = unicodedata.normalize("NFKD", spaced(name).lower()).encode("ascii", "ignore").decode()
+    return re.findall(r"[a-z0-9]+|%", plain)
 
 
 def spaced(name: str) -> str:

@@ -166,12 +166,12 @@ def read(
 ) -> Run:
     """Read the figures another tool has written as a run in memory; nothing is stored.
 
-    Takes a CSV, TSV, JSON lines or parquet of one's own, an answer of Prometheus, a CSV of Grafana,
-    what mprof, psrecord, pidstat, top, ps and docker stats write, a memray capture or page, or with
-    ``line`` any log; plain or gzip, known by content. ``time``, ``values`` ("COL" or
-    "COL=rss_bytes") and ``group`` name columns, ``unit`` the unit of memory where nothing says it,
-    ``limit_bytes`` what the process may grow to. Raises UsageError for a file that is not read,
-    with its name and the way out.
+    Takes a CSV, TSV, JSON lines or parquet of one's own, an answer of Prometheus or a
+    monitoring service, a CSV of Grafana, what mprof, psrecord, pidstat, top, ps and docker stats
+    write, a memray capture or page, or with ``line`` any log; plain or gzip, known by content.
+    ``time``, ``values`` ("COL" or "COL=rss_bytes") and ``group`` name columns, ``unit`` the unit of
+    memory where nothing says it, ``limit_bytes`` what the process may grow to. Raises UsageError
+    for a file that is not read, with its name and the way out.
 
     >>> ll.read("figures.csv", limit_bytes=512 << 20).verdict()
     """

@@ -1,19 +1,16 @@
 """Replicas of a deployment on both sides of a comparison: each new version has pods of new names.
 
-The names are Kubernetes' own, of the deployment, a hash of its version and one of the pod, in
-letters that make no words; so two pods are of one deployment by rule, and nothing is guessed.
+Their names say which deployment they are of (:mod:`leaklab.analysis.pods`), and nothing is guessed.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from leaklab.analysis.pods import deployment_of
 from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict
 
-_LETTERS = "[bcdfghjklmnpqrstvwxz2456789]"
-_POD = re.compile(rf"(?<=\w)-{_LETTERS}{{6,10}}-{_LETTERS}{{5}}(?=\s|$)")
 MAIN = "main"
 _ORDER = (BOUNDED, INCONCLUSIVE, LEAK)
 
@@ -24,18 +21,6 @@ class Replicas:
 
     worst: ResourceVerdict
     all: tuple[ResourceVerdict, ...]
-
-
-def deployment_of(role: str) -> str:
-    """Return the role without what Kubernetes appends for each pod; "" for any other role.
-
-    >>> deployment_of("web-7d4b9c8f6-x7z9q app")
-    'web app'
-    >>> deployment_of("worker-first")
-    ''
-    """
-    name = _POD.sub("", role)
-    return "" if name == role else name
 
 
 def replicas(

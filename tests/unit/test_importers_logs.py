@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,54 @@ def test_docker_stats_as_a_table_and_as_json(tmp_path: Path) -> None:
         assert "page cache" in run.verdict().reason
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_objects_of_docker_stats_with_a_time_of_their_own(
+    tmp_path: Path, indent: int | None
+) -> None:
+    objects = [
+        {"ts": 1_700_000_000 + 60 * n, "Name": name, "CPUPerc": "0.05%", "MemUsage": used}
+        for n in range(30)
+        for name, used in (("web", f"{100 + n}MiB / 1GiB"), ("db", "80MiB / 1GiB"))
+    ]
+    path = tmp_path / "stats.json"
+    path.write_text("\n".join(json.dumps(entry, indent=indent) for entry in objects))
+    run = ll.read(path)
+    name = "gauge:docker_memory_usage_bytes"
+    assert rate(run, name, "web") == pytest.approx(MIB / 60, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "%a %b %d %H:%M:%S UTC %Y",
+        "%a %b %d %I:%M:%S %p UTC %Y",
+        "%a %d %b %Y %I:%M:%S %p UTC",
+        "%a %d %b %H:%M:%S GMT %Y",
+        "%a, %d %b %Y %H:%M:%S +0000",
+        "%Y/%m/%d %H:%M:%S",
+        "%m/%d/%Y %I:%M:%S %p",
+        "%Y-%m-%d_%H:%M:%S",
+        "=== %s ===",
+    ],
+)
+def test_dates_between_tables_as_people_print_them(tmp_path: Path, form: str) -> None:
+    # Once a day and a minute, and past noon: neither the day nor the half of it may be lost.
+    lines = []
+    for number in range(40):
+        moment = datetime.fromtimestamp(1_700_000_000 + 86_460 * number, UTC)
+        text = form.replace("%s", str(int(moment.timestamp())))
+        clock = moment.strftime("%H:%M:%S")
+        lines += [
+            moment.strftime(text),
+            f"top - {clock} up 10 days,  3:02,  1 user,  load average: 0.00, 0.01, 0.05",
+            "    PID USER      PR  NI    VIRT    RES    SHR S  %CPU  %MEM     TIME+ COMMAND",
+            f"   1200 root 20 0 900000 {(200 + number) * 1024} 11000 S 1.0 2.0 0:01.00 python",
+        ]
+    path = tmp_path / "top.txt"
+    path.write_text("\n".join(lines))
+    assert rate(ll.read(path)) == pytest.approx(MIB / 86_460, rel=0.02)
+
+
 def test_each_container_meets_its_own_limit(tmp_path: Path) -> None:
     lines = []
     for n in range(40):
@@ -312,7 +361,8 @@ def test_kubectl_top_tells_pods_apart(tmp_path: Path, kind: str) -> None:
             f"{before}db-0     2            900Mi",
         ]
     path = tmp_path / "top.txt"
-    path.write_text("\n".join(lines))
+    # kubectl fills the last column with spaces.
+    path.write_text("".join(f"{line}           \n" for line in lines))
     run = ll.read(path)
     memory = "gauge:container_memory_working_set_bytes"
     role = f"{before.strip()} web-0".strip()
@@ -390,3 +440,18 @@ def test_a_figure_as_long_as_an_epoch_is_no_time(tmp_path: Path) -> None:
     path.write_text("".join(f"{1_200_000_000 + 10**6 * n} bytes\n" for n in range(40)))
     run = ll.read(path, line=r"^(?P<rss>\d+)")
     assert run.verdict().resources[0].unit == "iteration"
+
+
+def test_the_memory_of_the_host_may_stand_beside_that_of_processes(tmp_path: Path) -> None:
+    lines = []
+    for number in range(40):
+        lines += [
+            f"2026-11-20 08:{number:02}:00",
+            "               total        used        free      shared  buff/cache   available",
+            "Mem:           32000        3000       20000          12        9000       29000",
+            "    PID   RSS COMMAND",
+            f"   1200 {(200 + number) * 1024} python app.py",
+        ]
+    path = tmp_path / "log.txt"
+    path.write_text("\n".join(lines))
+    assert rate(ll.read(path)) == pytest.approx(MIB / 60, rel=0.02)

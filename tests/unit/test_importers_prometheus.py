@@ -83,6 +83,39 @@ def test_containers_that_follow_each_other_are_lives(tmp_path: Path) -> None:
     assert entry.rate == pytest.approx(20 * MIB / HOURS, rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("names", "roles"),
+    [
+        (("web-7d4b9c8f6-x7z9q", "web-5ccf9b5f8-2g9gs"), {"main"}),
+        (("agent-x7z9q", "agent-2g9gs"), {"main"}),
+        (("web-cache", "web-store"), {"web-cache", "web-store"}),
+        (("shard-00001", "shard-00002"), {"shard-00001", "shard-00002"}),
+    ],
+)
+def test_only_pods_of_one_owner_are_lives_of_one_place(
+    tmp_path: Path, names: tuple[str, str], roles: set[str]
+) -> None:
+    rows = []
+    for number, pod in enumerate(names):
+        part = SECONDS[number == (SECONDS // (24 * HOURS))]
+        flat = np.full(len(part), (300 + 100 * number) * MIB)
+        rows.append(row("container_memory_rss", part, flat, pod=pod, instance=""))
+    run = ll.read(answer(tmp_path, *rows))
+    assert {p["role"] for p in run.meta["processes"]} == roles
+
+
+def test_memory_under_a_name_of_its_own_is_judged_beside_descriptors(tmp_path: Path) -> None:
+    flat, held = np.full(len(SECONDS), 20.0), (300 + 20 * SECONDS / HOURS) * MIB
+    path = answer(
+        tmp_path,
+        row("process_open_fds", SECONDS, flat),
+        row("shop_heap_bytes", SECONDS, held),
+    )
+    verdict = ll.read(path).verdict()
+    assert verdict.verdict == "leak"
+    assert "gauge:shop_heap_bytes" in verdict.reason
+
+
 def test_page_cache_is_told_apart(tmp_path: Path) -> None:
     labels = {"pod": "web-0", "container": "web"}
     cache = np.minimum(5 * SECONDS / HOURS, 500) * MIB
@@ -312,3 +345,17 @@ def test_an_export_of_victoriametrics_has_a_series_a_line(tmp_path: Path) -> Non
     assert entry is not None
     assert entry.verdict == "leak"
     assert entry.rate == pytest.approx(MIB / 60, rel=0.01)
+
+
+def test_a_table_of_grafana_with_a_row_for_each_series(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    rows = [
+        f'"2026-11-20 08:{n:02}:00","{pod}","{held} MiB"'
+        for n in range(40)
+        for pod, held in (("web", 200 + n), ("db", 300))
+    ]
+    path.write_text("\n".join(['"Time","pod","Value"', *rows]))
+    entries = {entry.role: entry for entry in ll.read(path).verdict().resources}
+    assert entries["web"].name == "gauge:Value_bytes"
+    assert entries["web"].rate == pytest.approx(MIB / 60, rel=0.02)
+    assert entries["db"].verdict == "bounded"

@@ -157,6 +157,18 @@ def test_a_separator_behind_each_row_is_an_empty_last_column(
     assert len(run.meta["events"]) == 1
 
 
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("ends", [(5, 9), (3, 6, 9), tuple(range(1, 60))])
+def test_a_separator_behind_some_rows_is_nothing(
+    tmp_path: Path, separator: str, ends: tuple[int, ...]
+) -> None:
+    rows = [f"{60 * n},{100 + n}{',' * (n in ends)}" for n in range(60)]
+    rows[40] += ",7" if 40 not in ends else "7"
+    run = read(tmp_path, "\n".join(["time,rss_mb", *rows]).replace(",", separator))
+    assert len(run.data.samples_of("rss_bytes")) == 59
+    assert "left out: 1 row of more fields: line 42 has 3 fields" in run.meta["events"][1]["text"]
+
+
 def test_decimal_commas_in_quotes_and_a_comma_behind_each_row(tmp_path: Path) -> None:
     lines = ["time,rss_mb", *(f'{60 * n},"{100 + n},5",' for n in range(12))]
     assert first(read(tmp_path, "\n".join(lines))) == 100.5 * MIB
@@ -192,3 +204,30 @@ def test_a_figure_per_minute_is_no_time(tmp_path: Path) -> None:
     lines = ["requests_per_minute,rss_mb", *(f"{n},100" for n in range(12))]
     with pytest.raises(UsageError, match="no column of times"):
         read(tmp_path, "\n".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("time", "memory", "resource"),
+    [
+        ("Zeit", "RSS (KB)", "rss_bytes"),
+        ("Zeitstempel", "Arbeitsspeicher (KB)", "gauge:Arbeitsspeicher_bytes"),
+        ("Horodatage", "Mémoire (Ko)", "gauge:Mémoire_bytes"),
+        ("Fecha", "Memoria (KB)", "gauge:Memoria_bytes"),
+    ],
+)
+def test_headings_of_other_languages_are_known(
+    tmp_path: Path, time: str, memory: str, resource: str
+) -> None:
+    rows = [f"20.11.2026 08:{n:02}:00;{1 + n // 10}.{100 + n % 10:03},50" for n in range(30)]
+    run = read(tmp_path, "\n".join([f"{time};{memory}", *rows]))
+    values = run.data.samples_of(resource)["value"]
+    assert values.iloc[0] == 1100.5 * 1024
+    assert run.data.samples["time_seconds"].iloc[1] == 60.0
+
+
+def test_what_kibana_exports_is_read(tmp_path: Path) -> None:
+    heading = '"@timestamp per minute","Average of system.process.memory.rss.bytes"'
+    rows = [f'"Nov 20, 2026 @ 08:{n:02}:00.000","{200 + n},732,336"' for n in range(30)]
+    run = read(tmp_path, "\n".join([heading, *rows]))
+    assert first(run) == 200_732_336
+    assert run.data.samples["time_seconds"].iloc[1] == 60.0

@@ -414,3 +414,102 @@ def test_one_of_several_columns_may_be_asked_for(tmp_path: Path) -> None:
 )
 def test_parts_and_sums_of_one_process_are_no_processes(names: tuple[str, str]) -> None:
     assert members_of(names) == {}
+
+
+def beside_threads(memory: str, cells: list[object]) -> str:
+    times: list[object] = [1.7e9 + 60 * n for n in range(len(cells))]
+    return table({"timestamp": times, memory: cells, "threads": [8] * len(cells)})
+
+
+@pytest.mark.parametrize(
+    ("memory", "unit"), [("memory_mb", ""), ("heap_used_mb", ""), ("uss", " MiB"), ("used", " MiB")]
+)
+def test_memory_is_judged_though_threads_stand_beside_it(
+    tmp_path: Path, memory: str, unit: str
+) -> None:
+    cells: list[object] = [f"{figure}{unit}" for figure in growing()]
+    verdict = ll.read(written(tmp_path, beside_threads(memory, cells))).verdict()
+    assert verdict.verdict == "leak"
+    assert f"gauge:{memory.removesuffix('_mb')}_bytes" in verdict.reason
+
+
+def test_memory_without_a_unit_is_refused_though_threads_stand_beside_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no unit for column memory"):
+        ll.read(written(tmp_path, beside_threads("memory", list(growing()))))
+
+
+def test_what_is_used_without_a_unit_may_be_anything_beside_threads(tmp_path: Path) -> None:
+    run = ll.read(written(tmp_path, beside_threads("slots_used", list(growing()))))
+    assert run.verdict().verdict == "bounded"
+    assert "slots_used as gauge:slots_used" in " ".join(e["text"] for e in run.meta["events"])
+
+
+@pytest.mark.parametrize(
+    ("beside", "memory"),
+    [
+        ("mem_total_mb", "mem_used_mb"),
+        ("rss_file_mb", "rss_anon_mb"),
+        ("RssFile (MB)", "RssAnon (MB)"),
+        ("threads", "mem_percent"),
+        ("cpu %", "memory %"),
+    ],
+)
+def test_what_there_is_and_a_part_are_not_what_is_used(
+    tmp_path: Path, beside: str, memory: str
+) -> None:
+    times: list[object] = [1.7e9 + 60 * n for n in range(40)]
+    columns: dict[str, list[object]] = {"time": times, beside: [800] * 40, memory: [*growing()]}
+    run = ll.read(written(tmp_path, table(columns)))
+    assert run.verdict().verdict == "leak"
+    assert "rss_bytes" not in run.verdict().reason
+
+
+def test_all_of_resident_memory_stands_for_its_parts(tmp_path: Path) -> None:
+    times: list[object] = [1.7e9 + 60 * n for n in range(40)]
+    names = ("RssAnon_kB", "RssFile_kB", "VmRSS_kB")
+    columns = {"time": times, **{name: [*growing(step=n)] for n, name in enumerate(names)}}
+    run = ll.read(written(tmp_path, table(columns)))
+    assert "VmRSS_kB in KiB as rss_bytes" in run.meta["events"][0]["text"]
+
+
+TIMES = [1_700_000_000 + 60 * n for n in range(40)]
+RECORDS = [{"ts": at, "rss_mb": rss} for at, rss in zip(TIMES, growing(), strict=True)]
+COLUMNS = {"time": TIMES, "rss_mb": growing()}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"host": "a", "sizes": [1, 2], "samples": RECORDS},
+        {"data": {"results": {"few": [{"a": 1}], "rows": RECORDS}}},
+        COLUMNS,
+        {"meta": {"version": 1}, "figures": COLUMNS},
+        json.loads(pd.DataFrame(COLUMNS).to_json()),
+        json.loads(pd.DataFrame(COLUMNS).set_index("time").to_json()),
+        json.loads(pd.DataFrame(COLUMNS).to_json(orient="table")),
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_table_in_a_json_document_is_found(
+    tmp_path: Path, document: object, indent: int | None
+) -> None:
+    entry = ll.read(written(tmp_path, json.dumps(document, indent=indent))).verdict().resources[0]
+    assert (entry.name, entry.verdict) == ("rss_bytes", "leak")
+    assert entry.rate == pytest.approx(MIB / 60, rel=0.01)
+
+
+def test_tables_of_several_processes_in_a_json_document(tmp_path: Path) -> None:
+    flat = [{**row, "rss_mb": 300} for row in RECORDS]
+    parts = [{"name": "web", "samples": RECORDS}, {"name": "db", "samples": flat}]
+    run = ll.read(written(tmp_path, json.dumps({"processes": parts})))
+    found = {entry.role: entry.verdict for entry in run.verdict().resources}
+    assert found == {"web": "leak", "db": "bounded"}
+
+
+def test_times_of_each_figure_are_no_memory(tmp_path: Path) -> None:
+    heading = "timestamp_memory_usage,memory_usage,timestamp_memory_working_set,memory_working_set"
+    rows = [f"{at},{2 * rss},{at},{rss}" for at, rss in zip(TIMES, growing(), strict=True)]
+    path = written(tmp_path, "\n".join([heading, *rows]))
+    with pytest.raises(UsageError, match="no unit for column memory_"):
+        ll.read(path)
+    assert ll.read(path, unit="MiB").verdict().verdict == "leak"

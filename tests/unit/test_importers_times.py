@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +116,21 @@ def test_a_clock_in_seconds_is_no_spreadsheet(tmp_path: Path, name: str, step: f
     assert run.data.samples["time_seconds"].to_numpy() == pytest.approx(step * np.arange(40))
 
 
+@pytest.mark.parametrize("step", [0.1, 0.25, 0.5])
+@pytest.mark.parametrize("decimals", range(1, 8))
+def test_a_clock_of_many_hours_is_not_taken_for_days(
+    tmp_path: Path, step: float, decimals: int
+) -> None:
+    times = [f"{45123.51234 + step * n:.{decimals}f}" for n in range(60)]
+    with pytest.raises(UsageError, match="days of a spreadsheet, or seconds"):
+        read(tmp_path, times)
+
+
+def test_days_of_a_spreadsheet_may_be_hours_apart(tmp_path: Path) -> None:
+    run = read(tmp_path, [f"{46285 + (3 * n + 1) / 24:.5f}" for n in range(60)])
+    assert run.data.samples["time_seconds"].iloc[1] == 3 * 3600.0
+
+
 def test_days_or_seconds_are_asked_for(tmp_path: Path) -> None:
     times = [f"{46285.123457 + 0.2 * n + 1.1e-5 * n * n:.7f}" for n in range(40)]
     with pytest.raises(UsageError, match=r"seconds, in column time: 46285.12346; .*time_seconds"):
@@ -128,3 +143,29 @@ def test_days_or_seconds_are_asked_for(tmp_path: Path) -> None:
 def test_spans_of_pandas_and_python_are_times(tmp_path: Path, form: str) -> None:
     run = read(tmp_path, [form.format(n) for n in range(12)])
     assert run.data.samples["time_seconds"].tolist() == [86_400.0 * n for n in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("heading", "day", "options"),
+    [
+        ("Date,Time,rss_mb", "%Y-%m-%d", {}),
+        ("Date,Time,rss_mb", "%d/%m/%Y", {}),
+        ("rss_mb,Datum,Uhrzeit", "%d.%m.%Y", {}),
+        ("Time,Date,rss_mb", "%Y/%m/%d", {"time": "Time"}),
+    ],
+)
+def test_the_day_may_stand_in_a_column_of_its_own(
+    tmp_path: Path, heading: str, day: str, options: dict[str, str]
+) -> None:
+    lines = [heading]
+    for number in range(40):
+        moment = datetime.fromtimestamp(1_700_000_000 + 86_400 * number, UTC)
+        cells = {"rss_mb": str(100 + number)}
+        for name in heading.split(","):
+            form = "%H:%M:%S" if name in ("Time", "Uhrzeit") else day
+            cells.setdefault(name, moment.strftime(form))
+        lines.append(",".join(cells[name] for name in heading.split(",")))
+    path = tmp_path / "figures.csv"
+    path.write_text("\n".join(lines))
+    seconds = ll.read(path, **options).data.samples["time_seconds"]
+    assert seconds.tolist() == [86_400.0 * n for n in range(40)]

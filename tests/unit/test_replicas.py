@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import leaklab as ll
-from leaklab.results.replicas import deployment_of
+from leaklab.analysis.pods import deployment_of
 
 BEFORE = ("web-7d4b9c8f6-bcdfg", "web-7d4b9c8f6-x7z9q")
 AFTER = ("web-5c6d7b8f9-gfdcb", "web-5c6d7b8f9-q9z7x")
