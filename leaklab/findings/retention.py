@@ -83,6 +83,21 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
     growth = growth_by_path(data, role=role)
     if growth is None:
         return []
+    rows = _rows(data, role, growth, limit)
+    table, window, unit = growth
+    early = _imports_may_show(data, role, int(table["process"].iloc[0]), window, unit)
+    if not early or any(1 in row["suspect_ranks"] for row in rows):
+        return rows
+    # Where imports took most of the work, the graphs of it tell of them; what the leak has left
+    # may still be there when the main program is through.
+    later = growth_by_path(data, role=role, after_work=True)
+    found = [] if later is None or later[1] == growth[1] else _rows(data, role, later, limit)
+    return found if any(1 in row["suspect_ranks"] for row in found) else rows
+
+
+def _rows(
+    data: RunData, role: str, growth: tuple[pd.DataFrame, tuple[float, float], str], limit: int
+) -> list[dict[str, Any]]:
     table, window, unit = growth
     span = window[1] - window[0]
     rows = [_row(table, group, span, unit) for group in leak_groups(table)]
@@ -170,7 +185,7 @@ def holders_of_type(data: RunData, type_name: str, *, limit: int = 20) -> pd.Dat
 
 
 def growth_by_path(
-    data: RunData, *, role: str = "main"
+    data: RunData, *, role: str = "main", after_work: bool = False
 ) -> tuple[pd.DataFrame, tuple[float, float], str] | None:
     """Return the path nodes of the last dump with their growth, from where to where, and in what.
 
@@ -178,9 +193,9 @@ def growth_by_path(
     one with the figures of all. Columns as the table ``paths`` of the last dump, plus growth_count,
     growth_shallow_bytes, growth_bytes (retained), steady_count and steady_size (never fell from
     dump to dump), may_be_old (was too small to be told in the first dump, or not there). None with
-    fewer than two dumps.
+    fewer than two dumps. after_work: see `dumps_after_warm_up`.
     """
-    chosen = dumps_after_warm_up(data, role)
+    chosen = dumps_after_warm_up(data, role, after_work=after_work)
     if chosen is None:
         return None
     process, numbers, window, unit = chosen
@@ -260,12 +275,12 @@ def _by_dump(
 
 
 def dumps_after_warm_up(
-    data: RunData, role: str
+    data: RunData, role: str, *, after_work: bool = False
 ) -> tuple[int, list[int], tuple[float, float], str] | None:
     """Choose the process and its dumps after warm-up; the marks or seconds they span.
 
     When its main program is through, what its functions had in their variables is gone, or
-    garbage: a dump from then counts only for want of two from its work.
+    garbage: a dump from then counts only for want of two from its work, or if ``after_work``.
     """
     dumps = data.graph_dumps
     if not len(dumps):
@@ -280,7 +295,7 @@ def dumps_after_warm_up(
             if len(mine) < 2:
                 continue
             at_work = within_work(mine, members)
-            if at_work.sum() >= 2:
+            if at_work.sum() >= 2 and not after_work:
                 mine = mine[at_work]
             marks = mine["mark"].astype("Float64")
             by_mark = marks.notna().all() and marks.nunique() > 1

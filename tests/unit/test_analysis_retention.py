@@ -219,6 +219,15 @@ def test_holders_from_before_the_growth_began_are_not_told():
     assert len(retention(run_of(early, (100, 290)))) == 1
 
 
+def test_where_loading_took_the_work_the_graph_after_it_tells_of_the_growth():
+    loading = np.minimum(np.arange(300), 150) * 2120.0
+    late = np.maximum(np.arange(300) - 150, 0) * 2120.0
+    data = synthetic.run(sites={"load": loading, "keep": late}, marks=False, seconds_per_point=0.1)
+    held = retention(run_of(data, (100, 140, 290), work_ended_seconds=28.9))
+    assert held["accumulation_point"].tolist() == ["app.cache.CACHE"]
+    assert held["suspect_rank"].tolist() == [1]
+
+
 def test_a_site_that_gains_the_same_is_the_one():
     data = synthetic.run(
         sites={"keep": synthetic.leak(100, 2120), "other": synthetic.leak(100, 300)}
