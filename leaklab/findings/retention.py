@@ -86,7 +86,9 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
     rows = _rows(data, role, growth, limit)
     table, window, unit = growth
     early = _imports_may_show(data, role, int(table["process"].iloc[0]), window, unit)
-    if not early or any(1 in row["suspect_ranks"] for row in rows):
+    study = study_heap(data, role=role)
+    leaks = study is not None and study.leaking
+    if not early or not leaks or any(1 in row["suspect_ranks"] for row in rows):
         return rows
     # Where imports took most of the work, the graphs of it tell of them; what the leak has left
     # may still be there when the main program is through.
