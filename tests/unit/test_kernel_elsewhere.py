@@ -4,6 +4,9 @@ import json
 
 from own_process import printed_by
 
+from leaklab.kernel_audit.audit import KernelAudit
+from leaklab.scratch import Scratch
+
 HELD_BY_LIBRARIES = """
 import json, logging, sys, types
 import json.decoder
@@ -72,3 +75,14 @@ def test_what_libraries_hold_is_told_by_its_line_or_its_place() -> None:
     assert titles["handler"].startswith("log handler of app: Handler")
     assert titles["elsewhere"].startswith("json.decoder._PAGES → list item → __main__.Page.text")
     assert found["lines"]["elsewhere"] == "(no line is known)"
+
+
+def test_more_than_is_resident_was_never_touched() -> None:
+    audit = KernelAudit([], [], 70 << 20, 809 << 20, 1000, 0.0, 0.0, Scratch("kernel"))
+    assert str(audit).splitlines() == [
+        "70 MiB resident: 809 MiB in 1,000 objects, of which at least 739 MiB are in no memory: "
+        "not touched yet, or swapped out",
+        "",
+        "Objects by whose they are: .",
+    ]
+    audit._folder.close()
