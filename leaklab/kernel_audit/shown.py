@@ -69,7 +69,7 @@ def _widgets(namespace: Mapping[str, Any]) -> Iterator[Group]:
         return
     widgets = list(registry.values())
     comms = [one._trait_values.get("comm") for one in widgets]
-    managers = [sys.modules["comm"].get_comm_manager()] if "comm" in sys.modules else []
+    manager = getattr(sys.modules.get("comm"), "get_comm_manager", lambda: None)()
     close = called("ipywidgets", "Widget.close_all();", namespace)
     yield Group(
         key="widgets",
@@ -79,7 +79,7 @@ def _widgets(namespace: Mapping[str, Any]) -> Iterator[Group]:
         line=together([close, called("gc", "collect();", namespace)]),
         type="Widget",
         targets=[id(one) for one in (*widgets, *comms) if one is not None],
-        sources=[id(registry), *(id(one.comms) for one in managers if hasattr(one, "comms"))],
+        sources=[id(registry), id(getattr(manager, "comms", None))],
         collects=True,
     )
 

@@ -10,6 +10,7 @@ from leaklab.scratch import Scratch
 HELD_BY_LIBRARIES = """
 import json, logging, sys, types
 import json.decoder
+sys.modules["comm"] = types.ModuleType("comm")  # a module of the user's, with that name
 import leaklab as ll
 
 MEBIBYTE = 1 << 20
