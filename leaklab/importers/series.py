@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_BY_RESOURCE = "give (x, values) by resource"
+_BY_RESOURCE = "give (x, values), or a pandas Series, by resource: {'rss_bytes': series}"
 
 
 def from_series(
@@ -47,6 +47,8 @@ def from_series(
     given = {}
     notes: dict[str, None] = {}
     for resource, part in series.items():
+        if not isinstance(resource, str) and np.ndim(part) == 0:  # a pandas Series itself, say
+            raise UsageError(f"no series by resource: {type(series).__name__}; {_BY_RESOURCE}")
         check_judged(resource)
         x, y = _halves(resource, part)
         at, values = places(x, f"x of {resource}", unit), figures(y, f"the values of {resource}")

@@ -5,8 +5,10 @@ A notebook says it in one cell tagged ``parameters``, one assignment a line::
     iterations: int = 200  # requests served [10..100000]
     drop: str = "kept"     # what happens to the client [kept|dropped|closed]
 
-The annotation is the type, the comment the help; a range or a choice may end it. papermill reads
-the same cell (``papermill --help-notebook``) but accepts anything; this module does not.
+The annotation is the type, the comment the help; a range or a choice may end it. Without an
+annotation the default says the type, as in any notebook that was written for papermill; other lines
+stay what they are and take no value. papermill reads the same cell (``papermill --help-notebook``)
+but accepts anything; this module does not.
 """
 
 from __future__ import annotations
@@ -30,24 +32,19 @@ _RANGE = re.compile(r"\s*(?P<low>-?[\d.e+-]*?)\s*\.\.\s*(?P<high>-?[\d.e+-]*?)\s
 
 
 def notebook_parameters(notebook: Mapping[str, Any], name: str) -> list[Parameter]:
-    """The parameters of `notebook` (its JSON), in the order of the cell.
+    """The parameters of `notebook` (its JSON), in the order of the cell; none without such a cell.
 
-    `name` is what messages call it. Raises LeaklabError when it has no parameters cell, several,
-    or one that says less than a type and a default for each parameter.
+    `name` is what messages call it. Raises LeaklabError when it has several parameters cells, or
+    one that declares a default that is none of its values.
     """
     cells = [
         cell
         for cell in notebook.get("cells", ())
         if "parameters" in cell.get("metadata", {}).get("tags", ())
     ]
-    if len(cells) != 1:
-        found = "no cell" if not cells else f"{len(cells)} cells"
-        raise LeaklabError(
-            f"{name}: {found} tagged 'parameters'; tag exactly one cell, with lines such as "
-            "'iterations: int = 200  # requests served'"
-        )
-    source = cells[0].get("source", "")
-    return _parse_cell("".join(source), name)
+    if len(cells) > 1:
+        raise LeaklabError(f"{name}: {len(cells)} cells tagged 'parameters'; tag one of them")
+    return _parse_cell("".join(cells[0].get("source", "")), name) if cells else []
 
 
 def check_values(
@@ -60,7 +57,10 @@ def check_values(
     known = {parameter.name: parameter for parameter in parameters}
     for unknown in given.keys() - known.keys():
         allowed = ", ".join(known) or "none"
-        raise UsageError(f"{name} has no parameter: {unknown}; its parameters are {allowed}")
+        raise UsageError(
+            f"{name} has no parameter: {unknown}; its parameters are {allowed}; a line such as "
+            f"'{unknown}: int = 5  # help' in its cell tagged 'parameters' makes one"
+        )
     return {key: known[key].value(value) for key, value in given.items()}
 
 
@@ -70,6 +70,8 @@ def describe(parameters: list[Parameter]) -> str:
         (parameter.name, parameter.allowed, repr(parameter.default), parameter.help)
         for parameter in parameters
     ]
+    if not rows:
+        return "no parameters"
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     return "\n".join(
         f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  default {row[2]:<{widths[2]}}  {row[3]}"
@@ -85,7 +87,8 @@ def _parse_cell(source: str, name: str) -> list[Parameter]:
             f"{name}: the parameters cell is no Python: {error.msg}, line {error.lineno}; mend it"
         ) from None
     comments = _comments(source)
-    return [_parse_statement(statement, comments, name) for statement in statements]
+    found = (_parse_statement(statement, comments, name) for statement in statements)
+    return [parameter for parameter in found if parameter is not None]
 
 
 def _comments(source: str) -> dict[int, str]:
@@ -97,31 +100,26 @@ def _comments(source: str) -> dict[int, str]:
     }
 
 
-def _parse_statement(statement: ast.stmt, comments: dict[int, str], name: str) -> Parameter:
-    line = ast.unparse(statement)
-    if not (
-        isinstance(statement, ast.AnnAssign)
-        and isinstance(statement.target, ast.Name)
-        and statement.value is not None
-    ):
-        raise LeaklabError(
-            f"{name}: a line of the parameters cell is no parameter: {line}; "
-            "write 'name: type = default  # help'"
-        )
-    type_name = ast.unparse(statement.annotation)
-    if type_name not in TYPES:
-        raise LeaklabError(
-            f"{name}: parameter {statement.target.id} has the type {type_name}; "
-            f"allowed is {', '.join(TYPES)}"
-        )
-    text, limits = _split_limit(comments.get(statement.end_lineno or 0, ""), type_name)
+def _parse_statement(statement: ast.stmt, comments: dict[int, str], name: str) -> Parameter | None:
+    """Return what a statement declares; None for one that declares nothing a value can be given."""
+    match statement:
+        case ast.AnnAssign(target=ast.Name(id=called), annotation=annotation, value=ast.expr()):
+            type_name = ast.unparse(annotation)
+        case ast.Assign(targets=[ast.Name(id=called)]):
+            type_name = ""
+        case _:
+            return None
     try:
-        default = ast.literal_eval(statement.value)
+        default = ast.literal_eval(statement.value)  # type: ignore[arg-type]
     except ValueError:
         default = None
+    type_name = type_name or type(default).__name__
+    if type_name not in TYPES:
+        return None
+    text, limits = _split_limit(comments.get(statement.end_lineno or 0, ""), type_name)
     try:
         table = {"type": type_name, "default": default, "help": text, **limits}
-        return Parameter.model_validate({"name": statement.target.id, **table})
+        return Parameter.model_validate({"name": called, **table})
     except ValidationError as error:
         raise LeaklabError(f"{name}: {first_problem(error, Parameter)}") from None
 

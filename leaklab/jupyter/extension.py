@@ -48,19 +48,20 @@ def unload_ipython_extension(shell: Any) -> None:
             shell.display_formatter.formatters[form].pop(".".join(_FIGURE), None)
 
 
-def _svg(figure: Any) -> str | None:
+def _svg(figure: Any) -> tuple[str, dict[str, str]] | None:
     """Draw it as wide as its place: JupyterLab cuts off what is wider."""
     from IPython.core.pylabtools import print_figure
 
-    return fluid(print_figure(figure, fmt="svg"))
+    drawn = fluid(print_figure(figure, fmt="svg"))
+    return (drawn, {"alt": figure.alt}) if drawn else None
 
 
-def _png(figure: Any) -> str | None:
+def _png(figure: Any) -> tuple[str, dict[str, str]] | None:
     """Draw it for where a notebook is opened before it is trusted: there SVG is not shown."""
     from IPython.core.pylabtools import print_figure
 
     drawn: str | None = print_figure(figure, fmt="png", base64=True)
-    return drawn
+    return (drawn, {"alt": figure.alt}) if drawn else None
 
 
 _FIGURE = "leaklab.plots.style", "OwnFigure"

@@ -58,14 +58,14 @@ def record_cell(shell: Any, cell: str, options: dict[str, Any]) -> RecordedCell:
     Raises LeaklabError for an option that needs a process of its own, when another recording is
     going on in this process, or when the recorder fails.
     """
-    with _Recording(shell, cell, options) as recording:
+    with _Recording(shell, cell, options) as recording, _numbered(shell):
         recording.result = shell.run_cell(recording.cell, store_history=False)
     return recording.recorded()
 
 
 async def record_awaiting_cell(shell: Any, cell: str, options: dict[str, Any]) -> RecordedCell:
     """Do the same for a cell that awaits: it runs on the loop that runs this."""
-    with _Recording(shell, cell, options) as recording:
+    with _Recording(shell, cell, options) as recording, _numbered(shell):
         cell = recording.cell
         recording.result = await shell.run_cell_async(
             cell, store_history=False, transformed_cell=shell.transform_cell(cell)
@@ -171,7 +171,27 @@ class EndingInterruptedError(Exception):
 
 def cell_name(shell: Any) -> str:
     """What the cell that runs is called: ``In [4]``."""
-    return f"In [{len(shell.user_ns.get('In') or ()) - 1}]"
+    return f"In [{_cell_number(shell)}]"
+
+
+def _cell_number(shell: Any) -> int:
+    return len(shell.user_ns.get("In") or ()) - 1
+
+
+@contextlib.contextmanager
+def _numbered(shell: Any) -> Iterator[None]:
+    """Let a cell that runs inside of another have its number: IPython 9 counts on before it runs
+    one, so a traceback, and all that is told of its functions later, would name the next cell."""
+    compiler, number, own = shell.compile, _cell_number(shell), shell.compile.cache
+
+    def cache(text: str, _number: int = 0, raw_code: str | None = None) -> str:
+        return str(own(text, number, raw_code))
+
+    compiler.cache = cache
+    try:
+        yield
+    finally:
+        del compiler.cache
 
 
 def numbered_as_shown(cell: str) -> str:
@@ -206,7 +226,7 @@ def _cells(shell: Any, cell: str) -> dict[str, tuple[str, str]]:
     """Name and text of the cells by the file name each was compiled with, this one too."""
     texts = shell.user_ns.get("In") or []
     known = getattr(shell.compile, "_filename_map", {})
-    number = len(texts) - 1
+    number = _cell_number(shell)
     # This very cell is compiled twice: also as a call of the magic, which is not what it says.
     cells = {
         file: (f"In [{other}]", str(texts[other]) if other < number else cell)

@@ -19,6 +19,8 @@ from leaklab.resources import BLOCK_BYTES, IN_USE, material
 
 _SHOWN_TYPES = 3
 _SHOWN_NAMES = 4
+# A small object takes a block of this size or more; nobody tells without printing all pools.
+_LEAST_BLOCK_BYTES = 16
 # What every cell leaves: its own history.
 _LEAST_OBJECTS = 100
 # A metaclass may answer otherwise, with code of its own.
@@ -47,7 +49,7 @@ class Watch:
 
     def _note(self, counts: Counter[str]) -> None:
         self._counts, self._set_aside = counts, _are_set_aside()
-        self._resident_bytes, self._in_use_bytes = _resident_bytes(), self._used()
+        self._resident_bytes, self._in_use = _resident_bytes(), self._used()
         self._bound = {name: id(value) for name, value in list(self._shell.user_ns.items())}
 
     def _after(self, result: Any) -> None:
@@ -55,12 +57,9 @@ class Watch:
             return
         begun = time.perf_counter()
         change = _resident_bytes() - self._resident_bytes
-        used = self._used() - self._in_use_bytes
         counts = self._counted()
         parts = [f"{amount('rss_bytes', change, signed=True)} resident"]
-        if abs(used - change) >= material(IN_USE):
-            # What is put into pages that were free, or freed in pages that stay, shows here only.
-            parts.append(f"{amount(IN_USE, used, signed=True)} in use")
+        parts += self._hidden(change)
         more = self._more_objects(counts)
         if more.total() > _LEAST_OBJECTS:
             types = more.most_common(_SHOWN_TYPES)
@@ -89,10 +88,20 @@ class Watch:
         """Return what there is more of; nothing where the user has set objects aside or back."""
         return counts - self._counts if _are_set_aside() == self._set_aside else Counter()
 
-    def _used(self) -> float:
-        """What allocators count as in use; blocks alone where malloc cannot be asked."""
-        malloc = float(self._malloc().get(MALLOC, 0))
-        return malloc + BLOCK_BYTES * sys.getallocatedblocks()
+    def _used(self) -> tuple[float, int]:
+        """What malloc counts as in use (0 where it cannot be asked); the interpreter's blocks."""
+        return float(self._malloc().get(MALLOC, 0)), sys.getallocatedblocks()
+
+    def _hidden(self, change: float) -> list[str]:
+        """Say how much was put into pages that were free, or freed in pages that stay: what is in
+        use has changed by more than resident memory did, the same way."""
+        malloc, blocks = (now - then for now, then in zip(self._used(), self._in_use, strict=True))
+        used = malloc + _LEAST_BLOCK_BYTES * blocks
+        beyond = used - max(change, 0.0) if used > 0 else min(change, 0.0) - used
+        if beyond < material(IN_USE):
+            return []
+        more = " or more" if abs(blocks) * BLOCK_BYTES >= material(IN_USE) else ""
+        return [f"{amount(IN_USE, used, signed=True)} in use{more}"]
 
     def _new_names(self) -> list[str]:
         """The names that the cell has bound anew."""

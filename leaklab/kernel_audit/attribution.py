@@ -28,11 +28,11 @@ def parts(graph: ObjectGraph) -> list[dict[str, Any]]:
     notebook's or what one of its lines frees), leaklab, IPython and Jupyter, Python, uncollected
     cycles, and packages.
     """
-    root_of = _root_of(graph)
+    nearest = root_of(graph)
     names = [_part(root.kind, root.name) for root in graph.roots] + ["Python"]
     known = sorted(set(names))
     number = np.array([known.index(name) for name in names])
-    part = number[root_of]
+    part = number[nearest]
     sizes = np.bincount(part, weights=graph.dump.size_bytes.astype("f8"), minlength=len(known))
     counts = np.bincount(part, minlength=len(known))
     least = _LEAST_SHARE * sizes.sum()
@@ -46,7 +46,7 @@ def parts(graph: ObjectGraph) -> list[dict[str, Any]]:
     return sorted(rows.values(), key=lambda row: -row["bytes"])
 
 
-def _root_of(graph: ObjectGraph) -> np.ndarray:
+def root_of(graph: ObjectGraph) -> np.ndarray:
     """Return for each node the number of the root that is nearest to it, -1 without."""
     root_of = graph.root.copy()
     for level in graph.levels:
@@ -95,7 +95,7 @@ def detail(one: GroupedGraph, tree: PathTree, node: int, total_bytes: int) -> li
 def cycles(graph: ObjectGraph) -> dict[str, Any]:
     """Return what nothing holds but itself: bytes, object_count, and its largest types."""
     cyclic = np.array([root.kind == "cycle" for root in graph.roots] + [False])
-    nodes = np.flatnonzero(cyclic[_root_of(graph)])
+    nodes = np.flatnonzero(cyclic[root_of(graph)])
     sizes = graph.dump.size_bytes[nodes]
     of_type = np.bincount(graph.dump.type[nodes], weights=sizes.astype("f8"))
     largest = np.argsort(-of_type, kind="stable")[:_MOST_DETAILS]

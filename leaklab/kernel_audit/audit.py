@@ -31,6 +31,9 @@ _LEAST_SHARE = 0.002
 # Changes below this share of the largest are in .frame() only.
 _LEAST_CHANGE = 0.01
 
+# What numpy.zeros asks for has no pages until something is written to it.
+_UNTOUCHED = "of which at least {} are in no memory: not touched yet, or swapped out"
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class KernelAudit:
@@ -138,29 +141,35 @@ class KernelAudit:
         return Table(["frees", "what is held", "the line that frees it"], rows, numbers=["frees"])
 
     def _head(self) -> str:
+        rest = amount("heap_bytes", abs(self.native_bytes))
+        is_native = self.native_bytes >= 0
         return (
             f"{amount('rss_bytes', self.resident_bytes)} resident: "
             f"{amount('heap_bytes', self.seen_bytes)} in {self.object_count:,} objects, "
-            f"{amount('heap_bytes', self.native_bytes)} native (C libraries, allocator)"
+            + (f"{rest} native (C libraries, allocator)" if is_native else _UNTOUCHED.format(rest))
         )
 
     def _rest(self) -> str:
-        left = len(self.holdings) - len(self._table().rows)
-        more = f"{left} smaller holdings, or around these, are in .frame(). " if left else ""
+        shown = len(self._table().rows)
+        left = len(self.holdings) - shown
+        which = "smaller holdings, or around these, are" if shown else "small holdings are"
+        more = f"{left} {which} in .frame(). " if left else ""
         shares = ", ".join(
             f"{part['name']} {amount('heap_bytes', part['bytes'])}" for part in self.parts
         )
         return f"{more}Objects by whose they are: {shares}."
 
     def __str__(self) -> str:
-        return "\n\n".join([self._head(), str(self._table()), self._rest()])
+        table = self._table()
+        return "\n\n".join([self._head(), *([str(table)] if table.rows else []), self._rest()])
 
     def __repr__(self) -> str:
         return f"<KernelAudit: {self._head()}, {len(self.holdings)} holdings>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         head, rest = escape(self._head()), escape(self._rest())
-        html = f"<p>{head}</p>{self._table().html()}<p>{rest}</p>"
+        table = self._table()
+        html = f"<p>{head}</p>{table.html() if table.rows else ''}<p>{rest}</p>"
         return {"text/plain": str(self), "text/html": html}
 
 

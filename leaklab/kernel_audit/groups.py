@@ -18,15 +18,15 @@ JUPYTER = frozenset((
 class Group:
     """What goes together.
 
-    kind: name, out, traceback, figures, cache, thread, task, event, call, atexit or context. line:
-    empty where nothing lets go of it. targets: addresses of what the line lets go of. sources:
-    addresses of what holds those under the names that the line removes; source_types: of anything
-    of these types, it lets go as well. root_kind: the roots of this kind (see object_graph.graph)
-    that are targets, or have the name root_name, go with it; all that no other group takes where
-    that is empty. container: address of what the line empties instead. kept: addresses of what it
-    keeps. empty_bytes: the container's own size when it is empty, None where it does not shrink.
-    native_bytes: memory of C libraries that goes as well and is no object. collects: the line calls
-    the collector, so that garbage holds nothing any more.
+    kind: name, out, traceback, figures, widgets, cache, thread, task, event, call, atexit, handler
+    or context. line: empty where nothing lets go of it. targets: addresses of what the line lets go
+    of. sources: addresses of what holds those under the names that the line removes; source_types:
+    of anything of these types, it lets go as well. root_kind: the roots of this kind (see
+    object_graph.graph) that are targets, or have the name root_name, go with it; all that no other
+    group takes where that is empty. container: address of what the line empties instead. kept:
+    addresses of what it keeps. empty_bytes: the container's own size when it is empty, None where
+    it does not shrink. native_bytes: memory of C libraries that goes as well and is no object.
+    collects: the line calls the collector, so that garbage holds nothing any more.
     """
 
     key: str

@@ -10,6 +10,8 @@ from typing import Any
 from leaklab.kernel_audit.lines import called, together
 from leaklab.present.formatting import amount
 
+# Kind of what a library holds, mostly: it is found by its size, not under a name.
+ELSEWHERE = "elsewhere"
 # What several groups share is a row of its own from this share of everything on.
 _LEAST_SHARED = 0.001
 
@@ -20,8 +22,9 @@ class Holding:
 
     key: what it is told by from audit to audit. bytes: what the line frees. kind: name, out,
     traceback, figures, cache, thread, task, event (a callback of IPython's), call (of an event
-    loop), atexit, context (a context variable), cycles (garbage not collected yet), or shared (held
-    by several, whose lines all have to be executed). line: empty where none frees it.
+    loop), atexit, context (a context variable), widgets, handler (of logging), cycles (garbage not
+    collected yet), shared (held by several, whose lines all have to be executed), or elsewhere
+    (where something hangs that no line is known for). line: empty where none frees it.
     detail: (path, bytes) of what most of it is. beyond_bytes: what of its bytes no smaller holding
     inside it frees as well (a class holds the cache of its method).
     """
@@ -43,7 +46,8 @@ class Holding:
 
     def line_text(self) -> str:
         """The line, or that there is none."""
-        return self.line or "(none: it goes when that ends)"
+        none = "no line is known" if self.kind == ELSEWHERE else "none: it goes when that ends"
+        return self.line or f"({none})"
 
     def detail_text(self) -> str:
         """What most of it is: ``local rows 31 MiB``; empty where the title says it."""
@@ -88,6 +92,7 @@ def holdings(groups: Sequence[dict[str, Any]], table: dict[str, Any]) -> list[Ho
             members = [groups[number] for number in sorted(numbers)]
             rows.append(_together(members, within + sum(freed[number] for number in numbers)))
     rows += _cycles(table["cycles"])
+    rows += map(_elsewhere, table["elsewhere"])
     return sorted(rows, key=lambda one: -one.bytes)
 
 
@@ -109,6 +114,24 @@ def _cycles(found: dict[str, Any]) -> list[Holding]:
             beyond_bytes=found["bytes"],
         )
     ]
+
+
+def _elsewhere(place: dict[str, Any]) -> Holding:
+    """Return what hangs at a place that no group holds."""
+    kind, count = place["type"].rpartition(".")[2], place["count"]
+    what = f"{count:,} × {kind}" if count > 1 else kind
+    return Holding(
+        key=f"{ELSEWHERE} {place['path']} {place['type']}",
+        bytes=place["bytes"],
+        title=f"{place['path']}: {what}",
+        line="",
+        kind=ELSEWHERE,
+        type=place["type"],
+        cell=None,
+        names=(),
+        detail=(),
+        beyond_bytes=place["bytes"],
+    )
 
 
 def _together(members: list[dict[str, Any]], size: int) -> Holding:

@@ -18,6 +18,7 @@ from leaklab.kernel_audit.cells import Cells, described
 from leaklab.kernel_audit.groups import Group
 from leaklab.kernel_audit.lines import LAST_THREE_EMPTIED, called, deleted, result_deleted
 from leaklab.kernel_audit.live import live_groups
+from leaklab.kernel_audit.shown import shown_groups
 
 _NUMBERED = re.compile(r"_\d+")
 _LAST_THREE = ("_", "__", "___")
@@ -32,7 +33,7 @@ def inventory(shell: Any) -> dict[str, Any]:
     """
     namespace = shell.user_ns if shell is not None else sys.modules["__main__"].__dict__
     cells = Cells(namespace, shell)
-    groups = [*_figures(namespace), *_traceback(namespace, shell, cells)]
+    groups = [*shown_groups(namespace, shell), *_traceback(namespace, shell, cells)]
     groups += live_groups(shell, namespace, cells)
     emptied = [*lru_groups(namespace, cells), *clearable_groups(namespace, cells)]
     taken = {group.container for group in emptied if group.container is not None}
@@ -192,37 +193,3 @@ def _emptied(namespace: Mapping[str, Any], places: list[str]) -> str:
     if namespace.get("sys", sys) is sys:
         return f"import sys; {line}"
     return line.replace("sys.", '__import__("sys").')
-
-
-def _figures(namespace: Mapping[str, Any]) -> Iterator[Group]:
-    """The figures that pyplot keeps open."""
-    helpers = sys.modules.get("matplotlib._pylab_helpers")
-    figures = getattr(getattr(helpers, "Gcf", None), "figs", None)
-    if not figures:
-        return
-    count = len(figures)
-    pyplot = sys.modules.get("matplotlib.pyplot")
-    bound = [name for name, value in list(namespace.items()) if value is pyplot]
-    close = 'close("all")'
-    line = f"plt.{close}" if "plt" in bound else called("matplotlib.pyplot", close, namespace)
-    yield Group(
-        key="figures",
-        kind="figures",
-        title=f"{count} {'figure' if count == 1 else 'figures'} never closed",
-        line=line,
-        type="Figure",
-        targets=[id(manager) for manager in figures.values()],
-        sources=[id(figures)],
-        native_bytes=sum(map(_pixel_bytes, figures.values())),
-    )
-
-
-def _pixel_bytes(manager: Any) -> int:
-    """Return what the picture of a figure takes that has been drawn: four bytes a pixel."""
-    canvas = getattr(manager, "canvas", None)
-    renderer = getattr(canvas, "__dict__", {}).get("renderer")
-    size = getattr(renderer, "__dict__", {})
-    width, height = size.get("width"), size.get("height")
-    if isinstance(width, int | float) and isinstance(height, int | float):
-        return int(4 * width * height)
-    return 0

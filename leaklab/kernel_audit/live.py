@@ -1,4 +1,5 @@
-"""What goes on beside the cells and holds objects: threads, tasks, callbacks, exits, contexts.
+"""What goes on beside the cells and holds objects: threads, tasks, callbacks, exits, handlers,
+contexts.
 
 Runs in the kernel itself, so it is the standard library only. What is found is found again when its
 line is executed (:func:`let_go`): such things have no names that would last.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import logging
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -57,8 +59,8 @@ class Live:
 
 
 def live_groups(shell: Any, namespace: Mapping[str, Any], cells: Cells) -> Iterator[Group]:
-    """A group for each thread, task, callback, exit function and context variable that is not
-    the kernel's own; those of the same name are one."""
+    """A group for each thread, task, callback, exit function, log handler and context variable
+    that is not the kernel's own; those of the same name are one."""
     several = _merged(_live(shell))
     for one in several:
         yield Group(
@@ -112,6 +114,7 @@ def _live(shell: Any) -> Iterator[Live]:
     yield from _calls()
     yield from _events(shell)
     yield from _exits()
+    yield from _handlers()
 
 
 def _merged(several: Iterable[Live]) -> list[Live]:
@@ -265,6 +268,17 @@ def _exits() -> Iterator[Live]:
             stop = partial(atexit.unregister, function)
             name = f"atexit: {_name(function)}"
             yield Live("atexit", name, [stop], _code(function), [id(function)])
+
+
+def _handlers() -> Iterator[Live]:
+    """What loggers hand their records to; some keep them."""
+    every = (logging.getLogger(), *list(logging.Logger.manager.loggerDict.values()))
+    for logger in [one for one in every if isinstance(one, logging.Logger)]:
+        for handler in list(logger.handlers):
+            if not _is_ours(handler):
+                stop = partial(logger.removeHandler, handler)
+                name = f"log handler of {logger.name}: {type(handler).__qualname__}"
+                yield Live("handler", name, [stop], None, [id(handler)], [id(logger.handlers)])
 
 
 def _context_groups(namespace: Mapping[str, Any], cells: Cells, copied: bool) -> Iterator[Group]:

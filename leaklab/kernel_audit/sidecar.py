@@ -41,6 +41,7 @@ def main(arguments: list[str]) -> int:
 
 def _audit(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
     from leaklab.kernel_audit.attribution import cycles, detail, parts
+    from leaklab.kernel_audit.elsewhere import elsewhere
     from leaklab.object_graph.file import read_dump
     from leaklab.object_graph.grouped import grouped, shared_bytes
     from leaklab.object_graph.paths import path_tree
@@ -72,6 +73,7 @@ def _audit(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
         "shared": [[list(keys), size] for keys, size in shared_bytes(one)],
         "parts": parts(one.graph),
         "cycles": cycles(one.graph),
+        "elsewhere": elsewhere(one, tree),
         "object_count": len(dump.address),
         "edge_count": len(dump.source),
         "seen_bytes": int(dump.size_bytes.sum()),

@@ -228,16 +228,10 @@ def shared_bytes(one: GroupedGraph) -> list[tuple[tuple[int, ...], int]]:
     """
     graph, count = one.graph, one.graph.count
     group_of = {int(node): number for number, node in enumerate(one.nodes.tolist()) if node >= 0}
-    roots = np.union1d(
-        np.flatnonzero(graph.root >= 0), [root.node for root in graph.dump.roots]
-    ).astype("i8")
-    named = np.array([node for node in roots.tolist() if node in group_of], dtype="i8")
-    others = np.setdiff1d(roots, named)
     source = np.repeat(np.arange(count), np.diff(graph.offsets))
-    # A cache is emptied although something else holds it: nothing comes through its node.
     own = np.zeros(count + 1, dtype=bool)
     own[list(group_of)] = True
-    held = _reached(source[~own[source]], graph.targets[~own[source]], others, count)
+    held = held_besides(one)
     heads = np.flatnonzero((one.dominator == count) & ~held & (graph.root < 0) & ~own[:count])
     free = np.append(~held, False) | own
     within = free[source] & free[graph.targets] & ~own[graph.targets]
@@ -247,6 +241,17 @@ def shared_bytes(one: GroupedGraph) -> list[tuple[tuple[int, ...], int]]:
         if len(groups) > 1:
             shared[groups] = shared.get(groups, 0) + int(one.retained[chosen].sum())
     return sorted(shared.items(), key=lambda item: -item[1])
+
+
+def held_besides(one: GroupedGraph) -> np.ndarray:
+    """Say of each node whether it stays although all groups go."""
+    graph, count = one.graph, one.graph.count
+    roots = np.flatnonzero(graph.root >= 0)
+    others = np.setdiff1d(np.union1d(roots, [root.node for root in graph.dump.roots]), one.nodes)
+    source = np.repeat(np.arange(count), np.diff(graph.offsets))
+    # A cache is emptied although something else holds it: nothing comes through its node.
+    kept = ~np.isin(source, one.nodes)
+    return _reached(source[kept], graph.targets[kept], others.astype("i8"), count)
 
 
 def _by_holders(

@@ -56,6 +56,26 @@ WIDTH_INCHES = 9.6  # the width of a notebook's or a page's text
 class OwnFigure(Figure):
     """A figure that leaklab has made: what notebooks draw differently from the user's own."""
 
+    @property
+    def alt(self) -> str:
+        """What is written in it, for those who do not see it: titles, axes, legends, labels."""
+        every: list[Any] = [one for ax in self.axes for one in (ax, *ax.child_axes)]
+        return "; ".join(filter(None, map(_written, every))) or "nothing drawn"
+
+    def __repr__(self) -> str:
+        return f"Figure: {self.alt}"
+
+
+def _written(ax: Axes) -> str:
+    """Return what is written in axes: ``live heap by iterations: before: leak``."""
+    title = next(filter(None, (ax.get_title(loc=place) for place in ("left", "center"))), "")
+    what = " by ".join(filter(None, (title or ax.get_ylabel(), ax.get_xlabel())))
+    legend = ax.get_legend()
+    texts = [*(legend.get_texts() if legend is not None else ()), *ax.texts]
+    shown = [" ".join(text.get_text().split()) for text in texts if text.get_visible()]
+    labels = ", ".join(filter(None, shown)).replace(r"\$", "$")
+    return ": ".join(filter(None, (what, labels)))
+
 
 def series_colour(index: int) -> str:
     """The colour of the run at this place."""

@@ -23,7 +23,7 @@ from leaklab.verdict.heap_material import material_bytes, settled_bytes
 from leaklab.verdict.heap_study import HeapStudy, study_heap
 from leaklab.verdict.imported import deciding, judge_long, with_cautions
 from leaklab.verdict.in_use import judge_in_use
-from leaklab.verdict.lives_told import by_life, clear_growth, listed_alike
+from leaklab.verdict.lives_told import by_life, clear_bound, clear_growth, listed_alike
 from leaklab.verdict.reading import EXACT, read
 from leaklab.verdict.resident import beside_in_use, reconcile
 from leaklab.verdict.resources import (
@@ -116,6 +116,7 @@ def judge(data: RunData) -> Verdict:
             if name == "rss_bytes" and role in exact:
                 entry = reconcile(entry, series, heaps[role], studies[role], data)
             entry = by_life(clear_growth(entry, heaps.get(role), series, data), series, data)
+            entry = clear_bound(entry, heaps.get(role), data)
             if not counts(name, len(series)):
                 entry = replace(entry, decides=False)
             if name == "rss_bytes" and untraced_pass(data) == "explain":
@@ -129,14 +130,14 @@ def judge(data: RunData) -> Verdict:
     resources = failures.undecided_by(resources, data)
     traced = len(data.snapshots) > 0 or failures.no_python(data)
     complete = bool(studies) or "import" in data.meta or traced
-    found, why = _of_run(tuple(resources), complete)
+    found, why = _of_run(tuple(resources), "" if complete else _unseen(data))
     verdict, why = failures.of_run(found, why, data)
     return Verdict(verdict, why, tuple(resources), suspects_table(data, studies.get(worst)))
 
 
 def reconsidered(verdict: Verdict, resources: tuple[ResourceVerdict, ...]) -> Verdict:
     """Return the verdict on a run whose resources, its heap among them, were judged anew."""
-    found, why = _of_run(resources, complete=True)
+    found, why = _of_run(resources, missing="")
     return replace(verdict, verdict=found, reason=why, resources=resources)
 
 
@@ -256,8 +257,15 @@ def _place_of(entry: ResourceVerdict) -> tuple[bool, int]:
     return not large, importance(entry.name)
 
 
-def _of_run(resources: tuple[ResourceVerdict, ...], complete: bool) -> tuple[str, str]:
-    """A leak of any resource that decides is the run's. ``complete``: no other pass would tell."""
+def _unseen(data: RunData) -> str:
+    """What would tell of the heap, which nothing was seen of."""
+    if any(event.get("kind") == "heap unseen" for event in data.meta.get("events") or ()):
+        return "; of the heap nothing was seen: let it run longer"
+    return "; the explain pass would judge the heap by allocation site"
+
+
+def _of_run(resources: tuple[ResourceVerdict, ...], missing: str) -> tuple[str, str]:
+    """A leak of any resource that decides is the run's. ``missing``: what would tell more."""
     deciding = [entry for entry in resources if entry.decides]
     if not deciding:
         # Short-lived helpers are all that was seen.
@@ -280,5 +288,4 @@ def _of_run(resources: tuple[ResourceVerdict, ...], complete: bool) -> tuple[str
         undecided = next(entry for entry in deciding if entry.verdict == INCONCLUSIVE)
         return INCONCLUSIVE, f"{undecided.title} {undecided.reason}"
     names = ", ".join(dict.fromkeys(entry.name for entry in deciding))
-    missing = "" if complete else "; the explain pass would judge the heap by allocation site"
     return BOUNDED, f"nothing keeps growing after warm-up: {names}{missing}"

@@ -122,6 +122,27 @@ def clear_growth(
     return replace(entry, verdict=INCONCLUSIVE, why=f"{entry.why}; but {why}", more_x=more)
 
 
+def clear_bound(
+    entry: ResourceVerdict, heap: ResourceVerdict | None, data: RunData
+) -> ResourceVerdict:
+    """Return the verdict bounded on resident memory, withheld where a process was come to for a
+    short time: what it had freed before is filled first, and nothing is seen of that. The exact
+    heap makes it clear."""
+    exact = heap is not None and heap.decides
+    came_to = (data.meta.get("options") or {}).get("attached")
+    by_time = entry.name == "rss_bytes" and entry.unit == "second"
+    if entry.verdict != BOUNDED or exact or not came_to or not by_time:
+        return entry
+    if entry.span >= HELPER_SECONDS:
+        return entry
+    seen, change = span_text(entry.span, "second"), entry.last - entry.first
+    why = (
+        f"changed by {amount(entry.name, change, signed=True)} over the {seen} that were seen, "
+        "but pages that the process had freed before are filled first"
+    )
+    return replace(entry, verdict=INCONCLUSIVE, why=why, more_x=HELPER_SECONDS - entry.span)
+
+
 def _was_stopped(series: pd.DataFrame, data: RunData) -> bool:
     """Whether the pass of a series was stopped by somebody, or a limit, or broke off with its
     recorder, while its processes went on."""

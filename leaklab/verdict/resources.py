@@ -93,6 +93,12 @@ class ResourceVerdict:
         more = span_text(self.more_x, self.unit)
         return f"{self.why}; {self.advice.format(more=more)}"
 
+    def __str__(self) -> str:
+        return f"{self.verdict}. {self.title} {self.reason}"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))  # a notebook shows the sentence; repr() has the fields
+
 
 def title(name: str, role: str) -> str:
     """Return what a resource of a role is called in a sentence."""

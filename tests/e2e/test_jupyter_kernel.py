@@ -120,8 +120,13 @@ def test_collections_at_marks_leave_the_kernels_own_objects_out(kernel: Kernel) 
 
 def test_a_cell_that_fails_in_place_is_recorded_to_there(kernel: Kernel) -> None:
     reply = kernel.run(
-        f"%%leaklab --name fails --passes measure --quiet\n{LEAKY}\nraise OSError('in the cell')"
+        f"%%leaklab --name fails --passes measure --quiet\n{LEAKY}\ndef made(): pass\n"
+        "raise OSError('in the cell')"
     )
+    numbers = kernel.run(
+        "print(get_ipython().compile._filename_map[made.__code__.co_filename], len(In) - 2)"
+    )
+    assert len(set(numbers.text.split())) == 1  # a traceback has the number of its own cell
     assert reply.error == "CellError: leaklab: the cell raised OSError: in the cell"
     facts = kernel.run("print(leaklab_run.label, leaklab_run.meta['processes'][0]['mark_count'])")
     assert facts.text.split() == ["fails", "40"]

@@ -126,6 +126,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: ll.from_series({"rss_bytes": VALUES}),
         r"no \(x, values\) of rss_bytes: ndarray; give",
     ),
+    "a series itself": (
+        lambda: ll.from_series(pd.Series(VALUES)),  # type: ignore[arg-type]
+        "no series by resource: Series; give",
+    ),
     "no mapping": (lambda: ll.from_series([VALUES]), "no series by resource: list; give"),
     "an index of words": (
         lambda: ll.from_series({"rss_bytes": pd.Series([1.0, 2.0], index=["a", "b"])}),
@@ -173,3 +177,8 @@ def test_resident_memory_in_another_unit_than_bytes_is_refused() -> None:
 def test_a_figure_that_never_changes_has_no_rate_that_is_not_excluded(figure: float) -> None:
     entry = ll.judge_series(np.arange(600.0), np.full(600, figure), resource="gauge:load")
     assert entry.excluded == 0.0
+
+
+def test_a_verdict_on_a_series_reads_as_a_sentence() -> None:
+    found = ll.judge_series(range(100), [1e6 + 5e4 * k for k in range(100)])
+    assert str(found).startswith("leak. rss_bytes grew by 48.8 KiB per second")

@@ -80,11 +80,7 @@ def test_other_values_are_refused_by_name(given: dict[str, object], message: str
 @pytest.mark.parametrize(
     ("book", "message"),
     [
-        (notebook(CELL, tag="other"), "nb: no cell tagged 'parameters'"),
         (notebook(CELL, CELL), "nb: 2 cells tagged 'parameters'"),
-        (notebook("iterations = 200"), "nb: a line of the parameters cell is no parameter"),
-        (notebook("n: int = 1\nprint(n)"), "nb: a line of the parameters cell is no parameter"),
-        (notebook("n: list = []"), "nb: parameter n has the type list; allowed is int, float"),
         (notebook("n: int = 'x'"), "nb: the default of parameter n: 'x'; allowed is int"),
         (notebook("n: int = 1 + x"), "nb: the default of parameter n: None; allowed is int"),
         (notebook("n: int = 5  # [10..20]"), "nb: the default of parameter n: 5; allowed"),
@@ -96,6 +92,40 @@ def test_an_unclear_parameters_cell_is_refused(book: dict[str, object], message:
         parameters.notebook_parameters(book, "nb")
     assert str(raised.value).startswith(message)
     assert "\n" not in str(raised.value)
+
+
+PLAIN = """\
+import os
+units = 300  # requests
+ratio, deep = 0.5, True
+name = "a"
+deep = False
+folder = os.getcwd()
+columns = ["a", "b"]
+kinds: list = []
+limit = None
+print(units)
+"""
+
+
+def test_a_cell_that_was_written_for_papermill_says_its_types_by_its_defaults() -> None:
+    read = parameters.notebook_parameters(notebook(PLAIN), "nb")
+    assert [(p.name, p.type) for p in read] == [("units", "int"), ("name", "str"), ("deep", "bool")]
+    assert read[0].help == "requests"
+    assert parameters.check_values(read, {"units": "3", "deep": "yes"}, "nb") == {
+        "units": 3,
+        "deep": True,
+    }
+    with pytest.raises(UsageError, match="parameter units: 'many'; allowed is int"):
+        parameters.check_values(read, {"units": "many"}, "nb")
+    with pytest.raises(UsageError, match=r"no parameter: columns; .* 'columns: int = 5"):
+        parameters.check_values(read, {"columns": "[]"}, "nb")
+
+
+def test_a_notebook_without_a_parameters_cell_takes_none() -> None:
+    assert parameters.notebook_parameters(notebook(CELL, tag="other"), "nb") == []
+    with pytest.raises(UsageError, match="nb has no parameter: n; its parameters are none"):
+        parameters.check_values([], {"n": 1}, "nb")
 
 
 def test_the_listing_has_one_line_a_parameter() -> None:

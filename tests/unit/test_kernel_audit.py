@@ -58,6 +58,7 @@ def test_what_is_shared_is_told_by_every_name_of_those_that_share_it() -> None:
         "shared": [[[0, 1, 2], 8_000_000]],
         "seen_bytes": 9_000_000,
         "cycles": {"bytes": 0},
+        "elsewhere": [],
     }
     (shared,) = holdings(groups, table)
     assert shared.title == "shared by Out[12], A, B, Svc.q: free when all are gone"

@@ -14,7 +14,7 @@ import synthetic as s
 from leaklab.present.resource_text import resource_lines
 from leaklab.present.shown_resources import SHOWN_ROLE_COUNT
 from leaklab.verdict.judge import judge
-from leaklab.verdict.lives_told import clear_growth
+from leaklab.verdict.lives_told import clear_bound, clear_growth
 from leaklab.verdict.resources import BOUNDED, INCONCLUSIVE, LEAK, ResourceVerdict
 
 IMPORTS = s.leak(40, 400_000)
@@ -191,6 +191,47 @@ def test_a_start_looks_like_growth_and_lasts_for_seconds(
     if verdict == INCONCLUSIVE:
         assert entry.reason.endswith("but a start looks like that; let it run for 6.1 seconds more")
         assert entry.more_x == pytest.approx(10 - 3.9)
+
+
+FLAT = s.bounded(40, 0, full_at=1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "meta", "verdict"),
+    [
+        (0.8, {"options": {"attached": True}}, INCONCLUSIVE),
+        (16.0, {"options": {"attached": True}}, BOUNDED),
+        (0.8, {}, BOUNDED),
+    ],
+)
+def test_a_process_that_ran_before_fills_what_it_had_freed(
+    seconds: float, meta: dict[str, Any], verdict: str
+) -> None:
+    """A cell of a notebook kept 500 kB in pages that its kernel had: that was called bounded."""
+    found = judge(of_time(FLAT, seconds, **meta))
+    assert found.verdict == verdict
+    withheld = "but pages that the process had freed before are filled first" in found.reason
+    assert withheld == (verdict == INCONCLUSIVE)
+
+
+def test_the_exact_heap_shows_what_resident_memory_hides() -> None:
+    entry = judge(of_time(FLAT, 0.8)).resources[0]
+    run = of_time(FLAT, 0.8, options={"attached": True})
+    assert clear_bound(entry, None, run).verdict == INCONCLUSIVE
+    assert clear_bound(entry, replace(entry, name="heap_bytes"), run) == entry
+    looked_at_once = replace(entry, name="heap_bytes", decides=False)
+    assert clear_bound(entry, looked_at_once, run).verdict == INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("events", "told"),
+    [
+        ([], "the explain pass would judge the heap by allocation site"),
+        ([{"kind": "heap unseen", "text": ""}], "of the heap nothing was seen: let it run longer"),
+    ],
+)
+def test_what_would_tell_of_the_heap(events: list[dict[str, str]], told: str) -> None:
+    assert judge(of_time(FLAT, 16.0, events=events)).reason.endswith(told)
 
 
 @dataclass

@@ -5,6 +5,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib import pyplot
 from matplotlib.figure import Figure
 
 from leaklab.plots.svg_text import compact, outlines_svg, take_outlines
@@ -48,3 +49,24 @@ def test_outlines_are_kept_once_for_all_figures(drawn: str) -> None:
     for part in (outlines_svg(outlines), *figures):
         ElementTree.fromstring(part)
     assert outlines_svg({}) == ""
+
+
+def test_a_figure_of_a_notebook_says_what_is_written_in_it() -> None:
+    from leaklab import from_series, plots
+    from leaklab.jupyter import extension
+
+    grows = {"rss_bytes": (range(200), [1e8 + 1e5 * n for n in range(200)])}
+    run = from_series({**grows, "fd_count": (range(200), range(5, 205))}, name="costs $5")
+    with pyplot.rc_context({"backend": "agg"}):
+        growth = plots.growth(run, "rss_bytes").figure
+        curves = plots.curves(run).figure
+    try:
+        assert growth.alt.startswith("resident set size by seconds: costs $5: leak, +97.7 KiB per")
+        assert "open file descriptors" in curves.alt
+        assert repr(growth) == f"Figure: {growth.alt}"
+        for drawn in (extension._svg(growth), extension._png(growth)):
+            assert drawn is not None
+            assert drawn[1] == {"alt": growth.alt}
+    finally:
+        pyplot.close(growth)
+        pyplot.close(curves)
