@@ -107,7 +107,7 @@ def _rows(
     early = _imports_may_show(data, role, process, window, unit)
     if early:
         rows = [row for row in rows if row["type"] != "module"]
-    rows = _beside_what_piles_up(rows, span)
+    rows = _beside_what_piles_up(_once_a_thread(rows), span)
     least = max([MATERIAL_BYTES, *(row["growth_bytes"] * _WEAK_SHARE for row in rows)])
     rows = [
         row for row in rows if row["_sure_bytes"] >= (least if row["_weak"] else MATERIAL_BYTES)
@@ -131,6 +131,19 @@ def _rows(
         growing = {site.rank for site in sites if site.keeps_growing}
         rows = [row for row in rows if row["_of_call"] or growing & {*row["suspect_ranks"]}]
     return rows
+
+
+def _once_a_thread(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave the frame that gained most of those that came together: threads of one name that pile
+    up bring one of each function they are in.
+    """
+    most: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: -row["growth_bytes"]):
+        thread, named, _ = row["path"].rpartition(": ")
+        frame = named and row["_kind"] == "thread" and row["path"] == row["accumulation_point"]
+        key = (thread, row["growth_count"]) if frame else (row["path"], row["fingerprint"])
+        most.setdefault(key, row)
+    return list(most.values())
 
 
 def _beside_what_piles_up(rows: list[dict[str, Any]], span: float) -> list[dict[str, Any]]:
@@ -383,6 +396,7 @@ def _row(table: pd.DataFrame, group: Group, span: float, unit: str) -> dict[str,
         "rate": growth / span,
         "unit": unit,
         "fingerprint": str(table["fingerprint"].iloc[main]),
+        "_kind": kind,
         "_of_call": kind in ("thread", "task"),
         "_sure_bytes": growth - KEPT_BYTES * doubtful_count,
         "_growth": GroupGrowth(growth / span, tuple(parts)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,6 +27,9 @@ _STEPPING = re.compile(
 )
 _CALLS = ("frame", "generator", "coroutine", "async_generator")
 _VARIABLE = "local "
+_NUMBER = re.compile(r"\d+")
+# So many tasks that do the same are a pile of them.
+_PILE = 3
 _DEFAULT_MODULES = frozenset(sys.stdlib_module_names)
 
 
@@ -109,7 +113,13 @@ class ObjectGraph:
         self._levels: list[np.ndarray] = []
         self._dict_label = dump.texts.index("__dict__")
         self._held_back = self._in_passing()
-        self._search(sorted((root for root in dump.roots if not _is_shared(root)), key=_rank))
+        piled = _piled_tasks(dump)
+        # What piles up is where it piles up, not what leads there.
+        self._reached[[root.node for root in piled]] = True
+        first = {root for root in dump.roots if not _is_shared(root)}.difference(piled)
+        self._search(sorted(filter(first.__contains__, dump.roots), key=_rank))
+        self._reached[[root.node for root in piled]] = False
+        self._search(piled)
         self._search_passing()
         self._search([root for root in dump.roots if _is_shared(root)])
         self._search_unreached()
@@ -315,6 +325,23 @@ def _without_doubtful(dump: HeapDump) -> tuple[HeapDump, _Edges]:
         kept = [each[~doubtful] for each in edges]
         dump = replace(dump, source=kept[0], target=kept[1], label=kept[2])
     return dump, (source, target, label)
+
+
+def name_without_number(root: Root) -> str:
+    """Return the name of a thread or a task without what only numbers it."""
+    # That of a coroutine is one from the source.
+    of_coroutine = root.kind == "task" and root.name.endswith("()")
+    return root.name if of_coroutine else _NUMBER.sub("#", root.name)
+
+
+def _piled_tasks(dump: HeapDump) -> list[Root]:
+    """Return the tasks of which there are many that do the same.
+
+    What all of them lead to, such as the set that keeps them, has an owner elsewhere.
+    """
+    tasks = [root for root in dump.roots if root.kind == "task"]
+    alike = Counter(map(name_without_number, tasks))
+    return [root for root in tasks if alike[name_without_number(root)] >= _PILE]
 
 
 def _is_shared(root: Root) -> bool:

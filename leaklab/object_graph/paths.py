@@ -8,7 +8,6 @@ same, and they have the same type; a step that repeats itself (a linked list) st
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count, pairwise, repeat
@@ -17,14 +16,13 @@ import numpy as np
 import pandas as pd
 
 from leaklab.object_graph.dominators import depths
-from leaklab.object_graph.graph import ObjectGraph, Root
+from leaklab.object_graph.graph import ObjectGraph, Root, name_without_number
 
 # More children than this under different textual keys are entries of one table, not fields.
 MOST_FIELDS = 40
 # Steps that only say how the interpreter does it.
 _SILENT = ("__dict__", "cell")
 _CONTAINERS = ("value", "key", "item")
-_ROOT_NUMBER = re.compile(r"\d+")
 
 
 # The root's kind, its text, and the type of the object it holds.
@@ -171,11 +169,9 @@ def root_text(root: Root) -> str:
     if root.kind in ("module", "leaklab", "group", "table"):
         return root.name
     if root.kind == "thread":
-        return f"thread {_ROOT_NUMBER.sub('#', root.name)}: {root.label}()"
+        return f"thread {name_without_number(root)}: {root.label}()"
     if root.kind == "task":
-        # One that was given a name of its own may have its number in it.
-        named = root.name if root.name.endswith("()") else _ROOT_NUMBER.sub("#", root.name)
-        return f"task {named}"
+        return f"task {name_without_number(root)}"
     if root.kind == "context":
         return root.name or "context"
     if root.kind == "native":

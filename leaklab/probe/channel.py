@@ -87,12 +87,16 @@ class Channel:
         except OSError as error:
             raise ChannelError(str(error)) from None
 
-    def ask(self, message):
-        """Send one message and return the fields of its answer; raises ChannelError."""
+    def post(self, message):
+        """Send one message whose answer is passed over; return its number; raises ChannelError."""
         self._number += 1
-        number = str(self._number)
         message["number"] = self._number
         self.send(message)
+        return str(self._number)
+
+    def ask(self, message):
+        """Send one message and return the fields of its answer; raises ChannelError."""
+        number = self.post(message)
         while True:
             try:
                 size = self._socket.recv_into(self._buffer)

@@ -349,6 +349,27 @@ def test_what_a_weak_container_lists_is_kept_by_others():
     assert len(retention(run_of(synthetic.run(), nodes=tasks))) == 2
 
 
+def test_threads_that_pile_up_are_one_row_not_one_a_function_they_are_in():
+    def frames(function, count, size_bytes):
+        path = f"thread device-#: {function}()"
+        return path, -1, "thread", "frame", lambda dump: count * dump, 0, size_bytes
+
+    nodes = [
+        frames("Thread.run", 50, 100),
+        frames("Session.run", 50, 400),
+        frames("Queue.get", 50, 200),
+        # Not of those threads, or not of them alone.
+        frames("Mailer.run", 20, 300),
+        ("thread main: serve() → local jobs", -1, "thread", "app.Job", lambda at: 50 * at, 0, 90),
+    ]
+    found = retention(run_of(synthetic.run(), nodes=nodes))["path"].tolist()
+    assert found == [
+        "thread device-#: Session.run()",
+        "thread device-#: Mailer.run()",
+        "thread main: serve() → local jobs",
+    ]
+
+
 def test_what_grows_in_place_is_no_number_of_objects():
     log = ("app.LOG", -1, "module", "bytearray", 1, 0, lambda mark: 5_000 * mark)
     data = run_of(synthetic.run(sites={"f": synthetic.leak(100, 5_000)}), nodes=[log])

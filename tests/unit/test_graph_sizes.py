@@ -179,6 +179,18 @@ def test_a_variable_of_a_call_keeps_what_it_is_set_to():
     assert ObjectGraph(dump).parent[4] == 1
 
 
+def test_what_a_pile_of_tasks_shares_is_told_by_its_owner():
+    """Every waiting task leads to the set that keeps them; that does not hang on one of them."""
+    edges = [(task, 4) for task in (0, 1, 2)] + [(3, 5), (5, 4)] + [(4, task) for task in (0, 1, 2)]
+    edges += [(task, task + 6) for task in (0, 1, 2)]
+    names = ["job-1", "job-2", "job-3", "main()"]
+    roots = [Root("task", name, node, "") for node, name in enumerate(names)]
+    tree = path_tree(ObjectGraph(replace(graph_of(9, edges, [3]).dump, roots=roots)))
+    told = path_texts(tree, np.arange(len(tree.parent)))
+    paths = [told[int(node)].path.partition(" → ")[0] for node in tree.node_of]
+    assert paths == ["task job-#"] * 3 + ["task main()"] * 3 + ["task job-#"] * 3
+
+
 def test_a_context_is_told_with_the_task_that_runs_in_it():
     """Of tasks that pile up it is a part, and no pile of its own beside them."""
     graph = graph_of(4, [(0, 1), (1, 2)], [])
