@@ -87,16 +87,12 @@ class Channel:
         except OSError as error:
             raise ChannelError(str(error)) from None
 
-    def post(self, message):
-        """Send one message whose answer is passed over; return its number; raises ChannelError."""
-        self._number += 1
-        message["number"] = self._number
-        self.send(message)
-        return str(self._number)
-
     def ask(self, message):
         """Send one message and return the fields of its answer; raises ChannelError."""
-        number = self.post(message)
+        self._number += 1
+        number = str(self._number)
+        message["number"] = self._number
+        self.send(message)
         while True:
             try:
                 size = self._socket.recv_into(self._buffer)

@@ -74,29 +74,25 @@ class Session(Orders):
 
         ``by_marks``: see `begin.connect`.
         """
-        hello = {
-            "kind": "hello",
-            "how": how,
-            "pid": os.getpid(),
-            "parent": os.getppid(),
-            "python": "%d.%d.%d" % sys.version_info[:3],
-            "implementation": sys.implementation.name,
-            "executable": sys.executable or "",
-            "prefix": sys.prefix,
-            "library": os.path.dirname(os.__file__),
-            "memray": has_memray(),
-            "time": monotonic(),
-            "mark": self._count,
-            "by_marks": by_marks,
-        }
         try:
             self._channel.connect()
-            if how == "fork" and self._options.get("forks_alike") == "1":
-                # It would be told what its parent was: a worker that forks for each job need not
-                # wait for that each time.
-                self._channel.post(hello)
-                return True
-            reply = self._channel.ask(hello)
+            reply = self._channel.ask(
+                {
+                    "kind": "hello",
+                    "how": how,
+                    "pid": os.getpid(),
+                    "parent": os.getppid(),
+                    "python": "%d.%d.%d" % sys.version_info[:3],
+                    "implementation": sys.implementation.name,
+                    "executable": sys.executable or "",
+                    "prefix": sys.prefix,
+                    "library": os.path.dirname(os.__file__),
+                    "memray": has_memray(),
+                    "time": monotonic(),
+                    "mark": self._count,
+                    "by_marks": by_marks,
+                }
+            )
             if reply[0] != "options":
                 return False
             self._options = dict(field.split("=", 1) for field in reply[1:] if "=" in field)

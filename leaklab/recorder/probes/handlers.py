@@ -139,8 +139,6 @@ class ProbeHandlers(TracedHeaps):
         tick_seconds = IDLE_SNAPSHOT_SECONDS if self.traces else GRAPH_TICK_SECONDS
         if not self._ticks:
             tick_seconds = SHORT_SECONDS if tracked.trace_later else 0
-        # What a copy of this process would be told is known: it has nothing to wait for.
-        alike = not (self.traces or self._ticks or self.graphs or self._watch_file)
         yield (
             "options",
             f"ticks={tick_seconds}",
@@ -149,7 +147,6 @@ class ProbeHandlers(TracedHeaps):
             f"trace={int(trace and not tracked.trace_later)}",
             # What an audit watches is read from the first mark on.
             f"later={int(short and self._watch_file is None)}",
-            f"forks_alike={int(alike)}",
             f"native={int(self._options.native)}",
             f"python_allocators={int(self._options.python_allocators)}",
             f"mark_share={self._options.mark_share}",

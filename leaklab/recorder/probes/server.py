@@ -207,9 +207,7 @@ class ProbeServer:
         tracked.memray = message.get("memray") is True
         if how != "again":
             with contextlib.suppress(ProcessGoneError):
-                # What likely ends at once is gone before what costs most of a look has its use.
-                slow = not self._table.many_short(tracked.role)
-                self._samples.by_interval(tracked, now, tracked.role == MAIN, slow=slow)
+                self._samples.by_interval(tracked, now, tracked.role == MAIN)
 
 
 def _is_another_program(tracked: Tracked) -> bool:

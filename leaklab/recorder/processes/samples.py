@@ -38,13 +38,10 @@ class Samples:
         self._slow_due: dict[int, float] = {}
         self._rows: dict[str, list[Any]] = {name: [] for name in TABLES["samples"].names}
 
-    def by_interval(self, tracked: Tracked, now: float, main: bool, *, slow: bool = True) -> None:
-        """Sample a process that does not wait, without what is slow to read if not ``slow``.
-
-        Raises ProcessGoneError.
-        """
+    def by_interval(self, tracked: Tracked, now: float, main: bool) -> None:
+        """Sample a process that does not wait; raises ProcessGoneError."""
         values = self._basic(tracked)
-        if slow and now >= self._slow_due.get(tracked.process, 0.0):
+        if now >= self._slow_due.get(tracked.process, 0.0):
             self._add_slow(tracked, values, now)
             values.update(tracked.files.status())
             # The peak belongs to marks, where it is reset.
