@@ -17,6 +17,7 @@ from leaklab.analysis.series import processes_of
 from leaklab.analysis.work import within_work
 from leaklab.findings.leak_groups import MATERIAL_BYTES, Group, kept_bytes, leak_groups, weakly_held
 from leaklab.findings.moved_paths import told_alike
+from leaklab.findings.piles import LEAST_PER_UNIT, beside_what_piles_up, once_a_thread
 from leaklab.findings.retention_sites import GroupGrowth, Part, match_growth
 from leaklab.findings.site_growth import sites_between
 from leaklab.findings.table_entries import add_untold, as_entries
@@ -46,8 +47,6 @@ COLUMNS = (
     "evidence",
     "role",
 )
-# A leak adds objects at every step of the work; a few more over a whole run are something else.
-_LEAST_PER_UNIT = 0.05
 # What hardly looks like a leak is told only where it gains this share of the largest group's bytes.
 _WEAK_SHARE = 0.2
 # Types of classes, which an import makes once. (Graphs may lack small objects such as functions.)
@@ -107,7 +106,7 @@ def _rows(
     early = _imports_may_show(data, role, process, window, unit)
     if early:
         rows = [row for row in rows if row["type"] != "module"]
-    rows = _beside_what_piles_up(_once_a_thread(rows), span)
+    rows = beside_what_piles_up(once_a_thread(rows), span)
     least = max([MATERIAL_BYTES, *(row["growth_bytes"] * _WEAK_SHARE for row in rows)])
     rows = [
         row for row in rows if row["_sure_bytes"] >= (least if row["_weak"] else MATERIAL_BYTES)
@@ -131,32 +130,6 @@ def _rows(
         growing = {site.rank for site in sites if site.keeps_growing}
         rows = [row for row in rows if row["_of_call"] or growing & {*row["suspect_ranks"]}]
     return rows
-
-
-def _once_a_thread(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave the frame that gained most of those that came together: threads of one name that pile
-    up bring one of each function they are in.
-    """
-    most: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for row in sorted(rows, key=lambda row: -row["growth_bytes"]):
-        thread, named, _ = row["path"].rpartition(": ")
-        frame = named and row["_kind"] == "thread" and row["path"] == row["accumulation_point"]
-        key = (thread, row["growth_count"]) if frame else (row["path"], row["fingerprint"])
-        most.setdefault(key, row)
-    return list(most.values())
-
-
-def _beside_what_piles_up(rows: list[dict[str, Any]], span: float) -> list[dict[str, Any]]:
-    """Put one object more, which is no pile, behind what gained several; of many units none.
-
-    Seconds say nothing of how much work there was.
-    """
-    if not any(row["growth_count"] != 1 and not row["_weak"] for row in rows):
-        return rows
-    for row in rows:
-        row["_weak"] |= row["growth_count"] == 1
-    many = span * _LEAST_PER_UNIT > 1
-    return [row for row in rows if row["growth_count"] != 1 or row["unit"] == "second" or not many]
 
 
 def _imports_may_show(
@@ -403,5 +376,5 @@ def _row(table: pd.DataFrame, group: Group, span: float, unit: str) -> dict[str,
         # What is no object of the target's own explains little, however large it is.
         "_weak": kind in ("native", "cycle", "class")
         or weakly_held(table, group)
-        or (counts[main] > 0 and counts[main] / span < _LEAST_PER_UNIT and unit == "iteration"),
+        or (counts[main] > 0 and counts[main] / span < LEAST_PER_UNIT and unit == "iteration"),
     }
