@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from leaklab.store import RunData
 
 MALLOC, BLOCKS = "malloc_used_bytes", "allocated_blocks_count"
+MALLOC_FREE = "malloc_free_bytes"
 # CPython's small blocks are of 16 to 512 bytes; most are of 32 to 96.
 SMALLEST_BLOCK_BYTES, LARGEST_BLOCK_BYTES = 16.0, 512.0
 # The same with every small block as small, and as large, as they come.

@@ -92,11 +92,31 @@ def match_growth(groups: list[GroupGrowth], sites: list[Site], span: float) -> l
     for (rank, _), rate in spent.items():
         if rank in rest:
             rest[rank] -= rate
-    large = [Site(rank, rate) for rank, rate in rest.items() if rate >= _LARGE * total]
-    main = next((at for at, group in enumerate(groups) if _leads(group, groups)), None)
-    if main is not None and large:
-        found[main] = _with_unexplained(found[main], large, groups[main])
+    lines = {site.rank: site.lines for site in sites}
+    large = [
+        Site(rank, rate, True, lines[rank]) for rank, rate in rest.items() if rate >= _LARGE * total
+    ]
+    keepers = [_keeper(site, groups) for site in large]
+    for at, group in enumerate(groups):
+        mine = [site for site, keeper in zip(large, keepers, strict=True) if keeper == at]
+        if mine:
+            found[at] = _with_unexplained(found[at], mine, group, _leads(group, groups))
     return found
+
+
+def _keeper(site: Site, groups: list[GroupGrowth]) -> int | None:
+    """Return which group native memory of a site is likely kept by: the one whose objects it has
+    blocks for, so many each, if that is true of no other; else the one that leads, if one does."""
+    alike = [at for at, group in enumerate(groups) if _has_blocks_for(site, group)]
+    if len(alike) == 1:
+        return alike[0]
+    return next((at for at, group in enumerate(groups) if _leads(group, groups)), None)
+
+
+def _has_blocks_for(site: Site, group: GroupGrowth) -> bool:
+    count = sum(line.count for line in site.lines)
+    each = [count / part.count for part in group.parts if part.count > 0]
+    return any(one > 0.5 and abs(one - round(one)) <= _CLOSE for one in each)
 
 
 def _belonging(group: GroupGrowth, sites: list[Site], span: float) -> set[int]:
@@ -302,9 +322,9 @@ def _leads(group: GroupGrowth, groups: list[GroupGrowth]) -> bool:
     return group.rate >= 0.5 * sum(other.rate for other in groups)
 
 
-def _with_unexplained(match: Match, large: list[Site], group: GroupGrowth) -> Match:
+def _with_unexplained(match: Match, large: list[Site], group: GroupGrowth, leads: bool) -> Match:
     """Add what no object accounts for (native memory has no size that Python could tell)."""
-    why = "the only holder that grows"
+    why = "the only holder that grows" if leads else "the only holder of as many objects"
     if _sum(large) > group.rate:
         why = f"more than its objects take; native memory, or {why}"
     said = _said(large, "low", group, why)

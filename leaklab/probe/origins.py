@@ -108,6 +108,7 @@ class OriginHook:
         self._handlers = {
             "open": self._opened,
             "sqlite3.connect": self._opened,
+            "mmap.__new__": self._mapped,
             "os.truncate": self._segment,
             "socket.__new__": self._socket,
             "_thread.start_new_thread": self._thread,
@@ -147,11 +148,17 @@ class OriginHook:
             if name in self.doubtful and self.spare is not None:
                 self.notes.numbers[self._next_number()] = (name, stack)
 
+    def _mapped(self, arguments, frame):
+        """Note a memory map: it keeps a descriptor of its own, a copy, when the file is closed."""
+        made = _is_of_shared_memory(frame) and frame.f_locals.get("create")
+        # A segment that is made is noted by the call that sizes it.
+        if arguments[0] >= 0 and not made:
+            self._opened((os.readlink("/proc/self/fd/%d" % arguments[0]),), frame)
+
     def _segment(self, arguments, frame):
         """Note a segment of shared memory: the call that sizes it is the first to be heard of."""
-        if dict.get(frame.f_globals, "__name__") != "multiprocessing.shared_memory":
+        if not _is_of_shared_memory(frame):
             return
-        # The standard library's own function: what its variables hold may be looked at.
         name = frame.f_locals.get("name")
         if type(name) is not str:
             return
@@ -220,6 +227,11 @@ def identity_of(number):
     """Return what a descriptor is open on; raises OSError."""
     status = os.fstat(number)
     return status.st_dev, status.st_ino
+
+
+def _is_of_shared_memory(frame):
+    """Whether a frame is the standard library's own: what its variables hold may be looked at."""
+    return dict.get(frame.f_globals, "__name__") == "multiprocessing.shared_memory"
 
 
 def is_own(frame):

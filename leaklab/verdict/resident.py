@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from leaklab.analysis.in_use import MALLOC, MALLOC_FREE
 from leaklab.analysis.series import HEAP, MINIMUM_SETTLED, resource_series
 from leaklab.present.formatting import amount, rate_text
 from leaklab.resources import IN_USE
@@ -31,6 +32,12 @@ UNEXPLAINED_BYTES = float(2 << 20)
 # Resident growth counts as explained when the heap grew by at least this share of it.
 EXPLAINED_SHARE = 0.5
 _FREED_FIRST = "freed pages are used first"
+# What the figures of malloc make of it, where they grew by as much.
+_BY_MALLOC = {
+    MALLOC: "in use, past the tracer: it sees no library that looks malloc up for itself, as "
+    "ctypes.CDLL(None).malloc does",
+    MALLOC_FREE: "that is free: fragmentation",
+}
 # Warm-up is over after this share of a run, where growth goes on until its end.
 WARM_UP_SHARE = 0.25
 # A traced program needs at most so many times as long as an untraced one for the same work.
@@ -66,10 +73,22 @@ def reconcile(
     if resident.verdict == LEAK:
         return replace(
             resident,
-            why=f"{resident.why}, and no traced allocation explains it (the heap is "
-            "bounded): memory taken behind the tracer's back, or fragmentation",
+            why=f"{resident.why}, and no traced allocation explains it (the heap is bounded): "
+            f"{_untraced(resident, data)}",
         )
     return resident
+
+
+def _untraced(resident: ResourceVerdict, data: RunData) -> str:
+    """What resident memory that no traced allocation explains is, as far as malloc tells."""
+    grown = resident.last_floor - resident.first_floor
+    for name, what in _BY_MALLOC.items():
+        series = resource_series(data, name, role=resident.role)
+        told = series["value"][series["x"] >= resident.baseline_x]
+        gained = float(told.iloc[-1] - told.iloc[0]) if len(told) else 0.0
+        if gained > 0 and gained >= EXPLAINED_SHARE * grown:
+            return f"malloc has {amount('rss_bytes', gained)} more {what}"
+    return "memory taken behind the tracer's back, or fragmentation"
 
 
 def beside_in_use(resources: Sequence[ResourceVerdict]) -> list[ResourceVerdict]:

@@ -217,6 +217,9 @@ def why_text(name: str, growth: Growth, evidence: Evidence) -> str:
     excluded = rate_text(name, max(growth.rate_high, 0.0), growth.unit, growth.span)
     change = amount(name, growth.last - growth.first, signed=True) if len(growth.y) else "unknown"
     more = span_text(evidence.more_x, growth.unit)
+    # The best estimate of what is undecided may be a fall.
+    verb = "grew" if growth.rate > 0 else "changed"
+    moved = f"{verb} by {rate} (95 %: {interval}) over {span}"
     texts = {
         "few": f"has only {growth.point_count} figures",
         "uncovered": f"was looked at up to {span_text(growth.end_x, growth.unit)} only, while the "
@@ -227,15 +230,13 @@ def why_text(name: str, growth: Growth, evidence: Evidence) -> str:
         "parts",
         "flat": f"changed by {change} over {span} after warm-up and shows no trend",
         "small": f"changed by {change} over {span}, too little to matter",
-        "creeping": f"grew by {rate} (95 %: {interval}) over {span}, too little yet to tell from "
-        "what comes and goes by itself",
-        "warming": f"grew by {rate} (95 %: {interval}) over {span} and did not slow down, too "
-        "little yet to tell from what libraries warm up by",
+        "creeping": f"{moved}, too little yet to tell from what comes and goes by itself",
+        "warming": f"{moved} and did not slow down, too little yet to tell from what libraries "
+        "warm up by",
         "odds": f"{grown_text(name, growth)}, told by no bounded shape, and did not slow down",
         "weak": f"changed by {change} over {span} after warm-up, and growth of up to {excluded} "
         "would not have shown",
-        "doubtful": f"grew by {rate} (95 %: {interval}) over {span}, but {evidence.shape} "
-        "would explain it too",
+        "doubtful": f"{moved}, but {evidence.shape} would explain it too",
         "unsettled": f"changed by {change} over {span}, which {evidence.shape} would explain, too "
         "late to see whether more comes",
         "hidden": f"stands still as a whole, but its {evidence.shape} grew by {rate} (95 %: "

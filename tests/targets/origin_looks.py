@@ -6,6 +6,7 @@ Run with the repository as argument, by any CPython.
 import asyncio
 import gc
 import json
+import mmap
 import os
 import socket
 import subprocess
@@ -28,6 +29,8 @@ spare = socket.socket()
 folder = Path(tempfile.mkdtemp())
 shared = folder / "shared.txt"
 single = folder / "single.txt"
+mapped = folder / "mapped.bin"
+mapped.write_bytes(b"0")
 
 
 def keep_shared():
@@ -41,6 +44,15 @@ def use_shared():
 
 def keep_single():
     kept.append(os.open(str(single), os.O_CREAT | os.O_WRONLY))
+
+
+def use_mapped():
+    with mapped.open("rb") as file:
+        keep_map(file.fileno())
+
+
+def keep_map(number):
+    kept.append(mmap.mmap(number, 0, access=mmap.ACCESS_READ))
 
 
 def leave_segment():
@@ -122,6 +134,7 @@ def main():
         keep_shared()
         use_shared()
         keep_single()
+        use_mapped()
         connect(server)
         leave_segment()
         keep_segment()

@@ -189,3 +189,17 @@ def test_a_line_makes_objects_of_several_path_nodes(parts, line):
     [match] = match_growth([group], [site], SPAN)
     assert match.ranks == (1,)
     assert match.confidence == "medium"
+
+
+@pytest.mark.parametrize(("blocks", "ranks"), [(3, [(), (1,), ()]), (7, [(), (), ()])])
+def test_native_memory_is_of_the_objects_that_it_has_blocks_for(blocks, ranks):
+    # No holder leads. Three blocks a unit are two for each stream, and no whole number for another;
+    # seven are none for any.
+    groups = [
+        GroupGrowth(400, (Part(400, 2, "dict"),)),
+        GroupGrowth(60, (Part(60, 1.5, "zlib.Compress"),)),
+        GroupGrowth(370, (Part(370, 5, "tuple"),)),
+    ]
+    matches = match_growth(groups, [one_line(1, 9000, blocks)], SPAN)
+    assert [match.ranks for match in matches] == ranks
+    assert all(match.confidence in (None, "low") for match in matches)

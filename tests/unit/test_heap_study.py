@@ -288,3 +288,17 @@ def test_a_heap_whose_lines_were_lost_is_judged_by_its_total() -> None:
     leaking = judge(s.run(sites={"charged": s.leak(COUNT, 5_000)}, meta={"events": [lost]}))
     assert (leaking.verdict, len(leaking.suspects)) == ("leak", 0)
     assert "charged" not in leaking.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("malloc_used_bytes", "in use, past the tracer"), ("malloc_free_bytes", "fragmentation")],
+)
+def test_growth_that_was_not_traced_is_told_by_what_malloc_counts(name: str, said: str) -> None:
+    data = s.run(rss=s.leak(COUNT, 80_000), sites={"run": 5e6 + s.noise(COUNT, 2_000)})
+    resident = data.samples[data.samples["name"].eq("rss_bytes")]
+    counted = resident.assign(name=name, value=resident["value"] / 10 * 9)
+    tables = {key: getattr(data, key) for key in ("snapshots", "heap", "stacks", "frames")}
+    data = RunData.from_tables(data.meta, samples=pd.concat([data.samples, counted]), **tables)
+    reason = judge(data).resource("rss_bytes").reason  # type: ignore[union-attr]
+    assert said in reason

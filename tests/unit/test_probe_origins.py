@@ -34,6 +34,9 @@ def test_everything_that_stays_is_told_with_the_call_that_made_it(version, tmp_p
     assert told["file keep_shared"] == [("made", 3)]
     assert told["file use_shared"] == [("alike", 1)]
     assert told["file keep_single"] == [("made", 4)]
+    # A map has a descriptor of its own; the file that it is of was closed.
+    assert sorted(told["file keep_map"]) == [("alike", 1), ("made", 3)]
+    assert "file use_mapped" not in told
     assert told["segment leave_segment"] == [("made", 4)]
     assert told["segment keep_segment"] == [("made", 4)]
     assert told["file keep_segment"] == [("made", 8)]  # each open, and mapped from a copy

@@ -9,8 +9,11 @@ import pandas as pd
 import pytest
 import synthetic as s
 
+from leaklab.verdict.evidence import UNDECIDED, Evidence
+from leaklab.verdict.growth import estimate
 from leaklab.verdict.judge import judge
 from leaklab.verdict.judge_series import judge_series
+from leaklab.verdict.resources import why_text
 
 COUNT = 200
 
@@ -251,3 +254,13 @@ def test_what_has_been_as_high_before_or_comes_for_a_look_is_no_rise_at_the_end(
     for last in (10, 2):
         y = 8 + (before if last > 2 else 0) + np.where(at >= COUNT - last, 14, 0)
         assert judge_series(at, y, resource="fd_count").verdict == "bounded"
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"), [(2048.0, "grew by 2 KiB"), (-2048.0, "changed by -2 KiB")]
+)
+def test_nothing_grows_by_less_than_nothing(rate: float, said: str) -> None:
+    x = np.arange(50.0)
+    growth = estimate(x, 1e6 + rate * x, unit="iteration")
+    doubtful = Evidence(UNDECIDED, "doubtful", shape="a step")
+    assert why_text("rss_bytes", growth, doubtful).startswith(f"{said} per iteration (95 %: ")

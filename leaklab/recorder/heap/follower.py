@@ -66,6 +66,9 @@ class Follower(Generic[Owner]):
         self._asked_count = 0
         self._done_count = 0
         self._lost: set[HeapStream] = set()
+        # How far each stream's process has come, at marks and beside them, while the reader is
+        # behind: the looks in between that would be dropped for it are not taken at all.
+        self._asked_x: dict[tuple[HeapStream, bool], float] = {}
         self._abandoned = False
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self._thread.start()
@@ -84,6 +87,7 @@ class Follower(Generic[Owner]):
 
         Without ``looks`` it is looked at whatever it costs.
         """
+        self._asked_x[place.stream, place.mark is None] = place.x
         self._ask(
             lambda: self._attempt(
                 owner, place.stream, lambda: self._take(owner, looks, place), place
@@ -155,7 +159,8 @@ class Follower(Generic[Owner]):
         pacing = None
         if looks is not None:
             pacing = looks.idle_walks if place.mark is None else looks.walks
-        if pacing is not None and not pacing.due(place.now, place.x, place.expected_x):
+        end_x = max(self._asked_x[stream, place.mark is None], place.expected_x or 0.0)
+        if pacing is not None and not pacing.due(place.now, place.x, end_x):
             stream.go_on(place.offset)
             return
         stream.take(place.barrier_number, _SNAPSHOT_SECONDS)
