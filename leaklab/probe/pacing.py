@@ -109,9 +109,7 @@ class Pacing:
         passed = x - first_x
         # What the looks themselves take is no time of the target's work.
         work = max(now - first_now - self._spent_seconds, 0.0) / passed if passed > 0 else 0.0
-        # One that imported for a minute is looked at from then on: those looks are to be enough.
         while (
-            self._cost_seconds > self._share * self.step * work
-            and end_x - first_x >= 2 * self.step * fewest
+            self._cost_seconds > self._share * self.step * work and end_x >= 2 * self.step * fewest
         ):
             self.step_count *= 2

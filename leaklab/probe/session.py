@@ -8,7 +8,6 @@ from . import marks, recycled
 from .audited import tell_lines
 from .channel import Channel, ChannelError
 from .figures import figures
-from .imports import Imports
 from .label_counts import LabelCounts
 from .orders import Orders
 from .pacing import Pacing
@@ -62,7 +61,6 @@ class Session(Orders):
         # Held as long as the probe's thread is to go on, and as long as it has not ended.
         self._ticks_wanted = self._ticks_under_way = None
         self._collection = None
-        self._imports = Imports()
         self._work_ended = False
         self._malloc = None
         # See recycled.py.
@@ -338,8 +336,6 @@ class Session(Orders):
         message = {
             "kind": kind,
             "at_end": at_end,
-            # Beside a mark it would be work that is asked about.
-            "importing": kind == "tick" and not at_end and self._imports.under_way(),
             "mark": self._count,
             "step": self._pacing.step_count if self._pacing is not None else 1,
             "time": begun,

@@ -10,7 +10,7 @@ import pytest
 from leaklab.analysis.looks import evenly, unmixed
 from leaklab.probe.pacing import Pacing
 from leaklab.recorder.intervals import interval_seconds
-from leaklab.recorder.processes.looks import FEWEST_EXPENSIVE, FREED_NOTHING, Looks, OldGarbage
+from leaklab.recorder.processes.looks import FREED_NOTHING, Looks, OldGarbage
 
 
 def looked_at(
@@ -142,15 +142,3 @@ def test_where_nobody_says_what_was_freed_everything_is_collected() -> None:
     for _ in range(3 * FREED_NOTHING):
         assert garbage.expected()
         garbage.collected(None)
-
-
-def test_looks_that_begin_late_are_enough() -> None:
-    looks = Looks(0.05, 0.1, started=0.0)
-    pacing, begin, taken = looks.idle_walks, 60.0, []
-    for tenth in range(400):
-        age = begin + tenth / 10
-        if pacing.due(age, age):
-            pacing.spent(2.0, age, age)
-            taken.append(age)
-    kept = {age // pacing.step for age in taken}
-    assert len(kept) >= FEWEST_EXPENSIVE

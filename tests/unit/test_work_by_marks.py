@@ -1,4 +1,4 @@
-"""What a process does before its work is traced and not looked at: imports, by it or by marks."""
+"""A process whose work begins at its first mark is traced before, and not looked at."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 
 from leaklab.probe import begin, marks
 from leaklab.recorder.probes.handlers import ProbeHandlers
-from leaklab.recorder.probes.tracing import LONGEST_LOAD_SECONDS
 from leaklab.recorder.processes.looks import Looks
 from leaklab.recorder.processes.tracked import Tracked
 
@@ -22,8 +21,7 @@ class Recorder(ProbeHandlers):
         fake: Any = self
         self.asked: list[str] = []
         fake.stopping = False
-        self.now = 60.0
-        fake._clock = lambda: self.now
+        fake._clock = lambda: 60.0
         fake._samples = SimpleNamespace(told=lambda *_: None)
         fake._expected_mark_counts = {}
 
@@ -62,24 +60,6 @@ def test_what_it_imports_is_neither_walked_nor_copied(by_marks: bool, asked: lis
     assert recorder.snapshot_due(one, 60.0, at_mark=False) is not by_marks
     one.mark_count = one.reported_mark_count = 1
     assert recorder.snapshot_due(one, 60.0, at_mark=True)
-
-
-def test_what_it_says_it_imports_is_not_looked_at_either() -> None:
-    recorder, one = Recorder(), process(by_marks=False)
-    list(recorder._tick(one, {"importing": True}))
-    assert recorder.asked == []
-    assert not recorder.snapshot_due(one, 60.0, at_mark=False)
-    # It calls no more: whatever it does by now, that is no import.
-    assert recorder.snapshot_due(one, 60.0 + LONGEST_LOAD_SECONDS, at_mark=False)
-    list(recorder._tick(one, {"importing": False}))
-    assert recorder.asked == ["graph", "origins", "snapshot"]
-
-
-def test_what_it_imports_later_makes_no_gap() -> None:
-    recorder, one = Recorder(), process(by_marks=False)
-    one.last_snapshot_seconds = 59.0
-    list(recorder._tick(one, {"importing": True}))
-    assert recorder.asked == ["graph", "origins", "snapshot"]
 
 
 @pytest.mark.parametrize("by_marks", [False, True])

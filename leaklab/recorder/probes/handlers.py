@@ -18,7 +18,6 @@ from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.probes.origins import OriginLog
 from leaklab.recorder.probes.tracing import (
     IDLE_AFTER_SECONDS,
-    LONGEST_LOAD_SECONDS,
     Steps,
     TracedHeaps,
     how_to_add,
@@ -280,9 +279,6 @@ class ProbeHandlers(TracedHeaps):
             yield ("detach",)
             return
         now = self._clock()
-        # Where it has been looked at, a pause would be a gap in what is known of its work.
-        imports = message.get("importing") is True and not tracked.is_looked_at
-        tracked.imports_until_seconds = now + LONGEST_LOAD_SECONDS if imports else float("-inf")
         figures = {**message.get("figures", {}), **_gauges(tracked, message)}
         snapshot = self.snapshot_due(tracked, now, at_mark=False, at_tick=True)
         collected = False
@@ -295,7 +291,7 @@ class ProbeHandlers(TracedHeaps):
             figures.update(done.get("figures", {}))
         self._samples.told(tracked, now, figures)
         # What likely ends within a second can hardly leak, and a copy would take longer than it.
-        looks = tracked.is_looked_at_by_time(now)
+        looks = tracked.is_looked_at_by_time
         if looks and not tracked.trace_later:
             yield from self._graph(tracked, None, now, at_end=bool(message.get("at_end")))
         if looks and now - tracked.started_seconds > IDLE_AFTER_SECONDS:

@@ -22,9 +22,6 @@ SPOOL_BYTES = 4 << 30
 MISSED_TICKS = 5
 # A process that will give marks still imports at this age: thousands of stacks for nothing.
 IDLE_AFTER_SECONDS = 1.0
-# One that imports calls again after this long at the most, but for one library that takes longer to
-# load; a module whose own code is at work all the time must not stay unseen.
-LONGEST_LOAD_SECONDS = 10.0
 GO = ("go",)
 TRACE = ("trace",)
 UNTRACE = ("untrace",)
@@ -265,7 +262,7 @@ class TracedHeaps:
             expected = self._expected_mark_counts.get(tracked.role)
             return bool(tracked.looks.snapshots.due(now, tracked.mark_count, expected))
         age_seconds = now - tracked.started_seconds
-        if age_seconds < IDLE_AFTER_SECONDS or not tracked.is_looked_at_by_time(now):
+        if age_seconds < IDLE_AFTER_SECONDS or not tracked.is_looked_at_by_time:
             return False
         pacing = tracked.looks.idle_snapshots
         if tracked.ticks and not at_tick:

@@ -64,8 +64,6 @@ class Tracked:
     reported_mark_count: int = 0
     #: whether it has said that its work begins with what ends in its first mark
     by_marks: bool = False
-    #: until when it is taken to do nothing but import modules, as its last call has said
-    imports_until_seconds: float = float("-inf")
     measured_mark_count: int = 0
     #: units of work under way at once, at the most; None where the process does not know
     units_at_once: int | None = None
@@ -120,17 +118,9 @@ class Tracked:
         return wanted and not self.traced and not self.note
 
     @property
-    def is_looked_at(self) -> bool:
-        """Whether a snapshot of its heap was asked for."""
-        return self.last_snapshot_seconds > float("-inf")
-
-    def is_looked_at_by_time(self, now: float) -> bool:
-        """Whether it is looked at now and then: until a mark comes, unless one is sure to.
-
-        What is imported before the work is traced and not looked at: tens of thousands of stacks.
-        """
-        imports = now < self.imports_until_seconds
-        return not (self.reported_mark_count or self.by_marks or imports)
+    def is_looked_at_by_time(self) -> bool:
+        """Whether it is looked at now and then: until a mark comes, unless one is sure to."""
+        return not (self.reported_mark_count or self.by_marks)
 
     @property
     def was_traced(self) -> bool:
