@@ -15,9 +15,8 @@ from typing import Dict, Iterator, List, Set, Tuple
 from .unpatched import open_file
 
 # What is ours lives above the numbers a program that closes "everything" reuses soon: the stream's
-# sockets, a file of /proc without which memray aborts the process, and the file that libffi keeps
-# open from the first function on that C code may call. The target's own descriptors keep the
-# numbers they would have had.
+# sockets, a file of /proc without which memray aborts the process, and what libffi keeps open. The
+# target's own descriptors keep the numbers they would have had.
 _LOW = 128
 # So many numbers are left where RLIMIT_NOFILE is lower than that.
 _ROOM = 8

@@ -1,7 +1,6 @@
 """What the recorder may ask of a process: collect, trim, trace, hold still, tell what is open."""
 
 import gc
-from contextlib import suppress
 
 from . import descriptors
 from .audited import watched_by
@@ -35,7 +34,7 @@ class Orders:
         self._watchdog.excused = reply[0] in _COLLECTS or (self._options.get("graphs") == "here")
         try:
             if reply[0] == "collect" and kind == "tick":
-                done["collected_seconds"] = self._in_main_thread().run(MAIN_THREAD_SECONDS)
+                done["collected_seconds"] = self._collect_in_main_thread()
                 done["figures"] = {**figures(), **self._malloc()}
             elif reply[0] in _COLLECTS:
                 # The young first: what a collection of everything frees beyond that is old.
@@ -62,19 +61,18 @@ class Orders:
         done["seconds"] = clock() - begun
         return done
 
-    def _in_main_thread(self):
+    def _collect_in_main_thread(self):
         from .collection import MainThreadCollection
 
         if self._collection is None:
-            with descriptors.low_occupied():
-                self._collection = MainThreadCollection()
-        return self._collection
+            self._collection = MainThreadCollection()
+        return self._collection.run(MAIN_THREAD_SECONDS)
 
     def _prepare(self):
         """Import what marks and dumps need, before the target is measured."""
-        with suppress(ImportError):
-            self._in_main_thread()
-        self._malloc = malloc_figures()
+        # libffi may keep a file open from the first import of ctypes on.
+        with descriptors.low_occupied():
+            self._malloc = malloc_figures()
         if self._options.get("watch") and self._watched is None:
             self._watched = watched_by(self._options["watch"])
         elif self._watched is not None:

@@ -123,7 +123,7 @@ def test_the_target_sees_nothing_of_the_recording(tmp_path: Path) -> None:
     source = """
         import json, os, sys
         print(json.dumps([
-            sys.argv[1:], __name__, sorted(os.listdir("/dev/fd"))[:3], sys.path[1:],
+            sys.argv[1:], __name__, sorted(map(int, os.listdir("/dev/fd")))[:3], sys.path[1:],
             [m for m in sys.modules if "leaklab" in m and not m.startswith("_leaklab_probe")],
             __file__,
         ]))
