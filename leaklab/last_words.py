@@ -21,16 +21,25 @@ _WARNED = re.compile(r".+:\d+: (?P<text>\w*Warning: .+)")
 # processes, room on a disk. By the error's number, since its text is in the user's language.
 _WANTS = ("MemoryError", "can't start new thread")
 _WANTED_NUMBERS = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOSPC)
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07)")
+
+
+def uncoloured(text: str) -> str:
+    """Return ``text`` without colours: from 3.13 on a traceback has them where FORCE_COLOR is set,
+    as in kernels and in CI.
+
+    >>> uncoloured("\x1b[1;35mMemoryError\x1b[0m")
+    'MemoryError'
+    """
+    return _COLOURS.sub("", text)
 
 
 def plain(text: str) -> str:
     """Return ``text`` without what colours a terminal or moves its cursor.
 
-    From 3.13 on a traceback is in colours where FORCE_COLOR is set, as in kernels and in CI.
-
-    >>> plain("\x1b[1;35mMemoryError\x1b[0m")
-    'MemoryError'
+    >>> plain("\x1b[2J\x1b[Hps")
+    'ps'
     """
     return _ESCAPES.sub("", text)
 

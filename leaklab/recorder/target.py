@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from leaklab.errors import UsageError
-from leaklab.last_words import plain
+from leaklab.last_words import uncoloured
 from leaklab.recorder.command import Command, search_path
 from leaklab.recorder.options import RecordOptions
 from leaklab.recorder.output import OutputFile
@@ -92,7 +92,7 @@ class StartedTarget:
     @property
     def tails(self) -> tuple[str, str]:
         """The last parts of stdout and stderr, without colours."""
-        return plain(self._outputs[0].tail), plain(self._outputs[1].tail)
+        return uncoloured(self._outputs[0].tail), uncoloured(self._outputs[1].tail)
 
     @property
     def last_line(self) -> str:

@@ -63,6 +63,7 @@ def record(folder: Path, source: str, *options: str) -> tuple[int, str, RunData]
         ("import os; os.kill(os.getpid(), 9)", "SIGKILL"),
         ("import os; os._exit(3)", "exit status 3"),
         ("raise SystemExit('bad \\x1b[2J end')", r"its last words: bad \x1b[2J end (--echo "),
+        ("raise SystemExit('\\x1b[1;35mNo\\x1b[0m: x')", "its last words: No: x (--echo "),
         ("print('1 failed'); raise SystemExit(1)", "exit status 1; on stdout: 1 failed"),
     ],
 )
