@@ -193,10 +193,13 @@ def _of_helper(entry: ResourceVerdict, series: pd.DataFrame, data: RunData) -> R
     end_x = float(series["x"].iloc[-1])
     enough = len(series) >= MINIMUM_POINTS
     begins = marked or entry.role == LAUNCHER
-    if enough and (not begins or end_x - entry.baseline_x >= HELPER_SECONDS):
+    seen = _ended_seconds(data, entry.role)
+    # A tracer makes the life of a helper longer, and not what there is to see of it.
+    long = end_x - entry.baseline_x >= HELPER_SECONDS
+    long = long and (seen >= HELPER_SECONDS or entry.verdict == LEAK)
+    if enough and (not begins or long):
         return entry
     # The same for all its resources: told once for all of them.
-    seen = _ended_seconds(data, entry.role)
     seen_text = span_text(seen if math.isfinite(seen) else end_x, "second")
     what = "before the target went on" if entry.role == LAUNCHER else "in a child process"
     why = f"was seen for {seen_text} {what}: {LISTED}"

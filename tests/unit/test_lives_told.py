@@ -299,3 +299,23 @@ def test_all_figures_of_a_helper_are_listed_where_some_are_too_few(grows: bool) 
     assert (found["fd_count"].verdict == LEAK) == grows
     assert (found["fd_count"].reason == why) == (not grows)
     assert not found["rss_bytes"].decides
+
+
+@pytest.mark.parametrize("untraced_seconds", [5.6, 12.0])
+def test_a_helper_that_the_tracer_slows_was_there_as_shortly(untraced_seconds: float) -> None:
+    main = {"process": 0, "pass": "measure", "role": "main", "mark_count": 40}
+    helper = {"process": 2, "pass": "measure", "role": "load", "mark_count": 0}
+    ended = {**helper, "started_seconds": 0.0, "ended_seconds": untraced_seconds}
+    traced = {**ended, "process": 1, "pass": "explain", "ended_seconds": 13.0}
+    data = s.run(
+        rss=s.steady(40),
+        sites={"imports": s.bounded(130, 600_000, full_at=12)},
+        marks=False,
+        seconds_per_point=0.1,
+        meta={"processes": [main, ended, traced]},
+    )
+    entry = judge(data).resource("heap_bytes", "load")
+    assert entry is not None and entry.verdict != LEAK
+    shortly = untraced_seconds < 10
+    assert entry.decides != shortly
+    assert shortly == entry.reason.startswith("was seen for 5.6 seconds in a child process: listed")
