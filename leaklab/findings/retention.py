@@ -82,23 +82,28 @@ def _of_role(data: RunData, role: str, limit: int) -> list[dict[str, Any]]:
     growth = growth_by_path(data, role=role)
     if growth is None:
         return []
-    rows = _rows(data, role, growth, limit)
-    table, window, unit = growth
-    early = _imports_may_show(data, role, int(table["process"].iloc[0]), window, unit)
+    rows, early = _rows(data, role, growth, limit)
     study = study_heap(data, role=role)
-    leaks = study is not None and study.leaking
-    if not early or not leaks or any(1 in row["suspect_ranks"] for row in rows):
+    if not early or not study or not study.leaking or _lead(rows):
         return rows
     # Where imports took most of the work, the graphs of it tell of them; what the leak has left
     # may still be there when the main program is through.
     later = growth_by_path(data, role=role, after_work=True)
-    found = [] if later is None or later[1] == growth[1] else _rows(data, role, later, limit)
-    return found if any(1 in row["suspect_ranks"] for row in found) else rows
+    if later is None or later[1] == growth[1]:
+        return rows
+    found, _ = _rows(data, role, later, limit)
+    return found if _lead(found) else rows
+
+
+def _lead(rows: list[dict[str, Any]]) -> bool:
+    """Whether what the first suspect allocates is held by one of them."""
+    return any(1 in row["suspect_ranks"] for row in rows)
 
 
 def _rows(
     data: RunData, role: str, growth: tuple[pd.DataFrame, tuple[float, float], str], limit: int
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], bool]:
+    """The rows of one choice of graphs, and whether the first was taken too early."""
     table, window, unit = growth
     span = window[1] - window[0]
     rows = [_row(table, group, span, unit) for group in leak_groups(table)]
@@ -114,7 +119,7 @@ def _rows(
     rows.sort(key=lambda row: (row["_weak"], -row["growth_bytes"]))
     rows = rows[:limit]
     if not rows:
-        return []
+        return [], early
     grown = [row["_growth"] for row in rows]
     sites = sites_between(data, window, role=role, process=process)
     found = match_growth(grown, sites, span)
@@ -128,8 +133,12 @@ def _rows(
     if early and study and study.leaking and study.timeline.x[0] <= window[0]:
         # What hangs on modules and came before the growth is of no line of it: imports brought it.
         growing = {site.rank for site in sites if site.keeps_growing}
-        rows = [row for row in rows if row["_of_call"] or growing & {*row["suspect_ranks"]}]
-    return rows
+        rows = [
+            row
+            for row in rows
+            if row["_kind"] in ("thread", "task") or growing & {*row["suspect_ranks"]}
+        ]
+    return rows, early
 
 
 def _imports_may_show(
@@ -370,7 +379,6 @@ def _row(table: pd.DataFrame, group: Group, span: float, unit: str) -> dict[str,
         "unit": unit,
         "fingerprint": str(table["fingerprint"].iloc[main]),
         "_kind": kind,
-        "_of_call": kind in ("thread", "task"),
         "_sure_bytes": growth - KEPT_BYTES * doubtful_count,
         "_growth": GroupGrowth(growth / span, tuple(parts)),
         # What is no object of the target's own explains little, however large it is.

@@ -116,8 +116,8 @@ class ObjectGraph:
         piled = _piled_tasks(dump)
         # What piles up is where it piles up, not what leads there.
         self._reached[[root.node for root in piled]] = True
-        first = {root for root in dump.roots if not _is_shared(root)}.difference(piled)
-        self._search(sorted(filter(first.__contains__, dump.roots), key=_rank))
+        later = {*piled, *filter(_is_shared, dump.roots)}
+        self._search(sorted((root for root in dump.roots if root not in later), key=_rank))
         self._reached[[root.node for root in piled]] = False
         self._search(piled)
         self._search_passing()

@@ -57,12 +57,35 @@ def test_every_holder_is_named(paths):
     assert not wrong
 
 
-TEXTS = """
+DUMP = """
 import io, json, sys, types
 package = types.ModuleType("_leaklab_probe")
 package.__path__ = [sys.argv[1] + "/leaklab/probe"]
 sys.modules["_leaklab_probe"] = package
 from _leaklab_probe import graph
+{keeps}
+print(json.dumps(graph.dump_by_fork(sys.argv[2])))
+"""
+
+
+def paths_kept(version, keeps, tmp_path):
+    """The paths of a program that keeps something, by path."""
+    python = interpreter_or_skip(version)
+    dump = tmp_path / "graph.dump"
+    done = subprocess.run(
+        [python, "-c", DUMP.format(keeps=keeps), str(REPOSITORY), str(dump)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    wait_dump(dump, json.loads(done.stdout)["pid"], 30)
+    table = dump_tables(read_dump(dump))["paths"]
+    return table[table["tree"] == "path"].set_index("path")
+
+
+TEXTS = """
 class Report(io.StringIO):
     pass
 KEPT = [io.StringIO(), Report()]
@@ -70,55 +93,24 @@ for one in KEPT:
     for number in range(500):
         one.write("line %d of a text that is long enough to be told" % number)
 del one
-print(json.dumps(graph.dump_by_fork(sys.argv[2])))
 """
 
 
 @pytest.mark.parametrize("version", VERSIONS[:3])  # from 3.12 on it is one block of memory
 def test_text_that_was_written_is_held_by_its_stream(version, tmp_path):
-    python = interpreter_or_skip(version)
-    dump = tmp_path / "graph.dump"
-    done = subprocess.run(
-        [python, "-c", TEXTS, str(REPOSITORY), str(dump)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    wait_dump(dump, json.loads(done.stdout)["pid"], 30)
-    table = dump_tables(read_dump(dump))["paths"]
-    retained = table[table["tree"] == "path"].set_index("path")["retained_bytes"]
+    retained = paths_kept(version, TEXTS, tmp_path)["retained_bytes"]
     for name in ("_io.StringIO", "__main__.Report"):
         assert retained[f"__main__.KEPT → list item → {name}"] > 500 * 80
 
 
 INTERNED = """
-import json, sys, types
-package = types.ModuleType("_leaklab_probe")
-package.__path__ = [sys.argv[1] + "/leaklab/probe"]
-sys.modules["_leaklab_probe"] = package
-from _leaklab_probe import graph
 KEPT = [sys.intern("word %d" % number) for number in range(5000)]
-print(json.dumps(graph.dump_by_fork(sys.argv[2])))
 """
 
 
 @every_version
 def test_that_a_text_is_interned_keeps_it_nowhere(version, tmp_path):
-    python = interpreter_or_skip(version)
-    dump = tmp_path / "graph.dump"
-    done = subprocess.run(
-        [python, "-c", INTERNED, str(REPOSITORY), str(dump)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    wait_dump(dump, json.loads(done.stdout)["pid"], 30)
-    table = dump_tables(read_dump(dump))["paths"]
-    counts = table[table["tree"] == "path"].set_index("path")["count"]
+    counts = paths_kept(version, INTERNED, tmp_path)["count"]
     assert counts["__main__.KEPT → list item → str"] == 5000
     texts = counts[counts.index.str.contains("native code: dict") & (counts > 1000)]
     assert texts.empty

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 from leaklab.errors import LeaklabError
 from leaklab.recorder.heap.stream import HeapSnapshot, HeapStream
@@ -68,7 +69,7 @@ class Follower(Generic[Owner]):
         self._lost: set[HeapStream] = set()
         # How far each stream's process has come, at marks and beside them, while the reader is
         # behind: the looks in between that would be dropped for it are not taken at all.
-        self._asked_x: dict[tuple[HeapStream, bool], float] = {}
+        self._asked_x: WeakKeyDictionary[HeapStream, dict[bool, float]] = WeakKeyDictionary()
         self._abandoned = False
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self._thread.start()
@@ -87,7 +88,7 @@ class Follower(Generic[Owner]):
 
         Without ``looks`` it is looked at whatever it costs.
         """
-        self._asked_x[place.stream, place.mark is None] = place.x
+        self._asked_x.setdefault(place.stream, {})[place.mark is None] = place.x
         self._ask(
             lambda: self._attempt(
                 owner, place.stream, lambda: self._take(owner, looks, place), place
@@ -159,7 +160,7 @@ class Follower(Generic[Owner]):
         pacing = None
         if looks is not None:
             pacing = looks.idle_walks if place.mark is None else looks.walks
-        end_x = max(self._asked_x[stream, place.mark is None], place.expected_x or 0.0)
+        end_x = max(self._asked_x[stream][place.mark is None], place.expected_x or 0.0)
         if pacing is not None and not pacing.due(place.now, place.x, end_x):
             stream.go_on(place.offset)
             return
