@@ -26,7 +26,7 @@ from leaklab.analysis.series import (
     summed,
     work_end,
 )
-from leaklab.analysis.work import within_work
+from leaklab.analysis.work import after_imports, within_work
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -170,7 +170,8 @@ def _timeline(data: RunData, role: str, alone: int | None) -> HeapTimeline | Non
         return None
     members = _members(data, role, alone)
     snapshots = snapshots[snapshots["process"].isin(list(members))]
-    snapshots = snapshots[within_work(snapshots, members)]
+    at_work = within_work(snapshots, members) & after_imports(snapshots, members)
+    snapshots = snapshots[at_work]
     if not len(snapshots):
         return None
     snapshots = snapshots.sort_values("time_seconds", kind="stable")

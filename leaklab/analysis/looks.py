@@ -35,7 +35,7 @@ def evenly(
 
     x: marks or seconds of each point. members: entries of ``meta["processes"]``; the first of
     ``steps`` that their ``looks`` name is the step, in the unit of x. since_start: x counts from
-    the start of the pass, and steps from that of the process.
+    the start of the pass, and steps from that of the process, or from when it had imported all.
 
         >>> evenly(np.array([1.0, 2, 3, 4, 8, 12]), np.zeros(6), {0: {"looks": {"mark_step": 4}}},
         ...        "mark_step")
@@ -48,7 +48,10 @@ def evenly(
         mine = np.flatnonzero(process == number)
         if step is None or not len(mine):
             continue
-        begin = float(entry.get("started_seconds") or 0.0) if since_start else 0.0
+        begin = 0.0
+        if since_start:
+            begin = float(entry.get("started_seconds") or 0.0)
+            begin += float(looks.get("snapshots_since_seconds") or 0.0)
         cell = np.floor((x[mine] - begin) / step)
         kept[mine[1:]] = np.diff(cell) > 0
     return kept

@@ -17,7 +17,7 @@ from leaklab.analysis.in_use import BLOCKS, MALLOC, in_use_points
 from leaklab.analysis.kernels_own import own_bytes
 from leaklab.analysis.lives import longest_life
 from leaklab.analysis.looks import evenly, unmixed
-from leaklab.analysis.work import within_work
+from leaklab.analysis.work import after_imports, within_work
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -177,6 +177,8 @@ def chosen_points(
         keep = points["pass"].eq(pass_) & points["process"].isin(list(wanted))
         points = points[keep & points["value"].notna()]
         points = points[within_work(points, members)]
+        if resources.is_level(name):
+            points = points[after_imports(points, wanted)]
     clock = has_clock(data.meta)
     if not len(points):
         return points, "second" if clock else "iteration", members

@@ -51,8 +51,9 @@ def connect(by_marks=False):
     if session.open("start", by_marks):
         marks.attach(session)
         os.register_at_fork(after_in_child=session.after_fork)
-        from . import segments, work_end
+        from . import imports, segments, work_end
 
+        imports.watch()
         segments.watch()
         work_end.watch(session.end)
 

@@ -66,8 +66,8 @@ class Session(Orders):
         # See recycled.py.
         self._held = []
         self._spare = None
-        self._begun_seconds = monotonic()
-        self._gauges_told_seconds = self._begun_seconds
+        self.begun_seconds = monotonic()
+        self._gauges_told_seconds = self.begun_seconds
 
     def open(self, how, by_marks=False):
         """Introduce this process to the recorder; False when there is none.
@@ -167,7 +167,7 @@ class Session(Orders):
                 FEWEST_COUNT,
                 MOST_COUNT,
                 free_seconds=FREE_SECONDS,
-                started=self._begun_seconds,
+                started=self.begun_seconds,
             )
         self._held.clear()
         if self._pacing.due(monotonic(), self._count):
@@ -216,6 +216,13 @@ class Session(Orders):
         """Say that a segment of shared memory was made: who did it may be gone the next moment."""
         try:
             self._channel.send({"kind": "segment", "name": name})
+        except ChannelError:
+            self._recover()
+
+    def importing(self, now):
+        """Say that a module is looked for, at ``now`` on the monotonic clock."""
+        try:
+            self._channel.send({"kind": "import", "time": now})
         except ChannelError:
             self._recover()
 
@@ -277,7 +284,7 @@ class Session(Orders):
             while not ended(True, wait_seconds) and self._marks._session is self:
                 if not (until_mark and self._told_count) and not self.tick():
                     break
-                age_seconds = monotonic() - self._begun_seconds
+                age_seconds = monotonic() - self.begun_seconds
                 rare = age_seconds > TICK_COUNT * step_seconds
                 if rare and 2 * step_seconds <= RAREST_TICK_SECONDS:
                     step_seconds *= 2

@@ -49,7 +49,7 @@ def looked_at(*, behind: bool) -> list[float]:
     for number in range(PLACES):
         age = number / 10
         place = Place(stream, number, None, None, age, age, None, False, 0.0)
-        follower.take("process", looks, place)
+        follower.take("process", looks.idle_walks, place)
         if not behind:
             done_with(follower)
     stream.free.set()

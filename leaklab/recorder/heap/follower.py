@@ -14,8 +14,8 @@ from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from leaklab.errors import LeaklabError
+from leaklab.probe.pacing import Pacing
 from leaklab.recorder.heap.stream import HeapSnapshot, HeapStream
-from leaklab.recorder.processes.looks import Looks
 
 _SNAPSHOT_SECONDS = 10.0
 
@@ -83,15 +83,15 @@ class Follower(Generic[Owner]):
         """Have the reader follow a new stream."""
         self._ask(lambda: self._attempt(owner, stream, stream.begin))
 
-    def take(self, owner: Owner, looks: Looks | None, place: Place) -> None:
+    def take(self, owner: Owner, walks: Pacing | None, place: Place) -> None:
         """Have the heap looked at at a place, if that is due when the reader comes to it.
 
-        Without ``looks`` it is looked at whatever it costs.
+        Without ``walks``, their pacing, it is looked at whatever it costs.
         """
         self._asked_x.setdefault(place.stream, {})[place.mark is None] = place.x
         self._ask(
             lambda: self._attempt(
-                owner, place.stream, lambda: self._take(owner, looks, place), place
+                owner, place.stream, lambda: self._take(owner, walks, place), place
             )
         )
 
@@ -154,12 +154,9 @@ class Follower(Generic[Owner]):
             self._lost.add(stream)
             self.results.append(Followed(owner, stream, place, problem=str(problem)))
 
-    def _take(self, owner: Owner, looks: Looks | None, place: Place) -> None:
+    def _take(self, owner: Owner, pacing: Pacing | None, place: Place) -> None:
         stream = place.stream
         stream.reach(place.offset)
-        pacing = None
-        if looks is not None:
-            pacing = looks.idle_walks if place.mark is None else looks.walks
         end_x = max(self._asked_x[stream][place.mark is None], place.expected_x or 0.0)
         if pacing is not None and not pacing.due(place.now, place.x, end_x):
             stream.go_on(place.offset)

@@ -118,10 +118,16 @@ class ProbeHandlers(TracedHeaps):
         elif message["kind"] == "let go":
             self._note_let_go(tracked, message)
         elif message["kind"] == "work-end":
-            told = message.get("time")
-            late_seconds = time.monotonic() - told if isinstance(told, float) else 0.0
-            tracked.main_ended_seconds = self._clock() - max(late_seconds, 0.0)
+            tracked.main_ended_seconds = self._at(message)
             tracked.asked_to_end = message.get("why") is not None
+        elif message["kind"] == "import":
+            tracked.imports_seconds.append(self._at(message))
+
+    def _at(self, message: Mapping[str, Any]) -> float:
+        """When a message was sent, in seconds of the pass."""
+        told = message.get("time")
+        late_seconds = time.monotonic() - told if isinstance(told, float) else 0.0
+        return self._clock() - max(late_seconds, 0.0)
 
     def _on_hello(self, tracked: Tracked) -> Steps:
         trace = self.traces and tracked.memray and not tracked.traced
@@ -280,6 +286,8 @@ class ProbeHandlers(TracedHeaps):
             return
         now = self._clock()
         figures = {**message.get("figures", {}), **_gauges(tracked, message)}
+        if tracked.imports_seconds:
+            tracked.looks.begin_work(tracked.imports_seconds[-1], now)
         snapshot = self.snapshot_due(tracked, now, at_mark=False, at_tick=True)
         collected = False
         collected_seconds = 0.0

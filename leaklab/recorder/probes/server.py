@@ -18,7 +18,7 @@ from leaklab.recorder.processes.tracked import MAIN, SHORT_LIVED, Tracked
 from leaklab.recorder.procfs import ProcessGoneError, command_line, stack_start
 
 # Nobody waits for an answer to these.
-UNANSWERED = ("gauges", "let go", "lines", "segment", "work-end")
+UNANSWERED = ("gauges", "import", "let go", "lines", "segment", "work-end")
 Note = Callable[[str, str, Tracked | None], None]
 
 

@@ -225,12 +225,13 @@ class TracedHeaps:
         tracked.last_snapshot_seconds = now
         if tracked.heap is None or self.follower is None:
             return
-        x, expected = now - tracked.started_seconds, None
+        x, expected, walks = tracked.looked_seconds(now), None, tracked.looks.idle_walks
         if mark is not None:
             x, expected = float(mark), self._expected_mark_counts.get(tracked.role)
+            walks = tracked.looks.walks
         self.follower.take(
             tracked,
-            None if tracked.windows is not None else tracked.looks,
+            None if tracked.windows is not None else walks,
             Place(
                 tracked.heap, place, barrier_number, mark, now, x, expected, quiescent, held_seconds
             ),
@@ -269,7 +270,7 @@ class TracedHeaps:
             missed = now - tracked.last_snapshot_seconds
             if missed < MISSED_TICKS * pacing.step:
                 return False
-        return bool(pacing.due(now, age_seconds))
+        return bool(pacing.due(now, tracked.looked_seconds(now)))
 
     def idle_snapshot(self, tracked: Tracked, mark: int | None) -> None:
         """Take a snapshot of a process that does not wait."""
@@ -382,7 +383,7 @@ def _spent(tracked: Tracked, now: float, mark: int | None, seconds: float) -> No
     if mark is not None:
         tracked.looks.snapshots.spent(seconds, mark, now)
     else:
-        tracked.looks.idle_snapshots.spent(seconds, now - tracked.started_seconds, now)
+        tracked.looks.idle_snapshots.spent(seconds, tracked.looked_seconds(now), now)
 
 
 def how_to_add(tracked: Tracked) -> str:

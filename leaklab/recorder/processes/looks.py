@@ -19,6 +19,8 @@ FREE_SECONDS = 1.0
 # each costs many times its budget, yet as many as any verdict needs.
 FEWEST_SNAPSHOTS, FEWEST_EXPENSIVE, MOST_SNAPSHOTS = 16, 10, 256
 FEWEST_COLLECTIONS, MOST_COLLECTIONS = 32, 1024
+# Imports that have paused for this share of the life of a process are over, as far as is known.
+PAUSE_SHARE = 1 / 16
 # After so many collections in a row that freed nothing old, nothing is expected of another.
 FREED_NOTHING = 4
 
@@ -68,6 +70,8 @@ class Looks:
     started: float
     mark_step: int = 1
     interval_seconds: float | None = None
+    #: age of the process, in seconds, from which on the steps of looks by time count
+    idle_since_seconds: float = 0.0
     old_garbage: OldGarbage = field(default_factory=OldGarbage)
     collections: Pacing = field(init=False)
     snapshots: Pacing = field(init=False)
@@ -87,9 +91,23 @@ class Looks:
         )
         share, started = self.snapshot_share, self.started
         self.snapshots, self.walks = (snapshot_pacing(share, started) for _ in range(2))
+        self._pace_by_time(started)
+
+    def _pace_by_time(self, begun: float) -> None:
         self.idle_snapshots, self.idle_walks = (
-            snapshot_pacing(share, started, IDLE_SNAPSHOT_SECONDS) for _ in range(2)
+            snapshot_pacing(self.snapshot_share, begun, IDLE_SNAPSHOT_SECONDS) for _ in range(2)
         )
+
+    def begin_work(self, imported: float, now: float) -> None:
+        """Look as often as at a start where imports seem to be over, the last at ``imported``.
+
+        Under a tracer they take so long, and so much of what looks may cost, that the work itself
+        would be looked at a few times only. All in seconds of the pass.
+        """
+        known = self.started + self.idle_since_seconds
+        if imported > known and now - imported >= PAUSE_SHARE * (now - self.started):
+            self.idle_since_seconds = now - self.started
+            self._pace_by_time(now)
 
     def keep_up(self) -> None:
         """Look no more often than snapshots can be taken."""
@@ -112,6 +130,7 @@ class Looks:
             "collection_step": max(told, self.collections.step_count) if collected else None,
             "snapshot_step": max(told, self.snapshots.step_count) if at_marks else None,
             "snapshot_step_seconds": self.idle_snapshots.step if by_time else None,
+            "snapshots_since_seconds": self.idle_since_seconds if by_time else None,
             "sample_step_seconds": self.interval_seconds,
             "doubled": {
                 "marks": told.bit_length() - 1,

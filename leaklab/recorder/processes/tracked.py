@@ -6,6 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
+from leaklab.analysis.imports_end import imports_end
 from leaklab.recorder.channel import Connection
 from leaklab.recorder.heap.stream import HeapStream
 from leaklab.recorder.heap.windows import Windows
@@ -79,6 +80,8 @@ class Tracked:
     exit_status: int | None = None
     #: when its main program was through, as it said; threads may have gone on with the work
     main_ended_seconds: float | None = None
+    #: when it looked for modules, as it said
+    imports_seconds: list[float] = field(default_factory=list)
     #: whether that was when a signal asked it to end
     asked_to_end: bool = False
     #: when the work was over for the recorder: it stopped the target, or the drive had ended
@@ -110,6 +113,19 @@ class Tracked:
         if over - through <= through - self.started_seconds:
             return through
         return self.stopped_seconds
+
+    @property
+    def work_begun_seconds(self) -> float | None:
+        """When the work began that is to be judged; None where no imports stand out before it."""
+        over = self.work_ended_seconds
+        over = self.ended_seconds if over is None else over
+        if over is None:
+            return None
+        return imports_end(self.imports_seconds, self.started_seconds, over)
+
+    def looked_seconds(self, now: float) -> float:
+        """Return for how long it has been looked at by time, in the steps of its looks."""
+        return now - self.started_seconds - self.looks.idle_since_seconds
 
     @property
     def awaits_window(self) -> bool:
@@ -162,6 +178,7 @@ class Tracked:
     def forget_fork(self) -> None:
         """Forget what was seen of it before its exec: that was its parent's memory and files."""
         self.young_samples = None
+        self.imports_seconds = []
         self.counts = RisingCounts()
 
     def row(self, pass_name: str, process: int | None = None) -> dict[str, Any]:
@@ -180,6 +197,7 @@ class Tracked:
             "marked_by_both": self.marked_by_both,
             "started_seconds": self.started_seconds,
             "ended_seconds": self.ended_seconds,
+            "work_begun_seconds": self.work_begun_seconds,
             "work_ended_seconds": self.work_ended_seconds,
             "line_lost_seconds": self.line_lost_seconds,
             "exit_status": status if status is not None and status >= 0 else None,
