@@ -70,8 +70,9 @@ def test_looks_begin_anew_once_imports_have_paused() -> None:
     looks.begin_work(imported=59.0, now=paused - 0.01)
     assert looks.idle_since_seconds == 0
     looks.begin_work(imported=59.0, now=paused + 0.01)
-    assert looks.idle_since_seconds == paused + 0.01 and looks.idle_snapshots.step == 0.1
     since = looks.idle_since_seconds
+    assert paused - 0.1 < since < paused + 0.01 and looks.idle_snapshots.step == 0.1
+    assert since / 0.1 == pytest.approx(round(since / 0.1))
     looks.begin_work(imported=59.0, now=100.0)
     assert looks.idle_since_seconds == since
 

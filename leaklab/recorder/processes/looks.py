@@ -106,7 +106,9 @@ class Looks:
         """
         known = self.started + self.idle_since_seconds
         if imported > known and now - imported >= PAUSE_SHARE * (now - self.started):
-            self.idle_since_seconds = now - self.started
+            # Steps begin where they did: the probe's calls come in time with them.
+            since_count = (now - self.started) // IDLE_SNAPSHOT_SECONDS
+            self.idle_since_seconds = since_count * IDLE_SNAPSHOT_SECONDS
             self._pace_by_time(now)
 
     def keep_up(self) -> None:
