@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import (
     LITTLE,
+    holder_doubt,
     holders_worth_showing,
     line_text,
     span_text,
@@ -124,13 +125,13 @@ def _share_text(parts: Sequence[Row]) -> str:
 
 def _holder_lines(parts: Sequence[Row], paths: Sequence[Row]) -> Iterator[str]:
     """Yield what keeps it alive; what is only possible is called so."""
-    ranks = {(part["role"], int(part["rank"])) for part in parts}
+    rates = {(part["role"], int(part["rank"])): float(part["rate"]) for part in parts}
     shown = 0
     for path in paths:
-        mine = any((path["role"], int(rank)) in ranks for rank in path["suspect_ranks"])
+        mine = {(path["role"], int(rank)) for rank in path["suspect_ranks"]} & rates.keys()
         if mine and shown < SHOWN_HOLDER_COUNT:
             shown += 1
-            doubt = "perhaps " if path["confidence"] == "low" else ""
+            doubt = holder_doubt(path, sum(rates[key] for key in mine))
             yield f"     {doubt}kept by {path_text(path['path'])}"
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from leaklab.present import units
 from leaklab.present.formatting import (
     LITTLE,
+    holder_doubt,
     holders_worth_showing,
     interval_text,
     kept_text,
@@ -147,9 +148,9 @@ def _origins(run: Run) -> list[dict[str, Any]]:
 
 
 def _holders(run: Run, row: dict[str, Any]) -> list[str]:
-    """What keeps a suspect alive; what is only possible is called so."""
+    """What keeps a suspect alive; what is only possible, or keeps a part only, is called so."""
     return [
-        ("perhaps " if path["confidence"] == "low" else "") + str(path["path"])
+        holder_doubt(path, float(row["rate"])) + str(path["path"])
         for path in table_rows(holders_worth_showing(run))
         if path["role"] == row["role"] and row["rank"] in path["suspect_ranks"]
     ]
