@@ -158,7 +158,7 @@ def _command(arguments: argparse.Namespace) -> int:
         )
     from leaklab.present.text import run_text
 
-    print(run_text(recorded))
+    print(run_text(recorded), flush=True)  # there is enough to read while the report is made
     print(f"report: {_own_report(recorded, arguments)}")
     failed = recording.failure(recorded.meta)
     if failed:
@@ -178,6 +178,7 @@ def _own_report(recorded: Run, arguments: argparse.Namespace) -> Path | str:
     # The notebook runs in a folder of its own.
     path = str(recorded.path)
     path = path if "://" in path else str(Path(path).resolve())
+    recording.note("the report is made by a notebook; its page comes last")
     result = run_notebook(
         find_notebook("99-your-own-script"),
         {"run": path, "command": shlex.join(arguments.command or [])},

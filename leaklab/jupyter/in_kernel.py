@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 START_SECONDS = 30.0
 _POLL_SECONDS = 0.01
+# What a cell calls for its recording, and must import as any target does.
+_FOR_TARGETS = ("mark", "gauge")
 # What only a process of its own can be held to.
 CHILD_ONLY = {
     "python": "--python",
@@ -243,7 +245,9 @@ def what_ended(error: BaseException) -> str:
         return "was interrupted"
     if isinstance(error, EndingInterruptedError):
         return "has ended, but its recorder was interrupted"
-    return f"raised {type(error).__name__}: {error}"
+    named = error.name if isinstance(error, NameError) else None
+    way_out = f"; it takes 'from leaklab import {named}'" if named in _FOR_TARGETS else ""
+    return f"raised {type(error).__name__}: {error}{way_out}"
 
 
 def _is_interrupt(error: BaseException) -> bool:

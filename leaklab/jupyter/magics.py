@@ -84,10 +84,10 @@ class LeaklabMagics(Magics):
         ``leaklab_run``. Everything after the script's name belongs to the script.
 
         A cell is recorded in place: it sees and leaves variables like any other cell, runs once,
-        and its loop should call ``mark()`` at the end of each unit of work. What the kernel itself
-        does meanwhile is in the figures too, and nothing can stop a cell at a limit but you. With
-        ``--child`` the cell runs in a fresh process, once for each pass: exact figures, limits, no
-        shared variables.
+        and its loop should call ``mark()`` (``from leaklab import mark``) at the end of each unit
+        of work. What the kernel itself does meanwhile is in the figures too, and nothing can stop a
+        cell at a limit but you. With ``--child`` the cell runs in a fresh process, once for each
+        pass: exact figures, limits, no shared variables.
 
         ``%leaklab kernel`` says what this kernel holds and which line frees it (``--since``: what
         has come and gone since the last time); ``%leaklab watch`` puts a line under each cell that

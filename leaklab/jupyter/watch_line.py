@@ -58,7 +58,8 @@ class Watch:
         begun = time.perf_counter()
         change = _resident_bytes() - self._resident_bytes
         counts = self._counted()
-        parts = [f"{amount('rss_bytes', change, signed=True)} resident"]
+        # A change without a sign would be read as what there is.
+        parts = [f"{'' if change else '+'}{amount('rss_bytes', change, signed=True)} resident"]
         parts += self._hidden(change)
         more = self._more_objects(counts)
         if more.total() > _LEAST_OBJECTS:

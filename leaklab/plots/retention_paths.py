@@ -24,6 +24,7 @@ _TEXT_LEFT = 0.80
 _SPAN_ROWS = 0.45  # the line below the paths
 _ARROW = re.compile(r"\s+(?:→|->)\s+")
 _GAP_POINTS, _PAD_POINTS = 11.0, 4.0
+_LEAST_POINTS = 12 * style.FONT_SIZE / 2  # some twelve letters tell most names
 
 
 def height_inches(row_count: int) -> float:
@@ -82,11 +83,11 @@ def steps(path: str) -> list[str]:
 def _draw_path(ax: Axes, row: Any, at: int, room_points: float) -> None:
     size = style.FONT_SIZE - 0.5
     printable = [style.printable(name, 48) for name in steps(str(row.path))]
-    names = _fitting(printable, room_points, size)
+    fitting = _fitting(printable, room_points, size)
     accumulation = style.printable(str(row.accumulation_point), 48)
     left = 0.0
-    for index, name in enumerate(names):
-        width = style.text_width_points(name, size) + 2 * _PAD_POINTS
+    for index, (name, shown) in enumerate(fitting):
+        width = style.text_width_points(shown, size) + 2 * _PAD_POINTS
         here = bool(accumulation) and (name == accumulation or accumulation.endswith(name))
         box = FancyBboxPatch(
             (left + 1, at + 0.24), width - 2, 0.44, boxstyle="round,pad=0,rounding_size=2",
@@ -94,30 +95,41 @@ def _draw_path(ax: Axes, row: Any, at: int, room_points: float) -> None:
             edgecolor=style.GREW if here else style.INK, gid="accumulation" if here else None,
         )  # fmt: skip
         ax.add_patch(box)
-        ax.text(left + width / 2, at + 0.46, name, ha="center", va="center_baseline",
+        ax.text(left + width / 2, at + 0.46, shown, ha="center", va="center_baseline",
                 fontsize=size, color=style.TEXT_ON_FILL if here else style.INK)  # fmt: skip
         left += width
-        if index < len(names) - 1:
+        if index < len(fitting) - 1:
             ax.text(left + _GAP_POINTS / 2, at + 0.46, "›", ha="center", va="center_baseline",
                     fontsize=size + 2, color=style.INK)  # fmt: skip
             left += _GAP_POINTS
 
 
-def _fitting(names: list[str], room_points: float, size: float) -> list[str]:
-    """The steps that fit a row: the middle gives way, both ends matter most."""
-
-    def width(some: list[str]) -> float:
-        return sum(style.text_width_points(n, size) + 2 * _PAD_POINTS + _GAP_POINTS for n in some)
-
+def _fitting(names: list[str], room_points: float, size: float) -> list[tuple[str, str]]:
+    """The steps that fit a row, each with what of its name fits: the longest are shortened, as far
+    as they can still be told; then the middle gives way, for both ends matter most."""
     head, tail = names[: (len(names) + 1) // 2], names[(len(names) + 1) // 2 :]
     shown = names
-    while width(shown) > room_points and len(head) + len(tail) > 2:
+    while True:
+        widths = [style.text_width_points(name, size) for name in shown]
+        widest = _widest(widths, room_points - len(shown) * (2 * _PAD_POINTS + _GAP_POINTS))
+        if widest >= min(_LEAST_POINTS, max(widths)) or len(head) + len(tail) <= 2:
+            break
         (head if len(head) > len(tail) else tail).pop(-1 if len(head) > len(tail) else 0)
         shown = [*head, "…", *tail]
-    if width(shown) > room_points:  # two endless names
-        room = room_points / len(shown) - 2 * _PAD_POINTS - _GAP_POINTS
-        shown = [style.fitted(name, room, size) or "…" for name in shown]
-    return shown
+    return [
+        (name, name if width <= widest else style.fitted(name, widest, size) or "…")
+        for name, width in zip(shown, widths, strict=True)
+    ]
+
+
+def _widest(widths: list[float], room: float) -> float:
+    """How wide each may be for all to fit; what narrow ones leave, the wide ones get."""
+    for done, width in enumerate(sorted(widths)):
+        share = room / (len(widths) - done)
+        if width > share:
+            return share
+        room -= width
+    return max(widths)
 
 
 def _draw_figures(ax: Axes, row: Any, at: int, left: float) -> None:

@@ -77,6 +77,7 @@ def _draw_row(ax: Axes, run: RunLike, suspect: Any, row: int, room_points: float
         curve.set_gid(f"sparkline {suspect.rank}")
     rate = units.rate_text("heap_bytes", suspect.rate, suspect.unit)
     of = f"{units.share_text(share)} of growth" if leaks else "but not for good"
-    grew = f"{units.bytes_text(suspect.growth_bytes)}, {of}"
+    # With its sign: beside a heap it would be taken for what is there.
+    grew = f"+{units.bytes_text(suspect.growth_bytes)}, {of}"
     ax.text(_TEXT_LEFT, row + 0.26, rate, fontsize=size, color=style.INK, va="center")
     ax.text(_TEXT_LEFT, row + 0.6, grew, fontsize=size - 1, color=style.INK, va="center")

@@ -12,12 +12,12 @@ from leaklab.present.shown_resources import shown_resources
 from leaklab.present.site_text import holder_text
 from leaklab.present.table import Table
 from leaklab.present.terminal import quantity
-from leaklab.present.text import site_rate
+from leaklab.present.text import as_sentence, site_rate, told_lines
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from leaklab.present.protocol import ShownComparison, ShownVerdict
+    from leaklab.present.protocol import ShownComparison, ShownRun, ShownVerdict
 
 SITE_COUNT = 8
 
@@ -33,6 +33,15 @@ def verdict_bundle(verdict: ShownVerdict, label: str | None = None) -> dict[str,
     resources = Table(["resource", "verdict", "rate", "because"], rows, numbers=["rate"])
     outcome = f"{label}: {verdict.verdict}" if label else verdict.verdict
     return _bundle(outcome, verdict.reason, resources)
+
+
+def run_html(run: ShownRun) -> str:
+    """A run as HTML: its verdict with the resources, and below what the terminal says beside them.
+
+    Without it a heap stands beside a smaller resident set, and nothing tells why.
+    """
+    notes = "".join(f"<p>{escape(as_sentence(note))}</p>" for note in told_lines(run))
+    return f"{verdict_bundle(run.verdict(), run.label)['text/html']}{notes}"
 
 
 def comparison_bundle(comparison: ShownComparison) -> dict[str, Any]:

@@ -36,6 +36,8 @@ NOTABLE_HELD_SECONDS = 0.1
 LITTLE = "little by itself: what leaks may be native memory of these objects"
 # How the path begins of what native code holds.
 NATIVE = "held by native code"
+# Of what lines allocate, for its holder to be called theirs.
+MOSTLY = 0.5
 # Of all growth: sites below would only distract.
 LEAST_SHOWN_SHARE = 0.005
 
@@ -86,6 +88,17 @@ def holders_worth_showing(run: Suspected) -> pd.DataFrame:
     alike = paths["type"].isin(paths["type"][large & native]) & (paths["growth_count"] > 1)
     shown = large | alike | paths["suspect_rank"].notna()
     return paths.assign(is_little=~large)[shown]
+
+
+def holder_doubt(path: Mapping[Any, Any], rate: float) -> str:
+    """Return what to say before "kept by" of the holder of what lines allocate, given their rate.
+
+    "perhaps " where it is only possible. "in part " where the holder gains less than half of what
+    those lines do: it keeps some of their objects, and something else keeps most.
+    """
+    if path["confidence"] == "low":
+        return "perhaps "
+    return "in part " if float(path["rate"]) < MOSTLY * rate else ""
 
 
 def why_no_holder(run: Suspected) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaklab.present.formatting import (
     LITTLE,
+    holder_doubt,
     holders_worth_showing,
     line_text,
     span_text,
@@ -62,8 +63,8 @@ def suspect_lines(run: ShownRun) -> Iterator[str]:
         yield "  candidates: where what grew is allocated; whether it goes on is not decided"
     else:
         yield "  suspects: where what stays is allocated"
-    for number, parts in enumerate(leaks, start=1):
-        yield from _leak_lines(number, parts, paths)
+    for parts in leaks:
+        yield from _leak_lines(parts, paths)
 
 
 def one_look_lines(run: ShownRun) -> Iterator[str]:
@@ -92,22 +93,24 @@ def _by_group(rows: Sequence[Row]) -> list[list[Row]]:
     return list(leaks.values())
 
 
-def _leak_lines(number: int, parts: Sequence[Row], paths: Sequence[Row]) -> Iterator[str]:
+def _leak_lines(parts: Sequence[Row], paths: Sequence[Row]) -> Iterator[str]:
+    """Yield the lines of one leak. Each line has its own number and figures, as in the figure, on
+    the page and in the JSON; the sum of all parts stands below them."""
     row = parts[0]
     per = row.get("unit") or "iteration"
-    shares = [part["share"] for part in parts if _is_number(part["share"])]
-    share_text = f", {sum(shares):.0%} of the growth" if shares else ""
-    rate = sum(part["rate"] for part in parts)
-    live = sum(part["live_bytes"] for part in parts)
     yield (
-        f"  {number}. {place_text(row)}  {quantity(rate, 'heap_bytes')}/{per}, "
-        f"{quantity(live, 'heap_bytes')} live{share_text}"
+        f"  {row['number']}. {place_text(row)}  {quantity(row['rate'], 'heap_bytes')}/{per}, "
+        f"{quantity(row['live_bytes'], 'heap_bytes')} live{_share_text(parts[:1])}"
     )
     yield from _source_lines(row)
     for part in parts[1 : 1 + SHOWN_PART_COUNT]:
-        yield f"     with {place_text(part)}  {quantity(part['rate'], 'heap_bytes')}/{per}"
+        rate = quantity(part["rate"], "heap_bytes")
+        yield f"     with {part['number']}. {place_text(part)}  {rate}/{per}"
     if len(parts) > 1 + SHOWN_PART_COUNT:
         yield f"     with {len(parts) - 1 - SHOWN_PART_COUNT} more lines reached through one call"
+    if len(parts) > 1:
+        rate = quantity(sum(part["rate"] for part in parts), "heap_bytes")
+        yield f"     together {rate}/{per}{_share_text(parts)}"
     for name in ("known", "note"):
         if isinstance(row.get(name), str):
             yield f"     {name}: {safe(row[name])}"
@@ -115,15 +118,20 @@ def _leak_lines(number: int, parts: Sequence[Row], paths: Sequence[Row]) -> Iter
     yield from _caller_lines(row)
 
 
+def _share_text(parts: Sequence[Row]) -> str:
+    shares = [part["share"] for part in parts if _is_number(part["share"])]
+    return f", {sum(shares):.0%} of the growth" if shares else ""
+
+
 def _holder_lines(parts: Sequence[Row], paths: Sequence[Row]) -> Iterator[str]:
     """Yield what keeps it alive; what is only possible is called so."""
-    ranks = {(part["role"], int(part["rank"])) for part in parts}
+    rates = {(part["role"], int(part["rank"])): float(part["rate"]) for part in parts}
     shown = 0
     for path in paths:
-        mine = any((path["role"], int(rank)) in ranks for rank in path["suspect_ranks"])
+        mine = {(path["role"], int(rank)) for rank in path["suspect_ranks"]} & rates.keys()
         if mine and shown < SHOWN_HOLDER_COUNT:
             shown += 1
-            doubt = "perhaps " if path["confidence"] == "low" else ""
+            doubt = holder_doubt(path, sum(rates[key] for key in mine))
             yield f"     {doubt}kept by {path_text(path['path'])}"
 
 

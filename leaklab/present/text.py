@@ -168,6 +168,21 @@ def kept_free_lines(run: ShownRun) -> Iterable[str]:
         )
 
 
+def told_lines(run: ShownRun) -> Iterable[str]:
+    """What is said of a run beside its table of resources, on a page and in a notebook too."""
+    if left := run.limit_text():
+        yield left
+    yield from run.notes()
+    yield from given_back_lines(run)
+    yield from kept_free_lines(run)
+
+
+def as_sentence(note: str) -> str:
+    """A note as a sentence of its own; the name of a resource stays as it is."""
+    is_name = "_" in note.partition(" ")[0]
+    return f"{note}." if is_name else f"{note[:1].upper()}{note[1:]}."
+
+
 def type_text(name: str, paths: Sequence[Mapping[Any, Any]]) -> str:
     """Return what ``leaklab show --object TYPE`` prints."""
     lines = []

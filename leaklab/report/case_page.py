@@ -46,6 +46,7 @@ def render_case(
     ordered = {name: runs[name] for name in case.variants if name in runs}
     columns = _resources(ordered)[:_COLUMNS]
     views = {name: run_view(run, figures=False) for name, run in ordered.items()}
+    drawn = {name for name, role in columns[:_GROWTH_FIGURES] if role == "main"}
     values: dict[str, Any] = {
         "case": case,
         "missing": case.missing() if not ordered else None,
@@ -58,7 +59,7 @@ def render_case(
             drawings.growth(list(ordered.values()), name, role)
             for name, role in columns[:_GROWTH_FIGURES]
         ],
-        "curves": drawings.curves(list(ordered.values())) if ordered else "",
+        "curves": drawings.curves(list(ordered.values()), drawn) if ordered else "",
         "checks": _checks(case, ordered),
         "differences": [] if confidential else _differences(case),
         "code_css": code_css(),

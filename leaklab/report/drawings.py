@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from leaklab import plots
@@ -29,9 +29,9 @@ def growth(runs: Sequence[RunLike], resource: str, role: str = "main") -> Any:
     return _svg(ax, f"{units.title(resource, role)} over the run. {'; '.join(parts)}.")
 
 
-def curves(runs: Sequence[RunLike]) -> Any:
-    """The other resources as markup; nothing where none was measured."""
-    names = resource_curves.interesting(runs)
+def curves(runs: Sequence[RunLike], drawn: Collection[str] = ()) -> Any:
+    """The other resources as markup, without those that are drawn; nothing where none is left."""
+    names = [name for name in resource_curves.interesting(runs) if name not in drawn]
     if not names:
         return ""
     ax = style.detached_axes(height_inches=0.7 + resource_curves.PANEL_INCHES * len(names))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from leaklab.present import units
 from leaklab.present.formatting import (
     LITTLE,
+    holder_doubt,
     holders_worth_showing,
     interval_text,
     kept_text,
@@ -18,7 +19,7 @@ from leaklab.present.formatting import (
 )
 from leaklab.present.label_text import labels_text, together
 from leaklab.present.shown_resources import shown_resources
-from leaklab.present.text import given_back_lines, kept_free_lines
+from leaklab.present.text import as_sentence, told_lines
 from leaklab.present.untraced import untraced_text
 from leaklab.report import drawings
 from leaklab.report.audit_view import audit_view
@@ -52,7 +53,7 @@ def run_view(run: Run, *, figures: bool = True) -> dict[str, Any]:
         "verdict": verdict.verdict,
         "reason": verdict.reason,
         "command": shlex.join(map(str, (meta.get("command") or {}).get("argv") or ())),
-        "notes": [*_notes(meta), *map(_sentence, _told(run))],
+        "notes": [*_notes(meta), *map(as_sentence, told_lines(run))],
         "resources": [_resource(entry) for entry in shown],
         "other_resources": others,
         "labels": label_rows(run),
@@ -147,9 +148,9 @@ def _origins(run: Run) -> list[dict[str, Any]]:
 
 
 def _holders(run: Run, row: dict[str, Any]) -> list[str]:
-    """What keeps a suspect alive; what is only possible is called so."""
+    """What keeps a suspect alive; what is only possible, or keeps a part only, is called so."""
     return [
-        ("perhaps " if path["confidence"] == "low" else "") + str(path["path"])
+        holder_doubt(path, float(row["rate"])) + str(path["path"])
         for path in table_rows(holders_worth_showing(run))
         if path["role"] == row["role"] and row["rank"] in path["suspect_ranks"]
     ]
@@ -214,21 +215,6 @@ def _notes(meta: dict[str, Any]) -> Iterable[str]:
             how = f"signal {entry['signal']}" if entry.get("signal") else "exit status"
             status = "" if entry.get("signal") else f" {entry['exit_status']}"
             yield f"In the {entry.get('pass')} pass the target ended with {how}{status}."
-
-
-def _told(run: Run) -> Iterable[str]:
-    """What the terminal says of a run beside its table of resources."""
-    if left := run.limit_text():
-        yield left
-    yield from run.notes()
-    yield from given_back_lines(run)
-    yield from kept_free_lines(run)
-
-
-def _sentence(note: str) -> str:
-    """A note as a sentence of its own; the name of a resource stays as it is."""
-    is_name = "_" in note.partition(" ")[0]
-    return f"{note}." if is_name else f"{note[:1].upper()}{note[1:]}."
 
 
 def _facts(meta: dict[str, Any]) -> Iterable[tuple[str, str]]:

@@ -383,9 +383,9 @@ class Run:
         )
 
     def _repr_html_(self) -> str:
-        from leaklab.present.bundle import verdict_bundle
+        from leaklab.present.bundle import run_html
 
-        return str(verdict_bundle(self.verdict(), self.label)["text/html"])
+        return run_html(self)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Show the run; the JSON form is what a notebook job collects into verdict.json."""

@@ -11,7 +11,7 @@ from leaklab.findings.origins import DESCRIPTORS
 from leaklab.plots.protocol import RunLike
 from leaklab.present import choices, units
 from leaklab.present.bundle import site_text
-from leaklab.present.formatting import holders_worth_showing, rate_text
+from leaklab.present.formatting import holder_doubt, holders_worth_showing, rate_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,8 @@ def _made(rows: pd.DataFrame) -> str:
 
 def _kept(run: Named, rows: pd.DataFrame) -> Iterator[str]:
     paths = holders_worth_showing(run)
-    ranks = {int(rank) for rank in rows["rank"].head(1)} if "retained_by" in rows else set()
+    of_lines = "retained_by" in rows
+    ranks = {int(rank) for rank in rows["rank"].head(1)} if of_lines else set()
     mine = [
         path
         for path in paths.to_dict("records")
@@ -86,7 +87,7 @@ def _kept(run: Named, rows: pd.DataFrame) -> Iterator[str]:
     ]
     if not mine:
         return
-    doubt = "perhaps " if mine[0]["confidence"] == "low" else ""
+    doubt = holder_doubt(mine[0], float(rows["rate"].iloc[0]) if of_lines else 0.0)
     holder = str(mine[0]["path"]).removeprefix("held by ").replace("`", "")
     yield f"{doubt}kept by `{holder}`"
 

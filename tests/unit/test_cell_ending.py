@@ -11,6 +11,7 @@ import pytest
 from leaklab.jupyter import ending
 from leaklab.jupyter.ending import Ending
 from leaklab.jupyter.heard import Heard
+from leaklab.jupyter.in_kernel import what_ended
 from leaklab.recorder import graph
 
 SHOWS = (
@@ -83,3 +84,10 @@ def test_who_interrupts_again_and_again_is_not_kept_waiting() -> None:
             ended.wait()
         assert ended.why_ended == "was interrupted again and again"
         assert process.wait() in (-signal.SIGKILL, -signal.SIGINT)
+
+
+def test_a_cell_that_did_not_import_mark_is_told_how() -> None:
+    with pytest.raises(NameError) as raised:
+        eval("mark()", {})
+    assert what_ended(raised.value).endswith("; it takes 'from leaklab import mark'")
+    assert what_ended(NameError("x", name="x")) == "raised NameError: x"

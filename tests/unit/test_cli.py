@@ -9,14 +9,14 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from leaklab import doctor
 from leaklab.__main__ import run
 from leaklab.catalogue import model
-from leaklab.cli import COMMANDS, command_parser, main
+from leaklab.cli import COMMANDS, command_parser, investigate, main
 from leaklab.errors import UsageError
 from leaklab.present import text
 from leaklab.quantities import duration_seconds, size_bytes
@@ -285,3 +285,18 @@ def test_own_pid_is_watchable_from_json(capsys: pytest.CaptureFixture[str]) -> N
     assert main(["watch", str(os.getpid()), "--json", "--duration", "10ms"]) == 0
     first = json.loads(capsys.readouterr().out.splitlines()[0])
     assert first["rss_bytes"] > 1_000_000
+
+
+def test_investigate_says_that_its_page_is_still_to_come(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    said: list[str] = []
+
+    def rendered(*given: object, **options: object) -> SimpleNamespace:
+        said.append(capsys.readouterr().err)
+        return SimpleNamespace(error=None, html="page.html")
+
+    monkeypatch.setattr("leaklab.jobs.run_notebook", rendered)
+    arguments = command_parser("investigate").parse_args(["--output", str(tmp_path), "--", "a.py"])
+    assert investigate._own_report(SimpleNamespace(path=tmp_path, label="a"), arguments)
+    assert said == ["leaklab: the report is made by a notebook; its page comes last\n"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leaklab.present.formatting import amount, interval_text, rate_text, span_text
+from leaklab.present.formatting import amount, holder_doubt, interval_text, rate_text, span_text
 
 DAY = 86_400.0
 
@@ -38,3 +38,13 @@ def test_no_figure_has_an_exponent() -> None:
     assert amount("gauge:ratio", 1.29e-7) == "0.000000129"
     assert amount("rss_bytes", 1e-5) == "0.00001 B"
     assert amount("gauge:queue", 12_345.6) == "12,346"
+
+
+@pytest.mark.parametrize(
+    ("confidence", "rate", "said"),
+    [("medium", 80_000.0, "in part "), ("medium", 800_000.0, ""), ("low", 80_000.0, "perhaps ")],
+)
+def test_a_holder_of_a_small_part_of_what_a_line_allocates_is_called_so(
+    confidence: str, rate: float, said: str
+) -> None:
+    assert holder_doubt({"confidence": confidence, "rate": rate}, 1_500_000.0) == said

@@ -162,3 +162,41 @@ def test_what_a_case_does_not_take_is_refused_with_its_name_before_anything_star
         UsageError, match=f"parameter iterations: {least['iterations'] - 1}; allowed"
     ):
         check_cases(source, declared, {"iterations": least["iterations"] - 1})
+
+
+FIX = 'case: str = "unbounded-cache"  # a case\nfix: str = "better_fix"  # a variant\n'
+TAKES = "%load_ext leaklab\nchosen = ll.case(case)\nchosen.record(fix, quick=True)"
+
+
+@pytest.mark.parametrize(
+    ("code", "given", "said"),
+    [
+        (TAKES, {"case": "unbounded-cash"}, "unknown case: unbounded-cash; did you mean unbounded"),
+        (TAKES, {"fix": "nosuch"}, "nosuch"),
+        ("runs = ll.case(case).record(fix)", {"case": "timers", "fix": "before"}, "before"),
+        ("ll.case(case).record('before')", {"case": "timers"}, "before"),
+    ],
+)
+def test_no_case_and_no_variant_is_refused_before_anything_starts(code, given, said) -> None:
+    source = notebook(FIX)
+    source["cells"].append({"cell_type": "code", "source": code})
+    declared = parameters.notebook_parameters(source, "nb")
+    check_cases(
+        source, declared, {"case": "client-cache", "fix": "before"} if "fix" in code else {}
+    )
+    with pytest.raises(UsageError, match=said):
+        check_cases(source, declared, given)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "if case:\n    ll.case(case)",  # it may not run
+        "case = case or 'timers'\nll.case(case)",  # it has another value then
+        "mine.case = case\ncase(case)\nll.case(1)",
+    ],
+)
+def test_a_value_that_may_not_name_a_case_is_left_to_the_notebook(code) -> None:
+    source = notebook(FIX)
+    source["cells"].append({"cell_type": "code", "source": code})
+    check_cases(source, parameters.notebook_parameters(source, "nb"), {"case": "none of them"})

@@ -11,6 +11,7 @@ import synthetic as make
 import leaklab as ll
 from leaklab import UsageError, plots
 from leaklab.plots import retention_paths, style
+from leaklab.present.text import run_text
 from leaklab.results.run import Run
 
 COUNT = 120
@@ -78,6 +79,30 @@ def test_endless_retention_paths_keep_both_ends_and_stay_in_their_row():
     boxes = [p for p in ax.patches if hasattr(p, "get_boxstyle")]
     assert max(box.get_x() + box.get_width() for box in boxes) <= style.width_points(ax) * 0.8
     assert "…" in texts(ax)
+
+
+def test_a_long_name_takes_the_room_that_short_ones_leave_and_stays_marked():
+    holder = "package.subpackage.module.Registry.instances_by_name_and_version"
+    path = f"{holder} → OrderedDict value → package.FigureManager"
+    ax = plots.retention(Held((path, holder, "Node", 9, 900)), style.detached_axes(9, 1))
+    first, middle, last = [t for t in texts(ax) if "›" not in t][:3]
+    assert (middle, last) == ("OrderedDict value", "package.FigureManager")
+    assert first.endswith("…")
+    assert holder.startswith(first[:20])
+    (accumulation,) = [p for p in ax.patches if p.get_gid() == "accumulation"]
+    assert accumulation.get_x() < 2
+
+
+def test_the_terminal_tells_each_line_by_the_figures_of_the_drawing():
+    run = Run(make.run(sites={"lib.py:encode": make.leak(COUNT, 4000),
+                              "keep<handle": make.leak(COUNT, 9000),
+                              "index<handle": make.leak(COUNT, 2000)}))  # fmt: skip
+    drawn, told = texts(plots.suspects(run, style.detached_axes(9, 2))), run_text(run)
+    rows = [text for text in drawn if re.match(r"\d\. ", text)]
+    for name in rows:
+        rate = drawn[drawn.index(name) + 2].removeprefix("+").replace(" per ", "/")
+        assert re.search(rf"{re.escape(name)} .*{re.escape(rate)}", told), (name, rate, told)
+    assert len(rows) == 3
 
 
 def test_retention_says_between_which_marks_it_grew():

@@ -12,7 +12,7 @@ from pages import assert_self_contained, unpacked
 from leaklab import report
 from leaklab.catalogue.model import catalogue
 from leaklab.present import text, units
-from leaklab.report import run_view
+from leaklab.report import drawings, run_view
 from leaklab.report.confidential import without_secrets
 from leaklab.results.run import Run
 
@@ -265,3 +265,14 @@ def test_index_lists_cases_by_mechanism_and_claims_by_document(tmp_path):
     assert re.search(r'data-words="lingering-schedulers [^"]*apscheduler', html)  # what it runs on
     assert html.count("<polyline") == 2
     assert 'aria-label="live heap, before, documented_fix' in html
+
+
+def test_a_resource_that_has_a_figure_of_its_own_is_not_drawn_again():
+    data = make.run(fd_count=make.leak(COUNT, 1.0), meta={"name": "files", "run_id": "1"})
+    assert "open file descriptors" in drawings.curves([Run(data)])
+    assert drawings.curves([Run(data)], {"fd_count"}) == ""
+
+
+def test_the_lines_of_a_growth_figure_are_explained_once(tmp_path):
+    html = report.render_run(recorded(), tmp_path / "run.html").read_text()
+    assert html.count("Dashed: the fitted rate") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import synthetic
 from leaklab.present.formatting import amount, worth_showing
 from leaklab.present.site_text import path_text
 from leaklab.present.terminal import quantity
-from leaklab.present.text import run_text
+from leaklab.present.text import run_text, told_lines
 from leaklab.report.run_view import run_view
 from leaklab.results.as_json import plain
 from leaklab.results.run import Run
@@ -237,3 +238,12 @@ def test_what_is_given_back_at_the_end_is_the_leak_only_where_it_is_as_much() ->
         data.meta["processes"][0]["work_ended_seconds"] = 2.0
         line = next(line for line in run_text(Run(data)).splitlines() if "when it ended" in line)
         assert line.strip().startswith(words)
+
+
+def test_a_notebook_says_beside_the_table_what_the_terminal_does() -> None:
+    run = leaking_run()
+    run.meta["platform"] = {"memory_bytes": 2**30}
+    told = list(told_lines(run))
+    assert any("reaches 1 GiB (memory of the machine)" in line for line in told)
+    assert all(escape(line[1:]) in run._repr_html_() for line in told)  # a sentence there
+    assert all(line in str(run) for line in told)

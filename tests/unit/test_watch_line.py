@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+from leaklab.jupyter import watch_line
 from leaklab.jupyter.watch_line import Watch
 from leaklab.probe import marks
 
@@ -165,3 +166,13 @@ def test_what_the_first_error_loads_is_no_cells(
     shell.events.called(None)
     assert "objects" not in capsys.readouterr().out
     watch.close()
+
+
+def test_no_change_has_a_sign_as_every_change_has(
+    shell: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_line, "_resident_bytes", lambda: 5 * 2**20)
+    watch = Watch(shell)
+    shell.events.called(None)
+    watch.close()
+    assert capsys.readouterr().out.startswith("leaklab: +0 B resident")
