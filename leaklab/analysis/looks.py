@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # of them, and there are so many of them, or more than of the others.
 COVERED_SHARE = 0.75
 FEWEST_COLLECTED = 10
+# A traced program needs at most so many times as long as an untraced one for the same work.
+SLOWEST_TRACED = 10.0
 
 
 def evenly(

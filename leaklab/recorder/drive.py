@@ -14,9 +14,10 @@ from typing import Any
 
 import psutil
 
+from leaklab.analysis.looks import SLOWEST_TRACED
 from leaklab.errors import LeaklabError, UsageError
 from leaklab.last_words import last_words
-from leaklab.recorder.idleness import QUIET_SHARE, activity
+from leaklab.recorder.idleness import QUIET_SHARE, activity, with_descendants
 from leaklab.recorder.ports import ServicePort
 
 # A server is ready when it listens; anything else when all of it has slept for a while. A start
@@ -62,7 +63,11 @@ class Drive:
         cwd: str | None,
         tell: Callable[[str, str], None],
         port: int | None = None,
+        *,
+        listened_seconds: float | None = None,
     ) -> None:
+        """Take what to run; ``listened_seconds``: after how long the target listened in the pass
+        before, None where it did not."""
         self._command = command
         self._rounds = rounds
         self._idle_seconds = idle_seconds
@@ -76,6 +81,13 @@ class Drive:
         self._watched_seconds = 0.0
         self._busy = (0.0, 0.0)
         self._port = ServicePort(port)
+        self._listened_before = listened_seconds is not None
+        #: how long the target is waited for
+        self.patience_seconds = max(READY_SECONDS, SLOWEST_TRACED * (listened_seconds or 0.0))
+        #: when it was seen to listen, None before
+        self.listened_seconds: float | None = None
+        #: whether a round has failed
+        self.has_failed = False
 
     def step(self, now: float, pids: Iterable[int], own_ports: Collection[int] = ()) -> bool:
         """Go on; returns True once the last phase is over.
@@ -92,7 +104,9 @@ class Drive:
         if status is None:
             return False
         if status != 0:
-            self._tell("drive", f"the drive ended with status {status}: {self._last_words()}")
+            text = f"the drive ended with status {status}: {self._last_words()}{self._portless()}"
+            self._tell("drive", text)
+            self.has_failed = True
             self._idle_since = now
         elif self._started_count < self._rounds:
             self._start(now)
@@ -155,6 +169,17 @@ class Drive:
         text = (self._process.stderr.read() or b"").decode("utf-8", "replace")
         return last_words(text)[:300] or "it said nothing"
 
+    def _portless(self) -> str:
+        """What the load had to do without, if it may have asked for it."""
+        if self.listened_seconds is not None:
+            return ""
+        if self._port.is_named:
+            return f" (nothing listened on port {self._port.chosen} when it began)"
+        return (
+            f" (the target listened on no port when it began, so {PORT_VARIABLE} was not set: "
+            "--drive-port PORT waits for one)"
+        )
+
     def _tell_port(self) -> None:
         chosen, others = self._port.chosen, self._port.others
         if others and not self._port.is_named:
@@ -168,13 +193,18 @@ class Drive:
         # starts the reader of a trace, say, for which the target waits asleep), is not known.
         self._watched_seconds += min(now - self._polled, 2 * READY_POLL_SECONDS)
         self._polled = now
+        # One that was started since the recorder looked for new ones is still starting.
+        pids = list({*pids, *(one for pid in pids[:1] for one in with_descendants(pid))})
         listens = self._port.settled(self._watched_seconds, pids, own_ports)
+        if listens:
+            self.listened_seconds = now
         busy_seconds, states = activity(pids)
         since = self._watched_seconds - self._busy[0]
         asleep = states <= {psutil.STATUS_SLEEPING}
         if not asleep or busy_seconds - self._busy[1] > 0.01 + QUIET_SHARE * since:
             self._busy = (self._watched_seconds, busy_seconds)
         quiet = self._watched_seconds - self._busy[0] > QUIET_SECONDS
-        # Whoever has named a port waits for that one; else what sleeps without a port is ready.
-        quiet = quiet and not self._port.is_named and self._port.chosen is None
-        return listens or quiet or now > READY_SECONDS
+        # Whoever has named a port waits for that one, and what has listened before is going to
+        # again; else what sleeps without a port is ready.
+        waits = self._port.is_named or self._port.chosen is not None or self._listened_before
+        return listens or (quiet and not waits) or now > self.patience_seconds

@@ -29,6 +29,14 @@ def activity(pids: Iterable[int]) -> tuple[float, set[str]]:
     return total, states
 
 
+def with_descendants(pid: int) -> list[int]:
+    """Return a process and all that it and its children have started, as they are now."""
+    pids = [pid]
+    with contextlib.suppress(psutil.Error):
+        pids += [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    return pids
+
+
 class Idleness:
     """For how long a process and those it has started have not worked.
 
@@ -45,9 +53,7 @@ class Idleness:
 
     def seconds(self, *, is_active: bool = False) -> float:
         """Look once more; ``is_active``: there is other evidence that it works."""
-        pids = [self._pid]
-        with contextlib.suppress(psutil.Error):
-            pids += [child.pid for child in psutil.Process(self._pid).children(recursive=True)]
+        pids = with_descendants(self._pid)
         before, (self._busy_seconds, states) = self._busy_seconds, activity(pids)
         # A process that has ended takes its time with it.
         used_seconds = 0.0 if before is None else abs(self._busy_seconds - before)

@@ -70,8 +70,10 @@ class PassEnd(PassState):
             self._work_began_seconds = self._now()
         if self._work_began_seconds is not None:
             return self._work_began_seconds + duration_seconds
-        awaited = self._drive is not None or self._marks_expected
-        return max(duration_seconds, 2 * READY_SECONDS if awaited else 0.0)
+        awaited = READY_SECONDS if self._marks_expected else 0.0
+        if self._drive is not None:
+            awaited = self._drive.patience_seconds
+        return max(duration_seconds, 2 * awaited)
 
     def _stop(self, by: str, text: str) -> None:
         if self._stopped_by is None:

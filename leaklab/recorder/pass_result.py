@@ -29,6 +29,10 @@ class PassResult:
     short_counts: dict[str, int]
     #: whether a drive had put it under load
     was_driven: bool = False
+    #: whether that load had failed
+    load_failed: bool = False
+    #: after how long the target listened where it was waited for, None where it did not
+    listened_seconds: float | None = None
     #: whether a cell has not said that it ended: its kernel has
     hung_up: bool = False
 
@@ -84,7 +88,7 @@ class PassReport(PassState):
         if attached or self._window_end_seconds is not None:
             rows.append({**row, "pass": "explain", **self._tracing("explain")})
         self._tell("ended")
-        told: dict[str, int] = {}
+        drive, told = self._drive, dict[str, int]()
         for tracked in self._table.all:
             if tracked.reported_mark_count:
                 told[tracked.role] = max(told.get(tracked.role, 0), tracked.mark_count)
@@ -95,7 +99,9 @@ class PassReport(PassState):
             heard=any(tracked.python for tracked in self._table.all),
             reported_mark_counts=told,
             short_counts=dict(self._table.short_counts),
-            was_driven=self._drive is not None and self._drive.has_begun,
+            was_driven=drive is not None and drive.has_begun,
+            load_failed=drive is not None and drive.has_failed,
+            listened_seconds=drive.listened_seconds if drive is not None else None,
             hung_up=self._hung_up(),
         )
 

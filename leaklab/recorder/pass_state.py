@@ -89,6 +89,7 @@ class PassState:
         expected_mark_counts: Mapping[str, int],
         short_counts: Mapping[str, int],
         marks_expected: bool = False,
+        listened_seconds: float | None = None,
         ticks: bool = False,
         decider: Callable[[str, float | None], Decider] | None = None,
     ) -> None:
@@ -132,9 +133,11 @@ class PassState:
         self._wants_window = name == "graph" and options.traced_window_seconds is not None
         if decider is not None and (options.until_decided or self._wants_window):
             self._decider = decider(writer.path, options.duration_seconds)
-        self._drive = self._drive_of(options) if options.drive is not None else None
+        self._drive: Drive | None = None
+        if options.drive is not None:
+            self._drive = self._drive_of(options, listened_seconds)
 
-    def _drive_of(self, options: RecordOptions) -> Drive:
+    def _drive_of(self, options: RecordOptions, listened_seconds: float | None) -> Drive:
         return Drive(
             drive_command(options.drive or "", options.cwd),
             options.drive_round_count,
@@ -142,6 +145,7 @@ class PassState:
             options.cwd,
             lambda kind, text: self._event(kind, text, None),
             options.drive_port,
+            listened_seconds=listened_seconds,
         )
 
     def _now(self) -> float:

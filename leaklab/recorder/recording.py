@@ -141,6 +141,7 @@ def _run_passes(
                 expected_mark_counts=_expected_mark_counts(results, options),
                 short_counts=results[-1].short_counts if results else {},
                 marks_expected=any(one.reported_mark_counts for one in results),
+                listened_seconds=results[-1].listened_seconds if results else None,
                 ticks=_ticks(name, results, options),
                 decider=decider,
             )
@@ -189,7 +190,7 @@ def _unseen_marks(
 ) -> Iterator[str]:
     """Yield, after the first pass, that what was to end a unit of work was not seen."""
     marked = any(process["mark_count"] for process in results[-1].processes)
-    if len(results) > 1 or marked or not options.mark_on:
+    if len(results) > 1 or marked or not options.mark_on or results[-1].load_failed:
         return
     text = unseen_text(options.mark_on, was_driven=results[-1].was_driven)
     writer.event(UNSEEN, text, time_seconds=None, **{"pass": name})

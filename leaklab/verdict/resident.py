@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leaklab.analysis.in_use import MALLOC, MALLOC_FREE
+from leaklab.analysis.looks import SLOWEST_TRACED
 from leaklab.analysis.series import HEAP, MINIMUM_SETTLED, resource_series
 from leaklab.present.formatting import amount, rate_text
 from leaklab.resources import IN_USE
@@ -40,8 +41,6 @@ _BY_MALLOC = {
 }
 # Warm-up is over after this share of a run, where growth goes on until its end.
 WARM_UP_SHARE = 0.25
-# A traced program needs at most so many times as long as an untraced one for the same work.
-SLOWEST_TRACED = 10.0
 
 
 def reconcile(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import socket
 import subprocess
+import sys
 import textwrap
 from collections import Counter
 from pathlib import Path
 
+import psutil
 import pytest
 from recorded import record
 
@@ -51,6 +53,12 @@ def free_port() -> int:
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
     raise AssertionError("no free port")
+
+
+def wait_for_children(pid: int) -> list[psutil.Process]:
+    while not (found := psutil.Process(pid).children()):
+        pass
+    return found
 
 
 @pytest.mark.slow
@@ -104,6 +112,60 @@ def test_a_port_needs_a_drive() -> None:
         RecordOptions(command=["app.py"], drive_port=80)
     with pytest.raises(UsageError, match="no port: 70000; allowed: 1 to 65535"):
         RecordOptions(command=["app.py"], drive="load.py", drive_port=70000)
+
+
+def ready_after(drive: Drive, pids: list[int], patience_seconds: float) -> float | None:
+    """Step on, each look as long as looks are; the time at which the load begins, if it does."""
+    now = 0.0
+    while now < patience_seconds:
+        now += READY_POLL_SECONDS * 1.01
+        drive.step(now, pids)
+        if drive.has_begun:
+            drive.close()
+            return now
+    return None
+
+
+def test_a_child_that_nobody_has_followed_yet_is_still_starting() -> None:
+    """A recorder on a busy machine looks for new processes seldom."""
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import subprocess, sys; subprocess.run([sys.executable, '-c', 'while True: pass'])",
+        ]
+    )
+    try:
+        (child,) = wait_for_children(parent.pid)
+        drive = Drive(["true"], 1, 0.1, None, lambda kind, text: None)
+        assert ready_after(drive, [parent.pid], 30.0) is None
+    finally:
+        parent.kill()
+        parent.wait()
+        child.kill()
+
+
+def test_what_has_listened_before_is_waited_for_and_the_load_says_what_it_lacked() -> None:
+    sleeper = subprocess.Popen(["sleep", "600"])
+    said: list[str] = []
+    fails = [sys.executable, "-c", "import os; os.environ['LEAKLAB_TARGET_PORT']"]
+    options = (1, 0.1, None, lambda kind, text: said.append(text))
+    try:
+        for before, least, most in ((None, 0.0, 30.0), (3.0, 59.0, 61.0), (9.0, 89.0, 91.0)):
+            drive = Drive(fails, *options, listened_seconds=before)
+            ready = ready_after(drive, [sleeper.pid], 100.0)
+            assert ready is not None and least < ready < most
+        drive = Drive(fails, *options)
+        now = 0.0
+        while not drive.has_failed:
+            now += READY_POLL_SECONDS
+            drive.step(now, [sleeper.pid])
+        assert "KeyError: 'LEAKLAB_TARGET_PORT' (the target listened on no port when it" in said[-1]
+        assert drive.listened_seconds is None
+        drive.close()
+    finally:
+        sleeper.kill()
+        sleeper.wait()
 
 
 def test_a_target_that_nobody_looked_at_is_not_known_to_be_quiet() -> None:
