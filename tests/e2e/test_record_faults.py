@@ -26,7 +26,7 @@ from leaklab.recorder.channel import Connection, Listener
 from leaklab.recorder.heap import helpers
 from leaklab.recorder.heap.stream import HeapReader, HeapStream
 from leaklab.recorder.probes import tracing
-from leaklab.recorder.probes.server import ProbeServer
+from leaklab.recorder.probes.server import UNANSWERED, ProbeServer
 from leaklab.recorder.processes import table as processes
 from leaklab.recorder.target import BOOTSTRAP, CHANNEL_VARIABLE
 from leaklab.store import RunData, open_run
