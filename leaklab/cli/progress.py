@@ -158,6 +158,8 @@ def _line(event: dict[str, Any], *, with_text: bool, with_what: bool = False) ->
     if with_text:
         text = event.get("text")
         return ", ".join(parts) + (f"  {safe(text)}" if text else "")
-    if event.get("next_pass") == "":
+    if event.get("kind") == "note":  # what it does now; the figures stand still
+        parts.append(safe(str(event.get("text"))))
+    elif event.get("next_pass") == "":
         parts.append("the last pass")
     return ", ".join(parts)

@@ -168,7 +168,7 @@ class PassEnd(PassState):
         waiting_bytes = self._handlers.check_streams(())
         while follower.behind_count and not self._hurried:
             left = f"the target has ended; reading what is left: {waiting_bytes:,} bytes"
-            self._tell("figures", left)
+            self._tell("note", left)
             select.select([follower.woken], [], [], PROGRESS_SECONDS)
             self._handlers.store_snapshots()
             waiting_bytes = self._handlers.check_streams(())

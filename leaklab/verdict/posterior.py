@@ -16,7 +16,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 from leaklab.verdict.models import (
     LINE,
@@ -29,6 +29,7 @@ from leaklab.verdict.models import (
     table,
     teeth_table,
 )
+from leaklab.verdict.student import log_student
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,14 +44,13 @@ RESOLUTION, DISCREPANCY = 0.05, 0.01
 # The loss of this share of the range at once ends a tooth; so many teeth may have own heights.
 FALL, OWN_TEETH = 0.3, 4
 RIDGE = 1e-6
+# Beside its growth a growing model has no more shapes than this.
+OTHER_SHAPES = 2
 # Models that are less likely than the best by this many log units weigh nothing, whatever they
 # say of what matters.
 NEGLIGIBLE = 30.0
 # Multiplications in a product of matrices that OpenBLAS leaves to one thread (it takes 2**18).
 UNTHREADED = 200_000
-# Student's distribution is asked for thousands of models, of a few degrees of freedom: in between
-# places so far apart it is interpolated, to 1e-4 of itself.
-STUDENT_STEP, STUDENT_END, STUDENT_LEAST = 1 / 64, 64.0, 1e-12
 
 
 @dataclass(frozen=True)
@@ -236,13 +236,15 @@ def posterior(u: Floats, z: Floats) -> Posterior:
     here = grid(u)
     free = len(u) - 1
     z = z - z[0]
+    seen_range = float(np.ptp(z))
     v = here.whiten @ z
     seen = _Seen(
         v=v,
         b=np.einsum("mnk,mn->mk", here.whitened, v),
         square=np.einsum("mn,mn->m", v, v),
-        least=free * (RESOLUTION**2 + (DISCREPANCY * float(np.ptp(z))) ** 2),
+        least=free * (RESOLUTION**2 + (DISCREPANCY * seen_range) ** 2),
         free=free,
+        range=seen_range,
     )
     return _combined(here, seen, _Teeth(here, z, seen))
 
@@ -250,13 +252,14 @@ def posterior(u: Floats, z: Floats) -> Posterior:
 class _Seen(NamedTuple):
     """A series as its grid sees it: the whitened figures v (memories, points), their products b
     with all shapes (memories, shapes) and with themselves (``square``), the least squared error,
-    and the degrees of freedom beside its level."""
+    the degrees of freedom beside its level, and the range of its figures."""
 
     v: Floats
     b: Floats
     square: Floats
     least: float
     free: int
+    range: float
 
 
 class _Fitted(NamedTuple):
@@ -327,7 +330,10 @@ def _combined(here: Grid, seen: _Seen, teeth: _Teeth) -> Posterior:
     best = here.named(int(np.argmax(by_model)))
     if np.exp(teeth.bounded - sum_bounded).sum() > 0.5:
         best = (TOOTH,)
-    found = [(here.growing, here.growing.fit(seen)), *teeth.growing]
+    found = [
+        (hypothesis, _within(fitted, seen.range))
+        for hypothesis, fitted in ((here.growing, here.growing.fit(seen)), *teeth.growing)
+    ]
     least = max(float(fitted.log_p.max()) for _, fitted in found) - NEGLIGIBLE
     arrays = (_weighing(hypothesis, fitted, least) for hypothesis, fitted in found)
     log_p, rise, growths, spreads, rest = map(np.concatenate, zip(*arrays, strict=True))
@@ -350,6 +356,17 @@ def _combined(here: Grid, seen: _Seen, teeth: _Teeth) -> Posterior:
     )
 
 
+def _within(fitted: _Fitted, seen_range: float) -> _Fitted:
+    """The models of growth, without those whose growth was never there: others take it away.
+
+    Each of their other shapes may take away what there is, once, and no more was ever there than
+    the range.
+    """
+    most = (1 + OTHER_SHAPES) * seen_range
+    weight = np.where(fitted.coefficient > most, NEGLIGIBLE, 0.0)
+    return fitted._replace(log_p=fitted.log_p - weight)
+
+
 def _weighing(hypothesis: Hypothesis, fitted: _Fitted, least: float) -> tuple[Floats, ...]:
     """Log evidence that they grow by what matters, coefficient, growth over one more run with its
     standard error, and squared error of the models whose evidence is above ``least``."""
@@ -360,7 +377,7 @@ def _weighing(hypothesis: Hypothesis, fitted: _Fitted, least: float) -> tuple[Fl
     growth = rise * hypothesis.slope.take(near)
     error = np.sqrt(hypothesis.spread.take(near) * rest)
     log_p = fitted.log_p.take(near) + np.log(2)
-    log_p += _log_student(degrees, (growth - 1.0) / np.maximum(error, 1e-9))
+    log_p += log_student(degrees, (growth - 1.0) / np.maximum(error, 1e-9))
     return log_p, rise, growth, error, rest
 
 
@@ -368,27 +385,3 @@ def _log_sum(logs: Floats) -> float:
     """The logarithm of the sum of exponentials."""
     top = float(logs.max())
     return top + float(np.log(np.exp(logs - top).sum()))
-
-
-def _log_student(degrees: Floats, t: Floats) -> Floats:
-    """The logarithm of Student's distribution function, but no less than that of STUDENT_LEAST."""
-    if not len(t):
-        return t
-    least = int(degrees.min())
-    table = _student_table(least, int(degrees.max()))
-    width = table.shape[1]
-    place = np.clip((t + STUDENT_END) / STUDENT_STEP, 0, width - 1.001)
-    before = place.astype(np.int64)
-    at = before + (degrees - least).astype(np.int64) * width
-    lower = table.take(at)
-    found: Floats = lower + (place - before) * (table.take(at + 1) - lower)
-    return found
-
-
-@lru_cache(maxsize=64)
-def _student_table(least: int, most: int) -> Floats:
-    """Rows for so many degrees of freedom."""
-    places = np.arange(-STUDENT_END, STUDENT_END + STUDENT_STEP, STUDENT_STEP)
-    degrees = np.arange(least, most + 1)[:, None]
-    table: Floats = np.log(np.maximum(stdtr(degrees, places), STUDENT_LEAST))
-    return table

@@ -37,6 +37,12 @@ def test_a_line_says_what_goes_on_and_nothing_of_what_may_not_come() -> None:
     assert third == "leaklab: explain pass, 5 s, 20 marks, the last pass"
 
 
+def test_a_line_says_what_is_done_when_the_target_has_ended() -> None:
+    note = {"kind": "note", "text": "reading object graph 1 of 2"}
+    (*_, last) = lines(6, {"pass": "explain", "next_pass": "", **note})
+    assert last == "leaklab: explain pass, which traces its heap, 5 s, 19 marks, " + note["text"]
+
+
 def test_a_warning_is_shown_at_once() -> None:
     stream = io.StringIO()
     LineProgress(stream)({"kind": "warning", "pass": "measure", "text": "no marks: \x1b[2J"})
