@@ -100,6 +100,7 @@ def _cases(arguments: argparse.Namespace) -> int:
         one.values(given)  # refuses before anything starts
     found: set[str] = set()
     skipped = 0
+    stopped = False
     folder = report.output_folder(arguments)
     for one in chosen:
         try:
@@ -129,11 +130,12 @@ def _cases(arguments: argparse.Namespace) -> int:
         page = report.case_page(one.id, runs, folder, arguments)
         report.write_index(folder)
         print(f"report: {page}")
-        if any(run.meta["state"] == "interrupted" for run in runs.values()):
+        stopped = recording.note_interruption(*runs.values())
+        if stopped:
             break  # who stops one stops them all
     if skipped == len(chosen):
         return 1
-    return 3 if found & set(arguments.fail_on) else 0
+    return _gate(found, stopped, arguments)
 
 
 def _command(arguments: argparse.Namespace) -> int:
@@ -160,11 +162,22 @@ def _command(arguments: argparse.Namespace) -> int:
 
     print(run_text(recorded), flush=True)  # there is enough to read while the report is made
     print(f"report: {_own_report(recorded, arguments)}")
+    stopped = recording.note_interruption(recorded)
     failed = recording.failure(recorded.meta)
     if failed:
         recording.note(f"{failed}; the run is kept: {recorded.path}")
         return 1
-    return 3 if recorded.verdict().verdict in arguments.fail_on else 0
+    return _gate({recorded.verdict().verdict}, stopped, arguments)
+
+
+def _gate(found: set[str], stopped: bool, arguments: argparse.Namespace) -> int:
+    """Return the exit status: a gate that was stopped before it could find anything is not passed.
+
+    Without one, Ctrl-C is how the recording of a service ends.
+    """
+    if found & set(arguments.fail_on):
+        return 3
+    return 1 if stopped and arguments.fail_on else 0
 
 
 def _own_report(recorded: Run, arguments: argparse.Namespace) -> Path | str:

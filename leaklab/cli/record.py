@@ -36,8 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
             **recording.recording_options(arguments),
         )
     print(recorded.path)
-    if recorded.meta["state"] == "interrupted":
-        recording.note("interrupted; the run holds what was measured until then")
+    recording.note_interruption(recorded)
     failed = recording.failure(recorded.meta)
     if failed:
         recording.note(f"{failed}; the run is kept: {recorded.path}")

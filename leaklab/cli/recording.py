@@ -297,6 +297,14 @@ def failure(meta: dict[str, Any]) -> str | None:
     return None
 
 
+def note_interruption(*recorded: Any) -> bool:
+    """Say that somebody has stopped one of these runs before its end; returns whether it is so."""
+    stopped = any(run.meta["state"] == "interrupted" for run in recorded)
+    if stopped:
+        note("interrupted; the run holds what was measured until then")
+    return stopped
+
+
 def _last_words(entry: dict[str, Any]) -> str:
     """What a target that failed has said last, on either of its outputs: a test runner tells on
     stdout which tests failed."""

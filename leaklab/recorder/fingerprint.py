@@ -84,7 +84,7 @@ def _code_digest(folder: Path, python: str | None) -> str | None:
         size, count = size + len(content), count + 1
         if size > SOURCE_LIMIT_BYTES or count > SOURCE_LIMIT_COUNT:
             return None
-        digest.update(str(path).encode() + b"\0" + content)
+        digest.update(os.fsencode(path) + b"\0" + content)
     return digest.hexdigest()[:32]
 
 

@@ -209,3 +209,10 @@ def test_a_path_is_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_unknown_option_is_named(tmp_path: Path) -> None:
     with pytest.raises(LeaklabError, match="unknown option: durations_seconds; allowed:"):
         recordings.record("x.py", durations_seconds=3)
+
+
+def test_a_name_that_is_no_text_counts_as_its_bytes(project: Path) -> None:
+    """As a file has it that came from another system; every name beyond ASCII under LC_ALL=C."""
+    before = taken(project)
+    Path(os.fsdecode(os.fsencode(project) + b"/caf\xe9.py")).write_text("CACHE = {}")
+    assert taken(project) not in (None, before)
