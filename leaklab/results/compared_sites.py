@@ -52,7 +52,9 @@ def compared_sites(
 
     ``roles``: the processes that were there, of both runs.
     """
-    places = pd.concat([before.suspects, after.suspects]).drop_duplicates(["role", "fingerprint"])
+    # Where one leaks is told of the run in which it does, first of before.
+    leaked = before.suspects[before.suspects["evidence"] == GROWS]
+    places = pd.concat([leaked, after.suspects]).drop_duplicates(["role", "fingerprint"])
     places = places.astype({"line": "int64"})  # beside a run without suspects it became float
     rows = []
     for place in places.itertuples(index=False):

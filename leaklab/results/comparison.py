@@ -13,6 +13,7 @@ from leaklab.results.circumstances import circumstances, circumstances_text
 from leaklab.results.compared_holders import compared_holders
 from leaklab.results.compared_resources import Side, compared_resources
 from leaklab.results.compared_sites import compared_sites
+from leaklab.results.moved_sites import as_of_before
 from leaklab.results.outcomes import FIXED, IMPROVED, UNCHANGED, WORSE
 from leaklab.verdict.failures import new_failure
 from leaklab.verdict.judge import BOUNDED, INCONCLUSIVE, LEAK, Verdict, judge
@@ -76,11 +77,12 @@ def compare(
     outcome, reason = _borne_out(*_of_resources(deciding), deciding, *sides)
     roles = sides[0].roles, sides[1].roles
     found = {side.label: circumstances(side.data, side.verdict) for side in sides}
+    sites = compared_sites(first, as_of_before((before.meta, first), (after.meta, second)), roles)
     return Comparison(
         outcome,
-        reason,
+        reason + _taken_over(outcome, sites),
         resources,
-        compared_sites(first, second, roles),
+        sites,
         compared_holders(before, after, roles),
         "; ".join(f"{label}: {circumstances_text(one)}" for label, one in found.items()),
         found,
@@ -198,6 +200,22 @@ def _left(still: list[str], undecided: list[str]) -> str:
 
 def _titles(rows: list[_Row]) -> list[str]:
     return [title(str(row["name"]), str(row["role"])) for row in rows]
+
+
+def _taken_over(outcome: str, sites: pd.DataFrame) -> str:
+    """Say that what leaked most is gone and what leaks most is new: one leak for another, which
+    the rate of a resource does not tell from a fix that does nothing."""
+    if outcome in (FIXED, INCONCLUSIVE) or not len(sites):
+        return ""
+    known = sites.fillna({"before_rate": 0.0, "after_rate": 0.0}).to_dict("records")
+    gone = max(known, key=lambda site: float(site["before_rate"]))
+    new = max(known, key=lambda site: float(site["after_rate"]))
+    # A function in a file that has moved is no other one.
+    moved = gone["function"] == new["function"]
+    if moved or gone["outcome"] != FIXED or new["outcome"] != WORSE or new["before_rate"] != 0:
+        return ""
+    was, now = (f"{one['function']} ({one['file']}:{one['line']})" for one in (gone, new))
+    return f"; one leak for another: {was} leaks no more, {now} does instead"
 
 
 def _borne_out(

@@ -425,6 +425,53 @@ def test_resident_memory_that_does_not_show_a_leak_yet_does_not_hide_what_is_bet
     assert "heap_bytes: better; not decided: rss_bytes, heap_bytes" in found.reason
 
 
+def in_file(data: s.RunData, script: str) -> s.RunData:
+    """The run, as of a script in this file."""
+    seen = script.removeprefix("./")
+    frames = data.frames.assign(file=data.frames["file"].replace("app.py", seen))
+    tables = {name: data.table(name) for name in ("samples", "snapshots", "heap", "stacks")}
+    meta = {**data.meta, "command": {"argv": ["python", script, "5"]}}
+    return s.RunData.from_tables(meta, **tables, frames=frames)
+
+
+@pytest.mark.parametrize("other", ["./fix/app.py", "app_fixed.py", "/srv/app.py"])
+def test_a_site_is_the_same_in_another_checkout(other: str) -> None:
+    before = in_file(leaking(20_000), "app.py")
+    (site,) = compare(before, in_file(leaking(10_000), other)).sites.to_dict("records")
+    assert (site["function"], site["file"], site["outcome"]) == ("keep", "app.py", "improved")
+    # Another function of the same script is another site.
+    elsewhere = s.run(sites={"hold": s.leak(COUNT, 20_000)}, rss=s.leak(COUNT, 20_000))
+    found = compare(before, in_file(elsewhere, other)).sites
+    assert dict(zip(found["function"], found["outcome"], strict=True)) == {
+        "keep": "fixed",
+        "hold": "worse",
+    }
+
+
+def test_one_leak_for_another_is_told_from_a_fix_that_does_nothing() -> None:
+    def both(keep: s.Series, hold: s.Series) -> s.RunData:
+        return s.run(rss=s.leak(COUNT, 20_000), sites={"keep": keep, "hold": hold})
+
+    small, large = s.leak(COUNT, 300), s.leak(COUNT, 20_000)
+    before = both(large, s.steady(COUNT, 50_000))
+    swapped = compare(before, both(s.steady(COUNT, 50_000), large))
+    assert swapped.outcome == "unchanged"
+    told = "; one leak for another: keep (app.py:10) leaks no more, hold (app.py:11) does instead"
+    assert swapped.reason.endswith(told)
+    for other in (leaking(20_000), leaking(10_000), both(large, small)):
+        assert "instead" not in compare(before, other).reason
+    less = compare(before, both(s.steady(COUNT, 50_000), s.leak(COUNT, 5_000)))
+    assert less.outcome == "improved"
+    assert less.reason.endswith(told)
+
+
+def test_where_a_new_leak_is_told_is_its_line_after() -> None:
+    before = s.run(sites={"keep": s.steady(COUNT, 50_000), "gone": s.leak(COUNT, 20_000)})
+    after = s.heap_tables({"keep": s.leak(COUNT, 20_000)}, line_shift=30)
+    found = compare(before, s.RunData.from_tables(before.meta, **after)).sites
+    assert dict(zip(found["function"], found["line"], strict=True)) == {"gone": 11, "keep": 40}
+
+
 def test_a_site_of_a_role_is_not_fixed_by_another_role() -> None:
     """Sites are known of the heap that grows most only."""
     child = {"grow": s.leak(COUNT, 90_000)}
