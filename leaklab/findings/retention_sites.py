@@ -35,6 +35,8 @@ _LARGE = 0.25
 # What lines and objects must have in common: of a group's bytes, to be more than a guess; of those
 # of a site, for it to complete what others have made.
 _MOSTLY = 0.5
+# Types whose own size is all they have. A number is none of them: it may be a native pointer.
+_WHOLE_SIZED = frozenset({"bytes", "bytearray", "str", "list", "tuple", "dict", "set", "frozenset"})
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,15 @@ def _keeper(site: Site, groups: list[GroupGrowth]) -> int | None:
     alike = [at for at, group in enumerate(groups) if _has_blocks_for(site, group)]
     if len(alike) == 1:
         return alike[0]
-    return next((at for at, group in enumerate(groups) if _leads(group, groups)), None)
+    leading = (at for at, group in enumerate(groups) if _leads(group, groups))
+    return next((at for at in leading if not _too_small_for(site, groups[at])), None)
+
+
+def _too_small_for(site: Site, group: GroupGrowth) -> bool:
+    """Say whether a group cannot keep what a site gained: it is text and bytes, which have no
+    memory besides the size that Python tells, and that is a crumb of it."""
+    types = {part.type for part in group.parts if part.count > 0}
+    return bool(types) and types <= _WHOLE_SIZED and group.rate < _PART * site.rate
 
 
 def _has_blocks_for(site: Site, group: GroupGrowth) -> bool:

@@ -203,3 +203,26 @@ def test_native_memory_is_of_the_objects_that_it_has_blocks_for(blocks, ranks):
     matches = match_growth(groups, [one_line(1, 9000, blocks)], SPAN)
     assert [match.ranks for match in matches] == ranks
     assert all(match.confidence in (None, "low") for match in matches)
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "rate", "ranks"),
+    [
+        # A list of buffers that happened to be longer: they have no memory but what Python tells.
+        ("bytearray", 2, 11_000, ()),
+        # Much of it may be theirs: the graphs were taken at other moments.
+        ("bytearray", 2, 60_000, (1,)),
+        # A number may be a native pointer, an object of an extension may own native memory.
+        ("int", 2, 11_000, (1,)),
+        ("zlib.Compress", 2, 11_000, (1,)),
+        # A table that grows in place may be one of pointers.
+        ("list", 0, 11_000, (1,)),
+        # A name for each block is how native handles are kept.
+        ("str", 25, 11_000, (1,)),
+    ],
+)
+def test_text_and_bytes_keep_no_native_memory(kind, count, rate, ranks):
+    group = GroupGrowth(rate, (Part(rate, count, kind),))
+    [match] = match_growth([group], [one_line(1, 147_000, 25)], SPAN)
+    assert match.ranks == ranks
+    assert match.confidence in (None, "low")
