@@ -72,6 +72,8 @@ class PassState:
     _written_rows: Sequence[dict[str, Any]] = ()
     _rows_due_seconds = 0.0
     _decider: Decider | None = None
+    #: processes in sessions of their own that went on when the main one had ended
+    _background: list[Tracked]
 
     def __init__(
         self,
@@ -103,8 +105,7 @@ class PassState:
         first_process = max((row["process"] for row in self._before), default=-1) + 1
         self._table = ProcessTable(first_process, options.collect_share, options.snapshot_share)
         self._table.short_counts.update(short_counts)
-        #: processes in sessions of their own that went on when the main one had ended
-        self._background: list[Tracked] = []
+        self._background = []
         self._samples = Samples(writer, name, options.watch_files, options.cwd)
         heap_pass = "explain" if options.pid and "explain" in options.passes else name
         self._handlers = ProbeHandlers(
@@ -133,13 +134,13 @@ class PassState:
         self._wants_window = name == "graph" and options.traced_window_seconds is not None
         if decider is not None and (options.until_decided or self._wants_window):
             self._decider = decider(writer.path, options.duration_seconds)
-        self._drive: Drive | None = None
-        if options.drive is not None:
-            self._drive = self._drive_of(options, listened_seconds)
+        self._drive = self._drive_of(options, listened_seconds)
 
-    def _drive_of(self, options: RecordOptions, listened_seconds: float | None) -> Drive:
+    def _drive_of(self, options: RecordOptions, listened_seconds: float | None) -> Drive | None:
+        if options.drive is None:
+            return None
         return Drive(
-            drive_command(options.drive or "", options.cwd),
+            drive_command(options.drive, options.cwd),
             options.drive_round_count,
             options.drive_idle_seconds,
             options.cwd,

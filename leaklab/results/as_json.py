@@ -28,7 +28,7 @@ def verdict_json(meta: Mapping[str, Any], verdict: Verdict) -> dict[str, Any]:
 def resource_json(resource: ResourceVerdict) -> dict[str, Any]:
     """Return the entry of one resource."""
     names = ("name", "verdict", "rate", "rate_low", "rate_high", "unit", "first", "last", "reason")
-    return {name: getattr(resource, name) for name in (*names, "role")}
+    return {name: getattr(resource, name) for name in (*names, "role", "more_x")}
 
 
 def suspect_json(row: Mapping[Any, Any]) -> dict[str, Any]:

@@ -285,7 +285,10 @@ def _of_run(resources: tuple[ResourceVerdict, ...], missing: str) -> tuple[str, 
     if not deciding:
         return INCONCLUSIVE, failures.NOTHING_MEASURED
     if verdict == INCONCLUSIVE:
-        undecided = next(entry for entry in deciding if entry.verdict == INCONCLUSIVE)
-        return INCONCLUSIVE, f"{undecided.title} {undecided.reason}"
+        undecided = [entry for entry in deciding if entry.verdict == INCONCLUSIVE]
+        # What is to decide the run must decide all of it.
+        alike = [entry for entry in undecided if entry.unit == undecided[0].unit]
+        slowest = max(alike, key=lambda entry: entry.more_x)
+        return INCONCLUSIVE, f"{slowest.title} {slowest.reason}"
     names = ", ".join(dict.fromkeys(entry.name for entry in deciding))
     return BOUNDED, f"nothing keeps growing after warm-up: {names}{missing}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,9 @@ import synthetic as s
 
 from leaklab.verdict.evidence import UNDECIDED, Evidence
 from leaklab.verdict.growth import estimate
-from leaklab.verdict.judge import judge
+from leaklab.verdict.judge import _of_run, judge
 from leaklab.verdict.judge_series import judge_series
-from leaklab.verdict.resources import why_text
+from leaklab.verdict.resources import INCONCLUSIVE, ResourceVerdict, why_text
 
 COUNT = 200
 
@@ -264,3 +265,16 @@ def test_nothing_grows_by_less_than_nothing(rate: float, said: str) -> None:
     growth = estimate(x, 1e6 + rate * x, unit="iteration")
     doubtful = Evidence(UNDECIDED, "doubtful", shape="a step")
     assert why_text("rss_bytes", growth, doubtful).startswith(f"{said} per iteration (95 %: ")
+
+
+def test_a_run_that_is_undecided_is_told_by_what_takes_longest_to_decide() -> None:
+    why = {"fd_count": ("moved", 2.0), "thread_count": ("wandered", 9.0), "rss_bytes": ("hid", 5.0)}
+    undecided = [
+        ResourceVerdict(name, INCONCLUSIVE, 0, 0, 0, "second", 0, 1, 0, 1, text, 0, more_x=more)
+        for name, (text, more) in why.items()
+    ]
+    told = (INCONCLUSIVE, "thread_count wandered; record 9 seconds more")
+    assert _of_run(tuple(undecided), "") == told
+    # Units of work and seconds cannot be held against one another.
+    by_marks = replace(undecided[0], unit="iteration")
+    assert _of_run((by_marks, *undecided[1:]), "")[1] == "fd_count moved; record 2 iterations more"
