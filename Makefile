@@ -56,10 +56,11 @@ report: $(STAMP) ## all cases at quick sizes, all notebooks, rendered into data/
 report-full: $(STAMP) ## the same at default sizes
 	$(BIN)/leaklab investigate --all --jobs $(JOBS)
 
-# Its settings ask nobody about news and look for no updates: no request leaves this machine.
+# Its settings ask nobody about news and look for no updates: no request leaves this machine. In a
+# container everybody is root, which it refuses unasked.
 lab: $(STAMP) ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab "--LabApp.app_settings_dir=$(CURDIR)/notebooks/automation/jupyterlab" \
-	  notebooks/00-start-here.ipynb
+	  $$([ "$$(id -u)" = 0 ] && echo --allow-root) notebooks/00-start-here.ipynb
 
 # Files in the order of their folders: the long ones come first, so that no worker ends on one alone.
 test: $(TEST_STAMP) ## all tests, with lint and types
