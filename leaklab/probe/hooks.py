@@ -18,6 +18,8 @@ from .unpatched import greenlet_or_thread
 HTTP = (
     ("uvicorn.protocols.http.h11_impl", "RequestResponseCycle.run_asgi", None),
     ("uvicorn.protocols.http.httptools_impl", "RequestResponseCycle.run_asgi", None),
+    ("hypercorn.asyncio.task_group", "_handle", None),
+    ("hypercorn.trio.task_group", "_handle", None),
     ("gunicorn.workers.sync", "SyncWorker.handle_request", None),
     ("gunicorn.workers.gthread", "ThreadWorker.handle_request", None),
     ("gunicorn.workers.base_async", "AsyncWorker.handle_request", None),
