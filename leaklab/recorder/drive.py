@@ -104,7 +104,8 @@ class Drive:
         if status is None:
             return False
         if status != 0:
-            text = f"the drive ended with status {status}: {self._last_words()}{self._portless()}"
+            words = self._last_words()
+            text = f"the drive ended with status {status}: {words}{self._portless(words)}"
             self._tell("drive", text)
             self.has_failed = True
             self._idle_since = now
@@ -169,16 +170,15 @@ class Drive:
         text = (self._process.stderr.read() or b"").decode("utf-8", "replace")
         return last_words(text)[:300] or "it said nothing"
 
-    def _portless(self) -> str:
-        """What the load had to do without, if it may have asked for it."""
+    def _portless(self, words: str) -> str:
+        """What the load had to do without, where it asked for it."""
         if self.listened_seconds is not None:
             return ""
         if self._port.is_named:
             return f" (nothing listened on port {self._port.chosen} when it began)"
-        return (
-            f" (the target listened on no port when it began, so {PORT_VARIABLE} was not set: "
-            "--drive-port PORT waits for one)"
-        )
+        if PORT_VARIABLE not in words:
+            return ""
+        return " (the target listened on no port when it began; --drive-port PORT waits for one)"
 
     def _tell_port(self) -> None:
         chosen, others = self._port.chosen, self._port.others
