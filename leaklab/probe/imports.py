@@ -24,8 +24,9 @@ class _Heard:
         session = marks._session
         if session is not None:
             now = monotonic()
-            if now >= cls.due_seconds:
-                age_seconds = now - session.begun_seconds
+            age_seconds = now - session.begun_seconds
+            # What ends at once is spared the message, and the recorder its thousands.
+            if now >= cls.due_seconds and age_seconds >= LEAST_SECONDS:
                 cls.due_seconds = now + max(LEAST_SECONDS, age_seconds / PARTS)
                 session.importing(now)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -61,10 +62,17 @@ COST = """
 
 def test_short_commands_cost_little_more_than_bare(tmp_path: Path) -> None:
     path = recorded.script(tmp_path, COST)
-    bare = subprocess.run([sys.executable, path], capture_output=True, text=True, check=True)
-    run = recorded.record(tmp_path, path, passes=("measure", "explain"), graphs="fork")
-    for entry in run.meta["passes"]:
-        assert float(entry["stdout_tail"]) < 1.5 * float(bare.stdout), entry["pass"]
+    least = {"measure": math.inf, "explain": math.inf}
+    # A processor may change its pace between the two of a pair: what costs more does in each pair.
+    for _ in range(3):
+        bare = subprocess.run([sys.executable, path], capture_output=True, text=True, check=True)
+        run = recorded.record(tmp_path, path, passes=tuple(least), graphs="fork")
+        for entry in run.meta["passes"]:
+            ratio = float(entry["stdout_tail"]) / float(bare.stdout)
+            least[entry["pass"]] = min(ratio, least[entry["pass"]])
+        if max(least.values()) < 1.5:
+            break
+    assert max(least.values()) < 1.5, least
 
 
 def test_a_short_process_is_not_copied_at_its_end(tmp_path: Path) -> None:

@@ -103,3 +103,5 @@ def test_modules_that_are_looked_for_are_told_seldom(monkeypatch: pytest.MonkeyP
         now += 0.01
     assert 64 + 64 < len(told) < 500
     assert np.diff(told).max() < 1.1
+    # What ends at once says nothing.
+    assert told[0] - 100.0 >= imports.LEAST_SECONDS
