@@ -98,12 +98,6 @@ def find(name: str) -> Resource | None:
     return _BY_NAME.get(name.partition(":")[0])
 
 
-def is_level(name: str) -> bool:
-    """Return whether it goes up and down with what is held, imported modules among it."""
-    row = find(name)
-    return row is not None and row.kind == "level"
-
-
 def check_name(name: str, judged: Sequence[str] = ()) -> None:
     """Raise UsageError for a name that is no resource's.
 

@@ -34,6 +34,8 @@ def imports_end(
         >>> imports_end([0.1, 0.4, 0.7, 1.0, 1.3, 8.0], started_seconds=0.0, over_seconds=20.0)
         1.3
     """
+    if not len(told_seconds):  # asked again and again of all processes that have ended
+        return None
     told = np.asarray(told_seconds, float)
     told = told[(told >= started_seconds) & (told <= over_seconds)]
     lived_seconds = over_seconds - started_seconds

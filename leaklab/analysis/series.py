@@ -177,7 +177,7 @@ def chosen_points(
         keep = points["pass"].eq(pass_) & points["process"].isin(list(wanted))
         points = points[keep & points["value"].notna()]
         points = points[within_work(points, members)]
-        if resources.is_level(name):
+        if resources.is_memory(name):
             points = points[after_imports(points, wanted)]
     clock = has_clock(data.meta)
     if not len(points):

@@ -207,34 +207,22 @@ class Session(Orders):
         now = monotonic()
         if self._told_count == 0 and now - self._gauges_told_seconds > GAUGE_SECONDS:
             self._gauges_told_seconds = now
-            try:
-                self._channel.send({"kind": "gauges", "time": now, "gauges": {**self._gauges}})
-            except ChannelError:
-                self._recover()
+            self._say({"kind": "gauges", "time": now, "gauges": {**self._gauges}})
 
     def segment(self, name):
         """Say that a segment of shared memory was made: who did it may be gone the next moment."""
-        try:
-            self._channel.send({"kind": "segment", "name": name})
-        except ChannelError:
-            self._recover()
+        self._say({"kind": "segment", "name": name})
 
     def importing(self, now):
         """Say that a module is looked for, at ``now`` on the monotonic clock."""
-        try:
-            self._channel.send({"kind": "import", "time": now})
-        except ChannelError:
-            self._recover()
+        self._say({"kind": "import", "time": now})
 
     def work_ended(self, why=None):
         """Say, once, that the exit begins: the main program is through, or was asked to end."""
         if self._marks._session is not self or self._work_ended:
             return
         self._work_ended = True
-        try:
-            self._channel.send({"kind": "work-end", "time": monotonic(), "why": why})
-        except ChannelError:
-            self._recover()
+        self._say({"kind": "work-end", "time": monotonic(), "why": why})
         # What is there now is what the work has left. A signal may have come amid a mark or tick of
         # this very thread, which would wait for itself.
         if self._ticking and self._told_count == 0 and not (why and self._lock.locked()):
@@ -373,6 +361,13 @@ class Session(Orders):
             self._told_count += 1
             self._pacing.spent(cost_seconds, self._count, monotonic())
         return reply[0] != "detach"
+
+    def _say(self, message):
+        """Send what wants no answer."""
+        try:
+            self._channel.send(message)
+        except ChannelError:
+            self._recover()
 
     def _ask(self, message):
         self._watchdog.excused = True

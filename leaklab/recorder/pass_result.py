@@ -88,7 +88,7 @@ class PassReport(PassState):
         if attached or self._window_end_seconds is not None:
             rows.append({**row, "pass": "explain", **self._tracing("explain")})
         self._tell("ended")
-        drive, told = self._drive, dict[str, int]()
+        told: dict[str, int] = {}
         for tracked in self._table.all:
             if tracked.reported_mark_count:
                 told[tracked.role] = max(told.get(tracked.role, 0), tracked.mark_count)
@@ -99,11 +99,19 @@ class PassReport(PassState):
             heard=any(tracked.python for tracked in self._table.all),
             reported_mark_counts=told,
             short_counts=dict(self._table.short_counts),
-            was_driven=drive is not None and drive.has_begun,
-            load_failed=drive is not None and drive.has_failed,
-            listened_seconds=drive.listened_seconds if drive is not None else None,
             hung_up=self._hung_up(),
+            **self._load(),
         )
+
+    def _load(self) -> dict[str, Any]:
+        """What became of the drive, by the names of the result; nothing without one."""
+        if self._drive is None:
+            return {}
+        return {
+            "was_driven": self._drive.has_begun,
+            "load_failed": self._drive.has_failed,
+            "listened_seconds": self._drive.listened_seconds,
+        }
 
     def _tell_unseen_heap(self) -> None:
         """Say that a heap was traced in vain: the first look comes after a second, or at the end of
